@@ -1,0 +1,62 @@
+"""inceptorch: the Inception line of image classifiers, from the papers' tables to a classifier that one can trust.
+
+    import inceptorch
+
+    inceptorch.train("flowers/", out="runs/flowers")
+    classifier = inceptorch.load("runs/flowers")
+    classifier.predict("tulip.jpg", top=3)
+
+Names are imported when first used, so that tables and command line answer without loading torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inceptorch.bundle import Classifier, Prediction, create_model, load
+    from inceptorch.costs import Cost, cost
+    from inceptorch.errors import InceptorchError
+    from inceptorch.evaluation import Evaluation, evaluate
+    from inceptorch.nets import net
+    from inceptorch.pixels import Pixels
+    from inceptorch.recipes import Recipe
+    from inceptorch.spec import Net
+    from inceptorch.training import Result, resume, train
+
+__all__ = [
+    "Classifier",
+    "Cost",
+    "Evaluation",
+    "InceptorchError",
+    "Net",
+    "Pixels",
+    "Prediction",
+    "Recipe",
+    "Result",
+    "cost",
+    "create_model",
+    "evaluate",
+    "load",
+    "net",
+    "resume",
+    "train",
+]
+
+_HOME = {
+    "bundle": ("Classifier", "Prediction", "create_model", "load"),
+    "costs": ("Cost", "cost"),
+    "errors": ("InceptorchError",),
+    "evaluation": ("Evaluation", "evaluate"),
+    "nets": ("net",),
+    "pixels": ("Pixels",),
+    "recipes": ("Recipe",),
+    "spec": ("Net",),
+    "training": ("Result", "resume", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"inceptorch.{module}"), name)
+    raise AttributeError(f"module 'inceptorch' has no attribute {name!r}")

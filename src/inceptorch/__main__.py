@@ -1,0 +1,3 @@
+from inceptorch.cli import main
+
+main()

@@ -1,0 +1,237 @@
+"""A classifier and its folder on disk: `config.json`, `model.safetensors`, `README.md`.
+
+The layout is that of the Hugging Face hub and of timm. A run folder is a bundle with more beside it, so `load` takes
+both. torch is imported when a classifier is loaded, not with this module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, overload
+
+from inceptorch import nets
+from inceptorch.errors import BundleError, TableError
+from inceptorch.files import new_folder, write_text, write_whole
+from inceptorch.pixels import Picture, Pixels, Square
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inceptorch.model import Model
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+FORMAT = 1  # of config.json
+
+
+class Prediction(TypedDict):
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass
+class Classifier:
+    """A model, its pixel contract and its class names: everything needed to say what is in a picture.
+
+    about   what else the model card says: where the weights come from, what they scored, their licence
+    """
+
+    model: Model
+    pixels: Pixels
+    classes: list[str]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @overload
+    def predict(self, pictures: Picture, top: int = 5) -> list[Prediction]: ...
+    @overload
+    def predict(self, pictures: Sequence[Picture], top: int = 5) -> list[list[Prediction]]: ...
+    def predict(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Prediction] | list[list[Prediction]]:
+        """The `top` most probable classes of one picture, best first; for a list of pictures, a list of such lists.
+
+        A picture is a path, the bytes of a file, a Pillow image or a uint8 array [H, W] or [H, W, 3]. Raises
+        PictureError for one that cannot be read.
+        """
+        if not isinstance(pictures, list | tuple):
+            return self.predict([pictures], top)[0]  # type: ignore[list-item]
+        squares = [self.pixels.square(picture) for picture in pictures]
+        return [top_classes(row, self.classes, top) for row in self.probabilities(squares)]
+
+    def probabilities(self, squares: Sequence[Square], batch: int = 16) -> list[list[float]]:
+        """Class probabilities of pictures already brought to the contract's uint8 squares [S, S, 3]."""
+        out: list[list[float]] = []
+        for start in range(0, len(squares), batch):
+            out += self.logits(squares[start : start + batch]).softmax(1).tolist()
+        return out
+
+    def logits(self, squares: Sequence[Square]) -> Tensor:
+        """Logits [N, classes] of one batch of uint8 squares [S, S, 3], on the CPU."""
+        import numpy as np
+        import torch
+
+        from inceptorch.scale import Scale
+
+        device = next(self.model.parameters()).device
+        self.model.eval()
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).to(device)  # channels_last already
+            return self.model(Scale(self.pixels).to(device)(batch)).float().cpu()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the three files of the bundle into a new folder. Raises RunError if it is in use."""
+        with new_folder(Path(folder)) as new:
+            self.write(new)
+
+    def write(self, folder: Path) -> None:
+        """Write the three files of the bundle into `folder`, replacing those there one by one."""
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.contiguous() for name, tensor in evaluation_tensors(self.model).items()}
+        write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
+        write_text(folder / CONFIG, json.dumps(self.config(), indent=2, ensure_ascii=False) + "\n")
+        write_text(folder / CARD, self.card())
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` holds."""
+        return {
+            "format": FORMAT,
+            "library_name": "inceptorch",
+            "architecture": self.model.net.name,
+            "num_classes": len(self.classes),
+            "num_features": self.model.num_features,
+            "in_chans": self.model.in_chans,
+            "pixels": self.pixels.to_dict(),
+            "label_names": self.classes,
+            "about": self.about,
+        }
+
+    def card(self) -> str:
+        """The model card, `README.md`."""
+        net = self.model.net
+        shown = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+        about = "\n".join(f"- {key}: {value}" for key, value in self.about.items())
+        return f"""---
+library_name: inceptorch
+pipeline_tag: image-classification
+---
+# {net.name}, {len(self.classes)} classes
+
+- network: {net.title} ({net.source})
+- classes: {shown}
+- pixels: {self.pixels.describe()}; channels {self.pixels.channels}, mean {list(self.pixels.mean)}, std {list(self.pixels.std)}
+{about}
+
+    inceptorch predict THIS_FOLDER picture.jpg
+    inceptorch eval THIS_FOLDER DATA
+
+    import inceptorch
+    inceptorch.load("THIS_FOLDER").predict("picture.jpg")
+"""
+
+
+def load(path: str | Path) -> Classifier:
+    """The classifier in a bundle or run folder, ready to predict on the CPU.
+
+    Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other;
+    the weights' shapes are compared with the table before anything is allocated.
+    """
+    import torch
+
+    from inceptorch.model import Model
+    from inceptorch.weights import check_shapes, fit, read_json, read_safetensors, shapes_in
+
+    folder = Path(path)
+    if not folder.is_dir():
+        what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
+        raise BundleError(f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make.")
+    if not (folder / CONFIG).exists():
+        unfinished = (folder / "run.yaml").exists()
+        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
+        raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
+
+    config = read_json(folder / CONFIG)
+    classes, pixels, about = _checked(config, folder / CONFIG)
+    try:
+        with torch.device("meta"):
+            model = Model(nets.net(str(config["architecture"])), len(classes), pixels.in_chans, size=pixels.size)
+    except TableError as error:
+        raise BundleError(f"{folder / CONFIG}: {error}") from None
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_shapes(expected, shapes_in(folder / WEIGHTS), folder / WEIGHTS)
+    model = Model(model.net, len(classes), pixels.in_chans, size=pixels.size)
+    fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
+    return Classifier(model.to(memory_format=torch.channels_last).eval(), pixels, classes, about)
+
+
+def create_model(
+    name: str,
+    num_classes: int | None = None,
+    in_chans: int = 3,
+    weights: str | Path | None = None,
+    *,
+    aux: bool = False,
+) -> Model:
+    """A model by name, with fresh weights or those of a bundle or run folder.
+
+    With `weights`, a different `num_classes` (1000 by default without weights, the bundle's own with them) gives a
+    fresh classifier, and a different `in_chans` adapts the first convolution. `aux` builds the auxiliary heads, always
+    fresh. Raises TableError for an unknown name and BundleError if the weights belong to another network.
+    """
+    from inceptorch.model import Model
+
+    net = nets.net(name)
+    if weights is None:
+        return Model(net, 1000 if num_classes is None else num_classes, in_chans, aux=aux)
+    given = load(weights)
+    if given.model.net.name != net.name:
+        raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")
+    model = Model(net, len(given.classes) if num_classes is None else num_classes, in_chans, aux=aux)
+    copy_body(given.model, model)
+    return model
+
+
+def copy_body(given: Model, model: Model) -> None:
+    """Copy weights of the same network into `model`: the body, and the classifier where it has as many classes."""
+    from inceptorch.weights import adapt_channels
+
+    tensors = given.state_dict()
+    stem = next(name for name in tensors if name.endswith("conv.weight"))
+    tensors[stem] = adapt_channels(tensors[stem], model.in_chans)
+    if given.num_classes != model.num_classes:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.linear.")}
+    model.load_state_dict(tensors, strict=False)
+
+
+def evaluation_tensors(model: Model) -> dict[str, Tensor]:
+    """The tensors of the evaluation network: all but the auxiliary heads, which the papers discard after training."""
+    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("aux.")}
+
+
+def top_classes(probabilities: Sequence[float], classes: Sequence[str], top: int) -> list[Prediction]:
+    """The `top` most probable classes, best first; equal ones in the order of the class list."""
+    order: Iterable[int] = sorted(range(len(classes)), key=lambda index: (-probabilities[index], index))[: max(top, 1)]
+    return [Prediction(label=classes[i], index=i, probability=probabilities[i]) for i in order]
+
+
+def _checked(config: dict[str, Any], path: Path) -> tuple[list[str], Pixels, dict[str, Any]]:
+    """The class names, pixel contract and remarks of a config.json. Raises BundleError naming what is wrong."""
+    if config.get("format") != FORMAT:
+        raise BundleError(
+            f"{path} has format {config.get('format')!r}; this version of inceptorch reads format {FORMAT}."
+        )
+    for key in ("architecture", "num_classes", "pixels", "label_names"):
+        if key not in config:
+            raise BundleError(f"{path} has no {key!r}.")
+    classes, pixels, about = config["label_names"], config["pixels"], config.get("about", {})
+    if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
+        raise BundleError(f"{path}: label_names must be a list of class names.")
+    if config["num_classes"] != len(classes):
+        raise BundleError(f"{path} says {config['num_classes']} classes but names {len(classes)}.")
+    if not (isinstance(pixels, dict) and isinstance(about, dict)):
+        raise BundleError(f"{path}: pixels and about must be objects.")
+    try:
+        return classes, Pixels.from_dict(pixels), about
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None

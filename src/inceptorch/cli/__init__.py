@@ -1,0 +1,41 @@
+"""The command line: one thin file per verb. Each imports what it needs when it runs, so that --help answers at once."""
+
+import sys
+
+import typer
+
+from inceptorch.cli import convert, demo, evaluate, nets, predict, train
+from inceptorch.errors import InceptorchError
+
+app = typer.Typer(
+    help="The Inception line of image classifiers: train, judge, predict.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("nets")(nets.nets)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("convert")(convert.convert)
+
+
+def main() -> None:
+    """Run a command; a fault is one sentence on standard error and exit code 2, Ctrl-C is exit code 130."""
+    try:
+        app()
+    except InceptorchError as error:
+        print(f"inceptorch: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision", "matplotlib", "sklearn"):
+            raise
+        print(
+            f"inceptorch: this needs {error.name}, which is not installed; install it with: pip install 'inceptorch[train]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)

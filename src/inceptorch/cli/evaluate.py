@@ -1,0 +1,34 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inceptorch.cli.output import Json, print_json
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run or a bundle.")],
+    data: Annotated[Path, typer.Argument(help="A folder or zip of class folders; its test/ or val/ if it has one.")],
+    split: Annotated[str | None, typer.Option(help="train, val or test.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge a classifier on labelled pictures: top-1, top-5, loss, and every class.
+
+    inceptorch eval runs/flowers flowers/
+    """
+    from inceptorch.data.verify import report_skipped
+    from inceptorch.evaluation import evaluate as judge
+    from inceptorch.progress import Progress
+
+    progress = Progress()
+    evaluation = judge(model, data, split, progress)
+    report_skipped(evaluation.skipped, progress.say)
+    if json:
+        print_json(evaluation.to_dict())
+        return
+    scores = evaluation.scores
+    print(f"{'class':<24}{'pictures':>9}{'top-1':>9}{'top-5':>9}")
+    for name, one in scores.per_class.items():
+        print(f"{name:<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}")
+    print(f"{'all':<24}{scores.n:>9}{scores.top1:>9.2%}{scores.top5:>9.2%}   loss {scores.loss:.4f}")
+    print(f"protocol: {evaluation.protocol}")

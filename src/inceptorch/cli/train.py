@@ -1,0 +1,76 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inceptorch.cli.output import Json, print_json
+from inceptorch.errors import RecipeError
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder or zip of class folders, or one with train/ and val/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/NAME by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.", metavar="RUN")] = None,
+    net: Annotated[str | None, typer.Option(help="The network; see `inceptorch nets`.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A bundle or run to begin from.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="scratch, head or finetune; head where weights are given.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one value of the recipe.", metavar="KEY=VALUE")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Everything random depends on it.")] = 0,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a classifier on a folder of pictures.
+
+    inceptorch train flowers/ --weights googlenet/ --out runs/flowers
+    """
+    from dataclasses import replace
+
+    from inceptorch.recipes import find_recipe, read_recipe, with_settings
+
+    if config and recipe:
+        raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
+    chosen = read_recipe(config) if config else find_recipe(recipe or ("head" if weights else "scratch"))
+    chosen = with_settings(chosen, settings or [])
+    if epochs is not None:
+        chosen = replace(chosen, epochs=epochs)
+    if size is not None:
+        chosen = replace(chosen, size=size)
+    if net is not None:
+        chosen = replace(chosen, net=net)
+    if print_config:
+        print(chosen.to_yaml(), end="")
+        return
+
+    from inceptorch import report, training
+
+    if resume:
+        if data:
+            raise RecipeError(f"--resume goes on with the data of {resume}; leave out {data}.")
+        result = training.resume(resume)
+    elif data:
+        result = training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed)
+    else:
+        raise RecipeError("Name the DATA to train on, or a run to go on with: --resume RUN.")
+    report.draw(result)
+    if json:
+        print_json(
+            {
+                "run": str(result.run),
+                "epochs": result.epochs,
+                "top1": result.top1,
+                "top5": result.top5,
+                "seconds": round(result.seconds, 2),
+            }
+        )
+        return
+    print(
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.scores.n} held-out pictures, {result.seconds:.0f} s"
+    )
+    print(f"classifier, curves.png and mistakes.png in {result.run}; use it: inceptorch predict {result.run} PICTURE")

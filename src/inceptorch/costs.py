@@ -1,0 +1,176 @@
+"""Shapes, parameters and multiply-adds, read off a table without building the network.
+
+Multiply-adds are counted as the papers count them: one multiplication and its addition are one operation; only
+convolutions and fully connected layers count. Parameters are weights, biases and batch normalisation's two per channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inceptorch.errors import TableError
+from inceptorch.nets import net as find_net
+from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Layer, Linear, Net, Padding, Pool
+
+Shape = tuple[int, int, int]  # channels, height, width
+
+
+@dataclass(frozen=True)
+class RowCost:
+    """One row: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one picture."""
+
+    name: str
+    output: Shape
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A whole network for one picture: the evaluation network's rows, and what training heads add."""
+
+    net: str
+    source: str
+    size: int
+    rows: tuple[RowCost, ...]
+    params_with_aux: int
+
+    @property
+    def params(self) -> int:
+        return sum(row.params for row in self.rows)
+
+    @property
+    def macs(self) -> int:
+        return sum(row.macs for row in self.rows)
+
+
+def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_chans: int = 3) -> Cost:
+    """Count the network `name` for square pictures of `size` pixels (the paper's own by default).
+
+    Raises TableError naming the row where a picture of that size leaves nothing to work on. A size that only the
+    auxiliary heads cannot take is no error here: their parameters then count as 0.
+    """
+    net = find_net(name) if isinstance(name, str) else name
+    size = net.size if size is None else size
+    rows = rows_of(net, (in_chans, size, size), num_classes)
+    aux = 0
+    if net.aux and size >= min_size(net, aux=True):
+        outputs = {row.name: row.output for row in rows}
+        aux = sum(row.params for at in net.aux for row in aux_rows_of(net, at, outputs[at], num_classes))
+    return Cost(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
+
+
+def rows_of(net: Net, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
+    """The evaluation network's rows, body then head, for an input of `shape` (C, H, W)."""
+    return _walk(net, {**net.body, **net.head, "linear": Linear(num_classes, relu=False)}, shape, "row ")
+
+
+def aux_rows_of(net: Net, at: str, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
+    """The rows of the auxiliary head that stands on row `at`, whose output has `shape` (C, H, W)."""
+    layers = {**(net.aux_head or {}), "linear": Linear(num_classes, relu=False)}
+    return _walk(net, layers, shape, f"the auxiliary head on row {at}, at ")
+
+
+def min_size(net: Net, aux: bool = False) -> int:
+    """The smallest square input in pixels that every row can take; with `aux`, the auxiliary heads too."""
+    return next(size for size in range(1, 4097) if _fits(net, size, aux))
+
+
+def check_size(net: Net, size: int, aux: bool = False) -> None:
+    """Raise TableError, naming the row and the smallest size that works, if `size` pixels are too few."""
+    try:
+        _outputs(net, size, aux)
+    except TableError as error:
+        raise TableError(
+            f"Pictures of {size}x{size} are too small for {net.name}{' with auxiliary heads' if aux else ''}: {error}; "
+            f"it needs at least {min_size(net, aux)}x{min_size(net, aux)}."
+        ) from None
+
+
+def output_shape(layer: Layer, shape: Shape) -> Shape:
+    """The shape (C, H, W) that `layer` makes of `shape`. Raises TableError where a window does not fit."""
+    channels, height, width = shape
+    match layer:
+        case Conv(out, kernel, stride, pad):
+            return out, _slide(height, kernel, stride, pad), _slide(width, kernel, stride, pad)
+        case Pool(_, kernel, stride, pad):
+            return channels, _slide(height, kernel, stride, pad), _slide(width, kernel, stride, pad)
+        case Linear(out):
+            return out, 1, 1
+        case GlobalAverage():
+            return channels, 1, 1
+        case LRN() | Dropout():
+            return shape
+        case Fork(branches):
+            outputs = [output_shape(branch, shape) for branch in branches]
+            if len({output[1:] for output in outputs}) > 1:
+                raise TableError(f"branches give maps of different sizes {[output[1:] for output in outputs]}")
+            return sum(output[0] for output in outputs), *outputs[0][1:]
+        case tuple():
+            for part in layer:
+                shape = output_shape(part, shape)
+            return shape
+
+
+def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
+    """Parameters and multiply-adds of `layer` on an input of `shape`."""
+    match layer:
+        case Conv(out, kernel):
+            _, height, width = output_shape(layer, shape)
+            weights = out * kernel * kernel * shape[0]
+            return weights + (2 * out if net.norm else out), weights * height * width
+        case Linear(out):
+            weights = out * shape[0] * shape[1] * shape[2]
+            return weights + out, weights
+        case Fork(branches):
+            counts = [_count(branch, shape, net) for branch in branches]
+        case tuple():
+            counts = []
+            for part in layer:
+                counts.append(_count(part, shape, net))
+                shape = output_shape(part, shape)
+        case _:
+            return 0, 0
+    return sum(params for params, _ in counts), sum(macs for _, macs in counts)
+
+
+def _walk(net: Net, rows: Mapping[str, Layer], shape: Shape, where: str) -> tuple[RowCost, ...]:
+    costs = []
+    for name, layer in rows.items():
+        try:
+            output = output_shape(layer, shape)
+        except TableError as error:
+            raise TableError(f"{where}{name}: {error}") from None
+        costs.append(RowCost(name, output, *_count(layer, shape, net)))
+        shape = output
+    return tuple(costs)
+
+
+def _outputs(net: Net, size: int, aux: bool) -> None:
+    outputs = {row.name: row.output for row in rows_of(net, (3, size, size), 1)}
+    for at in net.aux if aux else ():
+        aux_rows_of(net, at, outputs[at], 1)
+
+
+def _fits(net: Net, size: int, aux: bool) -> bool:
+    try:
+        _outputs(net, size, aux)
+    except TableError:
+        return False
+    return True
+
+
+def _slide(size: int, kernel: int, stride: int, pad: Padding) -> int:
+    """How many windows fit on a side of `size`; PyTorch's and Caffe's arithmetic."""
+    around = 2 * ((kernel - 1) // 2) if pad == "same" else 0
+    room = size + around - kernel
+    if pad == "ceil":
+        windows = -(-room // stride) + 1
+        if (windows - 1) * stride >= size:  # a window must begin inside the map
+            windows -= 1
+    else:
+        windows = room // stride + 1
+    if windows < 1 or (pad != "ceil" and room < 0):
+        raise TableError(f"a {kernel}x{kernel} window does not fit into a {size}x{size} map")
+    return windows

@@ -1,0 +1,199 @@
+"""Class folders: which pictures there are, in which split, of which class."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from inceptorch.data.source import Folder, Source, open_source
+from inceptorch.errors import DataError, PictureError, did_you_mean
+
+TRAIN = ("train", "training")
+HELD_OUT = ("val", "valid", "validation", "test")
+SPLITS = {"train": TRAIN, "val": HELD_OUT[:3], "test": HELD_OUT[3:]}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled pictures of one split. `labels` index `classes`; `paths` are names within `source`."""
+
+    name: str
+    source: Source
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> bytes:
+        """The file's bytes. Raises PictureError."""
+        return self.source.read(self.paths[index])
+
+    def file(self, index: int) -> str:
+        """The name by which a user finds the picture."""
+        return self.source.label(self.paths[index])
+
+    def keep(self, indices: Sequence[int]) -> Split:
+        """The same split with these pictures alone, in this order."""
+        return replace(self, paths=tuple(self.paths[i] for i in indices), labels=tuple(self.labels[i] for i in indices))
+
+    def counts(self) -> dict[str, int]:
+        """How many pictures each class has, in the order of the class list."""
+        found = Counter(self.labels)
+        return {name: found[index] for index, name in enumerate(self.classes)}
+
+    def relabelled(self, classes: Sequence[str]) -> Split:
+        """The same pictures with labels that index `classes`, matched by name.
+
+        Raises DataError if a class folder with pictures has a name that is not among them.
+        """
+        for name, count in self.counts().items():
+            if count and name not in classes:
+                raise DataError(
+                    f"{self.source.label(self.name) if self.name else self.source.label('')} has a class folder {name!r} "
+                    f"that training did not have; {did_you_mean(name, classes)}"
+                )
+        index = {name: position for position, name in enumerate(classes)}
+        labels = tuple(index[self.classes[label]] for label in self.labels)
+        return replace(self, classes=tuple(classes), labels=labels)
+
+    def fingerprint(self) -> str:
+        """A hash of every picture's name, class and size: enough to tell whether the data changed."""
+        digest = hashlib.sha256()
+        for path, label in zip(self.paths, self.labels, strict=True):
+            digest.update(f"{path}\0{self.classes[label]}\0{self.source.size(path)}\n".encode())
+        return digest.hexdigest()
+
+
+def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tuple[Split, Split]:
+    """The pictures to train on and those to judge with.
+
+    DATA has `train/` with `val/` (or `test/`) beside it, as folders or as zip files, or it is a folder or zip of class
+    folders, of which every class then gives `held_out_share` by a split that depends on the seed alone.
+    Raises DataError where there are not two classes with pictures, and where the splits' classes differ.
+    """
+    found = _splits(data)
+    if not found:
+        whole = _read_split(open_source(data), "", "")
+        _check_training_classes(whole)
+        train, held_out = _stratified(whole, held_out_share, seed)
+        return train, held_out
+    name, source, within = _first(found, TRAIN) or (None, None, None)
+    if name is None or source is None or within is None:
+        raise DataError(f"{data} has {' and '.join(found)} but no train folder beside it.")
+    train = _read_split(source, within, name)
+    _check_training_classes(train)
+    judged = _first(found, HELD_OUT)
+    if judged is None:
+        train, held_out = _stratified(train, held_out_share, seed)
+        return train, held_out
+    name, source, within = judged
+    held_out = _read_split(source, within, name).relabelled(train.classes)
+    if not len(held_out):
+        raise DataError(f"{source.label(within)} holds no pictures to judge with.")
+    return train, held_out
+
+
+def find_split(data: Path, classes: Sequence[str], split: str | None = None) -> Split:
+    """The pictures to evaluate: `split` ("train", "val" or "test") of DATA, else its test or val folder, else DATA itself.
+
+    Labels index `classes`. Raises DataError for a class that is not among them.
+    """
+    found = _splits(data)
+    if split is not None and split not in SPLITS:
+        raise DataError(f"There is no split {split!r}: {did_you_mean(split, SPLITS)}")
+    if found:
+        chosen = _first(found, SPLITS[split]) if split else _first(found, HELD_OUT[::-1]) or _first(found, TRAIN)
+        if chosen is None:
+            raise DataError(f"{data} has no {split} folder; it has {' and '.join(found)}.")
+        name, source, within = chosen
+    elif split is not None:
+        raise DataError(f"{data} is one folder of classes without a {split} folder in it; leave out --split.")
+    else:
+        name, source, within = "", open_source(data), ""
+    pictures = _read_split(source, within, name).relabelled(classes)
+    if not len(pictures):
+        raise DataError(f"{source.label(within)} holds no pictures in class folders.")
+    return pictures
+
+
+def _splits(data: Path) -> dict[str, tuple[str, Source, str]]:
+    """The split folders (or zip files named like them) in DATA, by name: (name, source, folder within it)."""
+    source = open_source(data)
+    found = {name: (name, source, name) for name in source.folders() if name.lower() in TRAIN + HELD_OUT}
+    if isinstance(source, Folder):
+        for path in sorted(source.root.glob("*.zip")):
+            if path.stem.lower() in TRAIN + HELD_OUT and path.stem not in found:
+                archive = open_source(path)
+                inside = archive.folders()
+                within = inside[0] if [folder.lower() for folder in inside] == [path.stem.lower()] else ""
+                found[path.stem] = (path.stem, archive, within)
+    if not found and len(source.folders()) == 1:  # one folder around everything, as zip files often have
+        (outer,) = source.folders()
+        if any(name.lower() in TRAIN for name in source.folders(outer)):
+            found = {n: (n, source, f"{outer}/{n}") for n in source.folders(outer) if n.lower() in TRAIN + HELD_OUT}
+    return found
+
+
+def _first(found: dict[str, tuple[str, Source, str]], names: Sequence[str]) -> tuple[str, Source, str] | None:
+    by_name = {name.lower(): value for name, value in found.items()}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _read_split(source: Source, within: str, name: str) -> Split:
+    classes = source.folders(within)
+    paths, labels = [], []
+    for label, folder in enumerate(classes):
+        for path in source.pictures(f"{within}/{folder}" if within else folder):
+            paths.append(path)
+            labels.append(label)
+    return Split(name, source, tuple(classes), tuple(paths), tuple(labels))
+
+
+def _check_training_classes(split: Split) -> None:
+    where = split.source.label(split.name) if split.name else split.source.label("")
+    if not split.classes:
+        raise DataError(f"{where} has no class folders; put the pictures of each class into a folder of its own.")
+    for name, count in split.counts().items():
+        if not count:
+            raise DataError(f"{where}: the class folder {name!r} holds no pictures; add some, or delete the folder.")
+    if len(split.classes) == 1:
+        raise DataError(
+            f"{where} has the one class {split.classes[0]!r}; a classifier needs at least two class folders."
+        )
+
+
+def _stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """Every class gives `share` of its pictures, at least one of its two or more, to the held-out part."""
+    train: list[int] = []
+    held_out: list[int] = []
+    for label in range(len(whole.classes)):
+        mine = [index for index, other in enumerate(whole.labels) if other == label]
+        # Drawn by the class's name, so that adding a class leaves the others' split alone.
+        random.Random(f"{seed}/{whole.classes[label]}").shuffle(mine)
+        take = min(max(1, round(share * len(mine))), len(mine) - 1)
+        held_out += mine[:take]
+        train += mine[take:]
+    return replace(whole.keep(sorted(train)), name="train"), replace(whole.keep(sorted(held_out)), name="held-out")
+
+
+def find_pictures(path: Path) -> list[str]:
+    """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
+
+    Raises PictureError for a folder without pictures; a missing file is left for whoever opens it.
+    """
+    if not path.is_dir():
+        return [str(path)]
+    folder = Folder(path)
+    try:
+        names = folder.pictures("")
+    except DataError as error:
+        raise PictureError(str(error)) from None
+    if not names:
+        raise PictureError("is a folder that holds no pictures")
+    return [str(path / name) for name in names]

@@ -1,0 +1,48 @@
+"""Everything that can go wrong, each as one sentence for the person at the keyboard.
+
+InceptorchError            exit code 2; the message names the file and the remedy
+  + TableError             a network's table, or an input it cannot take; names the row
+  + PictureError           one picture file cannot be used
+  + DataError              a folder or zip of pictures cannot be used as it is
+  + BundleError            a saved classifier, or a file of weights
+  + RecipeError            a recipe, or a value given for it
+  + RunError               a training run that cannot start or go on
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InceptorchError(Exception):
+    """A fault whose message is a sentence for the user; the command line prints it alone."""
+
+
+class TableError(InceptorchError):
+    """A network's table is wrong, or cannot take the input it was given."""
+
+
+class PictureError(InceptorchError):
+    """One picture file cannot be read as a picture."""
+
+
+class DataError(InceptorchError):
+    """A data set is not in a shape that can be used."""
+
+
+class BundleError(InceptorchError):
+    """A saved classifier or a file of weights cannot be used."""
+
+
+class RecipeError(InceptorchError):
+    """A recipe does not exist or one of its values is wrong."""
+
+
+class RunError(InceptorchError):
+    """A training run cannot start or cannot go on."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A closing half sentence for an unknown `word`: the nearest known one, else all of them."""
+    known = list(known)
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}."

@@ -1,0 +1,125 @@
+"""Judging a classifier on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inceptorch.bundle import Classifier, load
+from inceptorch.data import Skipped, Split, find_split, without_unreadable
+from inceptorch.metrics import Floats, Scores, log_softmax, scores
+from inceptorch.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BATCH = 8
+MOST_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture whose first answer was wrong. `label` and `predicted` are class names."""
+
+    index: int
+    label: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, how they were got, what was left out, and the mistakes, the most confident first."""
+
+    scores: Scores
+    protocol: str
+    skipped: list[Skipped]
+    split: Split
+    mistakes: list[Mistake]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "per_class", "skipped"}, fractions 0..1."""
+        values = asdict(self.scores)
+        return {
+            **{name: values[name] for name in ("n", "top1", "top5", "loss")},
+            "protocol": self.protocol,
+            "per_class": values["per_class"],
+            "skipped": self.skipped,
+        }
+
+
+def evaluate(
+    model: Classifier | str | Path, data: str | Path, split: str | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """Judge a classifier (or the bundle or run at that path) on DATA, a folder or zip of class folders.
+
+    `split` is "train", "val" or "test"; by default DATA's test or val folder, else DATA itself. Pictures that cannot be
+    read are left out and listed. Raises DataError where a class of DATA is none of the classifier's.
+    """
+    progress = progress or Progress()
+    classifier = model if isinstance(model, Classifier) else load(model)
+    pictures, skipped = without_unreadable(find_split(Path(data), classifier.classes, split), progress)
+    return judge(classifier, pictures, skipped, progress)
+
+
+def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:
+    """Judge a classifier on readable pictures whose labels index its classes."""
+    logits = outputs_of(classifier, split, progress, "judging").numpy()
+    return judgement(logits, classifier.classes, split, skipped, classifier.pixels.describe())
+
+
+def judgement(
+    logits: Floats, classes: Sequence[str], split: Split, skipped: list[Skipped], protocol: str
+) -> Evaluation:
+    """The evaluation that logits [N, classes] of the pictures of a split amount to."""
+    labels = np.array(split.labels)
+    probabilities = np.exp(log_softmax(logits))
+    answers = logits.argmax(1)
+    wrong = np.flatnonzero(answers != labels)
+    wrong = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")]
+    mistakes = [
+        Mistake(int(i), classes[labels[i]], classes[answers[i]], float(probabilities[i, answers[i]])) for i in wrong
+    ]
+    return Evaluation(scores(logits, labels, classes), protocol, skipped, split, mistakes)
+
+
+def outputs_of(
+    classifier: Classifier,
+    split: Split,
+    progress: Progress,
+    what: str,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """What `forward` (by default the model) makes of every picture of a split: [N, outputs] on the CPU, in its order.
+
+    On a CPU several batches go through at once, each on few cores: decoding then never makes the network wait, and
+    small batches stay in the cache.
+    """
+    import torch
+
+    from inceptorch.scale import Scale
+
+    device = next(classifier.model.parameters()).device
+    scale = Scale(classifier.pixels).to(device)
+    forward = forward or classifier.model
+    cores = torch.get_num_threads()
+    at_once = min(cores, MOST_AT_ONCE) if device.type == "cpu" else 1
+
+    def one(indices: range) -> Tensor:
+        squares = np.stack([classifier.pixels.square(split.read(index)) for index in indices])
+        with torch.inference_mode():
+            batch = torch.from_numpy(squares).permute(0, 3, 1, 2).to(device)
+            return forward(scale(batch)).float().cpu()
+
+    starts = range(0, len(split), BATCH)
+    tasks = [range(start, min(start + BATCH, len(split))) for start in starts]
+    classifier.model.eval()
+    with ThreadPoolExecutor(at_once, initializer=lambda: torch.set_num_threads(max(1, cores // at_once))) as pool:
+        out = torch.cat(list(progress.track(pool.map(one, tasks), len(tasks), what)))
+    torch.set_num_threads(cores)
+    return out

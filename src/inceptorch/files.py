@@ -1,0 +1,81 @@
+"""Writing files whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inceptorch.errors import RunError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
+
+    Whatever happens on the way (a full disk, a killed process), `path` holds either what it held before or all of
+    the new content. Raises RunError with the system's reason.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path} could not be written: {reason(error)}. What was there before is untouched.") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that appears at `path` when the block ends well, and not at all otherwise.
+
+    Raises RunError if `path` is a file or a folder with something in it.
+    """
+    refuse_if_used(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise RunError(f"{path} could not be created: {reason(error)}.") from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise RunError(f"{path} could not be written: {reason(error)}.") from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def refuse_if_used(path: Path) -> None:
+    """Raise RunError if `path` is a file or a folder with something in it."""
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise RunError(f"{path} already holds files; name another --out, or empty it first.")
+    elif path.exists():
+        raise RunError(f"{path} is a file; name a folder with --out.")
+
+
+def reason(error: OSError) -> str:
+    """The system's words for what went wrong, in lower case."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,192 @@
+"""The pixel contract: how a picture file becomes the uint8 RGB square that a network sees.
+
+Training, evaluation and prediction all come through here, so one photograph gives one answer everywhere. What is done
+with each kind of file is decided in this file alone:
+
+    rotation    EXIF orientation is applied; broken EXIF is ignored
+    grayscale   repeated into three channels
+    16 bits     the high byte, as the PNG standard reduces depth
+    alpha       laid over white
+    palette     looked up, with its transparency
+    CMYK        converted without its colour profile
+    animation   the first frame
+    float       refused: there is no agreed range
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from inceptorch.errors import BundleError, PictureError
+
+Square = NDArray[np.uint8]  # [S, S, 3] RGB
+Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
+
+# Only formats whose decoders run inside Pillow: its EPS reader, for one, would start an interpreter.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+        ".jp2",
+        ".j2k",
+    ]
+)
+LONGEST = 16  # a picture longer than this many times its width is cut to its middle before it is resized
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The contract of one set of weights.
+
+    The shorter side is resized to `resize` pixels (the longer one rounded to the nearest), a centred square of `size`
+    is cut out, the channels are put into the order `channels`, then (value - mean) / std with values from 0 to 255.
+    """
+
+    size: int
+    resize: int
+    channels: Literal["rgb", "bgr", "gray"] = "rgb"
+    mean: tuple[float, ...] = (123.675, 116.28, 103.53)  # of ImageNet's training pictures, in RGB
+    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    filter: Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= self.resize <= 4096:
+            raise BundleError(
+                f"Pixel contract: size {self.size} must be at most resize {self.resize}, within 1 to 4096."
+            )
+        if self.channels not in ("rgb", "bgr", "gray"):
+            raise BundleError(f"Pixel contract: channels {self.channels!r} must be rgb, bgr or gray.")
+        if self.filter not in ("nearest", "box", "bilinear", "bicubic", "lanczos"):
+            raise BundleError(f"Pixel contract: there is no filter {self.filter!r}.")
+        if not len(self.mean) == len(self.std) == self.in_chans or 0 in self.std:
+            raise BundleError(f"Pixel contract: {self.channels} needs {self.in_chans} means and nonzero deviations.")
+
+    @property
+    def in_chans(self) -> int:
+        return 1 if self.channels == "gray" else 3
+
+    def square(self, picture: Picture) -> Square:
+        """The uint8 RGB square [size, size, 3] of a picture. Raises PictureError."""
+        image = resize_shorter(decode(picture), self.resize, self.filter)
+        left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
+        return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
+
+    def describe(self) -> str:
+        """The protocol of the centre crop in words, for results and model cards."""
+        return f"center: shorter side to {self.resize} ({self.filter}), centre crop {self.size}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Pixels:
+        """Read what `to_dict` wrote. Raises BundleError for missing, unknown or impossible values."""
+        try:
+            tuples = {name: tuple(float(v) for v in values[name]) for name in ("mean", "std")}
+            return cls(**{**values, **tuples})
+        except (TypeError, KeyError, ValueError) as error:
+            names = ", ".join(field.name for field in fields(cls))
+            raise BundleError(f"A pixel contract has the values {names}: {error}.") from None
+
+
+def contract(size: int, channels: Literal["rgb", "bgr", "gray"] = "rgb") -> Pixels:
+    """The contract of a network trained from scratch on squares of `size`.
+
+    Photographs are resized a little larger than the crop, as 256 to 224; small pictures are taken whole.
+    """
+    resize = size if size <= 96 else round(size * 256 / 224)
+    if channels == "gray":
+        return Pixels(size, resize, "gray", mean=(117.0,), std=(57.0,))
+    rgb = Pixels(size, resize)
+    return rgb if channels == "rgb" else Pixels(size, resize, "bgr", rgb.mean[::-1], rgb.std[::-1])
+
+
+def decode(picture: Picture) -> Image.Image:
+    """A picture in mode RGB, upright, at its own size. Takes a path, the bytes of a file, a Pillow image, or an array
+    uint8 [H, W] or [H, W, 3]. Raises PictureError whose message fits behind the name of the file."""
+    try:
+        if isinstance(picture, np.ndarray):
+            return Image.fromarray(picture).convert("RGB")
+        if isinstance(picture, Image.Image):
+            return _to_rgb(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of broken metadata, which does no harm
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
+                return _to_rgb(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise PictureError(f"has more than {limit} million pixels; reduce it before use") from None
+    except UnidentifiedImageError:
+        raise PictureError("is not a picture in a format that is read here") from None
+    except PictureError:
+        raise
+    except FileNotFoundError:
+        raise PictureError("does not exist") from None
+    except IsADirectoryError:
+        raise PictureError("is a folder, not a picture") from None
+    except PermissionError:
+        raise PictureError("may not be read: permission denied") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
+        raise PictureError(f"is damaged: {str(error) or type(error).__name__}") from None
+
+
+def resize_shorter(image: Image.Image, side: int, filter: str) -> Image.Image:
+    """Resize so that the shorter side has `side` pixels; the longer one follows, rounded to the nearest."""
+    short, long = sorted(image.size)
+    if long > LONGEST * short:
+        image = _middle(image, LONGEST * short)
+        long = LONGEST * short
+    long_side = round(side * long / short)
+    to = (side, long_side) if image.width <= image.height else (long_side, side)
+    return image if image.size == to else image.resize(to, Image.Resampling[filter.upper()])
+
+
+def _middle(image: Image.Image, length: int) -> Image.Image:
+    """The middle `length` pixels of the longer side."""
+    start = (max(image.size) - length) // 2
+    wide = image.width >= image.height
+    return image.crop((start, 0, start + length, image.height) if wide else (0, start, image.width, start + length))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.width < 1 or image.height < 1:
+        raise PictureError("has no pixels")
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF is common and says nothing about the pixels
+        image.load()
+    if image.mode == "F":
+        raise PictureError("has floating point pixels, which have no agreed range; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        # 16-bit grayscale; mode "I" holds the same values in 32 bits
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,54 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere, always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+EVERY = 30.0  # seconds between plain lines
+
+
+class Progress:
+    """Says lines and tracks loops. With a `log`, every line is also appended to that file."""
+
+    def __init__(self, log: Path | None = None, quiet: bool = False):
+        self.log = log
+        self.quiet = quiet
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+        if self.log is not None:
+            with open(self.log, "a", encoding="utf-8") as file:
+                print(line, file=file)
+
+    def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        """Pass `items` on, showing how far of `total` they are and how fast."""
+        if self.quiet or total == 0:
+            yield from items
+        elif sys.stderr.isatty():
+            yield from self._bar(items, total, what)
+        else:
+            yield from self._lines(items, total, what)
+
+    def _bar(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            yield from bar.track(items, total=total, description=what)
+
+    def _lines(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        start = last = time.monotonic()
+        for done, item in enumerate(items, 1):
+            yield item
+            now = time.monotonic()
+            if now - last >= EVERY and done < total:
+                self.say(f"{what}: {done}/{total}, {done / (now - start):.3g} per second")
+                last = now

@@ -1,0 +1,79 @@
+"""Pictures of a finished run: its training curve and its mistakes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from inceptorch.evaluation import Evaluation
+from inceptorch.files import write_whole
+from inceptorch.pixels import decode
+from inceptorch.training import Result
+
+MISTAKES = 24
+INK, BLUE, ORANGE, GRID = "#22262b", "#2a6fbb", "#d9730d", "#d8dce0"
+
+
+def draw(result: Result) -> None:
+    """Write curves.png and mistakes.png into the run folder."""
+    draw_curves(result.run / "metrics.csv", result.run / "curves.png")
+    draw_mistakes(result.evaluation, result.run / "mistakes.png")
+
+
+def draw_curves(metrics: Path, out: Path) -> None:
+    """Loss and accuracy over the run, from metrics.csv."""
+    from matplotlib.figure import Figure
+
+    with open(metrics, newline="") as file:
+        rows = list(csv.DictReader(file))
+    # A run that fits the classifier first and then trains the whole network shows the second part.
+    phase = rows[-1]["phase"]
+    rows = [row for row in rows if row["phase"] == phase]
+    at = [int(row["epoch"]) for row in rows]
+    marker = "o" if len(rows) <= 40 else None
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    loss.plot(at, [float(row["train_loss"]) for row in rows], color=BLUE, marker=marker, ms=3.5, label="training")
+    loss.plot(at, [float(row["loss"]) for row in rows], color=ORANGE, marker=marker, ms=3.5, label="held out")
+    loss.set_title("loss", loc="left", color=INK)
+    loss.set_ylim(bottom=0)
+    loss.legend(frameon=False)
+    accuracy.plot(at, [100 * float(row["top1"]) for row in rows], color=ORANGE, marker=marker, ms=3.5)
+    accuracy.set_title(f"right on held-out pictures: {100 * float(rows[-1]['top1']):.2f} %", loc="left", color=INK)
+    accuracy.set_ylabel("per cent")
+    for axes in (loss, accuracy):
+        axes.set_xlabel("step of the fit" if phase == "head" else "epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(color=GRID, lw=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
+    """The most confident mistakes, each with its true class and the answer given."""
+    from matplotlib.figure import Figure
+
+    shown = evaluation.mistakes[:MISTAKES]
+    columns = max(1, min(6, len(shown)))
+    lines = max(1, -(-len(shown) // columns))
+    figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
+    n, wrong = evaluation.scores.n, len(evaluation.mistakes)
+    title = f"{wrong} of {n} held-out pictures wrong" if wrong else f"no mistakes on {n} held-out pictures"
+    if len(shown) < wrong:
+        title += f"; the {len(shown)} most confident"
+    figure.suptitle(title, x=0.01, ha="left", color=INK)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, mistake in zip(grid.flat, shown, strict=False):
+        picture = decode(evaluation.split.read(mistake.index))
+        picture.thumbnail((160, 160))
+        axes.imshow(picture, interpolation="nearest")
+        said = f"{_short(mistake.predicted)} {mistake.probability:.0%}"
+        axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else name[:17] + "…"

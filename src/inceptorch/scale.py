@@ -1,0 +1,29 @@
+"""The arithmetic between uint8 pixels and a network's input: it travels with the weights, never inside the network."""
+
+import torch
+from torch import Tensor, nn
+
+from inceptorch.pixels import Pixels
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's own conversion to grayscale
+
+
+class Scale(nn.Module):
+    """uint8 RGB [N, 3, S, S] -> float32 [N, C, S, S] with the channels, mean and deviation of a pixel contract."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, pixels: Pixels):
+        super().__init__()
+        self.channels = pixels.channels
+        self.register_buffer("mean", torch.tensor(pixels.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(pixels.std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        if self.channels == "bgr":
+            x = x.flip(1)
+        elif self.channels == "gray":
+            x = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        return (x - self.mean) / self.std

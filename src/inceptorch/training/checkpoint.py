@@ -1,0 +1,84 @@
+"""Everything needed to go on with a run, in one safetensors file that is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from inceptorch.errors import RunError
+from inceptorch.files import write_whole
+from inceptorch.model import Model
+
+
+@dataclass
+class Progressed:
+    """How far a run has come: finished epochs of the whole network, whether the classifier alone has been fitted,
+    whether all is done, the rows of metrics.csv, and seconds spent."""
+
+    epoch: int = 0
+    head_done: bool = False
+    finished: bool = False
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def save(path: Path, done: Progressed, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> None:
+    """Write a checkpoint. Raises RunError if the disk does not take it; the one before then stays."""
+    tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if value is not None}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"progressed": json.dumps(done.__dict__)}
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> Progressed:
+    """Load a checkpoint into the given objects. Raises RunError if it is damaged or belongs to another network."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            done = Progressed(**json.loads(file.metadata()["progressed"]))
+        model.load_state_dict(_part(tensors, "model."))
+        if average is not None:
+            average.load_state_dict(_part(tensors, "average."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _part(tensors, "optimizer.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"{path} cannot be used to go on: {why}. Delete it to start the run from its beginning."
+        ) from None
+    return done
+
+
+def new_average(model: Model, decay: float) -> AveragedModel:
+    """A running average of the weights whose memory grows with the run: min(decay, (1 + n) / (10 + n)) after n steps."""
+
+    def update(averages: Any, values: Any, count: Tensor | int) -> None:
+        n = int(count)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, weight)
+        else:
+            torch._foreach_copy_(averages, values)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,98 @@
+"""The new classifier on features of the frozen body: computed once, kept, and fitted to the optimum.
+
+With the body frozen and no augmentation, every epoch would compute the same features; so they are computed once. What
+remains is multinomial logistic regression, which L-BFGS solves in a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from inceptorch.bundle import Classifier
+from inceptorch.data import Split
+from inceptorch.evaluation import outputs_of
+from inceptorch.files import write_whole
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+
+STEPS_AT_A_TIME = 10
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the linear layer receives: [pictures, num_features] of the training and of the held-out pictures."""
+
+    train: Tensor
+    held_out: Tensor
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The classifier after `steps` steps: weight [classes, features], bias [classes], and the loss it has reached."""
+
+    steps: int
+    weight: Tensor
+    bias: Tensor
+    loss: float
+
+
+def features_of(
+    classifier: Classifier, train: Split, held_out: Split, cache: Path, fingerprint: str, progress: Progress
+) -> Features:
+    """The features of both splits, from `cache` if an interrupted run left them there, else computed and kept in it."""
+    try:
+        with safe_open(cache, framework="pt") as file:
+            if file.metadata()["fingerprint"] == fingerprint:
+                return Features(file.get_tensor("train"), file.get_tensor("held_out"))
+    except (OSError, SafetensorError, KeyError, TypeError):
+        pass
+    model = classifier.model
+
+    def forward(x: Tensor) -> Tensor:
+        return model.forward_head(model.forward_features(x), pre_logits=True)
+
+    features = Features(
+        outputs_of(classifier, train, progress, "features of training pictures", forward),
+        outputs_of(classifier, held_out, progress, "features of held-out pictures", forward),
+    )
+    tensors = {"train": features.train, "held_out": features.held_out}
+    write_whole(cache, lambda path: save_file(tensors, path, {"fingerprint": fingerprint}))
+    return features
+
+
+def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> Iterator[Fit]:
+    """Fit the classifier to features [N, C] and labels [N]; yields it every few steps of L-BFGS."""
+    mean, spread = features.mean(0), features.std().clamp(min=1e-12)
+    x = (features - mean) / spread  # so that one value of head_decay serves every network
+    weight = torch.zeros(num_classes, x.shape[1], requires_grad=True)
+    bias = torch.zeros(num_classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS_AT_A_TIME, line_search_fn="strong_wolfe")
+    loss_of = _loss(x, labels, weight, bias, recipe)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    for steps in range(STEPS_AT_A_TIME, recipe.head_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
+        optimizer.step(closure)  # type: ignore[arg-type]
+        with torch.no_grad():
+            folded = weight / spread
+            yield Fit(min(steps, recipe.head_steps), folded, bias - folded @ mean, float(loss_of()))
+
+
+def _loss(x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, recipe: Recipe) -> Callable[[], Tensor]:
+    def loss() -> Tensor:
+        error = F.cross_entropy(x @ weight.T + bias, labels, label_smoothing=recipe.label_smoothing)
+        return error + recipe.head_decay * weight.square().sum()
+
+    return loss

@@ -1,0 +1,339 @@
+"""One training from beginning to end: the pictures, the network, the classifier alone, the whole network, the bundle."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from inceptorch import nets
+from inceptorch.bundle import CONFIG, Classifier, copy_body, load
+from inceptorch.data import Split, find_train_and_held_out, without_unreadable
+from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.loader import load as load_batches
+from inceptorch.data.verify import report_skipped
+from inceptorch.errors import RecipeError, RunError
+from inceptorch.evaluation import Evaluation, judge, judgement
+from inceptorch.files import refuse_if_used
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, find_recipe
+from inceptorch.scale import Scale
+from inceptorch.training import head
+from inceptorch.training.checkpoint import Progressed, new_average, restore, save
+from inceptorch.training.run import Run, free_folder, read_run
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder, epochs of the whole network (steps of the fit where only the classifier was
+    trained), fractions right on the held-out pictures, seconds of work, and the evaluation behind the figures."""
+
+    run: Path
+    epochs: int
+    top1: float
+    top5: float
+    seconds: float
+    evaluation: Evaluation
+
+
+def train(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    net: str | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Result:
+    """Train a classifier on DATA, a folder or zip of class folders, and leave it in the run folder `out`.
+
+    `weights` is a bundle or run to begin from; its network and pixel contract are kept. `recipe` is "head" by default
+    with weights and "scratch" without. Raises an InceptorchError whose message says what to mend; an existing folder
+    is never written into. An interrupted run goes on with `resume`.
+    """
+    began = time.monotonic()
+    progress = progress or Progress()
+    if recipe is None:
+        recipe = "head" if weights else "scratch"
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    if recipe.head_steps and not weights:
+        raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+    folder = Path(out) if out else free_folder(Path(data))
+    refuse_if_used(folder)
+
+    train_split, held_out = find_train_and_held_out(Path(data), recipe.held_out_share, seed)
+    start = _begin(recipe, net, Path(weights) if weights else None, train_split.classes, seed)
+    train_split, skipped = without_unreadable(train_split, progress)
+    held_out, skipped_held_out = without_unreadable(held_out, progress)
+    skipped += skipped_held_out
+
+    recipe = replace(recipe, net=start.model.net.name)
+    fingerprints = train_split.fingerprint(), held_out.fingerprint()
+    run = Run(folder, Path(data), Path(weights) if weights else None, recipe, seed, *fingerprints, skipped)
+    run.begin(train_split, held_out)
+    progress = Progress(run.log, progress.quiet)
+    report_skipped(skipped, progress.say)
+    return _finish(run, start, train_split, held_out, Progressed(seconds=time.monotonic() - began), progress)
+
+
+def resume(folder: str | Path, progress: Progress | None = None) -> Result:
+    """Go on with an interrupted run from its last checkpoint, as if it had never stopped.
+
+    Raises RunError if it is finished, if it is not a run, or if its data changed meanwhile.
+    """
+    began = time.monotonic()
+    run = read_run(Path(folder))
+    progress = Progress(run.log, (progress or Progress()).quiet)
+    left_out = {one["file"] for one in run.skipped}
+    splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
+    train_split, held_out = (
+        split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
+    )
+    if (train_split.fingerprint(), held_out.fingerprint()) != (run.train_fingerprint, run.held_out_fingerprint):
+        raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
+    start = _begin(run.recipe, run.recipe.net, run.weights, train_split.classes, run.seed)
+    return _finish(run, start, train_split, held_out, Progressed(seconds=time.monotonic() - began), progress)
+
+
+def _begin(recipe: Recipe, net: str | None, weights: Path | None, classes: tuple[str, ...], seed: int) -> Classifier:
+    """The classifier a run begins from: the network for these classes, with fresh or given weights. Pictures of a size
+    that is too small for it are refused here, before the first batch."""
+    given = load(weights) if weights else None
+    if given and net and net != given.model.net.name:
+        raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net!r}; leave out --net.")
+    table = given.model.net if given else nets.net(net or recipe.net)
+    aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
+    pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
+    if recipe.size and recipe.size != pixels.size:
+        pixels = replace(pixels, size=recipe.size, resize=round(recipe.size * pixels.resize / pixels.size))
+    torch.manual_seed(seed)
+    model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
+    if given:
+        copy_body(given.model, model)
+    return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
+
+
+def _finish(
+    run: Run, classifier: Classifier, train_split: Split, held_out: Split, done: Progressed, progress: Progress
+) -> Result:
+    """The run from wherever it stands to its end."""
+    recipe, model = run.recipe, classifier.model
+    began = time.monotonic() - done.seconds
+
+    # The order matters: the average copies the model, and a checkpoint fills all three.
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    average = new_average(model, recipe.ema) if recipe.ema and recipe.epochs else None
+    optimizer = _optimizer(model, recipe)
+    if run.checkpoint.exists():
+        done = restore(run.checkpoint, model, average, optimizer)
+        began = time.monotonic() - done.seconds
+        if done.finished:
+            raise RunError(f"{run.folder} is finished; to train longer, start a new run with --weights {run.folder}.")
+        progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}")
+    kept = replace(classifier, model=average.module if average else model)
+    progress.say(
+        f"{model.net.name} on {len(train_split)} pictures of {len(classifier.classes)} classes, judged on "
+        f"{len(held_out)} of {held_out.name}; {device}, {_precision(recipe, device)}; run folder {run.folder}"
+    )
+
+    def record(row: dict[str, Any], evaluation: Evaluation) -> None:
+        scores = evaluation.scores
+        row |= {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "seconds": time.monotonic() - began}
+        done.rows.append(row)
+        done.seconds = row["seconds"]
+        run.write_metrics(done.rows)
+        unit = "step" if row["phase"] == "head" else "epoch"
+        progress.say(
+            f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {scores.loss:.4f}, "
+            f"top-1 {scores.top1:.2%}, {done.seconds:.0f} s"
+            + (
+                f", {row['pictures_per_second']:.3g} pictures/s, waiting {row['waiting']:.0%}"
+                if "waiting" in row
+                else ""
+            )
+        )
+
+    def keep() -> None:
+        """Checkpoint, then the bundle: a run can be used, and can go on, from every epoch's end."""
+        save(run.checkpoint, done, model, average, optimizer)
+        last = done.rows[-1]
+        kept.about = {
+            "trained on": f"{len(train_split)} pictures of {run.data.resolve().name}",
+            "recipe": recipe.name,
+            "top1": round(last["top1"], 5),
+            "top5": round(last["top5"], 5),
+            "judged on": f"{len(held_out)} pictures of {held_out.name}",
+        }
+        kept.write(run.folder)
+
+    try:
+        # The classifier alone, on features of the frozen body.
+        if recipe.head_steps and not done.head_done:
+            for row, evaluation in _fit_head(run, classifier, train_split, held_out, progress):
+                record(row, evaluation)
+            if average:
+                average = new_average(model, recipe.ema)
+                kept.model = average.module
+            done.head_done = True
+            done.finished = recipe.epochs == 0
+            keep()
+
+        # The whole network.
+        for epoch in range(done.epoch, recipe.epochs):
+            row = _train_epoch(run, classifier, train_split, average, optimizer, epoch, device, progress)
+            evaluation = judge(kept, held_out, run.skipped, progress)
+            record(row, evaluation)
+            done.epoch = epoch + 1
+            done.finished = done.epoch == recipe.epochs
+            keep()
+    except KeyboardInterrupt:
+        progress.say(f"stopped. Go on with: inceptorch train --resume {run.folder}")
+        raise
+    run.features.unlink(missing_ok=True)
+    scores = evaluation.scores
+    return Result(
+        run.folder, recipe.epochs or recipe.head_steps, scores.top1, scores.top5, time.monotonic() - began, evaluation
+    )
+
+
+def _fit_head(
+    run: Run, classifier: Classifier, train_split: Split, held_out: Split, progress: Progress
+) -> Iterator[tuple[dict[str, Any], Evaluation]]:
+    """Fit the classifier's linear layer, putting it in place step by step; yields a row of metrics each time."""
+    linear = classifier.model.get_classifier()
+    prints = run.train_fingerprint + run.held_out_fingerprint
+    features = head.features_of(classifier, train_split, held_out, run.features, prints, progress)
+    labels = torch.tensor(train_split.labels)
+    for fit in head.fit(features.train, labels, len(classifier.classes), run.recipe):
+        if not math.isfinite(fit.loss):
+            raise RunError(
+                f"The loss of the classifier is {fit.loss} after {fit.steps} steps: check the weights given."
+            )
+        with torch.no_grad():
+            linear.weight.copy_(fit.weight)
+            linear.bias.copy_(fit.bias)
+        logits = (features.held_out @ fit.weight.T + fit.bias).numpy()
+        row = {"phase": "head", "epoch": fit.steps, "train_loss": fit.loss}
+        yield row, judgement(logits, classifier.classes, held_out, run.skipped, classifier.pixels.describe())
+
+
+def _train_epoch(
+    run: Run,
+    classifier: Classifier,
+    split: Split,
+    average: AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One pass over the training pictures; the row of metrics it gives."""
+    recipe, model = run.recipe, classifier.model
+    scale = Scale(classifier.pixels).to(device)
+    aux = [f"aux.{name}" for name in model.aux]
+    bf16 = _precision(recipe, device) == "bf16"
+
+    data = Augmented(split, classifier.pixels, recipe, run.seed)
+    data.epoch = epoch
+    order = batches(len(split), recipe.batch, run.seed, epoch)
+    loader = load_batches(data, order, _workers(recipe, device))
+    torch.manual_seed(key(run.seed, epoch))  # dropout's draws depend on the epoch alone, not on what ran before
+
+    model.train()
+    began = time.monotonic()
+    waited = total = 0.0
+    ready = began
+    for step, (pictures, labels, _) in enumerate(progress.track(loader, len(order), f"epoch {epoch + 1}")):
+        waited += time.monotonic() - ready
+        lr = recipe.lr * _factor(recipe, (epoch + step / len(order)) / recipe.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+
+        labels = labels.to(device, non_blocking=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits, taps = model.taps(scale(pictures.to(device, non_blocking=True)), aux)
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            for name in aux:
+                loss = loss + recipe.aux_weight * F.cross_entropy(
+                    taps[name], labels, label_smoothing=recipe.label_smoothing
+                )
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise RunError(_not_finite(run, value, epoch, step))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        optimizer.step()
+        if average is not None:
+            average.update_parameters(model)
+        total += value * len(labels)
+        ready = time.monotonic()
+
+    spent = time.monotonic() - began
+    return {
+        "phase": "train",
+        "epoch": epoch + 1,
+        "lr": lr,
+        "train_loss": total / len(split),
+        "pictures_per_second": len(split) / spent,
+        "waiting": waited / spent,
+    }
+
+
+def _optimizer(model: Model, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; weight decay on weights alone, not on biases and batch normalisation."""
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def _factor(recipe: Recipe, share: float) -> float:
+    """The schedule's factor on the learning rate after `share` of the run."""
+    at, factors = zip(*recipe.schedule, strict=True)
+    return float(np.interp(share, at, factors))
+
+
+def _precision(recipe: Recipe, device: torch.device) -> str:
+    """bf16 or fp32. `auto` takes bf16 only where the processor computes in it, not where it is emulated."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "fp32"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"
+
+
+def _workers(recipe: Recipe, device: torch.device) -> int:
+    if recipe.workers >= 0:
+        return recipe.workers
+    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def _not_finite(run: Run, loss: float, epoch: int, step: int) -> str:
+    kept = (
+        f"the classifier after epoch {epoch} is in {run.folder}"
+        if (run.folder / CONFIG).exists()
+        else "no epoch was finished"
+    )
+    return (
+        f"The loss became {loss} in epoch {epoch + 1}, step {step + 1}, so the run was stopped; {kept}. "
+        f"Start again with a lower rate, such as --set lr={run.recipe.lr / 4:g}."
+    )

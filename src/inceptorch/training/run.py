@@ -1,0 +1,130 @@
+"""The folder of one training: what was asked for, how it went, and the classifier that came of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inceptorch.data import Skipped, Split
+from inceptorch.errors import InceptorchError, RunError
+from inceptorch.files import reason, refuse_if_used, write_text
+from inceptorch.recipes import Recipe, find_recipe, with_values
+
+COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what was asked for."""
+
+    folder: Path
+    data: Path
+    weights: Path | None
+    recipe: Recipe
+    seed: int
+    train_fingerprint: str
+    held_out_fingerprint: str
+    skipped: list[Skipped]
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / "last.safetensors"
+
+    @property
+    def features(self) -> Path:
+        return self.folder / "checkpoints" / "features.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def begin(self, train: Split, held_out: Split) -> None:
+        """Make the folder and write run.yaml. Raises RunError if the folder is in use or cannot be made."""
+        refuse_if_used(self.folder)
+        try:
+            (self.folder / "checkpoints").mkdir(parents=True)
+        except OSError as error:
+            raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
+        asked = {
+            "inceptorch": version("inceptorch"),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join(["inceptorch", *sys.argv[1:]]) if sys.argv[0].endswith("inceptorch") else None,
+            "data": str(self.data.resolve()),
+            "weights": str(self.weights.resolve()) if self.weights else None,
+            "seed": self.seed,
+            "recipe": self.recipe.to_dict(),
+            "classes": list(train.classes),
+            "train": {"pictures": len(train), "fingerprint": self.train_fingerprint},
+            "held_out": {"pictures": len(held_out), "fingerprint": self.held_out_fingerprint, "split": held_out.name},
+            "skipped": [dict(one) for one in self.skipped],
+            "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+            "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
+            | {"python": platform.python_version(), "git": _git_commit()},
+        }
+        write_text(self.folder / "run.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Write metrics.csv, one row per epoch."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows({name: _short(value) for name, value in row.items()} for row in rows)
+        write_text(self.folder / "metrics.csv", text.getvalue())
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a folder, from its run.yaml. Raises RunError."""
+    path = folder / "run.yaml"
+    try:
+        asked = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = dict(asked["recipe"])
+        return Run(
+            folder=folder,
+            data=Path(asked["data"]),
+            weights=Path(asked["weights"]) if asked["weights"] else None,
+            recipe=with_values(find_recipe(recipe.pop("name")), recipe),
+            seed=int(asked["seed"]),
+            train_fingerprint=str(asked["train"]["fingerprint"]),
+            held_out_fingerprint=str(asked["held_out"]["fingerprint"]),
+            skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
+        )
+    except OSError as error:
+        raise RunError(
+            f"{path} could not be read ({reason(error)}): {folder} is not a run that can be resumed."
+        ) from None
+    except InceptorchError:
+        raise
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({' '.join(str(error).split())}), so the run cannot be resumed.") from None
+
+
+def free_folder(data: Path) -> Path:
+    """runs/NAME for data called NAME, or NAME-2, NAME-3, ... if that is taken."""
+    name = data.resolve().stem or "run"
+    taken = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
+    return next(path for path in taken if not path.exists())
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that runs, if it is one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,154 @@
+"""Weights as files of named tensors: reading them without running anything, and fitting them to a model."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from inceptorch.errors import BundleError
+from inceptorch.files import reason
+from inceptorch.model import Model
+
+COLUMNS = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")  # of Caffe, in the order of our branches
+MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+BRANCHES = ("0", "1.0", "1.1", "2.0", "2.1", "3.1")
+
+# Caffe's layers of bvlc_googlenet -> our modules
+CAFFE_GOOGLENET = {
+    "conv1/7x7_s2": "body.conv1.conv",
+    "conv2/3x3_reduce": "body.conv2.0.conv",
+    "conv2/3x3": "body.conv2.1.conv",
+    **{
+        f"inception_{row}/{column}": f"body.{row}.{branch}.conv"
+        for row in MODULES
+        for column, branch in zip(COLUMNS, BRANCHES, strict=True)
+    },
+    "loss3/classifier": "head.linear",
+}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises BundleError for anything else; nothing is ever unpickled."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        raise BundleError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+    except SafetensorError as error:
+        if _looks_pickled(path):
+            raise BundleError(
+                f"{path} is a pickle, which could run code when read, so it is not opened; save the tensors as safetensors."
+            ) from None
+        raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
+
+
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes in the header of a safetensors file, without reading its tensors. Raises BundleError."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        read_safetensors(path)  # says what is wrong
+        raise
+
+
+def fit(model: Model, tensors: Mapping[str, Tensor], source: str | Path) -> None:
+    """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first that does not."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, source)
+    model.load_state_dict(dict(tensors), assign=True)
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str | Path
+) -> None:
+    """Raise BundleError naming the first tensor of `found` that is missing, unknown or of another shape."""
+    for name, shape in expected.items():
+        if name not in found:
+            raise BundleError(f"{source} does not fit the network it is said to be: it has no {name}.")
+        if found[name] != shape:
+            raise BundleError(
+                f"{source} does not fit the network it is said to be: {name} is {list(found[name])}, not {list(shape)}."
+            )
+    for name in found:
+        if name not in expected:
+            raise BundleError(f"{source} does not fit the network it is said to be: it also has {name}.")
+
+
+def read_caffe_googlenet(path: Path) -> dict[str, Tensor]:
+    """The trained GoogLeNet of the Caffe model zoo from an .npz with `<caffe layer>.weight` (out, in, kh, kw) and
+    `.bias`, under our names. Raises BundleError."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise BundleError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        if "allow_pickle" in str(error) or _looks_pickled(path):
+            raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None
+        raise BundleError(f"{path} is not an .npz file of arrays, or is damaged: {error}.") from None
+    tensors = {}
+    for caffe, ours in CAFFE_GOOGLENET.items():
+        for part in ("weight", "bias"):
+            name = f"{caffe}.{part}"
+            if name not in arrays:
+                raise BundleError(f"{path} has no {name!r}: it is not the Caffe model zoo's GoogLeNet as an .npz.")
+            tensors[f"{ours}.{part}"] = torch.from_numpy(np.ascontiguousarray(arrays.pop(name), np.float32))
+    if arrays:
+        raise BundleError(
+            f"{path} also has {next(iter(arrays))!r}: it is not the Caffe model zoo's GoogLeNet as an .npz."
+        )
+    return tensors
+
+
+def adapt_channels(weight: Tensor, in_chans: int) -> Tensor:
+    """The first convolution's weight [out, in, kh, kw] for another number of input channels.
+
+    One channel sees what all three saw together; others repeat the given ones, scaled so that the sum stays as it was.
+    """
+    given = weight.shape[1]
+    if in_chans == given:
+        return weight
+    if in_chans == 1:
+        return weight.sum(1, keepdim=True)
+    repeated = weight.repeat(1, -(-in_chans // given), 1, 1)[:, :in_chans]
+    return repeated * (given / in_chans)
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file is a pickle, or a zip archive holding one, as `torch.save` writes."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4)
+        if head[:1] == b"\x80":
+            return True
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """A JSON object from a file. Raises BundleError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
+    if not isinstance(value, dict):
+        raise BundleError(f"{path} must hold a JSON object.")
+    return value
