@@ -134,13 +134,12 @@ pipeline_tag: image-classification
 def load(path: str | Path) -> Classifier:
     """The classifier in a bundle or run folder, ready to predict on the CPU.
 
-    Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other;
-    the weights' shapes are compared with the table before anything is allocated.
+    Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other.
     """
     import torch
 
     from inceptorch.model import Model
-    from inceptorch.weights import check_shapes, fit, read_json, read_safetensors, shapes_in
+    from inceptorch.weights import fit, read_json, read_safetensors
 
     folder = Path(path)
     if not folder.is_dir():
@@ -154,13 +153,9 @@ def load(path: str | Path) -> Classifier:
     config = read_json(folder / CONFIG)
     classes, pixels, about = _checked(config, folder / CONFIG)
     try:
-        with torch.device("meta"):
-            model = Model(nets.net(str(config["architecture"])), len(classes), pixels.in_chans, size=pixels.size)
+        model = Model(nets.net(str(config["architecture"])), len(classes), pixels.in_chans, size=pixels.size)
     except TableError as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from None
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    check_shapes(expected, shapes_in(folder / WEIGHTS), folder / WEIGHTS)
-    model = Model(model.net, len(classes), pixels.in_chans, size=pixels.size)
     fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
     return Classifier(model.to(memory_format=torch.channels_last).eval(), pixels, classes, about)
 

@@ -51,27 +51,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
 
 
-def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in the header of a safetensors file, without reading its tensors. Raises BundleError."""
-    try:
-        with safe_open(path, framework="np") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
-        read_safetensors(path)  # says what is wrong
-        raise
-
-
 def fit(model: Model, tensors: Mapping[str, Tensor], source: str | Path) -> None:
     """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first that does not."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, source)
-    model.load_state_dict(dict(tensors), assign=True)
-
-
-def check_shapes(
-    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str | Path
-) -> None:
-    """Raise BundleError naming the first tensor of `found` that is missing, unknown or of another shape."""
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name, shape in expected.items():
         if name not in found:
             raise BundleError(f"{source} does not fit the network it is said to be: it has no {name}.")
@@ -82,6 +65,7 @@ def check_shapes(
     for name in found:
         if name not in expected:
             raise BundleError(f"{source} does not fit the network it is said to be: it also has {name}.")
+    model.load_state_dict(dict(tensors))
 
 
 def read_caffe_googlenet(path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ remains is multinomial logistic regression, which L-BFGS solves in a second.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 
 STEPS_AT_A_TIME = 10
+CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next ends the fit
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,16 @@ def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> I
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
+    before = math.inf
     for steps in range(STEPS_AT_A_TIME, recipe.head_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
-        optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             folded = weight / spread
-            yield Fit(min(steps, recipe.head_steps), folded, bias - folded @ mean, float(loss_of()))
+            loss = float(loss_of())
+            yield Fit(steps, folded, bias - folded @ mean, loss)
+        if not before - loss > CONVERGED:
+            return
+        before = loss
 
 
 def _loss(x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, recipe: Recipe) -> Callable[[], Tensor]:

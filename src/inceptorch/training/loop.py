@@ -205,7 +205,7 @@ def _finish(
     run.features.unlink(missing_ok=True)
     scores = evaluation.scores
     return Result(
-        run.folder, recipe.epochs or recipe.head_steps, scores.top1, scores.top5, time.monotonic() - began, evaluation
+        run.folder, done.rows[-1]["epoch"], scores.top1, scores.top5, time.monotonic() - began, evaluation
     )
 
 
