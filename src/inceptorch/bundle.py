@@ -45,7 +45,7 @@ class Classifier:
     about: dict[str, Any] = field(default_factory=dict)
 
     @overload
-    def predict(self, pictures: Picture, top: int = 5) -> list[Prediction]: ...
+    def predict(self, pictures: Picture, top: int = 5) -> list[Prediction]: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, pictures: Sequence[Picture], top: int = 5) -> list[list[Prediction]]: ...
     def predict(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Prediction] | list[list[Prediction]]:
@@ -77,7 +77,8 @@ class Classifier:
         self.model.eval()
         with torch.inference_mode():
             batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).to(device)  # channels_last already
-            return self.model(Scale(self.pixels).to(device)(batch)).float().cpu()
+            out: Tensor = self.model(Scale(self.pixels).to(device)(batch))
+        return out.float().cpu()
 
     def save(self, folder: str | Path) -> None:
         """Write the three files of the bundle into a new folder. Raises RunError if it is in use."""

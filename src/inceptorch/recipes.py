@@ -185,7 +185,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
             return value
         if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
             return value
-        if kind is Knots:
+        if kind == Knots:
             return tuple((float(share), float(factor)) for share, factor in value)
         if kind == tuple[float, float]:
             low, high = value

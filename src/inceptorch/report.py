@@ -34,7 +34,9 @@ def draw_curves(metrics: Path, out: Path) -> None:
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    loss.plot(at, [float(row["train_loss"]) for row in rows], color=BLUE, marker=marker, ms=3.5, label="training")
+    loss.plot(
+        at, [float(row["train_loss"]) for row in rows], color=BLUE, marker=marker, ms=3.5, label="training objective"
+    )
     loss.plot(at, [float(row["loss"]) for row in rows], color=ORANGE, marker=marker, ms=3.5, label="held out")
     loss.set_title("loss", loc="left", color=INK)
     loss.set_ylim(bottom=0)
@@ -70,7 +72,7 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
         picture = decode(evaluation.split.read(mistake.index))
         picture.thumbnail((160, 160))
         axes.imshow(picture, interpolation="nearest")
-        said = f"{_short(mistake.predicted)} {mistake.probability:.0%}"
+        said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
         axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 

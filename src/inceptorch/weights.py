@@ -79,7 +79,7 @@ def read_caffe_googlenet(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        if "allow_pickle" in str(error) or _looks_pickled(path):
+        if "Object arrays" in str(error) or _looks_pickled(path):
             raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None
         raise BundleError(f"{path} is not an .npz file of arrays, or is damaged: {error}.") from None
     tensors = {}

@@ -52,11 +52,13 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
         model.load_state_dict(_part(tensors, "model."))
         if average is not None:
             average.load_state_dict(_part(tensors, "average."))
+        groups = optimizer.state_dict()["param_groups"]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _part(tensors, "optimizer.").items():
             index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
+            # In its parameter's memory layout: the fused step walks both as plain memory.
+            state.setdefault(int(index), {})[key] = torch.empty_like(parameters[int(index)]).copy_(tensor)
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]

@@ -143,7 +143,7 @@ def _finish(
         if done.finished:
             raise RunError(f"{run.folder} is finished; to train longer, start a new run with --weights {run.folder}.")
         progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}")
-    kept = replace(classifier, model=average.module if average else model)
+    kept = replace(classifier, model=_judged(model, average))
     progress.say(
         f"{model.net.name} on {len(train_split)} pictures of {len(classifier.classes)} classes, judged on "
         f"{len(held_out)} of {held_out.name}; {device}, {_precision(recipe, device)}; run folder {run.folder}"
@@ -167,8 +167,7 @@ def _finish(
         )
 
     def keep() -> None:
-        """Checkpoint, then the bundle: a run can be used, and can go on, from every epoch's end."""
-        save(run.checkpoint, done, model, average, optimizer)
+        """The bundle, then the checkpoint: a run can be used, and can go on, from every epoch's end."""
         last = done.rows[-1]
         kept.about = {
             "trained on": f"{len(train_split)} pictures of {run.data.resolve().name}",
@@ -178,6 +177,7 @@ def _finish(
             "judged on": f"{len(held_out)} pictures of {held_out.name}",
         }
         kept.write(run.folder)
+        save(run.checkpoint, done, model, average, optimizer)
 
     try:
         # The classifier alone, on features of the frozen body.
@@ -186,7 +186,7 @@ def _finish(
                 record(row, evaluation)
             if average:
                 average = new_average(model, recipe.ema)
-                kept.model = average.module
+                kept.model = _judged(model, average)
             done.head_done = True
             done.finished = recipe.epochs == 0
             keep()
@@ -204,9 +204,14 @@ def _finish(
         raise
     run.features.unlink(missing_ok=True)
     scores = evaluation.scores
-    return Result(
-        run.folder, done.rows[-1]["epoch"], scores.top1, scores.top5, time.monotonic() - began, evaluation
-    )
+    return Result(run.folder, done.rows[-1]["epoch"], scores.top1, scores.top5, time.monotonic() - began, evaluation)
+
+
+def _judged(model: Model, average: AveragedModel | None) -> Model:
+    """The model that is judged and kept: the running average of the weights where the recipe has one."""
+    judged = average.module if average else model
+    assert isinstance(judged, Model)
+    return judged
 
 
 def _fit_head(
@@ -299,7 +304,7 @@ def _optimizer(model: Model, recipe: Recipe) -> torch.optim.Optimizer:
     weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 
 def _factor(recipe: Recipe, share: float) -> float:

@@ -1,0 +1,75 @@
+"""Fixtures: a three-row network, small folders of pictures, and the real data where it is present."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inceptorch.nets import NETS
+from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.spec import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool
+
+SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+
+TINY = Net(
+    "tiny",
+    title="three rows",
+    source="these tests",
+    size=16,
+    body={
+        "conv1": Conv(8, 3, 2),
+        "mix": Fork(Conv(4), (Conv(4), Conv(8, 3)), (Pool("max"), Conv(4))),
+        "pool": Pool("max", 3, 2, "ceil"),
+    },
+    head={"avgpool": GlobalAverage(), "dropout": Dropout(0.2)},
+    aux=("mix",),
+    aux_head={"avgpool": Pool("avg", 4, 2, "valid"), "fc": Linear(8)},
+    norm=BatchNorm(),
+)
+
+COLOURS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Net:
+    """The three-row network, known by its name while a test runs."""
+    monkeypatch.setitem(NETS, TINY.name, TINY)
+    return TINY
+
+
+@pytest.fixture
+def recipe(tiny: Net) -> Recipe:
+    """A recipe that trains the three-row network in a second."""
+    return with_values(
+        SCRATCH, {"net": "tiny", "epochs": 3, "batch": 8, "lr": 0.05, "ema": 0.5, "crop_area": (0.5, 1.0)}
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """train/ with 12 and val/ with 4 pictures for each of three classes, told apart by colour."""
+    root = tmp_path / "pictures"
+    for split, count in (("train", 12), ("val", 4)):
+        write_classes(root / split, count, seed=len(split))
+    return root
+
+
+def write_classes(root: Path, count: int, seed: int = 0) -> None:
+    """`count` noisy pictures of every colour, in class folders."""
+    random = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            noise = random.normal(0, 40, (20, 24, 3))
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:02}.png")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real pictures and weights; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real pictures and weights are not in {SHARED}; set INCEPTORCH_SHARED to where they are")
+    return SHARED

@@ -1,0 +1,162 @@
+"""Classifiers on disk: what goes in comes out, and nothing that lies or could run code is believed."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import inceptorch
+from inceptorch.bundle import Classifier
+from inceptorch.convert import convert
+from inceptorch.errors import BundleError, RunError
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.spec import Net
+
+
+@pytest.fixture
+def bundle(tiny: Net, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"}).save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def edit(bundle: Path, **changes: object) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    (bundle / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def test_a_saved_classifier_answers_as_before(tiny: Net, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    classifier = Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"})
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    before = classifier.predict(picture)
+    classifier.save(tmp_path / "bundle")
+    again = inceptorch.load(tmp_path / "bundle")
+    assert again.predict(picture) == before
+    assert (again.classes, again.pixels, again.about) == (classifier.classes, classifier.pixels, classifier.about)
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> None:
+    classifier = inceptorch.load(bundle)
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "red.png")
+    one = classifier.predict(tmp_path / "red.png", top=9)
+    assert [answer["label"] for answer in one] == [classifier.classes[answer["index"]] for answer in one]
+    assert sum(answer["probability"] for answer in one) == pytest.approx(1)
+    assert [a["probability"] for a in one] == sorted((a["probability"] for a in one), reverse=True)
+    assert classifier.predict([tmp_path / "red.png", Image.new("RGB", (9, 9))], top=1)[0] == one[:1]
+    assert classifier.predict([]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"architecture": "tinny"}, "no network 'tinny': did you mean 'tiny'"),
+        ({"num_classes": 4}, "says 4 classes but names 3"),
+        ({"label_names": ["a", "b"], "num_classes": 2}, r"head.linear.weight is \[3, 16\], not \[2, 16\]"),
+        ({"label_names": "abc"}, "list of class names"),
+        ({"pixels": {"size": 16}}, "pixel contract has the values"),
+        ({"architecture": "googlenet"}, "too small for googlenet"),
+        ({"architecture": "googlenet_small"}, "does not fit the network"),
+        ({"format": 99}, "format 99"),
+    ],
+)
+def test_a_config_that_lies_is_found_out(bundle: Path, changes: dict[str, object], sentence: str) -> None:
+    edit(bundle, **changes)
+    with pytest.raises(BundleError, match=sentence):
+        inceptorch.load(bundle)
+
+
+def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> None:
+    weights = bundle / "model.safetensors"
+    whole = weights.read_bytes()
+    for content, sentence in [(whole[:-100], "damaged"), (b"", "damaged"), (b"\xff" * 64, "damaged")]:
+        weights.write_bytes(content)
+        with pytest.raises(BundleError, match=rf"model.safetensors .*{sentence}"):
+            inceptorch.load(bundle)
+    weights.unlink()
+    with pytest.raises(BundleError, match=r"model.safetensors does not exist"):
+        inceptorch.load(bundle)
+    (bundle / "config.json").write_text("{")
+    with pytest.raises(BundleError, match=r"config.json is not JSON"):
+        inceptorch.load(bundle)
+    (bundle / "config.json").unlink()
+    with pytest.raises(BundleError, match=r"no config.json: it is no run and no bundle"):
+        inceptorch.load(bundle)
+    with pytest.raises(BundleError, match="does not exist; name a run or a bundle"):
+        inceptorch.load(tmp_path / "nothing")
+
+
+class Trap:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+def test_a_pickle_in_the_place_of_weights_is_not_run(bundle: Path, tmp_path: Path, writer: str) -> None:
+    sprung = tmp_path / "sprung"
+    with open(bundle / "model.safetensors", "wb") as file:
+        torch.save(Trap(sprung), file) if writer == "torch" else pickle.dump(Trap(sprung), file)
+    with pytest.raises(BundleError, match="is a pickle, which could run code"):
+        inceptorch.load(bundle)
+    assert not sprung.exists()
+
+
+def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": np.array([Trap(sprung)], dtype=object)})
+    with pytest.raises(BundleError, match="holds a pickle"):
+        convert(tmp_path / "w.npz", tmp_path / "out")
+    assert not sprung.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_npz_of_something_else_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.zeros(3))
+    with pytest.raises(BundleError, match="has no 'conv1/7x7_s2.weight'"):
+        convert(tmp_path / "w.npz", tmp_path / "out")
+    (tmp_path / "t.npz").write_text("text")
+    with pytest.raises(BundleError, match="not an .npz file of arrays"):
+        convert(tmp_path / "t.npz", tmp_path / "out")
+
+
+def test_saving_into_a_folder_in_use_is_refused(bundle: Path) -> None:
+    before = (bundle / "config.json").read_bytes()
+    with pytest.raises(RunError, match="already holds files"):
+        inceptorch.load(bundle).save(bundle)
+    assert (bundle / "config.json").read_bytes() == before
+
+
+def test_weights_carry_over_to_other_classes_and_channels(bundle: Path) -> None:
+    given = load_file(bundle / "model.safetensors")
+    same = inceptorch.create_model("tiny", weights=bundle)
+    assert torch.equal(same.state_dict()["head.linear.weight"], given["head.linear.weight"])
+    model = inceptorch.create_model("tiny", num_classes=7, in_chans=1, weights=bundle, aux=True)
+    assert model.get_classifier().out_features == 7
+    gray = torch.randn(2, 1, 16, 16)
+    expected = inceptorch.create_model("tiny", weights=bundle).eval().forward_features(gray.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(model.eval().forward_features(gray), expected)
+    with pytest.raises(BundleError, match="holds the network 'tiny', not 'googlenet'"):
+        inceptorch.create_model("googlenet", weights=bundle)
+
+
+def test_weights_with_an_extra_tensor_are_refused(bundle: Path) -> None:
+    tensors = load_file(bundle / "model.safetensors")
+    save_file({**tensors, "more": torch.zeros(1)}, bundle / "model.safetensors")
+    with pytest.raises(BundleError, match="also has more"):
+        inceptorch.load(bundle)

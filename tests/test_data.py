@@ -1,0 +1,177 @@
+"""Folders and zip files: what is found, how it is split, and what is refused."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from inceptorch.data import find_split, find_train_and_held_out, without_unreadable
+from inceptorch.data.folder import find_pictures
+from inceptorch.data.loader import batches
+from inceptorch.errors import DataError, PictureError
+from inceptorch.progress import Progress
+from tests.conftest import COLOURS, write_classes
+
+CLASSES = tuple(COLOURS)
+QUIET = Progress(quiet=True)
+
+
+def zipped(folder: Path, target: Path, prefix: str = "") -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, prefix + path.relative_to(folder).as_posix())
+    return target
+
+
+def test_train_and_val_folders(pictures: Path) -> None:
+    train, held_out = find_train_and_held_out(pictures, 0.2, seed=0)
+    assert train.classes == held_out.classes == CLASSES
+    assert (train.counts(), held_out.counts()) == (dict.fromkeys(CLASSES, 12), dict.fromkeys(CLASSES, 4))
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "test", "Test"])
+def test_other_names_of_the_held_out_folder(pictures: Path, name: str) -> None:
+    (pictures / "val").rename(pictures / name)
+    assert len(find_train_and_held_out(pictures, 0.2, seed=0)[1]) == 12
+
+
+def test_zip_files_hold_what_folders_hold(pictures: Path, tmp_path: Path) -> None:
+    expected = [len(split) for split in find_train_and_held_out(pictures, 0.2, 0)]
+    whole = zipped(pictures, tmp_path / "whole.zip")
+    wrapped = zipped(pictures, tmp_path / "wrapped.zip", prefix="pictures/")
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    zipped(pictures / "train", apart / "train.zip", prefix="train/")
+    zipped(pictures / "val", apart / "val.zip")
+    for data in (whole, wrapped, apart):
+        train, held_out = find_train_and_held_out(data, 0.2, 0)
+        assert [len(train), len(held_out)] == expected
+        assert train.classes == CLASSES
+        kept, skipped = without_unreadable(train, QUIET)
+        assert (len(kept), skipped) == (36, [])
+
+
+def test_split_is_stratified_seeded_and_independent_of_other_classes(tmp_path: Path) -> None:
+    write_classes(tmp_path / "all", 10)
+    first = find_train_and_held_out(tmp_path / "all", 0.2, seed=1)
+    assert first[1].counts() == dict.fromkeys(CLASSES, 2)
+    assert set(first[0].paths).isdisjoint(first[1].paths)
+    assert len(first[0]) + len(first[1]) == 30
+    assert find_train_and_held_out(tmp_path / "all", 0.2, seed=1)[1].paths == first[1].paths
+    assert find_train_and_held_out(tmp_path / "all", 0.2, seed=2)[1].paths != first[1].paths
+    shutil.copytree(tmp_path / "all" / "red", tmp_path / "all" / "another")
+    again = find_train_and_held_out(tmp_path / "all", 0.2, seed=1)[1]
+    assert set(first[1].paths) <= set(again.paths)
+
+
+def test_hidden_files_other_files_and_nested_folders(tmp_path: Path) -> None:
+    root = tmp_path / "all"
+    write_classes(root, 3)
+    (root / ".DS_Store").write_text("x")
+    (root / "blue" / "Thumbs.db").write_text("x")
+    (root / "blue" / "notes.txt").write_text("x")
+    (root / "blue" / "more").mkdir()
+    shutil.copy(root / "blue" / "00.png", root / "blue" / "more" / "UPPER.PNG")
+    (root / "blue" / "loop").symlink_to(root / "blue")
+    split = find_split(root, CLASSES)
+    assert split.counts() == {"blue": 4, "green": 3, "red": 3}
+
+
+def test_unreadable_pictures_are_named_and_left_out(pictures: Path) -> None:
+    broken = pictures / "train" / "blue" / "00.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    (pictures / "train" / "red" / "01.png").write_bytes(b"")
+    (pictures / "train" / "red" / "text.jpg").write_text("not a picture")
+    before = sorted(pictures.rglob("*"))
+    kept, skipped = without_unreadable(find_train_and_held_out(pictures, 0.2, 0)[0], QUIET)
+    assert kept.counts() == {"blue": 11, "green": 12, "red": 11}
+    assert [Path(one["file"]).name for one in skipped] == ["00.png", "01.png", "text.jpg"]
+    assert all(one["error"] for one in skipped)
+    assert sorted(pictures.rglob("*")) == before
+
+
+def test_a_class_without_a_readable_picture_is_refused(pictures: Path) -> None:
+    for path in (pictures / "train" / "blue").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="None of the pictures of class 'blue'"):
+        without_unreadable(find_train_and_held_out(pictures, 0.2, 0)[0], QUIET)
+
+
+def test_classes_are_checked_against_training(pictures: Path) -> None:
+    shutil.copytree(pictures / "val" / "red", pictures / "val" / "rad")
+    with pytest.raises(DataError, match=r"val has a class folder 'rad' that training did not have; did you mean 'red'"):
+        find_train_and_held_out(pictures, 0.2, 0)
+    shutil.rmtree(pictures / "val" / "rad")
+    shutil.rmtree(pictures / "val" / "blue")
+    held_out = find_train_and_held_out(pictures, 0.2, 0)[1]
+    assert held_out.classes == CLASSES
+    assert set(held_out.labels) == {1, 2}
+
+
+def test_shapes_that_are_refused(pictures: Path, tmp_path: Path) -> None:
+    def refused(data: Path, sentence: str) -> None:
+        with pytest.raises(DataError, match=sentence):
+            find_train_and_held_out(data, 0.2, 0)
+
+    refused(tmp_path / "nowhere", "does not exist")
+    refused(pictures / "val" / "red" / "00.png", "neither a folder nor a .zip")
+    refused(pictures / "val" / "red", "no class folders")
+    (tmp_path / "bad.zip").write_bytes(b"PK nonsense")
+    refused(tmp_path / "bad.zip", "not a zip file")
+    (pictures / "train" / "empty").mkdir()
+    refused(pictures, "class folder 'empty' holds no pictures")
+    (pictures / "train" / "empty").rmdir()
+    shutil.move(pictures / "train", tmp_path / "moved")
+    refused(pictures, "no train folder")
+    one = tmp_path / "one"
+    shutil.copytree(tmp_path / "moved" / "red", one / "red")
+    refused(one, "the one class 'red'; a classifier needs at least two")
+
+
+def test_eval_takes_test_before_val_and_what_is_asked_for(pictures: Path) -> None:
+    write_classes(pictures / "test", 2)
+    assert len(find_split(pictures, CLASSES)) == 6
+    assert len(find_split(pictures, CLASSES, "val")) == 12
+    assert len(find_split(pictures, CLASSES, "train")) == 36
+    assert len(find_split(pictures / "val", CLASSES)) == 12
+    with pytest.raises(DataError, match="'vall'.*did you mean 'val'"):
+        find_split(pictures, CLASSES, "vall")
+    with pytest.raises(DataError, match="leave out --split"):
+        find_split(pictures / "val", CLASSES, "val")
+
+
+def test_labels_follow_the_classifiers_order_not_the_folders(pictures: Path) -> None:
+    split = find_split(pictures, ("red", "green", "blue", "unseen"))
+    assert {Path(path).parent.name: label for path, label in zip(split.paths, split.labels, strict=True)} == {
+        "red": 0,
+        "green": 1,
+        "blue": 2,
+    }
+
+
+def test_fingerprint_follows_the_data(pictures: Path) -> None:
+    before = find_split(pictures, CLASSES).fingerprint()
+    assert find_split(pictures, CLASSES).fingerprint() == before
+    with open(pictures / "val" / "red" / "00.png", "ab") as file:
+        file.write(b"x")
+    assert find_split(pictures, CLASSES).fingerprint() != before
+
+
+def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
+    found = find_pictures(pictures / "val")
+    assert found == sorted(found)
+    assert len(found) == 12
+    assert find_pictures(pictures / "none.jpg") == [str(pictures / "none.jpg")]
+    (pictures / "bare").mkdir()
+    with pytest.raises(PictureError, match="holds no pictures"):
+        find_pictures(pictures / "bare")
+
+
+def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
+    for count in (2, 16, 17, 33, 100):
+        order = batches(count, 16, seed=3, epoch=5)
+        assert sorted(index for batch in order for index in batch) == list(range(count))
+        assert min(map(len, order)) > 1
+        assert max(map(len, order)) <= 16
+    assert batches(50, 16, 3, 5) == batches(50, 16, 3, 5) != batches(50, 16, 3, 6)

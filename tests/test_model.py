@@ -1,0 +1,141 @@
+"""The module against its table, against torch's own operators, and against what PyTorch users expect."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import inceptorch
+from inceptorch.costs import aux_rows_of, cost, min_size, rows_of
+from inceptorch.errors import TableError
+from inceptorch.model import LocalResponseNorm, Model
+from inceptorch.nets import NETS
+from inceptorch.spec import LRN, Net
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_row_has_the_shape_and_the_parameters_its_table_says(name: str) -> None:
+    model = Model(NETS[name]).eval()
+    size = NETS[name].size
+    rows = cost(name).rows
+    with torch.inference_mode():
+        logits, taps = model.taps(torch.zeros(1, 3, size, size), [row.name for row in rows])
+    for row in rows:
+        assert taps[row.name].reshape(1, *row.output).shape[1:] == row.output
+        where = model.body if row.name in NETS[name].body else model.head
+        assert parameters(where.get_submodule(row.name)) == row.params
+    assert logits.shape == (1, 1000)
+    assert parameters(model) == cost(name).params
+
+
+def test_parameters_with_both_auxiliary_heads() -> None:
+    model = Model(NETS["googlenet"], aux=True)
+    assert parameters(model) == 13_378_280
+    rows = aux_rows_of(model.net, "4a", (512, 14, 14), 1000)
+    assert [row.output for row in rows] == [(512, 4, 4), (128, 4, 4), (1024, 1, 1), (1024, 1, 1), (1000, 1, 1)]
+    assert sum(row.params for row in rows) == parameters(model.aux["4a"]) == 3_188_840
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
+def test_training_gives_finite_logits_and_gradients_everywhere(name: str) -> None:
+    torch.manual_seed(0)
+    model = Model(NETS[name], num_classes=10, aux=True).train()
+    pictures = torch.randn(2, 3, 224, 224) * 60
+    logits, taps = model.taps(pictures, ["aux.4a", "aux.4d"])
+    labels = torch.tensor([1, 2])
+    loss = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(tap, labels) for tap in taps.values())
+    loss.backward()
+    assert logits.shape == (2, 10)
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+def test_forward_returns_logits_in_training_and_in_evaluation(tiny: Net) -> None:
+    model = Model(tiny, num_classes=5, aux=True)
+    for mode in (True, False):
+        out = model.train(mode)(torch.randn(3, 3, 16, 16))
+        assert isinstance(out, torch.Tensor)
+        assert out.shape == (3, 5)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_small"])
+def test_the_smallest_size_works_and_one_pixel_less_does_not(name: str) -> None:
+    net = NETS[name]
+    size = min_size(net)
+    model = Model(net, num_classes=2).eval()
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 3, size, size)).shape == (1, 2)
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(1, 3, size - 1, size - 1))
+    with pytest.raises(TableError, match=f"at least {size}x{size}"):
+        Model(net, size=size - 1)
+
+
+@pytest.mark.parametrize("size", [31, 100, 225, 300])
+def test_table_and_torch_agree_on_odd_sizes(size: int) -> None:
+    model = Model(NETS["googlenet"], num_classes=2).eval()
+    rows = rows_of(model.net, (3, size, size), 2)
+    with torch.inference_mode():
+        _, taps = model.taps(torch.zeros(1, 3, size, size), model.net.body)
+    assert {name: tuple(tap.shape[1:]) for name, tap in taps.items()} == {
+        row.name: row.output for row in rows if row.name in taps
+    }
+
+
+@pytest.mark.parametrize("spec", [LRN(), LRN(5, 0.1, 0.75, 1.0), LRN(3, 0.2, 0.5, 2.0), LRN(11, 0.0011, 0.5, 2.0)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_local_response_norm_equals_torchs_own(spec: LRN, layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    x = (torch.randn(2, 24, 5, 7) * 30).to(memory_format=layout).requires_grad_()
+    mine = LocalResponseNorm(24, spec)(x)
+    theirs = F.local_response_norm(x, spec.size, spec.alpha, spec.beta, spec.k)
+    torch.testing.assert_close(mine, theirs)
+    weights = torch.randn_like(mine)
+    torch.testing.assert_close(
+        torch.autograd.grad((mine * weights).sum(), x)[0], torch.autograd.grad((theirs * weights).sum(), x)[0]
+    )
+
+
+def test_local_response_norm_has_the_gradient_it_says() -> None:
+    torch.manual_seed(0)
+    norm = LocalResponseNorm(7, LRN(3, 0.5, 0.75, 1.0)).double()
+    assert torch.autograd.gradcheck(norm, (torch.randn(2, 7, 3, 2, dtype=torch.double, requires_grad=True),))
+
+
+def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: Net) -> None:
+    model = Model(tiny, aux=True)
+    with pytest.raises(TableError, match="did you mean 'aux.mix'"):
+        model.taps(torch.zeros(1, 3, 16, 16), ["aux.mx"])
+    with pytest.raises(TableError, match="built for pictures of 16x16, not 24x24"):
+        model.taps(torch.zeros(1, 3, 24, 24), ["aux.mix"])
+
+
+def test_reset_classifier_reaches_every_head(tiny: Net) -> None:
+    model = Model(tiny, num_classes=3, aux=True).eval()
+    model.reset_classifier(7)
+    logits, taps = model.taps(torch.zeros(2, 3, 16, 16), ["aux.mix"])
+    assert logits.shape == taps["aux.mix"].shape == (2, 7)
+    assert model.num_classes == 7
+
+
+def test_features_and_head_make_up_the_model(tiny: Net) -> None:
+    model = Model(tiny, num_classes=3).eval()
+    x = torch.randn(2, 3, 16, 16)
+    features = model.forward_features(x)
+    pooled = model.forward_head(features, pre_logits=True)
+    assert pooled.shape == (2, model.num_features)
+    torch.testing.assert_close(model.get_classifier()(pooled), model(x))
+    assert [info["num_chs"] for info in model.feature_info] == [8, 16, 16]
+    assert [info["reduction"] for info in model.feature_info] == [2, 2, 4]
+
+
+def test_create_model_takes_classes_and_channels(tiny: Net) -> None:
+    model = inceptorch.create_model("tiny", num_classes=4, in_chans=5)
+    assert model(torch.zeros(2, 5, 16, 16)).shape == (2, 4)
+    assert inceptorch.create_model("tiny").num_classes == 1000

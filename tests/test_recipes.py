@@ -1,0 +1,64 @@
+"""Recipes as data: printed, read back, changed with checks."""
+
+from pathlib import Path
+
+import pytest
+
+from inceptorch.errors import RecipeError
+from inceptorch.recipes import RECIPES, SCRATCH, read_recipe, with_settings, with_values
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_yaml_round_trip(name: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(RECIPES[name].to_yaml())
+    assert read_recipe(tmp_path / "recipe.yaml") == RECIPES[name]
+
+
+def test_settings_are_read_as_yaml_and_checked() -> None:
+    changed = with_settings(
+        SCRATCH, ["lr=0.1", "epochs=7", "flip=false", "crop_area=[0.5, 1]", "schedule=[[0,1],[1,0]]"]
+    )
+    assert (changed.lr, changed.epochs, changed.flip, changed.crop_area) == (0.1, 7, False, (0.5, 1.0))
+    assert changed.schedule == ((0.0, 1.0), (1.0, 0.0))
+    assert with_settings(SCRATCH, ["lr=1e-3"]).lr == 0.001
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("lrr=1", "no value 'lrr': did you mean 'lr'"),
+        ("lr", "write it as key=value"),
+        ("lr=fast", "must be a number"),
+        ("lr=.nan", "must be a number"),
+        ("lr=-1", "at least 0"),
+        ("epochs=1.5", "must be a whole number"),
+        ("epochs=true", "must be a whole number"),
+        ("epochs=0", "at least 1"),
+        ("flip=perhaps", "true or false"),
+        ("channels=cmyk", "one of rgb, bgr, gray"),
+        ("batch=1", "at least 2"),
+        ("crop_area=[0, 1]", "two shares"),
+        ("crop_area=[0.1]", "two numbers"),
+        ("schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),
+        ("schedule=7", r"list of \[share, factor\]"),
+        ("ema=1", "less than 1"),
+        ("lr=[", "cannot be read"),
+    ],
+)
+def test_wrong_settings_get_a_sentence(setting: str, sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        with_settings(SCRATCH, [setting])
+
+
+def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for content, sentence in [
+        ("[", "is not YAML"),
+        ("- 1", "must hold values by name"),
+        ("name: scrach", "did you mean 'scratch'"),
+    ]:
+        (tmp_path / "r.yaml").write_text(content)
+        with pytest.raises(RecipeError, match=sentence):
+            read_recipe(tmp_path / "r.yaml")
+    with pytest.raises(RecipeError, match=r"none.yaml could not be read"):
+        read_recipe(tmp_path / "none.yaml")
+    assert with_values(SCRATCH, {}) == SCRATCH

@@ -1,0 +1,329 @@
+"""Training from a folder to a run: it learns, it can be stopped anywhere, and its pixels are everyone's pixels."""
+
+import csv
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import inceptorch
+from inceptorch.data import find_split
+from inceptorch.data.loader import Augmented, augmentation
+from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
+from inceptorch.model import Model
+from inceptorch.nets import NETS
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, with_values
+from inceptorch.scale import Scale
+from inceptorch.spec import Net
+from inceptorch.training import checkpoint
+from inceptorch.training.checkpoint import new_average
+from tests.conftest import COLOURS, write_classes
+
+QUIET = Progress(quiet=True)
+
+
+def digest(run: Path) -> str:
+    return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def stopped_after(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Make training fail as if killed: right after the given number of optimizer steps."""
+
+    def arm(steps: int, error: type[BaseException] = Stop) -> None:
+        left = [steps]
+        step = torch.optim.SGD.step
+
+        def counted(self: torch.optim.SGD, *args: object) -> object:
+            if left[0] == 0:
+                monkeypatch.setattr(torch.optim.SGD, "step", step)
+                raise error
+            left[0] -= 1
+            return step(self, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(torch.optim.SGD, "step", counted)
+
+    return arm
+
+
+def test_it_learns_and_leaves_a_complete_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    recipe = replace(recipe, epochs=8)
+    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert result.top1 >= 0.9
+    assert result.epochs == 8
+    files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert files == {
+        "config.json", "model.safetensors", "README.md", "run.yaml", "metrics.csv", "log.txt", "checkpoints/last.safetensors"
+    }  # fmt: skip
+    with open(tmp_path / "run" / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert float(rows[-1]["top1"]) == pytest.approx(result.top1, abs=1e-4)
+    asked = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
+    assert asked["train"]["pictures"] == 36
+    assert asked["classes"] == list(COLOURS)
+    evaluation = inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET)
+    assert (evaluation.scores.n, evaluation.scores.top1) == (12, result.top1)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(
+    pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
+        chosen = replace(recipe, workers=workers)
+        inceptorch.train(pictures, out=tmp_path / name, recipe=chosen, seed=seed, progress=QUIET)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+@pytest.mark.parametrize("steps", [0, 3, 5, 9, 12])
+def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    stopped_after(steps)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+    result = inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+    with open(result.run / "metrics.csv", newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+def test_ctrl_c_says_how_to_go_on(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped_after(7, KeyboardInterrupt)  # type: ignore[operator]
+    with pytest.raises(KeyboardInterrupt):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe)
+    assert f"inceptorch train --resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert inceptorch.load(tmp_path / "run").classes == list(COLOURS)  # of the epoch that was finished
+
+
+def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(pictures, out=run, recipe=recipe, progress=QUIET)
+    with pytest.raises(RunError, match="is finished; to train longer"):
+        inceptorch.resume(run, QUIET)
+    (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(RunError, match=r"last.safetensors cannot be used to go on"):
+        inceptorch.resume(run, QUIET)
+    Image.new("RGB", (9, 9)).save(pictures / "train" / "red" / "new.png")
+    with pytest.raises(RunError, match=r"is not what it was when"):
+        inceptorch.resume(run, QUIET)
+    (run / "run.yaml").write_text("[")
+    with pytest.raises(RunError, match=r"run.yaml is damaged"):
+        inceptorch.resume(run, QUIET)
+    with pytest.raises(RunError, match="not a run that can be resumed"):
+        inceptorch.resume(pictures, QUIET)
+
+
+def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
+    pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "scratch", recipe=recipe, progress=QUIET)
+    weights = tmp_path / "scratch"
+    head = with_values(recipe, {"head_steps": 30, "epochs": 0})
+    result = inceptorch.train(pictures, out=tmp_path / "head", weights=weights, recipe=head, progress=QUIET)
+    before, after = inceptorch.load(weights).model.state_dict(), inceptorch.load(tmp_path / "head").model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.linear.weight", "head.linear.bias"}
+    assert not (tmp_path / "head" / "checkpoints" / "features.safetensors").exists()
+    # What the cached features promised is what the whole network answers.
+    evaluation = inceptorch.evaluate(tmp_path / "head", pictures, progress=QUIET)
+    assert evaluation.scores.top1 == result.top1
+    assert evaluation.scores.loss == pytest.approx(result.evaluation.scores.loss, abs=1e-4)
+
+    finetune = with_values(recipe, {"head_steps": 30, "epochs": 2})
+    tuned = inceptorch.train(pictures, out=tmp_path / "tuned", weights=weights, recipe=finetune, progress=QUIET)
+    with open(tuned.run / "metrics.csv", newline="") as file:
+        phases = [row["phase"] for row in csv.DictReader(file)]
+    assert phases[0] == "head"
+    assert phases[-2:] == ["train", "train"]
+    tuned_weights = inceptorch.load(tuned.run).model.state_dict()
+    assert not torch.equal(tuned_weights["body.conv1.conv.weight"], before["body.conv1.conv.weight"])
+
+
+def test_head_fit_equals_logistic_regression_by_another_library() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from inceptorch.recipes import HEAD
+    from inceptorch.training.head import fit
+
+    torch.manual_seed(0)
+    features = torch.randn(60, 8)
+    labels = (features[:, 0] + features[:, 1] > 0).long() + (features[:, 2] > 0.5).long()
+    recipe = with_values(HEAD, {"label_smoothing": 0.0})
+    *_, last = fit(features, labels, 3, recipe)
+    x = ((features - features.mean(0)) / features.std()).numpy()
+    theirs = LogisticRegression(C=1 / (2 * 60 * recipe.head_decay), tol=1e-8, max_iter=1000).fit(x, labels.numpy())
+    mine = (features @ last.weight.T + last.bias).softmax(1).numpy()
+    np.testing.assert_allclose(mine, theirs.predict_proba(x), atol=2e-3)
+
+
+def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
+    pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    classifier = inceptorch.load(tmp_path / "run")
+    plain = with_values(recipe, {"crop_area": (1.0, 1.0), "flip": False})
+    split = find_split(pictures, classifier.classes)
+    square, _, index = Augmented(split, classifier.pixels, plain, seed=0)[5]
+    with torch.inference_mode():
+        in_training = classifier.model(Scale(classifier.pixels)(square[None])).softmax(1)[0].tolist()
+    predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
+    assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
+    alone = split.keep([index])
+    from inceptorch.evaluation import judge
+
+    evaluated = judge(classifier, alone, [], QUIET)
+    assert np.exp(-evaluated.scores.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
+
+
+def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(pictures: Path, recipe: Recipe) -> None:
+    split = find_split(pictures, list(COLOURS))
+    data = Augmented(split, contract(16), with_values(recipe, {"jitter": 0.3}), seed=0)
+    first, other = data[0][0], data[1][0]
+    torch.manual_seed(99)
+    assert torch.equal(data[0][0], first)
+    state = torch.random.get_rng_state()
+    data[0]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    data.epoch = 1
+    assert not torch.equal(data[0][0], first)
+    assert first.shape == other.shape == (3, 16, 16)
+    assert first.dtype == torch.uint8
+
+
+def test_mirroring_can_be_switched_off(recipe: Recipe, pictures: Path) -> None:
+    file = (pictures / "val" / "red" / "00.png").read_bytes()
+    for flip, expected in ((False, 1), (True, 2)):
+        transform = augmentation(contract(16), with_values(recipe, {"crop_area": (1.0, 1.0), "flip": flip}))
+        assert len({transform(file).tobytes() for _ in range(20)}) == expected
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Model.taps
+    calls = [0]
+
+    def exploding(self: Model, x: torch.Tensor, names: list[str]) -> object:
+        calls[0] += 1
+        logits, taps = forward(self, x, names)
+        return (logits * (float("inf") if calls[0] == 8 else 1), taps)
+
+    monkeypatch.setattr(Model, "taps", exploding)
+    with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET).scores.n == 12
+
+
+def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Net
+) -> None:
+    monkeypatch.setitem(NETS, "tiny", replace(tiny, norm=None))
+    with pytest.raises(RunError, match="The loss became nan"):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, lr=1e20, epochs=20), progress=QUIET)
+
+
+def test_what_is_wrong_is_said_before_a_folder_is_made(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def refused(kind: type[InceptorchError], sentence: str, **changes: object) -> None:
+        with pytest.raises(kind, match=sentence):
+            inceptorch.train(**{"data": pictures, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
+        assert not out.exists()
+
+    refused(TableError, "too small for tiny with auxiliary heads: .*row mix", recipe=with_values(recipe, {"size": 5}))
+    refused(TableError, "did you mean 'tiny'", net="tinny")
+    refused(RecipeError, "name them with --weights", recipe="head")
+    refused(RecipeError, "did you mean 'scratch'", recipe="scrach")
+
+
+def test_a_folder_in_use_is_not_written_into(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="already holds files; name another --out"):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_unreadable_pictures_are_left_out_and_stay_left_out_on_resume(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object
+) -> None:
+    (pictures / "train" / "red" / "zz.png").write_bytes(b"broken")
+    stopped_after(7)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert "zz.png is not a picture" in (tmp_path / "run" / "log.txt").read_text()
+    result = inceptorch.resume(tmp_path / "run", QUIET)
+    assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["zz.png"]
+
+
+def test_gray_and_bgr_contracts_train(tmp_path: Path, recipe: Recipe) -> None:
+    write_classes(tmp_path / "all", 6)
+    for channels in ("gray", "bgr"):
+        chosen = with_values(recipe, {"channels": channels, "epochs": 1})
+        result = inceptorch.train(tmp_path / "all", out=tmp_path / channels, recipe=chosen, progress=QUIET)
+        assert inceptorch.load(result.run).pixels.channels == channels
+
+
+def test_average_follows_the_weights_with_a_growing_memory(tiny: Net) -> None:
+    model = Model(tiny, 2)
+    average = new_average(model, 0.99)
+    weight = model.get_classifier().weight
+    expected = 0.0
+    for n in range(5):
+        with torch.no_grad():
+            weight.fill_(n)
+        average.update_parameters(model)
+        expected = float(n) if n == 0 else expected + (n - expected) * (1 - min(0.99, (1 + n) / (10 + n)))
+    torch.testing.assert_close(average.module.get_classifier().weight, torch.full_like(weight, expected))
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net, tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    from inceptorch.files import write_whole
+
+    kept = tmp_path / "last.safetensors"
+    kept.write_bytes(b"old")
+
+    def write(path: Path) -> None:
+        with open(full, "wb", buffering=0) as file:
+            file.write(b"new")
+
+    with pytest.raises(RunError, match="no space left on device"):
+        write_whole(kept, write)
+    assert kept.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_checkpoints_hold_nothing_that_is_run(tiny: Net, tmp_path: Path) -> None:
+    model = Model(tiny, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.zeros(2, 3, 16, 16)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, checkpoint.Progressed(epoch=2, rows=[{"epoch": 2}]), model, None, optimizer)
+    assert b"pickle" not in path.read_bytes()
+    other = Model(tiny, 2)
+    other_optimizer = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    done = checkpoint.restore(path, other, None, other_optimizer)
+    assert (done.epoch, done.rows) == (2, [{"epoch": 2}])
+    for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+        assert torch.equal(other_optimizer.state[mine]["momentum_buffer"], optimizer.state[theirs]["momentum_buffer"])
