@@ -119,7 +119,7 @@ def test_a_pickle_in_the_place_of_weights_is_not_run(bundle: Path, tmp_path: Pat
 
 def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
-    np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": np.array([Trap(sprung)], dtype=object)})
+    np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": np.array([Trap(sprung)], dtype=object)})  # type: ignore[arg-type]
     with pytest.raises(BundleError, match="holds a pickle"):
         convert(tmp_path / "w.npz", tmp_path / "out")
     assert not sprung.exists()

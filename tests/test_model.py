@@ -48,7 +48,7 @@ def test_training_gives_finite_logits_and_gradients_everywhere(name: str) -> Non
     logits, taps = model.taps(pictures, ["aux.4a", "aux.4d"])
     labels = torch.tensor([1, 2])
     loss = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(tap, labels) for tap in taps.values())
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert logits.shape == (2, 10)
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
 
 
-def saved(image: Image.Image, path: Path, **options: object) -> np.ndarray:
+def saved(image: Image.Image, path: Path, **options: Any) -> np.ndarray:
     image.save(path, **options)
     return np.asarray(decode(path)).astype(int)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from inceptorch import nets
 from inceptorch.errors import BundleError, TableError
-from inceptorch.files import new_folder, write_text, write_whole
+from inceptorch.files import new_folder, write_text
 from inceptorch.pixels import Picture, Pixels, Square
 
 if TYPE_CHECKING:
@@ -87,10 +87,9 @@ class Classifier:
 
     def write(self, folder: Path) -> None:
         """Write the three files of the bundle into `folder`, replacing those there one by one."""
-        from safetensors.torch import save_file
+        from inceptorch.weights import write_safetensors
 
-        tensors = {name: tensor.contiguous() for name, tensor in evaluation_tensors(self.model).items()}
-        write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
+        write_safetensors(folder / WEIGHTS, evaluation_tensors(self.model), {"format": "pt"})
         write_text(folder / CONFIG, json.dumps(self.config(), indent=2, ensure_ascii=False) + "\n")
         write_text(folder / CARD, self.card())
 

@@ -17,20 +17,19 @@ from inceptorch.recipes import SCRATCH, with_values
 from inceptorch.training import Result, train
 from inceptorch.training.run import free_folder
 
-SIZE = 32
 TEST_EVERY = 5  # every fifth digit of a class is held out
 RECIPE = with_values(
     SCRATCH,
     {
         "net": "googlenet_small",
-        "size": SIZE,
+        "size": 28,
         "channels": "gray",
-        "epochs": 5,
-        "batch": 16,
-        "lr": 0.02,
-        "crop_area": (0.6, 1.0),
+        "epochs": 6,
+        "lr": 0.03,
+        "crop_area": (0.75, 1.0),
+        "crop_aspect": (0.8, 1.25),
         "flip": False,  # a mirrored digit is no digit
-        "ema": 0.98,
+        "ema": 0.95,
     },
 )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inceptorch.costs import Shape, check_size, output_shape
 from inceptorch.errors import TableError, did_you_mean

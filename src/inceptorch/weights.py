@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from inceptorch.errors import BundleError
-from inceptorch.files import reason
+from inceptorch.files import reason, write_whole
 from inceptorch.model import Model
 
 COLUMNS = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")  # of Caffe, in the order of our branches
@@ -49,6 +50,18 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
                 f"{path} is a pickle, which could run code when read, so it is not opened; save the tensors as safetensors."
             ) from None
         raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and texts as a safetensors file, whole or not at all. Raises RunError."""
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        except SafetensorError as error:  # a full disk comes as this
+            raise OSError(str(error)) from None
+
+    write_whole(path, write)
 
 
 def fit(model: Model, tensors: Mapping[str, Tensor], source: str | Path) -> None:

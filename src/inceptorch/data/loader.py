@@ -7,7 +7,8 @@ the same for any number of worker processes and after any interruption.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -46,10 +47,23 @@ class Augmented(Squares):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
         file = self.split.read(index)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(self.seed, self.epoch, index))
+        with drawing_from(key(self.seed, self.epoch, index)):
             square = self.transform(file)
         return _tensor(square), self.split.labels[index], index
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """torch's CPU generator seeded for a while, and afterwards as it was.
+
+    Not torch.manual_seed, which before CUDA is in use keeps a stack trace of every call.
+    """
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def augmentation(pixels: Pixels, recipe: Recipe) -> Callable[[bytes], Square]:

@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.errors import RunError
-from inceptorch.files import write_whole
 from inceptorch.model import Model
+from inceptorch.weights import write_safetensors
 
 
 @dataclass
@@ -38,9 +37,8 @@ def save(path: Path, done: Progressed, model: Model, average: AveragedModel | No
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if value is not None}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"progressed": json.dumps(done.__dict__)}
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata))
+    tensors = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+    write_safetensors(path, tensors, {"progressed": json.dumps(done.__dict__)})
 
 
 def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> Progressed:

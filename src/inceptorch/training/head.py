@@ -13,16 +13,15 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.evaluation import outputs_of
-from inceptorch.files import write_whole
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.weights import write_safetensors
 
 STEPS_AT_A_TIME = 10
 CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next ends the fit
@@ -66,7 +65,7 @@ def features_of(
         outputs_of(classifier, held_out, progress, "features of held-out pictures", forward),
     )
     tensors = {"train": features.train, "held_out": features.held_out}
-    write_whole(cache, lambda path: save_file(tensors, path, {"fingerprint": fingerprint}))
+    write_safetensors(cache, tensors, {"fingerprint": fingerprint})
     return features
 
 

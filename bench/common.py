@@ -1,0 +1,43 @@
+"""What every measurement shares: where results go, on what machine they were got, where the real data lies."""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def save(name: str, results: dict[str, Any]) -> None:
+    """Write bench/results/NAME.json, with machine and versions, and print it."""
+    record = {"measured": datetime.now(UTC).date().isoformat(), **machine(), **results}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record, indent=2))
+
+
+def need(path: Path) -> Path:
+    """`path` if it is there, else an end with a sentence."""
+    if not path.exists():
+        sys.exit(f"{path} is not here; set INCEPTORCH_SHARED to the folder of real pictures and weights.")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    return {
+        "machine": {"processor": processor, "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("inceptorch", "torch", "torchvision", "pillow")}
+        | {"python": platform.python_version()},
+    }

@@ -1,0 +1,119 @@
+"""Rewrite what README and docs/results.md say of figures, from bench/results: python -m bench.tables
+
+With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.common import RESULTS
+
+ROOT = Path(__file__).parents[1]
+MARK = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def result(name: str) -> dict[str, Any]:
+    """One measurement's record."""
+    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return record
+
+
+def summary() -> str:
+    """The table of README.md."""
+    demo, photos, head, finetune, cifar = (result(n) for n in ("demo", "photos", "head", "finetune", "cifar10"))
+    ours = sorted(head["ours"], key=lambda run: run["seconds"])
+    typical = ours[len(ours) // 2]
+    rows = [
+        (
+            "`inceptorch demo`: handwritten digits from scratch",
+            f"{demo['top1']:.2%} of 364 held-out digits",
+            f"{demo['seconds']:.0f} s",
+        ),
+        (
+            "BVLC's GoogLeNet on 200 photographs, centre crop",
+            f"top-1 {photos['ours']['top1'] / photos['pictures']:.1%}, top-5 {photos['ours']['top5'] / photos['pictures']:.1%}",
+            "",
+        ),
+        (
+            "12 kinds of flower, `--recipe head`",
+            f"{typical['top1']:.2%} of 240 test pictures",
+            f"{typical['seconds']:.0f} s ({head['ratio']:.1f} times as fast as the plain way)",
+        ),
+        ("12 kinds of flower, `--recipe finetune`", f"{finetune['top1']:.2%}", f"{finetune['seconds'] / 60:.1f} min"),
+        (
+            "CIFAR-10 (as JPEG) from scratch",
+            f"{cifar['top1']:.2%} of 10,000 test pictures",
+            f"{cifar['seconds'] / 60:.1f} min",
+        ),
+    ]
+    lines = ["| what | right | time |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
+    machine = demo["machine"]
+    versions = demo["versions"]
+    lines += ["", f"On {machine['cores']} cores of an {machine['processor']}, torch {versions['torch']}; no GPU."]
+    return "\n".join(lines) + "\n"
+
+
+def details() -> str:
+    """The tables of docs/results.md."""
+    parts = []
+    lrn = result("lrn")
+    parts.append(f"## Local response normalisation, forward and backward\n\n`{lrn['command']}`\n")
+    parts.append("| row | shape | ours | torch | ratio |\n| --- | --- | --- | --- | --- |")
+    for row in lrn["rows"]:
+        shape = "x".join(map(str, row["shape"]))
+        parts.append(
+            f"| {row['row']} | {shape} | {row['ours_ms']:.0f} ms | {row['torch_ms']:.0f} ms | {row['ratio']:.1f} |"
+        )
+
+    head = result("head")
+    parts.append(f"\n## To {head['bar']:.0%} of flowers12's test pictures on a frozen body\n\n`{head['command']}`\n")
+    parts.append("| way | seconds | top-1 |\n| --- | --- | --- |")
+    for run in head["ours"]:
+        parts.append(f"| `inceptorch train --recipe head` | {run['seconds']:.1f} | {run['top1']:.2%} |")
+    plain = head["plain"]
+    told = ", ".join(f"{top1:.2%}" for top1 in plain["top1_by_epoch"])
+    parts.append(f"| plain: every epoch through the whole network | {plain['seconds']:.1f} | by epoch: {told} |")
+    reached = "" if head["plain_reached_the_bar"] else " at least, as the plain way stopped short of the bar"
+    parts.append(f"\nRatio of times: {head['ratio']:.1f}{reached}.")
+
+    photos = result("photos")
+    parts.append(f"\n## BVLC's weights on {photos['pictures']} photographs\n\n`{photos['command']}`\n")
+    parts.append("| code | top-1 right | top-5 right |\n| --- | --- | --- |")
+    for name in ("ours", "oracle"):
+        parts.append(f"| {name} | {photos[name]['top1']} | {photos[name]['top5']} |")
+    parts.append(f"\nLargest difference of a probability: {photos['largest_difference']:.1e}.")
+
+    for name, title in (("demo", "The demo"), ("finetune", "flowers12, finetune"), ("cifar10", "CIFAR-10")):
+        run = result(name)
+        parts.append(f"\n## {title}\n\n`{run['command']}`: {run['top1']:.2%} in {run['seconds']:.0f} s\n")
+        if "head_top1" in run:
+            parts.append(f"The classifier alone reached {run['head_top1']:.2%}.\n")
+        parts.append(
+            "| epoch | train loss | held-out loss | top-1 | seconds | pictures/s | waiting for data |\n|" + " --- |" * 7
+        )
+        for row in run["epochs"]:
+            parts.append(
+                f"| {row['epoch']} | {float(row['train_loss']):.4f} | {float(row['loss']):.4f} | {float(row['top1']):.2%} "
+                f"| {float(row['seconds']):.0f} | {float(row['pictures_per_second']):.0f} | {float(row['waiting']):.0%} |"
+            )
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    wrong = []
+    for path, text in ((ROOT / "README.md", summary()), (ROOT / "docs" / "results.md", details())):
+        before = path.read_text()
+        after = MARK.sub(lambda found, text=text: found[1] + text + found[2], before)  # type: ignore[misc]
+        if after != before:
+            wrong.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(after)
+    if wrong and "--check" in sys.argv:
+        sys.exit(f"{' and '.join(wrong)} do not say what bench/results says; run: python -m bench.tables")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""The command line as scripts rely on it: output, exit codes, and what it does not load."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from inceptorch.cli import app, main
+from inceptorch.errors import InceptorchError
+from inceptorch.recipes import Recipe
+from tests.conftest import COLOURS, write_classes
+from tests.test_pixels import png
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inceptorch", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def sentence(*words: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `main` says about a mistake, after checking that it is one line on standard error and exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["inceptorch", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    last = said.err.strip().splitlines()[-1]
+    assert last.startswith("inceptorch: ")
+    return last
+
+
+@pytest.fixture
+def run(pictures: Path, recipe: Recipe, tmp_path: Path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    result = invoke(
+        "train", pictures, "-c", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--epochs", 8, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert set(answer) == {"run", "epochs", "top1", "top5", "seconds"}
+    assert (answer["run"], answer["epochs"]) == (str(tmp_path / "run"), 8)
+    return tmp_path / "run"
+
+
+def test_tables_and_help_never_load_torch() -> None:
+    check = """
+import sys
+from typer.testing import CliRunner
+from inceptorch.cli import app
+for words in (["--help"], ["nets"], ["nets", "googlenet"], ["nets", "googlenet", "--json"], ["train", "--help"],
+              ["train", "x", "--print-config"]):
+    assert CliRunner().invoke(app, words).exit_code == 0, words
+loaded = {"torch", "torchvision", "numpy.random", "matplotlib", "sklearn", "PIL.Image"} & set(sys.modules)
+assert not {"torch", "torchvision", "matplotlib", "sklearn"} & set(sys.modules), loaded
+"""
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
+def test_every_verb_has_help_and_a_place_in_the_readme(verb: str) -> None:
+    result = invoke(verb, "--help")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()[2].strip()) > 20
+    assert f"inceptorch {verb}" in (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_nets_json() -> None:
+    nets = {one["name"]: one for one in json.loads(invoke("nets", "--json").stdout)}
+    assert nets["googlenet"] == {
+        "name": "googlenet", "source": "arXiv:1409.4842 Table 1", "size": 224, "params": 6998552, "macs": 1582671872
+    }  # fmt: skip
+    one = json.loads(invoke("nets", "googlenet", "--json").stdout)
+    assert set(one) == {"name", "source", "size", "params", "macs", "params_with_aux", "rows"}
+    assert one["params_with_aux"] == 13378280
+    assert {"name": "4a", "output": [512, 14, 14], "params": 376176, "macs": 73608192} in one["rows"]
+
+
+def test_nets_prints_a_table() -> None:
+    lines = invoke("nets", "googlenet").stdout.splitlines()
+    assert any(line.split() == ["4a", "512x14x14", "376,176", "73,608,192"] for line in lines)
+    assert any(line.split() == ["total", "6,998,552", "1,582,671,872"] for line in lines)
+
+
+def test_train_draws_its_curve_and_its_mistakes(run: Path) -> None:
+    for name in ("curves.png", "mistakes.png"):
+        with Image.open(run / name) as picture:
+            assert picture.width > 500
+    assert (run / "metrics.csv").read_text().count("\n") == 9
+
+
+def test_eval_json(run: Path, pictures: Path) -> None:
+    (pictures / "val" / "red" / "zz.jpg").write_text("text")
+    result = invoke("eval", run, pictures, "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert set(answer) == {"n", "top1", "top5", "loss", "protocol", "per_class", "skipped"}
+    assert answer["n"] == 12
+    assert list(answer["per_class"]) == list(COLOURS)
+    assert answer["top1"] == pytest.approx(sum(one["top1"] for one in answer["per_class"].values()) / 3)
+    assert answer["top5"] == 1.0
+    assert [Path(one["file"]).name for one in answer["skipped"]] == ["zz.jpg"]
+    assert "centre crop 16" in answer["protocol"]
+    assert "all" in invoke("eval", run, pictures).stdout
+
+
+def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, pictures: Path) -> None:
+    val = pictures / "val"
+    (val / "green" / "bad.jpg").write_bytes(b"")
+    (val / "bomb.png").write_bytes(png(30_000, 30_000, b"\0"))
+    result = invoke(
+        "predict", run, val / "red" / "00.png", val / "none.jpg", val / "green", val / "bomb.png", "--top", 2, "--json"
+    )
+    assert result.exit_code == 1
+    entries = json.loads(result.stdout)
+    assert [Path(entry["file"]).name for entry in entries] == [
+        "00.png", "none.jpg", "00.png", "01.png", "02.png", "03.png", "bad.jpg", "bomb.png"
+    ]  # fmt: skip
+    assert [Path(entry["file"]).name for entry in entries if "error" in entry] == ["none.jpg", "bad.jpg", "bomb.png"]
+    for entry in entries:
+        assert set(entry) in ({"file", "error"}, {"file", "predictions"})
+    first = entries[0]["predictions"]
+    assert [set(one) for one in first] == [{"label", "index", "probability"}] * 2
+    assert first[0]["label"] == "red"
+    assert first[0]["probability"] >= first[1]["probability"]
+    assert invoke("predict", run, val / "red" / "00.png", "--json").exit_code == 0
+
+
+def test_predict_prints_lines(run: Path, pictures: Path) -> None:
+    result = invoke("predict", run, pictures / "val" / "blue", "--top", 1)
+    assert result.exit_code == 0
+    assert [line.split(": ")[1].split()[0] for line in result.stdout.splitlines()] == ["blue"] * 4
+
+
+def test_json_is_all_that_standard_output_holds(run: Path, pictures: Path) -> None:
+    for words in (("eval", run, pictures, "--json"), ("predict", run, pictures / "val", "--json")):
+        assert invoke(*words).stdout.count("\n") == 1
+
+
+def test_mistakes_are_one_sentence_and_exit_code_2(
+    run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: object) -> str:
+        return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
+
+    assert "does not exist; name a run or a bundle" in said("predict", tmp_path / "none", "a.jpg")
+    assert "is a file, not a folder" in said("predict", run / "config.json", "a.jpg")
+    assert "no network 'googlnet': did you mean 'googlenet'" in said("nets", "googlnet")
+    assert "does not exist" in said("train", tmp_path / "none")
+    assert "already holds files" in said("train", pictures, "--out", run)
+    assert "not both" in said("train", pictures, "-c", "a.yaml", "--recipe", "head")
+    assert "leave out" in said("train", pictures, "--resume", run)
+    assert "Name the DATA" in said("train")
+    assert "is finished" in said("train", "--resume", run)
+    assert "did you mean 'epochs'" in said("train", pictures, "--set", "epoch=3")
+    assert "too small for tiny" in said("train", pictures, "--net", "tiny", "--size", 4, "--out", tmp_path / "x")
+    write_classes(tmp_path / "other", 1)
+    shutil.move(tmp_path / "other" / "red", tmp_path / "other" / "crimson")
+    assert "class folder 'crimson' that training did not have" in said("eval", run, tmp_path / "other")
+    assert "is not an .npz file" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "num_classes": 4}))
+    assert "says 4 classes but names 3" in said("predict", run, "a.jpg")
+    assert not (tmp_path / "x").exists()
+    assert not (tmp_path / "y").exists()
+
+
+def test_unknown_options_are_a_usage_error() -> None:
+    assert invoke("train", "--learning-rate", "3").exit_code == 2
+    assert invoke("predict", "model").exit_code == 2
+
+
+def test_errors_are_exceptions_in_python() -> None:
+    import inceptorch
+
+    with pytest.raises(InceptorchError):
+        inceptorch.load("nowhere")
+    with pytest.raises(AttributeError):
+        inceptorch.nothing  # noqa: B018
+
+
+def test_public_names_are_all_there() -> None:
+    import inceptorch
+
+    for name in inceptorch.__all__:
+        assert getattr(inceptorch, name).__name__
+    assert inceptorch.cost("googlenet", size=299).size == 299
+    assert inceptorch.net("googlenet").aux == ("4a", "4d")
+
+
+# What follows needs real processes: it kills them, fills their disk and takes their permissions away.
+
+SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch=6")
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    write_classes(tmp_path / "few" / "train", 6)
+    write_classes(tmp_path / "few" / "val", 1, seed=1)
+    return tmp_path / "few"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_path: Path, how: signal.Signals) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    with open(log, "w") as file:
+        command = [sys.executable, "-m", "inceptorch", "train", few, "--out", run, *SMALL]
+        process = subprocess.Popen([str(word) for word in command], stderr=file, stdout=file)
+    deadline = time.monotonic() + 200
+    while "epoch 1:" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(how)
+    assert process.wait(60) == (130 if how == signal.SIGINT else -how)
+    if how == signal.SIGINT:
+        assert f"inceptorch train --resume {run}" in log.read_text()
+        assert "Traceback" not in log.read_text()
+
+    done = shell("train", "--resume", run, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] == 3
+    assert not list(run.rglob(".*"))
+
+    whole = shell("train", few, "--out", tmp_path / "whole", *SMALL)
+    assert whole.returncode == 0, whole.stderr
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(few: Path, tmp_path: Path) -> None:
+    import resource
+
+    limit = 40 * 2**20  # room for the weights, not for a checkpoint
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    run = tmp_path / "run"
+    done = shell("train", few, "--out", run, *SMALL, preexec_fn=limited)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "last.safetensors could not be written" in last
+    assert "Traceback" not in done.stderr
+    assert not list(run.rglob(".*"))
+    again = shell("train", "--resume", run)
+    assert again.returncode == 0, again.stderr
+
+
+def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
+    prefix: list[str] = []
+    if os.geteuid() == 0:  # root reads everything unless it gives that power away
+        if shutil.which("setpriv") is None:
+            pytest.skip("running as root without setpriv")
+        prefix = [
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-dac_override,-dac_read_search",
+        ]
+
+    def limited(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "inceptorch", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    closed = few / "train" / "red"
+    closed.chmod(0)
+    try:
+        done = limited("train", few, "--out", tmp_path / "run")
+        assert done.returncode == 2
+        assert f"{closed} could not be read: permission denied" in done.stderr
+    finally:
+        closed.chmod(0o755)
+    sealed = tmp_path / "sealed"
+    sealed.mkdir(mode=0o555)
+    done = limited("train", few, "--out", sealed / "run", "--net", "googlenet_small", "--epochs", 1)
+    assert done.returncode == 2
+    assert "could not be created: permission denied" in done.stderr
+    assert not (sealed / "run").exists()
