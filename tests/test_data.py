@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inceptorch.data import find_split, find_train_and_held_out, without_unreadable
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
 from inceptorch.data.folder import find_pictures
 from inceptorch.data.loader import batches
 from inceptorch.errors import DataError, PictureError
@@ -151,11 +151,11 @@ def test_labels_follow_the_classifiers_order_not_the_folders(pictures: Path) -> 
 
 
 def test_fingerprint_follows_the_data(pictures: Path) -> None:
-    before = find_split(pictures, CLASSES).fingerprint()
-    assert find_split(pictures, CLASSES).fingerprint() == before
+    before = fingerprint(find_split(pictures, CLASSES))
+    assert fingerprint(find_split(pictures, CLASSES)) == before
     with open(pictures / "val" / "red" / "00.png", "ab") as file:
         file.write(b"x")
-    assert find_split(pictures, CLASSES).fingerprint() != before
+    assert fingerprint(find_split(pictures, CLASSES)) != before
 
 
 def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:

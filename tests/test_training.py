@@ -272,6 +272,18 @@ def test_unreadable_pictures_are_left_out_and_stay_left_out_on_resume(
     assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["zz.png"]
 
 
+def test_a_folder_that_training_divided_is_judged_by_its_held_out_part(tmp_path: Path, recipe: Recipe) -> None:
+    write_classes(tmp_path / "all", 10)
+    (tmp_path / "all" / "red" / "aa.png").write_bytes(b"broken")
+    result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
+    assert result.evaluation.scores.n == 6
+    evaluation = inceptorch.evaluate(result.run, tmp_path / "all", progress=QUIET)
+    assert sorted(evaluation.split.paths) == sorted(result.evaluation.split.paths)
+    assert evaluation.scores.top1 == result.top1
+    write_classes(tmp_path / "more", 5, seed=9)
+    assert inceptorch.evaluate(result.run, tmp_path / "more", progress=QUIET).scores.n == 15
+
+
 def test_gray_and_bgr_contracts_train(tmp_path: Path, recipe: Recipe) -> None:
     write_classes(tmp_path / "all", 6)
     for channels in ("gray", "bgr"):

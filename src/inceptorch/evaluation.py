@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inceptorch.bundle import Classifier, load
-from inceptorch.data import Skipped, Split, find_split, without_unreadable
+from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
 from inceptorch.metrics import Floats, Scores, log_softmax, scores
 from inceptorch.progress import Progress
 
@@ -59,12 +59,25 @@ def evaluate(
     """Judge a classifier (or the bundle or run at that path) on DATA, a folder or zip of class folders.
 
     `split` is "train", "val" or "test"; by default DATA's test or val folder, else DATA itself. Pictures that cannot be
-    read are left out and listed. Raises DataError where a class of DATA is none of the classifier's.
+    read are left out and listed. Of a folder that training itself divided, only the held-out part is judged. Raises DataError where a class of DATA is none of the classifier's.
     """
     progress = progress or Progress()
     classifier = model if isinstance(model, Classifier) else load(model)
-    pictures, skipped = without_unreadable(find_split(Path(data), classifier.classes, split), progress)
+    pictures = find_split(Path(data), classifier.classes, split)
+    if split is None:
+        pictures = _not_trained_on(classifier, pictures, progress)
+    pictures, skipped = without_unreadable(pictures, progress)
     return judge(classifier, pictures, skipped, progress)
+
+
+def _not_trained_on(classifier: Classifier, pictures: Split, progress: Progress) -> Split:
+    """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
+    drawn = classifier.about.get("split")
+    if not isinstance(drawn, dict) or drawn.get("fingerprint") != fingerprint(pictures):
+        return pictures
+    _, held_out = stratified(pictures, float(drawn["share"]), int(drawn["seed"]))
+    progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
+    return held_out
 
 
 def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:

@@ -1,6 +1,14 @@
 """Folders and zip files of class folders, as lists of labelled pictures."""
 
-from inceptorch.data.folder import Split, find_split, find_train_and_held_out
+from inceptorch.data.folder import Split, find_split, find_train_and_held_out, fingerprint, stratified
 from inceptorch.data.verify import Skipped, without_unreadable
 
-__all__ = ["Skipped", "Split", "find_split", "find_train_and_held_out", "without_unreadable"]
+__all__ = [
+    "Skipped",
+    "Split",
+    "find_split",
+    "find_train_and_held_out",
+    "fingerprint",
+    "stratified",
+    "without_unreadable",
+]

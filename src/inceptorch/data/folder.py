@@ -14,6 +14,7 @@ from inceptorch.errors import DataError, PictureError, did_you_mean
 
 TRAIN = ("train", "training")
 HELD_OUT = ("val", "valid", "validation", "test")
+HELD_OUT_PART = "held-out"  # the name of a split that was drawn, not found
 SPLITS = {"train": TRAIN, "val": HELD_OUT[:3], "test": HELD_OUT[3:]}
 
 
@@ -62,12 +63,15 @@ class Split:
         labels = tuple(index[self.classes[label]] for label in self.labels)
         return replace(self, classes=tuple(classes), labels=labels)
 
-    def fingerprint(self) -> str:
-        """A hash of every picture's name, class and size: enough to tell whether the data changed."""
-        digest = hashlib.sha256()
-        for path, label in zip(self.paths, self.labels, strict=True):
-            digest.update(f"{path}\0{self.classes[label]}\0{self.source.size(path)}\n".encode())
-        return digest.hexdigest()
+
+def fingerprint(*splits: Split) -> str:
+    """A hash of every picture's name, class and size, whatever their order: enough to tell whether the data changed."""
+    lines = [
+        f"{path}\0{split.classes[label]}\0{split.source.size(path)}\n"
+        for split in splits
+        for path, label in zip(split.paths, split.labels, strict=True)
+    ]
+    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tuple[Split, Split]:
@@ -81,7 +85,7 @@ def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tup
     if not found:
         whole = _read_split(open_source(data), "", "")
         _check_training_classes(whole)
-        train, held_out = _stratified(whole, held_out_share, seed)
+        train, held_out = stratified(whole, held_out_share, seed)
         return train, held_out
     name, source, within = _first(found, TRAIN) or (None, None, None)
     if name is None or source is None or within is None:
@@ -90,7 +94,7 @@ def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tup
     _check_training_classes(train)
     judged = _first(found, HELD_OUT)
     if judged is None:
-        train, held_out = _stratified(train, held_out_share, seed)
+        train, held_out = stratified(train, held_out_share, seed)
         return train, held_out
     name, source, within = judged
     held_out = _read_split(source, within, name).relabelled(train.classes)
@@ -168,8 +172,9 @@ def _check_training_classes(split: Split) -> None:
         )
 
 
-def _stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Every class gives `share` of its pictures, at least one of its two or more, to the held-out part."""
+def stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """The parts to train on and to judge with: every class gives `share` of its pictures, at least one if it has two, to
+    the second."""
     train: list[int] = []
     held_out: list[int] = []
     for label in range(len(whole.classes)):
@@ -179,7 +184,7 @@ def _stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
         take = min(max(1, round(share * len(mine))), len(mine) - 1)
         held_out += mine[:take]
         train += mine[take:]
-    return replace(whole.keep(sorted(train)), name="train"), replace(whole.keep(sorted(held_out)), name="held-out")
+    return replace(whole.keep(sorted(train)), name="train"), replace(whole.keep(sorted(held_out)), name=HELD_OUT_PART)
 
 
 def find_pictures(path: Path) -> list[str]:

@@ -45,15 +45,12 @@ class Fit:
     loss: float
 
 
-def features_of(
-    classifier: Classifier, train: Split, held_out: Split, cache: Path, fingerprint: str, progress: Progress
-) -> Features:
+def features_of(classifier: Classifier, train: Split, held_out: Split, cache: Path, progress: Progress) -> Features:
     """The features of both splits, from `cache` if an interrupted run left them there, else computed and kept in it."""
     try:
         with safe_open(cache, framework="pt") as file:
-            if file.metadata()["fingerprint"] == fingerprint:
-                return Features(file.get_tensor("train"), file.get_tensor("held_out"))
-    except (OSError, SafetensorError, KeyError, TypeError):
+            return Features(file.get_tensor("train"), file.get_tensor("held_out"))
+    except (OSError, SafetensorError):
         pass
     model = classifier.model
 
@@ -65,7 +62,7 @@ def features_of(
         outputs_of(classifier, held_out, progress, "features of held-out pictures", forward),
     )
     tensors = {"train": features.train, "held_out": features.held_out}
-    write_safetensors(cache, tensors, {"fingerprint": fingerprint})
+    write_safetensors(cache, tensors, {})
     return features
 
 

@@ -17,7 +17,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from inceptorch import nets
 from inceptorch.bundle import CONFIG, Classifier, copy_body, load
-from inceptorch.data import Split, find_train_and_held_out, without_unreadable
+from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.data.loader import Augmented, batches, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.verify import report_skipped
@@ -74,14 +75,15 @@ def train(
     refuse_if_used(folder)
 
     train_split, held_out = find_train_and_held_out(Path(data), recipe.held_out_share, seed)
+    whole = fingerprint(train_split, held_out)
     start = _begin(recipe, net, Path(weights) if weights else None, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     skipped += skipped_held_out
 
     recipe = replace(recipe, net=start.model.net.name)
-    fingerprints = train_split.fingerprint(), held_out.fingerprint()
-    run = Run(folder, Path(data), Path(weights) if weights else None, recipe, seed, *fingerprints, skipped)
+    given = Path(weights) if weights else None
+    run = Run(folder, Path(data), given, recipe, seed, whole, skipped)
     run.begin(train_split, held_out)
     progress = Progress(run.log, progress.quiet)
     report_skipped(skipped, progress.say)
@@ -96,13 +98,13 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     began = time.monotonic()
     run = read_run(Path(folder))
     progress = Progress(run.log, (progress or Progress()).quiet)
-    left_out = {one["file"] for one in run.skipped}
     splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
+    if fingerprint(*splits) != run.fingerprint:
+        raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
+    left_out = {one["file"] for one in run.skipped}
     train_split, held_out = (
         split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
     )
-    if (train_split.fingerprint(), held_out.fingerprint()) != (run.train_fingerprint, run.held_out_fingerprint):
-        raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
     start = _begin(run.recipe, run.recipe.net, run.weights, train_split.classes, run.seed)
     return _finish(run, start, train_split, held_out, Progressed(seconds=time.monotonic() - began), progress)
 
@@ -176,6 +178,10 @@ def _finish(
             "top5": round(last["top5"], 5),
             "judged on": f"{len(held_out)} pictures of {held_out.name}",
         }
+        if held_out.name == HELD_OUT_PART:
+            # So that a later evaluation on the same folder leaves out what was trained on.
+            drawn = {"share": recipe.held_out_share, "seed": run.seed, "fingerprint": run.fingerprint}
+            kept.about["split"] = drawn
         kept.write(run.folder)
         save(run.checkpoint, done, model, average, optimizer)
 
@@ -219,8 +225,7 @@ def _fit_head(
 ) -> Iterator[tuple[dict[str, Any], Evaluation]]:
     """Fit the classifier's linear layer, putting it in place step by step; yields a row of metrics each time."""
     linear = classifier.model.get_classifier()
-    prints = run.train_fingerprint + run.held_out_fingerprint
-    features = head.features_of(classifier, train_split, held_out, run.features, prints, progress)
+    features = head.features_of(classifier, train_split, held_out, run.features, progress)
     labels = torch.tensor(train_split.labels)
     for fit in head.fit(features.train, labels, len(classifier.classes), run.recipe):
         if not math.isfinite(fit.loss):

@@ -33,8 +33,7 @@ class Run:
     weights: Path | None
     recipe: Recipe
     seed: int
-    train_fingerprint: str
-    held_out_fingerprint: str
+    fingerprint: str  # of all pictures found, readable or not
     skipped: list[Skipped]
 
     @property
@@ -65,8 +64,9 @@ class Run:
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
             "classes": list(train.classes),
-            "train": {"pictures": len(train), "fingerprint": self.train_fingerprint},
-            "held_out": {"pictures": len(held_out), "fingerprint": self.held_out_fingerprint, "split": held_out.name},
+            "train": {"pictures": len(train), "split": train.name},
+            "held_out": {"pictures": len(held_out), "split": held_out.name},
+            "fingerprint": self.fingerprint,
             "skipped": [dict(one) for one in self.skipped],
             "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
             "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
@@ -95,8 +95,7 @@ def read_run(folder: Path) -> Run:
             weights=Path(asked["weights"]) if asked["weights"] else None,
             recipe=with_values(find_recipe(recipe.pop("name")), recipe),
             seed=int(asked["seed"]),
-            train_fingerprint=str(asked["train"]["fingerprint"]),
-            held_out_fingerprint=str(asked["held_out"]["fingerprint"]),
+            fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
         )
     except OSError as error:
