@@ -107,18 +107,20 @@ class Recipe:
         return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
 
-SCRATCH = Recipe("scratch", epochs=30, batch=32, lr=0.05, weight_decay=5e-4)
+SCRATCH = Recipe("scratch", epochs=30, weight_decay=5e-4)
 HEAD = Recipe("head", net="googlenet", head_steps=100)
 FINETUNE = Recipe(
     "finetune",
     net="googlenet",
     head_steps=100,
-    epochs=5,
+    epochs=3,
     batch=16,
     lr=0.002,
     weight_decay=2e-4,
     schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
-    ema=0.99,
+    aux_weight=0.0,  # the losses of fresh heads would disturb a body that is already trained
+    ema=0.98,
+    crop_area=(0.35, 1.0),
 )
 RECIPES = {recipe.name: recipe for recipe in (SCRATCH, HEAD, FINETUNE)}
 
