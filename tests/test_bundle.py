@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.convert import convert
-from inceptorch.errors import BundleError, RunError
+from inceptorch.errors import BundleError, PictureError, RunError
 from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.spec import Net
@@ -65,6 +65,10 @@ def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> 
         ({"num_classes": 4}, "says 4 classes but names 3"),
         ({"label_names": ["a", "b"], "num_classes": 2}, r"head.linear.weight is \[3, 16\], not \[2, 16\]"),
         ({"label_names": "abc"}, "list of class names"),
+        ({"label_names": ["a", "b", "\ud800"]}, "list of class names"),
+        ({"label_names": ["a", "b", "b"]}, "has a name twice"),
+        ({"num_classes": "3"}, "says '3' classes but names 3"),
+        ({"pixels": None}, "pixels must be an object"),
         ({"pixels": {"size": 16}}, "pixel contract has the values"),
         ({"architecture": "googlenet"}, "too small for googlenet"),
         ({"architecture": "googlenet_small"}, "does not fit the network"),
@@ -86,6 +90,9 @@ def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> No
             inceptorch.load(bundle)
     weights.unlink()
     with pytest.raises(BundleError, match=r"model.safetensors does not exist"):
+        inceptorch.load(bundle)
+    (bundle / "config.json").write_text("[" * 100_000)
+    with pytest.raises(BundleError, match=r"config.json is not JSON"):
         inceptorch.load(bundle)
     (bundle / "config.json").write_text("{")
     with pytest.raises(BundleError, match=r"config.json is not JSON"):
@@ -153,6 +160,11 @@ def test_weights_carry_over_to_other_classes_and_channels(bundle: Path) -> None:
     torch.testing.assert_close(model.eval().forward_features(gray), expected)
     with pytest.raises(BundleError, match="holds the network 'tiny', not 'googlenet'"):
         inceptorch.create_model("googlenet", weights=bundle)
+
+
+def test_a_picture_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=rf"{tmp_path / 'none.jpg'} does not exist"):
+        inceptorch.load(bundle).predict(tmp_path / "none.jpg")
 
 
 def test_weights_with_an_extra_tensor_are_refused(bundle: Path) -> None:

@@ -1,5 +1,6 @@
 """Folders and zip files: what is found, how it is split, and what is refused."""
 
+import itertools
 import shutil
 import zipfile
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_zip_files_hold_what_folders_hold(pictures: Path, tmp_path: Path) -> Non
         assert (len(kept), skipped) == (36, [])
 
 
+def test_one_folder_around_class_folders_is_stepped_into(tmp_path: Path) -> None:
+    write_classes(tmp_path / "all", 5)
+    archive = zipped(tmp_path / "all", tmp_path / "all.zip", prefix="all/")
+    assert find_train_and_held_out(archive, 0.2, 0)[0].classes == CLASSES
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    write_classes(tmp_path / "vehicles", 5)
+    (tmp_path / "vehicles" / "blue").rename(tmp_path / "vehicles" / "train")
+    assert find_train_and_held_out(tmp_path / "vehicles", 0.2, 0)[0].classes == ("green", "red", "train")
+
+
+def test_pictures_too_few_to_hold_any_out_are_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "single", 1)
+    with pytest.raises(DataError, match="no pictures to judge with; give every class two"):
+        find_train_and_held_out(tmp_path / "single", 0.2, 0)
+
+
 def test_split_is_stratified_seeded_and_independent_of_other_classes(tmp_path: Path) -> None:
     write_classes(tmp_path / "all", 10)
     first = find_train_and_held_out(tmp_path / "all", 0.2, seed=1)
@@ -94,7 +113,7 @@ def test_unreadable_pictures_are_named_and_left_out(pictures: Path) -> None:
 def test_a_class_without_a_readable_picture_is_refused(pictures: Path) -> None:
     for path in (pictures / "train" / "blue").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(DataError, match="None of the pictures of class 'blue'"):
+    with pytest.raises(DataError, match="No picture of class 'blue' can be read"):
         without_unreadable(find_train_and_held_out(pictures, 0.2, 0)[0], QUIET)
 
 
@@ -169,9 +188,9 @@ def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
 
 
 def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
-    for count in (2, 16, 17, 33, 100):
-        order = batches(count, 16, seed=3, epoch=5)
+    for count, size in itertools.product((2, 3, 16, 17, 33, 100), (2, 3, 16)):
+        order = batches(count, size, seed=3, epoch=5)
         assert sorted(index for batch in order for index in batch) == list(range(count))
         assert min(map(len, order)) > 1
-        assert max(map(len, order)) <= 16
+        assert max(map(len, order)) <= max(size, 3)
     assert batches(50, 16, 3, 5) == batches(50, 16, 3, 5) != batches(50, 16, 3, 6)

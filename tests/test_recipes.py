@@ -36,7 +36,7 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("epochs=0", "at least 1"),
         ("flip=perhaps", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
-        ("batch=1", "at least 2"),
+        ("batch=1", "from 2 to 65536"),
         ("crop_area=[0, 1]", "two shares"),
         ("crop_area=[0.1]", "two numbers"),
         ("schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),

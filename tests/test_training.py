@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
 import inceptorch
 from inceptorch.data import find_split
-from inceptorch.data.loader import Augmented, augmentation
-from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
+from inceptorch.data.loader import Augmented, load
+from inceptorch.errors import InceptorchError, PictureError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.pixels import contract
@@ -99,6 +101,36 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
     with open(result.run / "metrics.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("steps", [0, 6])
+def test_a_stopped_finetune_goes_on_from_its_head(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "weights", recipe=recipe, progress=QUIET)
+    # A recipe of one's own name, as Python users make them.
+    chosen = replace(recipe, name="mine", head_steps=20)
+    words = {"weights": tmp_path / "weights", "recipe": chosen, "progress": QUIET}
+    inceptorch.train(pictures, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
+    stopped_after(steps)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(pictures, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
+def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "train" / "red" / "aa.png").write_bytes(b"broken")
+    monkeypatch.chdir(pictures.parent)
+    stopped_after(7)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train("pictures", out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    monkeypatch.chdir(tmp_path / "run")
+    result = inceptorch.resume(tmp_path / "run", QUIET)
+    assert result.epochs == 3
+    assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["aa.png"]
 
 
 def test_ctrl_c_says_how_to_go_on(
@@ -207,10 +239,18 @@ def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(pictures: Pa
 
 
 def test_mirroring_can_be_switched_off(recipe: Recipe, pictures: Path) -> None:
-    file = (pictures / "val" / "red" / "00.png").read_bytes()
+    split = find_split(pictures, list(COLOURS))
     for flip, expected in ((False, 1), (True, 2)):
-        transform = augmentation(contract(16), with_values(recipe, {"crop_area": (1.0, 1.0), "flip": flip}))
-        assert len({transform(file).tobytes() for _ in range(20)}) == expected
+        data = Augmented(split, contract(16), with_values(recipe, {"crop_area": (1.0, 1.0), "flip": flip}), seed=0)
+        seen = set()
+        for data.epoch in range(20):
+            seen.add(data[0][0].numpy().tobytes())
+        assert len(seen) == expected
+
+
+def test_training_pictures_can_be_sent_to_other_processes(pictures: Path, recipe: Recipe) -> None:
+    data = Augmented(find_split(pictures, list(COLOURS)), contract(16), with_values(recipe, {"jitter": 0.2}), seed=0)
+    assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
@@ -228,6 +268,26 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
     with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
         inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET).scores.n == 12
+
+
+def test_answers_that_are_not_finite_are_never_called_right(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    classifier = inceptorch.load(tmp_path / "run")
+    with torch.no_grad():
+        classifier.model.get_classifier().bias.fill_(float("nan"))
+    with pytest.raises(InceptorchError, match="not finite"):
+        inceptorch.evaluate(classifier, pictures, progress=QUIET)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_goes_during_training_is_named(
+    pictures: Path, recipe: Recipe, workers: int, tmp_path: Path
+) -> None:
+    data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)
+    gone = pictures / "train" / "red" / "03.png"
+    gone.unlink()
+    with pytest.raises(PictureError, match=rf"^{gone} could not be read: no such file or directory\. It could be"):
+        list(load(data, [list(range(len(data)))], workers))
 
 
 def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
@@ -249,6 +309,10 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(pictures: Path, recipe: R
     refused(TableError, "too small for tiny with auxiliary heads: .*row mix", recipe=with_values(recipe, {"size": 5}))
     refused(TableError, "did you mean 'tiny'", net="tinny")
     refused(RecipeError, "name them with --weights", recipe="head")
+    refused(RecipeError, "from 0 to", seed=-1)
+    refused(RecipeError, "from 0 to", seed=10**30)
+    refused(RunError, "lies inside the pictures", out=pictures / "train" / "red" / "run")
+    refused(RunError, "cannot be used: file name too long", out=tmp_path / ("a" * 300))
     refused(RecipeError, "did you mean 'scratch'", recipe="scrach")
 
 
@@ -333,7 +397,7 @@ def test_checkpoints_hold_nothing_that_is_run(tiny: Net, tmp_path: Path) -> None
     optimizer.step()
     path = tmp_path / "last.safetensors"
     checkpoint.save(path, checkpoint.Progressed(epoch=2, rows=[{"epoch": 2}]), model, None, optimizer)
-    assert b"pickle" not in path.read_bytes()
+    assert "model.head.linear.weight" in load_file(path)
     other = Model(tiny, 2)
     other_optimizer = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
     done = checkpoint.restore(path, other, None, other_optimizer)

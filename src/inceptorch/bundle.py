@@ -7,14 +7,14 @@ both. torch is imported when a classifier is loaded, not with this module.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from inceptorch import nets
-from inceptorch.errors import BundleError, TableError
-from inceptorch.files import new_folder, write_text
+from inceptorch.errors import BundleError, PictureError, TableError
+from inceptorch.files import new_folder, reason, write_text
 from inceptorch.pixels import Picture, Pixels, Square
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FORMAT = 1  # of config.json
+BATCH = 16  # pictures that go through a network together
 
 
 class Prediction(TypedDict):
@@ -56,18 +57,20 @@ class Classifier:
         """
         if not isinstance(pictures, list | tuple):
             return self.predict([pictures], top)[0]  # type: ignore[list-item]
-        squares = [self.pixels.square(picture) for picture in pictures]
-        return [top_classes(row, self.classes, top) for row in self.probabilities(squares)]
+        answers: list[list[Prediction]] = []
+        for start in range(0, len(pictures), BATCH):
+            squares = [self._square(picture) for picture in pictures[start : start + BATCH]]
+            answers += [top_classes(row, self.classes, top) for row in self.probabilities(squares)]
+        return answers
 
-    def probabilities(self, squares: Sequence[Square], batch: int = 16) -> list[list[float]]:
-        """Class probabilities of pictures already brought to the contract's uint8 squares [S, S, 3]."""
-        out: list[list[float]] = []
-        for start in range(0, len(squares), batch):
-            out += self.logits(squares[start : start + batch]).softmax(1).tolist()
-        return out
+    def probabilities(self, squares: Sequence[Square]) -> list[list[float]]:
+        """Class probabilities [N][classes] of one batch of uint8 squares [S, S, 3]; of none, an empty list."""
+        probabilities: list[list[float]] = self.outputs(squares).softmax(1).tolist() if squares else []
+        return probabilities
 
-    def logits(self, squares: Sequence[Square]) -> Tensor:
-        """Logits [N, classes] of one batch of uint8 squares [S, S, 3], on the CPU."""
+    def outputs(self, squares: Sequence[Square], forward: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """What `forward` (by default the model, which gives logits) makes of one batch of uint8 squares [S, S, 3]:
+        float32 [N, outputs] on the CPU."""
         import numpy as np
         import torch
 
@@ -76,9 +79,23 @@ class Classifier:
         device = next(self.model.parameters()).device
         self.model.eval()
         with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).to(device)  # channels_last already
-            out: Tensor = self.model(Scale(self.pixels).to(device)(batch))
+            batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
+            out = (forward or self.model)(Scale(self.pixels).to(device)(batch))
         return out.float().cpu()
+
+    def to_best_device(self) -> Classifier:
+        """The same classifier, its model moved to the GPU if there is one."""
+        from inceptorch.model import best_device
+
+        self.model.to(best_device())
+        return self
+
+    def _square(self, picture: Picture) -> Square:
+        try:
+            return self.pixels.square(picture)
+        except PictureError as error:
+            name = picture if isinstance(picture, str | Path) else "A picture"
+            raise PictureError(f"{name} {error}.") from None
 
     def save(self, folder: str | Path) -> None:
         """Write the three files of the bundle into a new folder. Raises RunError if it is in use."""
@@ -139,7 +156,7 @@ def load(path: str | Path) -> Classifier:
     import torch
 
     from inceptorch.model import Model
-    from inceptorch.weights import fit, read_json, read_safetensors
+    from inceptorch.weights import fit, read_safetensors
 
     folder = Path(path)
     if not folder.is_dir():
@@ -150,7 +167,7 @@ def load(path: str | Path) -> Classifier:
         remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
         raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
 
-    config = read_json(folder / CONFIG)
+    config = _read_json(folder / CONFIG)
     classes, pixels, about = _checked(config, folder / CONFIG)
     try:
         model = Model(nets.net(str(config["architecture"])), len(classes), pixels.in_chans, size=pixels.size)
@@ -192,7 +209,7 @@ def copy_body(given: Model, model: Model) -> None:
     from inceptorch.weights import adapt_channels
 
     tensors = given.state_dict()
-    stem = next(name for name in tensors if name.endswith("conv.weight"))
+    stem = next(name for name in tensors if name.startswith("body.") and name.endswith("conv.weight"))
     tensors[stem] = adapt_channels(tensors[stem], model.in_chans)
     if given.num_classes != model.num_classes:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.linear.")}
@@ -210,6 +227,26 @@ def top_classes(probabilities: Sequence[float], classes: Sequence[str], top: int
     return [Prediction(label=classes[i], index=i, probability=probabilities[i]) for i in order]
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises BundleError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise BundleError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
+    if not isinstance(value, dict):
+        raise BundleError(f"{path} must hold a JSON object.")
+    return value
+
+
+def _is_text(name: str) -> bool:
+    """Whether a string can be written as UTF-8; JSON can hold halves of characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def _checked(config: dict[str, Any], path: Path) -> tuple[list[str], Pixels, dict[str, Any]]:
     """The class names, pixel contract and remarks of a config.json. Raises BundleError naming what is wrong."""
     if config.get("format") != FORMAT:
@@ -220,12 +257,15 @@ def _checked(config: dict[str, Any], path: Path) -> tuple[list[str], Pixels, dic
         if key not in config:
             raise BundleError(f"{path} has no {key!r}.")
     classes, pixels, about = config["label_names"], config["pixels"], config.get("about", {})
-    if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
+    if not (isinstance(classes, list) and classes and all(isinstance(n, str) and _is_text(n) for n in classes)):
         raise BundleError(f"{path}: label_names must be a list of class names.")
+    if len(set(classes)) < len(classes):
+        raise BundleError(f"{path}: label_names has a name twice.")
     if config["num_classes"] != len(classes):
-        raise BundleError(f"{path} says {config['num_classes']} classes but names {len(classes)}.")
-    if not (isinstance(pixels, dict) and isinstance(about, dict)):
-        raise BundleError(f"{path}: pixels and about must be objects.")
+        raise BundleError(f"{path} says {config['num_classes']!r} classes but names {len(classes)}.")
+    for key, value in (("pixels", pixels), ("about", about)):
+        if not isinstance(value, dict):
+            raise BundleError(f"{path}: {key} must be an object.")
     try:
         return classes, Pixels.from_dict(pixels), about
     except BundleError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from inceptorch.bundle import Classifier
@@ -45,4 +46,8 @@ def read_labels(path: Path) -> list[str]:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
     except UnicodeDecodeError:
         raise BundleError(f"{path} is not a text file of class names.") from None
-    return [re.sub(r"^n\d{8}\s+", "", line).strip() for line in lines if line.strip()]
+    names = [re.sub(r"^n\d{8}\s+", "", line).strip() for line in lines if line.strip()]
+    # ImageNet has two cranes and two maillots; those keep their synset number behind the name.
+    often = Counter(names)
+    synsets = [line.split()[0] for line in lines if line.strip()]
+    return [f"{name} ({synset})" if often[name] > 1 else name for name, synset in zip(names, synsets, strict=True)]

@@ -45,6 +45,10 @@ class Cost:
         return sum(row.macs for row in self.rows)
 
 
+class _TooSmallError(TableError):
+    """A window does not fit into what is left of the picture."""
+
+
 def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_chans: int = 3) -> Cost:
     """Count the network `name` for square pictures of `size` pixels (the paper's own by default).
 
@@ -74,14 +78,18 @@ def aux_rows_of(net: Net, at: str, shape: Shape, num_classes: int) -> tuple[RowC
 
 def min_size(net: Net, aux: bool = False) -> int:
     """The smallest square input in pixels that every row can take; with `aux`, the auxiliary heads too."""
-    return next(size for size in range(1, 4097) if _fits(net, size, aux))
+    fitting = (size for size in range(1, 4097) if _fits(net, size, aux))
+    smallest = next(fitting, None)
+    if smallest is None:
+        raise TableError(f"Network {net.name!r} can take no picture of up to 4096x4096.")
+    return smallest
 
 
 def check_size(net: Net, size: int, aux: bool = False) -> None:
     """Raise TableError, naming the row and the smallest size that works, if `size` pixels are too few."""
     try:
-        _outputs(net, size, aux)
-    except TableError as error:
+        _check_rows(net, size, aux)
+    except _TooSmallError as error:
         raise TableError(
             f"Pictures of {size}x{size} are too small for {net.name}{' with auxiliary heads' if aux else ''}: {error}; "
             f"it needs at least {min_size(net, aux)}x{min_size(net, aux)}."
@@ -141,13 +149,14 @@ def _walk(net: Net, rows: Mapping[str, Layer], shape: Shape, where: str) -> tupl
         try:
             output = output_shape(layer, shape)
         except TableError as error:
-            raise TableError(f"{where}{name}: {error}") from None
+            raise type(error)(f"{where}{name}: {error}") from None
         costs.append(RowCost(name, output, *_count(layer, shape, net)))
         shape = output
     return tuple(costs)
 
 
-def _outputs(net: Net, size: int, aux: bool) -> None:
+def _check_rows(net: Net, size: int, aux: bool) -> None:
+    """Raise _TooSmallError if a row has no room on pictures of `size`, TableError if the table contradicts itself."""
     outputs = {row.name: row.output for row in rows_of(net, (3, size, size), 1)}
     for at in net.aux if aux else ():
         aux_rows_of(net, at, outputs[at], 1)
@@ -155,8 +164,8 @@ def _outputs(net: Net, size: int, aux: bool) -> None:
 
 def _fits(net: Net, size: int, aux: bool) -> bool:
     try:
-        _outputs(net, size, aux)
-    except TableError:
+        _check_rows(net, size, aux)
+    except _TooSmallError:
         return False
     return True
 
@@ -172,5 +181,5 @@ def _slide(size: int, kernel: int, stride: int, pad: Padding) -> int:
     else:
         windows = room // stride + 1
     if windows < 1 or (pad != "ceil" and room < 0):
-        raise TableError(f"a {kernel}x{kernel} window does not fit into a {size}x{size} map")
+        raise _TooSmallError(f"a {kernel}x{kernel} window does not fit into a {size}x{size} map")
     return windows

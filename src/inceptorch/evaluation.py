@@ -12,6 +12,7 @@ import numpy as np
 
 from inceptorch.bundle import Classifier, load
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
+from inceptorch.errors import BundleError
 from inceptorch.metrics import Floats, Scores, log_softmax, scores
 from inceptorch.progress import Progress
 
@@ -58,15 +59,17 @@ def evaluate(
 ) -> Evaluation:
     """Judge a classifier (or the bundle or run at that path) on DATA, a folder or zip of class folders.
 
-    `split` is "train", "val" or "test"; by default DATA's test or val folder, else DATA itself. Pictures that cannot be
-    read are left out and listed. Of a folder that training itself divided, only the held-out part is judged. Raises DataError where a class of DATA is none of the classifier's.
+    `split` is "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else DATA
+    itself. Of a folder that training itself divided, only the held-out part is judged. Pictures that cannot be read are
+    left out and listed. Raises DataError where a class of DATA is none of the classifier's.
     """
     progress = progress or Progress()
-    classifier = model if isinstance(model, Classifier) else load(model)
+    classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
     pictures = find_split(Path(data), classifier.classes, split)
     if split is None:
         pictures = _not_trained_on(classifier, pictures, progress)
     pictures, skipped = without_unreadable(pictures, progress)
+    progress.say(f"judging {len(pictures)} pictures" + (f" of {pictures.name}" if pictures.name else ""))
     return judge(classifier, pictures, skipped, progress)
 
 
@@ -89,7 +92,12 @@ def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress
 def judgement(
     logits: Floats, classes: Sequence[str], split: Split, skipped: list[Skipped], protocol: str
 ) -> Evaluation:
-    """The evaluation that logits [N, classes] of the pictures of a split amount to."""
+    """The evaluation that logits [N, classes] of the pictures of a split amount to. Raises BundleError if they are not
+    all finite: comparisons with nan would make every answer look right."""
+    if not np.isfinite(logits).all():
+        raise BundleError(
+            "The network's answers are not finite numbers: its weights are damaged, or training diverged."
+        )
     labels = np.array(split.labels)
     probabilities = np.exp(log_softmax(logits))
     answers = logits.argmax(1)
@@ -115,24 +123,16 @@ def outputs_of(
     """
     import torch
 
-    from inceptorch.scale import Scale
-
-    device = next(classifier.model.parameters()).device
-    scale = Scale(classifier.pixels).to(device)
-    forward = forward or classifier.model
     cores = torch.get_num_threads()
-    at_once = min(cores, MOST_AT_ONCE) if device.type == "cpu" else 1
+    at_once = min(cores, MOST_AT_ONCE)
 
     def one(indices: range) -> Tensor:
-        squares = np.stack([classifier.pixels.square(split.read(index)) for index in indices])
-        with torch.inference_mode():
-            batch = torch.from_numpy(squares).permute(0, 3, 1, 2).to(device)
-            return forward(scale(batch)).float().cpu()
+        return classifier.outputs([split.square(index, classifier.pixels) for index in indices], forward)
 
     starts = range(0, len(split), BATCH)
     tasks = [range(start, min(start + BATCH, len(split))) for start in starts]
-    classifier.model.eval()
-    with ThreadPoolExecutor(at_once, initializer=lambda: torch.set_num_threads(max(1, cores // at_once))) as pool:
-        out = torch.cat(list(progress.track(pool.map(one, tasks), len(tasks), what)))
-    torch.set_num_threads(cores)
-    return out
+    try:
+        with ThreadPoolExecutor(at_once, initializer=lambda: torch.set_num_threads(max(1, cores // at_once))) as pool:
+            return torch.cat(list(progress.track(pool.map(one, tasks), len(tasks), what)))
+    finally:
+        torch.set_num_threads(cores)

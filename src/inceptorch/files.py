@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +31,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
 @contextmanager
@@ -44,12 +43,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     refuse_if_used(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.mkdir()
     except OSError as error:
         raise RunError(f"{path} could not be created: {reason(error)}.") from error
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
         if path.exists():
             path.rmdir()
         temporary.rename(path)
@@ -63,19 +62,16 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def refuse_if_used(path: Path) -> None:
     """Raise RunError if `path` is a file or a folder with something in it."""
-    if path.is_dir():
-        if any(path.iterdir()):
-            raise RunError(f"{path} already holds files; name another --out, or empty it first.")
-    elif path.exists():
-        raise RunError(f"{path} is a file; name a folder with --out.")
+    try:
+        if path.is_dir():
+            if any(path.iterdir()):
+                raise RunError(f"{path} already holds files; name another --out, or empty it first.")
+        elif path.exists():
+            raise RunError(f"{path} is a file; name a folder with --out.")
+    except OSError as error:
+        raise RunError(f"{path} cannot be used: {reason(error)}; name another --out.") from None
 
 
 def reason(error: OSError) -> str:
     """The system's words for what went wrong, in lower case."""
     return (error.strerror or str(error) or type(error).__name__).lower()
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -41,7 +41,7 @@ class Model(nn.Module):
         for name, layer in net.body.items():
             shape = output_shape(layer, shape)
             self.feature_info.append(
-                {"module": f"body.{name}", "num_chs": shape[0], "reduction": self.size // shape[1]}
+                {"module": f"body.{name}", "num_chs": shape[0], "reduction": round(self.size / shape[1])}
             )
             if aux and name in net.aux:
                 self.aux[name] = _rows({**(net.aux_head or {}), "linear": classifier}, shape, net)
@@ -57,6 +57,7 @@ class Model(nn.Module):
         return self.get_classifier().in_features
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, num_classes] of pictures [N, in_chans, H, W]."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -65,7 +66,8 @@ class Model(nn.Module):
         return out
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits [N, num_classes] from the last row of the body; with `pre_logits`, what the linear layer receives."""
+        """Logits [N, num_classes] from the last row of the body; with `pre_logits`, the [N, num_features]
+        that the linear layer receives."""
         *rows, linear = self.head
         for row in rows:
             x = row(x)
@@ -73,7 +75,7 @@ class Model(nn.Module):
         return out
 
     def taps(self, x: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits and the activations called `names`, from one walk that keeps only those.
+        """Logits [N, num_classes] and the activations called `names`, from one walk that keeps only those.
 
         A name is a row of the body ("4a"), a row of the head ("avgpool"), or "aux.ROW" for the logits of the
         auxiliary head on that row. Raises TableError for a name that this model does not have, and for auxiliary
@@ -112,6 +114,11 @@ class Model(nn.Module):
     def _classifiers(self) -> list[nn.Linear]:
         """The last linear layer of the main head, then of each auxiliary head."""
         return [head.get_submodule("linear") for head in (self.head, *self.aux.values())]  # type: ignore[misc]
+
+
+def best_device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Branches(nn.ModuleList):
@@ -174,7 +181,7 @@ def _across(x: Tensor, band: Tensor) -> Tensor:
 
 
 def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
-    """s ** -beta as a new tensor; two square roots are cheaper than a power for the papers' 3/4."""
+    """s ** -beta as a new tensor, `buffer` being overwritten on the way; two square roots are cheaper than a power for the papers' 3/4."""
     if beta != 0.75:
         return s.pow(-beta)
     root = torch.rsqrt(s, out=buffer)

@@ -16,6 +16,7 @@ with each kind of file is decided in this file alone:
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inceptorch.errors import BundleError, PictureError
+
+# Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Square = NDArray[np.uint8]  # [S, S, 3] RGB
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -54,6 +59,7 @@ SUFFIXES = frozenset(
         ".j2k",
     ]
 )
+MOST_PIXELS = 89_478_485  # Pillow's own limit for a warning
 LONGEST = 16  # a picture longer than this many times its width is cut to its middle before it is resized
 
 
@@ -73,9 +79,10 @@ class Pixels:
     filter: Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] = "bilinear"
 
     def __post_init__(self) -> None:
-        if not 0 < self.size <= self.resize <= 4096:
+        if not (isinstance(self.size, int) and isinstance(self.resize, int) and 0 < self.size <= self.resize <= 4096):
             raise BundleError(
-                f"Pixel contract: size {self.size} must be at most resize {self.resize}, within 1 to 4096."
+                f"Pixel contract: size {self.size!r} and resize {self.resize!r} must be whole numbers from 1 to 4096, "
+                "size not above resize."
             )
         if self.channels not in ("rgb", "bgr", "gray"):
             raise BundleError(f"Pixel contract: channels {self.channels!r} must be rgb, bgr or gray.")
@@ -83,6 +90,8 @@ class Pixels:
             raise BundleError(f"Pixel contract: there is no filter {self.filter!r}.")
         if not len(self.mean) == len(self.std) == self.in_chans or 0 in self.std:
             raise BundleError(f"Pixel contract: {self.channels} needs {self.in_chans} means and nonzero deviations.")
+        if not all(map(math.isfinite, self.mean + self.std)):
+            raise BundleError("Pixel contract: means and deviations must be finite numbers.")
 
     @property
     def in_chans(self) -> int:
@@ -125,20 +134,22 @@ def contract(size: int, channels: Literal["rgb", "bgr", "gray"] = "rgb") -> Pixe
 
 
 def decode(picture: Picture) -> Image.Image:
-    """A picture in mode RGB, upright, at its own size. Takes a path, the bytes of a file, a Pillow image, or an array
-    uint8 [H, W] or [H, W, 3]. Raises PictureError whose message fits behind the name of the file."""
+    """A picture in mode RGB, upright, at its own size.
+
+    Takes a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, 3]. Raises PictureError, whose
+    message fits behind the name of the file.
+    """
     try:
         if isinstance(picture, np.ndarray):
             return Image.fromarray(picture).convert("RGB")
         if isinstance(picture, Image.Image):
             return _to_rgb(picture)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of broken metadata, which does no harm
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
-                return _to_rgb(image)
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            return _to_rgb(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        limit = MOST_PIXELS // 1_000_000
         raise PictureError(f"has more than {limit} million pixels; reduce it before use") from None
     except UnidentifiedImageError:
         raise PictureError("is not a picture in a format that is read here") from None

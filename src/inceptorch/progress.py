@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from inceptorch.files import reason
+
 T = TypeVar("T")
 EVERY = 30.0  # seconds between plain lines
 
@@ -23,8 +25,12 @@ class Progress:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
         if self.log is not None:
-            with open(self.log, "a", encoding="utf-8") as file:
-                print(line, file=file)
+            try:
+                with open(self.log, "a", encoding="utf-8", errors="backslashreplace") as file:
+                    print(line, file=file)
+            except OSError as error:  # the run itself matters more than its log
+                log, self.log = self.log, None
+                self.say(f"{log} could not be written: {reason(error)}; going on without it")
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         """Pass `items` on, showing how far of `total` they are and how fast."""

@@ -6,6 +6,7 @@ The schedule is knots: (share of the run, factor on the learning rate), straight
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ class Recipe:
         ):
             self._require(getattr(self, name) >= 0, name, "at least 0")
         self._require(self.head_steps + self.epochs > 0, "epochs", "at least 1, or head_steps")
-        self._require(self.batch >= 2, "batch", "at least 2")
+        self._require(self.size <= 2048, "size", "at most 2048")
+        self._require(2 <= self.batch <= 65536, "batch", "from 2 to 65536")
+        self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
         self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
         for name in ("momentum", "label_smoothing", "ema"):
             self._require(0 <= getattr(self, name) < 1, name, "at least 0 and less than 1")
@@ -179,19 +182,17 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
             return value
         if kind is int and isinstance(value, int) and not isinstance(value, bool):
             return value
-        if kind is float and not isinstance(value, bool):
-            number = float(value)
-            if number == number and abs(number) != float("inf"):
-                return number
+        if kind is float:
+            return _number(value)
         if kind is str and isinstance(value, str):
             return value
         if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
             return value
         if kind == Knots:
-            return tuple((float(share), float(factor)) for share, factor in value)
+            return tuple((_number(share), _number(factor)) for share, factor in value)
         if kind == tuple[float, float]:
             low, high = value
-            return float(low), float(high)
+            return _number(low), _number(high)
     except (TypeError, ValueError):
         pass
     what = {
@@ -199,6 +200,14 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         Knots: "a list of [share, factor]", tuple[float, float]: "two numbers [low, high]",
     }.get(kind) or "one of " + ", ".join(typing.get_args(kind))  # fmt: skip
     raise RecipeError(f"The recipe's {name} is {value!r}; it must be {what}.")
+
+
+def _number(value: Any) -> float:
+    """A finite float. Raises TypeError or ValueError for anything else."""
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,9 @@ class Conv:
     stride: int = 1
     pad: Padding = "same"
 
+    def __post_init__(self) -> None:
+        _require_middle(self.pad, self.kernel)
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -35,6 +38,9 @@ class Pool:
     kernel: int = 3
     stride: int = 1
     pad: Padding = "same"
+
+    def __post_init__(self) -> None:
+        _require_middle(self.pad, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,11 @@ class Fork:
 
     def __init__(self, *branches: Layer):
         object.__setattr__(self, "branches", branches)
+
+
+def _require_middle(pad: Padding, kernel: int) -> None:
+    if pad == "same" and kernel % 2 == 0:
+        raise TableError(f"A {kernel}x{kernel} window has no middle, so its padding cannot be 'same'.")
 
 
 Layer = Conv | Pool | LRN | GlobalAverage | Dropout | Linear | Fork | tuple["Layer", ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,18 +133,3 @@ def _looks_pickled(path: Path) -> bool:
             return any(name.endswith(".pkl") for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """A JSON object from a file. Raises BundleError."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except ValueError as error:
-        raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
-    if not isinstance(value, dict):
-        raise BundleError(f"{path} must hold a JSON object.")
-    return value

@@ -32,10 +32,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision", "matplotlib", "sklearn"):
+        extra = {"torch": "train", "torchvision": "train", "matplotlib": "train", "sklearn": "demo"}.get(
+            error.name or ""
+        )
+        if extra is None:
             raise
+        remedy = f"pip install 'inceptorch[{extra}]'"
         print(
-            f"inceptorch: this needs {error.name}, which is not installed; install it with: pip install 'inceptorch[train]'",
-            file=sys.stderr,
+            f"inceptorch: this needs {error.name}, which is not installed; install it with: {remedy}", file=sys.stderr
         )
         sys.exit(2)

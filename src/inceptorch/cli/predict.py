@@ -1,11 +1,10 @@
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json
-
-BATCH = 16
+from inceptorch.cli.output import Json, print_json, printable
 
 
 def predict(
@@ -18,12 +17,12 @@ def predict(
 
     inceptorch predict runs/flowers tulip.jpg holiday/
     """
-    from inceptorch.bundle import load, top_classes
+    from inceptorch.bundle import BATCH, load, top_classes
     from inceptorch.data.folder import find_pictures
     from inceptorch.errors import PictureError
     from inceptorch.progress import Progress
 
-    classifier = load(model)
+    classifier = load(model).to_best_device()
     entries: list[dict[str, Any]] = []
     for path in paths:
         try:
@@ -56,7 +55,7 @@ def predict(
 
 def _print_entry(entry: dict[str, Any]) -> None:
     if "error" in entry:
-        typer.echo(f"{entry['file']}: {entry['error']}", err=True)
+        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
         return
     answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    print(f"{entry['file']}: {answers}")
+    print(printable(f"{entry['file']}: {answers}"))

@@ -1,10 +1,16 @@
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inceptorch.cli.output import Json, print_json
-from inceptorch.errors import RecipeError
+from inceptorch.errors import RecipeError, RunError
+
+if TYPE_CHECKING:
+    from inceptorch.training import Result
 
 
 def train(
@@ -22,7 +28,7 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change one value of the recipe.", metavar="KEY=VALUE")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Everything random depends on it.")] = 0,
+    seed: Annotated[int, typer.Option(help="Everything random depends on it.", min=0)] = 0,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -30,34 +36,42 @@ def train(
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
-    from dataclasses import replace
+    from inceptorch.nets import net as find_net
+    from inceptorch.recipes import find_recipe, read_recipe, with_settings, with_values
 
-    from inceptorch.recipes import find_recipe, read_recipe, with_settings
+    flags = {"net": net, "epochs": epochs, "size": size}
+    given = {name: value for name, value in flags.items() if value is not None}
+    if resume:
+        if any((data, out, weights, recipe, config, settings, given, seed)):
+            raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
+        from inceptorch import training
+
+        _finished(training.resume(resume), json)
+        return
 
     if config and recipe:
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
+    twice = [name for name in given if any(setting.partition("=")[0].strip() == name for setting in settings or [])]
+    if twice:
+        raise RecipeError(f"Give --{twice[0]} or --set {twice[0]}=..., not both.")
     chosen = read_recipe(config) if config else find_recipe(recipe or ("head" if weights else "scratch"))
-    chosen = with_settings(chosen, settings or [])
-    if epochs is not None:
-        chosen = replace(chosen, epochs=epochs)
-    if size is not None:
-        chosen = replace(chosen, size=size)
-    if net is not None:
-        chosen = replace(chosen, net=net)
+    chosen = with_values(with_settings(chosen, settings or []), given)
+    find_net(chosen.net)
     if print_config:
         print(chosen.to_yaml(), end="")
         return
+    if data is None:
+        raise RunError("Name the DATA to train on, or a run to go on with: --resume RUN.")
 
-    from inceptorch import report, training
+    from inceptorch import training
 
-    if resume:
-        if data:
-            raise RecipeError(f"--resume goes on with the data of {resume}; leave out {data}.")
-        result = training.resume(resume)
-    elif data:
-        result = training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed)
-    else:
-        raise RecipeError("Name the DATA to train on, or a run to go on with: --resume RUN.")
+    _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+
+
+def _finished(result: Result, json: bool) -> None:
+    """Draw the run's pictures and say what came of it."""
+    from inceptorch import report
+
     report.draw(result)
     if json:
         print_json(
@@ -73,4 +87,6 @@ def train(
     print(
         f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.scores.n} held-out pictures, {result.seconds:.0f} s"
     )
-    print(f"classifier, curves.png and mistakes.png in {result.run}; use it: inceptorch predict {result.run} PICTURE")
+    print(
+        f"classifier, curves.png and mistakes.png in {result.run}; use it: inceptorch predict {quote(str(result.run))} PICTURE"
+    )

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
+
 from inceptorch.data.source import Folder, Source, open_source
 from inceptorch.errors import DataError, PictureError, did_you_mean
+from inceptorch.pixels import Pixels, Square, decode
 
 TRAIN = ("train", "training")
 HELD_OUT = ("val", "valid", "validation", "test")
@@ -35,6 +38,17 @@ class Split:
         """The file's bytes. Raises PictureError."""
         return self.source.read(self.paths[index])
 
+    def square(self, index: int, pixels: Pixels) -> Square:
+        """The picture as the contract's uint8 square [S, S, 3]. Raises PictureError naming the file."""
+        return pixels.square(self.image(index))
+
+    def image(self, index: int) -> Image.Image:
+        """The picture in mode RGB, at its own size. Raises PictureError naming the file."""
+        try:
+            return decode(self.read(index))
+        except PictureError as error:
+            raise PictureError(f"{self.file(index)} {error}.") from None
+
     def file(self, index: int) -> str:
         """The name by which a user finds the picture."""
         return self.source.label(self.paths[index])
@@ -42,6 +56,11 @@ class Split:
     def keep(self, indices: Sequence[int]) -> Split:
         """The same split with these pictures alone, in this order."""
         return replace(self, paths=tuple(self.paths[i] for i in indices), labels=tuple(self.labels[i] for i in indices))
+
+    @property
+    def where(self) -> str:
+        """The name by which a user finds the split."""
+        return self.source.label(self.name)
 
     def counts(self) -> dict[str, int]:
         """How many pictures each class has, in the order of the class list."""
@@ -56,8 +75,7 @@ class Split:
         for name, count in self.counts().items():
             if count and name not in classes:
                 raise DataError(
-                    f"{self.source.label(self.name) if self.name else self.source.label('')} has a class folder {name!r} "
-                    f"that training did not have; {did_you_mean(name, classes)}"
+                    f"{self.where} has a class folder {name!r} that training did not have; {did_you_mean(name, classes)}"
                 )
         index = {name: position for position, name in enumerate(classes)}
         labels = tuple(index[self.classes[label]] for label in self.labels)
@@ -82,24 +100,24 @@ def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tup
     Raises DataError where there are not two classes with pictures, and where the splits' classes differ.
     """
     found = _splits(data)
+    held_out: Split | None = None
     if not found:
-        whole = _read_split(open_source(data), "", "")
-        _check_training_classes(whole)
-        train, held_out = stratified(whole, held_out_share, seed)
-        return train, held_out
-    name, source, within = _first(found, TRAIN) or (None, None, None)
-    if name is None or source is None or within is None:
-        raise DataError(f"{data} has {' and '.join(found)} but no train folder beside it.")
-    train = _read_split(source, within, name)
+        train = _read_split(*_unwrapped(open_source(data)), "")
+    else:
+        train_at, held_out_at = _first(found, TRAIN), _first(found, HELD_OUT)
+        if train_at is None:
+            raise DataError(f"{data} has {' and '.join(found)} but no train folder beside it.")
+        train = _read_split(*train_at)
+        if held_out_at is not None:
+            held_out = _read_split(*held_out_at)
     _check_training_classes(train)
-    judged = _first(found, HELD_OUT)
-    if judged is None:
+    if held_out is None:
         train, held_out = stratified(train, held_out_share, seed)
-        return train, held_out
-    name, source, within = judged
-    held_out = _read_split(source, within, name).relabelled(train.classes)
+    held_out = held_out.relabelled(train.classes)
     if not len(held_out):
-        raise DataError(f"{source.label(within)} holds no pictures to judge with.")
+        raise DataError(
+            f"{data} has no pictures to judge with; give every class two pictures or more, or add a val folder."
+        )
     return train, held_out
 
 
@@ -115,38 +133,45 @@ def find_split(data: Path, classes: Sequence[str], split: str | None = None) -> 
         chosen = _first(found, SPLITS[split]) if split else _first(found, HELD_OUT[::-1]) or _first(found, TRAIN)
         if chosen is None:
             raise DataError(f"{data} has no {split} folder; it has {' and '.join(found)}.")
-        name, source, within = chosen
     elif split is not None:
         raise DataError(f"{data} is one folder of classes without a {split} folder in it; leave out --split.")
     else:
-        name, source, within = "", open_source(data), ""
-    pictures = _read_split(source, within, name).relabelled(classes)
+        chosen = *_unwrapped(open_source(data)), ""
+    pictures = _read_split(*chosen).relabelled(classes)
     if not len(pictures):
-        raise DataError(f"{source.label(within)} holds no pictures in class folders.")
+        raise DataError(f"{data} holds no pictures in class folders.")
     return pictures
 
 
-def _splits(data: Path) -> dict[str, tuple[str, Source, str]]:
-    """The split folders (or zip files named like them) in DATA, by name: (name, source, folder within it)."""
-    source = open_source(data)
-    found = {name: (name, source, name) for name in source.folders() if name.lower() in TRAIN + HELD_OUT}
+Place = tuple[Source, str, str]  # a source, a folder within it, the name of the split that lies there
+
+
+def _splits(data: Path) -> dict[str, Place]:
+    """The split folders (or zip files named like them) in DATA, by name in lower case."""
+    source, outer = _unwrapped(open_source(data))
+    found: dict[str, Place] = {}
+    for name in source.folders(outer):
+        within = f"{outer}/{name}" if outer else name
+        # A class may be called "train"; a split has class folders in it.
+        if name.lower() in TRAIN + HELD_OUT and source.folders(within):
+            found[name.lower()] = (source, within, name)
     if isinstance(source, Folder):
-        for path in sorted(source.root.glob("*.zip")):
-            if path.stem.lower() in TRAIN + HELD_OUT and path.stem not in found:
-                archive = open_source(path)
-                inside = archive.folders()
-                within = inside[0] if [folder.lower() for folder in inside] == [path.stem.lower()] else ""
-                found[path.stem] = (path.stem, archive, within)
-    if not found and len(source.folders()) == 1:  # one folder around everything, as zip files often have
-        (outer,) = source.folders()
-        if any(name.lower() in TRAIN for name in source.folders(outer)):
-            found = {n: (n, source, f"{outer}/{n}") for n in source.folders(outer) if n.lower() in TRAIN + HELD_OUT}
+        for path in sorted((source.root / outer).glob("*.zip")):
+            if path.stem.lower() in TRAIN + HELD_OUT and path.stem.lower() not in found:
+                found[path.stem.lower()] = (*_unwrapped(open_source(path), path.stem.lower()), path.stem)
     return found
 
 
-def _first(found: dict[str, tuple[str, Source, str]], names: Sequence[str]) -> tuple[str, Source, str] | None:
-    by_name = {name.lower(): value for name, value in found.items()}
-    return next((by_name[name] for name in names if name in by_name), None)
+def _unwrapped(source: Source, split: str = "") -> tuple[Source, str]:
+    """The source and the folder in it where things begin: a single folder of folders around everything, as zip files
+    often have, is stepped into, unless it is a split (other than the one that the source is)."""
+    outer = source.folders()
+    wrapped = len(outer) == 1 and outer[0].lower() not in {*TRAIN, *HELD_OUT} - {split} and source.folders(outer[0])
+    return source, outer[0] if wrapped else ""
+
+
+def _first(found: dict[str, Place], names: Sequence[str]) -> Place | None:
+    return next((found[name] for name in names if name in found), None)
 
 
 def _read_split(source: Source, within: str, name: str) -> Split:
@@ -160,7 +185,7 @@ def _read_split(source: Source, within: str, name: str) -> Split:
 
 
 def _check_training_classes(split: Split) -> None:
-    where = split.source.label(split.name) if split.name else split.source.label("")
+    where = split.where
     if not split.classes:
         raise DataError(f"{where} has no class folders; put the pictures of each class into a folder of its own.")
     for name, count in split.counts().items():
@@ -177,8 +202,10 @@ def stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
     the second."""
     train: list[int] = []
     held_out: list[int] = []
-    for label in range(len(whole.classes)):
-        mine = [index for index, other in enumerate(whole.labels) if other == label]
+    members: list[list[int]] = [[] for _ in whole.classes]
+    for index, label in enumerate(whole.labels):
+        members[label].append(index)
+    for label, mine in enumerate(members):
         # Drawn by the class's name, so that adding a class leaves the others' split alone.
         random.Random(f"{seed}/{whole.classes[label]}").shuffle(mine)
         take = min(max(1, round(share * len(mine))), len(mine) - 1)

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.folder import Split
-from inceptorch.pixels import Pixels, Square, decode
+from inceptorch.errors import PictureError
+from inceptorch.pixels import Pixels, Square
 from inceptorch.recipes import Recipe
 
 
@@ -32,24 +33,34 @@ class Squares(Dataset[tuple[Tensor, int, int]]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        square = self.pixels.square(self.split.read(index))
-        return _tensor(square), self.split.labels[index], index
+        return _tensor(self.split.square(index, self.pixels)), self.split.labels[index], index
 
 
 class Augmented(Squares):
     """The same, with the recipe's random crop, mirroring and jitter; without them, equal to `Squares`."""
 
     def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int):
+        from torchvision.transforms import v2
+
         super().__init__(split, pixels)
-        self.transform = augmentation(pixels, recipe)
         self.seed = seed
         self.epoch = 0
+        self.crops = recipe.crop_area != (1.0, 1.0)
+        self.steps: list[Callable[[Image.Image], Image.Image]] = []
+        if self.crops:
+            filter = v2.InterpolationMode(pixels.filter)
+            self.steps.append(v2.RandomResizedCrop(pixels.size, recipe.crop_area, recipe.crop_aspect, filter))
+        if recipe.flip:
+            self.steps.append(v2.RandomHorizontalFlip())
+        if recipe.jitter:
+            self.steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        file = self.split.read(index)
+        picture = self.split.image(index) if self.crops else Image.fromarray(self.split.square(index, self.pixels))
         with drawing_from(key(self.seed, self.epoch, index)):
-            square = self.transform(file)
-        return _tensor(square), self.split.labels[index], index
+            for step in self.steps:
+                picture = step(picture)
+        return _tensor(np.asarray(picture)), self.split.labels[index], index
 
 
 @contextmanager
@@ -66,47 +77,27 @@ def drawing_from(seed: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-def augmentation(pixels: Pixels, recipe: Recipe) -> Callable[[bytes], Square]:
-    """A picture file to a random training square, drawn from torch's generator."""
-    from torchvision.transforms import v2
-
-    crops = recipe.crop_area != (1.0, 1.0)
-    steps: list[Callable[[Image.Image], Image.Image]] = []
-    if crops:
-        filter = v2.InterpolationMode(pixels.filter)
-        steps.append(v2.RandomResizedCrop(pixels.size, recipe.crop_area, recipe.crop_aspect, filter))
-    if recipe.flip:
-        steps.append(v2.RandomHorizontalFlip())
-    if recipe.jitter:
-        steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
-
-    def transform(file: bytes) -> Square:
-        picture = decode(file) if crops else Image.fromarray(pixels.square(file))
-        for step in steps:
-            picture = step(picture)
-        return np.asarray(picture)
-
-    return transform
-
-
 def batches(count: int, size: int, seed: int, epoch: int) -> list[list[int]]:
     """One epoch's order of `count` pictures as batches of at most `size`, equal to within one.
 
-    Equal batches leave no last one of a single picture, which batch normalisation could not take.
+    Equal batches leave none of a single picture, which batch normalisation could not take (with `size` 2 and an odd
+    count, one has three).
     """
     order = np.random.default_rng([seed, epoch]).permutation(count)
-    return [part.tolist() for part in np.array_split(order, -(-count // size))]
+    parts = max(1, min(-(-count // size), count // 2))
+    return [part.tolist() for part in np.array_split(order, parts)]
 
 
-def load(data: Squares, batches: Sequence[Sequence[int]], workers: int) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-    """The given batches in order: uint8 [N, 3, S, S] (channels last in memory), labels [N], indices [N]."""
+def load(data: Squares, batches: Sequence[Sequence[int]], workers: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
     cuda = torch.cuda.is_available()
-    return DataLoader(data, batch_sampler=batches, num_workers=workers, pin_memory=cuda)  # type: ignore[arg-type]
-
-
-def in_order(count: int, size: int) -> list[list[int]]:
-    """Batches of `size` that go through `count` pictures once, in order."""
-    return [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+    loader = DataLoader(data, batch_sampler=batches, num_workers=workers, pin_memory=cuda)  # type: ignore[arg-type]
+    try:
+        yield from loader
+    except PictureError as error:
+        # A worker process sends its stack trace along; the sentence is its last line.
+        sentence = str(error).strip().splitlines()[-1].removeprefix("inceptorch.errors.PictureError: ")
+        raise PictureError(f"{sentence} It could be read when training began.") from None
 
 
 def key(*parts: int) -> int:

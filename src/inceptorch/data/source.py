@@ -90,7 +90,7 @@ class Folder(Source):
             return -1
 
     def label(self, path: str) -> str:
-        return str(self.root / path)
+        return str(self.root / path)  # root / "" is root
 
 
 class Zip(Source):
@@ -104,7 +104,9 @@ class Zip(Source):
         except (OSError, zipfile.BadZipFile) as error:
             why = reason(error) if isinstance(error, OSError) else "it is not a zip file, or is damaged"
             raise DataError(f"{path} could not be read: {why}.") from None
-        self._sizes = {e.filename: e.file_size for e in entries if not e.is_dir() and not _hidden_path(e.filename)}
+        self._sizes: dict[str, int] = {
+            e.filename: e.file_size for e in entries if not e.is_dir() and not _hidden_path(e.filename)
+        }
 
     def _archive(self) -> zipfile.ZipFile:
         if getattr(self._open, "pid", None) != os.getpid():
@@ -140,7 +142,7 @@ class Zip(Source):
         return self._sizes[path]
 
     def label(self, path: str) -> str:
-        return f"{self.path}/{path}"
+        return f"{self.path}/{path}" if path else str(self.path)
 
 
 def open_source(path: Path) -> Source:

@@ -37,10 +37,12 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
     if not skipped:
         return split, []
     kept = split.keep([index for index, error in enumerate(faults) if error is None])
-    for name, count in kept.counts().items():
-        if not count and split.counts()[name]:
+    counts = kept.counts()
+    for index, error in enumerate(faults):
+        name = split.classes[split.labels[index]]
+        if not counts[name]:
             raise DataError(
-                f"None of the pictures of class {name!r} can be read; the first is {skipped[0]['file']}, which {skipped[0]['error']}."
+                f"No picture of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
             )
     return kept, skipped
 

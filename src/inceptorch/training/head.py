@@ -83,14 +83,15 @@ def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> I
 
     before = math.inf
     for steps in range(STEPS_AT_A_TIME, recipe.head_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
+        optimizer.param_groups[0]["max_iter"] = STEPS_AT_A_TIME - max(0, steps - recipe.head_steps)
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             folded = weight / spread
-            loss = float(loss_of())
-            yield Fit(steps, folded, bias - folded @ mean, loss)
-        if not before - loss > CONVERGED:
+            fitted = Fit(min(steps, recipe.head_steps), folded, bias - folded @ mean, float(loss_of()))
+        yield fitted
+        if not before - fitted.loss > CONVERGED:
             return
-        before = loss
+        before = fitted.loss
 
 
 def _loss(x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, recipe: Recipe) -> Callable[[], Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.evaluation import Evaluation, judge, judgement
 from inceptorch.files import refuse_if_used
-from inceptorch.model import Model
+from inceptorch.model import Model, best_device
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
@@ -61,29 +62,37 @@ def train(
     """Train a classifier on DATA, a folder or zip of class folders, and leave it in the run folder `out`.
 
     `weights` is a bundle or run to begin from; its network and pixel contract are kept. `recipe` is "head" by default
-    with weights and "scratch" without. Raises an InceptorchError whose message says what to mend; an existing folder
-    is never written into. An interrupted run goes on with `resume`.
+    with weights and "scratch" without. Where DATA has no val or test folder, a share of every class is held out. A GPU
+    is used if there is one. An interrupted run goes on with `resume`.
+
+    Raises DataError, TableError, BundleError, RecipeError or RunError, before anything is written where it can; a
+    folder in use is never written into.
     """
     began = time.monotonic()
     progress = progress or Progress()
+    data = Path(data).absolute()
+    given = Path(weights).absolute() if weights else None
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"The seed is {seed}; it must be a whole number from 0 to {2**63 - 1}.")
     if recipe is None:
         recipe = "head" if weights else "scratch"
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if recipe.head_steps and not weights:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
-    folder = Path(out) if out else free_folder(Path(data))
+    folder = Path(out) if out else free_folder(data)
     refuse_if_used(folder)
+    if folder.absolute().is_relative_to(data):
+        raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
 
-    train_split, held_out = find_train_and_held_out(Path(data), recipe.held_out_share, seed)
+    train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
     whole = fingerprint(train_split, held_out)
-    start = _begin(recipe, net, Path(weights) if weights else None, train_split.classes, seed)
+    start = _begin(recipe, net, given, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     skipped += skipped_held_out
 
     recipe = replace(recipe, net=start.model.net.name)
-    given = Path(weights) if weights else None
-    run = Run(folder, Path(data), given, recipe, seed, whole, skipped)
+    run = Run(folder, data, given, recipe, seed, whole, skipped)
     run.begin(train_split, held_out)
     progress = Progress(run.log, progress.quiet)
     report_skipped(skipped, progress.say)
@@ -93,7 +102,8 @@ def train(
 def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     """Go on with an interrupted run from its last checkpoint, as if it had never stopped.
 
-    Raises RunError if it is finished, if it is not a run, or if its data changed meanwhile.
+    Raises RunError if it is finished, if it is not a run, or if its data changed meanwhile, DataError or BundleError if
+    its pictures or the weights it began from are gone.
     """
     began = time.monotonic()
     run = read_run(Path(folder))
@@ -135,7 +145,7 @@ def _finish(
     began = time.monotonic() - done.seconds
 
     # The order matters: the average copies the model, and a checkpoint fills all three.
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     model.to(device)
     average = new_average(model, recipe.ema) if recipe.ema and recipe.epochs else None
     optimizer = _optimizer(model, recipe)
@@ -190,7 +200,7 @@ def _finish(
         if recipe.head_steps and not done.head_done:
             for row, evaluation in _fit_head(run, classifier, train_split, held_out, progress):
                 record(row, evaluation)
-            if average:
+            if average is not None:
                 average = new_average(model, recipe.ema)
                 kept.model = _judged(model, average)
             done.head_done = True
@@ -206,8 +216,11 @@ def _finish(
             done.finished = done.epoch == recipe.epochs
             keep()
     except KeyboardInterrupt:
-        progress.say(f"stopped. Go on with: inceptorch train --resume {run.folder}")
+        progress.say(f"stopped. Go on with: inceptorch train --resume {shlex.quote(str(run.folder))}")
         raise
+    except torch.OutOfMemoryError:
+        smaller = max(2, recipe.batch // 2)
+        raise RunError(f"The GPU's memory is too small for this; start again with --set batch={smaller}.") from None
     run.features.unlink(missing_ok=True)
     scores = evaluation.scores
     return Result(run.folder, done.rows[-1]["epoch"], scores.top1, scores.top5, time.monotonic() - began, evaluation)
@@ -215,7 +228,7 @@ def _finish(
 
 def _judged(model: Model, average: AveragedModel | None) -> Model:
     """The model that is judged and kept: the running average of the weights where the recipe has one."""
-    judged = average.module if average else model
+    judged = model if average is None else average.module
     assert isinstance(judged, Model)
     return judged
 

@@ -8,7 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 from inceptorch.data import Skipped, Split
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
-from inceptorch.recipes import Recipe, find_recipe, with_values
+from inceptorch.recipes import SCRATCH, Recipe, with_values
 
 COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
 
@@ -58,9 +58,9 @@ class Run:
         asked = {
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["inceptorch", *sys.argv[1:]]) if sys.argv[0].endswith("inceptorch") else None,
-            "data": str(self.data.resolve()),
-            "weights": str(self.weights.resolve()) if self.weights else None,
+            "command": _command(),
+            "data": str(self.data),
+            "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
             "classes": list(train.classes),
@@ -88,12 +88,13 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.yaml"
     try:
         asked = yaml.safe_load(path.read_text(encoding="utf-8"))
-        recipe = dict(asked["recipe"])
+        values = dict(asked["recipe"])
+        name = str(values.pop("name"))
         return Run(
             folder=folder,
             data=Path(asked["data"]),
             weights=Path(asked["weights"]) if asked["weights"] else None,
-            recipe=with_values(find_recipe(recipe.pop("name")), recipe),
+            recipe=replace(with_values(SCRATCH, values), name=name),  # every value is there, so the base is any
             seed=int(asked["seed"]),
             fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
@@ -113,6 +114,12 @@ def free_folder(data: Path) -> Path:
     name = data.resolve().stem or "run"
     taken = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
     return next(path for path in taken if not path.exists())
+
+
+def _command() -> str | None:
+    """The command line, where it was ours."""
+    ours = Path(sys.argv[0]).name in ("inceptorch", "__main__.py")
+    return shlex.join(["inceptorch", *sys.argv[1:]]) if ours else None
 
 
 def _git_commit() -> str | None:
