@@ -29,7 +29,7 @@ def summary() -> str:
     rows = [
         (
             "`inceptorch demo`: handwritten digits from scratch",
-            f"{demo['top1']:.2%} of 364 held-out digits",
+            f"{demo['top1']:.2%} of the held-out digits",
             f"{demo['seconds']:.0f} s",
         ),
         (
@@ -39,13 +39,13 @@ def summary() -> str:
         ),
         (
             "12 kinds of flower, `--recipe head`",
-            f"{typical['top1']:.2%} of 240 test pictures",
+            f"{typical['top1']:.2%} of the test pictures",
             f"{typical['seconds']:.0f} s ({head['ratio']:.1f} times as fast as the plain way)",
         ),
         ("12 kinds of flower, `--recipe finetune`", f"{finetune['top1']:.2%}", f"{finetune['seconds'] / 60:.1f} min"),
         (
             "CIFAR-10 (as JPEG) from scratch",
-            f"{cifar['top1']:.2%} of 10,000 test pictures",
+            f"{cifar['top1']:.2%} of the test pictures",
             f"{cifar['seconds'] / 60:.1f} min",
         ),
     ]
@@ -89,6 +89,8 @@ def details() -> str:
     for name, title in (("demo", "The demo"), ("finetune", "flowers12, finetune"), ("cifar10", "CIFAR-10")):
         run = result(name)
         parts.append(f"\n## {title}\n\n`{run['command']}`: {run['top1']:.2%} in {run['seconds']:.0f} s\n")
+        if "note" in run:
+            parts.append(f"{run['note']}\n")
         if "head_top1" in run:
             parts.append(f"The classifier alone reached {run['head_top1']:.2%}.\n")
         parts.append(

@@ -77,7 +77,7 @@ def test_it_learns_and_leaves_a_complete_run(pictures: Path, recipe: Recipe, tmp
     assert asked["train"]["pictures"] == 36
     assert asked["classes"] == list(COLOURS)
     evaluation = inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET)
-    assert (evaluation.scores.n, evaluation.scores.top1) == (12, result.top1)
+    assert (evaluation.n, evaluation.top1) == (12, result.top1)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(
@@ -174,8 +174,8 @@ def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
     assert not (tmp_path / "head" / "checkpoints" / "features.safetensors").exists()
     # What the cached features promised is what the whole network answers.
     evaluation = inceptorch.evaluate(tmp_path / "head", pictures, progress=QUIET)
-    assert evaluation.scores.top1 == result.top1
-    assert evaluation.scores.loss == pytest.approx(result.evaluation.scores.loss, abs=1e-4)
+    assert evaluation.top1 == result.top1
+    assert evaluation.loss == pytest.approx(result.evaluation.loss, abs=1e-4)
 
     finetune = with_values(recipe, {"head_steps": 30, "epochs": 2})
     tuned = inceptorch.train(pictures, out=tmp_path / "tuned", weights=weights, recipe=finetune, progress=QUIET)
@@ -220,7 +220,7 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
     from inceptorch.evaluation import judge
 
     evaluated = judge(classifier, alone, [], QUIET)
-    assert np.exp(-evaluated.scores.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
+    assert np.exp(-evaluated.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
 
 
 def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(pictures: Path, recipe: Recipe) -> None:
@@ -267,7 +267,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
     monkeypatch.setattr(Model, "taps", exploding)
     with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
         inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
-    assert inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET).scores.n == 12
+    assert inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET).n == 12
 
 
 def test_answers_that_are_not_finite_are_never_called_right(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -340,12 +340,12 @@ def test_a_folder_that_training_divided_is_judged_by_its_held_out_part(tmp_path:
     write_classes(tmp_path / "all", 10)
     (tmp_path / "all" / "red" / "aa.png").write_bytes(b"broken")
     result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
-    assert result.evaluation.scores.n == 6
+    assert result.evaluation.n == 6
     evaluation = inceptorch.evaluate(result.run, tmp_path / "all", progress=QUIET)
     assert sorted(evaluation.split.paths) == sorted(result.evaluation.split.paths)
-    assert evaluation.scores.top1 == result.top1
+    assert evaluation.top1 == result.top1
     write_classes(tmp_path / "more", 5, seed=9)
-    assert inceptorch.evaluate(result.run, tmp_path / "more", progress=QUIET).scores.n == 15
+    assert inceptorch.evaluate(result.run, tmp_path / "more", progress=QUIET).n == 15
 
 
 def test_gray_and_bgr_contracts_train(tmp_path: Path, recipe: Recipe) -> None:

@@ -47,12 +47,11 @@ def demo(out: Path | None = None) -> Result:
     report.draw(result)
 
     evaluation = evaluate(result.run, out / "digits", "test", progress)
-    scores = evaluation.scores
     print(
-        f"\nTrained googlenet_small for {result.epochs} epochs; of {scores.n} digits it had never seen, {scores.top1:.2%} are right."
+        f"\nTrained googlenet_small for {result.epochs} epochs; of {evaluation.n} digits it had never seen, {evaluation.top1:.2%} are right."
     )
     classifier = load(result.run)
-    some = [evaluation.split.file(index) for index in range(0, scores.n, scores.n // 5)][:5]
+    some = [evaluation.split.file(index) for index in range(0, evaluation.n, evaluation.n // 5)][:5]
     for file, answers in zip(some, classifier.predict(some, top=2), strict=True):
         said = ", ".join(f"{answer['label']} ({answer['probability']:.1%})" for answer in answers)
         print(f"  {file}: {said}")

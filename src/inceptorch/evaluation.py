@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,9 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Scores):
     """Scores, how they were got, what was left out, and the mistakes, the most confident first."""
 
-    scores: Scores
     protocol: str
     skipped: list[Skipped]
     split: Split
@@ -45,13 +44,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: {"n", "top1", "top5", "loss", "protocol", "per_class", "skipped"}, fractions 0..1."""
-        values = asdict(self.scores)
-        return {
-            **{name: values[name] for name in ("n", "top1", "top5", "loss")},
-            "protocol": self.protocol,
-            "per_class": values["per_class"],
-            "skipped": self.skipped,
-        }
+        names = ("n", "top1", "top5", "loss", "protocol", "per_class", "skipped")
+        return {name: getattr(self, name) for name in names}
 
 
 def evaluate(
@@ -106,7 +100,9 @@ def judgement(
     mistakes = [
         Mistake(int(i), classes[labels[i]], classes[answers[i]], float(probabilities[i, answers[i]])) for i in wrong
     ]
-    return Evaluation(scores(logits, labels, classes), protocol, skipped, split, mistakes)
+    return Evaluation(
+        **vars(scores(logits, labels, classes)), protocol=protocol, skipped=skipped, split=split, mistakes=mistakes
+    )
 
 
 def outputs_of(

@@ -60,7 +60,7 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     columns = max(1, min(6, len(shown)))
     lines = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
-    n, wrong = evaluation.scores.n, len(evaluation.mistakes)
+    n, wrong = evaluation.n, len(evaluation.mistakes)
     title = f"{wrong} of {n} held-out pictures wrong" if wrong else f"no mistakes on {n} held-out pictures"
     if len(shown) < wrong:
         title += f"; the {len(shown)} most confident"

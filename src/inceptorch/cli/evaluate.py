@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from inceptorch.cli.output import Json, print_json
+from inceptorch.cli.output import Json, print_json, printable
 
 
 def evaluate(
@@ -26,9 +26,8 @@ def evaluate(
     if json:
         print_json(evaluation.to_dict())
         return
-    scores = evaluation.scores
     print(f"{'class':<24}{'pictures':>9}{'top-1':>9}{'top-5':>9}")
-    for name, one in scores.per_class.items():
-        print(f"{name:<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}")
-    print(f"{'all':<24}{scores.n:>9}{scores.top1:>9.2%}{scores.top5:>9.2%}   loss {scores.loss:.4f}")
+    for name, one in evaluation.per_class.items():
+        print(f"{printable(name):<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}")
+    print(f"{'all':<24}{evaluation.n:>9}{evaluation.top1:>9.2%}{evaluation.top5:>9.2%}   loss {evaluation.loss:.4f}")
     print(f"protocol: {evaluation.protocol}")

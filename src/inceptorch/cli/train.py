@@ -85,7 +85,7 @@ def _finished(result: Result, json: bool) -> None:
         )
         return
     print(
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.scores.n} held-out pictures, {result.seconds:.0f} s"
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} held-out pictures, {result.seconds:.0f} s"
     )
     print(
         f"classifier, curves.png and mistakes.png in {result.run}; use it: inceptorch predict {quote(str(result.run))} PICTURE"

@@ -162,15 +162,15 @@ def _finish(
     )
 
     def record(row: dict[str, Any], evaluation: Evaluation) -> None:
-        scores = evaluation.scores
-        row |= {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5, "seconds": time.monotonic() - began}
+        judged = {"loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
+        row |= judged | {"seconds": time.monotonic() - began}
         done.rows.append(row)
         done.seconds = row["seconds"]
         run.write_metrics(done.rows)
         unit = "step" if row["phase"] == "head" else "epoch"
         progress.say(
-            f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {scores.loss:.4f}, "
-            f"top-1 {scores.top1:.2%}, {done.seconds:.0f} s"
+            f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {evaluation.loss:.4f}, "
+            f"top-1 {evaluation.top1:.2%}, {done.seconds:.0f} s"
             + (
                 f", {row['pictures_per_second']:.3g} pictures/s, waiting {row['waiting']:.0%}"
                 if "waiting" in row
@@ -222,8 +222,8 @@ def _finish(
         smaller = max(2, recipe.batch // 2)
         raise RunError(f"The GPU's memory is too small for this; start again with --set batch={smaller}.") from None
     run.features.unlink(missing_ok=True)
-    scores = evaluation.scores
-    return Result(run.folder, done.rows[-1]["epoch"], scores.top1, scores.top5, time.monotonic() - began, evaluation)
+    seconds = time.monotonic() - began
+    return Result(run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, seconds, evaluation)
 
 
 def _judged(model: Model, average: AveragedModel | None) -> Model:
