@@ -19,7 +19,6 @@ from torch.optim.swa_utils import AveragedModel
 from inceptorch import nets
 from inceptorch.bundle import CONFIG, Classifier, copy_body, load
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.data.loader import Augmented, batches, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.verify import report_skipped
@@ -33,7 +32,7 @@ from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.scale import Scale
 from inceptorch.training import head
 from inceptorch.training.checkpoint import Progressed, new_average, restore, save
-from inceptorch.training.run import Run, free_folder, read_run
+from inceptorch.training.run import Run, free_folder, in_words, read_run
 
 
 @dataclass(frozen=True)
@@ -167,31 +166,11 @@ def _finish(
         done.rows.append(row)
         done.seconds = row["seconds"]
         run.write_metrics(done.rows)
-        unit = "step" if row["phase"] == "head" else "epoch"
-        progress.say(
-            f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {evaluation.loss:.4f}, "
-            f"top-1 {evaluation.top1:.2%}, {done.seconds:.0f} s"
-            + (
-                f", {row['pictures_per_second']:.3g} pictures/s, waiting {row['waiting']:.0%}"
-                if "waiting" in row
-                else ""
-            )
-        )
+        progress.say(in_words(row))
 
     def keep() -> None:
         """The bundle, then the checkpoint: a run can be used, and can go on, from every epoch's end."""
-        last = done.rows[-1]
-        kept.about = {
-            "trained on": f"{len(train_split)} pictures of {run.data.resolve().name}",
-            "recipe": recipe.name,
-            "top1": round(last["top1"], 5),
-            "top5": round(last["top5"], 5),
-            "judged on": f"{len(held_out)} pictures of {held_out.name}",
-        }
-        if held_out.name == HELD_OUT_PART:
-            # So that a later evaluation on the same folder leaves out what was trained on.
-            drawn = {"share": recipe.held_out_share, "seed": run.seed, "fingerprint": run.fingerprint}
-            kept.about["split"] = drawn
+        kept.about = run.about(train_split, held_out, done.rows[-1])
         kept.write(run.folder)
         save(run.checkpoint, done, model, average, optimizer)
 

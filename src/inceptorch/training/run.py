@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from inceptorch.data import Skipped, Split
+from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
@@ -74,6 +75,21 @@ class Run:
         }
         write_text(self.folder / "run.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
 
+    def about(self, train: Split, held_out: Split, last: dict[str, Any]) -> dict[str, Any]:
+        """What the classifier's card says of the run, after its `last` row of metrics."""
+        about: dict[str, Any] = {
+            "trained on": f"{len(train)} pictures of {self.data.name}",
+            "recipe": self.recipe.name,
+            "top1": round(last["top1"], 5),
+            "top5": round(last["top5"], 5),
+            "judged on": f"{len(held_out)} pictures of {held_out.name}",
+        }
+        if held_out.name == HELD_OUT_PART:
+            # So that a later evaluation on the same folder leaves out what was trained on.
+            drawn = {"share": self.recipe.held_out_share, "seed": self.seed, "fingerprint": self.fingerprint}
+            about["split"] = drawn
+        return about
+
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Write metrics.csv, one row per epoch."""
         text = io.StringIO()
@@ -107,6 +123,16 @@ def read_run(folder: Path) -> Run:
         raise
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged ({' '.join(str(error).split())}), so the run cannot be resumed.") from None
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """One row of metrics as a line of the log."""
+    unit = "step" if row["phase"] == "head" else "epoch"
+    line = f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}"
+    line += f", top-1 {row['top1']:.2%}, {row['seconds']:.0f} s"
+    if "waiting" in row:
+        line += f", {row['pictures_per_second']:.3g} pictures/s, waiting {row['waiting']:.0%}"
+    return line
 
 
 def free_folder(data: Path) -> Path:
