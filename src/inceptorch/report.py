@@ -34,12 +34,14 @@ def draw_curves(metrics: Path, out: Path) -> None:
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    loss.plot(
-        at, [float(row["train_loss"]) for row in rows], color=BLUE, marker=marker, ms=3.5, label="training objective"
-    )
-    loss.plot(at, [float(row["loss"]) for row in rows], color=ORANGE, marker=marker, ms=3.5, label="held out")
-    loss.set_title("loss", loc="left", color=INK)
-    loss.set_ylim(bottom=0)
+    training, held_out = ([float(row[name]) for row in rows] for name in ("train_loss", "loss"))
+    loss.plot(at, training, color=BLUE, marker=marker, ms=3.5, label="training objective")
+    loss.plot(at, held_out, color=ORANGE, marker=marker, ms=3.5, label="held out")
+    # After the first epoch batch normalisation's statistics may lag so far that all the rest would be a flat line.
+    top = 1.15 * max(*training, held_out[-1])
+    cut = f" (held out at first {held_out[0]:.1f})" if held_out[0] > top else ""
+    loss.set_title(f"loss{cut}", loc="left", color=INK)
+    loss.set_ylim(0, top)
     loss.legend(frameon=False)
     accuracy.plot(at, [100 * float(row["top1"]) for row in rows], color=ORANGE, marker=marker, ms=3.5)
     accuracy.set_title(f"right on held-out pictures: {100 * float(rows[-1]['top1']):.2f} %", loc="left", color=INK)
