@@ -58,9 +58,12 @@ def summary() -> str:
 
 def details() -> str:
     """The tables of docs/results.md."""
-    parts = []
+    startup = result("startup")
+    parts = [f"## Waiting for a first answer\n\n`{startup['command']}`\n\n| what | seconds |\n| --- | --- |"]
+    parts += [f"| `{row['what']}` | {row['seconds']:.2f} |" for row in startup["rows"]]
+
     lrn = result("lrn")
-    parts.append(f"## Local response normalisation, forward and backward\n\n`{lrn['command']}`\n")
+    parts.append(f"\n## Local response normalisation, forward and backward\n\n`{lrn['command']}`\n")
     parts.append("| row | shape | ours | torch | ratio |\n| --- | --- | --- | --- | --- |")
     for row in lrn["rows"]:
         shape = "x".join(map(str, row["shape"]))

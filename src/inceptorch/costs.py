@@ -58,10 +58,11 @@ def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_c
     net = find_net(name) if isinstance(name, str) else name
     size = net.size if size is None else size
     rows = rows_of(net, (in_chans, size, size), num_classes)
-    aux = 0
-    if net.aux and size >= min_size(net, aux=True):
-        outputs = {row.name: row.output for row in rows}
+    outputs = {row.name: row.output for row in rows}
+    try:
         aux = sum(row.params for at in net.aux for row in aux_rows_of(net, at, outputs[at], num_classes))
+    except _TooSmallError:
+        aux = 0
     return Cost(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
 
 
