@@ -47,7 +47,7 @@ def read_labels(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise BundleError(f"{path} is not a text file of class names.") from None
     names = [re.sub(r"^n\d{8}\s+", "", line).strip() for line in lines if line.strip()]
-    # ImageNet has two cranes and two maillots; those keep their synset number behind the name.
+    # ImageNet has two cranes; those keep their synset number behind the name.
     often = Counter(names)
     synsets = [line.split()[0] for line in lines if line.strip()]
     return [f"{name} ({synset})" if often[name] > 1 else name for name, synset in zip(names, synsets, strict=True)]
