@@ -194,3 +194,10 @@ def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
         assert min(map(len, order)) > 1
         assert max(map(len, order)) <= max(size, 3)
     assert batches(50, 16, 3, 5) == batches(50, 16, 3, 5) != batches(50, 16, 3, 6)
+
+
+def test_a_sentence_names_the_folder_inside_a_wrapped_zip(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures / "val" / "red", pictures / "val" / "rad")
+    archive = zipped(pictures, tmp_path / "wrapped.zip", prefix="pictures/")
+    with pytest.raises(DataError, match=rf"^{archive}/pictures/val has a class folder 'rad'"):
+        find_train_and_held_out(archive, 0.2, 0)

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 
 from inceptorch.errors import TableError
 from inceptorch.nets import net as find_net
-from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Layer, Linear, Net, Padding, Pool
+from inceptorch.spec import (
+    LRN,
+    Conv,
+    Dropout,
+    Fork,
+    GlobalAverage,
+    Layer,
+    Linear,
+    Net,
+    Padding,
+    Pool,
+    with_classifier,
+)
 
 Shape = tuple[int, int, int]  # channels, height, width
 
@@ -68,13 +80,12 @@ def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_c
 
 def rows_of(net: Net, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
     """The evaluation network's rows, body then head, for an input of `shape` (C, H, W)."""
-    return _walk(net, {**net.body, **net.head, "linear": Linear(num_classes, relu=False)}, shape, "row ")
+    return _walk(net, {**net.body, **with_classifier(net.head, num_classes)}, shape, "row ")
 
 
 def aux_rows_of(net: Net, at: str, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
     """The rows of the auxiliary head that stands on row `at`, whose output has `shape` (C, H, W)."""
-    layers = {**(net.aux_head or {}), "linear": Linear(num_classes, relu=False)}
-    return _walk(net, layers, shape, f"the auxiliary head on row {at}, at ")
+    return _walk(net, with_classifier(net.aux_head or {}, num_classes), shape, f"the auxiliary head on row {at}, at ")
 
 
 def min_size(net: Net, aux: bool = False) -> int:

@@ -10,7 +10,6 @@ from PIL import Image
 
 from inceptorch import report
 from inceptorch.bundle import load
-from inceptorch.evaluation import evaluate
 from inceptorch.files import new_folder, refuse_if_used
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, with_values
@@ -46,7 +45,7 @@ def demo(out: Path | None = None) -> Result:
     result = train(out / "digits", out=out / "run", recipe=RECIPE, progress=progress)
     report.draw(result)
 
-    evaluation = evaluate(result.run, out / "digits", "test", progress)
+    evaluation = result.evaluation
     print(
         f"\nTrained googlenet_small for {result.epochs} epochs; of {evaluation.n} digits it had never seen, {evaluation.top1:.2%} are right."
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inceptorch.costs import Shape, check_size, output_shape
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Layer, Linear, Net, Pool
+from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Layer, Linear, Net, Pool, with_classifier
 
 
 class Model(nn.Module):
@@ -35,7 +35,6 @@ class Model(nn.Module):
         check_size(net, self.size, aux)
 
         shape: Shape = (in_chans, self.size, self.size)
-        classifier = Linear(num_classes, relu=False)
         self.feature_info: list[dict[str, str | int]] = []
         self.aux = nn.ModuleDict()
         for name, layer in net.body.items():
@@ -44,9 +43,9 @@ class Model(nn.Module):
                 {"module": f"body.{name}", "num_chs": shape[0], "reduction": round(self.size / shape[1])}
             )
             if aux and name in net.aux:
-                self.aux[name] = _rows({**(net.aux_head or {}), "linear": classifier}, shape, net)
+                self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes), shape, net)
         self.body = _rows(net.body, (in_chans, self.size, self.size), net)
-        self.head = _rows({**net.head, "linear": classifier}, shape, net)
+        self.head = _rows(with_classifier(net.head, num_classes), shape, net)
         self.apply(_initialise)
         for linear in self._classifiers():
             _initialise_classifier(linear)

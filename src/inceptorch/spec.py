@@ -89,6 +89,11 @@ def _require_middle(pad: Padding, kernel: int) -> None:
 Layer = Conv | Pool | LRN | GlobalAverage | Dropout | Linear | Fork | tuple["Layer", ...]
 
 
+def with_classifier(rows: Mapping[str, Layer], num_classes: int) -> dict[str, Layer]:
+    """The rows of a head with the linear layer to the classes behind them, as row "linear"."""
+    return {**rows, "linear": Linear(num_classes, relu=False)}
+
+
 @dataclass(frozen=True)
 class BatchNorm:
     """Batch normalisation between every convolution and its ReLU; the convolution then has no bias."""

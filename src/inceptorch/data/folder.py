@@ -23,9 +23,11 @@ SPLITS = {"train": TRAIN, "val": HELD_OUT[:3], "test": HELD_OUT[3:]}
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled pictures of one split. `labels` index `classes`; `paths` are names within `source`."""
+    """Labelled pictures of one split. `labels` index `classes`; `paths` are names within `source`; `where` is the name
+    by which a user finds the split."""
 
     name: str
+    where: str
     source: Source
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -56,11 +58,6 @@ class Split:
     def keep(self, indices: Sequence[int]) -> Split:
         """The same split with these pictures alone, in this order."""
         return replace(self, paths=tuple(self.paths[i] for i in indices), labels=tuple(self.labels[i] for i in indices))
-
-    @property
-    def where(self) -> str:
-        """The name by which a user finds the split."""
-        return self.source.label(self.name)
 
     def counts(self) -> dict[str, int]:
         """How many pictures each class has, in the order of the class list."""
@@ -122,7 +119,8 @@ def find_train_and_held_out(data: Path, held_out_share: float, seed: int) -> tup
 
 
 def find_split(data: Path, classes: Sequence[str], split: str | None = None) -> Split:
-    """The pictures to evaluate: `split` ("train", "val" or "test") of DATA, else its test or val folder, else DATA itself.
+    """The pictures to evaluate: `split` ("train", "val" or "test") of DATA, else its test, val or train folder, in this
+    order, else DATA itself.
 
     Labels index `classes`. Raises DataError for a class that is not among them.
     """
@@ -181,19 +179,20 @@ def _read_split(source: Source, within: str, name: str) -> Split:
         for path in source.pictures(f"{within}/{folder}" if within else folder):
             paths.append(path)
             labels.append(label)
-    return Split(name, source, tuple(classes), tuple(paths), tuple(labels))
+    return Split(name, source.label(within), source, tuple(classes), tuple(paths), tuple(labels))
 
 
 def _check_training_classes(split: Split) -> None:
-    where = split.where
     if not split.classes:
-        raise DataError(f"{where} has no class folders; put the pictures of each class into a folder of its own.")
+        raise DataError(f"{split.where} has no class folders; put the pictures of each class into a folder of its own.")
     for name, count in split.counts().items():
         if not count:
-            raise DataError(f"{where}: the class folder {name!r} holds no pictures; add some, or delete the folder.")
+            raise DataError(
+                f"{split.where}: the class folder {name!r} holds no pictures; add some, or delete the folder."
+            )
     if len(split.classes) == 1:
         raise DataError(
-            f"{where} has the one class {split.classes[0]!r}; a classifier needs at least two class folders."
+            f"{split.where} has the one class {split.classes[0]!r}; a classifier needs at least two class folders."
         )
 
 

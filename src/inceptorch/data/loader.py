@@ -1,4 +1,4 @@
-"""Batches of training and judging pictures, as uint8 tensors.
+"""Batches of training pictures, as uint8 tensors.
 
 Every random decision about a picture comes from a generator keyed by (seed, epoch, index of the picture), so a run is
 the same for any number of worker processes and after any interruption.
@@ -18,31 +18,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.folder import Split
 from inceptorch.errors import PictureError
-from inceptorch.pixels import Pixels, Square
+from inceptorch.pixels import Pixels
 from inceptorch.recipes import Recipe
 
 
-class Squares(Dataset[tuple[Tensor, int, int]]):
-    """Pictures of a split as (uint8 RGB [3, S, S], label, index), as the pixel contract brings them to the network."""
-
-    def __init__(self, split: Split, pixels: Pixels):
-        self.split = split
-        self.pixels = pixels
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        return _tensor(self.split.square(index, self.pixels)), self.split.labels[index], index
-
-
-class Augmented(Squares):
-    """The same, with the recipe's random crop, mirroring and jitter; without them, equal to `Squares`."""
+class Augmented(Dataset[tuple[Tensor, int, int]]):
+    """Training pictures of a split as (uint8 RGB [3, S, S], label, index), with the recipe's random crop, mirroring and
+    jitter; without them, as the pixel contract brings them to the network everywhere else."""
 
     def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int):
         from torchvision.transforms import v2
 
-        super().__init__(split, pixels)
+        self.split = split
+        self.pixels = pixels
         self.seed = seed
         self.epoch = 0
         self.crops = recipe.crop_area != (1.0, 1.0)
@@ -55,12 +43,15 @@ class Augmented(Squares):
         if recipe.jitter:
             self.steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
 
+    def __len__(self) -> int:
+        return len(self.split)
+
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
         picture = self.split.image(index) if self.crops else Image.fromarray(self.split.square(index, self.pixels))
         with drawing_from(key(self.seed, self.epoch, index)):
             for step in self.steps:
                 picture = step(picture)
-        return _tensor(np.asarray(picture)), self.split.labels[index], index
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1), self.split.labels[index], index
 
 
 @contextmanager
@@ -88,7 +79,7 @@ def batches(count: int, size: int, seed: int, epoch: int) -> list[list[int]]:
     return [part.tolist() for part in np.array_split(order, parts)]
 
 
-def load(data: Squares, batches: Sequence[Sequence[int]], workers: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
     cuda = torch.cuda.is_available()
     loader = DataLoader(data, batch_sampler=batches, num_workers=workers, pin_memory=cuda)  # type: ignore[arg-type]
@@ -104,7 +95,3 @@ def key(*parts: int) -> int:
     """A 63-bit seed that depends on all of `parts`."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
-
-
-def _tensor(square: Square) -> Tensor:
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
