@@ -6,22 +6,28 @@ convolutions and fully connected layers count. Parameters are weights, biases an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inceptorch.errors import TableError
 from inceptorch.nets import net as find_net
 from inceptorch.spec import (
     LRN,
+    AdaptiveAverage,
     Conv,
     Dropout,
     Fork,
     GlobalAverage,
+    Kernel,
     Layer,
     Linear,
     Net,
     Padding,
     Pool,
+    Residual,
+    Rows,
+    SeparableConv,
+    pads,
+    sides,
     with_classifier,
 )
 
@@ -109,17 +115,22 @@ def check_size(net: Net, size: int, aux: bool = False) -> None:
 
 
 def output_shape(layer: Layer, shape: Shape) -> Shape:
-    """The shape (C, H, W) that `layer` makes of `shape`. Raises TableError where a window does not fit."""
+    """The shape (C, H, W) that `layer` makes of `shape`. Raises TableError where a window does not fit or where parts of
+    a row do not fit each other."""
     channels, height, width = shape
     match layer:
-        case Conv(out, kernel, stride, pad):
-            return out, _slide(height, kernel, stride, pad), _slide(width, kernel, stride, pad)
+        case Conv() | SeparableConv():
+            if isinstance(layer, Conv) and channels % layer.groups:
+                raise TableError(f"{channels} channels cannot be divided into {layer.groups} groups")
+            return layer.out, *_slide(height, width, layer.kernel, layer.stride, layer.pad)
         case Pool(_, kernel, stride, pad):
-            return channels, _slide(height, kernel, stride, pad), _slide(width, kernel, stride, pad)
+            return channels, *_slide(height, width, kernel, stride, pad)
         case Linear(out):
             return out, 1, 1
         case GlobalAverage():
             return channels, 1, 1
+        case AdaptiveAverage(side):
+            return channels, side, side
         case LRN() | Dropout():
             return shape
         case Fork(branches):
@@ -127,6 +138,11 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
             if len({output[1:] for output in outputs}) > 1:
                 raise TableError(f"branches give maps of different sizes {[output[1:] for output in outputs]}")
             return sum(output[0] for output in outputs), *outputs[0][1:]
+        case Residual(inner):
+            output = output_shape(inner, shape)
+            if output != shape:
+                raise TableError(f"{_times(output)} cannot be added to the {_times(shape)} that comes in")
+            return shape
         case tuple():
             for part in layer:
                 shape = output_shape(part, shape)
@@ -136,15 +152,23 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
 def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
     """Parameters and multiply-adds of `layer` on an input of `shape`."""
     match layer:
-        case Conv(out, kernel):
+        case Conv(out, kernel, groups=groups, norm=norm):
             _, height, width = output_shape(layer, shape)
-            weights = out * kernel * kernel * shape[0]
-            return weights + (2 * out if net.norm else out), weights * height * width
+            rows, columns = sides(kernel)
+            weights = out * rows * columns * (shape[0] // groups)
+            return weights + _beside(out, net if norm else None), weights * height * width
+        case SeparableConv(out, kernel, multiplier=multiplier):
+            _, height, width = output_shape(layer, shape)
+            rows, columns = sides(kernel)
+            weights = shape[0] * multiplier * (rows * columns + out)
+            return weights + _beside(out, net), weights * height * width
         case Linear(out):
             weights = out * shape[0] * shape[1] * shape[2]
             return weights + out, weights
         case Fork(branches):
             counts = [_count(branch, shape, net) for branch in branches]
+        case Residual(inner):
+            return _count(inner, shape, net)
         case tuple():
             counts = []
             for part in layer:
@@ -155,7 +179,14 @@ def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
     return sum(params for params, _ in counts), sum(macs for _, macs in counts)
 
 
-def _walk(net: Net, rows: Mapping[str, Layer], shape: Shape, where: str) -> tuple[RowCost, ...]:
+def _beside(out: int, net: Net | None) -> int:
+    """The parameters of a convolution beside its weights: a bias, or normalisation's two, or all three."""
+    if net is None or net.norm is None:
+        return out
+    return 3 * out if net.norm.conv_bias else 2 * out
+
+
+def _walk(net: Net, rows: Rows, shape: Shape, where: str) -> tuple[RowCost, ...]:
     costs = []
     for name, layer in rows.items():
         try:
@@ -177,21 +208,30 @@ def _check_rows(net: Net, size: int, aux: bool) -> None:
 def _fits(net: Net, size: int, aux: bool) -> bool:
     try:
         _check_rows(net, size, aux)
-    except _TooSmallError:
+    except TableError:  # too small, or halved unevenly by branches that round differently
         return False
     return True
 
 
-def _slide(size: int, kernel: int, stride: int, pad: Padding) -> int:
-    """How many windows fit on a side of `size`; PyTorch's and Caffe's arithmetic."""
-    around = 2 * ((kernel - 1) // 2) if pad == "same" else 0
-    room = size + around - kernel
+def _slide(height: int, width: int, kernel: Kernel, stride: int, pad: Padding) -> tuple[int, int]:
+    """How many windows fit on a map, down and across; PyTorch's and Caffe's arithmetic."""
+    windows = [
+        _windows(size, window, stride, 2 * around, pad)
+        for size, window, around in zip((height, width), sides(kernel), pads(kernel, pad), strict=True)
+    ]
+    if min(windows) < 1:
+        raise _TooSmallError(f"a {'x'.join(map(str, sides(kernel)))} window does not fit into a {height}x{width} map")
+    return windows[0], windows[1]
+
+
+def _windows(size: int, window: int, stride: int, around: int, pad: Padding) -> int:
+    """How many windows of side `window` fit on a side of `size`; 0 if none does."""
+    room = size + around - window
     if pad == "ceil":
         windows = -(-room // stride) + 1
-        if (windows - 1) * stride >= size:  # a window must begin inside the map
-            windows -= 1
-    else:
-        windows = room // stride + 1
-    if windows < 1 or (pad != "ceil" and room < 0):
-        raise _TooSmallError(f"a {kernel}x{kernel} window does not fit into a {size}x{size} map")
-    return windows
+        return windows - 1 if (windows - 1) * stride >= size else windows  # a window must begin inside the map
+    return room // stride + 1 if room >= 0 else 0
+
+
+def _times(shape: Shape) -> str:
+    return "x".join(map(str, shape))

@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from inceptorch.costs import Shape, check_size, output_shape
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Layer, Linear, Net, Pool, with_classifier
+from inceptorch.spec import (
+    LRN,
+    AdaptiveAverage,
+    Conv,
+    Dropout,
+    Fork,
+    GlobalAverage,
+    Layer,
+    Linear,
+    Net,
+    Pool,
+    Residual,
+    Rows,
+    SeparableConv,
+    pads,
+    with_classifier,
+)
+
+PIECE = 1 << 22  # numbers drawn from one generator
 
 
 class Model(nn.Module):
     """A network built from its table.
 
     `model(x)` takes float pictures [N, in_chans, H, W], already scaled as the weights expect, and returns logits
-    [N, num_classes], in training and in evaluation alike. H and W are free above the table's smallest size.
+    [N, num_classes], in training and in evaluation alike. H and W are free above the table's smallest size, unless
+    the head has fully connected layers before the last: those are built for pictures of `size` pixels (the paper's by
+    default).
 
-    With `aux`, the auxiliary heads are built too. Their fully connected layers have a fixed input, so they serve
-    pictures of `size` pixels (the paper's by default) and `taps` refuses to use them on others.
+    With `aux`, the auxiliary heads are built too, for pictures of `size` pixels. `initialise=False` leaves the weights
+    as memory holds them, for whoever loads others.
     """
 
     def __init__(
-        self, net: Net, num_classes: int = 1000, in_chans: int = 3, *, aux: bool = False, size: int | None = None
+        self,
+        net: Net,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        *,
+        aux: bool = False,
+        size: int | None = None,
+        initialise: bool = True,
     ):
         super().__init__()
         self.net = net
         self.num_classes = num_classes
         self.in_chans = in_chans
         self.size = net.size if size is None else size
+        self.grad_checkpointing = False
         check_size(net, self.size, aux)
 
         shape: Shape = (in_chans, self.size, self.size)
@@ -40,15 +73,18 @@ class Model(nn.Module):
         for name, layer in net.body.items():
             shape = output_shape(layer, shape)
             self.feature_info.append(
-                {"module": f"body.{name}", "num_chs": shape[0], "reduction": round(self.size / shape[1])}
+                {
+                    "module": f"body.{name}",
+                    "num_chs": shape[0],
+                    "reduction": 2 ** round(math.log2(self.size / shape[1])),
+                }
             )
             if aux and name in net.aux:
                 self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes), shape, net)
         self.body = _rows(net.body, (in_chans, self.size, self.size), net)
         self.head = _rows(with_classifier(net.head, num_classes), shape, net)
-        self.apply(_initialise)
-        for linear in self._classifiers():
-            _initialise_classifier(linear)
+        if initialise:
+            _initialise(self, self._classifiers())
 
     @property
     def num_features(self) -> int:
@@ -61,8 +97,9 @@ class Model(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last row of the body: [N, C, H', W']."""
-        out: Tensor = self.body(x)
-        return out
+        for row in self.body:
+            x = self._run(row, x)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits [N, num_classes] from the last row of the body; with `pre_logits`, the [N, num_features]
@@ -85,19 +122,24 @@ class Model(nn.Module):
         known = [name for name, _ in rows] + [f"aux.{name}" for name in self.aux]
         for name in wanted.difference(known):
             raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
-        if wanted.intersection(f"aux.{name}" for name in self.aux) and x.shape[-2:] != (self.size, self.size):
-            raise TableError(
-                f"The auxiliary heads of this {self.net.name} were built for pictures of {self.size}x{self.size}, "
-                f"not {x.shape[-1]}x{x.shape[-2]}: build the model with size={x.shape[-1]}."
-            )
+        if wanted.intersection(f"aux.{name}" for name in self.aux):
+            self._check_aux_size(x)
         kept = {}
         for name, row in rows:
-            x = row(x)
+            x = self._run(row, x)
             if name in wanted:
                 kept[name] = x
             if f"aux.{name}" in wanted:
                 kept[f"aux.{name}"] = self.aux[name](x)
         return x, kept
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: keep each row's input alone and compute the rest again going backward."""
+        self.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """The parameters that are better not pulled to zero: biases and normalisation's scales and shifts."""
+        return {name for name, parameter in self.named_parameters() if parameter.ndim == 1}
 
     def get_classifier(self) -> nn.Linear:
         """The linear layer that gives the class scores."""
@@ -108,7 +150,27 @@ class Model(nn.Module):
         self.num_classes = num_classes
         for head, old in zip((self.head, *self.aux.values()), self._classifiers(), strict=True):
             head.linear = FullyConnected(old.in_features, num_classes).to(old.weight.device, old.weight.dtype)
-            _initialise_classifier(head.linear)
+            _initialise(head.linear, [head.linear])
+
+    def _run(self, row: nn.Module, x: Tensor) -> Tensor:
+        if not (self.grad_checkpointing and self.training and torch.is_grad_enabled()):
+            out: Tensor = row(x)
+            return out
+        statistics = partial(_statistics_kept, row)
+        again: Tensor = checkpoint(row, x, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics()))
+        return again
+
+    def _check_aux_size(self, x: Tensor) -> None:
+        """Raise TableError if the auxiliary heads cannot take pictures of this size."""
+        height, width = x.shape[-2:]
+        if height == width == self.size:
+            return
+        if any(isinstance(layer, Linear) for layer in (self.net.aux_head or {}).values()):
+            raise TableError(
+                f"The auxiliary heads of this {self.net.name} were built for pictures of {self.size}x{self.size}, "
+                f"not {width}x{height}: build the model with size={width}."
+            )
+        check_size(self.net, min(height, width), aux=True)
 
     def _classifiers(self) -> list[nn.Linear]:
         """The last linear layer of the main head, then of each auxiliary head."""
@@ -120,6 +182,59 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+class Features(nn.Module):
+    """A network up to some of its rows: pictures in, the list of those rows' maps out.
+
+    rows   names of rows of the body; by default the last one before each halving of the map
+    """
+
+    def __init__(self, model: Model, out_indices: Sequence[int] | None = None):
+        super().__init__()
+        last = {info["reduction"]: info for info in model.feature_info}
+        stages = list(last.values())
+        chosen = range(len(stages)) if out_indices is None else out_indices
+        try:
+            self.feature_info = [stages[index] for index in chosen]
+        except IndexError:
+            raise TableError(
+                f"{model.net.name} has {len(stages)} stages, so out_indices go from 0 to {len(stages) - 1}, "
+                f"not {list(chosen)}."
+            ) from None
+        self.rows = [str(info["module"]).removeprefix("body.") for info in self.feature_info]
+        names = list(model.net.body)
+        deepest = max(names.index(row) for row in self.rows)
+        self.body = nn.Sequential(OrderedDict((name, model.body.get_submodule(name)) for name in names[: deepest + 1]))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The maps [N, C, H, W] of the chosen rows for pictures [N, in_chans, H, W]."""
+        kept = {}
+        for name, row in self.body.named_children():
+            x = row(x)
+            if name in self.rows:
+                kept[name] = x
+        return [kept[row] for row in self.rows]
+
+
+class Conv2d(nn.Conv2d):
+    """torch's, but its weights are drawn once, by `Model`, and not before that too."""
+
+    def reset_parameters(self) -> None: ...
+
+
+class Sum(nn.Module):
+    """The input plus a multiple of what `layer` makes of it, then perhaps ReLU."""
+
+    def __init__(self, layer: nn.Module, scale: float, relu: bool):
+        super().__init__()
+        self.layer = layer
+        self.scale = scale
+        self.relu = nn.ReLU(inplace=True) if relu else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.relu(torch.add(x, self.layer(x), alpha=self.scale))
+        return out
+
+
 class Branches(nn.ModuleList):
     """Modules in parallel on the same input; their channels are concatenated."""
 
@@ -128,10 +243,18 @@ class Branches(nn.ModuleList):
 
 
 class FullyConnected(nn.Linear):
-    """A linear layer on the flattened map."""
+    """A linear layer on the flattened map. Its weights are drawn once, by `Model`."""
+
+    def reset_parameters(self) -> None: ...
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(1))
+        x = x.flatten(1)
+        if x.shape[1] != self.in_features:
+            raise TableError(
+                f"A fully connected layer for {self.in_features} numbers was given {x.shape[1]}: the network was built "
+                "for pictures of another size; build it with size=."
+            )
+        return super().forward(x)
 
 
 class LocalResponseNorm(nn.Module):
@@ -187,7 +310,18 @@ def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
     return root.sqrt().mul_(root)
 
 
-def _rows(rows: Mapping[str, Layer], shape: Shape, net: Net) -> nn.Sequential:
+@contextmanager
+def _statistics_kept(row: nn.Module) -> Iterator[None]:
+    """While this lasts, batch normalisation in `row` does not count a batch a second time."""
+    norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    yield
+    for norm in norms:
+        norm.track_running_stats = True
+
+
+def _rows(rows: Rows, shape: Shape, net: Net) -> nn.Sequential:
     """Named rows in sequence, for an input of `shape` (C, H, W)."""
     modules = OrderedDict[str, nn.Module]()
     for name, layer in rows.items():
@@ -198,29 +332,36 @@ def _rows(rows: Mapping[str, Layer], shape: Shape, net: Net) -> nn.Sequential:
 
 def _build(layer: Layer, shape: Shape, net: Net) -> nn.Module:
     """The module for `layer` on an input of `shape` (C, H, W)."""
+    channels = shape[0]
     match layer:
-        case Conv(out, kernel, stride, pad):
-            padding = (kernel - 1) // 2 if pad == "same" else 0
-            parts = OrderedDict[str, nn.Module]()
-            parts["conv"] = nn.Conv2d(shape[0], out, kernel, stride, padding, bias=net.norm is None)
-            if net.norm:
-                parts["bn"] = nn.BatchNorm2d(out, net.norm.eps, net.norm.momentum)
-            parts["relu"] = nn.ReLU(inplace=True)
-            return nn.Sequential(parts)
-        case Pool(kind, kernel, stride, pad):
-            pool = nn.MaxPool2d if kind == "max" else nn.AvgPool2d
-            return pool(kernel, stride, (kernel - 1) // 2 if pad == "same" else 0, ceil_mode=pad == "ceil")
+        case Conv(out, kernel, stride, pad, groups, norm, relu):
+            bias = net.norm is None or net.norm.conv_bias or not norm
+            conv = Conv2d(channels, out, kernel, stride, pads(kernel, pad), groups=groups, bias=bias)
+            return _activated(OrderedDict(conv=conv), out, net if norm else None, relu)
+        case SeparableConv(out, kernel, stride, multiplier, pad):
+            wide = channels * multiplier
+            depthwise = Conv2d(channels, wide, kernel, stride, pads(kernel, pad), groups=channels, bias=False)
+            pointwise = Conv2d(wide, out, 1, bias=net.norm is None or net.norm.conv_bias)
+            return _activated(OrderedDict(depthwise=depthwise, conv=pointwise), out, net, relu=True)
+        case Pool("max", kernel, stride, pad):
+            return nn.MaxPool2d(kernel, stride, pads(kernel, pad), ceil_mode=pad == "ceil")
+        case Pool(_, kernel, stride, pad, count_pad):
+            return nn.AvgPool2d(kernel, stride, pads(kernel, pad), pad == "ceil", count_pad)
         case LRN():
-            return LocalResponseNorm(shape[0], layer)
+            return LocalResponseNorm(channels, layer)
         case GlobalAverage():
             return nn.AdaptiveAvgPool2d(1)
+        case AdaptiveAverage(side):
+            return nn.AdaptiveAvgPool2d(side)
         case Dropout(rate):
             return nn.Dropout(rate)
         case Linear(out, relu):
-            linear = FullyConnected(shape[0] * shape[1] * shape[2], out)
+            linear = FullyConnected(math.prod(shape), out)
             return nn.Sequential(OrderedDict(linear=linear, relu=nn.ReLU(inplace=True))) if relu else linear
         case Fork(branches):
             return Branches(_build(branch, shape, net) for branch in branches)
+        case Residual(inner, scale, relu):
+            return Sum(_build(inner, shape, net), scale, relu)
         case tuple():
             modules = []
             for part in layer:
@@ -229,15 +370,34 @@ def _build(layer: Layer, shape: Shape, net: Net) -> nn.Module:
             return nn.Sequential(*modules)
 
 
-def _initialise(module: nn.Module) -> None:
-    """He initialisation, which keeps the scale of activations through ReLU at any depth (arXiv:1502.01852)."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+def _activated(parts: OrderedDict[str, nn.Module], channels: int, net: Net | None, relu: bool) -> nn.Sequential:
+    """A convolution with the network's normalisation and ReLU behind it."""
+    if net is not None and net.norm is not None:
+        parts["bn"] = nn.BatchNorm2d(channels, net.norm.eps, net.norm.momentum)
+    if relu:
+        parts["relu"] = nn.ReLU(inplace=True)
+    return nn.Sequential(parts)
 
 
-def _initialise_classifier(linear: nn.Linear) -> None:
-    """Small weights, so that training begins from nearly equal class scores."""
-    nn.init.normal_(linear.weight, std=0.01)
-    nn.init.zeros_(linear.bias)
+def _initialise(module: nn.Module, classifiers: Sequence[nn.Linear]) -> None:
+    """He initialisation, which keeps the scale of activations through ReLU at any depth (arXiv:1502.01852); small
+    weights for `classifiers`, so that training begins from nearly equal class scores. Biases are 0.
+
+    Torch draws normal numbers on one core. Here every piece of every tensor has a generator of its own, seeded from
+    torch's, so that all cores draw and the numbers are the same whatever their number.
+    """
+    pieces = []
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_in = math.prod(layer.weight.shape[1:])
+            std = 0.01 if layer in classifiers else math.sqrt(2 / fan_in)
+            pieces += [(piece, std) for piece in torch.split(layer.weight.detach().view(-1), PIECE)]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    seeds = torch.randint(2**62, (len(pieces),)).tolist()
+
+    def draw(piece: Tensor, std: float, seed: int) -> None:
+        piece.normal_(0, std, generator=torch.Generator(piece.device).manual_seed(seed))
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(draw, *zip(*pieces, strict=True), seeds))

@@ -1,7 +1,7 @@
 """The vocabulary in which a network is written down as a table.
 
-A tuple of layers is "in sequence"; `Fork` is "in parallel, then concatenate". Channels *in* are never written:
-whoever walks a table carries them along. Padding is part of the table:
+A tuple of layers is "in sequence"; `Fork` is "in parallel, then concatenate"; `Residual` is "add, scaled". Channels *in*
+are never written: whoever walks a table carries them along. Padding is part of the table:
 
     "same"    (kernel - 1) / 2 on every side, so that stride 1 keeps the size
     "valid"   none; what does not fill a window is dropped
@@ -10,37 +10,71 @@ whoever walks a table carries them along. Padding is part of the table:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inceptorch.errors import TableError
 
 Padding = Literal["same", "valid", "ceil"]
+Kernel = int | tuple[int, int]  # a side, or (height, width): the papers' 1x7 is (1, 7)
 
 
 @dataclass(frozen=True)
 class Conv:
-    """Convolution to `out` channels, the network's normalisation if it has one, then ReLU."""
+    """Convolution to `out` channels, the network's normalisation if it has one, then ReLU.
+
+    groups   each group of output channels sees its own share of the input channels (AlexNet)
+    norm     False: a bias here, where the network has normalisation elsewhere
+    relu     False: linear, as before the sum of a residual module
+    """
 
     out: int
-    kernel: int = 1
+    kernel: Kernel = 1
     stride: int = 1
+    pad: Padding = "same"
+    groups: int = 1
+    norm: bool = True
+    relu: bool = True
+
+    def __post_init__(self) -> None:
+        _require_whole(width=self.out, stride=self.stride, groups=self.groups)
+        _require_window(self.pad, self.kernel)
+        if self.out % self.groups:
+            raise TableError(f"{self.out} channels cannot be divided into {self.groups} groups.")
+
+
+@dataclass(frozen=True)
+class SeparableConv:
+    """A convolution of every channel alone into `multiplier` others, then one over all of them with a 1x1 window to
+    `out` channels, the network's normalisation if it has one, and ReLU."""
+
+    out: int
+    kernel: Kernel
+    stride: int = 1
+    multiplier: int = 1
     pad: Padding = "same"
 
     def __post_init__(self) -> None:
-        _require_middle(self.pad, self.kernel)
+        _require_whole(width=self.out, stride=self.stride, multiplier=self.multiplier)
+        _require_window(self.pad, self.kernel)
 
 
 @dataclass(frozen=True)
 class Pool:
+    """Maximum or average over a window. An average leaves out the padding unless `count_pad`."""
+
     kind: Literal["max", "avg"]
     kernel: int = 3
     stride: int = 1
     pad: Padding = "same"
+    count_pad: bool = False
 
     def __post_init__(self) -> None:
-        _require_middle(self.pad, self.kernel)
+        if self.kind not in ("max", "avg"):
+            raise TableError(f"A pool is max or avg, not {self.kind!r}.")
+        _require_whole(stride=self.stride)
+        _require_window(self.pad, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,11 @@ class LRN:
     beta: float = 0.75
     k: float = 1.0
 
+    def __post_init__(self) -> None:
+        _require_whole(size=self.size)
+        if self.size % 2 == 0:
+            raise TableError(f"Local response normalisation over {self.size} channels has no channel in the middle.")
+
 
 @dataclass(frozen=True)
 class GlobalAverage:
@@ -59,8 +98,22 @@ class GlobalAverage:
 
 
 @dataclass(frozen=True)
+class AdaptiveAverage:
+    """Average over windows that divide the map, whatever its size, into `side` x `side` parts (torch's rule)."""
+
+    side: int
+
+    def __post_init__(self) -> None:
+        _require_whole(side=self.side)
+
+
+@dataclass(frozen=True)
 class Dropout:
     rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise TableError(f"A dropout rate is from 0 to below 1, not {self.rate}.")
 
 
 @dataclass(frozen=True)
@@ -70,6 +123,9 @@ class Linear:
     out: int
     relu: bool = True
 
+    def __post_init__(self) -> None:
+        _require_whole(width=self.out)
+
 
 @dataclass(frozen=True, init=False)
 class Fork:
@@ -78,28 +134,86 @@ class Fork:
     branches: tuple[Layer, ...]
 
     def __init__(self, *branches: Layer):
+        if not branches:
+            raise TableError("A fork has no branches.")
         object.__setattr__(self, "branches", branches)
 
 
-def _require_middle(pad: Padding, kernel: int) -> None:
-    if pad == "same" and kernel % 2 == 0:
-        raise TableError(f"A {kernel}x{kernel} window has no middle, so its padding cannot be 'same'.")
+@dataclass(frozen=True)
+class Residual:
+    """The input plus `scale` times what `layer` makes of it, then ReLU."""
+
+    layer: Layer
+    scale: float = 1.0
+    relu: bool = True
 
 
-Layer = Conv | Pool | LRN | GlobalAverage | Dropout | Linear | Fork | tuple["Layer", ...]
+Layer = (
+    Conv
+    | SeparableConv
+    | Pool
+    | LRN
+    | GlobalAverage
+    | AdaptiveAverage
+    | Dropout
+    | Linear
+    | Fork
+    | Residual
+    | tuple["Layer", ...]
+)
+Rows = Mapping[str, Layer]
 
 
-def with_classifier(rows: Mapping[str, Layer], num_classes: int) -> dict[str, Layer]:
+def sides(kernel: Kernel) -> tuple[int, int]:
+    """Height and width of a window."""
+    return kernel if isinstance(kernel, tuple) else (kernel, kernel)
+
+
+def pads(kernel: Kernel, pad: Padding) -> tuple[int, int]:
+    """What is added above and below, and left and right, of a map before the window slides over it."""
+    height, width = sides(kernel)
+    return ((height - 1) // 2, (width - 1) // 2) if pad == "same" else (0, 0)
+
+
+def with_classifier(rows: Rows, num_classes: int) -> dict[str, Layer]:
     """The rows of a head with the linear layer to the classes behind them, as row "linear"."""
     return {**rows, "linear": Linear(num_classes, relu=False)}
 
 
+def changed(layer: Layer, change: Callable[[Layer], Layer]) -> Layer:
+    """`layer` with `change` applied to every layer in it that is not made of others."""
+    match layer:
+        case tuple():
+            return tuple(changed(part, change) for part in layer)
+        case Fork(branches):
+            return Fork(*(changed(branch, change) for branch in branches))
+        case Residual(inner):
+            return replace(layer, layer=changed(inner, change))
+        case _:
+            return change(layer)
+
+
+def counting_pad(layer: Layer) -> Layer:
+    """An average that counts the padding instead of one that leaves it out; for `changed`."""
+    return replace(layer, count_pad=True) if isinstance(layer, Pool) and layer.kind == "avg" else layer
+
+
 @dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation between every convolution and its ReLU; the convolution then has no bias."""
+    """Batch normalisation between every convolution and its ReLU.
+
+    conv_bias   the convolution keeps its bias, which does nothing that `beta` could not (Caffe's BN-Inception)
+    """
 
     eps: float = 1e-3
     momentum: float = 0.1
+    conv_bias: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.eps > 0 and 0 <= self.momentum <= 1):
+            raise TableError(
+                f"Batch normalisation needs eps above 0 and momentum from 0 to 1, not {self.eps} and {self.momentum}."
+            )
 
 
 @dataclass(frozen=True)
@@ -118,17 +232,46 @@ class Net:
     title: str
     source: str
     size: int
-    body: Mapping[str, Layer]
-    head: Mapping[str, Layer]
+    body: Rows
+    head: Rows
     aux: tuple[str, ...] = ()
-    aux_head: Mapping[str, Layer] | None = None
+    aux_head: Rows | None = None
     norm: BatchNorm | None = None
 
     def __post_init__(self) -> None:
+        here = f"Network {self.name!r}"
+        if not self.body:
+            raise TableError(f"{here} has no rows in its body.")
+        if not 1 <= self.size <= 4096:
+            raise TableError(f"{here}: size {self.size} is not from 1 to 4096 pixels.")
+        for row in (*self.body, *self.head, *(self.aux_head or {})):
+            if not row or "." in row:
+                raise TableError(f"{here}: a row cannot be called {row!r}; row names are not empty and have no dots.")
+        for row in self.head:
+            if row in self.body:
+                raise TableError(f"{here}: the head has a row {row!r}, and so has the body; activations go by name.")
+        if any("linear" in rows for rows in (self.body, self.head, self.aux_head or {})):
+            raise TableError(f"{here}: row 'linear' is the layer to the classes, which is added by itself.")
         for row in self.aux:
             if row not in self.body:
-                raise TableError(
-                    f"Network {self.name!r}: the auxiliary head on row {row!r} has no such row to stand on."
-                )
+                raise TableError(f"{here}: the auxiliary head on row {row!r} has no such row to stand on.")
+        if len(set(self.aux)) < len(self.aux):
+            raise TableError(f"{here}: a row carries two auxiliary heads: {', '.join(self.aux)}.")
         if self.aux and self.aux_head is None:
-            raise TableError(f"Network {self.name!r}: rows {self.aux} carry auxiliary heads but aux_head is not given.")
+            raise TableError(f"{here}: rows {', '.join(self.aux)} carry auxiliary heads but aux_head is not given.")
+
+
+def _require_whole(**values: int) -> None:
+    for what, value in values.items():
+        if value < 1:
+            raise TableError(f"A {what} of {value} is not a whole number from 1 up.")
+
+
+def _require_window(pad: Padding, kernel: Kernel) -> None:
+    height, width = sides(kernel)
+    if min(height, width) < 1:
+        raise TableError(f"A window of {height}x{width} is empty.")
+    if pad not in ("same", "valid", "ceil"):
+        raise TableError(f"There is no padding {pad!r}; there are same, valid and ceil.")
+    if pad == "same" and (height % 2 == 0 or width % 2 == 0):
+        raise TableError(f"A {height}x{width} window has no middle, so its padding cannot be 'same'.")

@@ -1,14 +1,93 @@
-"""The networks, one file per paper. A network is looked up by name with `net`."""
+"""The networks, one file per paper. A network is looked up by name with `net`, which also reads a table of one's own."""
+
+from fnmatch import fnmatchcase
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.nets.googlenet import GOOGLENET, GOOGLENET_BN, GOOGLENET_SMALL
+from inceptorch.nets.baselines import ALEXNET, NIN, VGG16
+from inceptorch.nets.bn_inception import BN_INCEPTION, BN_INCEPTION_CAFFE, BN_INCEPTION_SLIM
+from inceptorch.nets.googlenet import (
+    GOOGLENET,
+    GOOGLENET_BN,
+    GOOGLENET_FC,
+    GOOGLENET_NAIVE,
+    GOOGLENET_RELEASED,
+    GOOGLENET_SEPARABLE,
+    GOOGLENET_TV,
+)
+from inceptorch.nets.inception_v3 import (
+    INCEPTION_V2,
+    INCEPTION_V2_7X7,
+    INCEPTION_V2_BN_AUX,
+    INCEPTION_V3,
+    INCEPTION_V3_79,
+    INCEPTION_V3_151,
+    INCEPTION_V3_FID,
+    INCEPTION_V3_TV,
+)
+from inceptorch.nets.inception_v4 import (
+    INCEPTION_RESNET_V1,
+    INCEPTION_RESNET_V2,
+    INCEPTION_RESNET_V2_RELEASED,
+    INCEPTION_V4,
+)
+from inceptorch.nets.small import for_small_pictures
 from inceptorch.spec import Net
+from inceptorch.table import SUFFIXES, read_table
 
-NETS = {net.name: net for net in (GOOGLENET, GOOGLENET_BN, GOOGLENET_SMALL)}
+# For each that the papers train; the others differ in what a small picture does not show.
+WITH_SMALL = (
+    GOOGLENET_BN,
+    BN_INCEPTION,
+    INCEPTION_V3,
+    INCEPTION_V4,
+    INCEPTION_RESNET_V1,
+    INCEPTION_RESNET_V2,
+    ALEXNET,
+    VGG16,
+    NIN,
+)
+NETS = {
+    net.name: net
+    for net in (
+        GOOGLENET,
+        GOOGLENET_SEPARABLE,
+        GOOGLENET_RELEASED,
+        GOOGLENET_BN,
+        GOOGLENET_TV,
+        GOOGLENET_NAIVE,
+        GOOGLENET_FC,
+        BN_INCEPTION,
+        BN_INCEPTION_SLIM,
+        BN_INCEPTION_CAFFE,
+        INCEPTION_V2_7X7,
+        INCEPTION_V2,
+        INCEPTION_V2_BN_AUX,
+        INCEPTION_V3,
+        INCEPTION_V3_151,
+        INCEPTION_V3_79,
+        INCEPTION_V3_TV,
+        INCEPTION_V3_FID,
+        INCEPTION_V4,
+        INCEPTION_RESNET_V1,
+        INCEPTION_RESNET_V2,
+        INCEPTION_RESNET_V2_RELEASED,
+        ALEXNET,
+        VGG16,
+        NIN,
+        *map(for_small_pictures, WITH_SMALL),
+    )
+}
 
 
 def net(name: str) -> Net:
-    """The table of the network called `name`. Raises TableError for an unknown name."""
+    """The network called `name`, or the table in the YAML file of that path. Raises TableError."""
+    if name.endswith(SUFFIXES):
+        return read_table(name)
     if name not in NETS:
         raise TableError(f"There is no network {name!r}: {did_you_mean(name, NETS)}")
     return NETS[name]
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the networks that match `pattern`, in which * stands for anything."""
+    return [name for name in NETS if fnmatchcase(name, pattern)]

@@ -1,25 +1,45 @@
-"""GoogLeNet: Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842, Table 1 and Figures 2(b) and 3.
+"""GoogLeNet: Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842, Table 1 and Figures 2 and 3.
 
 Paddings, pooling that rounds up, the constants of local response normalisation and the dense 7x7 stem are those of the
 BVLC replication in Caffe, whose published weights fit this table.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from inceptorch.spec import LRN, BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool
+from inceptorch.spec import (
+    LRN,
+    AdaptiveAverage,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Fork,
+    GlobalAverage,
+    Layer,
+    Linear,
+    Net,
+    Pool,
+    SeparableConv,
+)
 
 
-def block(c1: int, c3r: int, c3: int, c5r: int, c5: int, proj: int) -> Fork:
+def block(c1: int, c3r: int, c3: int, c5r: int, c5: int, proj: int, five: int = 5) -> Fork:
     """An Inception module, Figure 2(b); the arguments are Table 1's columns in Table 1's order."""
-    return Fork(Conv(c1), (Conv(c3r), Conv(c3, 3)), (Conv(c5r), Conv(c5, 5)), (Pool("max"), Conv(proj)))
+    return Fork(Conv(c1), (Conv(c3r), Conv(c3, 3)), (Conv(c5r), Conv(c5, five)), (Pool("max"), Conv(proj)))
 
 
-GOOGLENET = Net(
-    "googlenet",
-    title="GoogLeNet as printed: true 5x5, local response normalisation, no batch norm",
-    source="arXiv:1409.4842 Table 1",
-    size=224,
-    body={
+def naive_block(c1: int, _c3r: int, c3: int, _c5r: int, c5: int, _proj: int) -> Fork:
+    """The module without 1x1 reductions, Figure 2(a): pooling passes all its channels on."""
+    return Fork(Conv(c1), Conv(c3, 3), Conv(c5, 5), Pool("max"))
+
+
+def block_of_3x3(c1: int, c3r: int, c3: int, c5r: int, c5: int, proj: int) -> Fork:
+    return block(c1, c3r, c3, c5r, c5, proj, five=3)
+
+
+def rows(block: Callable[[int, int, int, int, int, int], Layer]) -> dict[str, Layer]:
+    """Table 1 with its modules made by `block`."""
+    return {
         "conv1": Conv(64, 7, 2),
         "pool1": Pool("max", 3, 2, "ceil"),
         "norm1": LRN(),
@@ -38,7 +58,15 @@ GOOGLENET = Net(
         "pool4": Pool("max", 3, 2, "ceil"),
         "5a": block(256, 160, 320, 32, 128, 128),
         "5b": block(384, 192, 384, 48, 128, 128),
-    },
+    }
+
+
+GOOGLENET = Net(
+    "googlenet",
+    title="GoogLeNet as printed: true 5x5, local response normalisation, no batch norm",
+    source="arXiv:1409.4842 Table 1",
+    size=224,
+    body=rows(block),
     head={"avgpool": GlobalAverage(), "dropout": Dropout(0.4)},
     aux=("4a", "4d"),
     aux_head={
@@ -47,6 +75,23 @@ GOOGLENET = Net(
         "fc": Linear(1024),
         "dropout": Dropout(0.7),
     },
+)
+
+# The printed costs of the first row are those of a separable convolution; arXiv:1502.03167's appendix says so.
+GOOGLENET_SEPARABLE = replace(
+    GOOGLENET,
+    name="googlenet_separable",
+    title="Table 1 as the paper counted it: the 7x7 stem separable, with multiplier 8",
+    source="arXiv:1409.4842 Table 1, stem after arXiv:1502.03167 appendix",
+    body={**GOOGLENET.body, "conv1": SeparableConv(64, 7, 2, multiplier=8)},
+)
+
+GOOGLENET_RELEASED = replace(
+    GOOGLENET,
+    name="googlenet_released",
+    title="the widths of Google's released weights: 4a has 204 3x3, 5a 48 5x5 reductions",
+    source="arXiv:1409.4842 Table 1, two widths as in the released weights",
+    body={**GOOGLENET.body, "4a": block(192, 96, 204, 16, 48, 64), "5a": block(256, 160, 320, 48, 128, 128)},
 )
 
 # Batch normalisation takes the place of local response normalisation, as in arXiv:1502.03167 section 4.2.1.
@@ -59,26 +104,31 @@ GOOGLENET_BN = replace(
     norm=BatchNorm(),
 )
 
+# What torchvision's weights need, and TF-slim's, whose first convolution pads one pixel elsewhere.
+GOOGLENET_TV = replace(
+    GOOGLENET_BN,
+    name="googlenet_tv",
+    title="torchvision's and TF-slim's GoogLeNet: batch norm, 3x3 where the paper has 5x5",
+    source="arXiv:1409.4842 Table 1, as torchvision and TF-slim changed it",
+    body={name: row for name, row in rows(block_of_3x3).items() if name in GOOGLENET_BN.body}
+    | {"pool4": Pool("max", 2, 2, "ceil")},
+    head={"avgpool": GlobalAverage(), "dropout": Dropout(0.2)},
+    aux_head={**(GOOGLENET.aux_head or {}), "avgpool": AdaptiveAverage(4)},
+)
 
-def for_small_pictures(net: Net, size: int = 32) -> Net:
-    """The same rows for pictures of 28 to 96 pixels: the first convolution becomes 3x3 with stride 1.
+GOOGLENET_NAIVE = replace(
+    GOOGLENET,
+    name="googlenet_naive",
+    title="Figure 2(a)'s modules in Table 1's widths: what the 1x1 reductions save",
+    source="arXiv:1409.4842 Figure 2(a) and Table 1",
+    body=rows(naive_block),
+)
 
-    arXiv:1512.00567 section 8 adapts to low resolution in this way, through the strides of the stem alone. Auxiliary
-    heads go, because their 5x5 pooling does not fit the maps of so small a picture.
-    """
-    stem, *rest = net.body.items()
-    name, first = stem
-    assert isinstance(first, Conv)
-    return replace(
-        net,
-        name=net.name.removesuffix("_bn") + "_small",
-        title=f"{net.name}'s rows behind a 3x3/1 stem, for pictures of 28 to 96 pixels",
-        source=f"{net.source}; stem after arXiv:1512.00567 section 8",
-        size=size,
-        body={name: replace(first, kernel=3, stride=1), **dict(rest)},
-        aux=(),
-        aux_head=None,
-    )
-
-
-GOOGLENET_SMALL = for_small_pictures(GOOGLENET_BN)
+# The paper gives no widths for what average pooling replaced; 1024 is what its auxiliary heads have.
+GOOGLENET_FC = replace(
+    GOOGLENET,
+    name="googlenet_fc",
+    title="a fully connected layer instead of average pooling",
+    source="arXiv:1409.4842 section 5, width after its auxiliary heads",
+    head={"fc": Linear(1024), "dropout": Dropout(0.4)},
+)
