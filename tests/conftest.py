@@ -70,6 +70,16 @@ def write_classes(root: Path, count: int, seed: int = 0) -> None:
             Image.fromarray(pixels).save(root / name / f"{number:02}.png")
 
 
+class Trap:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of real pictures and weights; the test is skipped where there is none."""

@@ -15,8 +15,11 @@ from inceptorch.bundle import Classifier
 from inceptorch.convert import convert
 from inceptorch.errors import BundleError, PictureError, RunError
 from inceptorch.model import Model
+from inceptorch.nets import NETS
 from inceptorch.pixels import contract
 from inceptorch.spec import Net
+from inceptorch.table import to_plain
+from tests.conftest import Trap
 
 
 @pytest.fixture
@@ -61,7 +64,9 @@ def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"architecture": "tinny"}, "no network 'tinny': did you mean 'tiny'"),
+        ({"format": 1, "architecture": "tinny"}, "no network 'tinny': did you mean 'tiny'"),
+        ({"network": {"name": "tiny", "size": 16}}, "config.json: The network has no 'body'"),
+        ({"network": "tiny"}, "config.json: A network is written as values by name"),
         ({"num_classes": 4}, "says 4 classes but names 3"),
         ({"label_names": ["a", "b"], "num_classes": 2}, r"head.linear.weight is \[3, 16\], not \[2, 16\]"),
         ({"label_names": "abc"}, "list of class names"),
@@ -70,8 +75,8 @@ def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> 
         ({"num_classes": "3"}, "says '3' classes but names 3"),
         ({"pixels": None}, "pixels must be an object"),
         ({"pixels": {"size": 16}}, "pixel contract has the values"),
-        ({"architecture": "googlenet"}, "too small for googlenet"),
-        ({"architecture": "googlenet_small"}, "does not fit the network"),
+        ({"network": to_plain(NETS["googlenet"])}, "too small for googlenet"),
+        ({"network": to_plain(NETS["googlenet_small"])}, "does not fit the network"),
         ({"format": 99}, "format 99"),
     ],
 )
@@ -104,16 +109,6 @@ def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> No
         inceptorch.load(tmp_path / "nothing")
 
 
-class Trap:
-    """Unpickled, it leaves a file behind."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
-
-
 @pytest.mark.parametrize("writer", ["pickle", "torch"])
 def test_a_pickle_in_the_place_of_weights_is_not_run(bundle: Path, tmp_path: Path, writer: str) -> None:
     sprung = tmp_path / "sprung"
@@ -135,7 +130,7 @@ def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
 
 def test_an_npz_of_something_else_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
-    with pytest.raises(BundleError, match="has no 'conv1/7x7_s2.weight'"):
+    with pytest.raises(BundleError, match="holds no network that inceptorch knows: its first tensor is 'a'"):
         convert(tmp_path / "w.npz", tmp_path / "out")
     (tmp_path / "t.npz").write_text("text")
     with pytest.raises(BundleError, match="not an .npz file of arrays"):

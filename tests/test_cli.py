@@ -182,7 +182,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     write_classes(tmp_path / "other", 1)
     shutil.move(tmp_path / "other" / "red", tmp_path / "other" / "crimson")
     assert "class folder 'crimson' that training did not have" in said("eval", run, tmp_path / "other")
-    assert "is not an .npz file" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
+    assert "model.pth does not exist" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "num_classes": 4}))
     assert "says 4 classes but names 3" in said("predict", run, "a.jpg")

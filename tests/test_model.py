@@ -1,5 +1,8 @@
 """The module against its table, against torch's own operators, and against what PyTorch users expect."""
 
+import copy
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -133,6 +136,110 @@ def test_features_and_head_make_up_the_model(tiny: Net) -> None:
     torch.testing.assert_close(model.get_classifier()(pooled), model(x))
     assert [info["num_chs"] for info in model.feature_info] == [8, 16, 16]
     assert [info["reduction"] for info in model.feature_info] == [2, 2, 4]
+
+
+def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: Net) -> None:
+    model = Model(tiny, num_classes=3, aux=True).eval()
+    x = torch.randn(2, 3, 16, 16)
+    pooled = model.forward_head(model.forward_features(x), pre_logits=True)
+    model.reset_classifier(0)
+    assert torch.equal(model(x), pooled)
+    assert model.num_features == 16
+    model.reset_classifier(5)
+    assert model.taps(x, ["aux.mix"])[1]["aux.mix"].shape == (2, 5)
+    assert Model(tiny, num_classes=0)(x).shape == (2, 16)
+
+
+def test_recomputing_going_backward_changes_nothing_but_memory(tiny: Net) -> None:
+    torch.manual_seed(0)
+    plain = Model(tiny, num_classes=3).train()
+    thrifty = copy.deepcopy(plain)
+    thrifty.set_grad_checkpointing()
+    x = torch.randn(4, 3, 16, 16)
+    for model in (plain, thrifty):
+        torch.manual_seed(1)  # the same dropout
+        model(x).square().sum().backward()
+    for (name, one), (_, other) in zip(plain.named_parameters(), thrifty.named_parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad, other.grad), name
+    kept = thrifty.state_dict()
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, kept[name]), name  # batch normalisation has counted the batch once
+
+
+def test_feature_maps_of_every_stage() -> None:
+    model = inceptorch.create_model("inception_v3", features_only=True).eval()
+    assert model.rows == ["conv2b", "conv4a", "5d", "6e", "7c"]
+    assert [info["reduction"] for info in model.feature_info] == [2, 4, 8, 16, 32]
+    x = torch.zeros(1, 3, 96, 96)
+    maps = model(x)
+    assert [m.shape[1] for m in maps] == [64, 192, 288, 768, 2048]
+    two = inceptorch.create_model("inception_v3", features_only=True, out_indices=(1, 3))
+    assert two.rows == ["conv4a", "6e"]
+    assert "7c" not in dict(two.body.named_children())  # what lies behind is not computed
+    with pytest.raises(TableError, match="has 5 stages, so out_indices go from 0 to 4"):
+        inceptorch.create_model("inception_v3", features_only=True, out_indices=[7])
+    with pytest.raises(TableError, match="features_only=True"):
+        inceptorch.create_model("inception_v3", out_indices=[1])
+
+
+def test_drop_rate_goes_to_the_head() -> None:
+    rates = [m.p for m in inceptorch.create_model("googlenet", drop_rate=0.1).modules() if isinstance(m, nn.Dropout)]
+    assert rates == [0.1]
+    assert isinstance(inceptorch.create_model("bn_inception_small", drop_rate=0.3).head.dropout, nn.Dropout)
+
+
+def test_no_weight_decay_names_biases_and_normalisation() -> None:
+    model = inceptorch.create_model("inception_v3_small", num_classes=2)
+    kept = model.no_weight_decay()
+    assert {"body.5b.0.bn.weight", "body.5b.0.bn.bias", "head.linear.bias"} <= kept
+    assert not kept & {"body.5b.0.conv.weight", "head.linear.weight"}
+
+
+def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:
+    threads = torch.get_num_threads()
+    states = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        torch.manual_seed(5)
+        states.append(Model(NETS["googlenet_small"], 10).state_dict())
+    torch.set_num_threads(threads)
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    weight = states[0]["body.5b.1.1.conv.weight"]
+    assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.02)
+
+
+def test_networks_with_fully_connected_layers_say_which_pictures_they_serve() -> None:
+    model = Model(NETS["alexnet_small"], 5).eval()
+    with pytest.raises(
+        TableError, match="for 4096 numbers was given 9216: the network was built for pictures of another"
+    ):
+        model(torch.zeros(1, 3, 48, 48))
+    assert Model(NETS["alexnet_small"], 5, size=48)(torch.zeros(2, 3, 48, 48)).shape == (2, 5)
+
+
+# One for each kind of layer; all networks were tried by hand.
+@pytest.mark.parametrize(
+    "name", ["googlenet", "bn_inception", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
+)
+def test_compiling_exporting_and_ddp(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Model(NETS[name], 5).eval()
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = model(x)
+        torch._dynamo.reset()
+        torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="aot_eager")(x), expected)
+        torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    try:
+        parallel = nn.parallel.DistributedDataParallel(model.train())
+        for _ in range(2):  # a parameter left without a gradient would be an error in the second step
+            parallel(x).square().sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_create_model_takes_classes_and_channels(tiny: Net) -> None:

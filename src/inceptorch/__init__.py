@@ -13,15 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inceptorch.bundle import Classifier, Prediction, create_model, load
+    from inceptorch.bundle import Classifier, Prediction
     from inceptorch.costs import Cost, cost
     from inceptorch.errors import InceptorchError
     from inceptorch.evaluation import Evaluation, evaluate
-    from inceptorch.nets import net
+    from inceptorch.nets import list_models, net
     from inceptorch.pixels import Pixels
     from inceptorch.recipes import Recipe
     from inceptorch.spec import Net
     from inceptorch.training import Result, resume, train
+    from inceptorch.zoo import create_model, load
 
 __all__ = [
     "Classifier",
@@ -36,6 +37,7 @@ __all__ = [
     "cost",
     "create_model",
     "evaluate",
+    "list_models",
     "load",
     "net",
     "resume",
@@ -43,15 +45,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "bundle": ("Classifier", "Prediction", "create_model", "load"),
+    "bundle": ("Classifier", "Prediction"),
     "costs": ("Cost", "cost"),
     "errors": ("InceptorchError",),
     "evaluation": ("Evaluation", "evaluate"),
-    "nets": ("net",),
+    "nets": ("list_models", "net"),
     "pixels": ("Pixels",),
     "recipes": ("Recipe",),
     "spec": ("Net",),
     "training": ("Result", "resume", "train"),
+    "zoo": ("create_model", "load"),
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
-from inceptorch import nets
+from inceptorch import nets, table
 from inceptorch.errors import BundleError, PictureError, TableError
 from inceptorch.files import new_folder, reason, write_text
 from inceptorch.pixels import Picture, Pixels, Square
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inceptorch.model import Model
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-FORMAT = 1  # of config.json
+FORMAT = 2  # of config.json; format 1 had no table of the network in it
 BATCH = 16  # pictures that go through a network together
 
 
@@ -37,13 +37,16 @@ class Prediction(TypedDict):
 class Classifier:
     """A model, its pixel contract and its class names: everything needed to say what is in a picture.
 
-    about   what else the model card says: where the weights come from, what they scored, their licence
+    about     what else the model card says: where the weights come from, what they scored, their licence
+    keep_aux  the bundle keeps the auxiliary heads, as published weights have them; the papers discard them after
+              training, and so does a run
     """
 
     model: Model
     pixels: Pixels
     classes: list[str]
     about: dict[str, Any] = field(default_factory=dict)
+    keep_aux: bool = False
 
     @overload
     def predict(self, pictures: Picture, top: int = 5) -> list[Prediction]: ...  # type: ignore[overload-overlap]
@@ -106,7 +109,8 @@ class Classifier:
         """Write the three files of the bundle into `folder`, replacing those there one by one."""
         from inceptorch.weights import write_safetensors
 
-        write_safetensors(folder / WEIGHTS, evaluation_tensors(self.model), {"format": "pt"})
+        tensors = self.model.state_dict() if self.keep_aux else evaluation_tensors(self.model)
+        write_safetensors(folder / WEIGHTS, tensors, {"format": "pt"})
         write_text(folder / CONFIG, json.dumps(self.config(), indent=2, ensure_ascii=False) + "\n")
         write_text(folder / CARD, self.card())
 
@@ -116,6 +120,8 @@ class Classifier:
             "format": FORMAT,
             "library_name": "inceptorch",
             "architecture": self.model.net.name,
+            "network": table.to_plain(self.model.net),
+            "aux_heads": self.keep_aux and bool(self.model.aux),
             "num_classes": len(self.classes),
             "num_features": self.model.num_features,
             "in_chans": self.model.in_chans,
@@ -169,50 +175,39 @@ def load(path: str | Path) -> Classifier:
 
     config = _read_json(folder / CONFIG)
     classes, pixels, about = _checked(config, folder / CONFIG)
+    aux = config.get("aux_heads") is True
     try:
-        model = Model(nets.net(str(config["architecture"])), len(classes), pixels.in_chans, size=pixels.size)
+        net = nets.net(str(config["architecture"])) if config["format"] == 1 else table.from_plain(config["network"])
+        model = Model(net, len(classes), pixels.in_chans, aux=aux, size=pixels.size, initialise=False)
     except TableError as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from None
     fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
-    return Classifier(model.to(memory_format=torch.channels_last).eval(), pixels, classes, about)
+    model = model.to(memory_format=torch.channels_last).eval()
+    return Classifier(model, pixels, classes, about, keep_aux=aux)
 
 
-def create_model(
-    name: str,
-    num_classes: int | None = None,
-    in_chans: int = 3,
-    weights: str | Path | None = None,
-    *,
-    aux: bool = False,
-) -> Model:
-    """A model by name, with fresh weights or those of a bundle or run folder.
-
-    With `weights`, a different `num_classes` (1000 by default without weights, the bundle's own with them) gives a
-    fresh classifier, and a different `in_chans` adapts the first convolution. `aux` builds the auxiliary heads, always
-    fresh. Raises TableError for an unknown name and BundleError if the weights belong to another network.
-    """
-    from inceptorch.model import Model
-
-    net = nets.net(name)
-    if weights is None:
-        return Model(net, 1000 if num_classes is None else num_classes, in_chans, aux=aux)
-    given = load(weights)
-    if given.model.net.name != net.name:
-        raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")
-    model = Model(net, len(given.classes) if num_classes is None else num_classes, in_chans, aux=aux)
-    copy_body(given.model, model)
-    return model
-
-
-def copy_body(given: Model, model: Model) -> None:
-    """Copy weights of the same network into `model`: the body, and the classifier where it has as many classes."""
+def copy_weights(given: Model, model: Model) -> None:
+    """Copy weights of the same network into `model`: the body, the auxiliary heads that both have and that fit, and the
+    classifiers where there are as many classes. Raises BundleError where the rest does not fit."""
     from inceptorch.weights import adapt_channels
 
-    tensors = given.state_dict()
-    stem = next(name for name in tensors if name.startswith("body.") and name.endswith("conv.weight"))
+    tensors, wanted = given.state_dict(), model.state_dict()
+    stem = next(name for name in tensors if tensors[name].ndim == 4)
+    if given.in_chans != model.in_chans and "depthwise" in stem:
+        raise BundleError(
+            f"{given.net.name} begins with a separable convolution, whose weights for {given.in_chans} channels "
+            f"cannot serve {model.in_chans}."
+        )
     tensors[stem] = adapt_channels(tensors[stem], model.in_chans)
-    if given.num_classes != model.num_classes:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.linear.")}
+    for name, tensor in list(tensors.items()):
+        if name in wanted and tensor.shape == wanted[name].shape:
+            continue
+        if not (name.startswith("aux.") or name.startswith("head.linear.")):
+            raise BundleError(
+                f"The weights were made for pictures of {given.size}x{given.size}, on which the fully connected layers "
+                f"of {given.net.name} depend; they do not fit {model.size}x{model.size}."
+            )
+        del tensors[name]
     model.load_state_dict(tensors, strict=False)
 
 
@@ -249,11 +244,12 @@ def _is_text(name: str) -> bool:
 
 def _checked(config: dict[str, Any], path: Path) -> tuple[list[str], Pixels, dict[str, Any]]:
     """The class names, pixel contract and remarks of a config.json. Raises BundleError naming what is wrong."""
-    if config.get("format") != FORMAT:
+    if config.get("format") not in (1, FORMAT):
         raise BundleError(
-            f"{path} has format {config.get('format')!r}; this version of inceptorch reads format {FORMAT}."
+            f"{path} has format {config.get('format')!r}; this version of inceptorch reads formats 1 and {FORMAT}."
         )
-    for key in ("architecture", "num_classes", "pixels", "label_names"):
+    needed = ("architecture" if config["format"] == 1 else "network", "num_classes", "pixels", "label_names")
+    for key in needed:
         if key not in config:
             raise BundleError(f"{path} has no {key!r}.")
     classes, pixels, about = config["label_names"], config["pixels"], config.get("about", {})

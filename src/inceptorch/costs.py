@@ -6,6 +6,7 @@ convolutions and fully connected layers count. Parameters are weights, biases an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from inceptorch.errors import TableError
@@ -32,6 +33,7 @@ from inceptorch.spec import (
 )
 
 Shape = tuple[int, int, int]  # channels, height, width
+MOST_NUMBERS = 1_000_000_000  # in one row's weights, and in its output; a slip in a table should not fill the memory
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,11 @@ def _walk(net: Net, rows: Rows, shape: Shape, where: str) -> tuple[RowCost, ...]
             output = output_shape(layer, shape)
         except TableError as error:
             raise type(error)(f"{where}{name}: {error}") from None
-        costs.append(RowCost(name, output, *_count(layer, shape, net)))
+        row = RowCost(name, output, *_count(layer, shape, net))
+        for what, numbers in (("weights", row.params), ("output for one picture", math.prod(output))):
+            if numbers > MOST_NUMBERS:
+                raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4.")
+        costs.append(row)
         shape = output
     return tuple(costs)
 

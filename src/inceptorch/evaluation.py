@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inceptorch.bundle import Classifier, load
+from inceptorch.bundle import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
 from inceptorch.errors import BundleError
 from inceptorch.metrics import Floats, Scores, log_softmax, scores
 from inceptorch.progress import Progress
+from inceptorch.zoo import load
 
 if TYPE_CHECKING:
     from torch import Tensor

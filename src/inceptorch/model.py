@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -46,7 +46,8 @@ class Model(nn.Module):
     default).
 
     With `aux`, the auxiliary heads are built too, for pictures of `size` pixels. `initialise=False` leaves the weights
-    as memory holds them, for whoever loads others.
+    as memory holds them, for whoever loads others. With 0 classes there is no classifier: the model returns what it
+    would receive, [N, num_features].
     """
 
     def __init__(
@@ -80,16 +81,20 @@ class Model(nn.Module):
                 }
             )
             if aux and name in net.aux:
-                self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes), shape, net)
+                self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes or 1), shape, net)
         self.body = _rows(net.body, (in_chans, self.size, self.size), net)
-        self.head = _rows(with_classifier(net.head, num_classes), shape, net)
+        self.head = _rows(with_classifier(net.head, num_classes or 1), shape, net)
+        classifiers = [head.get_submodule("linear") for head in self._heads()]
+        self._widths = [linear.in_features for linear in classifiers if isinstance(linear, nn.Linear)]
         if initialise:
-            _initialise(self, self._classifiers())
+            _initialise(self, classifiers)
+        if num_classes == 0:
+            self.reset_classifier(0)
 
     @property
     def num_features(self) -> int:
         """How many numbers the last linear layer receives for one picture."""
-        return self.get_classifier().in_features
+        return self._widths[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes] of pictures [N, in_chans, H, W]."""
@@ -142,15 +147,27 @@ class Model(nn.Module):
         return {name for name, parameter in self.named_parameters() if parameter.ndim == 1}
 
     def get_classifier(self) -> nn.Linear:
-        """The linear layer that gives the class scores."""
-        return self._classifiers()[0]
+        """The linear layer that gives the class scores; a plain `nn.Flatten` where there are 0 classes."""
+        return self.head.get_submodule("linear")  # type: ignore[return-value]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Fresh linear layers for `num_classes` classes, in the main head and in every auxiliary head."""
+        """Fresh linear layers for `num_classes` classes, in the main head and in every auxiliary head; with 0, none."""
         self.num_classes = num_classes
-        for head, old in zip((self.head, *self.aux.values()), self._classifiers(), strict=True):
-            head.linear = FullyConnected(old.in_features, num_classes).to(old.weight.device, old.weight.dtype)
-            _initialise(head.linear, [head.linear])
+        like = next(self.body.parameters())
+        for head, width in zip(self._heads(), self._widths, strict=True):
+            linear = FullyConnected(width, num_classes) if num_classes else nn.Flatten(1)
+            _initialise(linear, [linear])
+            head.linear = linear.to(like.device, like.dtype)
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
+        """The order of the rows, by the name of a parameter, for rates that fall from the classifier to the stem."""
+        rows = {name: float(index) for index, name in enumerate(self.net.body)}
+
+        def order(parameter: str) -> float:
+            where, _, rest = parameter.partition(".")
+            return rows[rest.partition(".")[0]] if where == "body" else math.inf
+
+        return order
 
     def _run(self, row: nn.Module, x: Tensor) -> Tensor:
         if not (self.grad_checkpointing and self.training and torch.is_grad_enabled()):
@@ -172,9 +189,9 @@ class Model(nn.Module):
             )
         check_size(self.net, min(height, width), aux=True)
 
-    def _classifiers(self) -> list[nn.Linear]:
-        """The last linear layer of the main head, then of each auxiliary head."""
-        return [head.get_submodule("linear") for head in (self.head, *self.aux.values())]  # type: ignore[misc]
+    def _heads(self) -> list[nn.Module]:
+        """The main head, then each auxiliary head."""
+        return [self.head, *self.aux.values()]
 
 
 def best_device() -> torch.device:
@@ -314,11 +331,14 @@ def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
 def _statistics_kept(row: nn.Module) -> Iterator[None]:
     """While this lasts, batch normalisation in `row` does not count a batch a second time."""
     norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
-    yield
-    for norm in norms:
-        norm.track_running_stats = True
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches
 
 
 def _rows(rows: Rows, shape: Shape, net: Net) -> nn.Sequential:
@@ -379,7 +399,7 @@ def _activated(parts: OrderedDict[str, nn.Module], channels: int, net: Net | Non
     return nn.Sequential(parts)
 
 
-def _initialise(module: nn.Module, classifiers: Sequence[nn.Linear]) -> None:
+def _initialise(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
     """He initialisation, which keeps the scale of activations through ReLU at any depth (arXiv:1502.01852); small
     weights for `classifiers`, so that training begins from nearly equal class scores. Biases are 0.
 

@@ -261,6 +261,14 @@ class Net:
             raise TableError(f"{here}: rows {', '.join(self.aux)} carry auxiliary heads but aux_head is not given.")
 
 
+def with_dropout(net: Net, rate: float) -> Net:
+    """The network with `rate` for every dropout of its main head; one that has none gets one before the classifier."""
+    if not any(isinstance(row, Dropout) for row in net.head.values()):
+        return replace(net, head={**net.head, "dropout": Dropout(rate)})
+    head = {name: Dropout(rate) if isinstance(row, Dropout) else row for name, row in net.head.items()}
+    return replace(net, head=head)
+
+
 def _require_whole(**values: int) -> None:
     for what, value in values.items():
         if value < 1:

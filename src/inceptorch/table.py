@@ -171,7 +171,7 @@ def _values_of(cls: type, given: Any, what: str) -> dict[str, Any]:
             raise TableError(f"{what} has no value {name!r}; it has: {known}.")
     for part in fields(cls):
         if part.name not in given and not _has_default(part):
-            raise TableError(f"{what} needs a {part.name}.")
+            raise TableError(f"{what} needs a value {part.name!r}.")
     return {
         name: value if name == "layer" else _checked(f"{what}'s {name}", value, kinds[name])
         for name, value in given.items()

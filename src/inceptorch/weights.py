@@ -6,8 +6,6 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -15,23 +13,6 @@ from torch import Tensor
 from inceptorch.errors import BundleError
 from inceptorch.files import reason, write_whole
 from inceptorch.model import Model
-
-COLUMNS = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")  # of Caffe, in the order of our branches
-MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
-BRANCHES = ("0", "1.0", "1.1", "2.0", "2.1", "3.1")
-
-# Caffe's layers of bvlc_googlenet -> our modules
-CAFFE_GOOGLENET = {
-    "conv1/7x7_s2": "body.conv1.conv",
-    "conv2/3x3_reduce": "body.conv2.0.conv",
-    "conv2/3x3": "body.conv2.1.conv",
-    **{
-        f"inception_{row}/{column}": f"body.{row}.{branch}.conv"
-        for row in MODULES
-        for column, branch in zip(COLUMNS, BRANCHES, strict=True)
-    },
-    "loss3/classifier": "head.linear",
-}
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -44,9 +25,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
     except SafetensorError as error:
-        if _looks_pickled(path):
+        if looks_pickled(path):
             raise BundleError(
-                f"{path} is a pickle, which could run code when read, so it is not opened; save the tensors as safetensors."
+                f"{path} is a pickle, which could run code when read, so it is not opened; make a bundle of it with: inceptorch convert."
             ) from None
         raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
 
@@ -80,34 +61,6 @@ def fit(model: Model, tensors: Mapping[str, Tensor], source: str | Path) -> None
     model.load_state_dict(dict(tensors))
 
 
-def read_caffe_googlenet(path: Path) -> dict[str, Tensor]:
-    """The trained GoogLeNet of the Caffe model zoo from an .npz with `<caffe layer>.weight` (out, in, kh, kw) and
-    `.bias`, under our names. Raises BundleError."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise BundleError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        if "Object arrays" in str(error) or _looks_pickled(path):
-            raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None
-        raise BundleError(f"{path} is not an .npz file of arrays, or is damaged: {error}.") from None
-    tensors = {}
-    for caffe, ours in CAFFE_GOOGLENET.items():
-        for part in ("weight", "bias"):
-            name = f"{caffe}.{part}"
-            if name not in arrays:
-                raise BundleError(f"{path} has no {name!r}: it is not the Caffe model zoo's GoogLeNet as an .npz.")
-            tensors[f"{ours}.{part}"] = torch.from_numpy(np.ascontiguousarray(arrays.pop(name), np.float32))
-    if arrays:
-        raise BundleError(
-            f"{path} also has {next(iter(arrays))!r}: it is not the Caffe model zoo's GoogLeNet as an .npz."
-        )
-    return tensors
-
-
 def adapt_channels(weight: Tensor, in_chans: int) -> Tensor:
     """The first convolution's weight [out, in, kh, kw] for another number of input channels.
 
@@ -122,7 +75,7 @@ def adapt_channels(weight: Tensor, in_chans: int) -> Tensor:
     return repeated * (given / in_chans)
 
 
-def _looks_pickled(path: Path) -> bool:
+def looks_pickled(path: Path) -> bool:
     """Whether a file is a pickle, or a zip archive holding one, as `torch.save` writes."""
     try:
         with open(path, "rb") as file:

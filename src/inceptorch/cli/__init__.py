@@ -4,8 +4,10 @@ import sys
 
 import typer
 
-from inceptorch.cli import convert, demo, evaluate, nets, predict, train
+from inceptorch.cli import convert, demo, evaluate, nets, predict, train, weights
 from inceptorch.errors import InceptorchError
+
+EXTRAS = {"torch": "train", "torchvision": "train", "matplotlib": "train", "sklearn": "demo", "google": "caffe"}
 
 app = typer.Typer(
     help="The Inception line of image classifiers: train, judge, predict.",
@@ -19,6 +21,7 @@ app.command("nets")(nets.nets)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
 
 
@@ -32,9 +35,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "torchvision": "train", "matplotlib": "train", "sklearn": "demo"}.get(
-            error.name or ""
-        )
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
         remedy = f"pip install 'inceptorch[{extra}]'"

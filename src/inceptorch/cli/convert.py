@@ -1,25 +1,43 @@
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
+from inceptorch.errors import BundleError
+
 
 def convert(
     file: Annotated[
-        Path, typer.Argument(help="bvlc_googlenet_oihw.npz: the trained GoogLeNet of the Caffe model zoo.")
+        Path,
+        typer.Argument(help=".pth (torchvision), .safetensors (timm), .caffemodel or .npz (Caffe); or a bundle."),
     ],
-    out: Annotated[Path, typer.Option(help="The bundle to make.")],
+    out: Annotated[
+        Path, typer.Option(help="The bundle to make; of a bundle, the .safetensors or .pth file for other libraries.")
+    ],
+    origin: Annotated[
+        str | None, typer.Option("--as", help="Which published weights these are; see `inceptorch weights`.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Class names, a line each; synset_words.txt beside FILE by default.")
     ] = None,
 ) -> None:
-    """Make a bundle of published weights, with their pixel contract and their 1000 class names.
+    """Make a bundle of other libraries' weights, with their pixel contract and class names; or the other way round.
 
-    inceptorch convert bvlc_googlenet_oihw.npz --out googlenet
+    inceptorch convert bvlc_googlenet.caffemodel --out googlenet
+    inceptorch convert runs/flowers --out flowers.pth
     """
-    from inceptorch.convert import convert as make_bundle
+    from inceptorch import convert as converting
 
-    classifier = make_bundle(file, out, labels)
+    if file.is_dir():
+        if origin or labels:
+            raise BundleError("--as and --labels belong to a file of weights; a bundle knows both.")
+        library = converting.export(file, out)
+        print(f"{out} holds the weights of {file} under the names of {library}")
+        return
+    classifier = converting.convert(file, out, origin=origin, labels=labels)
+    heads = " and its auxiliary heads" if classifier.keep_aux else ""
     print(
-        f"{classifier.model.net.name} with {len(classifier.classes)} classes in {out}; try: inceptorch predict {out} PICTURE"
+        f"{classifier.model.net.name}{heads} with {len(classifier.classes)} classes in {out}; "
+        f"try: inceptorch predict {quote(str(out))} PICTURE"
     )

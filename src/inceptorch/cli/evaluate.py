@@ -7,7 +7,7 @@ from inceptorch.cli.output import Json, print_json, printable
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run or a bundle.")],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
     data: Annotated[Path, typer.Argument(help="A folder or zip of class folders; its test/ or val/ if it has one.")],
     split: Annotated[str | None, typer.Option(help="train, val or test.")] = None,
     json: Json = False,

@@ -1,47 +1,90 @@
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inceptorch.cli.output import Json, print_json
 
+if TYPE_CHECKING:
+    from inceptorch.costs import Cost
+    from inceptorch.spec import Net
+
 
 def nets(
-    name: Annotated[str | None, typer.Argument(help="One network, row by row.")] = None, json: Json = False
+    name: Annotated[
+        str | None, typer.Argument(help="One network, row by row; a table of your own as a .yaml file.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Its paper's tables, printed against computed, with a verdict for each row.")
+    ] = False,
+    draw: Annotated[Path | None, typer.Option(help="Draw it into this file.", metavar="FILE.svg")] = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, to begin one of your own with.")] = False,
+    json: Json = False,
 ) -> None:
-    """List the networks, or one of them as its table: shapes, parameters and multiply-adds of every row."""
-    from inceptorch.costs import Cost, cost
-    from inceptorch.nets import NETS
+    """List the networks, or one of them as its table: shapes, parameters and multiply-adds of every row.
 
-    def summary(counted: Cost) -> dict[str, object]:
-        return {
-            "name": counted.net,
-            "source": counted.source,
-            "size": counted.size,
-            "params": counted.params,
-            "macs": counted.macs,
-        }
+    inceptorch nets googlenet --paper
+    inceptorch nets googlenet --yaml > mine.yaml
+    """
+    from inceptorch.costs import cost
+    from inceptorch.errors import TableError
+    from inceptorch.nets import NETS
+    from inceptorch.nets import net as find_net
 
     if name is None:
+        if paper or draw or yaml:
+            raise TableError("--paper, --draw and --yaml are for one network: name it.")
         costs = [cost(each) for each in NETS]
         if json:
-            print_json([summary(counted) for counted in costs])
+            print_json([_summary(counted) for counted in costs])
             return
-        print(f"{'network':<18}{'size':>5}{'parameters':>13}{'multiply-adds':>16}  what it is")
+        print(f"{'network':<30}{'size':>4}{'parameters':>13}{'multiply-adds':>16}  what it is")
         for counted in costs:
             print(
-                f"{counted.net:<18}{counted.size:>5}{counted.params:>13,}{counted.macs:>16,}  {NETS[counted.net].title}"
+                f"{counted.net:<30}{counted.size:>4}{counted.params:>13,}{counted.macs:>16,}  {NETS[counted.net].title}"
             )
         return
 
-    counted = cost(name)
-    if json:
+    net = find_net(name)
+    if draw:
+        from inceptorch.draw import svg
+        from inceptorch.files import write_text
+
+        write_text(draw, svg(net))
+        print(f"{net.name} drawn in {draw}")
+    elif yaml:
+        from inceptorch.table import to_yaml
+
+        print(to_yaml(net), end="")
+    elif paper:
+        from inceptorch import papers
+
+        if json:
+            print_json(papers.to_json(net))
+        else:
+            print(papers.text(net), end="")
+    elif json:
+        counted = cost(net)
         rows = [
             {"name": row.name, "output": list(row.output), "params": row.params, "macs": row.macs}
             for row in counted.rows
         ]
-        print_json({**summary(counted), "params_with_aux": counted.params_with_aux, "rows": rows})
-        return
-    net = NETS[name]
+        print_json({**_summary(counted), "params_with_aux": counted.params_with_aux, "rows": rows})
+    else:
+        _print_table(net, cost(net))
+
+
+def _summary(counted: "Cost") -> dict[str, Any]:
+    return {
+        "name": counted.net,
+        "source": counted.source,
+        "size": counted.size,
+        "params": counted.params,
+        "macs": counted.macs,
+    }
+
+
+def _print_table(net: "Net", counted: "Cost") -> None:
     print(f"{net.name}: {net.title}\n{net.source}; {counted.size}x{counted.size} pixels, 1000 classes\n")
     print(f"{'row':<12}{'output':>16}{'parameters':>13}{'multiply-adds':>16}")
     for row in counted.rows:

@@ -8,7 +8,7 @@ from inceptorch.cli.output import Json, print_json, printable
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run or a bundle.")],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
     top: Annotated[int, typer.Option(help="How many answers for each picture.", min=1)] = 5,
     json: Json = False,
@@ -17,10 +17,11 @@ def predict(
 
     inceptorch predict runs/flowers tulip.jpg holiday/
     """
-    from inceptorch.bundle import BATCH, load, top_classes
+    from inceptorch.bundle import BATCH, top_classes
     from inceptorch.data.folder import find_pictures
     from inceptorch.errors import PictureError
     from inceptorch.progress import Progress
+    from inceptorch.zoo import load
 
     classifier = load(model).to_best_device()
     entries: list[dict[str, Any]] = []

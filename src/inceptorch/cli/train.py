@@ -19,8 +19,12 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/NAME by default.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.", metavar="RUN")] = None,
-    net: Annotated[str | None, typer.Option(help="The network; see `inceptorch nets`.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A bundle or run to begin from.")] = None,
+    net: Annotated[
+        str | None, typer.Option(help="A network's name, see `inceptorch nets`, or a table of your own as YAML.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A bundle or run to begin from, or published weights, see `inceptorch weights`.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="scratch, head or finetune; head where weights are given.")] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,

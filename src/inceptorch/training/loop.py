@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from inceptorch import nets
-from inceptorch.bundle import CONFIG, Classifier, copy_body, load
+from inceptorch.bundle import CONFIG, Classifier, copy_weights, load
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
 from inceptorch.data.loader import Augmented, batches, key
 from inceptorch.data.loader import load as load_batches
@@ -30,9 +30,11 @@ from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.scale import Scale
+from inceptorch.spec import Net
 from inceptorch.training import head
 from inceptorch.training.checkpoint import Progressed, new_average, restore, save
 from inceptorch.training.run import Run, free_folder, in_words, read_run
+from inceptorch.zoo import folder_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def train(
 ) -> Result:
     """Train a classifier on DATA, a folder or zip of class folders, and leave it in the run folder `out`.
 
-    `weights` is a bundle or run to begin from; its network and pixel contract are kept. `recipe` is "head" by default
+    `weights` is a bundle or run to begin from, or the name of published weights; their network and pixel contract are
+    kept. `net` is a name or a YAML file with a table. `recipe` is "head" by default
     with weights and "scratch" without. Where DATA has no val or test folder, a share of every class is held out. A GPU
     is used if there is one. An interrupted run goes on with `resume`.
 
@@ -70,7 +73,7 @@ def train(
     began = time.monotonic()
     progress = progress or Progress()
     data = Path(data).absolute()
-    given = Path(weights).absolute() if weights else None
+    given = folder_of(weights) if weights else None
     if not 0 <= seed < 2**63:
         raise RecipeError(f"The seed is {seed}; it must be a whole number from 0 to {2**63 - 1}.")
     if recipe is None:
@@ -85,13 +88,13 @@ def train(
 
     train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
     whole = fingerprint(train_split, held_out)
-    start = _begin(recipe, net, given, train_split.classes, seed)
+    start = _begin(recipe, nets.net(net) if net else None, given, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     skipped += skipped_held_out
 
     recipe = replace(recipe, net=start.model.net.name)
-    run = Run(folder, data, given, recipe, seed, whole, skipped)
+    run = Run(folder, data, given, recipe, start.model.net, seed, whole, skipped)
     run.begin(train_split, held_out)
     progress = Progress(run.log, progress.quiet)
     report_skipped(skipped, progress.say)
@@ -114,17 +117,17 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     train_split, held_out = (
         split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
     )
-    start = _begin(run.recipe, run.recipe.net, run.weights, train_split.classes, run.seed)
+    start = _begin(run.recipe, run.net, run.weights, train_split.classes, run.seed)
     return _finish(run, start, train_split, held_out, Progressed(seconds=time.monotonic() - began), progress)
 
 
-def _begin(recipe: Recipe, net: str | None, weights: Path | None, classes: tuple[str, ...], seed: int) -> Classifier:
+def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple[str, ...], seed: int) -> Classifier:
     """The classifier a run begins from: the network for these classes, with fresh or given weights. Pictures of a size
     that is too small for it are refused here, before the first batch."""
     given = load(weights) if weights else None
-    if given and net and net != given.model.net.name:
-        raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net!r}; leave out --net.")
-    table = given.model.net if given else nets.net(net or recipe.net)
+    if given and net and net.name != given.model.net.name:
+        raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}; leave out --net.")
+    table = given.model.net if given else net or nets.net(recipe.net)
     aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
     pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
     if recipe.size and recipe.size != pixels.size:
@@ -132,7 +135,7 @@ def _begin(recipe: Recipe, net: str | None, weights: Path | None, classes: tuple
     torch.manual_seed(seed)
     model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
     if given:
-        copy_body(given.model, model)
+        copy_weights(given.model, model)
     return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
 
 

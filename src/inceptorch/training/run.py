@@ -16,11 +16,13 @@ from typing import Any
 
 import yaml
 
+from inceptorch import nets, table
 from inceptorch.data import Skipped, Split
 from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.spec import Net
 
 COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
 
@@ -33,6 +35,7 @@ class Run:
     data: Path
     weights: Path | None
     recipe: Recipe
+    net: Net
     seed: int
     fingerprint: str  # of all pictures found, readable or not
     skipped: list[Skipped]
@@ -64,6 +67,7 @@ class Run:
             "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
+            "network": table.to_plain(self.net),
             "classes": list(train.classes),
             "train": {"pictures": len(train), "split": train.name},
             "held_out": {"pictures": len(held_out), "split": held_out.name},
@@ -111,6 +115,7 @@ def read_run(folder: Path) -> Run:
             data=Path(asked["data"]),
             weights=Path(asked["weights"]) if asked["weights"] else None,
             recipe=replace(with_values(SCRATCH, values), name=name),  # every value is there, so the base is any
+            net=table.from_plain(asked["network"]) if "network" in asked else nets.net(values["net"]),
             seed=int(asked["seed"]),
             fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],

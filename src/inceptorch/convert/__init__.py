@@ -1,0 +1,207 @@
+"""Weights in and out: other libraries' files to bundles, and bundles to the names those libraries use."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inceptorch.bundle import Classifier, load
+from inceptorch.convert.files import read_tensors
+from inceptorch.convert.names import NAMES, Names, tensor_names
+from inceptorch.errors import BundleError
+from inceptorch.files import reason, refuse_if_used, write_whole
+from inceptorch.model import Model
+from inceptorch.nets import net
+from inceptorch.published import Published, find, published
+from inceptorch.weights import fit, write_safetensors
+
+IMAGENET = 1000  # classes
+
+
+def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | None = None) -> Classifier:
+    """Write the bundle of a file of weights, with the pixel contract they were trained with, to the folder `out`.
+
+    file    .safetensors, .pth, .caffemodel or .npz
+    origin  the name of the published weights that it holds, or whose pixel contract it shares; found out where the
+            file leaves no doubt
+    labels  a file of class names, a line each
+
+    Raises BundleError or RunError; the folder is written whole or not at all.
+    """
+    refuse_if_used(out)
+    tensors = read_tensors(file)
+    names = _recognised(tensors, file)
+    source = find(origin) if origin else _guessed(names, tensors, file)
+    if source.net not in names.nets:
+        raise BundleError(f"{file} holds a network like {names.nets[0]}, not {source.net} as in {source.name}.")
+    model, ours = _renamed(tensors, names, source, file)
+    fit(model, ours, file)
+    classes = _classes(model.num_classes, source, labels, file)
+    classifier = Classifier(model, source.pixels, classes, source.about(), keep_aux=bool(model.aux))
+    classifier.save(out)
+    return classifier
+
+
+def export(bundle: Path, out: Path) -> str:
+    """Write a bundle's weights under the names that another library uses, as .safetensors or .pth, and say which.
+
+    Raises BundleError if no library has this network, RunError if the file cannot be written.
+    """
+    classifier = load(bundle)
+    model = classifier.model
+    names = next((each for each in NAMES if model.net.name in each.nets and each.library != "Caffe"), None)
+    if names is None:
+        others = ", ".join(name for each in NAMES if each.library != "Caffe" for name in each.nets)
+        raise BundleError(
+            f"{bundle} holds {model.net.name}, which neither torchvision nor timm has; they have: {others}."
+        )
+    if out.suffix not in (".safetensors", ".pth"):
+        raise BundleError(f"{out} must end in .safetensors or .pth.")
+    refuse_if_used(out)
+    renamed = tensor_names(model, names)
+    theirs = {renamed[name]: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if out.suffix == ".safetensors":
+        write_safetensors(out, theirs, {"format": "pt"})
+    else:
+        write_whole(out, lambda temporary: torch.save(theirs, temporary))
+    return names.library
+
+
+def read_labels(path: Path) -> list[str]:
+    """Class names, a line each; a synset number in front ("n01440764 tench") is dropped. Raises BundleError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+    except UnicodeDecodeError:
+        raise BundleError(f"{path} is not a text file of class names.") from None
+    lines = [line.strip() for line in lines if line.strip()]
+    names = [re.sub(r"^n\d{8}\s+", "", line) for line in lines]
+    # ImageNet has two cranes; those keep their synset number behind the name.
+    often = Counter(names)
+    return [f"{name} ({line.split()[0]})" if often[name] > 1 else name for name, line in zip(names, lines, strict=True)]
+
+
+def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Names:
+    """The library and network whose layers these are: the one that most of its layers are found of."""
+
+    def found(names: Names) -> float:
+        layers = [
+            layer in tensors or layer + names.conv + ".weight" in tensors or layer + ".weight" in tensors
+            for row, theirs in names.rows.items()
+            if not row.startswith("aux.")
+            for layer in theirs
+        ]
+        return sum(layers) / len(layers)
+
+    best = max(NAMES, key=found)
+    if found(best) < 0.5:
+        known = ", ".join(f"{names.nets[0]} of {names.library}" for names in NAMES)
+        raise BundleError(
+            f"{file} holds no network that inceptorch knows: its first tensor is {next(iter(tensors))!r}. Known are {known}."
+        )
+    return best
+
+
+def _guessed(names: Names, tensors: Mapping[str, Tensor], file: Path) -> Published:
+    """The published weights that a file holds, by its name, by timm's config.json beside it, or because there is but
+    one set of them. Raises BundleError where that leaves a doubt."""
+    candidates = [each for each in published().values() if each.net in names.nets]
+    outputs = len(tensors.get(f"{names.rows['head'][0]}.weight", ()))
+    by_file = [each for each in candidates if each.file == file.name and _hash_in_name(each)]
+    by_config = [each for each in candidates if each.name == _timm_name(file)]
+    by_outputs = [each for each in candidates if each.outputs == outputs]
+    for found in (by_file, by_config, candidates, by_outputs):
+        if len(found) == 1:
+            return found[0]
+    raise BundleError(
+        f"{file} could be any of several published weights, whose pictures are scaled differently: say which with --as: "
+        f"{', '.join(each.name for each in candidates)}."
+    )
+
+
+def _hash_in_name(source: Published) -> bool:
+    """Whether a file's name tells its content, as torchvision's do; model.safetensors could be anything."""
+    return bool(re.search(r"-[0-9a-f]{8}\.pth$", source.file))
+
+
+def _timm_name(file: Path) -> str | None:
+    """Architecture and tag of timm's config.json beside a file, joined as timm joins them."""
+    try:
+        config = json.loads(file.with_name("config.json").read_text(encoding="utf-8"))
+        return f"{config['architecture']}.{config['pretrained_cfg']['tag']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _renamed(
+    tensors: Mapping[str, Tensor], names: Names, source: Published, file: Path
+) -> tuple[Model, dict[str, Tensor]]:
+    """An uninitialised model of the right number of classes and channels, and the tensors under our names."""
+    stem = next(iter(names.rows.values()))[0]
+    head = names.rows["head"][0]
+    aux_rows = [row for row in names.rows if row.startswith("aux.")]
+    aux = bool(aux_rows) and all(f"{names.rows[row][-1]}.weight" in tensors for row in aux_rows)
+    weight, stem_weight = tensors.get(f"{head}.weight"), tensors.get(f"{stem}.weight")
+    if stem_weight is None:
+        stem_weight = tensors.get(f"{stem}{names.conv}.weight")
+    for name, tensor in ((head, weight), (stem, stem_weight)):
+        if tensor is None:
+            raise BundleError(f"{file} has no {name + '.weight'!r}, which {names.nets[0]} of {names.library} has.")
+    assert weight is not None
+    assert stem_weight is not None
+    background = len(weight) == IMAGENET + 1  # TensorFlow has a class more, in front
+    model = Model(
+        net(source.net),
+        len(weight) - background,
+        stem_weight.shape[1],
+        aux=aux,
+        size=source.pixels.size,
+        initialise=False,
+    )
+    expected = model.state_dict()
+    classifiers = {"head.linear", *(f"aux.{row}.linear" for row in model.aux)}
+    left = dict(tensors)
+    ours = {}
+    for name, theirs in tensor_names(model, names).items():
+        if theirs in left:
+            tensor = left.pop(theirs)
+            if background and name.rpartition(".")[0] in classifiers:
+                tensor = tensor[1:]
+            if tensor.numel() == expected[name].numel():
+                tensor = tensor.reshape(expected[name].shape)  # old files have sides of 1 in front
+            ours[name] = tensor.float() if tensor.is_floating_point() else tensor
+        elif name.endswith("num_batches_tracked"):  # older files count no batches
+            ours[name] = torch.zeros_like(expected[name])
+        else:
+            raise BundleError(f"{file} has no {theirs!r}, which {names.nets[0]} of {names.library} has.")
+    if left:
+        raise BundleError(f"{file} also has {next(iter(left))!r}, which {names.nets[0]} of {names.library} has not.")
+    return model, ours
+
+
+def _classes(count: int, source: Published, labels: Path | None, file: Path) -> list[str]:
+    """Class names from `labels`, else from a synset_words.txt beside the file, else torchvision's for ImageNet, else, for
+    published weights without names, numbers."""
+    beside = file.with_name("synset_words.txt")
+    if labels or (count == IMAGENET and beside.exists()):
+        names_file = labels or beside
+        classes = read_labels(names_file)
+        if len(classes) != count:
+            raise BundleError(f"{names_file} names {len(classes)} classes; the weights have {count}.")
+        return classes
+    if count == IMAGENET:
+        from torchvision.models import GoogLeNet_Weights
+
+        names = GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
+        often = Counter(names)
+        return [f"{name} ({index})" if often[name] > 1 else name for index, name in enumerate(names)]
+    if count == source.outputs:
+        return [f"class {index}" for index in range(count)]
+    raise BundleError(f"The weights have {count} classes; name a file of their names with --labels.")

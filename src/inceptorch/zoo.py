@@ -1,0 +1,92 @@
+"""Models and classifiers by name: networks, published weights, folders on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from inceptorch import bundle, nets, published
+from inceptorch.bundle import Classifier
+from inceptorch.errors import BundleError, TableError
+from inceptorch.spec import Net, with_dropout
+
+if TYPE_CHECKING:
+    from inceptorch.model import Features, Model
+
+
+def load(weights: str | Path) -> Classifier:
+    """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU.
+
+    Raises BundleError if it is missing or damaged.
+    """
+    return bundle.load(folder_of(weights))
+
+
+def folder_of(weights: str | Path) -> Path:
+    """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
+    fetched if they are not kept here yet. Raises BundleError."""
+    if Path(weights).exists() or str(weights) not in published.published():
+        return Path(weights).absolute()
+    from inceptorch.convert import convert
+
+    file = published.fetch(str(weights))
+    made = file.parent / "bundle"
+    if not made.exists():
+        convert(file, made, origin=str(weights))
+    return made
+
+
+@overload
+def create_model(
+    name: str | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
+    features_only: Literal[False] = ..., out_indices: Sequence[int] | None = ...,
+) -> Model: ...  # fmt: skip
+@overload
+def create_model(
+    name: str | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
+    features_only: Literal[True], out_indices: Sequence[int] | None = ...,
+) -> Features: ...  # fmt: skip
+def create_model(
+    name: str | Net,
+    num_classes: int | None = None,
+    in_chans: int = 3,
+    weights: str | Path | None = None,
+    *,
+    aux: bool = False,
+    size: int | None = None,
+    drop_rate: float | None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+) -> Model | Features:
+    """A model of the network called `name` (or of a table, or of the table in a YAML file), with fresh weights or those
+    of a bundle, a run, or published weights by name.
+
+    num_classes    1000 by default without weights, the bundle's own with them; another number gives a fresh classifier
+    in_chans       adapts the first convolution of given weights
+    aux            builds the auxiliary heads, with given weights where the bundle holds them
+    size           of the pictures in pixels, for networks and auxiliary heads with fully connected layers
+    drop_rate      of the dropout before the classifier
+    features_only  gives the maps of the body instead of logits: those of the stages `out_indices`, all by default
+
+    Raises TableError for an unknown name and BundleError if the weights belong to another network.
+    """
+    from inceptorch.model import Features, Model
+
+    net = nets.net(name) if isinstance(name, str) else name
+    given = load(weights) if weights is not None else None
+    if given and given.model.net.name != net.name:
+        raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")
+    if out_indices is not None and not features_only:
+        raise TableError("out_indices chooses among feature maps; give it together with features_only=True.")
+    if num_classes is None:
+        num_classes = len(given.classes) if given else 1000
+    if given and size is None:
+        size = given.model.size
+    table = net if drop_rate is None else with_dropout(net, drop_rate)
+    model = Model(table, num_classes, in_chans, aux=aux, size=size)
+    if given:
+        bundle.copy_weights(given.model, model)
+    return Features(model, out_indices) if features_only else model

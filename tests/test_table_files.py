@@ -1,0 +1,142 @@
+"""Tables as YAML: there and back, networks of one's own, and twenty broken ones with a sentence each."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import inceptorch
+from inceptorch.bundle import Classifier
+from inceptorch.costs import cost
+from inceptorch.errors import InceptorchError, TableError
+from inceptorch.model import Model
+from inceptorch.nets import NETS, list_models
+from inceptorch.nets import net as find_net
+from inceptorch.pixels import contract
+from inceptorch.spec import Conv, Fork, Pool, Residual
+from inceptorch.table import from_plain, read_table, to_plain, to_yaml
+
+OWN = """
+name: mine
+size: 32
+norm: {eps: 0.001}
+body:
+  conv1: {conv: 8, kernel: 3, stride: 2}
+  mix:
+    fork:
+      - {conv: 4}
+      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]
+      - [{pool: max}, {conv: 4}]
+  add: {residual: [{conv: 4}, {conv: 16, norm: false, relu: false}], scale: 0.2}
+  pool: {pool: max, stride: 2, pad: ceil}
+head:
+  avgpool: global_average
+  dropout: {dropout: 0.2}
+aux: [mix]
+aux_head:
+  avgpool: {pool: avg, kernel: 5, stride: 3, pad: valid}
+  fc: {linear: 8}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_table_comes_back_from_yaml_and_json_as_it_was(name: str) -> None:
+    assert from_plain(yaml.safe_load(to_yaml(NETS[name]))) == NETS[name]
+    assert from_plain(json.loads(json.dumps(to_plain(NETS[name])))) == NETS[name]
+
+
+def test_a_network_of_ones_own_reads_as_it_is_written(own: Path) -> None:
+    net = find_net(str(own))
+    assert net.body["add"] == Residual((Conv(4), Conv(16, norm=False, relu=False)), 0.2)
+    mix = Fork(Conv(4), (Conv(4), Conv(8, (1, 3)), Conv(8, (3, 1))), (Pool("max"), Conv(4)))
+    assert net.body["mix"] == mix
+    assert cost(str(own)).params == sum(p.numel() for p in Model(net).parameters())
+
+
+def test_a_bundle_carries_its_table(own: Path, tmp_path: Path) -> None:
+    model = Model(find_net(str(own)), 3)
+    Classifier(model, contract(32), ["a", "b", "c"]).save(tmp_path / "bundle")
+    own.unlink()
+    again = inceptorch.load(tmp_path / "bundle").model
+    x = torch.randn(2, 3, 32, 32)
+    assert again.net == model.net
+    torch.testing.assert_close(again(x), model.eval()(x))
+
+
+def test_a_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
+    Classifier(Model(NETS["googlenet_small"], 2), contract(32), ["a", "b"]).save(tmp_path / "bundle")
+    config = tmp_path / "bundle" / "config.json"
+    values = json.loads(config.read_text())
+    del values["network"], values["aux_heads"]
+    config.write_text(json.dumps({**values, "format": 1}))
+    assert inceptorch.load(tmp_path / "bundle").model.net == NETS["googlenet_small"]
+
+
+def test_list_models_takes_a_pattern() -> None:
+    assert list_models("inception_v4*") == ["inception_v4", "inception_v4_small"]
+    assert list_models() == list(NETS)
+
+
+# What is replaced in the table above, by what, and what is said.
+BROKEN = {
+    "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, row conv1: A width of -8"),
+    "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, row conv1: conv needs a value 'out'"),
+    "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, row conv1: A stride of 0"),
+    "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "row conv1: A 4x4 window has no middle"),
+    "window of three sides": ("[1, 3]", "[1, 3, 3]", "row mix: conv's kernel is [1, 3, 3]"),
+    "half a width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8.5}", "row conv1: conv's out is 8.5"),
+    "unknown layer": ("{pool: max}", "{pol: max}", "row mix: There is no layer 'pol': did you mean 'pool'"),
+    "unknown pool": ("{pool: max}", "{pool: median}", "row mix: pool's kind is 'median'; it must be max or avg"),
+    "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "row conv1: conv has no value 'strid'"),
+    "unknown padding": ("pad: ceil", "pad: round", "row pool: pool's pad is 'round'"),
+    "branches of different size": ("- {conv: 4}\n", "- {conv: 4, stride: 2}\n", "row mix: branches give maps of different sizes"),
+    "sum of different widths": ("{conv: 16, norm", "{conv: 12, norm", "row add: 12x16x16 cannot be added to the 16x16x16"),
+    "unknown row in aux": ("aux: [mix]", "aux: [mixed]", "auxiliary head on row 'mixed' has no such row"),
+    "aux without a head": ("aux_head:", "head_of_aux:", "has no value 'head_of_aux'"),
+    "no head for aux": (
+        OWN[OWN.index("aux_head:") :],
+        "",
+        "rows mix carry auxiliary heads but aux_head is not given",
+    ),
+    "duplicate row": ("  add:", "  mix:", "'mix' is written twice, again in line"),
+    "row of head in body": ("  dropout: {", "  conv1: {", "the head has a row 'conv1', and so has the body"),
+    "row called linear": ("  conv1: {", "  linear: {", "row 'linear' is the layer to the classes"),
+    "10 GB row": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 100000000, kernel: 3, stride: 2}", "row conv1: its weights would take 11.6 GB"),
+    "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "row dropout: A dropout rate is from 0 to below 1"),
+    "empty fork": ("      - {conv: 4}\n      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]\n      - [{pool: max}, {conv: 4}]", "      []", "row mix: A fork has no branches"),
+    "no body": ("body:", "bodi:", "The network has no 'body'|has no value 'bodi'"),
+    "too small a picture": ("size: 32", "size: 1", "row mix|too small|does not fit"),
+    "no yaml": ("fork:", "fork: [", "is not YAML"),
+    "groups that do not divide": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8, groups: 2}", "row conv1: 3 channels cannot be divided into 2 groups"),
+    "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "Batch normalisation needs eps above 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
+    whole, broken, sentence = BROKEN[fault]
+    assert OWN.count(whole) == 1
+    own.write_text(OWN.replace(whole, broken))
+    with pytest.raises(InceptorchError) as caught:
+        Model(find_net(str(own)), aux=True)
+    said = str(caught.value)
+    assert any(part in said for part in sentence.split("|")), said
+    assert "\n" not in said
+
+
+def test_layers_within_layers_without_end_are_refused(tmp_path: Path) -> None:
+    text = "name: deep\nsize: 8\nbody: {a: " + "[" * 100 + "{conv: 1}" + "]" * 100 + "}\n"
+    (tmp_path / "deep.yaml").write_text(text)
+    with pytest.raises(TableError, match="row a: .*more than 20 deep"):
+        read_table(tmp_path / "deep.yaml")
+    with pytest.raises(TableError, match=r"nowhere.yaml could not be read: no such file"):
+        find_net("nowhere.yaml")
