@@ -62,6 +62,8 @@ def details() -> str:
     parts = [f"## Waiting for a first answer\n\n`{startup['command']}`\n\n| what | seconds |\n| --- | --- |"]
     parts += [f"| `{row['what']}` | {row['seconds']:.2f} |" for row in startup["rows"]]
 
+    parts += built() + counted_lines()
+
     lrn = result("lrn")
     parts.append(f"\n## Local response normalisation, forward and backward\n\n`{lrn['command']}`\n")
     parts.append("| row | shape | ours | torch | ratio |\n| --- | --- | --- | --- | --- |")
@@ -105,6 +107,27 @@ def details() -> str:
                 f"| {float(row['seconds']):.0f} | {float(row['pictures_per_second']):.0f} | {float(row['waiting']):.0%} |"
             )
     return "\n".join(parts) + "\n"
+
+
+def built() -> list[str]:
+    """How long networks take to build."""
+    construct = result("construct")
+    parts = [f"\n## Building a network with fresh weights\n\n`{construct['command']}`\n"]
+    parts.append("| network | seconds | peer | its seconds | ratio |\n| --- | --- | --- | --- | --- |")
+    for row in construct["rows"]:
+        peer = f"{row['peer']} | {row['peer_seconds']:.2f} | {row['ratio']:.1f}" if "peer" in row else " | | "
+        parts.append(f"| {row['net']} | {row['seconds']:.2f} | {peer} |")
+    return parts
+
+
+def counted_lines() -> list[str]:
+    """Lines of code for a network."""
+    counted = result("lines")
+    parts = [f"\n## Lines per network, comments included\n\n`{counted['command']}`\n"]
+    parts.append("| files | lines | networks | lines per network |\n| --- | --- | --- | --- |")
+    for row in counted["rows"]:
+        parts.append(f"| {row['of']} | {row['lines']:,} | {row['networks']} | {row['per_network']:.0f} |")
+    return parts
 
 
 def main() -> None:
