@@ -1,0 +1,186 @@
+"""What the papers print against what our tables give: as text, as JSON, and as the page `docs/papers.md`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from textwrap import fill
+from typing import Any
+
+from inceptorch.errors import TableError
+from inceptorch.papers.grids import Grid, about, aligned, grid, markdown, notes
+from inceptorch.papers.quantities import Nets
+from inceptorch.papers.verdicts import VERDICTS, Data, Table, judged, judged_claims, sources
+from inceptorch.spec import Net
+
+LEGEND = 'Where a printed figure is computed otherwise, that follows in brackets, or in a column "computed".'
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper prints, or as much of it as belongs to one network, judged."""
+
+    name: str
+    title: str
+    tables: tuple[Table, ...]
+    claims: Table
+    errata: tuple[Data, ...]
+    accuracy: tuple[Table, ...]
+
+    @property
+    def heading(self) -> str:
+        return f"{self.name}: {self.title}"
+
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        return tuple(table for table in (*self.tables, self.claims, *self.accuracy) if table.rows)
+
+
+def text(net: Net) -> str:
+    """What the papers print of a network, row by row beside what is computed from its table.
+
+    Raises TableError for a network that none of them is about.
+    """
+    see, found = _about(net)
+    parts = [f"{net.name} against the papers"]
+    parts += [fill(see, WIDTH)] if see else []
+    parts += [LEGEND] if any(paper.tables for paper in found) else []
+    for paper in found:
+        parts.append(f"== {paper.heading}")
+        for table in paper.all_tables:
+            parts += [fill(f"{_named(table)}. {about(table)}".removesuffix(". "), WIDTH), aligned(grid(table))]
+            parts += _bullets([f"{row}: {note}" for row, note in notes(table)], WIDTH)
+        if paper.errata:
+            parts += ["Slips in words", *_bullets([f"{slip['what']}: {slip['note']}" for slip in paper.errata], WIDTH)]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_json(net: Net) -> dict[str, Any]:
+    """The same as plain values. Raises TableError as `text` does."""
+    see, found = _about(net)
+    return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in found]}
+
+
+def page() -> str:
+    """The text of `docs/papers.md`: every paper, table by table."""
+    found = judged_papers(Nets())
+    parts = [
+        "# The papers against the tables",
+        "What the papers print is data, in `src/inceptorch/nets/papers/`. This page holds it against what follows from the\n"
+        "tables in `src/inceptorch/nets/`; `python -m inceptorch.papers > docs/papers.md` writes it anew.",
+        f"{LEGEND}\nA row has the worst verdict of its figures, which are from best to worst:",
+        markdown([["verdict", "meaning"], *map(list, VERDICTS.items())]),
+        "## Contents",
+        *_bullets([f"[{paper.heading}](#{_anchor(paper.heading)})" for paper in found]),
+        "Rows by verdict:",
+        markdown(_summary(found)),
+    ]
+    for paper in found:
+        parts.append(f"## {paper.heading}")
+        for table in paper.all_tables:
+            parts += [f"### {_named(table)}", about(table), markdown(grid(table))]
+            parts += _bullets([f"**{_escaped(row)}**: {_escaped(note)}" for row, note in notes(table)])
+        if paper.errata:
+            slips = [f"**{slip['what']}**: {_escaped(slip['note'])}" for slip in paper.errata]
+            parts += ["### Slips in words", *_bullets(slips)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def judged_papers(nets: Nets, name: str | None = None) -> list[Paper]:
+    """Every paper with its verdicts; with `name`, what belongs to that network."""
+    found = []
+    for paper in sources():
+        claims = [claim for claim in paper.get("claims", ()) if _belongs(claim, name)]
+        found.append(
+            Paper(
+                paper["paper"],
+                paper["title"],
+                tuple(_tables(paper.get("tables", ()), nets, name)),
+                judged_claims(paper.get("claims are", "Claims"), claims, nets),
+                tuple(slip for slip in paper.get("errata", ()) if _belongs(slip, name)),
+                tuple(_tables(paper.get("accuracy", ()), nets, name)),
+            )
+        )
+    return [paper for paper in found if paper.all_tables or paper.errata]
+
+
+def _tables(tables: Sequence[Data], nets: Nets, name: str | None) -> Iterator[Table]:
+    for table in tables:
+        if name and "of" in table:  # every row is of the network in that column
+            at = list(table["columns"]).index(table["of"])
+            if rows := [row for row in table["rows"] if row[at] == name]:
+                yield judged({**table, "rows": rows}, nets)
+        elif _belongs(table, name):
+            yield judged(table, nets, name if "net" in table else None)
+
+
+def _belongs(entry: Data, name: str | None) -> bool:
+    """Whether a table, claim or slip is about the network `name`, or about any."""
+    return name is None or name in entry.get("nets", (entry.get("net"), *entry.get("also", ())))
+
+
+def _about(net: Net) -> tuple[str, list[Paper]]:
+    """A sentence that names the nearest network with tables, if it is another one; and what there is on this one."""
+    nearest = _nearest(net.name)
+    if nearest is None:
+        raise TableError(f"None of the papers is about a network {net.name!r}.")
+    see = f"The papers have no table for {net.name}; nearest is {nearest}: inceptorch nets {nearest} --paper"
+    return "" if nearest == net.name else see, judged_papers(Nets(net), net.name)
+
+
+def _nearest(name: str) -> str | None:
+    """The network whose tables and claims a network goes by; its own, if it has any."""
+    name = name.removesuffix("_small")
+    for paper in sources():
+        for base, variants in paper.get("see", {}).items():
+            if name in variants:
+                return str(base)
+    entries = [entry for paper in sources() for entry in (*paper.get("tables", ()), *paper.get("claims", ()))]
+    return name if any(_belongs(entry, name) for entry in entries) else None
+
+
+def _summary(found: Sequence[Paper]) -> Grid:
+    tables = [(paper, table) for paper in found for table in paper.all_tables]
+    lines = [(f"{paper.name}, {table.name}", Counter(row.verdict for row in table.rows)) for paper, table in tables]
+    lines.append(("all", sum((counts for _, counts in lines), Counter())))
+    return [["table", *VERDICTS], *([name, *(str(counts[word] or "") for word in VERDICTS)] for name, counts in lines)]
+
+
+def _named(table: Table) -> str:
+    return f"{table.name}, against {table.net}" if table.net else table.name
+
+
+def _anchor(heading: str) -> str:
+    """The link that GitHub gives a heading."""
+    return "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_").replace(" ", "-")
+
+
+def _bullets(sentences: Sequence[str], width: int | None = None) -> list[str]:
+    """One block of bullets, or none."""
+    lines = [fill(line, width - 2, subsequent_indent="  ") if width else line for line in sentences]
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def _escaped(sentence: str) -> str:
+    return sentence.replace("*", r"\*")
+
+
+def _plain(paper: Paper) -> dict[str, Any]:
+    return {
+        "paper": paper.name,
+        "title": paper.title,
+        "tables": [_plain_table(table) for table in paper.tables],
+        "claims": _plain_table(paper.claims)["rows"],
+        "errata": [{"what": slip["what"], "note": slip["note"]} for slip in paper.errata],
+        "accuracy": [_plain_table(table) for table in paper.accuracy],
+    }
+
+
+def _plain_table(table: Table) -> dict[str, Any]:
+    rows = [
+        {"name": row.name, "verdict": row.verdict, "figures": [asdict(figure) for figure in row.figures]}
+        for row in table.rows
+    ]
+    return {"name": table.name, "about": table.about, "net": table.net, "rows": rows}

@@ -1,0 +1,3 @@
+from inceptorch.papers import page
+
+print(page(), end="")

@@ -1,0 +1,84 @@
+"""Judged tables in words, for a terminal and for Markdown."""
+
+from __future__ import annotations
+
+from inceptorch.papers.verdicts import CLAIM, Figure, Table, rounds_to, shown, shown_beside
+
+Grid = list[list[str]]  # lines of cells; the first one is the head
+
+
+def grid(table: Table) -> Grid:
+    """A column for every printed one, computed figures where they read otherwise, and the verdict."""
+    lines = [[table.label], *([row.name] for row in table.rows)]
+    columns = [_cells(column) for column in zip(*(row.figures for row in table.rows), strict=True)]
+    if not table.quoted:
+        columns.append([["verdict"], *([row.verdict] for row in table.rows)])
+    for column in columns:
+        for line, cells in zip(lines, column, strict=True):
+            line += cells
+    return lines
+
+
+def notes(table: Table) -> list[tuple[str, str]]:
+    """What there is to say of a row, with its name."""
+    sentences = []
+    for row in table.rows:
+        findings = [_finding(figure) for figure in row.figures if figure.finding]
+        remarks = dict.fromkeys(figure.note for figure in row.figures if figure.note)
+        sentence = " ".join([*(["; ".join(findings) + "."] if findings else []), *remarks])
+        if sentence:
+            sentences.append((row.name, sentence))
+    return sentences
+
+
+def about(table: Table) -> str:
+    return " ".join(part for part in (table.about, "All rows are quoted." if table.quoted else "") if part)
+
+
+def aligned(grid: Grid) -> str:
+    """Columns of even width, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    figures = _figure_columns(grid)
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, figures, strict=True)
+        )
+        for line in grid
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown(grid: Grid) -> str:
+    rules = ["---:" if right else "---" for right in _figure_columns(grid)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (grid[0], rules, *grid[1:]))
+
+
+def _cells(column: tuple[Figure, ...]) -> Grid:
+    """Printed figures, with computed ones in brackets; or in a column of their own, where decimals differ."""
+    printed = [shown(figure.printed) for figure in column]
+    computed = [shown_beside(figure.computed, figure.printed) for figure in column]
+    differs = [not _reads_the_same(figure) for figure in column]
+    name = column[0].column
+    if name == CLAIM or any(
+        differ and isinstance(figure.computed, float) for figure, differ in zip(column, differs, strict=True)
+    ):
+        return [[name, "computed"], *map(list, zip(printed, computed, strict=True))]
+    cells = zip(printed, computed, differs, strict=True)
+    return [[name], *([f"{one} ({other})" if differ else one] for one, other, differ in cells)]
+
+
+def _reads_the_same(figure: Figure) -> bool:
+    if figure.computed is None or isinstance(figure.printed, str):
+        return figure.verdict in (None, "agrees", "quoted")
+    return rounds_to(figure.computed, figure.printed)
+
+
+def _finding(figure: Figure) -> str:
+    return figure.finding if figure.column == CLAIM else f"{figure.column} {figure.finding}"
+
+
+def _figure_columns(grid: Grid) -> list[bool]:
+    """Which columns hold figures and nothing else; the first one holds names."""
+    columns = list(zip(*grid[1:], strict=True))
+    return [False, *(all(not cell or cell[0] in "0123456789-<" for cell in column) for column in columns[1:])]

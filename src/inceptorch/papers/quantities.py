@@ -1,0 +1,290 @@
+"""The quantities that papers print, read off a table, and arithmetic with them: `googlenet['conv1'].params / 1024`."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from inceptorch.costs import Cost, RowCost, Shape, aux_rows_of, cost
+from inceptorch.nets import NETS
+from inceptorch.spec import (
+    Conv,
+    Dropout,
+    Fork,
+    GlobalAverage,
+    Layer,
+    Linear,
+    Net,
+    Pool,
+    Residual,
+    Rows,
+    SeparableConv,
+    changed,
+    sides,
+    with_classifier,
+)
+
+CLASSES = 1000
+Value = int | float | str
+
+
+@dataclass(frozen=True)
+class CountedRow:
+    """A row, what comes into it, and the rows of the auxiliary classifier if it carries one."""
+
+    layer: Layer
+    comes_in: Shape
+    cost: RowCost
+    aux: Mapping[str, CountedRow] = field(default_factory=dict)
+    modules: int = 0  # rows of branches on its grid
+    modules_with_reduction: int = 0  # those that bring it about included
+
+    @property
+    def params(self) -> int:
+        return self.cost.params
+
+    @property
+    def macs(self) -> int:
+        return self.cost.macs
+
+    @property
+    def input(self) -> str:
+        return "{1}x{2}x{0}".format(*self.comes_in)
+
+    @property
+    def output(self) -> str:
+        return "{1}x{2}x{0}".format(*self.cost.output)
+
+    @property
+    def channels(self) -> int:
+        return self.cost.output[0]
+
+    @property
+    def side(self) -> int:
+        return self.cost.output[1]
+
+    @property
+    def depth(self) -> int:
+        """Layers with parameters along the longest path."""
+        return _depth(self.layer)
+
+    @property
+    def stride(self) -> int:
+        return max(part.stride for part in _windowed(self.layer))
+
+    @property
+    def rate(self) -> float | None:
+        return self.layer.rate if isinstance(self.layer, Dropout) else None
+
+    @property
+    def window(self) -> str | None:
+        """Side and stride of the window, the last one of several in sequence."""
+        last = _chain(self.layer)[-1]
+        if isinstance(last, GlobalAverage):
+            return "{1}x{2}/1".format(*self.comes_in)
+        return f"{_side(last)}/{last.stride}" if isinstance(last, Conv | SeparableConv | Pool) else None
+
+    @property
+    def pool(self) -> str | None:
+        """The kind of pooling in a module, and the width of what follows it."""
+        for first, *rest in _branches(self.layer):
+            if isinstance(first, Pool):
+                return f"{first.kind} {'/'.join(str(_width(part)) for part in rest) or 'pass'}"
+        return None
+
+    def width(self, windows: str, at: int | list[int]) -> Value:
+        """Of the branch that slides these windows, say "1x1 3x3", the width at this place in it, or at each of these;
+        0 if there is no such branch."""
+        for branch in _branches(self.layer):
+            if " ".join("pool" if isinstance(part, Pool) else _side(part) for part in branch) == windows:
+                widths = {_width(branch[place]) for place in (at if isinstance(at, list) else [at])}
+                return widths.pop() if len(widths) == 1 else "/".join(map(str, sorted(widths)))
+        return 0
+
+
+class CountedNet:
+    """A network with its rows, and "softmax" behind them, counted for pictures of its own size."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self._cost: Cost = cost(net, num_classes=CLASSES)
+        self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), self._cost.rows)
+        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), RowCost("softmax", (CLASSES, 1, 1), 0, 0))
+        for name in net.aux:
+            shape = self.rows[name].cost.output
+            rows = _counted(net.aux_head or {}, shape, aux_rows_of(net, name, shape, CLASSES))
+            self.rows[name] = replace(self.rows[name], aux=rows)
+        for name, row in self.rows.items():
+            grid = [other for other in self.rows.values() if isinstance(other.layer, Fork) and other.side == row.side]
+            same = sum(other.comes_in[1] == row.side for other in grid)
+            self.rows[name] = replace(row, modules=same, modules_with_reduction=len(grid))
+
+    def __getitem__(self, row: str) -> CountedRow:
+        return self.rows[row]
+
+    @property
+    def size(self) -> int:
+        return self.net.size
+
+    @property
+    def params(self) -> int:
+        return self._cost.params
+
+    @property
+    def params_with_aux(self) -> int:
+        return self._cost.params_with_aux
+
+    @property
+    def macs(self) -> int:
+        return self._cost.macs
+
+    @property
+    def depth(self) -> int:
+        return sum(row.depth for row in self.rows.values())
+
+    @property
+    def pools(self) -> int:
+        """Rows that pool."""
+        return sum(isinstance(row.layer, Pool | GlobalAverage) for row in self.rows.values())
+
+    @property
+    def convs(self) -> int:
+        return sum(isinstance(part, Conv) for row in self.rows.values() for part in _parts(row.layer))
+
+    @property
+    def first_stride(self) -> int:
+        return next(iter(self.rows.values())).stride
+
+    @property
+    def aux_rows(self) -> str:
+        return " and ".join(self.net.aux)
+
+    @property
+    def linear_params(self) -> int:
+        return sum(row.params for row in self.rows.values() if isinstance(row.layer, Linear))
+
+    @property
+    def linear_params_with_aux(self) -> int:
+        heads = [part for row in self.rows.values() for part in row.aux.values()]
+        return self.linear_params + sum(part.params for part in heads if isinstance(part.layer, Linear))
+
+    @property
+    def params_without_groups(self) -> int:
+        def whole(layer: Layer) -> Layer:
+            return replace(layer, groups=1) if isinstance(layer, Conv) else layer
+
+        body = {name: changed(row, whole) for name, row in self.net.body.items()}
+        return cost(replace(self.net, body=body), num_classes=CLASSES).params
+
+
+class Nets(dict[str, CountedNet]):
+    """The networks by name, each counted when it is first asked for. `own` stands in for the one of its name."""
+
+    def __init__(self, own: Net | None = None) -> None:
+        super().__init__({own.name: CountedNet(own)} if own else {})
+
+    def __missing__(self, name: str) -> CountedNet:
+        self[name] = CountedNet(NETS[name])
+        return self[name]
+
+
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def value_of(expression: Value, names: Mapping[str, Any]) -> Any:
+    """What arithmetic on `names` comes to. Only + - * /, numbers, names, their quantities and rows are understood."""
+    return _value(ast.parse(str(expression), mode="eval").body, names)
+
+
+def uses_names(expression: Value) -> bool:
+    """Whether it is more than arithmetic on numbers."""
+    return any(isinstance(node, ast.Name) for node in ast.walk(ast.parse(str(expression), mode="eval")))
+
+
+def filled(sentence: str, names: Mapping[str, Any]) -> str:
+    """`sentence` with every {expression} or {expression:format} in it computed."""
+
+    def computed(found: re.Match[str]) -> str:
+        return format(value_of(found[1], names), found[2] or "")
+
+    return re.sub(r"\{([^:}]+):?([^}]*)\}", computed, sentence)
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.Name(name):
+            return names[name]
+        case ast.Attribute(of, name):
+            owner = _value(of, names)
+            return owner[name] if isinstance(owner, dict) else getattr(owner, name)
+        case ast.Subscript(of, ast.Constant(str(row))):
+            return _value(of, names)[row]
+        case ast.BinOp(left, kind, right) if type(kind) in OPERATORS:
+            return OPERATORS[type(kind)](_value(left, names), _value(right, names))
+    raise ValueError(f"{ast.unparse(node)} is not arithmetic.")
+
+
+def _counted(rows: Rows, shape: Shape, costs: tuple[RowCost, ...]) -> dict[str, CountedRow]:
+    counted = {}
+    layers = with_classifier(rows, CLASSES)
+    for row in costs:
+        counted[row.name] = CountedRow(layers[row.name], shape, row)
+        shape = row.output
+    return counted
+
+
+def _depth(layer: Layer) -> int:
+    match layer:
+        case Conv() | SeparableConv() | Linear():
+            return 1
+        case Fork(branches):
+            return max(map(_depth, branches))
+        case Residual(inner):
+            return _depth(inner)
+        case tuple():
+            return sum(map(_depth, layer))
+        case _:
+            return 0
+
+
+def _parts(layer: Layer) -> Iterator[Layer]:
+    """The layers that are not made of others."""
+    match layer:
+        case tuple() | Fork():
+            for part in layer.branches if isinstance(layer, Fork) else layer:
+                yield from _parts(part)
+        case Residual(inner):
+            yield from _parts(inner)
+        case _:
+            yield layer
+
+
+def _windowed(layer: Layer) -> list[Conv | SeparableConv | Pool]:
+    return [part for part in _parts(layer) if isinstance(part, Conv | SeparableConv | Pool)]
+
+
+def _chain(layer: Layer) -> tuple[Layer, ...]:
+    return layer if isinstance(layer, tuple) else (layer,)
+
+
+def _branches(layer: Layer) -> list[tuple[Layer, ...]]:
+    return [_chain(branch) for branch in (layer.branches if isinstance(layer, Fork) else (layer,))]
+
+
+def _side(layer: Layer) -> str:
+    return "{}x{}".format(*sides(layer.kernel)) if isinstance(layer, Conv | SeparableConv | Pool) else ""
+
+
+def _width(layer: Layer) -> int:
+    return layer.out if isinstance(layer, Conv | SeparableConv | Linear) else 0
