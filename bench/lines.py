@@ -6,6 +6,7 @@ their list), and beside it what turns every table into a module, which is shared
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from bench.common import save
 
@@ -33,7 +34,7 @@ def main() -> None:
     written = [name for name in NETS if not name.endswith("_small")]  # those come of a rule
     tables = lines(*sorted((OURS / "nets").glob("*.py")))
     builder = lines(OURS / "spec.py", OURS / "model.py")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"of": "inceptorch, nets/", "lines": tables, "networks": len(written)},
         {"of": "inceptorch, nets/ with spec.py and model.py", "lines": tables + builder, "networks": len(written)},
         {"of": "torchvision, googlenet.py and inception.py", "lines": torchvision, "networks": 2},
@@ -41,7 +42,7 @@ def main() -> None:
         {"of": "TF-slim, inception_v1, v2, v3", "lines": sum(TF_SLIM.values()), "networks": len(TF_SLIM)},
     ]
     for row in rows:
-        row["per_network"] = round(int(row["lines"]) / int(row["networks"]), 1)
+        row["per_network"] = round(row["lines"] / row["networks"], 1)
     save("lines", {"command": "python -m bench.lines", "rows": rows})
 
 

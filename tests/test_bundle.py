@@ -1,7 +1,10 @@
 """Classifiers on disk: what goes in comes out, and nothing that lies or could run code is believed."""
 
+import hashlib
 import json
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,10 @@ from inceptorch.errors import BundleError, PictureError, RunError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.pixels import contract
-from inceptorch.spec import Net
+from inceptorch.published import Hash, published
+from inceptorch.spec import Conv, Net
 from inceptorch.table import to_plain
+from inceptorch.zoo import folder_of
 from tests.conftest import Trap
 
 
@@ -155,6 +160,54 @@ def test_weights_carry_over_to_other_classes_and_channels(bundle: Path) -> None:
     torch.testing.assert_close(model.eval().forward_features(gray), expected)
     with pytest.raises(BundleError, match="holds the network 'tiny', not 'googlenet'"):
         inceptorch.create_model("googlenet", weights=bundle)
+
+
+def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: Net, tmp_path: Path) -> None:
+    Classifier(Model(tiny, 3, aux=True), contract(16), ["a", "b", "c"], keep_aux=True).save(tmp_path / "bundle")
+    gray = inceptorch.create_model("tiny", in_chans=1, weights=tmp_path / "bundle", aux=True)
+    kept = load_file(tmp_path / "bundle" / "model.safetensors")
+    assert torch.equal(gray.state_dict()["aux.mix.fc.linear.weight"], kept["aux.mix.fc.linear.weight"])
+    assert torch.equal(gray.state_dict()["body.conv1.conv.weight"], kept["body.conv1.conv.weight"].sum(1, keepdim=True))
+
+
+def test_weights_of_another_table_of_the_same_name_are_refused(tiny: Net, bundle: Path) -> None:
+    longer = replace(tiny, body={**tiny.body, "more": Conv(16)})
+    with pytest.raises(BundleError, match="another table called 'tiny': row more differs"):
+        inceptorch.create_model(longer, weights=bundle)
+
+
+def test_a_separable_stem_serves_only_the_channels_it_was_trained_for(tmp_path: Path) -> None:
+    model = Model(NETS["bn_inception_small"], 2)
+    Classifier(model, contract(32), ["a", "b"]).save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match="begins with a separable convolution, whose weights for 3 channels"):
+        inceptorch.create_model("bn_inception_small", in_chans=1, weights=tmp_path / "bundle")
+
+
+def test_a_name_that_is_no_folder_gets_a_suggestion() -> None:
+    with pytest.raises(
+        BundleError, match="neither a folder nor a set of published weights .*did you mean 'googlenet.bvlc'"
+    ):
+        inceptorch.load("googlenet.bvlx")
+
+
+def test_published_weights_by_name_are_converted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
+) -> None:
+    """The file is put where the sentence for those without a network says; it is known by its hash."""
+    source = shared / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz"
+    digest = Hash("sha256", hashlib.sha256(source.read_bytes()).hexdigest(), "this test")
+    here = replace(published()["googlenet.bvlc"], name="here", url=f"http://localhost/{source.name}", hash=digest)
+    monkeypatch.setitem(published(), "here", here)
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
+    here.path().parent.mkdir(parents=True)
+    shutil.copy(source, here.path())
+    folder = folder_of("here")
+    made = (folder / "config.json").stat().st_mtime_ns
+    assert inceptorch.load("here").classes[0] == "tench"
+    assert (folder / "config.json").stat().st_mtime_ns == made
+    (tmp_path / "elsewhere" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert folder_of("here") == tmp_path / "elsewhere" / "here"  # a folder of that name goes before
 
 
 def test_a_picture_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:

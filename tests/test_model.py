@@ -180,6 +180,8 @@ def test_feature_maps_of_every_stage() -> None:
     assert "7c" not in dict(two.body.named_children())  # what lies behind is not computed
     with pytest.raises(TableError, match="has 5 stages, so out_indices go from 0 to 4"):
         inceptorch.create_model("inception_v3", features_only=True, out_indices=[7])
+    with pytest.raises(TableError, match="out_indices go from 0 to 4, not \\[\\]"):
+        inceptorch.create_model("inception_v3", features_only=True, out_indices=[])
     with pytest.raises(TableError, match="features_only=True"):
         inceptorch.create_model("inception_v3", out_indices=[1])
 
@@ -195,6 +197,36 @@ def test_no_weight_decay_names_biases_and_normalisation() -> None:
     kept = model.no_weight_decay()
     assert {"body.5b.0.bn.weight", "body.5b.0.bn.bias", "head.linear.bias"} <= kept
     assert not kept & {"body.5b.0.conv.weight", "head.linear.weight"}
+
+
+def test_reductions_are_those_of_the_strides_at_any_size() -> None:
+    for size in (299, 139, 96):
+        info = Model(NETS["inception_v3"], 2, size=size, initialise=False).feature_info
+        assert [row["reduction"] for row in info if row["module"] in ("body.conv2b", "body.5d", "body.7c")] == [
+            2,
+            8,
+            32,
+        ]
+
+
+def test_a_model_can_be_made_in_inference_mode_and_without_memory(tiny: Net) -> None:
+    with torch.inference_mode():
+        assert Model(tiny, 2)(torch.zeros(1, 3, 16, 16)).isfinite().all()
+    with torch.device("meta"):
+        assert Model(tiny, 2).get_classifier().weight.is_meta
+
+
+def test_a_fresh_classifier_is_where_the_model_is_and_as_precise(tiny: Net) -> None:
+    model = Model(tiny, 2).double()
+    model.reset_classifier(4)
+    assert model.get_classifier().weight.dtype == torch.float64
+    assert model(torch.zeros(1, 3, 16, 16, dtype=torch.double)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("arguments", [{"num_classes": -1}, {"in_chans": 0}])
+def test_impossible_numbers_are_refused(arguments: dict[str, int], tiny: Net) -> None:
+    with pytest.raises(TableError, match="at least 0 classes and 1 channel"):
+        Model(tiny, **arguments)  # type: ignore[arg-type]
 
 
 def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:

@@ -284,7 +284,7 @@ def test_what_is_not_the_published_file_is_deleted(server: Server, one: Publishe
     one = replace(one, hash=replace(one.hash, digits=one.hash.digits[:digits]))
     server.content = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
     with pytest.raises(
-        BundleError, match=f"What came from {server.url} is not the published file, and was deleted: its"
+        BundleError, match=f"What was fetched from {server.url} is not the published file, and was deleted: its"
     ):
         fetch(one, tmp_path)
     assert list(one.path(tmp_path).parent.iterdir()) == []

@@ -133,6 +133,36 @@ def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "row conv1: conv's out is 1000"),
+        (OWN.replace("conv: 8,", "conv: 1" + "0" * 5000 + ","), "is not YAML"),
+        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "What stands before the colon in line 6 is not a word"),
+        (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "does not refer to other parts of itself"),
+        (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "row conv1: conv has its out twice"),
+        (OWN.replace("  conv1:", "  forward:"), "a row cannot be called 'forward'"),
+        (OWN.replace("  mix:", "  keys:").replace("[mix]", "[keys]"), "a row cannot be called 'keys'"),
+        ("\ufeff".encode("utf-16").decode("latin-1") + OWN, "not YAML|no value"),
+        ("name: wide\nsize: 8\nbody: {" + ", ".join(f"a{n}: {{conv: 30000}}" for n in range(40)) + "}", "140 GB"),
+        ("name: yes\nsize: 8\nbody: {a: {conv: 1}}", "name is True; it must be a word; write it in quotes"),
+        ("- 1", "A network is written as values by name"),
+        ("", "A network is written as values by name"),
+    ],
+)
+def test_tables_that_would_do_harm(text: str, sentence: str, own: Path) -> None:
+    own.write_text(text)
+    with pytest.raises(TableError) as caught:
+        Model(find_net(str(own)), aux=True)
+    assert any(part in str(caught.value) for part in sentence.split("|")), str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_keys_are_words_as_they_are_written(own: Path) -> None:
+    own.write_text("name: digits\nsize: 8\nbody:\n  010: {conv: 1}\n  1_1: {conv: 2}\n  3: {kernel: 3, conv: 3}\n")
+    assert list(find_net(str(own)).body) == ["010", "1_1", "3"]
+
+
 def test_layers_within_layers_without_end_are_refused(tmp_path: Path) -> None:
     text = "name: deep\nsize: 8\nbody: {a: " + "[" * 100 + "{conv: 1}" + "]" * 100 + "}\n"
     (tmp_path / "deep.yaml").write_text(text)

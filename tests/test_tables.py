@@ -29,14 +29,7 @@ def test_googlenet_rows_have_the_papers_shapes_and_widths(printed: dict[str, Any
         assert channels == c1 + c3 + c5 + proj
 
 
-@pytest.mark.parametrize("printed", [row for row in TABLE_1 if row["ops"]], ids=lambda row: row["row"])
-def test_googlenet_multiply_adds_are_the_printed_ones(printed: dict[str, Any]) -> None:
-    counted = {row.name: row for row in cost("googlenet").rows}[printed["row"]]
-    # The paper counts a separable stem, 204 channels for the 3x3 of 4a and 48 for the 5x5 reduction of 5a.
-    explained = {"conv1": 118, "4a": 74, "5a": 51}
-    assert round(counted.macs / 1e6) == explained.get(printed["row"], printed["ops"])
-
-
+# Published counts, and those that independent counts of the papers' tables gave before these were written.
 @pytest.mark.parametrize(
     ("name", "params", "params_with_aux", "macs"),
     [

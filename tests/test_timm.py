@@ -1,5 +1,6 @@
 """Our networks among timm's: made by timm's factory and used by timm's tools."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ from timm.data import resolve_data_config
 from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
+from torch import nn
 
 import inceptorch.timm  # noqa: F401 (importing it is what is tested)
+from inceptorch.bundle import Classifier
 from inceptorch.errors import BundleError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
+from inceptorch.published import published
 
 
 def made(name: str, **options: Any) -> Model:
@@ -40,8 +44,35 @@ def test_timm_lists_them_and_its_own_names_still_work() -> None:
         timm.create_model("inceptorch/gogglenet")
     with pytest.raises(TableError, match="inceptorch/googlenet has no 'windows'"):
         timm.create_model("inceptorch/googlenet", windows=3)
-    with pytest.raises(BundleError, match=r"Published weights of googlenet are: googlenet.bvlc"):
+    with pytest.raises(BundleError, match=r"Published weights of googlenet have the tags: bvlc"):
         timm.create_model("inceptorch/googlenet.a1_in1k", pretrained=True)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_timm_is_told_the_first_convolution_and_the_classifier(name: str) -> None:
+    model = Model(NETS[name], initialise=False)
+    settings = timm.get_pretrained_cfg(f"inceptorch/{name}")
+    assert settings is not None
+    first = model.get_submodule(settings.first_conv)
+    assert isinstance(first, nn.Conv2d)
+    assert first.in_channels == 3
+    assert model.get_submodule(settings.classifier) is model.get_classifier()
+
+
+def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision's v3 and timm's are tags of one network of ours."""
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
+    bundle = tmp_path / "weights" / "inception_v3.gluon_in1k" / "bundle"
+    given = Model(NETS["inception_v3_tv"], 1000)
+    Classifier(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
+    fetched = bundle.with_name("model.safetensors")
+    fetched.write_bytes(b"")
+    monkeypatch.setattr("inceptorch.published.fetch", lambda name: fetched)  # no network here
+    model = made("inceptorch/inception_v3_tv.gluon_in1k", pretrained=True)
+    assert torch.equal(model.get_classifier().weight, given.get_classifier().weight)
+    assert resolve_data_config({}, model=model)["mean"] == pytest.approx((0.485, 0.456, 0.406))
+    with pytest.raises(BundleError, match="have the tags: torchvision, tv_in1k, tf_in1k"):
+        timm.create_model("inceptorch/inception_v3_tv", pretrained=True)
 
 
 def test_timms_feature_maps() -> None:
@@ -74,6 +105,5 @@ def test_timms_optimisers_averages_and_resets() -> None:
     assert not torch.equal(linear.weight, before)
     torch.testing.assert_close(kept, (linear.weight.detach() + before) / 2)
 
-    model.set_grad_checkpointing(True)
     model.reset_classifier(0)
     assert model(x).shape == (4, model.num_features)

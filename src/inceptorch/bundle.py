@@ -167,7 +167,10 @@ def load(path: str | Path) -> Classifier:
     folder = Path(path)
     if not folder.is_dir():
         what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
-        raise BundleError(f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make.")
+        raise BundleError(
+            f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make, or published weights, "
+            "see `inceptorch weights`."
+        )
     if not (folder / CONFIG).exists():
         unfinished = (folder / "run.yaml").exists()
         remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
@@ -191,8 +194,11 @@ def copy_weights(given: Model, model: Model) -> None:
     classifiers where there are as many classes. Raises BundleError where the rest does not fit."""
     from inceptorch.weights import adapt_channels
 
+    for row in {**given.net.body, **model.net.body}:
+        if given.net.body.get(row) != model.net.body.get(row):
+            raise BundleError(f"The weights belong to another table called {given.net.name!r}: row {row} differs.")
     tensors, wanted = given.state_dict(), model.state_dict()
-    stem = next(name for name in tensors if tensors[name].ndim == 4)
+    stem = next(name for name in tensors if name.startswith("body.") and tensors[name].ndim == 4)
     if given.in_chans != model.in_chans and "depthwise" in stem:
         raise BundleError(
             f"{given.net.name} begins with a separable convolution, whose weights for {given.in_chans} channels "
@@ -202,7 +208,7 @@ def copy_weights(given: Model, model: Model) -> None:
     for name, tensor in list(tensors.items()):
         if name in wanted and tensor.shape == wanted[name].shape:
             continue
-        if not (name.startswith("aux.") or name.startswith("head.linear.")):
+        if not name.startswith(("aux.", "head.linear.")):
             raise BundleError(
                 f"The weights were made for pictures of {given.size}x{given.size}, on which the fully connected layers "
                 f"of {given.net.name} depend; they do not fit {model.size}x{model.size}."

@@ -77,7 +77,10 @@ def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_c
     """
     net = find_net(name) if isinstance(name, str) else name
     size = net.size if size is None else size
-    rows = rows_of(net, (in_chans, size, size), num_classes)
+    try:
+        rows = rows_of(net, (in_chans, size, size), num_classes)
+    except TableError as error:
+        raise TableError(f"Network {net.name!r}, {size}x{size} pixels: {error}.") from None
     outputs = {row.name: row.output for row in rows}
     try:
         aux = sum(row.params for at in net.aux for row in aux_rows_of(net, at, outputs[at], num_classes))
@@ -151,6 +154,19 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
             return shape
 
 
+def stride(layer: Layer) -> int:
+    """How many pixels of its input `layer` goes on for one of its output. Branches have one stride between them."""
+    match layer:
+        case Conv(stride=step) | SeparableConv(stride=step) | Pool(stride=step):
+            return step
+        case Fork(branches):
+            return max(stride(branch) for branch in branches)
+        case tuple():
+            return math.prod(map(stride, layer))
+        case _:
+            return 1
+
+
 def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
     """Parameters and multiply-adds of `layer` on an input of `shape`."""
     match layer:
@@ -198,9 +214,12 @@ def _walk(net: Net, rows: Rows, shape: Shape, where: str) -> tuple[RowCost, ...]
         row = RowCost(name, output, *_count(layer, shape, net))
         for what, numbers in (("weights", row.params), ("output for one picture", math.prod(output))):
             if numbers > MOST_NUMBERS:
-                raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4.")
+                raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4")
         costs.append(row)
         shape = output
+    total = sum(row.params for row in costs)
+    if total > 2 * MOST_NUMBERS:
+        raise TableError(f"its weights would take {4 * total / 1e9:.0f} GB; a network may take 8")
     return tuple(costs)
 
 

@@ -23,8 +23,9 @@ RECIPE = with_values(
         "net": "googlenet_small",
         "size": 28,
         "channels": "gray",
-        "epochs": 6,
-        "lr": 0.03,
+        "epochs": 8,
+        "lr": 0.02,
+        "schedule": ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0)),
         "crop_area": (0.75, 1.0),
         "crop_aspect": (0.8, 1.25),
         "flip": False,  # a mirrored digit is no digit

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inceptorch.errors import RunError
@@ -13,20 +13,22 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place in one step.
 
     Whatever happens on the way (a full disk, a killed process), `path` holds either what it held before or all of
-    the new content. Raises RunError with the system's reason.
+    the new content. A link is followed. Raises RunError with the system's reason.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise RunError(f"{path} is a folder or a device; name a file.")
+    temporary = target.with_name(f".{target.name}.tmp")
     try:
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunError(f"{path} could not be written: {reason(error)}. What was there before is untouched.") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):  # its folder may be none
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

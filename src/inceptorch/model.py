@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from inceptorch.costs import Shape, check_size, output_shape
+from inceptorch.costs import Shape, check_size, output_shape, stride
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.spec import (
     LRN,
@@ -61,6 +61,11 @@ class Model(nn.Module):
         initialise: bool = True,
     ):
         super().__init__()
+        if num_classes < 0 or in_chans < 1:
+            raise TableError(f"A network has at least 0 classes and 1 channel, not {num_classes} and {in_chans}.")
+        for name in (*net.body, *net.head, *(net.aux_head or {})):
+            if hasattr(nn.Sequential, name) or hasattr(nn.ModuleDict, name) or name in self.__dict__:
+                raise TableError(f"Network {net.name!r}: a row cannot be called {name!r}; torch uses that name itself.")
         self.net = net
         self.num_classes = num_classes
         self.in_chans = in_chans
@@ -69,17 +74,13 @@ class Model(nn.Module):
         check_size(net, self.size, aux)
 
         shape: Shape = (in_chans, self.size, self.size)
+        reduction = 1
         self.feature_info: list[dict[str, str | int]] = []
         self.aux = nn.ModuleDict()
         for name, layer in net.body.items():
             shape = output_shape(layer, shape)
-            self.feature_info.append(
-                {
-                    "module": f"body.{name}",
-                    "num_chs": shape[0],
-                    "reduction": 2 ** round(math.log2(self.size / shape[1])),
-                }
-            )
+            reduction *= stride(layer)
+            self.feature_info.append({"module": f"body.{name}", "num_chs": shape[0], "reduction": reduction})
             if aux and name in net.aux:
                 self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes or 1), shape, net)
         self.body = _rows(net.body, (in_chans, self.size, self.size), net)
@@ -153,7 +154,7 @@ class Model(nn.Module):
     def reset_classifier(self, num_classes: int) -> None:
         """Fresh linear layers for `num_classes` classes, in the main head and in every auxiliary head; with 0, none."""
         self.num_classes = num_classes
-        like = next(self.body.parameters())
+        like = next(self.parameters(), torch.empty(0))
         for head, width in zip(self._heads(), self._widths, strict=True):
             linear = FullyConnected(width, num_classes) if num_classes else nn.Flatten(1)
             _initialise(linear, [linear])
@@ -202,21 +203,19 @@ def best_device() -> torch.device:
 class Features(nn.Module):
     """A network up to some of its rows: pictures in, the list of those rows' maps out.
 
-    rows   names of rows of the body; by default the last one before each halving of the map
+    `out_indices` chooses among the stages, all by default; a stage is the last row before the map is halved.
     """
 
     def __init__(self, model: Model, out_indices: Sequence[int] | None = None):
         super().__init__()
         last = {info["reduction"]: info for info in model.feature_info}
         stages = list(last.values())
-        chosen = range(len(stages)) if out_indices is None else out_indices
-        try:
-            self.feature_info = [stages[index] for index in chosen]
-        except IndexError:
+        chosen = list(range(len(stages)) if out_indices is None else out_indices)
+        if not chosen or not all(-len(stages) <= index < len(stages) for index in chosen):
             raise TableError(
-                f"{model.net.name} has {len(stages)} stages, so out_indices go from 0 to {len(stages) - 1}, "
-                f"not {list(chosen)}."
-            ) from None
+                f"{model.net.name} has {len(stages)} stages, so out_indices go from 0 to {len(stages) - 1}, not {chosen}."
+            )
+        self.feature_info = [stages[index] for index in chosen]
         self.rows = [str(info["module"]).removeprefix("body.") for info in self.feature_info]
         names = list(model.net.body)
         deepest = max(names.index(row) for row in self.rows)
@@ -408,16 +407,19 @@ def _initialise(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
     """
     pieces = []
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
             fan_in = math.prod(layer.weight.shape[1:])
             std = 0.01 if layer in classifiers else math.sqrt(2 / fan_in)
             pieces += [(piece, std) for piece in torch.split(layer.weight.detach().view(-1), PIECE)]
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-    seeds = torch.randint(2**62, (len(pieces),)).tolist()
+    seeds = torch.randint(2**62, (len(pieces),), device="cpu").tolist()
+    inference = torch.is_inference_mode_enabled()  # which every thread has for itself
 
     def draw(piece: Tensor, std: float, seed: int) -> None:
-        piece.normal_(0, std, generator=torch.Generator(piece.device).manual_seed(seed))
+        with torch.inference_mode(inference):
+            piece.normal_(0, std, generator=torch.Generator(piece.device).manual_seed(seed))
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(draw, *zip(*pieces, strict=True), seeds))
+    if pieces:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(draw, *zip(*pieces, strict=True), seeds))

@@ -163,7 +163,7 @@ def _download(weights: Published, path: Path, progress: Progress) -> None:
     sha256, fault = _check(weights, part)
     if fault:
         part.unlink()
-        raise BundleError(f"What came from {weights.url} is not the published file, and was deleted: {fault}.")
+        raise BundleError(f"What was fetched from {weights.url} is not the published file, and was deleted: {fault}.")
     os.replace(part, path)
     _remember(weights, path, sha256, progress)
 

@@ -14,7 +14,7 @@ A layer is written as its kind with its first value, then what differs from the 
 
 from __future__ import annotations
 
-import math
+import reprlib
 import types
 import typing
 from dataclasses import MISSING, Field, fields
@@ -44,6 +44,7 @@ from inceptorch.spec import (
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers
+LARGEST = 10**12  # of any number
 KINDS: dict[str, type] = {
     "conv": Conv,
     "separable_conv": SeparableConv,
@@ -81,15 +82,17 @@ def to_yaml(net: Net) -> str:
 def read_table(path: str | Path) -> Net:
     """The network in a YAML file. Raises TableError naming the file, and the row where one is wrong."""
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise TableError(f"{path} could not be read: {reason(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise TableError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
-    try:
-        return from_plain(values)
+        return from_plain(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader))
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
+    except OSError as error:
+        raise TableError(f"{path} could not be read: {reason(error)}.") from None
+    except UnicodeDecodeError:
+        raise TableError(f"{path} is not a text file.") from None
+    except RecursionError:
+        raise TableError(f"{path} is nested too deeply.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise TableError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}.") from None
 
 
 def from_plain(values: Any) -> Net:
@@ -105,7 +108,7 @@ def from_plain(values: Any) -> Net:
             raise TableError(f"The network has no {key!r}.")
     aux, norm = values.get("aux", []), values.get("norm")
     if not isinstance(aux, list):
-        raise TableError(f"aux must be a list of rows, not {aux!r}.")
+        raise TableError(f"aux must be a list of rows, not {_shown(aux)}.")
     return Net(
         name=_checked("name", values["name"], str),
         title=_checked("title", values.get("title", values["name"]), str),
@@ -143,17 +146,20 @@ def _layer(value: Any, depth: int = 0) -> Layer:
         value = {value: None}
     if not isinstance(value, dict) or not value:
         raise TableError(f"A layer is written as in {{conv: 64, kernel: 3}}, not {_shown(value)}.")
-    kind, first = next(iter(value.items()))
+    kind = next((name for name in value if name in KINDS), next(iter(value)))
     if kind not in KINDS:
         raise TableError(f"There is no layer {kind!r}: {did_you_mean(str(kind), KINDS)}")
-    cls = KINDS[kind]
+    cls, first = KINDS[kind], value[kind]
     if cls is Fork:
         if not isinstance(first, list) or len(value) > 1:
             raise TableError("A fork is written as a list of branches and nothing else.")
         return Fork(*(_layer(branch, depth + 1) for branch in first))
     given = {name: part for name, part in value.items() if name != kind}
     if first is not None:
-        given[fields(cls)[0].name if fields(cls) else kind] = first
+        name = fields(cls)[0].name if fields(cls) else kind
+        if name in given:
+            raise TableError(f"{kind} has its {name} twice.")
+        given[name] = first
     if cls is Residual:
         given["layer"] = _layer(given.get("layer"), depth + 1)
     layer: Layer = cls(**_values_of(cls, given, kind))
@@ -182,10 +188,11 @@ def _checked(what: str, value: Any, kind: Any) -> Any:
     """`value` as the type `kind`, or TableError."""
     if kind is bool and isinstance(value, bool):
         return value
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
+        if kind is int and isinstance(value, int):
+            return value
+        if kind is float:
+            return float(value)
     if kind is str and isinstance(value, str) and value:
         return value
     if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
@@ -195,7 +202,12 @@ def _checked(what: str, value: Any, kind: Any) -> Any:
             height, width = (_checked(what, side, int) for side in value)
             return height, width
         return _checked(what, value, int)
-    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(kind)
+    expected = {
+        bool: "true or false",
+        int: "a whole number" + " or two, [height, width]" * what.endswith("kernel"),
+        float: "a number",
+        str: "a word; write it in quotes",
+    }.get(kind)
     raise TableError(f"{what} is {_shown(value)}; it must be {expected or ' or '.join(typing.get_args(kind))}.")
 
 
@@ -219,7 +231,9 @@ def _plain(layer: Layer) -> Any:
 
 def _plain_values(layer: Any, parts: typing.Sequence[Field[Any]] | None = None) -> dict[str, Any]:
     """The values of a dataclass that are not as usual."""
-    values = {part.name: (getattr(layer, part.name), part.default) for part in parts or fields(layer)}
+    values = {
+        part.name: (getattr(layer, part.name), part.default) for part in (fields(layer) if parts is None else parts)
+    }
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, (value, default) in values.items()
@@ -232,21 +246,28 @@ def _has_default(part: Field[Any]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else text[:57] + "..."
+    return reprlib.repr(value)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, where the second would silently win."""
+    """YAML whose keys are words as they are written. Refused are a key written twice, of which the second would silently
+    win, and references (*name), with which a short file can stand for an endless table."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise TableError("A table does not refer to other parts of itself (*name); write them out.")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if isinstance(name, typing.Hashable) and name in seen:
-                raise yaml.YAMLError(f"{name!r} is written twice, again in line {key.start_mark.line + 1}")
-            seen.add(name)
-        return typing.cast(dict[Any, Any], super().construct_mapping(node, deep))
+        values = {}
+        for key, value in node.value:
+            where = f"in line {key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise TableError(f"What stands before the colon {where} is not a word.")
+            if key.value in values:
+                raise TableError(f"{key.value!r} is written twice, again {where}.")
+            values[key.value] = self.construct_object(value, deep=True)
+        return values
 
 
 class _Dumper(yaml.SafeDumper):

@@ -21,7 +21,7 @@ from inceptorch.model import Features, Model
 from inceptorch.nets import NETS
 from inceptorch.pixels import Pixels, contract
 from inceptorch.published import published
-from inceptorch.spec import Net
+from inceptorch.spec import Net, SeparableConv
 from inceptorch.zoo import create_model
 
 PREFIX = "inceptorch/"
@@ -29,7 +29,6 @@ PREFIX = "inceptorch/"
 
 def _settings(net: Net, pixels: Pixels) -> dict[str, Any]:
     """What timm wants to know of a network and its pixels, in timm's words."""
-    stem = next(iter(net.body))
     return {
         "url": "",
         "num_classes": 1000,
@@ -39,10 +38,18 @@ def _settings(net: Net, pixels: Pixels) -> dict[str, Any]:
         "interpolation": pixels.filter,
         "mean": tuple(value / 255 for value in pixels.mean),
         "std": tuple(value / 255 for value in pixels.std),
-        "first_conv": f"body.{stem}.conv",
+        "first_conv": f"body.{_first_conv(net)}",
         "classifier": "head.linear",
         "source": net.source,
     }
+
+
+def _first_conv(net: Net) -> str:
+    """The module of the first convolution, within the body."""
+    row, layer = next(iter(net.body.items()))
+    if isinstance(layer, tuple):
+        row, layer = f"{row}.0", layer[0]
+    return f"{row}.depthwise" if isinstance(layer, SeparableConv) else f"{row}.conv"
 
 
 default_cfgs = {PREFIX + name: _settings(net, contract(net.size)) for name, net in NETS.items()}
@@ -64,7 +71,9 @@ def _entrypoint(net: Net) -> Callable[..., Model | Features]:
     ) -> Model | Features:
         if unknown:
             raise TableError(f"{PREFIX}{net.name} has no {next(iter(unknown))!r}.")
-        weights = _weights(net, pretrained_cfg if isinstance(pretrained_cfg, str) else None) if pretrained else None
+        if pretrained_cfg is not None and not isinstance(pretrained_cfg, str):
+            raise BundleError("A pretrained_cfg is the tag of published weights here; `inceptorch weights` lists them.")
+        weights = _weights(net, pretrained_cfg) if pretrained else None
         model = create_model(net, num_classes, in_chans, weights, aux=aux, drop_rate=drop_rate)
         pixels = published()[weights].pixels if weights else contract(net.size)
         settings = _settings(net, pixels) | {"architecture": PREFIX + net.name, **(pretrained_cfg_overlay or {})}
@@ -73,6 +82,7 @@ def _entrypoint(net: Net) -> Callable[..., Model | Features]:
             stages = FeatureInfo(features.feature_info, tuple(range(len(features.rows))))
             features.feature_info = stages
             return features
+        model.head_hidden_size = model.num_features  # type: ignore[assignment]
         model.pretrained_cfg = model.default_cfg = settings  # type: ignore[assignment]
         return model
 
@@ -82,12 +92,12 @@ def _entrypoint(net: Net) -> Callable[..., Model | Features]:
 
 def _weights(net: Net, tag: str | None) -> str:
     """The name of the published weights of a network: by timm's tag, or the only ones there are."""
-    names = [each.name for each in published().values() if each.net == net.name]
-    if tag and f"{net.name}.{tag}" in names:
-        return f"{net.name}.{tag}"
-    if tag or len(names) != 1:
-        raise BundleError(f"Published weights of {net.name} are: {', '.join(names) or 'none'}.")
-    return names[0]
+    names = {each.name.partition(".")[2]: each.name for each in published().values() if each.net == net.name}
+    if tag is None and len(names) == 1:
+        return next(iter(names.values()))
+    if tag not in names:
+        raise BundleError(f"Published weights of {net.name} have the tags: {', '.join(names) or 'none'}.")
+    return names[tag]
 
 
 def _named_as_ours(parse: Callable[[str], tuple[Any, str]]) -> Callable[[str], tuple[Any, str]]:

@@ -27,7 +27,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         if looks_pickled(path):
             raise BundleError(
-                f"{path} is a pickle, which could run code when read, so it is not opened; make a bundle of it with: inceptorch convert."
+                f"{path} is a pickle, which could run code when read, so it is not opened; of a .pth file, `inceptorch convert` reads the tensors alone."
             ) from None
         raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
 

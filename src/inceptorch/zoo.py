@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from inceptorch import bundle, nets, published
 from inceptorch.bundle import Classifier
-from inceptorch.errors import BundleError, TableError
+from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
 from inceptorch.spec import Net, with_dropout
 
 if TYPE_CHECKING:
@@ -26,31 +26,40 @@ def load(weights: str | Path) -> Classifier:
 def folder_of(weights: str | Path) -> Path:
     """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
     fetched if they are not kept here yet. Raises BundleError."""
-    if Path(weights).exists() or str(weights) not in published.published():
+    names = published.published()
+    if Path(weights).exists() or str(weights) not in names:
+        if not Path(weights).exists() and Path(weights).name == str(weights):
+            raise BundleError(
+                f"There is neither a folder nor a set of published weights {weights}: {did_you_mean(str(weights), names)}"
+            )
         return Path(weights).absolute()
     from inceptorch.convert import convert
 
     file = published.fetch(str(weights))
     made = file.parent / "bundle"
     if not made.exists():
-        convert(file, made, origin=str(weights))
+        try:
+            convert(file, made, origin=str(weights))
+        except RunError:
+            if not made.exists():  # unless another process was first
+                raise
     return made
 
 
 @overload
 def create_model(
-    name: str | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    name: str | Path | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
     aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[False] = ..., out_indices: Sequence[int] | None = ...,
 ) -> Model: ...  # fmt: skip
 @overload
 def create_model(
-    name: str | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    name: str | Path | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
     aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[True], out_indices: Sequence[int] | None = ...,
 ) -> Features: ...  # fmt: skip
 def create_model(
-    name: str | Net,
+    name: str | Path | Net,
     num_classes: int | None = None,
     in_chans: int = 3,
     weights: str | Path | None = None,
@@ -75,7 +84,7 @@ def create_model(
     """
     from inceptorch.model import Features, Model
 
-    net = nets.net(name) if isinstance(name, str) else name
+    net = name if isinstance(name, Net) else nets.net(str(name))
     given = load(weights) if weights is not None else None
     if given and given.model.net.name != net.name:
         raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")

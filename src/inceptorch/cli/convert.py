@@ -9,7 +9,7 @@ from inceptorch.errors import BundleError
 
 def convert(
     file: Annotated[
-        Path,
+        str,
         typer.Argument(help=".pth (torchvision), .safetensors (timm), .caffemodel or .npz (Caffe); or a bundle."),
     ],
     out: Annotated[
@@ -25,17 +25,20 @@ def convert(
     """Make a bundle of other libraries' weights, with their pixel contract and class names; or the other way round.
 
     inceptorch convert bvlc_googlenet.caffemodel --out googlenet
-    inceptorch convert runs/flowers --out flowers.pth
+
+    inceptorch convert v3 --out v3_for_torchvision.pth
     """
     from inceptorch import convert as converting
+    from inceptorch.published import published
+    from inceptorch.zoo import folder_of
 
-    if file.is_dir():
+    if Path(file).is_dir() or file in published():
         if origin or labels:
             raise BundleError("--as and --labels belong to a file of weights; a bundle knows both.")
-        library = converting.export(file, out)
+        library = converting.export(folder_of(file), out)
         print(f"{out} holds the weights of {file} under the names of {library}")
         return
-    classifier = converting.convert(file, out, origin=origin, labels=labels)
+    classifier = converting.convert(Path(file), out, origin=origin, labels=labels)
     heads = " and its auxiliary heads" if classifier.keep_aux else ""
     print(
         f"{classifier.model.net.name}{heads} with {len(classifier.classes)} classes in {out}; "

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json
+from inceptorch.cli.output import Json, print_json, printable
 
 if TYPE_CHECKING:
     from inceptorch.costs import Cost
@@ -24,6 +24,7 @@ def nets(
     """List the networks, or one of them as its table: shapes, parameters and multiply-adds of every row.
 
     inceptorch nets googlenet --paper
+
     inceptorch nets googlenet --yaml > mine.yaml
     """
     from inceptorch.costs import cost
@@ -31,6 +32,10 @@ def nets(
     from inceptorch.nets import NETS
     from inceptorch.nets import net as find_net
 
+    if (paper, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
+        raise TableError("--paper, --draw and --yaml are to be given one at a time, and --json alone or with --paper.")
+    if draw and draw.suffix.lower() != ".svg":
+        raise TableError(f"{draw} must end in .svg.")
     if name is None:
         if paper or draw or yaml:
             raise TableError("--paper, --draw and --yaml are for one network: name it.")
@@ -46,7 +51,7 @@ def nets(
         return
 
     net = find_net(name)
-    if draw:
+    if draw is not None:
         from inceptorch.draw import svg
         from inceptorch.files import write_text
 
@@ -85,10 +90,12 @@ def _summary(counted: "Cost") -> dict[str, Any]:
 
 
 def _print_table(net: "Net", counted: "Cost") -> None:
-    print(f"{net.name}: {net.title}\n{net.source}; {counted.size}x{counted.size} pixels, 1000 classes\n")
+    print(
+        f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"
+    )
     print(f"{'row':<12}{'output':>16}{'parameters':>13}{'multiply-adds':>16}")
     for row in counted.rows:
-        print(f"{row.name:<12}{'x'.join(map(str, row.output)):>16}{row.params:>13,}{row.macs:>16,}")
+        print(f"{printable(row.name):<12}{'x'.join(map(str, row.output)):>16}{row.params:>13,}{row.macs:>16,}")
     print(f"{'total':<12}{'':>16}{counted.params:>13,}{counted.macs:>16,}")
     if net.aux:
         print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {counted.params_with_aux:,} parameters")

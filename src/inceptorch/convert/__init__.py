@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,11 +37,14 @@ def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | 
     """
     refuse_if_used(out)
     tensors = read_tensors(file)
+    for name, tensor in tensors.items():
+        if tensor.is_complex() or not tensor.isfinite().all():
+            raise BundleError(f"{file} holds numbers in {name!r} that are not real and finite.")
     names = _recognised(tensors, file)
     source = find(origin) if origin else _guessed(names, tensors, file)
     if source.net not in names.nets:
         raise BundleError(f"{file} holds a network like {names.nets[0]}, not {source.net} as in {source.name}.")
-    model, ours = _renamed(tensors, names, source, file)
+    model, ours = _renamed(tensors, names, source, file, labelled=labels is not None)
     fit(model, ours, file)
     classes = _classes(model.num_classes, source, labels, file)
     classifier = Classifier(model, source.pixels, classes, source.about(), keep_aux=bool(model.aux))
@@ -61,16 +65,26 @@ def export(bundle: Path, out: Path) -> str:
         raise BundleError(
             f"{bundle} holds {model.net.name}, which neither torchvision nor timm has; they have: {others}."
         )
+    if model.net.body != net(model.net.name).body:
+        raise BundleError(f"{bundle} holds a table of one's own, which is only called {model.net.name}.")
     if out.suffix not in (".safetensors", ".pth"):
         raise BundleError(f"{out} must end in .safetensors or .pth.")
-    refuse_if_used(out)
+    if out.exists():
+        raise BundleError(f"{out} exists already; name another file with --out.")
     renamed = tensor_names(model, names)
     theirs = {renamed[name]: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if out.suffix == ".safetensors":
         write_safetensors(out, theirs, {"format": "pt"})
     else:
-        write_whole(out, lambda temporary: torch.save(theirs, temporary))
+        write_whole(out, partial(_save_pth, theirs))
     return names.library
+
+
+def _save_pth(tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        torch.save(tensors, path)
+    except RuntimeError as error:  # a full disk, a folder that is not there
+        raise OSError(str(error)) from None
 
 
 def read_labels(path: Path) -> list[str]:
@@ -85,7 +99,10 @@ def read_labels(path: Path) -> list[str]:
     names = [re.sub(r"^n\d{8}\s+", "", line) for line in lines]
     # ImageNet has two cranes; those keep their synset number behind the name.
     often = Counter(names)
-    return [f"{name} ({line.split()[0]})" if often[name] > 1 else name for name, line in zip(names, lines, strict=True)]
+    return [
+        f"{name} ({line.split()[0]})" if often[name] > 1 and name != line else name
+        for name, line in zip(names, lines, strict=True)
+    ]
 
 
 def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Names:
@@ -113,7 +130,7 @@ def _guessed(names: Names, tensors: Mapping[str, Tensor], file: Path) -> Publish
     """The published weights that a file holds, by its name, by timm's config.json beside it, or because there is but
     one set of them. Raises BundleError where that leaves a doubt."""
     candidates = [each for each in published().values() if each.net in names.nets]
-    outputs = len(tensors.get(f"{names.rows['head'][0]}.weight", ()))
+    outputs = len(_weight_of("head", 2, tensors, names, file))
     by_file = [each for each in candidates if each.file == file.name and _hash_in_name(each)]
     by_config = [each for each in candidates if each.name == _timm_name(file)]
     by_outputs = [each for each in candidates if each.outputs == outputs]
@@ -141,30 +158,19 @@ def _timm_name(file: Path) -> str | None:
 
 
 def _renamed(
-    tensors: Mapping[str, Tensor], names: Names, source: Published, file: Path
+    tensors: Mapping[str, Tensor], names: Names, source: Published, file: Path, labelled: bool
 ) -> tuple[Model, dict[str, Tensor]]:
-    """An uninitialised model of the right number of classes and channels, and the tensors under our names."""
-    stem = next(iter(names.rows.values()))[0]
-    head = names.rows["head"][0]
+    """An uninitialised model of the right number of classes, and the tensors under our names."""
+    outputs, channels = len(_weight_of("head", 2, tensors, names, file)), source.pixels.in_chans
+    if not outputs:
+        raise BundleError(f"{file} has a classifier of 0 classes.")
+    if _weight_of(next(iter(names.rows)), 4, tensors, names, file).shape[1] != channels:
+        raise BundleError(f"{file} is for pictures of other than {channels} channels, which {source.name} has.")
     aux_rows = [row for row in names.rows if row.startswith("aux.")]
     aux = bool(aux_rows) and all(f"{names.rows[row][-1]}.weight" in tensors for row in aux_rows)
-    weight, stem_weight = tensors.get(f"{head}.weight"), tensors.get(f"{stem}.weight")
-    if stem_weight is None:
-        stem_weight = tensors.get(f"{stem}{names.conv}.weight")
-    for name, tensor in ((head, weight), (stem, stem_weight)):
-        if tensor is None:
-            raise BundleError(f"{file} has no {name + '.weight'!r}, which {names.nets[0]} of {names.library} has.")
-    assert weight is not None
-    assert stem_weight is not None
-    background = len(weight) == IMAGENET + 1  # TensorFlow has a class more, in front
-    model = Model(
-        net(source.net),
-        len(weight) - background,
-        stem_weight.shape[1],
-        aux=aux,
-        size=source.pixels.size,
-        initialise=False,
-    )
+    # TensorFlow's networks have a class more in front, the background; not all copies of them were freed of it.
+    background = outputs == IMAGENET + 1 and ".tf_" in source.name and not labelled
+    model = Model(net(source.net), outputs - background, channels, aux=aux, size=source.pixels.size, initialise=False)
     expected = model.state_dict()
     classifiers = {"head.linear", *(f"aux.{row}.linear" for row in model.aux)}
     left = dict(tensors)
@@ -174,7 +180,7 @@ def _renamed(
             tensor = left.pop(theirs)
             if background and name.rpartition(".")[0] in classifiers:
                 tensor = tensor[1:]
-            if tensor.numel() == expected[name].numel():
+            if [side for side in tensor.shape if side > 1] == [side for side in expected[name].shape if side > 1]:
                 tensor = tensor.reshape(expected[name].shape)  # old files have sides of 1 in front
             ours[name] = tensor.float() if tensor.is_floating_point() else tensor
         elif name.endswith("num_batches_tracked"):  # older files count no batches
@@ -186,6 +192,15 @@ def _renamed(
     return model, ours
 
 
+def _weight_of(row: str, sides: int, tensors: Mapping[str, Tensor], names: Names, file: Path) -> Tensor:
+    """The weight of a row's first layer, which must have so many sides."""
+    layer = names.rows[row][0]
+    for name in (f"{layer}{names.conv}.weight", f"{layer}.weight"):
+        if name in tensors and tensors[name].ndim == sides:
+            return tensors[name]
+    raise BundleError(f"{file} has no '{layer}.weight' of {sides} sides, which {names.nets[0]} of {names.library} has.")
+
+
 def _classes(count: int, source: Published, labels: Path | None, file: Path) -> list[str]:
     """Class names from `labels`, else from a synset_words.txt beside the file, else torchvision's for ImageNet, else, for
     published weights without names, numbers."""
@@ -195,6 +210,9 @@ def _classes(count: int, source: Published, labels: Path | None, file: Path) -> 
         classes = read_labels(names_file)
         if len(classes) != count:
             raise BundleError(f"{names_file} names {len(classes)} classes; the weights have {count}.")
+        for name, times in Counter(classes).items():
+            if times > 1:
+                raise BundleError(f"{names_file} has the class {name!r} twice.")
         return classes
     if count == IMAGENET:
         from torchvision.models import GoogLeNet_Weights

@@ -94,9 +94,9 @@ def _named(layer: str, kind: str, blobs: list[Tensor]) -> dict[str, Tensor]:
     if kind == "BN":  # one layer: scale, shift, mean, variance
         parts = ("weight", "bias", "running_mean", "running_var")
         return {f"{layer}.{part}": blob.flatten() for part, blob in zip(parts, blobs, strict=False)}
-    if kind == "BatchNorm":  # mean and variance, both to be divided by a third number; Scale follows
+    if kind == "BatchNorm" and len(blobs) == 3:  # mean and variance, both to be divided by a third; Scale follows
         mean, variance, weight = (blob.flatten() for blob in blobs)
-        factor = 1 / weight if weight.item() else weight
+        factor = 1 / weight if weight.numel() == 1 and weight.item() else 0.0
         return {f"{layer}.running_mean": mean * factor, f"{layer}.running_var": variance * factor}
     if kind == "Scale":
         layer = layer.removesuffix("_scale") + ("" if layer.removesuffix("_scale").endswith("_bn") else "_bn")

@@ -33,7 +33,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         )
     if not path.exists():
         raise BundleError(f"{path} does not exist.")
-    return readers[path.suffix](path)
+    tensors = readers[path.suffix](path)
+    if not tensors:
+        raise BundleError(f"{path} holds no tensors.")
+    return tensors
 
 
 def read_pth(path: Path) -> dict[str, Tensor]:
@@ -43,7 +46,7 @@ def read_pth(path: Path) -> dict[str, Tensor]:
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file can make the reader stumble anywhere
         if isinstance(error, pickle.UnpicklingError) and looks_pickled(path):
             raise BundleError(
                 f"{path} asks for more than tensors when it is read, which could run code, so it is not opened; "
@@ -53,8 +56,8 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     for key in WRAPPED:
         if isinstance(held, dict) and isinstance(held.get(key), dict):
             held = held[key]
-    if not (isinstance(held, dict) and held and all(isinstance(value, Tensor) for value in held.values())):
-        raise BundleError(f"{path} holds no tensors by name: save the model's state_dict().")
+    if not (isinstance(held, dict) and held and all(_is_plain(value) for value in held.values())):
+        raise BundleError(f"{path} does not hold plain tensors by name alone: save the model's state_dict().")
     return {str(name).removeprefix("module."): value for name, value in held.items()}
 
 
@@ -62,11 +65,14 @@ def read_npz(path: Path) -> dict[str, Tensor]:
     """Arrays by name. Raises BundleError for anything else; nothing is ever unpickled."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: torch.from_numpy(np.array(archive[name], np.float32)) for name in archive.files}
     except OSError as error:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError, AttributeError) as error:
         if "Object arrays" in str(error) or looks_pickled(path):
             raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None
         raise BundleError(f"{path} is not an .npz file of arrays, or is damaged: {error}.") from None
-    return {name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta

@@ -81,7 +81,7 @@ NETS = {
 
 def net(name: str) -> Net:
     """The network called `name`, or the table in the YAML file of that path. Raises TableError."""
-    if name.endswith(SUFFIXES):
+    if name.lower().endswith(SUFFIXES):
         return read_table(name)
     if name not in NETS:
         raise TableError(f"There is no network {name!r}: {did_you_mean(name, NETS)}")

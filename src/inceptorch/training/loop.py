@@ -127,7 +127,7 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     given = load(weights) if weights else None
     if given and net and net.name != given.model.net.name:
         raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}; leave out --net.")
-    table = given.model.net if given else net or nets.net(recipe.net)
+    table = net or (given.model.net if given else nets.net(recipe.net))
     aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
     pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
     if recipe.size and recipe.size != pixels.size:
