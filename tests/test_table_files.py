@@ -99,7 +99,7 @@ BROKEN = {
     "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "row conv1: conv has no value 'strid'"),
     "unknown padding": ("pad: ceil", "pad: round", "row pool: pool's pad is 'round'"),
     "branches of different size": ("- {conv: 4}\n", "- {conv: 4, stride: 2}\n", "row mix: branches give maps of different sizes"),
-    "sum of different widths": ("{conv: 16, norm", "{conv: 12, norm", "row add: 12x16x16 cannot be added to the 16x16x16"),
+    "sum of different widths": ("{conv: 16, norm", "{conv: 12, norm", "row add: 16x16x12 cannot be added to the 16x16x16"),
     "unknown row in aux": ("aux: [mix]", "aux: [mixed]", "auxiliary head on row 'mixed' has no such row"),
     "aux without a head": ("aux_head:", "head_of_aux:", "has no value 'head_of_aux'"),
     "no head for aux": (

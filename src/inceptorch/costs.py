@@ -146,12 +146,18 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
         case Residual(inner):
             output = output_shape(inner, shape)
             if output != shape:
-                raise TableError(f"{_times(output)} cannot be added to the {_times(shape)} that comes in")
+                raise TableError(f"{as_printed(output)} cannot be added to the {as_printed(shape)} that comes in")
             return shape
         case tuple():
             for part in layer:
                 shape = output_shape(part, shape)
             return shape
+
+
+def as_printed(shape: Shape) -> str:
+    """A shape (C, H, W) as the papers print it: 28x28x256."""
+    channels, height, width = shape
+    return f"{height}x{width}x{channels}"
 
 
 def stride(layer: Layer) -> int:
@@ -256,7 +262,3 @@ def _windows(size: int, window: int, stride: int, around: int, pad: Padding) -> 
         windows = -(-room // stride) + 1
         return windows - 1 if (windows - 1) * stride >= size else windows  # a window must begin inside the map
     return room // stride + 1 if room >= 0 else 0
-
-
-def _times(shape: Shape) -> str:
-    return "x".join(map(str, shape))

@@ -14,7 +14,7 @@ from html import escape
 from itertools import accumulate
 from unicodedata import east_asian_width
 
-from inceptorch.costs import Cost, RowCost, Shape, aux_rows_of, cost, output_shape
+from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost, output_shape
 from inceptorch.spec import (
     LRN,
     AdaptiveAverage,
@@ -137,13 +137,13 @@ class Row:
     def figures(self) -> tuple[str, ...]:
         times = f"{len(self.names)} x " if len(self.names) > 1 else ""
         counts = (f"{times}{_rounded(count)}" if count else "" for count in (self.cost.params, self.cost.macs))
-        return (_size(self.cost.output), *counts)
+        return (as_printed(self.cost.output), *counts)
 
     @property
     def about(self) -> str:
         each = " each" if len(self.names) > 1 else ""
         cost = f"{self.cost.params:,} parameters and {self.cost.macs:,} multiply-adds{each}"
-        return f"{', '.join(self.names)}: {_size(self.cost.output)}, {cost}"
+        return f"{', '.join(self.names)}: {as_printed(self.cost.output)}, {cost}"
 
 
 @dataclass(frozen=True)
@@ -388,7 +388,7 @@ def _header(net: Net, counted: Cost, rows: Sequence[Row], right: float) -> tuple
 
 
 def _page(net: Net, counted: Cost, width: float, height: float, drawn: str) -> str:
-    rows = "; ".join(f"{row.name} {_size(row.output)}" for row in counted.rows)
+    rows = "; ".join(f"{row.name} {as_printed(row.output)}" for row in counted.rows)
     about = f"{net.source}. Rows from top to bottom, with what each gives as height x width x channels: {rows}."
     across, down = _number(width), _number(height)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" viewBox="0 0 {across} {down}" \
@@ -409,11 +409,6 @@ def _window(layer: Conv | SeparableConv | Pool) -> str:
 
 def _listed(out: int, *remarks: str) -> str:
     return ", ".join([str(out), *filter(None, remarks)])
-
-
-def _size(shape: Shape) -> str:
-    channels, height, width = shape
-    return f"{height}x{width}x{channels}"
 
 
 def _rounded(count: int) -> str:

@@ -90,12 +90,14 @@ def _summary(counted: "Cost") -> dict[str, Any]:
 
 
 def _print_table(net: "Net", counted: "Cost") -> None:
+    from inceptorch.costs import as_printed
+
     print(
         f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"
     )
     print(f"{'row':<12}{'output':>16}{'parameters':>13}{'multiply-adds':>16}")
     for row in counted.rows:
-        print(f"{printable(row.name):<12}{'x'.join(map(str, row.output)):>16}{row.params:>13,}{row.macs:>16,}")
+        print(f"{printable(row.name):<12}{as_printed(row.output):>16}{row.params:>13,}{row.macs:>16,}")
     print(f"{'total':<12}{'':>16}{counted.params:>13,}{counted.macs:>16,}")
     if net.aux:
         print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {counted.params_with_aux:,} parameters")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from inceptorch.costs import Cost, RowCost, Shape, aux_rows_of, cost
+from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost
 from inceptorch.nets import NETS
 from inceptorch.spec import (
     Conv,
@@ -53,11 +53,11 @@ class CountedRow:
 
     @property
     def input(self) -> str:
-        return "{1}x{2}x{0}".format(*self.comes_in)
+        return as_printed(self.comes_in)
 
     @property
     def output(self) -> str:
-        return "{1}x{2}x{0}".format(*self.cost.output)
+        return as_printed(self.cost.output)
 
     @property
     def channels(self) -> int:
