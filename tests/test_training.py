@@ -16,14 +16,15 @@ from safetensors.torch import load_file
 import inceptorch
 from inceptorch.data import find_split
 from inceptorch.data.loader import Augmented, load
-from inceptorch.errors import InceptorchError, PictureError, RecipeError, RunError, TableError
+from inceptorch.errors import BundleError, InceptorchError, PictureError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.scale import Scale
-from inceptorch.spec import Net
+from inceptorch.spec import Conv, Net
+from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.checkpoint import new_average
 from tests.conftest import COLOURS, write_classes
@@ -131,6 +132,30 @@ def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
     result = inceptorch.resume(tmp_path / "run", QUIET)
     assert result.epochs == 3
     assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["aa.png"]
+
+
+def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, tiny: Net
+) -> None:
+    table = tmp_path / "mine.yaml"
+    text = to_yaml(replace(tiny, name="mine", body={**tiny.body, "more": Conv(12)}))
+    table.write_text(text)
+    words = {"recipe": recipe, "net": str(table), "progress": QUIET}
+    inceptorch.train(pictures, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
+    stopped_after(7)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(pictures, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
+    table.unlink()
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+    again = inceptorch.load(tmp_path / "stopped").model.net
+    assert again.body["more"] == Conv(12)
+
+    # Begun from those weights, a table of the same name with other rows is refused before anything is written.
+    table.write_text(text.replace("{conv: 12}", "{conv: 14}"))
+    with pytest.raises(BundleError, match="another table called 'mine': row more differs"):
+        inceptorch.train(pictures, out=tmp_path / "other", weights=tmp_path / "whole", **words)  # type: ignore[arg-type]
+    assert not (tmp_path / "other").exists()
 
 
 def test_ctrl_c_says_how_to_go_on(
