@@ -1,6 +1,7 @@
 """Fixtures: a three-row network, small folders of pictures, and the real data where it is present."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,11 @@ def write_classes(root: Path, count: int, seed: int = 0) -> None:
             noise = random.normal(0, 40, (20, 24, 3))
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number:02}.png")
+
+
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: tests that themselves run in the background ignore Ctrl-C, and their children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Trap:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
 from inceptorch.cli import app, main
 from inceptorch.errors import InceptorchError
 from inceptorch.recipes import Recipe
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLOURS, hear_ctrl_c, write_classes
 from tests.test_pixels import png
 
 
@@ -93,7 +94,7 @@ def test_nets_json() -> None:
 
 def test_nets_prints_a_table() -> None:
     lines = invoke("nets", "googlenet").stdout.splitlines()
-    assert any(line.split() == ["4a", "512x14x14", "376,176", "73,608,192"] for line in lines)
+    assert any(line.split() == ["4a", "14x14x512", "376,176", "73,608,192"] for line in lines)
     assert any(line.split() == ["total", "6,998,552", "1,582,671,872"] for line in lines)
 
 
@@ -230,7 +231,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_pat
     run, log = tmp_path / "run", tmp_path / "log"
     with open(log, "w") as file:
         command = [sys.executable, "-m", "inceptorch", "train", few, "--out", run, *SMALL]
-        process = subprocess.Popen([str(word) for word in command], stderr=file, stdout=file)
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, stderr=file, stdout=file, preexec_fn=hear_ctrl_c)
     deadline = time.monotonic() + 200
     while "epoch 1:" not in log.read_text():
         assert process.poll() is None, log.read_text()
@@ -249,6 +251,37 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_pat
 
     whole = shell("train", few, "--out", tmp_path / "whole", *SMALL)
     assert whole.returncode == 0, whole.stderr
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
+    few: Path, tmp_path: Path, how: signal.Signals, code: int
+) -> None:
+    """Asked after the first step of an epoch that would take a while; no checkpoint was due."""
+    run, log = tmp_path / "run", tmp_path / "log"
+    script = (
+        "import os, sys, torch\n"
+        "step = torch.optim.SGD.step\n"
+        "def asking(self, *args):\n"
+        f"    os.kill(os.getpid(), {int(how)})\n"
+        "    return step(self, *args)\n"
+        "torch.optim.SGD.step = asking\n"
+        "from inceptorch.cli import main\n"
+        "main()\n"
+    )
+    words = [sys.executable, "-c", script, "train", few, "--out", run, *SMALL]
+    with open(log, "w") as file:
+        done = subprocess.run([str(word) for word in words], stderr=file, stdout=file, preexec_fn=hear_ctrl_c)
+    assert done.returncode == code, log.read_text()
+    assert f"inceptorch train --resume {run}" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    with safe_open(run / "checkpoints" / "last.safetensors", "np") as file:
+        progressed = json.loads(file.metadata()["progressed"])
+    assert (progressed["epoch"], progressed["step"]) == (0, 1)
+
+    assert shell("train", "--resume", run).returncode == 0
+    assert shell("train", few, "--out", tmp_path / "whole", *SMALL).returncode == 0
     assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 

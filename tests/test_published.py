@@ -29,6 +29,7 @@ from inceptorch.cli.weights import weights
 from inceptorch.errors import BundleError
 from inceptorch.nets import NETS
 from inceptorch.published import CHUNK, Accuracy, Hash, Published, fetch, find, published
+from tests.conftest import hear_ctrl_c
 
 CONTENT = np.random.default_rng(0).bytes(2 * CHUNK + 12345)
 TIMM = [name for name, one in published().items() if "huggingface.co" in one.url]
@@ -382,7 +383,7 @@ def test_a_full_disk_is_a_sentence_and_the_next_fetch_goes_on(server: Server, on
 def test_ctrl_c_leaves_the_part_for_the_next_time(server: Server, one: Published, tmp_path: Path) -> None:
     server.cut, server.stalls = 2 * CHUNK, True
     begun = one.path(tmp_path).with_name("weights.bin.part")
-    with subprocess.Popen(command(one, tmp_path), stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command(one, tmp_path), stderr=subprocess.DEVNULL, preexec_fn=hear_ctrl_c) as process:
         deadline = time.monotonic() + 60
         while not begun.exists() or begun.stat().st_size < CHUNK:
             assert process.poll() is None

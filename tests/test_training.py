@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 import inceptorch
@@ -102,6 +104,37 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
     with open(result.run / "metrics.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+def steps_kept(run: Path) -> int:
+    """How many steps of a run of nine for an epoch its checkpoint holds."""
+    path = run / "checkpoints" / "last.safetensors"
+    if not path.exists():
+        return 0
+    with safe_open(path, "np") as file:
+        done = json.loads(file.metadata()["progressed"])
+    return int(9 * done["epoch"] + done["step"])
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_twenty_deaths_at_any_step_change_nothing(
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, workers: int
+) -> None:
+    """Checkpoints at every second step; runs die twice, at random, and end as the one that never did."""
+    chosen = replace(recipe, batch=4, checkpoint_every=2, workers=workers)
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
+    expected = digest(tmp_path / "whole")
+    random = np.random.default_rng(workers)
+    for number in range(20 if workers == 0 else 3):
+        out = tmp_path / str(number)
+        stopped_after(int(random.integers(27)))  # type: ignore[operator]
+        with pytest.raises(Stop):
+            inceptorch.train(pictures, out=out, recipe=chosen, progress=QUIET)
+        stopped_after(int(random.integers(27 - steps_kept(out))))  # type: ignore[operator]
+        with pytest.raises(Stop):
+            inceptorch.resume(out, QUIET)
+        inceptorch.resume(out, QUIET)
+        assert digest(out) == expected, number
 
 
 @pytest.mark.parametrize("steps", [0, 6])

@@ -46,6 +46,8 @@ class Recipe:
     flip             mirror half of the training pictures left to right
     jitter           brightness, contrast and saturation vary by up to this factor either way
     precision        auto: bf16 where the processor has it, else fp32
+    checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
+    checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
     workers          processes that read pictures; -1: none on a CPU, which has no time to spare, up to 8 with a GPU
     """
 
@@ -71,6 +73,8 @@ class Recipe:
     flip: bool = True
     jitter: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_every: int = 0
+    checkpoint_minutes: float = 10.0
     workers: int = -1
 
     def __post_init__(self) -> None:
@@ -84,6 +88,8 @@ class Recipe:
             "aux_weight",
             "clip",
             "jitter",
+            "checkpoint_every",
+            "checkpoint_minutes",
         ):
             self._require(getattr(self, name) >= 0, name, "at least 0")
         self._require(self.head_steps + self.epochs > 0, "epochs", "at least 1, or head_steps")

@@ -29,6 +29,10 @@ def train(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pictures; -1: by the machine.")] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints within an epoch.", metavar="STEPS")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change one value of the recipe.", metavar="KEY=VALUE")
     ] = None,
@@ -43,7 +47,13 @@ def train(
     from inceptorch.nets import net as find_net
     from inceptorch.recipes import find_recipe, read_recipe, with_settings, with_values
 
-    flags = {"net": net, "epochs": epochs, "size": size}
+    flags = {
+        "net": net,
+        "epochs": epochs,
+        "size": size,
+        "workers": workers,
+        "checkpoint_every": checkpoint_every,
+    }
     given = {name: value for name, value in flags.items() if value is not None}
     if resume:
         if any((data, out, weights, recipe, config, settings, given, seed)):
@@ -57,7 +67,7 @@ def train(
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
     twice = [name for name in given if any(setting.partition("=")[0].strip() == name for setting in settings or [])]
     if twice:
-        raise RecipeError(f"Give --{twice[0]} or --set {twice[0]}=..., not both.")
+        raise RecipeError(f"Give --{twice[0].replace('_', '-')} or --set {twice[0]}=..., not both.")
     chosen = read_recipe(config) if config else find_recipe(recipe or ("head" if weights else "scratch"))
     chosen = with_values(with_settings(chosen, settings or []), given)
     find_net(chosen.net)

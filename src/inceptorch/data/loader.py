@@ -7,6 +7,8 @@ the same for any number of worker processes and after any interruption.
 from __future__ import annotations
 
 import hashlib
+import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -82,13 +84,26 @@ def batches(count: int, size: int, seed: int, epoch: int) -> list[list[int]]:
 def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
     cuda = torch.cuda.is_available()
-    loader = DataLoader(data, batch_sampler=batches, num_workers=workers, pin_memory=cuda)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: as was asked
+        loader = DataLoader(
+            data,
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=workers,
+            pin_memory=cuda,
+            worker_init_fn=_leave_ctrl_c_to_the_parent if workers else None,
+        )
+        ready = iter(loader)
     try:
-        yield from loader
+        yield from ready
     except PictureError as error:
         # A worker process sends its stack trace along; the sentence is its last line.
         sentence = str(error).strip().splitlines()[-1].removeprefix("inceptorch.errors.PictureError: ")
         raise PictureError(f"{sentence} It could be read when training began.") from None
+
+
+def _leave_ctrl_c_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def key(*parts: int) -> int:

@@ -20,10 +20,13 @@ from inceptorch.weights import write_safetensors
 
 @dataclass
 class Progressed:
-    """How far a run has come: finished epochs of the whole network, whether the classifier alone has been fitted,
-    whether all is done, the rows of metrics.csv, and seconds spent."""
+    """How far a run has come: finished epochs of the whole network, steps done in the one under way and the sum of the
+    loss over its pictures so far, whether the classifier alone has been fitted, whether all is done, the rows of
+    metrics.csv, and seconds spent."""
 
     epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
     head_done: bool = False
     finished: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)

@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from inceptorch.spec import Net
 from inceptorch.training import head
 from inceptorch.training.checkpoint import Progressed, new_average, restore, save
 from inceptorch.training.run import Run, free_folder, in_words, read_run
+from inceptorch.training.stopping import Stopping
 from inceptorch.zoo import folder_of
 
 
@@ -109,6 +110,7 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     """
     began = time.monotonic()
     run = read_run(Path(folder))
+    run.clear_leftovers()
     progress = Progress(run.log, (progress or Progress()).quiet)
     splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
     if fingerprint(*splits) != run.fingerprint:
@@ -177,6 +179,11 @@ def _finish(
         kept.write(run.folder)
         save(run.checkpoint, done, model, average, optimizer)
 
+    def keep_place() -> None:
+        """The checkpoint alone, within an epoch."""
+        done.seconds = time.monotonic() - began
+        save(run.checkpoint, done, model, average, optimizer)
+
     try:
         # The classifier alone, on features of the frozen body.
         if recipe.head_steps and not done.head_done:
@@ -191,13 +198,17 @@ def _finish(
 
         # The whole network.
         for epoch in range(done.epoch, recipe.epochs):
-            row = _train_epoch(run, classifier, train_split, average, optimizer, epoch, device, progress)
-            evaluation = judge(kept, held_out, run.skipped, progress)
+            row = _train_epoch(run, classifier, train_split, average, optimizer, done, keep_place, device, progress)
+            try:
+                evaluation = judge(kept, held_out, run.skipped, progress)
+            except KeyboardInterrupt:
+                keep_place()
+                raise
             record(row, evaluation)
-            done.epoch = epoch + 1
+            done.epoch, done.step, done.loss = epoch + 1, 0, 0.0
             done.finished = done.epoch == recipe.epochs
             keep()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         progress.say(f"stopped. Go on with: inceptorch train --resume {shlex.quote(str(run.folder))}")
         raise
     except torch.OutOfMemoryError:
@@ -241,12 +252,14 @@ def _train_epoch(
     split: Split,
     average: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
-    epoch: int,
+    done: Progressed,
+    keep_place: Callable[[], None],
     device: torch.device,
     progress: Progress,
 ) -> dict[str, Any]:
-    """One pass over the training pictures; the row of metrics it gives."""
-    recipe, model = run.recipe, classifier.model
+    """One pass over the training pictures, or what is left of it, with checkpoints on the way; the row of metrics it
+    gives. Ctrl-C and SIGTERM are obeyed between two steps, after a checkpoint."""
+    recipe, model, epoch = run.recipe, classifier.model, done.epoch
     scale = Scale(classifier.pixels).to(device)
     aux = [f"aux.{name}" for name in model.aux]
     bf16 = _precision(recipe, device) == "bf16"
@@ -254,49 +267,73 @@ def _train_epoch(
     data = Augmented(split, classifier.pixels, recipe, run.seed)
     data.epoch = epoch
     order = batches(len(split), recipe.batch, run.seed, epoch)
-    loader = load_batches(data, order, _workers(recipe, device))
-    torch.manual_seed(key(run.seed, epoch))  # dropout's draws depend on the epoch alone, not on what ran before
+    left = order[done.step :]
+    loader = load_batches(data, left, _workers(recipe, device))
 
     model.train()
-    began = time.monotonic()
-    waited = total = 0.0
-    ready = began
-    for step, (pictures, labels, _) in enumerate(progress.track(loader, len(order), f"epoch {epoch + 1}")):
-        waited += time.monotonic() - ready
-        lr = recipe.lr * _factor(recipe, (epoch + step / len(order)) / recipe.epochs)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+    lr = _rate(recipe, epoch, done.step, len(order))
+    began = kept = ready = time.monotonic()
+    waited, seen = 0.0, 0
+    with Stopping() as stopping:
+        for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}"):
+            waited += time.monotonic() - ready
+            lr = _rate(recipe, epoch, done.step, len(order))
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            seed_step(key(run.seed, epoch, done.step))  # dropout's draws depend on the step, not on what ran before
 
-        labels = labels.to(device, non_blocking=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits, taps = model.taps(scale(pictures.to(device, non_blocking=True)), aux)
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            for name in aux:
-                loss = loss + recipe.aux_weight * F.cross_entropy(
-                    taps[name], labels, label_smoothing=recipe.label_smoothing
-                )
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise RunError(_not_finite(run, value, epoch, step))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if recipe.clip:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
-        if average is not None:
-            average.update_parameters(model)
-        total += value * len(labels)
-        ready = time.monotonic()
+            labels = labels.to(device, non_blocking=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits, taps = model.taps(scale(pictures.to(device, non_blocking=True)), aux)
+                loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                for name in aux:
+                    loss = loss + recipe.aux_weight * F.cross_entropy(
+                        taps[name], labels, label_smoothing=recipe.label_smoothing
+                    )
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise RunError(_not_finite(run, value, epoch, done.step))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            optimizer.step()
+            if average is not None:
+                average.update_parameters(model)
+
+            done.step += 1
+            done.loss += value * len(labels)
+            seen += len(labels)
+            by_steps = recipe.checkpoint_every > 0 and done.step % recipe.checkpoint_every == 0
+            by_time = 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
+            if by_steps or by_time or stopping.asked:
+                keep_place()
+                kept = time.monotonic()
+            if stopping.asked:
+                stopping.obey()
+            ready = time.monotonic()
 
     spent = time.monotonic() - began
     return {
         "phase": "train",
         "epoch": epoch + 1,
         "lr": lr,
-        "train_loss": total / len(split),
-        "pictures_per_second": len(split) / spent,
+        "train_loss": done.loss / len(split),
+        "pictures_per_second": seen / spent,
         "waiting": waited / spent,
     }
+
+
+def _rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+    """The learning rate of a step of an epoch that has so many."""
+    return recipe.lr * _factor(recipe, (epoch + step / steps) / recipe.epochs)
+
+
+def seed_step(seed: int) -> None:
+    """Seed what the network draws from, on the CPU and on GPUs."""
+    torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which can keep a stack trace of every call
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _optimizer(model: Model, recipe: Recipe) -> torch.optim.Optimizer:

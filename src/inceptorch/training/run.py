@@ -8,6 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -93,6 +94,13 @@ class Run:
             drawn = {"share": self.recipe.held_out_share, "seed": self.seed, "fingerprint": self.fingerprint}
             about["split"] = drawn
         return about
+
+    def clear_leftovers(self) -> None:
+        """Delete the half-written files of a process that was killed."""
+        for folder in (self.folder, self.checkpoint.parent):
+            for path in (*folder.glob(".*.tmp"), *folder.glob(".tmp*")):
+                with suppress(OSError):
+                    path.unlink()
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Write metrics.csv, one row per epoch."""

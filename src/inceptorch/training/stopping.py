@@ -1,0 +1,39 @@
+"""Stopping between two steps when the system or the person asks for it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class Stopping:
+    """While this lasts, the first Ctrl-C or SIGTERM is remembered in `asked` instead of breaking into a step, so that a
+    checkpoint can be written before it is obeyed with `obey`. The second one breaks in."""
+
+    def __init__(self) -> None:
+        self.asked: signal.Signals | None = None
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():  # others may not set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) == signal.SIG_IGN:  # as for work in the background
+                    continue
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def obey(self) -> None:
+        """End as the signal would have ended it: KeyboardInterrupt for Ctrl-C, exit code 143 for SIGTERM."""
+        if self.asked == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = signal.Signals(number)
