@@ -23,12 +23,14 @@ from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
-from inceptorch.recipes import Recipe, with_values
+from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.scale import Scale
 from inceptorch.spec import Conv, Net
 from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.checkpoint import new_average
+from inceptorch.training.loop import _rate
+from inceptorch.training.optimizers import TensorFlowRMSProp
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)
@@ -46,18 +48,18 @@ class Stop(Exception):
 def stopped_after(monkeypatch: pytest.MonkeyPatch) -> object:
     """Make training fail as if killed: right after the given number of optimizer steps."""
 
-    def arm(steps: int, error: type[BaseException] = Stop) -> None:
+    def arm(steps: int, error: type[BaseException] = Stop, kind: type[torch.optim.Optimizer] = torch.optim.SGD) -> None:
         left = [steps]
-        step = torch.optim.SGD.step
+        step = kind.step
 
-        def counted(self: torch.optim.SGD, *args: object) -> object:
+        def counted(self: torch.optim.Optimizer, *args: object) -> object:
             if left[0] == 0:
-                monkeypatch.setattr(torch.optim.SGD, "step", step)
+                monkeypatch.setattr(kind, "step", step)
                 raise error
             left[0] -= 1
-            return step(self, *args)
+            return step(self, *args)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(torch.optim.SGD, "step", counted)
+        monkeypatch.setattr(kind, "step", counted)
 
     return arm
 
@@ -412,6 +414,85 @@ def test_gray_and_bgr_contracts_train(tmp_path: Path, recipe: Recipe) -> None:
         chosen = with_values(recipe, {"channels": channels, "epochs": 1})
         result = inceptorch.train(tmp_path / "all", out=tmp_path / channels, recipe=chosen, progress=QUIET)
         assert inceptorch.load(result.run).pixels.channels == channels
+
+
+def test_rmsprop_is_tensorflows() -> None:
+    """Against the formula, number by number; and unlike torch's where epsilon is 1."""
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = TensorFlowRMSProp(
+        [{"params": [parameter], "weight_decay": 0.1}], lr=0.1, decay=0.9, eps=1.0, momentum=0.9
+    )
+    value, mean, step = np.array([1.0, -2.0]), np.ones(2), np.zeros(2)
+    for gradient in ([0.5, 3.0], [-1.0, 0.2], [0.0, 0.0]):
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+        g = np.array(gradient) + 0.1 * value
+        mean = 0.9 * mean + 0.1 * g * g
+        step = 0.9 * step + 0.1 * g / np.sqrt(mean + 1)
+        value = value - step
+        np.testing.assert_allclose(parameter.detach().numpy(), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["szegedy2014", "bvlc", "bvlc_quick", "ioffe2015", "szegedy2015", "szegedy2016"])
+def test_the_papers_recipes_train_and_go_on(
+    name: str, pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = replace(RECIPES[name], net="tiny", epochs=3, batch=8, checkpoint_every=2)
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
+    kind = TensorFlowRMSProp if chosen.optimizer == "rmsprop" else torch.optim.SGD
+    stopped_after(8, kind=kind)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(pictures, out=tmp_path / "stopped", recipe=chosen, progress=QUIET)
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+    with open(tmp_path / "whole" / "metrics.csv", newline="") as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_rates_fall_as_the_papers_say() -> None:
+    def rates(name: str, *epochs: float) -> list[float]:
+        recipe = RECIPES[name]
+        return [_rate(recipe, int(epoch), round(1000 * (epoch % 1)), 1000) / recipe.lr for epoch in epochs]
+
+    assert rates("szegedy2014", 0, 7.99, 8, 15.9, 16) == pytest.approx([1, 1, 0.96, 0.96, 0.96**2])
+    assert rates("bvlc_quick", 0, 15, 45) == pytest.approx([1, 0.75**0.5, 0.5])
+    assert rates("szegedy2015", 1.9, 2, 99) == pytest.approx([1, 0.94, 0.94**49])
+    assert rates("ioffe2015", 1.3, 1.4, 8) == pytest.approx([1, 0.96, 0.96**6])
+
+
+def test_polyaks_average_is_that_of_the_last_share_of_the_run(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    step = torch.optim.SGD.step
+
+    def watched(self: torch.optim.SGD, *args: object) -> object:
+        done = step(self, *args)
+        seen.append(self.param_groups[1]["params"][-1].detach().clone())  # the classifier's bias
+        return done
+
+    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+    chosen = replace(recipe, ema=0.0, polyak=0.5, epochs=2, aux_weight=0.0)
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=chosen, progress=QUIET)
+    kept = inceptorch.load(tmp_path / "run").model.get_classifier().bias
+    half = len(seen) // 2
+    torch.testing.assert_close(kept, torch.stack(seen[half - 1 :]).mean(0))  # from where the share begins
+
+
+def test_random_interpolation_draws_every_filter(pictures: Path, recipe: Recipe) -> None:
+    split = find_split(pictures, list(COLOURS))
+    whole = {"crop_area": (0.999, 1.0), "crop_aspect": (1.2, 1.2), "flip": False}
+    data = Augmented(split, contract(16), with_values(recipe, {**whole, "interpolation": "random"}), seed=0)
+    seen = set()
+    for data.epoch in range(40):
+        seen.add(data[0][0].numpy().tobytes())
+    assert len(seen) == 4
+
+
+def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, dropout=0.0, epochs=1), progress=QUIET)
+    assert [m.p for m in inceptorch.load(tmp_path / "run").model.modules() if isinstance(m, torch.nn.Dropout)] == [0.0]
 
 
 def test_average_follows_the_weights_with_a_growing_memory(tiny: Net) -> None:

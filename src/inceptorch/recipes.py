@@ -1,6 +1,7 @@
 """How to train, as data. A recipe is one flat record; it prints as YAML and reads back.
 
-The schedule is knots: (share of the run, factor on the learning rate), straight lines between them.
+The learning rate is the product of `lr` and three factors: knots (share of the run, factor; straight lines between
+them), a decay by steps of epochs, and a power of what is left of the run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Knots = tuple[tuple[float, float], ...]
 class Recipe:
     """The values of one recipe.
 
+    source           where it comes from
     net              the network, where no weights name one
     size             side of the training and judging square in pixels; 0: as the weights or the network have it
     channels         colour channels of a network trained from scratch: rgb, bgr or gray
@@ -33,18 +35,28 @@ class Recipe:
     head_decay       weight of the classifier's squared weights in that fit, on features of unit scale
     epochs           passes of the whole network over the training pictures; 0: none
     batch            pictures in a step
-    lr               learning rate of SGD at factor 1
-    momentum         of SGD (Nesterov)
-    weight_decay     of SGD; not on biases and batch normalisation
+    optimizer        sgd, or rmsprop as TensorFlow computes it
+    lr               learning rate at factor 1
+    momentum         of either
+    nesterov         of SGD
+    rms_decay        of RMSProp's mean squares
+    rms_eps          of RMSProp, inside the root
+    weight_decay     not on biases and batch normalisation
     schedule         knots
+    decay_factor     on the learning rate after every `decay_epochs` epochs
+    decay_epochs     0: never
+    decay_power      power of the share of the run that is left, as a factor on the learning rate; 0: none
     label_smoothing  share of the target spread over all classes (arXiv:1512.00567 section 7)
     aux_weight       of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
     clip             largest norm of the gradient; 0: no limit
     ema              decay of the weights' running average, which is what is judged and kept; 0: none
+    polyak           last share of the run over which weights are averaged equally instead (Polyak); 0: not so
+    dropout          rate before the classifier; -1: the network's own
     crop_area        smallest and largest share of the area a training crop takes; (1, 1): the judging square
     crop_aspect      smallest and largest aspect ratio of a training crop
     flip             mirror half of the training pictures left to right
-    jitter           brightness, contrast and saturation vary by up to this factor either way
+    interpolation    of the crop: the pixel contract's, or drawn from bilinear, area, nearest and bicubic
+    jitter           brightness, contrast and saturation vary by up to this factor either way, in random order
     precision        auto: bf16 where the processor has it, else fp32
     checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
     checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
@@ -52,6 +64,7 @@ class Recipe:
     """
 
     name: str
+    source: str = "one's own"
     net: str = "googlenet_bn"
     size: int = 0
     channels: Literal["rgb", "bgr", "gray"] = "rgb"
@@ -60,17 +73,27 @@ class Recipe:
     head_decay: float = 0.01
     epochs: int = 0
     batch: int = 32
+    optimizer: Literal["sgd", "rmsprop"] = "sgd"
     lr: float = 0.05
     momentum: float = 0.9
+    nesterov: bool = True
+    rms_decay: float = 0.9
+    rms_eps: float = 1.0
     weight_decay: float = 1e-4
     schedule: Knots = ((0.0, 0.0), (0.1, 1.0), (1.0, 0.0))
+    decay_factor: float = 1.0
+    decay_epochs: float = 0.0
+    decay_power: float = 0.0
     label_smoothing: float = 0.1
     aux_weight: float = 0.3
     clip: float = 0.0
     ema: float = 0.999
+    polyak: float = 0.0
+    dropout: float = -1.0
     crop_area: tuple[float, float] = (0.25, 1.0)
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
+    interpolation: Literal["contract", "random"] = "contract"
     jitter: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_every: int = 0
@@ -79,6 +102,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in (
+            "decay_epochs",
+            "decay_power",
             "size",
             "head_steps",
             "head_decay",
@@ -97,8 +122,14 @@ class Recipe:
         self._require(2 <= self.batch <= 65536, "batch", "from 2 to 65536")
         self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
         self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
-        for name in ("momentum", "label_smoothing", "ema"):
+        for name in ("momentum", "label_smoothing", "ema", "rms_decay"):
             self._require(0 <= getattr(self, name) < 1, name, "at least 0 and less than 1")
+        self._require(
+            0 <= self.polyak <= 1 and not (self.polyak and self.ema), "polyak", "from 0 to 1, and 0 beside ema"
+        )
+        self._require(self.dropout == -1 or 0 <= self.dropout < 1, "dropout", "at least 0 and less than 1, or -1")
+        self._require(self.rms_eps > 0, "rms_eps", "above 0")
+        self._require(0 < self.decay_factor <= 1, "decay_factor", "above 0 and at most 1")
         self._require(0 < self.crop_area[0] <= self.crop_area[1] <= 1, "crop_area", "two shares, rising, within 0 to 1")
         self._require(0 < self.crop_aspect[0] <= self.crop_aspect[1], "crop_aspect", "two positive ratios, rising")
         at = [share for share, _ in self.schedule]
@@ -116,10 +147,16 @@ class Recipe:
         return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
 
-SCRATCH = Recipe("scratch", epochs=30, weight_decay=5e-4)
-HEAD = Recipe("head", net="googlenet", head_steps=100)
+SCRATCH = Recipe(
+    "scratch",
+    source="arXiv:1409.4842 Table 1 with batch norm, and what helped on small sets of pictures",
+    epochs=30,
+    weight_decay=5e-4,
+)
+HEAD = Recipe("head", source="multinomial logistic regression on frozen features", net="googlenet", head_steps=100)
 FINETUNE = Recipe(
     "finetune",
+    source="`head`, then the whole network at a low rate",
     net="googlenet",
     head_steps=100,
     epochs=3,
@@ -131,7 +168,86 @@ FINETUNE = Recipe(
     ema=0.98,
     crop_area=(0.35, 1.0),
 )
-RECIPES = {recipe.name: recipe for recipe in (SCRATCH, HEAD, FINETUNE)}
+
+# The papers. What they do not give (batch, rate and decay of GoogLeNet) is that of the Caffe replication.
+FLAT: Knots = ((0.0, 1.0), (1.0, 1.0))
+BVLC = Recipe(
+    "bvlc",
+    source="the Caffe model zoo's GoogLeNet, solver.prototxt: 10 million steps",
+    net="googlenet",
+    epochs=250,
+    lr=0.01,
+    nesterov=False,
+    weight_decay=2e-4,
+    schedule=FLAT,
+    decay_factor=0.96,
+    decay_epochs=8,
+    label_smoothing=0.0,
+    ema=0.0,
+    crop_area=((224 / 256) ** 2, (224 / 256) ** 2),  # 224 of 256 pixels, anywhere
+    crop_aspect=(1.0, 1.0),
+)
+BVLC_QUICK = dataclasses.replace(
+    BVLC,
+    name="bvlc_quick",
+    source="the Caffe model zoo's GoogLeNet, quick_solver.prototxt: 2.4 million steps",
+    epochs=60,
+    decay_epochs=0,
+    decay_factor=1.0,
+    decay_power=0.5,
+)
+SZEGEDY2014 = dataclasses.replace(
+    BVLC,
+    name="szegedy2014",
+    source="arXiv:1409.4842 section 6; batch, rate, weight decay and epochs, which it does not give, after BVLC",
+    polyak=0.25,
+    crop_area=(0.08, 1.0),
+    crop_aspect=(3 / 4, 4 / 3),
+    interpolation="random",
+    jitter=0.5,
+)
+IOFFE2015 = dataclasses.replace(
+    SZEGEDY2014,
+    name="ioffe2015",
+    source="arXiv:1502.03167 section 4.2.1, BN-x30: no dropout, a fifth of the decay, the rate falls six times as fast",
+    net="bn_inception",
+    epochs=68,  # 2.7 million steps of 32
+    lr=0.045,
+    weight_decay=4e-5,
+    decay_epochs=8 / 6,
+    dropout=0.0,
+    aux_weight=0.0,
+    polyak=0.0,
+    jitter=0.25,  # "reduce the photometric distortions"
+)
+SZEGEDY2015 = Recipe(
+    "szegedy2015",
+    source="arXiv:1512.00567 section 8; momentum, weight decay and average after the public TensorFlow code",
+    net="inception_v3",
+    epochs=100,
+    optimizer="rmsprop",
+    lr=0.045,
+    weight_decay=4e-5,
+    schedule=FLAT,
+    decay_factor=0.94,
+    decay_epochs=2,
+    aux_weight=0.4,
+    clip=2.0,
+    ema=0.9999,
+    crop_area=(0.05, 1.0),
+)
+SZEGEDY2016 = dataclasses.replace(
+    SZEGEDY2015,
+    name="szegedy2016",
+    source="arXiv:1602.07261 section 5: as before, without clipping",
+    net="inception_v4",
+    clip=0.0,
+    aux_weight=0.0,
+)
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (SCRATCH, HEAD, FINETUNE, SZEGEDY2014, BVLC, BVLC_QUICK, IOFFE2015, SZEGEDY2015, SZEGEDY2016)
+}
 
 
 def find_recipe(name: str) -> Recipe:

@@ -25,7 +25,12 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="A bundle or run to begin from, or published weights, see `inceptorch weights`.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="scratch, head or finetune; head where weights are given.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, szegedy2016. head where weights are given, else scratch."
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,

@@ -11,6 +11,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from inceptorch.data.folder import Split
 from inceptorch.errors import PictureError
 from inceptorch.pixels import Pixels
 from inceptorch.recipes import Recipe
+
+FILTERS = ("BILINEAR", "BOX", "NEAREST", "BICUBIC")  # with equal probability (arXiv:1409.4842 section 6)
 
 
 class Augmented(Dataset[tuple[Tensor, int, int]]):
@@ -39,7 +42,11 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         self.steps: list[Callable[[Image.Image], Image.Image]] = []
         if self.crops:
             filter = v2.InterpolationMode(pixels.filter)
-            self.steps.append(v2.RandomResizedCrop(pixels.size, recipe.crop_area, recipe.crop_aspect, filter))
+            crop = partial(v2.RandomResizedCrop, pixels.size, recipe.crop_area, recipe.crop_aspect)
+            if recipe.interpolation == "contract":
+                self.steps.append(crop(filter))
+            else:
+                self.steps.append(v2.RandomChoice([crop(v2.InterpolationMode[each]) for each in FILTERS]))
         if recipe.flip:
             self.steps.append(v2.RandomHorizontalFlip())
         if recipe.jitter:

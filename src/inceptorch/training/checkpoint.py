@@ -69,12 +69,13 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
     return done
 
 
-def new_average(model: Model, decay: float) -> AveragedModel:
-    """A running average of the weights whose memory grows with the run: min(decay, (1 + n) / (10 + n)) after n steps."""
+def new_average(model: Model, decay: float | None) -> AveragedModel:
+    """A running average of the weights whose memory grows with the run: min(decay, (1 + n) / (10 + n)) after n steps.
+    Without a decay, the equal average of all n + 1 (Polyak)."""
 
     def update(averages: Any, values: Any, count: Tensor | int) -> None:
         n = int(count)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
+        weight = 1 / (n + 1) if decay is None else 1 - min(decay, (1 + n) / (10 + n))
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, values, weight)
         else:

@@ -30,9 +30,10 @@ from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.scale import Scale
-from inceptorch.spec import Net
+from inceptorch.spec import Net, with_dropout
 from inceptorch.training import head
 from inceptorch.training.checkpoint import Progressed, new_average, restore, save
+from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.run import Run, free_folder, in_words, read_run
 from inceptorch.training.stopping import Stopping
 from inceptorch.zoo import folder_of
@@ -134,6 +135,8 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
     if recipe.size and recipe.size != pixels.size:
         pixels = replace(pixels, size=recipe.size, resize=round(recipe.size * pixels.resize / pixels.size))
+    if recipe.dropout >= 0:
+        table = with_dropout(table, recipe.dropout)
     torch.manual_seed(seed)
     model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
     if given:
@@ -151,8 +154,8 @@ def _finish(
     # The order matters: the average copies the model, and a checkpoint fills all three.
     device = best_device()
     model.to(device)
-    average = new_average(model, recipe.ema) if recipe.ema and recipe.epochs else None
-    optimizer = _optimizer(model, recipe)
+    average = _new_average(model, recipe) if recipe.epochs else None
+    optimizer = optimizer_for(model, recipe)
     if run.checkpoint.exists():
         done = restore(run.checkpoint, model, average, optimizer)
         began = time.monotonic() - done.seconds
@@ -190,7 +193,7 @@ def _finish(
             for row, evaluation in _fit_head(run, classifier, train_split, held_out, progress):
                 record(row, evaluation)
             if average is not None:
-                average = new_average(model, recipe.ema)
+                average = _new_average(model, recipe)
                 kept.model = _judged(model, average)
             done.head_done = True
             done.finished = recipe.epochs == 0
@@ -299,6 +302,8 @@ def _train_epoch(
                 torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             if average is not None:
+                if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
+                    average.n_averaged.zero_()  # not yet: the average is the weights themselves
                 average.update_parameters(model)
 
             done.step += 1
@@ -326,7 +331,11 @@ def _train_epoch(
 
 def _rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     """The learning rate of a step of an epoch that has so many."""
-    return recipe.lr * _factor(recipe, (epoch + step / steps) / recipe.epochs)
+    passed = epoch + step / steps
+    decays = int(passed / recipe.decay_epochs) if recipe.decay_epochs else 0
+    left = 1 - passed / recipe.epochs
+    falling = float(recipe.decay_factor**decays * left**recipe.decay_power)
+    return recipe.lr * _factor(recipe, 1 - left) * falling
 
 
 def seed_step(seed: int) -> None:
@@ -336,12 +345,11 @@ def seed_step(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
-def _optimizer(model: Model, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; weight decay on weights alone, not on biases and batch normalisation."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+def _new_average(model: Model, recipe: Recipe) -> AveragedModel | None:
+    """The average that is judged and kept, where the recipe has one."""
+    if recipe.polyak:
+        return new_average(model, None)
+    return new_average(model, recipe.ema) if recipe.ema else None
 
 
 def _factor(recipe: Recipe, share: float) -> float:

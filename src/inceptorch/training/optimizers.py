@@ -1,0 +1,68 @@
+"""The optimiser that a recipe names. What torch has is torch's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from inceptorch.model import Model
+from inceptorch.recipes import Recipe
+
+
+def optimizer_for(model: Model, recipe: Recipe) -> Optimizer:
+    """The recipe's optimiser; weight decay on weights alone, not on biases and batch normalisation."""
+    kept = model.no_weight_decay()
+    groups = [
+        {
+            "params": [p for name, p in model.named_parameters() if name not in kept],
+            "weight_decay": recipe.weight_decay,
+        },
+        {"params": [p for name, p in model.named_parameters() if name in kept], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "rmsprop":
+        return TensorFlowRMSProp(groups, recipe.lr, recipe.rms_decay, recipe.rms_eps, recipe.momentum)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+
+
+class TensorFlowRMSProp(Optimizer):
+    """RMSProp as TensorFlow computes it, which the papers used: epsilon inside the root, mean squares that begin at 1, the
+    rate inside the momentum. torch's has epsilon outside and begins at 0, so that an epsilon of 1 means another thing.
+
+        mean = decay * mean + (1 - decay) * g * g
+        step = momentum * step + rate * g / sqrt(mean + epsilon)
+    """
+
+    def __init__(
+        self, params: Iterable[dict[str, Any]], lr: float, decay: float = 0.9, eps: float = 1.0, momentum: float = 0.9
+    ):
+        super().__init__(params, {"lr": lr, "decay": decay, "eps": eps, "momentum": momentum, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
+            means, steps = ([self._kept(p, name) for p in parameters] for name in ("mean", "step"))
+            gradients: list[Tensor] = [p.grad for p in parameters]
+            if group["weight_decay"]:
+                gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
+            torch._foreach_mul_(means, group["decay"])
+            torch._foreach_addcmul_(means, gradients, gradients, 1 - group["decay"])
+            roots = torch._foreach_add(means, group["eps"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_mul_(steps, group["momentum"])
+            torch._foreach_addcdiv_(steps, gradients, roots, group["lr"])
+            torch._foreach_sub_(parameters, steps)
+
+    def _kept(self, parameter: Tensor, name: str) -> Tensor:
+        state = self.state[parameter]
+        if name not in state:
+            state[name] = torch.ones_like(parameter) if name == "mean" else torch.zeros_like(parameter)
+        kept: Tensor = state[name]
+        return kept
