@@ -15,7 +15,7 @@ WORDS = [
     "--size",
     "28",
     "--epochs",
-    "2",
+    "7",
     "--set",
     "batch=64",
     "--set",

@@ -29,15 +29,16 @@ def need(path: Path) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    processor = platform.processor() or platform.machine()
+    processor, bf16 = platform.processor() or platform.machine(), False
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
+        bf16 = "avx512_bf16" in cpuinfo.read_text() or "amx_bf16" in cpuinfo.read_text()
         names = [
             line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         processor = names[0] if names else processor
     return {
-        "machine": {"processor": processor, "cores": os.cpu_count()},
+        "machine": {"processor": processor, "cores": os.cpu_count(), "bf16": bf16},
         "versions": {name: version(name) for name in ("inceptorch", "torch", "torchvision", "pillow")}
         | {"python": platform.python_version()},
     }

@@ -203,6 +203,24 @@ def test_ctrl_c_says_how_to_go_on(
     assert inceptorch.load(tmp_path / "run").classes == list(COLOURS)  # of the epoch that was finished
 
 
+def test_ctrl_c_while_judging_loses_no_step(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+
+    def impatient(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inceptorch.training.loop.judge", impatient)
+        with pytest.raises(KeyboardInterrupt):
+            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+    with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
+        assert json.loads(file.metadata()["progressed"])["step"] == 5
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
 def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     run = tmp_path / "run"
     inceptorch.train(pictures, out=run, recipe=recipe, progress=QUIET)

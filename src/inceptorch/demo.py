@@ -24,8 +24,6 @@ RECIPE = with_values(
         "size": 28,
         "channels": "gray",
         "epochs": 8,
-        "lr": 0.02,
-        "schedule": ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0)),
         "crop_area": (0.75, 1.0),
         "crop_aspect": (0.8, 1.25),
         "flip": False,  # a mirrored digit is no digit

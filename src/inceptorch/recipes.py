@@ -74,13 +74,13 @@ class Recipe:
     epochs: int = 0
     batch: int = 32
     optimizer: Literal["sgd", "rmsprop"] = "sgd"
-    lr: float = 0.05
+    lr: float = 0.02
     momentum: float = 0.9
     nesterov: bool = True
     rms_decay: float = 0.9
     rms_eps: float = 1.0
     weight_decay: float = 1e-4
-    schedule: Knots = ((0.0, 0.0), (0.1, 1.0), (1.0, 0.0))
+    schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
     decay_factor: float = 1.0
     decay_epochs: float = 0.0
     decay_power: float = 0.0

@@ -62,9 +62,7 @@ def export(bundle: Path, out: Path) -> str:
     names = next((each for each in NAMES if model.net.name in each.nets and each.library != "Caffe"), None)
     if names is None:
         others = ", ".join(name for each in NAMES if each.library != "Caffe" for name in each.nets)
-        raise BundleError(
-            f"{bundle} holds {model.net.name}, which neither torchvision nor timm has; they have: {others}."
-        )
+        raise BundleError(f"{bundle} holds {model.net.name}, which no other library has; they have: {others}.")
     if model.net.body != net(model.net.name).body:
         raise BundleError(f"{bundle} holds a table of one's own, which is only called {model.net.name}.")
     if out.suffix not in (".safetensors", ".pth"):
@@ -78,13 +76,6 @@ def export(bundle: Path, out: Path) -> str:
     else:
         write_whole(out, partial(_save_pth, theirs))
     return names.library
-
-
-def _save_pth(tensors: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        torch.save(tensors, path)
-    except RuntimeError as error:  # a full disk, a folder that is not there
-        raise OSError(str(error)) from None
 
 
 def read_labels(path: Path) -> list[str]:
@@ -103,6 +94,13 @@ def read_labels(path: Path) -> list[str]:
         f"{name} ({line.split()[0]})" if often[name] > 1 and name != line else name
         for name, line in zip(names, lines, strict=True)
     ]
+
+
+def _save_pth(tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        torch.save(tensors, path)
+    except RuntimeError as error:  # a full disk, a folder that is not there
+        raise OSError(str(error)) from None
 
 
 def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Names:

@@ -91,8 +91,8 @@ _C = (
 )  # fmt: skip
 
 INCEPTION_V3 = Names(
-    "torchvision and timm",
-    ("inception_v3_tv", "inception_v3_fid", "inception_v3"),
+    "torchvision, timm and pytorch-fid",
+    ("inception_v3_tv", "inception_v3_fid"),
     {
         "conv1a": ("Conv2d_1a_3x3",),
         "conv2a": ("Conv2d_2a_3x3",),
