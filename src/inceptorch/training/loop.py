@@ -161,7 +161,8 @@ def _finish(
         began = time.monotonic() - done.seconds
         if done.finished:
             raise RunError(f"{run.folder} is finished; to train longer, start a new run with --weights {run.folder}.")
-        progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}")
+        steps = f" and {done.step} steps of the next" if done.step else ""
+        progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}{steps}")
     kept = replace(classifier, model=_judged(model, average))
     progress.say(
         f"{model.net.name} on {len(train_split)} pictures of {len(classifier.classes)} classes, judged on "
