@@ -176,7 +176,7 @@ def _values_of(cls: type, given: Any, what: str) -> dict[str, Any]:
             known = ", ".join(kinds) or "none"
             raise TableError(f"{what} has no value {name!r}; it has: {known}.")
     for part in fields(cls):
-        if part.name not in given and not _has_default(part):
+        if part.name not in given and part.default is MISSING:
             raise TableError(f"{what} needs a value {part.name!r}.")
     return {
         name: value if name == "layer" else _checked(f"{what}'s {name}", value, kinds[name])
@@ -239,10 +239,6 @@ def _plain_values(layer: Any, parts: typing.Sequence[Field[Any]] | None = None) 
         for name, (value, default) in values.items()
         if value != default
     }
-
-
-def _has_default(part: Field[Any]) -> bool:
-    return part.default is not MISSING
 
 
 def _shown(value: Any) -> str:

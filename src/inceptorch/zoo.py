@@ -26,20 +26,20 @@ def load(weights: str | Path) -> Classifier:
 def folder_of(weights: str | Path) -> Path:
     """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
     fetched if they are not kept here yet. Raises BundleError."""
-    names = published.published()
-    if Path(weights).exists() or str(weights) not in names:
-        if not Path(weights).exists() and Path(weights).name == str(weights):
-            raise BundleError(
-                f"There is neither a folder nor a set of published weights {weights}: {did_you_mean(str(weights), names)}"
-            )
-        return Path(weights).absolute()
+    path, name = Path(weights), str(weights)
+    if path.exists() or path.name != name:
+        return path.absolute()
+    if name not in published.published():
+        raise BundleError(
+            f"There is neither a folder nor a set of published weights {name}: {did_you_mean(name, published.published())}"
+        )
     from inceptorch.convert import convert
 
-    file = published.fetch(str(weights))
+    file = published.fetch(name)
     made = file.parent / "bundle"
     if not made.exists():
         try:
-            convert(file, made, origin=str(weights))
+            convert(file, made, origin=name)
         except RunError:
             if not made.exists():  # unless another process was first
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -88,12 +88,15 @@ def read_labels(path: Path) -> list[str]:
         raise BundleError(f"{path} is not a text file of class names.") from None
     lines = [line.strip() for line in lines if line.strip()]
     names = [re.sub(r"^n\d{8}\s+", "", line) for line in lines]
-    # ImageNet has two cranes; those keep their synset number behind the name.
+    return _told_apart(
+        names, ["" if name == line else line.split()[0] for name, line in zip(names, lines, strict=True)]
+    )
+
+
+def _told_apart(names: Sequence[str], marks: Sequence[str]) -> list[str]:
+    """Class names, those that come twice with their mark behind them, if they have one: ImageNet has two cranes."""
     often = Counter(names)
-    return [
-        f"{name} ({line.split()[0]})" if often[name] > 1 and name != line else name
-        for name, line in zip(names, lines, strict=True)
-    ]
+    return [f"{name} ({mark})" if often[name] > 1 and mark else name for name, mark in zip(names, marks, strict=True)]
 
 
 def _save_pth(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -216,8 +219,7 @@ def _classes(count: int, source: Published, labels: Path | None, file: Path) -> 
         from torchvision.models import GoogLeNet_Weights
 
         names = GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
-        often = Counter(names)
-        return [f"{name} ({index})" if often[name] > 1 else name for index, name in enumerate(names)]
+        return _told_apart(names, [str(index) for index in range(count)])
     if count == source.outputs:
         return [f"class {index}" for index in range(count)]
     raise BundleError(f"The weights have {count} classes; name a file of their names with --labels.")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost
+from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost, stride
 from inceptorch.nets import NETS
 from inceptorch.spec import (
     Conv,
@@ -74,7 +74,7 @@ class CountedRow:
 
     @property
     def stride(self) -> int:
-        return max(part.stride for part in _windowed(self.layer))
+        return stride(self.layer)
 
     @property
     def rate(self) -> float | None:
@@ -268,10 +268,6 @@ def _parts(layer: Layer) -> Iterator[Layer]:
             yield from _parts(inner)
         case _:
             yield layer
-
-
-def _windowed(layer: Layer) -> list[Conv | SeparableConv | Pool]:
-    return [part for part in _parts(layer) if isinstance(part, Conv | SeparableConv | Pool)]
 
 
 def _chain(layer: Layer) -> tuple[Layer, ...]:
