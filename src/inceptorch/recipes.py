@@ -34,30 +34,44 @@ class Recipe:
     head_steps       steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
     head_decay       weight of the classifier's squared weights in that fit, on features of unit scale
     epochs           passes of the whole network over the training pictures; 0: none
-    batch            pictures in a step
-    optimizer        sgd, or rmsprop as TensorFlow computes it
+    batch            pictures in a step, of all processes together
+    accumulate       parts in which a process takes its share of a step through the network, to save memory; 0: as few
+                     as its memory allows, found by trying
+    shuffle          all: the order of all pictures is drawn; shards: that of the shards, and that within each
+    optimizer        sgd, rmsprop as TensorFlow computes it, or adamw
     lr               learning rate at factor 1
     momentum         of either
     nesterov         of SGD
     rms_decay        of RMSProp's mean squares
     rms_eps          of RMSProp, inside the root
     weight_decay     not on biases and batch normalisation
+    layer_decay      factor on the rate of each row of the network for every row between it and the classifier; 1: none
     schedule         knots
     decay_factor     on the learning rate after every `decay_epochs` epochs
     decay_epochs     0: never
     decay_power      power of the share of the run that is left, as a factor on the learning rate; 0: none
     label_smoothing  share of the target spread over all classes (arXiv:1512.00567 section 7)
+    balance          weight of a picture in the loss: one over the pictures of its class, to this power; 0: equal
     aux_weight       of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
     clip             largest norm of the gradient; 0: no limit
     ema              decay of the weights' running average, which is what is judged and kept; 0: none
     polyak           last share of the run over which weights are averaged equally instead (Polyak); 0: not so
+    patience         epochs without a smaller held-out loss after which the run ends early; 0: never
     dropout          rate before the classifier; -1: the network's own
+    sync_bn          batch normalisation over the pictures of all processes
+    growth           knots [share of the run, share of `size`]: the side of the training squares grows with the epochs
     crop_area        smallest and largest share of the area a training crop takes; (1, 1): the judging square
     crop_aspect      smallest and largest aspect ratio of a training crop
     flip             mirror half of the training pictures left to right
     interpolation    of the crop: the pixel contract's, or drawn from bilinear, area, nearest and bicubic
     jitter           brightness, contrast and saturation vary by up to this factor either way, in random order
+    policy           trivial: one operation of TrivialAugment (arXiv:2103.10158) on each picture
+    erasing          share of the pictures in which a rectangle becomes the mean colour (arXiv:1708.04896)
+    mixup            alpha of the mixing of pairs of pictures (arXiv:1710.09412); 0: none
+    cutmix           alpha of rectangles cut from other pictures (arXiv:1905.04899); 0: none; with mixup, either in turn
     precision        auto: bf16 where the processor has it, else fp32
+    compile          by torch.compile
+    deterministic    on a GPU, only algorithms that give the same bits again; a CPU's always do
     checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
     checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
     workers          processes that read pictures; -1: none on a CPU, which has no time to spare, up to 8 with a GPU
@@ -73,29 +87,42 @@ class Recipe:
     head_decay: float = 0.01
     epochs: int = 0
     batch: int = 32
-    optimizer: Literal["sgd", "rmsprop"] = "sgd"
+    accumulate: int = 1
+    shuffle: Literal["all", "shards"] = "all"
+    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     lr: float = 0.02
     momentum: float = 0.9
     nesterov: bool = True
     rms_decay: float = 0.9
     rms_eps: float = 1.0
     weight_decay: float = 1e-4
+    layer_decay: float = 1.0
     schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
     decay_factor: float = 1.0
     decay_epochs: float = 0.0
     decay_power: float = 0.0
     label_smoothing: float = 0.1
+    balance: float = 0.0
     aux_weight: float = 0.3
     clip: float = 0.0
     ema: float = 0.999
     polyak: float = 0.0
+    patience: int = 0
     dropout: float = -1.0
+    sync_bn: bool = False
+    growth: Knots = ((0.0, 1.0), (1.0, 1.0))
     crop_area: tuple[float, float] = (0.25, 1.0)
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
     interpolation: Literal["contract", "random"] = "contract"
     jitter: float = 0.0
+    policy: Literal["none", "trivial"] = "none"
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    deterministic: bool = False
     checkpoint_every: int = 0
     checkpoint_minutes: float = 10.0
     workers: int = -1
@@ -113,6 +140,10 @@ class Recipe:
             "aux_weight",
             "clip",
             "jitter",
+            "mixup",
+            "cutmix",
+            "balance",
+            "patience",
             "checkpoint_every",
             "checkpoint_minutes",
         ):
@@ -121,6 +152,9 @@ class Recipe:
         self._require(self.size <= 2048, "size", "at most 2048")
         self._require(2 <= self.batch <= 65536, "batch", "from 2 to 65536")
         self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
+        self._require(0 <= self.accumulate <= self.batch // 2, "accumulate", "from 0 to half the batch")
+        self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
+        self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and at most 1")
         self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
         for name in ("momentum", "label_smoothing", "ema", "rms_decay"):
             self._require(0 <= getattr(self, name) < 1, name, "at least 0 and less than 1")
@@ -132,9 +166,12 @@ class Recipe:
         self._require(0 < self.decay_factor <= 1, "decay_factor", "above 0 and at most 1")
         self._require(0 < self.crop_area[0] <= self.crop_area[1] <= 1, "crop_area", "two shares, rising, within 0 to 1")
         self._require(0 < self.crop_aspect[0] <= self.crop_aspect[1], "crop_aspect", "two positive ratios, rising")
-        at = [share for share, _ in self.schedule]
-        rising = at == sorted(at) and bool(at) and at[0] == 0 and at[-1] == 1
-        self._require(rising, "schedule", "knots [share, factor] whose shares rise from 0 to 1")
+        for name in ("schedule", "growth"):
+            at = [share for share, _ in getattr(self, name)]
+            rising = at == sorted(at) and bool(at) and at[0] == 0 and at[-1] == 1
+            self._require(rising, name, "knots [share, factor] whose shares rise from 0 to 1")
+        sides = [side for _, side in self.growth]
+        self._require(all(0 < side <= 1 for side in sides), "growth", "knots with shares of the size above 0, up to 1")
 
     def _require(self, holds: bool, name: str, what: str) -> None:
         if not holds:
