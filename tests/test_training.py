@@ -28,9 +28,9 @@ from inceptorch.scale import Scale
 from inceptorch.spec import Conv, Net
 from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
-from inceptorch.training.checkpoint import new_average
-from inceptorch.training.loop import _rate
+from inceptorch.training.averaging import new_average
 from inceptorch.training.optimizers import TensorFlowRMSProp
+from inceptorch.training.schedule import rate as _rate
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)
@@ -70,6 +70,8 @@ def test_it_learns_and_leaves_a_complete_run(pictures: Path, recipe: Recipe, tmp
     assert result.top1 >= 0.9
     assert result.epochs == 8
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert {path for path in files if path.startswith("events/")}
+    files = {path for path in files if not path.startswith("events/")}
     assert files == {
         "config.json", "model.safetensors", "README.md", "run.yaml", "metrics.csv", "log.txt", "checkpoints/last.safetensors"
     }  # fmt: skip
@@ -208,11 +210,11 @@ def test_ctrl_c_while_judging_loses_no_step(
 ) -> None:
     inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
 
-    def impatient(*_: object) -> None:
+    def impatient(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("inceptorch.training.loop.judge", impatient)
+        patch.setattr("inceptorch.training.loop._judge", impatient)
         with pytest.raises(KeyboardInterrupt):
             inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:

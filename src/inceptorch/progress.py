@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,9 @@ class Progress:
     def say(self, line: str) -> None:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
+        self._log(line)
+
+    def _log(self, line: str) -> None:
         if self.log is not None:
             try:
                 with open(self.log, "a", encoding="utf-8", errors="backslashreplace") as file:
@@ -32,29 +35,43 @@ class Progress:
                 log, self.log = self.log, None
                 self.say(f"{log} could not be written: {reason(error)}; going on without it")
 
-    def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        """Pass `items` on, showing how far of `total` they are and how fast."""
+    def track(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None = None) -> Iterator[T]:
+        """Pass `items` on, showing how far of `total` they are and how fast, with what `note` adds to it."""
         if self.quiet or total == 0:
             yield from items
         elif sys.stderr.isatty():
-            yield from self._bar(items, total, what)
+            yield from self._bar(items, total, what, note)
         else:
-            yield from self._lines(items, total, what)
+            yield from self._lines(items, total, what, note)
 
-    def _bar(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    def _bar(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None) -> Iterator[T]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns.append(TextColumn("{task.fields[note]}") if note else TimeRemainingColumn())
+        start = last = time.monotonic()
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            yield from bar.track(items, total=total, description=what)
+            task = bar.add_task(what, total=total, note="")
+            for done, item in enumerate(items, 1):
+                yield item
+                bar.update(task, completed=done, note=note() if note else "")
+                now = time.monotonic()
+                if now - last >= EVERY and done < total:
+                    self._log(_line(what, done, total, now - start, note))
+                    last = now
 
-    def _lines(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    def _lines(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None) -> Iterator[T]:
         start = last = time.monotonic()
         for done, item in enumerate(items, 1):
             yield item
             now = time.monotonic()
             if now - last >= EVERY and done < total:
-                self.say(f"{what}: {done}/{total}, {done / (now - start):.3g} per second")
+                self.say(_line(what, done, total, now - start, note))
                 last = now
+
+
+def _line(what: str, done: int, total: int, seconds: float, note: Callable[[], str] | None) -> str:
+    line = f"{what}: {done}/{total}, {done / seconds:.3g} per second"
+    return f"{line}, {note()}" if note and note() else line

@@ -8,7 +8,7 @@ from pathlib import Path
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_whole
 from inceptorch.pixels import decode
-from inceptorch.training import Result
+from inceptorch.training import Rates, Result
 
 MISTAKES = 24
 INK, BLUE, ORANGE, GRID = "#22262b", "#2a6fbb", "#d9730d", "#d8dce0"
@@ -51,6 +51,27 @@ def draw_curves(metrics: Path, out: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color=GRID, lw=0.7)
         axes.spines[["top", "right"]].set_visible(False)
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def draw_rates(found: Rates, out: Path) -> None:
+    """The loss against the learning rate, with the rate to take."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color=BLUE)
+    axes.axvline(found.suggested, color=ORANGE, lw=1.2)
+    axes.set_xscale("log")
+    low, high = min(found.losses), found.losses[0]
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
+    axes.annotate(
+        f" take {found.suggested:g}", (found.suggested, axes.get_ylim()[1]), color=ORANGE, va="top", ha="left"
+    )
+    axes.set_title("training loss, running mean", loc="left", color=INK)
+    axes.set_xlabel("learning rate, growing with every step")
+    axes.grid(color=GRID, lw=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 

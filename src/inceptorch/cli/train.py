@@ -10,7 +10,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import Result
+    from inceptorch.training import Rates, Rehearsal, Result
 
 
 def train(
@@ -42,6 +42,15 @@ def train(
         list[str] | None, typer.Option("--set", help="Change one value of the recipe.", metavar="KEY=VALUE")
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random depends on it.", min=0)] = 0,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="On a GPU too, the same bits again. A CPU always gives them.")
+    ] = False,
+    lr_find: Annotated[
+        bool, typer.Option("--lr-find", help="Try rates for a hundred steps, draw the losses, suggest one, and stop.")
+    ] = False,
+    fast_dev_run: Annotated[
+        bool, typer.Option("--fast-dev-run", help="Go the whole way in three steps, keep nothing, and stop.")
+    ] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -58,10 +67,11 @@ def train(
         "size": size,
         "workers": workers,
         "checkpoint_every": checkpoint_every,
+        "deterministic": deterministic or None,
     }
     given = {name: value for name, value in flags.items() if value is not None}
     if resume:
-        if any((data, out, weights, recipe, config, settings, given, seed)):
+        if any((data, out, weights, recipe, config, settings, given, seed, lr_find, fast_dev_run)):
             raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
         from inceptorch import training
 
@@ -84,11 +94,52 @@ def train(
 
     from inceptorch import training
 
-    _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+    if lr_find:
+        _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), out, json)
+    elif fast_dev_run:
+        from inceptorch import report
+
+        rehearsal = training.rehearse(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.draw)
+        _rehearsed(rehearsal, json)
+    else:
+        _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+
+
+def _found(found: Rates, out: Path | None, json: bool) -> None:
+    """Draw the search for a rate and say what came of it."""
+    from inceptorch import report
+
+    picture = (out or Path()) / "lr_find.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    report.draw_rates(found, picture)
+    if json:
+        print_json(
+            {"suggested": found.suggested, "rates": found.rates, "losses": found.losses, "picture": str(picture)}
+        )
+        return
+    print(f"take --set lr={found.suggested:g}; the losses are drawn in {picture}")
+
+
+def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:
+    """Say that the whole way can be gone, and how long it would be."""
+    if json:
+        print_json(vars(rehearsal))
+        return
+    from inceptorch.training.estimate import as_people_say
+
+    print("the whole way can be gone: pictures, steps, checkpoint, judging, classifier, drawings; nothing was kept")
+    if rehearsal.epoch_seconds is not None:
+        one, all_ = rehearsal.epoch_seconds, rehearsal.epochs * rehearsal.epoch_seconds
+        print(
+            f"an epoch has {rehearsal.steps} steps, about {as_people_say(one)}; "
+            f"{rehearsal.epochs} epochs take about {as_people_say(all_)}, judging aside"
+        )
 
 
 def _finished(result: Result, json: bool) -> None:
     """Draw the run's pictures and say what came of it."""
+    if not result.first:
+        return
     from inceptorch import report
 
     report.draw(result)

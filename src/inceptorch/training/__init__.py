@@ -1,5 +1,7 @@
 """Training a classifier: `loop.py` is the whole story, read top to bottom; `run.py` is the folder it leaves."""
 
 from inceptorch.training.loop import Result, resume, train
+from inceptorch.training.rates import Rates, find_rate
+from inceptorch.training.rehearsal import Rehearsal, rehearse
 
-__all__ = ["Result", "resume", "train"]
+__all__ = ["Rates", "Rehearsal", "Result", "find_rate", "rehearse", "resume", "train"]

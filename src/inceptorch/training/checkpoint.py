@@ -58,8 +58,10 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _part(tensors, "optimizer.").items():
             index, key = name.split(".", 1)
-            # In its parameter's memory layout: the fused step walks both as plain memory.
-            state.setdefault(int(index), {})[key] = torch.empty_like(parameters[int(index)]).copy_(tensor)
+            like = parameters[int(index)]
+            if tensor.shape == like.shape:  # in its memory layout: the fused step walks both as plain memory
+                tensor = torch.empty_like(like).copy_(tensor)
+            state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]
@@ -67,21 +69,6 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
             f"{path} cannot be used to go on: {why}. Delete it to start the run from its beginning."
         ) from None
     return done
-
-
-def new_average(model: Model, decay: float | None) -> AveragedModel:
-    """A running average of the weights whose memory grows with the run: min(decay, (1 + n) / (10 + n)) after n steps.
-    Without a decay, the equal average of all n + 1 (Polyak)."""
-
-    def update(averages: Any, values: Any, count: Tensor | int) -> None:
-        n = int(count)
-        weight = 1 / (n + 1) if decay is None else 1 - min(decay, (1 + n) / (10 + n))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, weight)
-        else:
-            torch._foreach_copy_(averages, values)
-
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from inceptorch.data import Split
 from inceptorch.evaluation import outputs_of
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.training.processes import Processes
 from inceptorch.weights import write_safetensors
 
 STEPS_AT_A_TIME = 10
@@ -45,25 +47,27 @@ class Fit:
     loss: float
 
 
-def features_of(classifier: Classifier, train: Split, held_out: Split, cache: Path, progress: Progress) -> Features:
-    """The features of both splits, from `cache` if an interrupted run left them there, else computed and kept in it."""
-    try:
-        with safe_open(cache, framework="pt") as file:
+def features_of(
+    classifier: Classifier, train: Split, held_out: Split, cache: Path, world: Processes, progress: Progress
+) -> Features:
+    """The features of both splits, from `cache` if an interrupted run left them there, else computed, each process its
+    share, and kept in it."""
+    if world.from_first(cache.exists):
+        with suppress(OSError, SafetensorError), safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("held_out"))
-    except (OSError, SafetensorError):
-        pass
     model = classifier.model
 
     def forward(x: Tensor) -> Tensor:
         return model.forward_head(model.forward_features(x), pre_logits=True)
 
-    features = Features(
-        outputs_of(classifier, train, progress, "features of training pictures", forward),
-        outputs_of(classifier, held_out, progress, "features of held-out pictures", forward),
-    )
-    tensors = {"train": features.train, "held_out": features.held_out}
-    write_safetensors(cache, tensors, {})
-    return features
+    def features(split: Split, what: str) -> Tensor:
+        mine = split.keep(world.share(range(len(split))))
+        return world.gather(outputs_of(classifier, mine, progress, f"features of {what} pictures", forward))
+
+    found = Features(features(train, "training"), features(held_out, "held-out"))
+    if world.first:
+        write_safetensors(cache, {"train": found.train, "held_out": found.held_out}, {})
+    return found
 
 
 def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> Iterator[Fit]:

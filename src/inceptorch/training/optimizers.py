@@ -7,26 +7,30 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from inceptorch.model import Model
 from inceptorch.recipes import Recipe
 
 
 def optimizer_for(model: Model, recipe: Recipe) -> Optimizer:
-    """The recipe's optimiser; weight decay on weights alone, not on biases and batch normalisation."""
-    kept = model.no_weight_decay()
-    groups = [
-        {
-            "params": [p for name, p in model.named_parameters() if name not in kept],
-            "weight_decay": recipe.weight_decay,
-        },
-        {"params": [p for name, p in model.named_parameters() if name in kept], "weight_decay": 0.0},
-    ]
+    """The recipe's optimiser. Weight decay is on weights alone, not on biases and batch normalisation. A group's `share` of
+    the rate falls by `layer_decay` for every row between its parameters and the classifier."""
+    undecayed = model.no_weight_decay()
+    row_of = model.group_matcher()
+    rows = len(model.net.body)
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        decay = 0.0 if name in undecayed else recipe.weight_decay
+        share = recipe.layer_decay ** (rows - min(row_of(name), rows))
+        groups.setdefault((decay, share), []).append(parameter)
+    given = [{"params": params, "weight_decay": decay, "share": share} for (decay, share), params in groups.items()]
     if recipe.optimizer == "rmsprop":
-        return TensorFlowRMSProp(groups, recipe.lr, recipe.rms_decay, recipe.rms_eps, recipe.momentum)
+        return TensorFlowRMSProp(given, recipe.lr, recipe.rms_decay, recipe.rms_eps, recipe.momentum)
+    if recipe.optimizer == "adamw":
+        return AdamW(given, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
     nesterov = recipe.nesterov and recipe.momentum > 0
-    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    return SGD(given, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 class TensorFlowRMSProp(Optimizer):

@@ -9,9 +9,11 @@ from types import FrameType, TracebackType
 
 class Stopping:
     """While this lasts, the first Ctrl-C or SIGTERM is remembered in `asked` instead of breaking into a step, so that a
-    checkpoint can be written before it is obeyed with `obey`. The second one breaks in."""
+    checkpoint can be written before it is obeyed with `obey`. The second one breaks in, unless `patient`: torchrun hands
+    on Ctrl-C as both, and kills whoever takes half a minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
+        self.patient = patient
         self.asked: signal.Signals | None = None
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
@@ -28,12 +30,13 @@ class Stopping:
             signal.signal(number, handler)
 
     def obey(self) -> None:
-        """End as the signal would have ended it: KeyboardInterrupt for Ctrl-C, exit code 143 for SIGTERM."""
-        if self.asked == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+        """End as the signal would have ended it: KeyboardInterrupt for Ctrl-C, exit code 143 for SIGTERM, and for one that
+        reached another process alone."""
+        if self.asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + signal.SIGTERM)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and not self.patient:
             raise KeyboardInterrupt
-        self.asked = signal.Signals(number)
+        self.asked = self.asked or signal.Signals(number)

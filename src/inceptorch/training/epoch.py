@@ -1,0 +1,139 @@
+"""One pass over the training pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from inceptorch.bundle import CONFIG
+from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.loader import load as load_batches
+from inceptorch.errors import RunError
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+from inceptorch.training.checkpoint import Progressed
+from inceptorch.training.estimate import Estimate, as_people_say
+from inceptorch.training.processes import Processes
+from inceptorch.training.run import Run
+from inceptorch.training.schedule import rate, side
+from inceptorch.training.step import Step
+from inceptorch.training.stopping import Stopping
+from inceptorch.training.work import Work
+
+
+def train_epoch(
+    work: Work,
+    step: Step,
+    average: AveragedModel | None,
+    done: Progressed,
+    keep_place: Callable[[], None],
+    estimate: Estimate,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One pass over the training pictures, or what is left of it, with checkpoints on the way; the row of metrics it
+    gives. Ctrl-C and SIGTERM are obeyed between two steps, after a checkpoint."""
+    run, split, world, epoch = work.run, work.train, step.world, done.epoch
+    recipe = run.recipe
+
+    data = Augmented(split, work.classifier.pixels, recipe, run.seed)
+    data.epoch = epoch
+    data.side = side(recipe, work.classifier.pixels.size, epoch)
+    order = batches(len(split), recipe.batch, run.seed, epoch)
+    left = order[done.step :]
+    loader = load_batches(data, [_part(batch, world) for batch in left], _workers(recipe, world))
+
+    began = kept = ready = time.monotonic()
+    waited, seen, lr = 0.0, 0, rate(recipe, epoch, done.step, len(order))
+    # A device works on while its answer is on the way: what a step came to is heard one step late.
+    late = 0 if world.count == 1 and world.device.type == "cpu" else 1
+    unheard: deque[tuple[int, Tensor]] = deque()
+
+    def hear() -> tuple[bool, bool]:
+        """Count the loss of the oldest step not yet heard of; whether a process was asked to stop, and whether a
+        checkpoint is due."""
+        number, told = unheard.popleft()
+        loss, asked, due = told.tolist()
+        if not math.isfinite(loss):
+            raise RunError(_not_finite(run, loss, epoch, number))
+        done.loss += loss * len(order[number])
+        return asked > 0, due > 0
+
+    def note() -> str:
+        left = estimate.left(epoch, done.step)
+        waiting = f"waiting {waited / (time.monotonic() - began):.0%}"
+        return waiting if left is None else f"{waiting}, done in {as_people_say(left)}"
+
+    with Stopping(patient=world.count > 1) as stopping:
+        for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}", note):
+            began_step = ready
+            waited += time.monotonic() - ready
+            lr = rate(recipe, epoch, done.step, len(order))
+            whole = len(order[done.step])
+            counted = len(order[done.step]) > world.rank  # else these pictures stand in for a part that is empty
+            seed = key(run.seed, epoch, done.step, *([world.rank] if world.rank else []))
+            loss = step(pictures, labels, whole if counted else math.inf, lr, seed)
+            if average is not None:
+                if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
+                    average.n_averaged.zero_()  # not yet: the average is the weights themselves
+                average.update_parameters(step.classifier.model)
+
+            due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
+            told = torch.stack([loss, loss.new_tensor(stopping.asked is not None), loss.new_tensor(due)])
+            unheard.append((done.step, world.sum(told)))
+            done.step += 1
+            seen += whole
+            keeping = recipe.checkpoint_every > 0 and done.step % recipe.checkpoint_every == 0
+            asked = False
+            while len(unheard) > (0 if keeping or asked else late):
+                asked_now, due_now = hear()
+                asked, keeping = asked or asked_now, keeping or asked_now or due_now
+            if keeping:
+                keep_place()
+                kept = time.monotonic()
+            if asked:
+                stopping.obey()
+            ready = time.monotonic()
+            estimate.stepped(epoch, ready - began_step)
+        while unheard:
+            hear()
+
+    spent = time.monotonic() - began
+    return {
+        "phase": "train",
+        "epoch": epoch + 1,
+        "lr": lr,
+        "train_loss": done.loss / len(split),
+        "pictures_per_second": seen / spent,
+        "waiting": waited / spent,
+    }
+
+
+def _part(batch: list[int], world: Processes) -> list[int]:
+    """This process's part of a batch; where it is empty, pictures that stand in for it and are not counted."""
+    return list(world.share(batch)) or batch[:2]
+
+
+def _workers(recipe: Recipe, world: Processes) -> int:
+    if recipe.workers >= 0:
+        return recipe.workers
+    return 0 if world.device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def _not_finite(run: Run, loss: float, epoch: int, step: int) -> str:
+    kept = (
+        f"the classifier after epoch {epoch} is in {run.folder}"
+        if (run.folder / CONFIG).exists()
+        else "no epoch was finished"
+    )
+    return (
+        f"The loss became {loss} in epoch {epoch + 1}, step {step + 1}, so the run was stopped; {kept}. "
+        f"Start again with a lower rate, such as --set lr={run.recipe.lr / 4:g}."
+    )

@@ -1,0 +1,72 @@
+"""How many pictures fit into memory at once, and what to say when they do not."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from inceptorch.bundle import Classifier
+from inceptorch.errors import RunError
+from inceptorch.recipes import Recipe
+from inceptorch.scale import Scale
+from inceptorch.training.objective import Objective
+from inceptorch.training.processes import Processes
+from inceptorch.training.step import precision
+
+TRIED = 2  # pictures in the pass that is measured
+USED = 0.5  # of the free memory: what a pass keeps is not all it needs
+
+
+def parts_that_fit(classifier: Classifier, recipe: Recipe, world: Processes) -> int:
+    """In how many parts a process takes its share of a step through the network so that what a pass keeps for the way back
+    fits into the free memory, by what one of two pictures keeps."""
+    pixels = classifier.pixels
+    model = copy.deepcopy(classifier.model).to(world.device).train()  # the pass moves batch normalisation's statistics
+    objective = Objective(model, recipe, torch.ones(len(classifier.classes))).to(world.device)
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    pictures = torch.zeros(TRIED, 3, pixels.size, pixels.size, dtype=torch.uint8, device=world.device)
+    labels = torch.zeros(TRIED, dtype=torch.long, device=world.device)
+    bf16 = precision(recipe, world.device) == "bf16"
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autocast(world.device.type, torch.bfloat16, enabled=bf16),
+    ):
+        losses = objective(Scale(pixels).to(world.device)(pictures), labels)
+    del losses
+    weights = {tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values()}
+    for_one = sum(size for where, size in kept.items() if where not in weights) / TRIED
+    share = -(-recipe.batch // world.count)
+    fitting = max(2, int(USED * _free(world) / for_one))
+    return max(1, -(-share // fitting))
+
+
+def _free(world: Processes) -> float:
+    """Free bytes of this process's device; of the computer's memory, a share as large as that of the others."""
+    if world.device.type == "cuda":
+        return float(torch.cuda.mem_get_info(world.device)[0])
+    with open("/proc/meminfo") as file:
+        lines = dict(line.split(":") for line in file)
+    return int(lines["MemAvailable"].split()[0]) * 1024 / world.count
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory is too small; on a CPU torch has no kind of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def too_large(recipe: Recipe) -> RunError:
+    """What to change when memory is too small."""
+    parts = min(2 * max(1, recipe.accumulate), recipe.batch // 2)
+    return RunError(
+        f"Memory is too small for this. Start again with --set accumulate={parts}, which takes every batch of "
+        f"{recipe.batch} through the network in {parts} parts, with accumulate=0 for as few as fit, or with a smaller "
+        f"--size or --set batch={max(2, recipe.batch // 2)}."
+    )

@@ -1,0 +1,112 @@
+"""The processes of one training, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from inceptorch.errors import RunError
+from inceptorch.model import best_device
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=12)  # the first process may have a million pictures to look at while the others wait
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train together, which of them this is, and the device it computes on."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes, draws and speaks."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of `items`: equal to within one, together all of them, none twice."""
+        return items[self.rank :: self.count]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with gradients averaged over the processes. Statistics stay each process's own; the first one's
+        are kept."""
+        if self.count == 1:
+            return module
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of every process's `values`, in place. On a GPU it may still be under way."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def gather(self, mine: Tensor) -> Tensor:
+        """The rows of all processes in the order in which `share` dealt them out."""
+        if self.count == 1:
+            return mine
+        parts: list[Tensor] = [mine] * self.count
+        dist.all_gather_object(parts, mine.cpu())
+        whole = mine.new_empty(sum(map(len, parts)), *mine.shape[1:])
+        for rank, part in enumerate(parts):
+            whole[rank :: self.count] = part
+        return whole
+
+    def from_first(self, value: Callable[[], T]) -> T:
+        """What `value` gives in the first process, in all of them. If it fails there, that one alone says why; the
+        others end with exit code 2."""
+        if self.count == 1:
+            return value()
+        told: list[T | None] = [None]
+        failed = [True]
+        try:
+            if self.first:
+                told, failed = [value()], [False]
+        finally:
+            dist.broadcast_object_list(failed)
+            if not failed[0]:
+                dist.broadcast_object_list(told)
+        if failed[0]:
+            raise SystemExit(2)
+        return told[0]  # type: ignore[return-value]
+
+    def copy_first(self, module: nn.Module) -> None:
+        """Give every process the first one's buffers (batch normalisation's statistics)."""
+        if self.count > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
+
+
+@contextmanager
+def processes(together: bool = True) -> Iterator[Processes]:
+    """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `together=False` leaves the
+    others out of it."""
+    count = int(os.environ.get("WORLD_SIZE", "1")) if together and dist.is_available() else 1
+    if count == 1:
+        yield Processes(0, 1, best_device())
+        return
+    device = best_device()
+    if device.type == "cuda":
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        if local >= torch.cuda.device_count():
+            raise RunError(
+                f"There are {torch.cuda.device_count()} GPUs here and more processes; start as many with --nproc-per-node."
+            )
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield Processes(dist.get_rank(), count, device)
+    finally:
+        dist.destroy_process_group()

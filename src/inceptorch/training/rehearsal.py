@@ -1,0 +1,63 @@
+"""The whole way of a training in a few steps, to see that it can be gone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from inceptorch.data import Split
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+from inceptorch.training.checkpoint import Progressed
+from inceptorch.training.loop import Result, finish
+from inceptorch.training.processes import processes
+from inceptorch.training.work import prepared
+
+STEPS = 3
+JUDGED = 64  # pictures at most
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run would be: steps in an epoch, epochs, and about how many seconds one epoch's steps would take (None where
+    the classifier alone is trained)."""
+
+    steps: int
+    epochs: int
+    epoch_seconds: float | None
+
+
+def rehearse(
+    data: str | Path,
+    *,
+    net: str | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    look: Callable[[Result], None] = lambda result: None,
+) -> Rehearsal:
+    """Look at all pictures, train for three steps, judge a few pictures, write checkpoint and bundle into a temporary
+    folder, let `look` see the run, and delete it. The words are those of `train`, and so are the errors."""
+    progress = progress or Progress()
+    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
+        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
+        real, pictures = work.run.recipe, len(work.train)
+        short = replace(real, epochs=min(real.epochs, 1), head_steps=min(real.head_steps, 10), checkpoint_every=2)
+        work.run = replace(work.run, recipe=short)
+        work.train = _some(work.train, STEPS * real.batch, seed)
+        work.held_out = _some(work.held_out, JUDGED, seed)
+        work.run.begin(work.train, work.held_out)
+        done = Progressed()
+        look(finish(work, world, done, progress))
+        speed = done.rows[-1].get("pictures_per_second")
+    return Rehearsal(-(-pictures // real.batch), real.epochs, pictures / speed if speed else None)
+
+
+def _some(split: Split, count: int, seed: int) -> Split:
+    """At most `count` of its pictures, drawn."""
+    return split.keep(np.random.default_rng(seed).permutation(len(split))[:count].tolist())

@@ -1,0 +1,88 @@
+"""One step of the optimiser: a batch of uint8 pictures in, the weights moved, the loss out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from inceptorch.bundle import Classifier
+from inceptorch.recipes import Recipe
+from inceptorch.scale import Scale
+from inceptorch.training.mixing import mix
+from inceptorch.training.objective import Objective
+from inceptorch.training.processes import Processes
+
+
+class Step:
+    """The step of a recipe on a classifier. Every random draw in it depends on the seed it is given, not on what ran
+    before."""
+
+    def __init__(self, classifier: Classifier, optimizer: Optimizer, recipe: Recipe, weights: Tensor, world: Processes):
+        self.classifier = classifier
+        self.optimizer = optimizer
+        self.recipe = recipe
+        self.world = world
+        self.bf16 = precision(recipe, world.device) == "bf16"
+        self.scale = Scale(classifier.pixels).to(world.device)
+        objective = Objective(classifier.model, recipe, weights).to(world.device)
+        self.of_chance = objective.of_chance
+        self.objective = world.wrap(objective)
+        if recipe.compile:
+            self.objective.compile()
+
+    def __call__(self, pictures: Tensor, labels: Tensor, of: float, lr: float, seed: int) -> Tensor:
+        """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `of` pictures; returns
+        the sum of the part's losses over `of`, float64 [], on the device. A process without a part of its own
+        takes part with no picture counted."""
+        pictures = pictures.to(self.world.device, non_blocking=True)
+        labels = labels.to(self.world.device, non_blocking=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group.get("share", 1.0)
+        seed_step(seed)
+        if not self.classifier.model.training:  # it was judged
+            self.classifier.model.train()
+        self.optimizer.zero_grad()
+        parts = min(self.recipe.accumulate, len(labels) // 2) or 1
+        loss = torch.zeros((), dtype=torch.float64, device=self.world.device)
+        for number, (x, y) in enumerate(zip(pictures.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
+            wrapped = self.objective if number < parts else None  # the last part sends the gradients of all
+            with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
+                loss += self._backward(x, y, of, seed + number)
+        if self.recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self.classifier.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        return loss
+
+    def _backward(self, pictures: Tensor, labels: Tensor, of: float, seed: int) -> Tensor:
+        """Add to the gradients those of some pictures."""
+        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
+            x, targets = mix(self.scale(pictures), labels, self.classifier.model.num_classes, self.recipe, seed)
+            loss = self.objective(x, targets).sum() / of
+        (loss * self.world.count).backward()  # DDP averages over the processes
+        done: Tensor = loss.detach().double()
+        return done
+
+
+def seed_step(seed: int) -> None:
+    """Seed what the network draws from, on the CPU and on GPUs."""
+    torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which can keep a stack trace of every call
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+
+
+def precision(recipe: Recipe, device: torch.device) -> str:
+    """bf16 or fp32. `auto` takes bf16 only where the processor computes in it, not where it is emulated."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "fp32"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"

@@ -1,0 +1,125 @@
+"""What a run works on: found, checked and built before anything is written, and found again to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from inceptorch import nets
+from inceptorch.bundle import Classifier, copy_weights, load
+from inceptorch.costs import check_size
+from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.errors import RecipeError, RunError
+from inceptorch.files import refuse_if_used
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, find_recipe
+from inceptorch.spec import Linear, Net, with_dropout
+from inceptorch.training.memory import parts_that_fit
+from inceptorch.training.processes import Processes
+from inceptorch.training.run import Run, free_folder, read_run
+from inceptorch.training.schedule import side
+from inceptorch.zoo import folder_of
+
+
+@dataclass
+class Work:
+    """What a run works on: the classifier it trains, the pictures to train on and to judge with."""
+
+    run: Run
+    classifier: Classifier
+    train: Split
+    held_out: Split
+
+
+def prepared(
+    data: str | Path,
+    out: str | Path | None,
+    net: str | None,
+    weights: str | Path | None,
+    recipe: str | Recipe | None,
+    seed: int,
+    world: Processes,
+    progress: Progress,
+) -> Work:
+    """What a run with the words of `train` works on, every picture looked at; nothing is written yet."""
+    data = Path(data).absolute()
+    given = folder_of(weights) if weights else None
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"The seed is {seed}; it must be a whole number from 0 to {2**63 - 1}.")
+    if recipe is None:
+        recipe = "head" if weights else "scratch"
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    if recipe.head_steps and not weights:
+        raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+    if recipe.epochs and recipe.batch < 2 * world.count:
+        raise RecipeError(
+            f"A batch of {recipe.batch} is too small for {world.count} processes; give each two pictures or more: "
+            f"--set batch={2 * world.count}."
+        )
+    folder = Path(out) if out else free_folder(data)
+    refuse_if_used(folder)
+    if folder.absolute().is_relative_to(data):
+        raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
+
+    train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
+    whole = fingerprint(train_split, held_out)
+    classifier = _begin(recipe, nets.net(net) if net else None, given, train_split.classes, seed)
+    train_split, skipped = without_unreadable(train_split, progress)
+    held_out, skipped_held_out = without_unreadable(held_out, progress)
+    recipe = replace(recipe, net=classifier.model.net.name)
+    if not recipe.accumulate:
+        recipe = replace(recipe, accumulate=parts_that_fit(classifier, recipe, world))
+        progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} parts")
+    run = Run(folder, data, given, recipe, classifier.model.net, seed, whole, skipped + skipped_held_out)
+    return Work(run, classifier, train_split, held_out)
+
+
+def reopened(folder: Path) -> Work:
+    """What the run in a folder works on."""
+    run = read_run(folder)
+    splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
+    if fingerprint(*splits) != run.fingerprint:
+        raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
+    left_out = {one["file"] for one in run.skipped}
+    train_split, held_out = (
+        split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
+    )
+    classifier = _begin(run.recipe, run.net, run.weights, train_split.classes, run.seed)
+    return Work(run, classifier, train_split, held_out)
+
+
+def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple[str, ...], seed: int) -> Classifier:
+    """The classifier a run begins from: the network for these classes, with fresh or given weights. Pictures of a size
+    that is too small for it are refused here, before the first batch."""
+    given = load(weights) if weights else None
+    if given and net and net.name != given.model.net.name:
+        raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}; leave out --net.")
+    table = net or (given.model.net if given else nets.net(recipe.net))
+    aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
+    pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
+    if recipe.size and recipe.size != pixels.size:
+        pixels = replace(pixels, size=recipe.size, resize=round(recipe.size * pixels.resize / pixels.size))
+    if recipe.dropout >= 0:
+        table = with_dropout(table, recipe.dropout)
+    _check_growth(recipe, table, aux, pixels.size)
+    torch.manual_seed(seed)
+    model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
+    if given:
+        copy_weights(given.model, model)
+    return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
+
+
+def _check_growth(recipe: Recipe, table: Net, aux: bool, size: int) -> None:
+    """Raise where squares are to grow before fully connected layers, which take one size alone, or begin too small."""
+    sides = {side(recipe, size, epoch) for epoch in range(recipe.epochs)} - {size}
+    if not sides:
+        return
+    heads = {**table.head, **((table.aux_head or {}) if aux else {})}
+    if any(isinstance(row, Linear) for row in heads.values()):
+        remedy = "aux_weight=0" if aux else "growth=[[0,1],[1,1]]"
+        raise RecipeError(f"{table.name} has fully connected layers, which take one size alone; --set {remedy}.")
+    check_size(table, min(sides), aux)

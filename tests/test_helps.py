@@ -1,0 +1,224 @@
+"""What helps the person who trains: rates found, rehearsals, early ends, estimates, warnings, memory."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import inceptorch
+from inceptorch.cli import app
+from inceptorch.data import find_split
+from inceptorch.errors import RecipeError, RunError, TableError
+from inceptorch.model import Model
+from inceptorch.nets import NETS
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, with_values
+from inceptorch.spec import Net
+from inceptorch.training import find_rate, memory, rehearse
+from inceptorch.training.estimate import Estimate, as_people_say
+from inceptorch.training.memory import parts_that_fit
+from inceptorch.training.objective import class_weights
+from inceptorch.training.optimizers import optimizer_for
+from inceptorch.training.processes import Processes
+from inceptorch.training.schedule import side
+from inceptorch.training.work import _begin
+from tests.conftest import COLOURS
+
+QUIET = Progress(quiet=True)
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_search_for_a_rate_finds_one_that_learns(pictures: Path, recipe: Recipe) -> None:
+    found = find_rate(pictures, recipe=recipe, progress=QUIET)
+    assert found.rates == sorted(found.rates)
+    assert len(found.rates) == len(found.losses) > 30
+    assert 1e-4 < found.suggested < 1
+    assert min(found.losses) < 0.9 * found.losses[0]
+
+
+def test_lr_find_from_the_shell(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(recipe.to_yaml())
+    words = ["train", str(pictures), "-c", str(tmp_path / "r.yaml"), "--lr-find", "--out", str(tmp_path / "found")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert set(answer) == {"suggested", "rates", "losses", "picture"}
+    assert [path.name for path in (tmp_path / "found").iterdir()] == ["lr_find.png"]
+
+
+def test_a_rate_cannot_be_sought_for_a_classifier_that_is_solved(
+    pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
+    with pytest.raises(RecipeError, match="without a rate"):
+        find_rate(pictures, weights=tmp_path / "run", recipe="head", progress=QUIET)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    if given:
+        inceptorch.train(pictures, out=tmp_path / "given", recipe=replace(recipe, epochs=1), progress=QUIET)
+        recipe = replace(recipe, head_steps=50)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    seen = []
+
+    def look(result: inceptorch.Result) -> None:
+        seen.extend(path.name for path in result.run.iterdir())
+
+    weights = tmp_path / "given" if given else None
+    done = rehearse(pictures, weights=weights, recipe=recipe, progress=QUIET, look=look)
+    assert (done.steps, done.epochs) == (5, 3)
+    assert done.epoch_seconds is not None
+    assert {"config.json", "model.safetensors", "checkpoints", "run.yaml"} <= set(seen)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    still = replace(recipe, lr=0.0, epochs=20, patience=2, ema=0.0)
+    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=still, progress=QUIET)
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
+    best = losses.index(min(losses))
+    assert result.epochs == len(losses) == best + 3 < 20
+    with pytest.raises(RunError, match="is finished"):
+        inceptorch.resume(tmp_path / "run", QUIET)
+
+
+def test_a_loss_that_is_that_of_chance_is_remarked(
+    pictures: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "still", recipe=replace(recipe, lr=1e-9, epochs=1))
+    assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
+    inceptorch.train(pictures, out=tmp_path / "learns", recipe=replace(recipe, epochs=2, schedule=((0, 1), (1, 1))))
+    assert "chance" not in (tmp_path / "learns" / "log.txt").read_text().splitlines()[-1]
+
+
+def test_rare_classes_weigh_more(pictures: Path, recipe: Recipe) -> None:
+    split = find_split(pictures, list(COLOURS), "train")
+    few = split.keep([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
+    assert few.counts() == {"blue": 12, "green": 12, "red": 3}
+    weights = class_weights(few, replace(recipe, balance=1.0))
+    assert weights.tolist() == pytest.approx([0.75, 0.75, 3.0])
+    assert class_weights(few, recipe).tolist() == [1, 1, 1]
+    halfway = class_weights(few, replace(recipe, balance=0.5))
+    assert float(halfway[2] / halfway[0]) == pytest.approx(2.0)
+
+
+def test_the_sides_grow_and_the_last_ones_are_whole(recipe: Recipe) -> None:
+    growing = replace(recipe, epochs=5, growth=((0.0, 0.5), (0.5, 1.0), (1.0, 1.0)))
+    assert [side(growing, 64, epoch) for epoch in range(5)] == [32, 48, 64, 64, 64]
+    assert [side(recipe, 17, epoch) for epoch in range(3)] == [17, 17, 17]
+
+
+def test_growth_where_the_network_takes_one_size_alone(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    growing = replace(recipe, growth=((0.0, 0.75), (1.0, 1.0)))
+    with pytest.raises(RecipeError, match="tiny has fully connected layers, .*--set aux_weight=0"):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=growing, progress=QUIET)
+    recipe = replace(growing, net="inception_v3", aux_weight=0.0, growth=((0.0, 0.1), (1.0, 1.0)))
+    with pytest.raises(TableError, match="Pictures of 28x28 are too small for inception_v3"):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_rates_fall_from_the_classifier_to_the_stem(tiny: Net, recipe: Recipe) -> None:
+    model = Model(tiny, 3)
+    optimizer = optimizer_for(model, with_values(recipe, {"layer_decay": 0.5, "optimizer": "adamw"}))
+    shares = {id(parameter): group["share"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert shares[id(model.body.conv1.conv.weight)] == 0.125
+    assert {shares[id(p)] for p in model.body.mix.parameters()} == {0.25}
+    assert {shares[id(p)] for p in model.head.parameters()} == {1.0}
+    assert len(shares) == len(list(model.parameters()))
+
+
+def test_memory_decides_the_parts_of_a_batch(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = _begin(recipe, None, None, tuple(COLOURS), 0)
+    before = {name: tensor.clone() for name, tensor in classifier.model.state_dict().items()}
+    parts = []
+    for free in (1e12, 1e6, 2e5, 1.0):
+        monkeypatch.setattr(memory, "_free", lambda world, free=free: free)
+        parts.append(parts_that_fit(classifier, replace(recipe, batch=64), ALONE))
+    assert parts[0] == 1
+    assert parts == sorted(parts)
+    assert parts[-1] == 32
+    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.model.state_dict().items())
+
+    monkeypatch.setattr(memory, "_free", lambda world: 1.0)
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, accumulate=0, epochs=1), progress=QUIET)
+    assert "accumulate: 4" in (tmp_path / "run" / "run.yaml").read_text()
+
+
+def test_too_little_memory_says_what_to_change(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(Model, "taps", full)
+    with pytest.raises(RunError, match="Memory is too small for this. .*accumulate=2.*in 2 parts"):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+
+
+def test_the_estimate_follows_the_pace_and_the_area(recipe: Recipe) -> None:
+    growing = replace(recipe, epochs=3, growth=((0.0, 0.5), (1.0, 1.0)))
+    estimate = Estimate(growing, size=64, pictures=100, held_out=50, steps=10)
+    assert estimate.left(0, 0) is None
+    for _ in range(3):
+        estimate.stepped(0, 100.0)  # a start says nothing
+    assert estimate.left(0, 3) is None
+    for _ in range(5):
+        estimate.stepped(0, 1.0)  # a second for a quarter of the area
+    estimate.judged(7.0)
+    assert estimate.left(0, 8) == pytest.approx(2 * 1 + 10 * 2.25 + 10 * 4 + 3 * 7)
+    assert estimate.left(2, 10) == pytest.approx(7)
+
+
+def test_lengths_of_time_as_people_say_them() -> None:
+    assert [as_people_say(seconds) for seconds in (3.2, 119, 130, 3000, 9000, 90000)] == [
+        "3 s", "119 s", "2.2 min", "50 min", "2.5 h", "25 h"
+    ]  # fmt: skip
+
+
+def test_recipes_of_every_kind_resume_exactly(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Net
+) -> None:
+    """Every value that changes what a step does, at once, stopped between two epochs and within one."""
+    rich = with_values(
+        recipe,
+        {
+            "optimizer": "adamw", "lr": 0.01, "layer_decay": 0.8, "accumulate": 2, "balance": 0.5, "mixup": 0.4,
+            "cutmix": 1.0, "erasing": 0.5, "policy": "trivial", "jitter": 0.3, "clip": 1.0, "patience": 3,
+            "growth": [[0, 0.75], [1, 1]], "aux_weight": 0.0, "checkpoint_every": 2, "epochs": 4,
+        },
+    )  # fmt: skip
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=rich, progress=QUIET)
+    for number, steps in enumerate((7, 10)):
+        left = [steps]
+        step = torch.optim.AdamW.step
+
+        def counted(self: torch.optim.AdamW, *args: object, left: list[int] = left, step: object = step) -> object:
+            if left[0] == 0:
+                raise InterruptedError
+            left[0] -= 1
+            return step(self, *args)  # type: ignore[operator]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.optim.AdamW, "step", counted)
+            with pytest.raises(InterruptedError):
+                inceptorch.train(pictures, out=tmp_path / str(number), recipe=rich, progress=QUIET)
+        inceptorch.resume(tmp_path / str(number), QUIET)
+        ours, theirs = ((tmp_path / name / "model.safetensors").read_bytes() for name in (str(number), "whole"))
+        assert ours == theirs
+    assert NETS["tiny"] == tiny

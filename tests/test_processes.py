@@ -1,0 +1,155 @@
+"""Several processes train as one would: the same pictures, the same gradients, one run folder."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import multiprocessing
+
+import inceptorch
+from inceptorch.bundle import Classifier
+from inceptorch.data.loader import batches
+from inceptorch.errors import RecipeError
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.spec import Net
+from inceptorch.table import to_yaml
+from inceptorch.training.epoch import _part
+from inceptorch.training.optimizers import optimizer_for
+from inceptorch.training.processes import Processes, processes
+from inceptorch.training.step import Step
+from tests.conftest import TINY
+
+CPU = torch.device("cpu")
+# Without batch normalisation and dropout, whose statistics and draws are each process's own.
+PLAIN = replace(TINY, name="plain", norm=None, head={"avgpool": TINY.head["avgpool"]}, aux=())
+RECIPE = with_values(
+    SCRATCH, {"net": "plain", "epochs": 30, "batch": 8, "precision": "fp32", "ema": 0.5, "crop_area": (0.5, 1.0)}
+)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def torchrun(count: int, *words: object) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)]
+    return [*launcher, "--master-port", str(free_port()), "-m", "inceptorch", "train", *map(str, words)]
+
+
+@pytest.fixture
+def words(tmp_path: Path, pictures: Path) -> list[object]:
+    """The words of a run of thirty epochs of five steps."""
+    (tmp_path / "plain.yaml").write_text(to_yaml(PLAIN))
+    (tmp_path / "recipe.yaml").write_text(replace(RECIPE, net=str(tmp_path / "plain.yaml")).to_yaml())
+    return [pictures, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
+
+
+def gradients(net: Net, recipe: Recipe, world: Processes, pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """All gradients of one step in one vector, this process having its share of the pictures."""
+    torch.manual_seed(0)
+    model = Model(net, 3, aux=bool(net.aux), size=16)
+    classifier = Classifier(model, contract(16), ["a", "b", "c"])
+    step = Step(classifier, optimizer_for(model, recipe), recipe, torch.tensor([0.5, 1.0, 2.0]), world)
+    mine = _part(list(range(len(labels))), world)
+    whole = len(labels) if len(labels) > world.rank else float("inf")
+    step(pictures[mine], labels[mine], whole, 0.0, seed=1)
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def in_process(rank: int, count: int, port: int, net: Net, size: int, out: str) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    with processes() as world:
+        found = gradients(net, RECIPE, world, *batch(size))
+    if rank == 0:
+        np.save(out, found.numpy())
+
+
+def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(2)
+    pictures = torch.randint(0, 256, (size, 3, 16, 16), dtype=torch.uint8, generator=random)
+    return pictures, torch.randint(0, 3, (size,), generator=random)
+
+
+@pytest.mark.parametrize(("count", "size"), [(2, 7), (3, 2)])
+def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, tmp_path: Path) -> None:
+    out = tmp_path / "gradients.npy"
+    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, size, str(out)), nprocs=count)  # type: ignore[attr-defined]
+    alone = gradients(PLAIN, RECIPE, Processes(0, 1, CPU), *batch(size)).numpy()
+    assert np.abs(alone).max() > 0.01
+    np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
+
+
+def test_parts_of_a_batch_are_together_the_batch() -> None:
+    for count in (1, 2, 3, 64):
+        for each in batches(37, 8, 5, 1):
+            parts = [_part(each, Processes(rank, count, CPU)) for rank in range(count)]
+            counted = [index for rank, part in enumerate(parts) if rank < len(each) for index in part]
+            assert sorted(counted) == sorted(each)
+            assert all(parts)
+
+
+def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:
+    world = Processes(0, 1, CPU)
+    whole, parts = (gradients(PLAIN, replace(RECIPE, accumulate=n), world, *batch(8)) for n in (1, 3))
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object], tmp_path: Path) -> None:
+    """A run begun by two processes, ended by SIGTERM, and finished by one, against a run by one alone."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    alone = [sys.executable, "-m", "inceptorch", "train", *map(str, words), "--out", str(tmp_path / "alone")]
+    subprocess.run(alone, check=True, capture_output=True, env=environment)
+
+    out = tmp_path / "together"
+    command = torchrun(2, *words, "--out", out, "--checkpoint-every", 1)
+    began = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    checkpoint = out / "checkpoints" / "last.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and began.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    began.send_signal(signal.SIGTERM)
+    _, said = began.communicate(timeout=120)
+    assert "--resume" in said
+    resumed = [sys.executable, "-m", "inceptorch", "train", "--resume", str(out)]
+    subprocess.run(resumed, check=True, capture_output=True, env=environment)
+
+    ours, theirs = (inceptorch.load(tmp_path / name).model.state_dict() for name in ("together", "alone"))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-5)
+    for name in ("together", "alone"):
+        with open(tmp_path / name / "metrics.csv", newline="") as file:
+            assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 31))
+
+
+def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "thesis.txt").write_text("years of work")
+    done = subprocess.run(torchrun(2, *words, "--out", tmp_path / "used"), capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert done.stderr.count("inceptorch: ") == 1
+    assert "already holds files" in done.stderr
+    assert [path.name for path in (tmp_path / "used").iterdir()] == ["thesis.txt"]
+
+
+def test_a_batch_too_small_for_the_processes_is_refused(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inceptorch.training.work import prepared
+
+    with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch=10"):
+        prepared(pictures, tmp_path / "run", None, None, recipe, 0, Processes(0, 5, CPU), Progress(quiet=True))
