@@ -48,17 +48,18 @@ class Fit:
 
 
 def features_of(
-    classifier: Classifier, train: Split, held_out: Split, cache: Path, world: Processes, progress: Progress
+    classifier: Classifier, train: Split, held_out: Split, cache: Path, world: Processes, bf16: bool, progress: Progress
 ) -> Features:
     """The features of both splits, from `cache` if an interrupted run left them there, else computed, each process its
-    share, and kept in it."""
+    share, and kept in it. `bf16` is for a head that is but a beginning."""
     if world.from_first(cache.exists):
         with suppress(OSError, SafetensorError), safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("held_out"))
     model = classifier.model
 
     def forward(x: Tensor) -> Tensor:
-        return model.forward_head(model.forward_features(x), pre_logits=True)
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
+            return model.forward_head(model.forward_features(x), pre_logits=True)
 
     def features(split: Split, what: str) -> Tensor:
         mine = split.keep(world.share(range(len(split))))

@@ -219,9 +219,11 @@ def fit_head(work: Work, world: Processes, progress: Progress) -> Iterator[tuple
     """Fit the classifier's linear layer, putting it in place step by step; yields a row of metrics each time."""
     classifier, held_out = work.classifier, work.held_out
     linear = classifier.model.get_classifier()
-    features = head.features_of(classifier, work.train, held_out, work.run.features, world, progress)
+    recipe = work.run.recipe
+    bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
+    features = head.features_of(classifier, work.train, held_out, work.run.features, world, bf16, progress)
     labels = torch.tensor(work.train.labels)
-    for fit in head.fit(features.train, labels, len(classifier.classes), work.run.recipe):
+    for fit in head.fit(features.train, labels, len(classifier.classes), recipe):
         if not math.isfinite(fit.loss):
             raise RunError(
                 f"The loss of the classifier is {fit.loss} after {fit.steps} steps: check the weights given."
