@@ -30,13 +30,6 @@ def synchronised(model: nn.Module) -> nn.Module:
     return model
 
 
-def _replacement(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
-    """A synchronised layer that holds the very parameters and buffers of `norm`."""
-    new = SynchronisedBatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-    new._parameters, new._buffers = norm._parameters, norm._buffers
-    return new.train(norm.training)
-
-
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """torch's, over the processes of torch.distributed in training.
 
@@ -64,6 +57,14 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+
+def _replacement(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    """A synchronised layer that holds the very parameters and buffers of `norm`."""
+    new = SynchronisedBatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    for name, tensor in (*norm.named_parameters(), *norm.named_buffers()):
+        setattr(new, name, tensor)
+    return new.train(norm.training)
 
 
 class _Normalise(torch.autograd.Function):
