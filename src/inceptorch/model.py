@@ -329,10 +329,10 @@ def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
 @contextmanager
 def _statistics_kept(row: nn.Module) -> Iterator[None]:
     """While this lasts, batch normalisation in `row` does not count a batch a second time."""
-    norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+        norm.momentum, norm.num_batches_tracked = 0.0, torch.tensor(0)  # a count that nobody reads
     try:
         yield
     finally:
