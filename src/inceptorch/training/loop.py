@@ -19,7 +19,8 @@ from torch.optim.swa_utils import AveragedModel
 from inceptorch import nets
 from inceptorch.bundle import CONFIG, Classifier, copy_weights, load
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.augment import Augmented, key
+from inceptorch.data.loader import batches
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError, RunError
