@@ -88,7 +88,7 @@ def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(("count", "size"), [(2, 7), (3, 2)])
 def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, tmp_path: Path) -> None:
     out = tmp_path / "gradients.npy"
-    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, size, str(out)), nprocs=count)  # type: ignore[no-untyped-call]
+    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
     alone = gradients(PLAIN, RECIPE, Processes(0, 1, CPU), *batch(size)).numpy()
     assert np.abs(alone).max() > 0.01
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from safetensors.torch import load_file
 
 import inceptorch
 from inceptorch.data import find_split
-from inceptorch.data.loader import Augmented, load
-from inceptorch.errors import BundleError, InceptorchError, PictureError, RecipeError, RunError, TableError
+from inceptorch.data.augment import Augmented
+from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
-from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.scale import Scale
@@ -303,36 +301,6 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
     assert np.exp(-evaluated.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
 
 
-def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(pictures: Path, recipe: Recipe) -> None:
-    split = find_split(pictures, list(COLOURS))
-    data = Augmented(split, contract(16), with_values(recipe, {"jitter": 0.3}), seed=0)
-    first, other = data[0][0], data[1][0]
-    torch.manual_seed(99)
-    assert torch.equal(data[0][0], first)
-    state = torch.random.get_rng_state()
-    data[0]
-    assert torch.equal(torch.random.get_rng_state(), state)
-    data.epoch = 1
-    assert not torch.equal(data[0][0], first)
-    assert first.shape == other.shape == (3, 16, 16)
-    assert first.dtype == torch.uint8
-
-
-def test_mirroring_can_be_switched_off(recipe: Recipe, pictures: Path) -> None:
-    split = find_split(pictures, list(COLOURS))
-    for flip, expected in ((False, 1), (True, 2)):
-        data = Augmented(split, contract(16), with_values(recipe, {"crop_area": (1.0, 1.0), "flip": flip}), seed=0)
-        seen = set()
-        for data.epoch in range(20):
-            seen.add(data[0][0].numpy().tobytes())
-        assert len(seen) == expected
-
-
-def test_training_pictures_can_be_sent_to_other_processes(pictures: Path, recipe: Recipe) -> None:
-    data = Augmented(find_split(pictures, list(COLOURS)), contract(16), with_values(recipe, {"jitter": 0.2}), seed=0)
-    assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
-
-
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
     pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,17 +325,6 @@ def test_answers_that_are_not_finite_are_never_called_right(pictures: Path, reci
         classifier.model.get_classifier().bias.fill_(float("nan"))
     with pytest.raises(InceptorchError, match="not finite"):
         inceptorch.evaluate(classifier, pictures, progress=QUIET)
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_goes_during_training_is_named(
-    pictures: Path, recipe: Recipe, workers: int, tmp_path: Path
-) -> None:
-    data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)
-    gone = pictures / "train" / "red" / "03.png"
-    gone.unlink()
-    with pytest.raises(PictureError, match=rf"^{gone} could not be read: no such file or directory\. It could be"):
-        list(load(data, [list(range(len(data)))], workers))
 
 
 def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
@@ -498,16 +455,6 @@ def test_polyaks_average_is_that_of_the_last_share_of_the_run(
     kept = inceptorch.load(tmp_path / "run").model.get_classifier().bias
     half = len(seen) // 2
     torch.testing.assert_close(kept, torch.stack(seen[half - 1 :]).mean(0))  # from where the share begins
-
-
-def test_random_interpolation_draws_every_filter(pictures: Path, recipe: Recipe) -> None:
-    split = find_split(pictures, list(COLOURS))
-    whole = {"crop_area": (0.999, 1.0), "crop_aspect": (1.2, 1.2), "flip": False}
-    data = Augmented(split, contract(16), with_values(recipe, {**whole, "interpolation": "random"}), seed=0)
-    seen = set()
-    for data.epoch in range(40):
-        seen.add(data[0][0].numpy().tobytes())
-    assert len(seen) == 4
 
 
 def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:

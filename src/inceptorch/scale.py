@@ -21,9 +21,11 @@ class Scale(nn.Module):
         self.register_buffer("std", torch.tensor(pixels.std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.float()
+        x = x.to(torch.float32, copy=True)  # once, as the memory for every further copy costs more than the arithmetic
         if self.channels == "bgr":
             x = x.flip(1)
         elif self.channels == "gray":
             x = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        return (x - self.mean) / self.std
+        # Rows of means and deviations that lie in memory as those of x do: with channels last, single ones are slow.
+        mean, std = (torch.empty_like(x[:1, :, :1]).copy_(values) for values in (self.mean, self.std))
+        return x.sub_(mean).div_(std)

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.bundle import CONFIG
-from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.augment import Augmented, key
+from inceptorch.data.loader import batches
 from inceptorch.data.loader import load as load_batches
 from inceptorch.errors import RunError
 from inceptorch.progress import Progress

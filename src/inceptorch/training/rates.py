@@ -10,7 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.augment import Augmented, key
+from inceptorch.data.loader import batches
 from inceptorch.data.loader import load as load_batches
 from inceptorch.errors import RecipeError
 from inceptorch.progress import Progress

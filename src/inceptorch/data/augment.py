@@ -1,0 +1,169 @@
+"""Training pictures: cropped, mirrored and changed in colour, as uint8 tensors.
+
+Every random decision about a picture comes from a generator keyed by (seed, epoch, index of the picture), so a run is
+the same for any number of worker processes and after any interruption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from inceptorch.data.decode import Box, Part, decode_part
+from inceptorch.data.folder import Split
+from inceptorch.errors import PictureError
+from inceptorch.pixels import Pixels
+from inceptorch.recipes import Recipe
+
+FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
+JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+Item = int | tuple[int, bytes]  # a picture's index, perhaps with its file's bytes where they have been read already
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class Augmented(Dataset[tuple[Tensor, int, int]]):
+    """Training pictures of a split as (uint8 RGB [3, S, S], label, index), with the recipe's random crop, mirroring and
+    changes of colour; without them, as the pixel contract brings them to the network everywhere else.
+
+    `epoch` keys the draws and `side` is S, the contract's size unless it is set; either may be set between two passes.
+    """
+
+    def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int):
+        self.split = split
+        self.pixels = pixels
+        self.recipe = recipe
+        self.seed = seed
+        self.epoch = 0
+        self.side = pixels.size
+        self.crops = recipe.crop_area != (1.0, 1.0)
+        self.policy = _trivial() if recipe.policy == "trivial" else None
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, item: Item) -> tuple[Tensor, int, int]:
+        """One picture. Raises PictureError naming the file."""
+        index = item[0] if isinstance(item, tuple) else item
+        try:
+            data = item[1] if isinstance(item, tuple) else self.split.read(index)
+            picture = self._augmented(data, random.Random(key(self.seed, self.epoch, index)))
+        except PictureError as error:
+            raise PictureError(f"{self.split.file(index)} {error}.") from None
+        return picture, int(self.split.labels[index]), index
+
+    def __getitems__(self, items: Sequence[Item]) -> Batch:
+        """A batch at once: uint8 [N, 3, S, S] with channels last in memory, labels [N], indices [N]."""
+        pictures = torch.empty(len(items), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        labels, indices = torch.empty(2, len(items), dtype=torch.int64)
+        for place, item in enumerate(items):
+            pictures[place], labels[place], indices[place] = self[item]
+        return pictures, labels, indices
+
+    def _augmented(self, data: bytes, draw: random.Random) -> Tensor:
+        recipe = self.recipe
+        if self.crops:
+            choose = partial(random_box, area=recipe.crop_area, aspect=recipe.crop_aspect, draw=draw)
+            part = decode_part(data, choose, self.side)
+            filter = self.pixels.filter if recipe.interpolation == "contract" else draw.choice(FILTERS)
+            picture = resize(part, self.side, filter)
+        else:
+            picture = _tensor(self._contract().square(data))
+        if recipe.flip and draw.random() < 0.5:
+            picture = picture.flip(2)
+        if recipe.jitter or self.policy:
+            image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+            if recipe.jitter:
+                image = jitter(image, recipe.jitter, draw)
+            if self.policy:
+                with drawing_from(draw.getrandbits(63)):
+                    image = self.policy(image)
+            picture = _tensor(np.asarray(image))
+        return picture
+
+    def _contract(self) -> Pixels:
+        """The pixel contract, in proportion where the side is not its size."""
+        pixels = self.pixels
+        if self.side == pixels.size:
+            return pixels
+        return replace(pixels, size=self.side, resize=round(self.side * pixels.resize / pixels.size))
+
+
+def random_box(
+    height: int, width: int, area: tuple[float, float], aspect: tuple[float, float], draw: random.Random
+) -> Box:
+    """A box within a picture, its share of the area and its logarithmic aspect ratio drawn evenly from the given ranges.
+
+    As torchvision's RandomResizedCrop, whose draws from torch's generator take longer than cropping a small picture.
+    """
+    for _ in range(10):
+        pixels = height * width * draw.uniform(*area)
+        ratio = math.exp(draw.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        wide, high = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
+        if 0 < wide <= width and 0 < high <= height:
+            return Box(draw.randint(0, height - high), draw.randint(0, width - wide), high, wide)
+    # Too long a picture for such a box: the largest one in its middle.
+    ratio = min(max(width / height, aspect[0]), aspect[1])
+    wide, high = min(width, round(height * ratio)), min(height, round(width / ratio))
+    return Box((height - high) // 2, (width - wide) // 2, max(1, high), max(1, wide))
+
+
+def resize(part: Part, side: int, filter: str) -> Tensor:
+    """uint8 RGB [H, W, 3] -> [3, side, side], as Pillow resizes, to within 1."""
+    if part.shape[:2] == (side, side):
+        return _tensor(part)
+    if filter in ("bilinear", "bicubic"):  # which torch has in fast forms for uint8 with channels last
+        whole = torch.from_numpy(part.copy()).unsqueeze(0).permute(0, 3, 1, 2)
+        return F.interpolate(whole, (side, side), mode=filter, antialias=True)[0]
+    return _tensor(np.asarray(Image.fromarray(part).resize((side, side), Image.Resampling[filter.upper()])))
+
+
+def jitter(image: Image.Image, by: float, draw: random.Random) -> Image.Image:
+    """Brightness, contrast and saturation, in random order, each multiplied by up to 1 + `by` and down to 1 - `by`."""
+    for enhance in draw.sample(JITTERED, len(JITTERED)):
+        image = enhance(image).enhance(draw.uniform(max(0.0, 1 - by), 1 + by))
+    return image
+
+
+def _trivial() -> Callable[[Image.Image], Image.Image]:
+    from torchvision.transforms import v2
+
+    policy: Callable[[Image.Image], Image.Image] = v2.TrivialAugmentWide()
+    return policy
+
+
+def _tensor(picture: Part) -> Tensor:
+    """uint8 [H, W, 3] -> [3, H, W], in memory of its own."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """torch's CPU generator seeded for a while, and afterwards as it was, for transforms that draw from nothing else.
+
+    Not torch.manual_seed, which before CUDA is in use keeps a stack trace of every call.
+    """
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+def key(*parts: int) -> int:
+    """A 63-bit seed that depends on all of `parts`."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1

@@ -1,0 +1,185 @@
+"""What is done to a training picture: keyed draws, the contract without them, and every change as it is meant."""
+
+import dataclasses
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageEnhance
+
+from inceptorch.data import Split, find_split
+from inceptorch.data.augment import Augmented, Item, jitter, random_box, resize
+from inceptorch.data.decode import Part
+from inceptorch.errors import PictureError
+from inceptorch.pixels import contract
+from inceptorch.recipes import Recipe, with_values
+from tests.conftest import COLOURS
+
+PLAIN = {"crop_area": (1.0, 1.0), "flip": False}
+EVERYTHING = {"jitter": 0.3, "policy": "trivial", "interpolation": "random"}
+
+
+@pytest.fixture
+def split(pictures: Path) -> Split:
+    return find_split(pictures, list(COLOURS))
+
+
+def variants(data: Augmented, epochs: int) -> set[bytes]:
+    """What becomes of the first picture in so many epochs."""
+    seen = set()
+    for data.epoch in range(epochs):
+        seen.add(data[0][0].numpy().tobytes())
+    return seen
+
+
+def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(split: Split, recipe: Recipe) -> None:
+    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=0)
+    first, other = data[0][0], data[1][0]
+    torch.manual_seed(99)
+    random.seed(99)
+    assert torch.equal(data[0][0], first)
+    state = torch.random.get_rng_state()
+    data[0]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    data.epoch = 1
+    assert not torch.equal(data[0][0], first)
+    assert first.shape == other.shape == (3, 16, 16)
+    assert first.dtype == torch.uint8
+
+
+def test_a_batch_at_once_is_its_pictures_one_by_one(split: Split, recipe: Recipe) -> None:
+    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=3)
+    items: list[Item] = [5, (2, split.read(2)), 7, 0]
+    pictures, labels, indices = data.__getitems__(items)
+    assert indices.tolist() == [5, 2, 7, 0]
+    assert labels.tolist() == [split.labels[index] for index in (5, 2, 7, 0)]
+    for picture, index in zip(pictures, indices.tolist(), strict=True):
+        assert torch.equal(picture, data[index][0])
+    assert pictures.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_bytes_that_come_along_are_not_read_again(split: Split, recipe: Recipe) -> None:
+    data = Augmented(split, contract(16), recipe, seed=0)
+    file = split.read(3)
+    Path(split.file(3)).unlink()
+    assert data[3, file][2] == 3
+    with pytest.raises(PictureError, match=rf"^{split.file(3)} could not be read"):
+        data[3]
+
+
+def test_without_augmentation_pixels_are_the_contracts(split: Split, recipe: Recipe) -> None:
+    data = Augmented(split, contract(16), with_values(recipe, PLAIN), seed=0)
+    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.square(4, data.pixels))
+
+
+@pytest.mark.parametrize("side", [12, 16])
+def test_the_side_can_be_set_between_epochs(split: Split, recipe: Recipe, side: int) -> None:
+    pixels = dataclasses.replace(contract(16), resize=20)
+    data = Augmented(split, pixels, with_values(recipe, PLAIN), seed=0)
+    data.side = side
+    smaller = dataclasses.replace(pixels, size=side, resize=side * 20 // 16)
+    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.square(4, smaller))
+    cropped = Augmented(split, pixels, with_values(recipe, EVERYTHING), seed=0)
+    cropped.side = side
+    assert cropped.__getitems__([0, 1])[0].shape == (2, 3, side, side)
+
+
+@pytest.mark.parametrize(("flip", "expected"), [(False, 1), (True, 2)])
+def test_mirroring_can_be_switched_off(split: Split, recipe: Recipe, flip: bool, expected: int) -> None:
+    data = Augmented(split, contract(16), with_values(recipe, {**PLAIN, "flip": flip}), seed=0)
+    assert len(variants(data, 20)) == expected
+    if flip:
+        square = split.square(0, data.pixels)
+        assert variants(data, 20) == {_planes(square), _planes(square[:, ::-1])}
+
+
+def _planes(square: Part) -> bytes:
+    return np.ascontiguousarray(square.transpose(2, 0, 1)).tobytes()
+
+
+def test_random_interpolation_draws_every_filter(split: Split, recipe: Recipe) -> None:
+    whole = {"crop_area": (0.999, 1.0), "crop_aspect": (1.2, 1.2), "flip": False}
+    data = Augmented(split, contract(16), with_values(recipe, {**whole, "interpolation": "random"}), seed=0)
+    assert len(variants(data, 40)) == 4
+    assert len(variants(Augmented(split, contract(16), with_values(recipe, whole), seed=0), 40)) == 1
+
+
+def test_training_pictures_can_be_sent_to_other_processes(split: Split, recipe: Recipe) -> None:
+    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=0)
+    assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
+
+
+def test_policy_is_one_operation_of_trivialaugment(split: Split, recipe: Recipe) -> None:
+    """Of its 14 operations several leave a picture as it is for some draws; the many others differ."""
+    data = Augmented(split, contract(16), with_values(recipe, {**PLAIN, "policy": "trivial"}), seed=0)
+    seen = variants(data, 60)
+    assert _planes(split.square(0, data.pixels)) in seen
+    assert len(seen) > 25
+
+
+def test_boxes_are_drawn_as_torchvisions() -> None:
+    from torchvision.transforms import v2
+
+    area, aspect = (0.08, 1.0), (3 / 4, 4 / 3)
+    draw = random.Random(0)
+    ours = np.array([random_box(375, 500, area, aspect, draw) for _ in range(4000)])
+    torch.manual_seed(0)
+    crop = v2.RandomResizedCrop(8, area, aspect)
+    picture = torch.zeros(1, 375, 500)
+    theirs = np.array(
+        [[p["top"], p["left"], p["height"], p["width"]] for p in (crop.make_params([picture]) for _ in range(4000))]
+    )
+    np.testing.assert_allclose(ours.mean(0), theirs.mean(0), rtol=0.06)
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.06)
+    top, left, height, width = ours.T
+    assert min(top.min(), left.min(), height.min(), width.min()) >= 0
+    assert (top + height).max() <= 375
+    assert (left + width).max() <= 500
+
+
+@pytest.mark.parametrize(("height", "width", "box"), [(10, 1000, (0, 493, 10, 13)), (1000, 10, (493, 0, 13, 10))])
+def test_a_strip_gives_the_largest_box_in_its_middle(height: int, width: int, box: tuple[int, ...]) -> None:
+    assert random_box(height, width, (0.5, 1.0), (3 / 4, 4 / 3), random.Random(0)) == box
+
+
+def test_a_picture_of_one_pixel_can_be_cropped(recipe: Recipe) -> None:
+    for seed in range(20):
+        assert random_box(1, 1, (0.08, 1.0), (3 / 4, 4 / 3), random.Random(seed)) == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic", "box", "nearest", "lanczos"])
+def test_resizing_is_pillows_to_within_one(filter: str) -> None:
+    part = np.random.default_rng(0).integers(0, 256, (61, 47, 3), dtype=np.uint8)
+    for side in (24, 61, 90):
+        resized = resize(part[5:, 3:], side, filter).permute(1, 2, 0).numpy().astype(int)
+        pillows = Image.fromarray(part[5:, 3:]).resize((side, side), Image.Resampling[filter.upper()])
+        assert np.abs(resized - np.asarray(pillows)).max() <= 1
+    assert np.array_equal(resize(part[:40, :40], 40, filter).permute(1, 2, 0).numpy(), part[:40, :40])
+
+
+def test_jitter_multiplies_each_of_three_in_any_order() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    assert jitter(image, 0.0, random.Random(0)).tobytes() == image.tobytes()
+
+    class Fixed(random.Random):
+        """Draws 1 for the factors but the one of `at`."""
+
+        def __init__(self, at: int):
+            super().__init__(0)
+            self.left = at
+
+        def uniform(self, a: float, b: float) -> float:
+            assert (a, b) == (0.6, 1.4)
+            self.left -= 1
+            return 1.4 if self.left == -1 else 1.0
+
+    alone = {
+        enhance: enhance(image).enhance(1.4).tobytes()
+        for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    }
+    assert {jitter(image, 0.4, Fixed(at)).tobytes() for at in range(3)} == set(alone.values())
+    outcomes = {jitter(image, 0.4, random.Random(seed)).tobytes() for seed in range(30)}
+    assert len(outcomes) == 30

@@ -1,0 +1,228 @@
+"""From files to batches: fast decoding changes no picture's meaning, workers no order."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inceptorch.data import decode as decoding
+from inceptorch.data import find_split
+from inceptorch.data.augment import Augmented
+from inceptorch.data.decode import Box, Part, decode_part, upright_jpeg
+from inceptorch.data.loader import choose_workers, load
+from inceptorch.errors import PictureError
+from inceptorch.pixels import contract, decode
+from inceptorch.recipes import Recipe, with_values
+from tests.conftest import COLOURS, hear_ctrl_c
+
+BOX = Box(16, 32, 176, 128)
+
+
+def photograph() -> Image.Image:
+    """Smooth with edges and some noise, 300 wide and 201 high."""
+    y, x = np.mgrid[0:201, 0:300]
+    colours = np.stack([x * 255 / 300, y * 255 / 201, 127 + 100 * np.sin(x / 9 + y / 7)], 2)
+    colours[60:140, 90:200] = (220, 60, 30)
+    noise = np.random.default_rng(0).normal(0, 4, colours.shape)
+    return Image.fromarray(np.clip(colours + noise, 0, 255).astype(np.uint8))
+
+
+def saved(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def turned(tag: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    return exif
+
+
+XMP = b'<x:xmpmeta><rdf:RDF><rdf:Description tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+PHOTOGRAPH = photograph()
+FILES = {
+    "plain": (saved(PHOTOGRAPH, quality=90), True),
+    "no subsampling": (saved(PHOTOGRAPH, quality=90, subsampling=0), True),
+    "progressive": (saved(PHOTOGRAPH, quality=90, progressive=True), True),
+    "gray": (saved(PHOTOGRAPH.convert("L"), quality=90), True),
+    "upright by EXIF": (saved(PHOTOGRAPH, exif=turned(1)), True),
+    "turned by EXIF": (saved(PHOTOGRAPH, exif=turned(6)), False),
+    "turned by XMP": (saved(PHOTOGRAPH, xmp=XMP), False),
+    "broken EXIF": (saved(PHOTOGRAPH, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), True),
+    "RGB in JPEG": (saved(PHOTOGRAPH, keep_rgb=True), True),
+    "CMYK": (saved(PHOTOGRAPH.convert("CMYK")), False),
+    "PNG": (saved(PHOTOGRAPH, "PNG"), False),
+    "transparent": (saved(PHOTOGRAPH.convert("RGBA"), "PNG"), False),
+    "WebP": (saved(PHOTOGRAPH, "WEBP"), False),
+}
+
+
+@pytest.fixture(params=["simplejpeg", "pillow"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the decoders in turn."""
+    name: str = request.param
+    if name == "pillow":
+        monkeypatch.setattr(decoding, "simplejpeg", None)
+    else:
+        pytest.importorskip("simplejpeg")
+    return name
+
+
+def part(data: bytes, box: Box = BOX, side: int = 1000) -> Part:
+    return decode_part(data, lambda height, width: box, side)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_means_what_the_pixel_contract_says(decoder: str, name: str) -> None:
+    file, fast = FILES[name]
+    assert (upright_jpeg(file) is not None) == fast
+    sizes = []
+
+    def choose(height: int, width: int) -> Box:
+        sizes.append((width, height))
+        return BOX
+
+    assert np.array_equal(decode_part(file, choose, 1000), BOX.of(np.asarray(decode(file))))
+    assert sizes == [decode(file).size]
+
+
+@pytest.mark.parametrize(("side", "by"), [(129, 1), (128, 1), (65, 1), (64, 2), (33, 2), (32, 4), (16, 8), (3, 8)])
+@pytest.mark.parametrize("name", ["plain", "no subsampling", "progressive", "gray"])
+def test_a_reduced_part_is_the_same_part(name: str, side: int, by: int) -> None:
+    pytest.importorskip("simplejpeg")
+    file = FILES[name][0]
+    reduced = part(file, side=side)
+    assert reduced.shape == (BOX.height // by, BOX.width // by, 3)
+    plain = Image.fromarray(BOX.of(np.asarray(decode(file)))).reduce(by)
+    assert np.abs(reduced.astype(int) - np.asarray(plain)).mean() < 1.5
+
+
+def test_boxes_move_onto_the_reduced_pixels_whatever_decodes(decoder: str) -> None:
+    file = FILES["plain"][0]
+    by_decoder = {"simplejpeg": (88, 64, 3), "pillow": (176, 128, 3)}
+    moved = part(file, Box(17, 33, 177, 129), side=60)
+    assert moved.shape == by_decoder[decoder]
+    assert np.array_equal(moved, part(file, Box(16, 32, 176, 128), side=60))
+
+
+def test_crops_of_a_real_photograph_are_those_of_pillow(shared: Path, decoder: str) -> None:
+    photo = Image.open(shared / "photos" / "000b7d55b6184b08.png").convert("RGB")
+    file = saved(photo, quality=90)
+    for side, tolerance in ((224, 0.0), (112, 2.0), (56, 2.0), (28, 2.0)):
+        box = Box(16, 24, 240, 232)
+        got = Image.fromarray(part(file, box, side)).resize((side, side), Image.Resampling.BILINEAR)
+        plain = Image.fromarray(box.of(np.asarray(decode(file)))).resize((side, side), Image.Resampling.BILINEAR)
+        assert np.abs(np.asarray(got).astype(int) - np.asarray(plain)).mean() <= tolerance
+
+
+@pytest.mark.parametrize("kept", [2, 20, 300, 0.5, 0.99])
+def test_a_damaged_file_is_pillows_to_judge(decoder: str, kept: float) -> None:
+    file = FILES["plain"][0]
+    with pytest.raises(PictureError):
+        part(file[: int(kept if kept > 1 else kept * len(file))])
+
+
+def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(decoder: str) -> None:
+    file = bytearray(FILES["plain"][0])
+    frame = file.index(b"\xff\xc0")
+    file[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(PictureError, match="million pixels"):
+        part(bytes(file))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_and_are_the_same_from_any_process(pictures: Path, recipe: Recipe, workers: int) -> None:
+    split = find_split(pictures, list(COLOURS), "train")
+    data = Augmented(split, contract(16), with_values(recipe, {"jitter": 0.3, "policy": "trivial"}), seed=1)
+    order = [[3, 30, 7], [0], [35, 1, 2, 4]]
+    for (images, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
+        assert indices.tolist() == batch
+        assert labels.tolist() == [split.labels[index] for index in batch]
+        assert torch.equal(images, torch.stack([data[index][0] for index in batch]))
+
+
+def test_a_split_that_feeds_its_pictures_is_asked_to(pictures: Path, recipe: Recipe) -> None:
+    split = find_split(pictures, list(COLOURS), "train")
+    order = [[3, 1], [2]]
+
+    class Fed(type(split)):  # type: ignore[misc]
+        def feed(self, batches: list[list[int]]) -> object:
+            for batch in batches:
+                yield [(index, split.read(index)) for index in batch]
+
+        def read(self, index: int) -> bytes:
+            raise AssertionError("the bytes have come along")
+
+    fed = Fed(*(getattr(split, name) for name in split.__dataclass_fields__))
+    plain = list(load(Augmented(split, contract(16), recipe, seed=0), order, 0))
+    for (images, labels, indices), wanted in zip(
+        load(Augmented(fed, contract(16), recipe, seed=0), order, 0), plain, strict=True
+    ):
+        assert torch.equal(images, wanted[0])
+        assert torch.equal(labels, wanted[1])
+        assert torch.equal(indices, wanted[2])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Recipe, workers: int) -> None:
+    data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)
+    gone = pictures / "train" / "red" / "03.png"
+    gone.unlink()
+    with pytest.raises(PictureError, match=rf"^{gone} could not be read: no such file or directory\. It could be"):
+        list(load(data, [list(range(len(data)))], workers))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_ends_loading_with_one_trace_and_no_process_left(pictures: Path, workers: int) -> None:
+    """A batch is under way; the parent alone hears Ctrl-C, and ends."""
+    script = f"""
+        from inceptorch.data import find_split
+        from inceptorch.data.augment import Augmented
+        from inceptorch.data.loader import load
+        from inceptorch.pixels import contract
+        from inceptorch.recipes import SCRATCH
+        from pathlib import Path
+        split = find_split(Path({str(pictures)!r}), ["blue", "green", "red"], "train")
+        for number, _ in enumerate(load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})):
+            if number == 3:
+                print("going", flush=True)
+    """
+    going = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_ctrl_c,
+    )
+    assert going.stdout is not None
+    assert going.stdout.readline() == "going\n"
+    os.killpg(going.pid, signal.SIGINT)  # as a terminal does, to all of them
+    _, errors = going.communicate(timeout=60)  # which waits until no process holds the pipes
+    assert errors.count("KeyboardInterrupt") == 1
+    assert "DataLoader worker" not in errors
+
+
+@pytest.mark.parametrize(
+    ("loading", "step", "spare", "workers"),
+    [
+        (0.010, 1.0, 8, 0),  # negligible
+        (0.100, 1.0, 8, 1),
+        (1.000, 1.0, 8, 2),
+        (3.000, 1.0, 8, 4),
+        (3.000, 1.0, 2, 2),  # as many as there are cores
+        (3.000, 1.0, 0, 0),
+        (0.000, 0.0, 8, 0),
+    ],
+)
+def test_as_many_workers_as_keep_the_network_fed(loading: float, step: float, spare: int, workers: int) -> None:
+    assert choose_workers(loading, step, spare) == workers

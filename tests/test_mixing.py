@@ -1,0 +1,98 @@
+"""Mixing and erasing: what the targets say is what the pictures hold, and a step's key decides everything."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.training.mixing import ERASED_AREA, mix
+
+CLASSES = 6
+
+
+def with_(**values: float) -> Recipe:
+    return with_values(SCRATCH, values)
+
+
+@pytest.fixture
+def labels() -> Tensor:
+    return torch.arange(CLASSES)
+
+
+@pytest.fixture
+def pictures(labels: Tensor) -> Tensor:
+    """Every picture is one-coloured, by its class: what is mixed can be read off it."""
+    return F.one_hot(labels, CLASSES).float()[:, :, None, None].expand(-1, -1, 20, 30).clone()
+
+
+def test_without_any_of_them_a_batch_is_untouched(pictures: Tensor, labels: Tensor) -> None:
+    mixed, targets = mix(pictures, labels, CLASSES, SCRATCH, seed=1)
+    assert mixed is pictures
+    assert targets is labels
+
+
+@pytest.mark.parametrize("recipe", [with_(mixup=0.5), with_(cutmix=1.0), with_(mixup=0.5, cutmix=1.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_targets_are_the_shares_of_what_is_in_the_pictures(
+    pictures: Tensor, labels: Tensor, recipe: Recipe, seed: int
+) -> None:
+    before = pictures.clone()
+    mixed, targets = mix(pictures, labels, CLASSES, recipe, seed)
+    torch.testing.assert_close(mixed.mean((2, 3)), targets)
+    torch.testing.assert_close(targets.sum(1), torch.ones(CLASSES))
+    assert torch.equal(pictures, before)
+    assert (targets > 0).sum() > CLASSES  # something was mixed
+
+
+def test_with_both_each_step_has_either(pictures: Tensor, labels: Tensor) -> None:
+    recipe = with_(mixup=1.0, cutmix=1.0)
+    whole = [mix(pictures, labels, CLASSES, recipe, seed)[0] for seed in range(60)]
+    cut = [bool(((mixed == 0) | (mixed == 1)).all()) for mixed in whole]
+    assert 15 < sum(cut) < 45
+
+
+@pytest.mark.parametrize("values", [{"mixup": 1.0}, {"cutmix": 1.0}, {"erasing": 0.9}])
+def test_a_steps_key_decides_and_nothing_else(pictures: Tensor, labels: Tensor, values: dict[str, float]) -> None:
+    first = mix(pictures, labels, CLASSES, with_(**values), seed=5)
+    torch.rand(3)
+    state = torch.get_rng_state()
+    again = mix(pictures, labels, CLASSES, with_(**values), seed=5)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], mix(pictures, labels, CLASSES, with_(**values), seed=6)[0])
+
+
+def test_erasing_takes_a_rectangle_out_of_the_share_of_pictures_asked_for() -> None:
+    whole = torch.ones(400, 3, 40, 60).to(memory_format=torch.channels_last)
+    erased, targets = mix(whole, torch.zeros(400, dtype=torch.int64), CLASSES, with_(erasing=0.25), seed=0)
+    assert targets.shape == (400,)
+    assert erased.is_contiguous(memory_format=torch.channels_last)
+    assert bool((whole == 1).all())
+    gone = (erased == 0).all(1)
+    assert torch.equal((erased == 0).any(1), gone)
+    touched = gone.flatten(1).any(1)
+    assert 70 < int(touched.sum()) < 130
+    areas = []
+    for hole in gone[touched]:
+        rows, columns = hole.any(1).nonzero(), hole.any(0).nonzero()
+        filled = hole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert bool(filled.all())  # one full rectangle
+        areas.append(float(hole.float().mean()))
+    assert min(areas) > ERASED_AREA[0] * 0.8
+    assert max(areas) < ERASED_AREA[1] * 1.1
+    assert max(areas) > 0.25
+    assert len(set(areas)) > len(areas) // 2
+    where = gone[touched].float().mean(0)
+    assert float(where[20, 30]) > float(where[0, 0])
+    for edge in (where[:3], where[-3:], where[:, :3], where[:, -3:]):
+        assert float(edge.sum()) > 0
+
+
+def test_all_of_it_works_on_one_gray_picture() -> None:
+    picture = torch.rand(1, 1, 9, 9)
+    mixed, targets = mix(picture, torch.tensor([2]), CLASSES, with_(mixup=1.0, cutmix=1.0, erasing=1.0), seed=0)
+    assert mixed.shape == picture.shape
+    assert targets.tolist() == [[0, 0, 1, 0, 0, 0]]
+    assert bool((mixed == 0).any())
