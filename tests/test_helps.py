@@ -18,7 +18,7 @@ from inceptorch.nets import NETS
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.spec import Net
-from inceptorch.training import find_rate, memory, rehearse
+from inceptorch.training import find_rate, measure, memory, rehearse, speed
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.memory import parts_that_fit
 from inceptorch.training.objective import class_weights
@@ -222,3 +222,35 @@ def test_recipes_of_every_kind_resume_exactly(
         ours, theirs = ((tmp_path / name / "model.safetensors").read_bytes() for name in (str(number), "whole"))
         assert ours == theirs
     assert NETS["tiny"] == tiny
+
+
+def test_what_was_measured_here_decides_how_steps_are_computed(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(speed, "KINDS", (("fp32", "never"), ("bf16", "never")))  # compiling takes its time
+    ways = measure(pictures, recipe=recipe, progress=QUIET)
+    assert [way.pictures_per_second for way in ways] == sorted((way.pictures_per_second for way in ways), reverse=True)
+    classifier = _begin(recipe, None, None, tuple(COLOURS), 0)
+    (kept,) = json.loads((tmp_path / "home" / "steps.json").read_text()).values()
+
+    def remember(*pairs: tuple[str, str, float, float]) -> None:
+        names = ("precision", "compile", "pictures_per_second", "start")
+        file = json.loads((tmp_path / "home" / "steps.json").read_text())
+        text = json.dumps({key: [dict(zip(names, pair, strict=True)) for pair in pairs] for key in file})
+        (tmp_path / "home" / "steps.json").write_text(text)
+
+    def chosen(epochs: int, **changes: object) -> tuple[str, str]:
+        made = speed.in_the_fastest_way(with_values(recipe, {"epochs": epochs, **changes}), classifier, 1000, ALONE)
+        return made.precision, made.compile
+
+    assert len(kept) == 2
+    assert chosen(3)[0] == ways[0].precision
+    remember(("bf16", "always", 400, 20), ("bf16", "never", 200, 0), ("fp32", "never", 100, 0))
+    assert chosen(10) == ("bf16", "never")  # 25 s saved, which are not twice what compiling costs
+    assert chosen(20) == ("bf16", "always")
+    assert chosen(20, compile="never") == ("bf16", "never")
+    assert chosen(20, precision="fp32") == ("fp32", "never")
+    assert chosen(20, batch=9, precision="fp32", compile="always") == ("fp32", "always")  # never measured
+    (tmp_path / "home" / "steps.json").write_text("[")
+    assert chosen(20, precision="fp32") == ("fp32", "never")

@@ -10,7 +10,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import Rates, Rehearsal, Result
+    from inceptorch.training import Rates, Rehearsal, Result, Way
 
 
 def train(
@@ -51,6 +51,10 @@ def train(
     fast_dev_run: Annotated[
         bool, typer.Option("--fast-dev-run", help="Go the whole way in three steps, keep nothing, and stop.")
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Time steps in fp32 and bf16, compiled or not, remember the fastest, and stop."),
+    ] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -71,7 +75,7 @@ def train(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     if resume:
-        if any((data, out, weights, recipe, config, settings, given, seed, lr_find, fast_dev_run)):
+        if any((data, out, weights, recipe, config, settings, given, seed, lr_find, fast_dev_run, measure)):
             raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
         from inceptorch import training
 
@@ -96,6 +100,8 @@ def train(
 
     if lr_find:
         _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), out, json)
+    elif measure:
+        _measured(training.measure(data, net=net, weights=weights, recipe=chosen, seed=seed), json)
     elif fast_dev_run:
         from inceptorch import report
 
@@ -118,6 +124,17 @@ def _found(found: Rates, out: Path | None, json: bool) -> None:
         )
         return
     print(f"take --set lr={found.suggested:g}; the losses are drawn in {picture}")
+
+
+def _measured(ways: list[Way], json: bool) -> None:
+    """Say how fast each way to compute a step is here."""
+    if json:
+        print_json([vars(way) for way in ways])
+        return
+    for way in ways:
+        compiled = f", compiled (the first step takes {way.start:.0f} s longer)" if way.compile == "always" else ""
+        print(f"{way.pictures_per_second:8.1f} pictures/s  {way.precision}{compiled}")
+    print("remembered for this network, size, batch and machine")
 
 
 def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:

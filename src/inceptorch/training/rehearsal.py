@@ -1,4 +1,4 @@
-"""The whole way of a training in a few steps, to see that it can be gone."""
+"""Before a long run: the whole way in a few steps, to see that it can be gone; what is fastest here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.loop import Result, finish
 from inceptorch.training.processes import processes
+from inceptorch.training.speed import Way, measure_ways
 from inceptorch.training.work import prepared
 
 STEPS = 3
@@ -56,6 +57,23 @@ def rehearse(
         look(finish(work, world, done, progress))
         speed = done.rows[-1].get("pictures_per_second")
     return Rehearsal(-(-pictures // real.batch), real.epochs, pictures / speed if speed else None)
+
+
+def measure(
+    data: str | Path,
+    *,
+    net: str | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Way]:
+    """Time the steps of a run in every way to compute them, and remember which is fastest on this machine: later runs of
+    the same network, size and batch take it, where their recipe leaves the choice. The words are those of `train`."""
+    progress = progress or Progress()
+    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
+        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
+        return measure_ways(work.classifier, work.train, work.run.recipe, world, progress)
 
 
 def _some(split: Split, count: int, seed: int) -> Split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class Step:
         objective = Objective(classifier.model, recipe, weights).to(world.device)
         self.of_chance = objective.of_chance
         self.objective = world.wrap(objective)
-        if recipe.compile:
+        if recipe.compile == "always":
             self.objective.compile()
 
     def __call__(self, pictures: Tensor, labels: Tensor, of: float, lr: float, seed: int) -> Tensor:
@@ -75,7 +76,7 @@ def seed_step(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
-def precision(recipe: Recipe, device: torch.device) -> str:
+def precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf16"]:
     """bf16 or fp32. `auto` takes bf16 only where the processor computes in it, not where it is emulated."""
     if recipe.precision != "auto":
         return recipe.precision

@@ -22,6 +22,7 @@ from inceptorch.training.memory import parts_that_fit
 from inceptorch.training.processes import Processes
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
+from inceptorch.training.speed import in_the_fastest_way
 from inceptorch.zoo import folder_of
 
 
@@ -71,6 +72,7 @@ def prepared(
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     recipe = replace(recipe, net=classifier.model.net.name)
+    recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
     if not recipe.accumulate:
         recipe = replace(recipe, accumulate=parts_that_fit(classifier, recipe, world))
         progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} parts")

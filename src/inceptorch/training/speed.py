@@ -1,0 +1,117 @@
+"""What is fastest on this machine: measured on request, remembered, and otherwise what the processor says of itself."""
+
+from __future__ import annotations
+
+import copy
+import json
+import platform
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import torch
+
+from inceptorch.bundle import Classifier
+from inceptorch.data import Split
+from inceptorch.data.augment import Augmented
+from inceptorch.files import cache_folder, write_text
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+from inceptorch.training.objective import class_weights
+from inceptorch.training.optimizers import optimizer_for
+from inceptorch.training.processes import Processes
+from inceptorch.training.step import Step, precision
+
+Precision = Literal["fp32", "bf16"]
+Compile = Literal["never", "always"]
+KINDS: tuple[tuple[Precision, Compile], ...] = (
+    ("fp32", "never"),
+    ("bf16", "never"),
+    ("fp32", "always"),
+    ("bf16", "always"),
+)
+STEPS = 4  # timed, of each way
+WORTH = 2.0  # compiling must save this many times what it costs
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to compute a step, how many pictures it takes in a second, and the seconds its first step takes longer."""
+
+    precision: Precision
+    compile: Compile
+    pictures_per_second: float
+    start: float
+
+
+def measure_ways(
+    classifier: Classifier, split: Split, recipe: Recipe, world: Processes, progress: Progress
+) -> list[Way]:
+    """Time every way to compute a recipe's steps on a batch of these pictures, and remember the result for this network,
+    size, batch and machine; the fastest first."""
+    data = Augmented(split, classifier.pixels, recipe, seed=0)
+    pictures, labels, _ = data.__getitems__(list(range(min(recipe.batch, len(split)))))
+    ways = []
+    for bits, compiled in progress.track(KINDS, len(KINDS), "measuring steps"):
+        way = replace(recipe, precision=bits, compile=compiled)
+        one = replace(classifier, model=copy.deepcopy(classifier.model).to(world.device))
+        step = Step(one, optimizer_for(one.model, way), way, class_weights(split, way), world)
+        times = []
+        for number in range(STEPS + 2):
+            began = time.perf_counter()
+            float(step(pictures, labels, len(labels), 0.0, number))
+            times.append(time.perf_counter() - began)
+        usual = median(times[2:])
+        ways.append(Way(bits, compiled, len(labels) / usual, sum(times[:2]) - 2 * usual))
+    ways.sort(key=lambda way: -way.pictures_per_second)
+    remembered = _remembered()
+    remembered[_key(classifier, recipe, world)] = [asdict(way) for way in ways]
+    _file().parent.mkdir(parents=True, exist_ok=True)
+    write_text(_file(), json.dumps(remembered, indent=1) + "\n")
+    return ways
+
+
+def in_the_fastest_way(recipe: Recipe, classifier: Classifier, pictures: int, world: Processes) -> Recipe:
+    """The recipe with "auto" decided for a run on so many pictures: by what was measured for it here, else bf16 where the
+    processor computes in it, and never compiled."""
+    with suppress(KeyError, TypeError, ValueError):
+        ways = [Way(**way) for way in _remembered()[_key(classifier, recipe, world)]]
+        plain = [way for way in ways if way.compile == "never" and recipe.precision in ("auto", way.precision)]
+        best = max(plain, key=lambda way: way.pictures_per_second)
+        for way in ways:
+            saved = recipe.epochs * pictures * (1 / best.pictures_per_second - 1 / way.pictures_per_second)
+            if recipe.compile == "auto" and way.precision == best.precision and saved > WORTH * max(way.start, 1):
+                best = way
+        compiled = best.compile if recipe.compile == "auto" else recipe.compile
+        return replace(recipe, precision=best.precision, compile=compiled)
+    compiled = "never" if recipe.compile == "auto" else recipe.compile
+    return replace(recipe, precision=precision(recipe, world.device), compile=compiled)
+
+
+def _key(classifier: Classifier, recipe: Recipe, world: Processes) -> str:
+    """What a measurement holds for."""
+    if world.device.type == "cuda":
+        processor = torch.cuda.get_device_name(world.device)
+    else:
+        processor = f"{platform.processor() or platform.machine()} with {torch.get_num_threads()} threads"
+        with suppress(OSError, StopIteration):
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+            processor = f"{next(line for line in lines if line.startswith('model name')).split(': ')[1]}, {processor}"
+    batch = -(-recipe.batch // world.count // max(1, recipe.accumulate))
+    net = f"{classifier.model.net.name} at {classifier.pixels.size}, batch {batch}"
+    return f"{net}, torch {torch.__version__}, {processor}"
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _file() -> Path:
+    return cache_folder() / "steps.json"
