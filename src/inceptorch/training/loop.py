@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from inceptorch import nets
 from inceptorch.bundle import CONFIG, Classifier, copy_weights, load
-from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
 from inceptorch.data.loader import Augmented, batches, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.verify import report_skipped
@@ -90,6 +90,7 @@ def train(
 
     train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
     whole = fingerprint(train_split, held_out)
+    train_split, held_out = (limited(split, recipe.limit, seed) for split in (train_split, held_out))
     start = _begin(recipe, nets.net(net) if net else None, given, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
@@ -118,7 +119,8 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
         raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
     left_out = {one["file"] for one in run.skipped}
     train_split, held_out = (
-        split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
+        split.keep([i for i in range(len(split)) if split.file(i) not in left_out])
+        for split in (limited(split, run.recipe.limit, run.seed) for split in splits)
     )
     start = _begin(run.recipe, run.net, run.weights, train_split.classes, run.seed)
     return _finish(run, start, train_split, held_out, Progressed(seconds=time.monotonic() - began), progress)
