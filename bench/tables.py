@@ -1,4 +1,4 @@
-"""Rewrite what README and docs/results.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README, docs/results.md and docs/studies.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import RESULTS
+from inceptorch.study import page
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
@@ -146,7 +147,12 @@ def counted_lines() -> list[str]:
 
 def main() -> None:
     wrong = []
-    for path, text in ((ROOT / "README.md", summary()), (ROOT / "docs" / "results.md", details())):
+    studies = [result(path.stem) for path in sorted(RESULTS.glob("study_*.json"))]
+    for path, text in (
+        (ROOT / "README.md", summary()),
+        (ROOT / "docs" / "results.md", details()),
+        (ROOT / "docs" / "studies.md", page.page(studies)),
+    ):
         before = path.read_text()
         after = MARK.sub(lambda found, text=text: found[1] + text + found[2], before)  # type: ignore[misc]
         if after != before:

@@ -31,6 +31,7 @@ class Recipe:
     size             side of the training and judging square in pixels; 0: as the weights or the network have it
     channels         colour channels of a network trained from scratch: rgb, bgr or gray
     held_out_share   of every class, where DATA has no val or test folder
+    limit            most pictures of a class, of those to train on and of those to judge with, drawn by the seed; 0: all
     head_steps       steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
     head_decay       weight of the classifier's squared weights in that fit, on features of unit scale
     epochs           passes of the whole network over the training pictures; 0: none
@@ -83,6 +84,7 @@ class Recipe:
     size: int = 0
     channels: Literal["rgb", "bgr", "gray"] = "rgb"
     held_out_share: float = 0.2
+    limit: int = 0
     head_steps: int = 0
     head_decay: float = 0.01
     epochs: int = 0
@@ -132,6 +134,7 @@ class Recipe:
             "decay_epochs",
             "decay_power",
             "size",
+            "limit",
             "head_steps",
             "head_decay",
             "epochs",
@@ -310,6 +313,11 @@ def read_recipe(path: Path) -> Recipe:
 
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """The recipe with `key=value` settings applied; values are YAML. Raises RecipeError."""
+    return with_values(recipe, parse_settings(settings))
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """The values that `key=value` settings give, which are YAML. Raises RecipeError."""
     values = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -319,7 +327,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise RecipeError(f"--set {setting}: the value cannot be read.") from None
-    return with_values(recipe, values)
+    return values
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from inceptorch.cli import convert, demo, evaluate, nets, predict, train, weights
+from inceptorch.cli import convert, demo, evaluate, nets, predict, study, train, weights
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {"torch": "train", "torchvision": "train", "matplotlib": "train", "sklearn": "demo", "google": "caffe"}
@@ -23,6 +23,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
+app.command("study")(study.study)
 
 
 def main() -> None:

@@ -213,6 +213,20 @@ def stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
     return replace(whole.keep(sorted(train)), name="train"), replace(whole.keep(sorted(held_out)), name=HELD_OUT_PART)
 
 
+def limited(whole: Split, limit: int, seed: int) -> Split:
+    """The split with at most `limit` pictures of every class, drawn by the seed; with 0, all of it."""
+    if not limit:
+        return whole
+    members: list[list[int]] = [[] for _ in whole.classes]
+    for index, label in enumerate(whole.labels):
+        members[label].append(index)
+    kept: list[int] = []
+    for name, mine in zip(whole.classes, members, strict=True):
+        # Drawn as in `stratified`, by the class's name.
+        kept += random.Random(f"{seed}/limit/{name}").sample(mine, min(limit, len(mine)))
+    return whole.keep(sorted(kept))
+
+
 def find_pictures(path: Path) -> list[str]:
     """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
 

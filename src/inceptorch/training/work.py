@@ -10,7 +10,7 @@ import torch
 from inceptorch import nets
 from inceptorch.bundle import Classifier, copy_weights, load
 from inceptorch.costs import check_size
-from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import refuse_if_used
 from inceptorch.model import Model
@@ -68,6 +68,7 @@ def prepared(
 
     train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
     whole = fingerprint(train_split, held_out)
+    train_split, held_out = (limited(split, recipe.limit, seed) for split in (train_split, held_out))
     classifier = _begin(recipe, nets.net(net) if net else None, given, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
@@ -88,7 +89,8 @@ def reopened(folder: Path) -> Work:
         raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
     left_out = {one["file"] for one in run.skipped}
     train_split, held_out = (
-        split.keep([i for i in range(len(split)) if split.file(i) not in left_out]) for split in splits
+        split.keep([i for i in range(len(split)) if split.file(i) not in left_out])
+        for split in (limited(split, run.recipe.limit, run.seed) for split in splits)
     )
     classifier = _begin(run.recipe, run.net, run.weights, train_split.classes, run.seed)
     return Work(run, classifier, train_split, held_out)
