@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.bundle import CONFIG
 from inceptorch.data.augment import Augmented, key
-from inceptorch.data.loader import batches
+from inceptorch.data.loader import batches, choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.errors import RunError
 from inceptorch.progress import Progress
@@ -48,8 +48,8 @@ def train_epoch(
     data.epoch = epoch
     data.side = side(recipe, work.classifier.pixels.size, epoch)
     order = batches(len(split), recipe.batch, run.seed, epoch)
-    left = order[done.step :]
-    loader = load_batches(data, [_part(batch, world) for batch in left], _workers(recipe, world))
+    left = [_part(batch, world) for batch in order[done.step :]]
+    loader = load_batches(data, left, _workers(recipe, world, data, left[0], estimate))
 
     began = kept = ready = time.monotonic()
     waited, seen, lr = 0.0, 0, rate(recipe, epoch, done.step, len(order))
@@ -68,14 +68,14 @@ def train_epoch(
         return asked > 0, due > 0
 
     def note() -> str:
-        left = estimate.left(epoch, done.step)
+        seconds = estimate.left(epoch, done.step)
         waiting = f"waiting {waited / (time.monotonic() - began):.0%}"
-        return waiting if left is None else f"{waiting}, done in {as_people_say(left)}"
+        return waiting if seconds is None else f"{waiting}, done in {as_people_say(seconds)}"
 
     with Stopping(patient=world.count > 1) as stopping:
         for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}", note):
-            began_step = ready
-            waited += time.monotonic() - ready
+            began_step, waiting = ready, time.monotonic() - ready
+            waited += waiting
             lr = rate(recipe, epoch, done.step, len(order))
             whole = len(order[done.step])
             counted = len(order[done.step]) > world.rank  # else these pictures stand in for a part that is empty
@@ -102,7 +102,7 @@ def train_epoch(
             if asked:
                 stopping.obey()
             ready = time.monotonic()
-            estimate.stepped(epoch, ready - began_step)
+            estimate.stepped(epoch, ready - began_step, waiting)
         while unheard:
             hear()
 
@@ -122,10 +122,20 @@ def _part(batch: list[int], world: Processes) -> list[int]:
     return list(world.share(batch)) or batch[:2]
 
 
-def _workers(recipe: Recipe, world: Processes) -> int:
+def _workers(recipe: Recipe, world: Processes, data: Augmented, batch: list[int], estimate: Estimate) -> int:
+    """Processes that read pictures. Where the recipe leaves it to the machine: on a CPU none, as the network uses every
+    core; with a GPU as many as there are cores for this process, and when a pace is known, as many as keep the network
+    fed."""
     if recipe.workers >= 0:
         return recipe.workers
-    return 0 if world.device.type == "cpu" else min(8, os.cpu_count() or 1)
+    if world.device.type == "cpu":
+        return 0
+    cores = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if estimate.computing is None:
+        return cores
+    began = time.monotonic()
+    data.__getitems__(batch)
+    return choose_workers(time.monotonic() - began, estimate.computing, cores)
 
 
 def _not_finite(run: Run, loss: float, epoch: int, step: int) -> str:

@@ -20,14 +20,21 @@ class Estimate:
         self.seen = 0
         self.done = 0.0
         self.seconds = 0.0
+        self.waited = 0.0
         self.judgings: list[float] = []
 
-    def stepped(self, epoch: int, seconds: float) -> None:
+    def stepped(self, epoch: int, seconds: float, waited: float = 0.0) -> None:
         """One step of `epoch` took so long, waiting for its pictures included."""
         self.seen += 1
         if self.seen > WARM:
             self.done += self._work(epoch)
             self.seconds += seconds
+            self.waited += waited
+
+    @property
+    def computing(self) -> float | None:
+        """Seconds of a step without the waiting for its pictures; None before there is a pace."""
+        return (self.seconds - self.waited) / (self.seen - WARM) if self.done else None
 
     def judged(self, seconds: float) -> None:
         """Judging the held-out pictures took so long."""
