@@ -49,7 +49,7 @@ def train_epoch(
     data.side = side(recipe, work.classifier.pixels.size, epoch)
     order = batches(len(split), recipe.batch, run.seed, epoch)
     left = [_part(batch, world) for batch in order[done.step :]]
-    loader = load_batches(data, left, _workers(recipe, world, data, left[0], estimate))
+    loader = load_batches(data, left, _workers(recipe, world, data, left, estimate))
 
     began = kept = ready = time.monotonic()
     waited, seen, lr = 0.0, 0, rate(recipe, epoch, done.step, len(order))
@@ -122,19 +122,19 @@ def _part(batch: list[int], world: Processes) -> list[int]:
     return list(world.share(batch)) or batch[:2]
 
 
-def _workers(recipe: Recipe, world: Processes, data: Augmented, batch: list[int], estimate: Estimate) -> int:
+def _workers(recipe: Recipe, world: Processes, data: Augmented, left: list[list[int]], estimate: Estimate) -> int:
     """Processes that read pictures. Where the recipe leaves it to the machine: on a CPU none, as the network uses every
     core; with a GPU as many as there are cores for this process, and when a pace is known, as many as keep the network
     fed."""
     if recipe.workers >= 0:
         return recipe.workers
-    if world.device.type == "cpu":
+    if world.device.type == "cpu" or not left:
         return 0
     cores = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if estimate.computing is None:
         return cores
     began = time.monotonic()
-    data.__getitems__(batch)
+    data.__getitems__(left[0])
     return choose_workers(time.monotonic() - began, estimate.computing, cores)
 
 
