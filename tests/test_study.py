@@ -194,8 +194,11 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_study_from_pictures_to_a_plot(trial: str, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     results = run_study(trial, pictures, out=out, seeds=2, values={"epochs": 3, "limit": 8}, progress=QUIET)
-    plain, same, still = results["arms"]
-    assert plain["top1"] == same["top1"]  # seeds are paired
+    plain, _, still = results["arms"]
+    weights = [
+        (out / "runs" / run / "model.safetensors").read_bytes() for run in ("plain/0", "same/0", "plain/1", "same/1")
+    ]
+    assert weights[0] == weights[1] != weights[2] == weights[3]  # seeds are paired
     assert len(plain["top1"]) == results["seeds"] == 2
     assert plain["params"] == cost(TINY, 16, 3).params < plain["params_with_aux"]
     assert (plain["macs"], still["lr"]) == (cost(TINY, 16, 3).macs, pytest.approx(5e-8))
@@ -237,7 +240,7 @@ def test_finished_runs_are_read_back_and_seeds_can_be_added(
 def test_an_interrupted_study_goes_on(
     trial: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    three = {"epochs": 3}
+    three = {"epochs": 3, "limit": 8}
     whole = run_study(trial, pictures, out=tmp_path / "whole", seeds=2, values=three, progress=QUIET)
     from inceptorch.training.run import Run
 
@@ -259,6 +262,9 @@ def test_an_interrupted_study_goes_on(
     assert f"give the same command again and the study in {tmp_path / 'out'} goes on" in said
     again = run_study(trial, pictures, out=tmp_path / "out", seeds=2, values=three, progress=QUIET)
     assert [arm["curves"] for arm in again["arms"]] == [arm["curves"] for arm in whole["arms"]]
+    for run in ("plain/0", "same/0", "still/1"):
+        one, other = (tmp_path / where / "runs" / run / "model.safetensors" for where in ("whole", "out"))
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_folder_keeps_to_its_settings(trial: str, pictures: Path, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def draw(results: Results, out: Path) -> None:
 
     labels = [f"{claim['of']} − {claim['against']}{_when(claim)}\n{claim['verdict']}" for claim in claims]
     _rows(differences, claims, [claim["differences"] for claim in claims], labels)
+    for line, claim in enumerate(claims):  # what the claim says does not matter
+        differences.barh(line, 200 * claim["margin"], left=-100 * claim["margin"], height=0.7, color=GRID, zorder=0)
     differences.axvline(0, color=INK, lw=0.9, zorder=1)
     differences.set_title("difference, seed by seed", loc="left", color=INK)
     differences.set_xlabel("percentage points; the bar is the mean's 95 % interval")
