@@ -1,4 +1,4 @@
-"""Rewrite what README, docs/results.md and docs/studies.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README and docs/results.md, studies.md and scaling.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import scaling_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -152,6 +153,7 @@ def main() -> None:
         (ROOT / "README.md", summary()),
         (ROOT / "docs" / "results.md", details()),
         (ROOT / "docs" / "studies.md", page.page(studies)),
+        (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
     ):
         before = path.read_text()
         after = MARK.sub(lambda found, text=text: found[1] + text + found[2], before)  # type: ignore[misc]
