@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from inspect import signature
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,9 @@ class Processes:
         if self.count == 1:
             return module
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+        newer = "forward_sync_buffers" in signature(DistributedDataParallel).parameters  # the name since torch 2.14
+        own_buffers: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True, **own_buffers)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of every process's `values`, in place. On a GPU it may still be under way."""
