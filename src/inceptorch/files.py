@@ -62,6 +62,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def cache_folder() -> Path:
+    """Where things are kept between runs: what INCEPTORCH_HOME names, else inceptorch/ in XDG_CACHE_HOME, else in
+    ~/.cache."""
+    home = os.environ.get("INCEPTORCH_HOME")
+    return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "inceptorch").expanduser()
+
+
 def refuse_if_used(path: Path) -> None:
     """Raise RunError if `path` is a file or a folder with something in it."""
     try:

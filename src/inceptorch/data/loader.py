@@ -77,17 +77,6 @@ def drawing_from(seed: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-def batches(count: int, size: int, seed: int, epoch: int) -> list[list[int]]:
-    """One epoch's order of `count` pictures as batches of at most `size`, equal to within one.
-
-    Equal batches leave none of a single picture, which batch normalisation could not take (with `size` 2 and an odd
-    count, one has three).
-    """
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    parts = max(1, min(-(-count // size), count // 2))
-    return [part.tolist() for part in np.array_split(order, parts)]
-
-
 def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
     cuda = torch.cuda.is_available()

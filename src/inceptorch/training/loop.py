@@ -19,8 +19,9 @@ from torch.optim.swa_utils import AveragedModel
 from inceptorch import nets
 from inceptorch.bundle import CONFIG, Classifier, copy_weights, load
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.loader import Augmented, batches, key
+from inceptorch.data.loader import Augmented, key
 from inceptorch.data.loader import load as load_batches
+from inceptorch.data.order import batches
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.evaluation import Evaluation, judge, judgement
@@ -236,7 +237,7 @@ def _fit_head(
     """Fit the classifier's linear layer, putting it in place step by step; yields a row of metrics each time."""
     linear = classifier.model.get_classifier()
     features = head.features_of(classifier, train_split, held_out, run.features, progress)
-    labels = torch.tensor(train_split.labels)
+    labels = torch.tensor(train_split.labels, dtype=torch.int64)
     for fit in head.fit(features.train, labels, len(classifier.classes), run.recipe):
         if not math.isfinite(fit.loss):
             raise RunError(
@@ -270,7 +271,7 @@ def _train_epoch(
 
     data = Augmented(split, classifier.pixels, recipe, run.seed)
     data.epoch = epoch
-    order = batches(len(split), recipe.batch, run.seed, epoch)
+    order = [batch.tolist() for batch in batches(split, recipe.batch, run.seed, epoch)]
     left = order[done.step :]
     loader = load_batches(data, left, _workers(recipe, device))
 
@@ -286,7 +287,7 @@ def _train_epoch(
                 group["lr"] = lr
             seed_step(key(run.seed, epoch, done.step))  # dropout's draws depend on the step, not on what ran before
 
-            labels = labels.to(device, non_blocking=True)
+            labels = labels.to(device, torch.int64, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 logits, taps = model.taps(scale(pictures.to(device, non_blocking=True)), aux)
                 loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
