@@ -158,7 +158,9 @@ class Piped(Source):
             )
         shard = scan(io.BytesIO(data), file, len(data), UNKNOWN)
         if len(shard.names) != self.count_of[file]:
-            raise DataError(f"{file} holds {len(shard.names)} pictures, where {INDEX} says {self.count_of[file]}.")
+            raise DataError(
+                f"{file}: {INDEX} says that it holds {self.count_of[file]} pictures, but there are {len(shard.names)}."
+            )
         return Held(data, shard)
 
 

@@ -177,6 +177,9 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
                     label = _label(opened.read(), suffix.lower())
                     if label is not None:
                         labels[key] = label
+            file.seek(archive.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # which the library lets pass
+                raise tarfile.ReadError("it has no end")
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{where} is no tar file, or is cut off ({error}); copy or make it again.") from None
     for key in places:
