@@ -106,7 +106,7 @@ class Piped(Source):
             if file not in self._kept:
                 while len(self._kept) >= AT_ONCE:
                     del self._kept[next(iter(self._kept))]
-                self._kept[file] = self._fetch(file, Run())
+                self._kept[file] = self._fetch(file, Commands())
             return self._kept[file].picture(int(number))
 
     def label(self, path: str) -> str:
@@ -135,22 +135,22 @@ class Piped(Source):
     def _ahead(self, plan: Sequence[str]) -> Generator[Held, None, None]:
         """These shards, each fetched while the one before it is used."""
         self._kept.clear()
-        run = Run()
+        commands = Commands()
         with ThreadPoolExecutor(1) as pool:
             try:
-                coming = pool.submit(self._fetch, plan[0], run) if plan else None
+                coming = pool.submit(self._fetch, plan[0], commands) if plan else None
                 for following in (*plan[1:], None):
                     if coming is None:
                         return
                     held = coming.result()
-                    coming = pool.submit(self._fetch, following, run) if following else None
+                    coming = pool.submit(self._fetch, following, commands) if following else None
                     yield held
             finally:
-                run.stop()
+                commands.stop()
 
-    def _fetch(self, file: str, run: Run) -> Held:
+    def _fetch(self, file: str, commands: Commands) -> Held:
         """A shard through the command. Raises DataError."""
-        data = run.output(self.command.of(file), file)
+        data = commands.output(self.command.of(file), file)
         if len(data) != self.bytes_of[file]:
             raise DataError(
                 f"{file}: the command gave {len(data)} bytes, where {INDEX} says {self.bytes_of[file]}; the shard is cut "
@@ -164,7 +164,7 @@ class Piped(Source):
         return Held(data, shard)
 
 
-class Run:
+class Commands:
     """Commands run one after the other, until they are stopped from another thread."""
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ def open_pipe(data: str) -> dict[str, Callable[[], Split]]:
     """How to get each part of "pipe:COMMAND": the shards that the command names, and where these are those to train
     on, the other parts that the index lists. The index comes by the same command. Raises DataError."""
     command, files = parse(data)
-    text = Run().output(command.of(INDEX), INDEX)
+    text = Commands().output(command.of(INDEX), INDEX)
     index = read_index(text, f"{INDEX} from {command.of(INDEX)!r}")
     if index is None:
         raise DataError(

@@ -7,8 +7,10 @@ import threading
 import time
 import zipfile
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -102,15 +104,17 @@ class Folder(Tree):
 
     def files_of(self, names: Names) -> Files:
         """These files with their sizes and times of change."""
-        root = os.fsencode(self.root)
-        sizes, changed = (np.full(len(names), UNKNOWN, np.int64) for _ in range(2))
-        for index, name in enumerate(names.encoded()):
-            try:
-                stat = os.stat(os.path.join(root, name))
-            except OSError:
-                continue
-            sizes[index], changed[index] = stat.st_size, stat.st_mtime_ns
-        return Files(names, sizes, changed)
+        sizes, changed = array("q"), array("q")
+        with _opened(self.root) as root:
+            for name in names.encoded():
+                try:
+                    stat = os.stat(name, dir_fd=root)  # shorter for the system than the whole path
+                    sizes.append(stat.st_size)
+                    changed.append(stat.st_mtime_ns)
+                except OSError:
+                    sizes.append(UNKNOWN)
+                    changed.append(UNKNOWN)
+        return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
 
     def _changed(self, folder: str) -> int | None:
         try:
@@ -250,6 +254,19 @@ def open_tree(path: Path) -> Tree:
             "folder (or zip) of class folders."
         )
     raise DataError(f"{path} does not exist.")
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder as the system's functions take one."""
+    try:
+        number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
+    except OSError as error:
+        raise DataError(f"{folder} could not be read: {reason(error)}.") from None
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def is_picture(path: str) -> bool:
