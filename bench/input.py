@@ -25,6 +25,7 @@ from torchvision.transforms import v2
 from bench.common import SHARED, need, save
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
+from inceptorch.data.names import Files, Names
 from inceptorch.data.source import Folder
 from inceptorch.pixels import Pixels, contract
 from inceptorch.recipes import SCRATCH, with_values
@@ -72,7 +73,12 @@ def ours(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
     recipe = with_values(SCRATCH, {"crop_area": AREA, "crop_aspect": ASPECT})
     names = tuple(f"{number}.jpg" for number in range(len(files)))
     source = InMemory(dict(zip(names, files, strict=True)))
-    data = Augmented(Split("", "", source, ("a",), names, (0,) * len(files)), pixels, recipe, seed=0)
+    data = Augmented(
+        Split("", "", source, ("a",), Files.of_names(Names(names)), np.zeros(len(files), np.int32)),
+        pixels,
+        recipe,
+        seed=0,
+    )
     scale = Scale(pixels)
 
     def batch() -> Tensor:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,14 @@ TINY = Net(
 )
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between runs is kept between tests, and not beyond them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INCEPTORCH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture

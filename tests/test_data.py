@@ -1,15 +1,18 @@
 """Folders and zip files: what is found, how it is split, and what is refused."""
 
-import itertools
+import gc
+import hashlib
+import pickle
 import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
 from inceptorch.data.folder import find_pictures
-from inceptorch.data.loader import batches
+from inceptorch.data.names import Names
 from inceptorch.errors import DataError, PictureError
 from inceptorch.progress import Progress
 from tests.conftest import COLOURS, write_classes
@@ -142,7 +145,7 @@ def test_shapes_that_are_refused(pictures: Path, tmp_path: Path) -> None:
     refused(pictures, "class folder 'empty' holds no pictures")
     (pictures / "train" / "empty").rmdir()
     shutil.move(pictures / "train", tmp_path / "moved")
-    refused(pictures, "no train folder")
+    refused(pictures, "has val but no train beside it")
     one = tmp_path / "one"
     shutil.copytree(tmp_path / "moved" / "red", one / "red")
     refused(one, "the one class 'red'; a classifier needs at least two")
@@ -187,17 +190,57 @@ def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
         find_pictures(pictures / "bare")
 
 
-def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
-    for count, size in itertools.product((2, 3, 16, 17, 33, 100), (2, 3, 16)):
-        order = batches(count, size, seed=3, epoch=5)
-        assert sorted(index for batch in order for index in batch) == list(range(count))
-        assert min(map(len, order)) > 1
-        assert max(map(len, order)) <= max(size, 3)
-    assert batches(50, 16, 3, 5) == batches(50, 16, 3, 5) != batches(50, 16, 3, 6)
-
-
 def test_a_sentence_names_the_folder_inside_a_wrapped_zip(pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures / "val" / "red", pictures / "val" / "rad")
     archive = zipped(pictures, tmp_path / "wrapped.zip", prefix="pictures/")
     with pytest.raises(DataError, match=rf"^{archive}/pictures/val has a class folder 'rad'"):
         find_train_and_held_out(archive, 0.2, 0)
+
+
+def test_what_is_found_and_held_out_stays_what_it_was(tmp_path: Path) -> None:
+    for name in ("a b", "a", "ä", "train"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for number in range(11):
+            (tmp_path / "all" / name / f"{number}é{'.x' if number % 3 else ''}.png").write_bytes(b"x" * number)
+    (tmp_path / "all" / "a" / "sub").mkdir()
+    for name in ("sub/z.jpg", "sub-.jpg"):
+        (tmp_path / "all" / "a" / name).write_bytes(b"q")
+    train, held_out = find_train_and_held_out(tmp_path / "all", 0.3, seed=7)
+    # The values of version 0.1, by which runs know their pictures.
+    assert fingerprint(train, held_out) == "58ae32a280f8be54343cfeaceb5f134e4516409368d95a8b5f781ca8dc14f591"
+    digests = [hashlib.sha256("\n".join(split.paths).encode()).hexdigest()[:16] for split in (train, held_out)]
+    assert digests == ["1813fa2b31d1034d", "1bc29a197f8082df"]
+    assert train.counts() == {"a": 9, "a b": 8, "train": 8, "ä": 8}
+
+
+def test_a_split_is_sent_to_another_process(pictures: Path, tmp_path: Path) -> None:
+    for data in (pictures, zipped(pictures, tmp_path / "all.zip")):
+        split = find_split(data, CLASSES, "val").keep([7, 3])
+        again = pickle.loads(pickle.dumps(split))
+        assert again.paths == split.paths
+        assert again.labels.tolist() == split.labels.tolist() == [1, 0]
+        assert again.read(0) == split.read(0) == (pictures / "val" / "green" / "03.png").read_bytes()
+
+
+def test_names_are_a_tuple_of_strings_in_two_pieces_of_memory() -> None:
+    strings = ("", "a", "ä/b.jpg", b"\xff.png".decode("utf-8", "surrogateescape"), "日本")
+    names = Names(strings)
+    assert tuple(names) == strings
+    assert [names[index] for index in range(-5, 5)] == [*strings, *strings]
+    assert tuple(names[1:4]) == strings[1:4]
+    assert tuple(names[::-2]) == strings[::-2]
+    assert tuple(names.take([4, 0, 4])) == (strings[4], strings[0], strings[4])
+    assert Names.joined([names, Names(), names]) == Names(strings * 2) != names
+    assert pickle.loads(pickle.dumps(names)) == names
+    with pytest.raises(IndexError):
+        names[5]
+    with pytest.raises(ValueError, match="offsets do not fit"):
+        Names.from_arrays(*Names(["abc"]).arrays()[:1], np.array([0, 2]))
+
+
+def test_a_million_names_are_few_objects() -> None:
+    names = Names(f"class/{number}.jpg" for number in range(1_000_000))
+    assert names[777_777] == "class/777777.jpg"
+    assert names.take(np.arange(999_999, -1, -1))[0] == "class/999999.jpg"
+    assert len(gc.get_referents(names)) <= 3  # its class, the bytes and the offsets
+    assert len(pickle.dumps(names)) < 25_000_000

@@ -17,7 +17,8 @@ from torch import multiprocessing
 
 import inceptorch
 from inceptorch.bundle import Classifier
-from inceptorch.data.loader import batches
+from inceptorch.data import find_split
+from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
 from inceptorch.model import Model
 from inceptorch.pixels import contract
@@ -29,7 +30,7 @@ from inceptorch.training.epoch import _part
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.processes import Processes, processes
 from inceptorch.training.step import Step
-from tests.conftest import TINY
+from tests.conftest import COLOURS, TINY
 
 CPU = torch.device("cpu")
 # Without batch normalisation and dropout, whose statistics and draws are each process's own.
@@ -94,9 +95,10 @@ def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: i
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
 
 
-def test_parts_of_a_batch_are_together_the_batch() -> None:
+def test_parts_of_a_batch_are_together_the_batch(pictures: Path) -> None:
+    split = find_split(pictures, list(COLOURS), "train")
     for count in (1, 2, 3, 64):
-        for each in batches(37, 8, 5, 1):
+        for each in (batch.tolist() for batch in batches(split, 8, 5, 1)):
             parts = [_part(each, Processes(rank, count, CPU)) for rank in range(count)]
             counted = [index for rank, part in enumerate(parts) if rank < len(each) for index in part]
             assert sorted(counted) == sorted(each)

@@ -60,7 +60,7 @@ def evaluate(
     """
     progress = progress or Progress()
     classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
-    pictures = find_split(Path(data), classifier.classes, split)
+    pictures = find_split(data, classifier.classes, split)
     if split is None:
         pictures = _not_trained_on(classifier, pictures, progress)
     pictures, skipped = without_unreadable(pictures, progress)
@@ -93,7 +93,7 @@ def judgement(
         raise BundleError(
             "The network's answers are not finite numbers: its weights are damaged, or training diverged."
         )
-    labels = np.array(split.labels)
+    labels = split.labels
     probabilities = np.exp(log_softmax(logits))
     answers = logits.argmax(1)
     wrong = np.flatnonzero(answers != labels)

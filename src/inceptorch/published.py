@@ -1,7 +1,8 @@
 """Published weights by name: where they come from, what they expect, and a verified copy of them on this machine.
 
 The table is published.yaml. Files are kept in weights/NAME/ under the folder that the environment variable
-INCEPTORCH_HOME names, by default ~/.cache/inceptorch. What they hold is not looked into here: they are only hashed.
+INCEPTORCH_HOME names, by default inceptorch/ in the user's cache folder. What they hold is not looked into here: they
+are only hashed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from urllib.request import Request, urlopen
 import yaml
 
 from inceptorch.errors import BundleError, RunError, did_you_mean
-from inceptorch.files import reason, write_text
+from inceptorch.files import cache_folder, reason, write_text
 from inceptorch.pixels import Pixels
 from inceptorch.progress import Progress
 
@@ -78,8 +79,7 @@ class Published:
 
     def path(self, folder: Path | None = None) -> Path:
         """Where the file is kept, or would be put."""
-        home = folder or Path(os.environ.get("INCEPTORCH_HOME") or "~/.cache/inceptorch").expanduser()
-        return home / "weights" / self.name / self.file
+        return (folder or cache_folder()) / "weights" / self.name / self.file
 
     def kept(self, folder: Path | None = None) -> str:
         """Whether the file is there: "yes", "not verified yet", "in part" or "no"."""

@@ -4,10 +4,17 @@ import sys
 
 import typer
 
-from inceptorch.cli import convert, demo, evaluate, nets, predict, study, train, weights
+from inceptorch.cli import convert, demo, evaluate, nets, predict, shards, study, train, weights
 from inceptorch.errors import InceptorchError
 
-EXTRAS = {"torch": "train", "torchvision": "train", "matplotlib": "train", "sklearn": "demo", "google": "caffe"}
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "matplotlib": "train",
+    "sklearn": "demo",
+    "google": "caffe",
+    "webdataset": "shards",
+}
 
 app = typer.Typer(
     help="The Inception line of image classifiers: train, judge, predict.",
@@ -23,6 +30,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
+app.command("shards")(shards.shards)
 app.command("study")(study.study)
 
 

@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ from inceptorch.cli.output import Json, print_json, printable
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
-    data: Annotated[Path, typer.Argument(help="A folder or zip of class folders; its test/ or val/ if it has one.")],
+    data: Annotated[str, typer.Argument(help="As for train: its test or val part if it has one.", metavar="DATA")],
     split: Annotated[str | None, typer.Option(help="train, val or test.")] = None,
     json: Json = False,
 ) -> None:

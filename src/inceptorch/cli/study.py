@@ -9,7 +9,7 @@ from inceptorch.errors import RecipeError, RunError
 
 def study(
     name: Annotated[str | None, typer.Argument(help="A study's name; without one, all are listed.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The pictures to train and judge on, as for `train`.")] = None,
+    data: Annotated[str | None, typer.Option(help="The pictures to train and judge on, as for `train`.")] = None,
     seeds: Annotated[int, typer.Option(help="How many runs of each arm.")] = 5,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each run; by default as many as show it 50,000 pictures.")

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        Path | None, typer.Argument(help="A folder or zip of class folders, or one with train/ and val/.")
+        str | None,
+        typer.Argument(
+            help="A folder or zip of class folders, or of train/ and val/; a list as .csv or .jsonl; a folder of shards; "
+            "torchvision:NAME; pipe:COMMAND.",
+            metavar="DATA",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/NAME by default.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.", metavar="RUN")] = None,

@@ -1,6 +1,7 @@
-"""Folders and zip files of class folders, as lists of labelled pictures."""
+"""Labelled pictures: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
-from inceptorch.data.folder import Split, find_split, find_train_and_held_out, fingerprint, limited, stratified
+from inceptorch.data.find import find_split, find_train_and_held_out
+from inceptorch.data.folder import Split, fingerprint, limited, stratified
 from inceptorch.data.verify import Skipped, without_unreadable
 
 __all__ = [

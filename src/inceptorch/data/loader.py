@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -19,26 +18,13 @@ NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other p
 MARGIN = 1.25  # pictures differ: more reading than on average
 
 
-def batches(count: int, size: int, seed: int, epoch: int) -> list[list[int]]:
-    """One epoch's order of `count` pictures as batches of at most `size`, equal to within one.
-
-    Equal batches leave none of a single picture, which batch normalisation could not take (with `size` 2 and an odd
-    count, one has three).
-    """
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    parts = max(1, min(-(-count // size), count // 2))
-    return [part.tolist() for part in np.array_split(order, parts)]
-
-
 def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
-    # Where pictures are read one after the other, the split reads them and hands their bytes along.
-    feed: Callable[[Any], Any] = getattr(data.split, "feed", iter)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: as was asked
         loader = DataLoader(
             data,
-            batch_sampler=feed(batches),
+            batch_sampler=data.split.feed(batches),  # type: ignore[arg-type]  # a stream hands the pictures' bytes along
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import zipfile
 from abc import ABC, abstractmethod
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.data.index import ClassFolder, read_listing, write_listing
+from inceptorch.data.names import UNKNOWN, Files, Names
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
 from inceptorch.pixels import SUFFIXES
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
+Batch = Sequence[int] | NDArray[np.int64] | list[tuple[int, bytes]]
+
 
 class Source(ABC):
-    """A tree of files. Names are relative, with forward slashes; nothing in the tree is ever written to."""
+    """Files that are read by their names. Nothing in a source is ever written to."""
+
+    streams = False  # whether it can only be read from front to back
+    class_word = "class"  # what a class is called in sentences
+
+    @abstractmethod
+    def read(self, path: str) -> bytes:
+        """The bytes of a file. Raises PictureError."""
+
+    @abstractmethod
+    def label(self, path: str) -> str:
+        """The name by which a user finds a file."""
+
+    def feed(self, paths: Names, shards: NDArray[np.int32] | None, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Batches of indices into `paths` and `shards`; where a source streams, each index with the file's bytes."""
+        return batches
+
+
+class Tree(Source):
+    """A tree of files. Names are relative, with forward slashes."""
+
+    class_word = "class folder"
 
     @abstractmethod
     def folders(self, within: str = "") -> list[str]:
@@ -27,23 +60,19 @@ class Source(ABC):
         """Sorted paths of all files at any depth in `within`."""
 
     @abstractmethod
-    def read(self, path: str) -> bytes:
-        """The bytes of a file. Raises PictureError."""
-
-    @abstractmethod
-    def size(self, path: str) -> int:
-        """The size of a file in bytes, -1 where it cannot be told."""
-
-    @abstractmethod
-    def label(self, path: str) -> str:
-        """The name by which a user finds a file."""
+    def classes(self, within: str) -> tuple[list[str], list[int], Files]:
+        """The folders directly in `within`, how many pictures each holds at any depth, and these pictures: folder by
+        folder, each sorted. Raises DataError."""
 
     def pictures(self, within: str) -> list[str]:
         """Sorted paths of all files in `within` whose name ends like a picture's."""
-        return [path for path in self.files(within) if os.path.splitext(path)[1].lower() in SUFFIXES]
+        return [path for path in self.files(within) if is_picture(path)]
 
 
-class Folder(Source):
+class Folder(Tree):
+    """A folder of the file system. What is in class folders is remembered between runs and listed again only where a
+    folder has changed."""
+
     def __init__(self, root: Path):
         self.root = root
 
@@ -55,16 +84,58 @@ class Folder(Source):
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
 
     def files(self, within: str) -> list[str]:
-        found: list[str] = []
-        self._collect(within, found, frozenset())
-        return sorted(found)
+        return self._walk(within)[0]
 
-    def _collect(self, within: str, found: list[str], above: frozenset[str]) -> None:
+    def classes(self, within: str) -> tuple[list[str], list[int], Files]:
+        address = f"{os.path.abspath(self.root)}//{within}"
+        before, began = read_listing(address), time.time_ns()
+        listing = {}
+        for name in self.folders(within):
+            known = before.get(name)
+            if known is None or any(self._changed(folder) != at for folder, at in known.folders.items()):
+                path = f"{within}/{name}" if within else name
+                found, folders = self._walk(path)
+                known = ClassFolder(folders, Names(filter(is_picture, found)))
+            listing[name] = known
+        if list(listing) != list(before) or any(listing[name] is not before[name] for name in listing):
+            write_listing(address, listing, began)
+        names = Names.joined([one.pictures for one in listing.values()])
+        return list(listing), [len(one.pictures) for one in listing.values()], self.files_of(names)
+
+    def files_of(self, names: Names) -> Files:
+        """These files with their sizes and times of change."""
+        sizes, changed = array("q"), array("q")
+        with _opened(self.root) as root:
+            for name in names.encoded():
+                try:
+                    stat = os.stat(name, dir_fd=root)  # shorter for the system than the whole path
+                    sizes.append(stat.st_size)
+                    changed.append(stat.st_mtime_ns)
+                except OSError:
+                    sizes.append(UNKNOWN)
+                    changed.append(UNKNOWN)
+        return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
+
+    def _changed(self, folder: str) -> int | None:
+        try:
+            return os.stat(self.root / folder).st_mtime_ns
+        except OSError:
+            return None
+
+    def _walk(self, within: str) -> tuple[list[str], dict[str, int]]:
+        """Sorted paths of all files at any depth in `within`, and the time of change of every folder on the way."""
+        found: list[str] = []
+        folders: dict[str, int] = {}
+        self._collect(within, found, folders, frozenset())
+        return sorted(found), folders
+
+    def _collect(self, within: str, found: list[str], folders: dict[str, int], above: frozenset[str]) -> None:
         path = self.root / within
         real = os.path.realpath(path)
         if real in above:  # a link back to a folder that we are in
             return
         try:
+            folders[within] = os.stat(path).st_mtime_ns  # before its entries, so that a change meanwhile shows
             entries = list(os.scandir(path))
         except OSError as error:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
@@ -73,7 +144,7 @@ class Folder(Source):
                 continue
             name = f"{within}/{entry.name}" if within else entry.name
             if entry.is_dir():
-                self._collect(name, found, above | {real})
+                self._collect(name, found, folders, above | {real})
             else:
                 found.append(name)
 
@@ -83,17 +154,17 @@ class Folder(Source):
         except OSError as error:
             raise PictureError(f"could not be read: {reason(error)}") from None
 
-    def size(self, path: str) -> int:
-        try:
-            return (self.root / path).stat().st_size
-        except OSError:
-            return -1
-
     def label(self, path: str) -> str:
         return str(self.root / path)  # root / "" is root
 
 
-class Zip(Source):
+class Listed(Folder):
+    """Files by their paths from a folder, which need not lie in it; their classes come from elsewhere."""
+
+    class_word = "class"
+
+
+class Zip(Tree):
     """A zip file. Each thread and each worker process opens it for itself."""
 
     def __init__(self, path: Path):
@@ -101,12 +172,13 @@ class Zip(Source):
         self._open = threading.local()
         try:
             entries = self._archive().infolist()
+            self._changed = path.stat().st_mtime_ns
         except (OSError, zipfile.BadZipFile) as error:
             why = reason(error) if isinstance(error, OSError) else "it is not a zip file, or is damaged"
             raise DataError(f"{path} could not be read: {why}.") from None
-        self._sizes: dict[str, int] = {
-            e.filename: e.file_size for e in entries if not e.is_dir() and not _hidden_path(e.filename)
-        }
+        sizes = {e.filename: e.file_size for e in entries if not e.is_dir() and not _hidden_path(e.filename)}
+        self._names = Names(sorted(sizes))
+        self._sizes = np.array([sizes[name] for name in self._names], np.int64)
 
     def _archive(self) -> zipfile.ZipFile:
         if getattr(self._open, "pid", None) != os.getpid():
@@ -115,20 +187,48 @@ class Zip(Source):
         return archive
 
     def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "_sizes": self._sizes}
+        return {name: value for name, value in self.__dict__.items() if name != "_open"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._open = threading.local()
 
+    def _range(self, within: str) -> range:
+        """Where the names that begin with the folder `within` lie among all, which are sorted."""
+        if not within:
+            return range(len(self._names))
+        # "0" is the character behind "/".
+        return range(bisect_left(self._names, f"{within}/"), bisect_left(self._names, f"{within}0"))
+
     def folders(self, within: str = "") -> list[str]:
-        start = f"{within}/" if within else ""
-        inside = (name[len(start) :] for name in self._sizes if name.startswith(start))
-        return sorted({name.split("/")[0] for name in inside if "/" in name})
+        found, inside = [], self._range(within)
+        index, depth = inside.start, len(within) + 1 if within else 0
+        while index < inside.stop:
+            name, slash, _ = self._names[index][depth:].partition("/")
+            if slash:
+                found.append(name)
+                index = self._range(self._names[index][: depth + len(name)]).stop
+            else:
+                index += 1
+        return sorted(found)
 
     def files(self, within: str) -> list[str]:
-        start = f"{within}/" if within else ""
-        return sorted(name for name in self._sizes if name.startswith(start))
+        inside = self._range(within)
+        return list(self._names[inside.start : inside.stop])
+
+    def classes(self, within: str) -> tuple[list[str], list[int], Files]:
+        classes = self.folders(within)
+        counts: list[int] = []
+        chosen: list[int] = []
+        for name in classes:
+            inside = self._range(f"{within}/{name}" if within else name)
+            before = len(chosen)
+            chosen += [
+                i for i, path in zip(inside, self._names[inside.start : inside.stop], strict=True) if is_picture(path)
+            ]
+            counts.append(len(chosen) - before)
+        at = np.array(chosen, np.int64)
+        return classes, counts, Files(self._names.take(at), self._sizes[at], np.full(len(at), self._changed, np.int64))
 
     def read(self, path: str) -> bytes:
         try:
@@ -138,22 +238,40 @@ class Zip(Source):
         except Exception as error:  # zlib.error and kin, from a damaged member
             raise PictureError(f"is damaged inside the zip file: {error}") from None
 
-    def size(self, path: str) -> int:
-        return self._sizes[path]
-
     def label(self, path: str) -> str:
         return f"{self.path}/{path}" if path else str(self.path)
 
 
-def open_source(path: Path) -> Source:
+def open_tree(path: Path) -> Tree:
     """The folder or zip file at `path`. Raises DataError if there is neither."""
     if path.is_dir():
         return Folder(path)
     if path.suffix.lower() == ".zip" and path.is_file():
         return Zip(path)
     if path.exists():
-        raise DataError(f"{path} is neither a folder nor a .zip file; DATA is a folder (or zip) of class folders.")
+        raise DataError(
+            f"{path} is neither a folder nor a .zip file, nor a list of pictures in a .csv or .jsonl file; DATA is a "
+            "folder (or zip) of class folders."
+        )
     raise DataError(f"{path} does not exist.")
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder as the system's functions take one."""
+    try:
+        number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
+    except OSError as error:
+        raise DataError(f"{folder} could not be read: {reason(error)}.") from None
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file's name ends like a picture's."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def _hidden(name: str) -> bool:

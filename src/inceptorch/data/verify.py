@@ -1,11 +1,15 @@
 """Finding the pictures that cannot be read, before anything depends on them."""
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
+import numpy as np
+
 from inceptorch.data.folder import Split
+from inceptorch.data.index import digests_of, is_settled, read_checked, write_checked
 from inceptorch.errors import DataError, PictureError
 from inceptorch.pixels import decode
 from inceptorch.progress import Progress
@@ -17,10 +21,37 @@ class Skipped(TypedDict):
 
 
 def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Skipped]]:
-    """Decode every picture once, on every core; the split without those that fail, and what was wrong with each.
+    """The split without the pictures that cannot be decoded, and what is wrong with each of those.
 
-    Raises DataError if a class of the split loses all of its pictures.
+    Every picture is decoded once, on every core; what came of it is remembered until the file changes. Shards that
+    stream were checked when they were made. Raises DataError if a class of the split loses all of its pictures.
     """
+    if split.streams:
+        return split, []
+    faults = _faults(split, progress)
+    if not faults:
+        return split, []
+    skipped = [Skipped(file=split.file(index), error=error) for index, error in faults.items()]
+    readable = np.ones(len(split), np.bool_)
+    readable[list(faults)] = False
+    kept = split.keep(np.flatnonzero(readable))
+    counts = kept.counts()
+    for index, error in faults.items():
+        name = split.classes[split.labels[index]]
+        if not counts[name]:
+            raise DataError(
+                f"No picture of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
+            )
+    return kept, skipped
+
+
+def _faults(split: Split, progress: Progress) -> dict[int, str]:
+    """What is wrong with the pictures that cannot be decoded, by index, in order."""
+    checked, seen = read_checked(split.where), time.time_ns()
+    digests = digests_of(split.files)
+    unknown = np.flatnonzero(~checked.is_readable(digests)).tolist()
+    faults = {index: checked.faults[digest] for index in unknown if (digest := int(digests[index])) in checked.faults}
+    left = [index for index in unknown if index not in faults]
 
     def fault(index: int) -> str | None:
         try:
@@ -30,21 +61,19 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        faults = list(
-            progress.track(pool.map(fault, range(len(split))), len(split), f"checking {split.name or 'pictures'}")
-        )
-    skipped = [Skipped(file=split.file(i), error=error) for i, error in enumerate(faults) if error is not None]
-    if not skipped:
-        return split, []
-    kept = split.keep([index for index, error in enumerate(faults) if error is None])
-    counts = kept.counts()
-    for index, error in enumerate(faults):
-        name = split.classes[split.labels[index]]
-        if not counts[name]:
-            raise DataError(
-                f"No picture of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
-            )
-    return kept, skipped
+        found = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'pictures'}"))
+    faults |= {index: error for index, error in zip(left, found, strict=True) if error is not None}
+
+    settled = is_settled(split.files.changed, seen)
+    to_keep = [index for index in left if settled[index]]
+    if to_keep:
+        good = digests[[index for index in to_keep if index not in faults]]
+        checked.readable = np.union1d(checked.readable, good)
+        checked.faults |= {int(digests[index]): faults[index] for index in to_keep if index in faults}
+        wrong = write_checked(split.where, checked)
+        if wrong:
+            progress.say(f"what was checked is not remembered for the next time: {wrong}")
+    return dict(sorted(faults.items()))
 
 
 def report_skipped(skipped: list[Skipped], say: Callable[[str], None]) -> None:

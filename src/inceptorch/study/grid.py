@@ -18,6 +18,7 @@ from typing import Any
 
 from inceptorch.costs import cost
 from inceptorch.data import find_train_and_held_out, limited
+from inceptorch.data.address import absolute, lies_inside, short_name
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
 from inceptorch.progress import Progress
@@ -60,11 +61,11 @@ def run_study(
     more seeds add to it. Raises RunError where `out` holds something else, RecipeError, DataError or TableError as
     `train` does, before anything is written where it can.
     """
-    study, progress, data = find_study(name), progress or Progress(), Path(data).absolute()
-    out = Path(out) if out else Path("runs") / f"{study.name}-{data.stem}"
+    study, progress, data = find_study(name), progress or Progress(), absolute(data)
+    out = Path(out) if out else Path("runs") / f"{study.name}-{short_name(data)}"
     if not 2 <= seeds <= MOST_SEEDS:
         raise RunError(f"A study needs from 2 to {MOST_SEEDS} seeds, not {seeds}: from one run nothing can be told.")
-    if out.absolute().is_relative_to(data):
+    if lies_inside(out, data):
         raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another --out.")
     planned = plan(study, data, values or {})
     _begin(out, study, data, planned)
@@ -90,7 +91,7 @@ def run_study(
     return results
 
 
-def plan(study: Study, data: Path, values: Mapping[str, Any]) -> list[Planned]:
+def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Planned]:
     """The arms of a study with their networks and recipes. Raises RecipeError for values that the arms decide."""
     if "patience" in values:
         raise RecipeError("The runs of a study are equally long; leave out patience.")
@@ -112,12 +113,12 @@ def plan(study: Study, data: Path, values: Mapping[str, Any]) -> list[Planned]:
     return planned
 
 
-def _begin(out: Path, study: Study, data: Path, planned: Sequence[Planned]) -> None:
+def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> None:
     """Make OUT, or see that it was made for the very same. Raises RunError."""
     path = out / "settings.json"
     asked = {
         "study": study.name,
-        "data": str(data),
+        "data": data,
         **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.to_dict().items()},
         **{f"{each.arm.name}: network": to_plain(each.net) for each in planned},
     }
@@ -151,7 +152,7 @@ def _require_same(path: Path, asked: dict[str, Any]) -> None:
             raise RunError(f"{path.parent} was begun with {what}; name another --out, or ask for the same again.")
 
 
-def _run(each: Planned, data: Path, out: Path, seed: int) -> Curve:
+def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
     """One run from wherever it stands to its end."""
     from inceptorch.training import resume, train
 
@@ -193,7 +194,7 @@ def _require_one_fingerprint(out: Path, planned: Sequence[Planned], seeds: int) 
 
 
 def _results(
-    study: Study, data: Path, out: Path, planned: Sequence[Planned], curves: Mapping[str, list[Curve]]
+    study: Study, data: str, out: Path, planned: Sequence[Planned], curves: Mapping[str, list[Curve]]
 ) -> Results:
     config = json.loads((_folder(out, planned[0].arm, 0) / "config.json").read_text(encoding="utf-8"))
     classes, recipe = int(config["num_classes"]), planned[0].recipe
@@ -218,7 +219,7 @@ def _results(
         )
     return {
         "study": study.name,
-        "data": data.name,
+        "data": short_name(data),
         "classes": classes,
         "epochs": recipe.epochs,
         "size": max(each.recipe.size for each in planned),

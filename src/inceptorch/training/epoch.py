@@ -15,8 +15,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.bundle import CONFIG
 from inceptorch.data.augment import Augmented, key
-from inceptorch.data.loader import batches, choose_workers
+from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
+from inceptorch.data.order import batches
 from inceptorch.errors import RunError
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -47,8 +48,8 @@ def train_epoch(
     data = Augmented(split, work.classifier.pixels, recipe, run.seed)
     data.epoch = epoch
     data.side = side(recipe, work.classifier.pixels.size, epoch)
-    order = batches(len(split), recipe.batch, run.seed, epoch)
-    left = [_part(batch, world) for batch in order[done.step :]]
+    order = batches(split, recipe.batch, run.seed, epoch, recipe.shuffle)
+    left = [_part(batch.tolist(), world) for batch in order[done.step :]]
     loader = load_batches(data, left, _workers(recipe, world, data, left, estimate))
 
     began = kept = ready = time.monotonic()

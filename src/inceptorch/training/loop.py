@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inceptorch.bundle import Classifier
-from inceptorch.data.loader import batches
+from inceptorch.data.order import batches
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RunError
 from inceptorch.evaluation import Evaluation, judgement, outputs_of
@@ -178,7 +178,7 @@ def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -
         # The whole network.
         if recipe.epochs:
             step = Step(classifier, optimizer, recipe, class_weights(train_split, recipe), world)
-            steps = len(batches(len(train_split), recipe.batch, run.seed, 0))
+            steps = len(batches(train_split, recipe.batch, run.seed, 0))
             estimate = Estimate(recipe, classifier.pixels.size, len(train_split), len(held_out), steps)
         while not done.finished:
             row = train_epoch(work, step, average, done, keep_place, estimate, progress)
@@ -222,7 +222,7 @@ def fit_head(work: Work, world: Processes, progress: Progress) -> Iterator[tuple
     recipe = work.run.recipe
     bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
     features = head.features_of(classifier, work.train, held_out, work.run.features, world, bf16, progress)
-    labels = torch.tensor(work.train.labels)
+    labels = torch.tensor(work.train.labels, dtype=torch.int64)
     for fit in head.fit(features.train, labels, len(classifier.classes), recipe):
         if not math.isfinite(fit.loss):
             raise RunError(

@@ -11,8 +11,8 @@ from pathlib import Path
 from torch import Tensor
 
 from inceptorch.data.augment import Augmented, key
-from inceptorch.data.loader import batches
 from inceptorch.data.loader import load as load_batches
+from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -100,8 +100,8 @@ def _pictures(work: Work) -> Iterator[tuple[Tensor, Tensor]]:
     data = Augmented(work.train, work.classifier.pixels, run.recipe, run.seed)
     while left:
         data.epoch = epoch
-        order = batches(len(work.train), run.recipe.batch, run.seed, epoch)[:left]
-        for pictures, labels, _ in load_batches(data, order, max(0, run.recipe.workers)):
+        order = batches(work.train, run.recipe.batch, run.seed, epoch, run.recipe.shuffle)[:left]
+        for pictures, labels, _ in load_batches(data, [batch.tolist() for batch in order], max(0, run.recipe.workers)):
             yield pictures, labels
         left -= len(order)
         epoch += 1

@@ -78,4 +78,4 @@ def measure(
 
 def _some(split: Split, count: int, seed: int) -> Split:
     """At most `count` of its pictures, drawn."""
-    return split.keep(np.random.default_rng(seed).permutation(len(split))[:count].tolist())
+    return split.keep(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))

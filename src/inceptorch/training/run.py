@@ -19,6 +19,7 @@ import yaml
 
 from inceptorch import nets, table
 from inceptorch.data import Skipped, Split
+from inceptorch.data.address import short_name
 from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
@@ -33,7 +34,7 @@ class Run:
     """A run's folder and what was asked for."""
 
     folder: Path
-    data: Path
+    data: str  # as `data.address` has it
     weights: Path | None
     recipe: Recipe
     net: Net
@@ -64,7 +65,7 @@ class Run:
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": _command(),
-            "data": str(self.data),
+            "data": self.data,
             "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
@@ -83,7 +84,7 @@ class Run:
     def about(self, train: Split, held_out: Split, last: dict[str, Any]) -> dict[str, Any]:
         """What the classifier's card says of the run, after its `last` row of metrics."""
         about: dict[str, Any] = {
-            "trained on": f"{len(train)} pictures of {self.data.name}",
+            "trained on": f"{len(train)} pictures of {short_name(self.data)}",
             "recipe": self.recipe.name,
             "top1": round(last["top1"], 5),
             "top5": round(last["top5"], 5),
@@ -120,7 +121,7 @@ def read_run(folder: Path) -> Run:
         name = str(values.pop("name"))
         return Run(
             folder=folder,
-            data=Path(asked["data"]),
+            data=str(asked["data"]),
             weights=Path(asked["weights"]) if asked["weights"] else None,
             recipe=replace(with_values(SCRATCH, values), name=name),  # every value is there, so the base is any
             net=table.from_plain(asked["network"]) if "network" in asked else nets.net(values["net"]),
@@ -148,9 +149,9 @@ def in_words(row: dict[str, Any]) -> str:
     return line
 
 
-def free_folder(data: Path) -> Path:
+def free_folder(data: str | Path) -> Path:
     """runs/NAME for data called NAME, or NAME-2, NAME-3, ... if that is taken."""
-    name = data.resolve().stem or "run"
+    name = short_name(data)
     taken = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
     return next(path for path in taken if not path.exists())
 

@@ -11,6 +11,7 @@ from inceptorch import nets
 from inceptorch.bundle import Classifier, copy_weights, load
 from inceptorch.costs import check_size
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
+from inceptorch.data.address import absolute, lies_inside
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import refuse_if_used
 from inceptorch.model import Model
@@ -47,7 +48,7 @@ def prepared(
     progress: Progress,
 ) -> Work:
     """What a run with the words of `train` works on, every picture looked at; nothing is written yet."""
-    data = Path(data).absolute()
+    data = absolute(data)
     given = folder_of(weights) if weights else None
     if not 0 <= seed < 2**63:
         raise RecipeError(f"The seed is {seed}; it must be a whole number from 0 to {2**63 - 1}.")
@@ -63,7 +64,7 @@ def prepared(
         )
     folder = Path(out) if out else free_folder(data)
     refuse_if_used(folder)
-    if folder.absolute().is_relative_to(data):
+    if lies_inside(folder, data):
         raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
 
     train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
@@ -87,11 +88,13 @@ def reopened(folder: Path) -> Work:
     splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
     if fingerprint(*splits) != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
-    left_out = {one["file"] for one in run.skipped}
-    train_split, held_out = (
-        split.keep([i for i in range(len(split)) if split.file(i) not in left_out])
-        for split in (limited(split, run.recipe.limit, run.seed) for split in splits)
-    )
+    train_split, held_out = (limited(split, run.recipe.limit, run.seed) for split in splits)
+    if run.skipped:
+        left_out = {one["file"] for one in run.skipped}
+        train_split, held_out = (
+            split.keep([i for i in range(len(split)) if split.file(i) not in left_out])
+            for split in (train_split, held_out)
+        )
     classifier = _begin(run.recipe, run.net, run.weights, train_split.classes, run.seed)
     return Work(run, classifier, train_split, held_out)
 

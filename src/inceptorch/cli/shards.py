@@ -1,0 +1,46 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inceptorch.cli.output import Json, print_json
+
+
+def shards(
+    data: Annotated[str, typer.Argument(help="As for train: a folder, a zip, a list of pictures, torchvision:NAME.")],
+    out: Annotated[Path, typer.Argument(help="The folder of shards to make.")],
+    shard_size: Annotated[float, typer.Option(help="Size of a shard, at most.", metavar="MB")] = 256.0,
+    held_out_share: Annotated[float, typer.Option(help="Of every class, where DATA has no val or test.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="The order of the pictures depends on it.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Pack pictures into tar files that can be read over a network from front to back, in the layout of WebDataset.
+
+    inceptorch shards flowers/ flowers_shards/
+
+    inceptorch train "pipe:curl -s https://host/train-{000000..000099}.tar"
+    """
+    from inceptorch.data.verify import report_skipped
+    from inceptorch.data.write_shards import write_shards
+    from inceptorch.progress import Progress
+
+    progress = Progress()
+    written = write_shards(data, out, megabytes=shard_size, held_out_share=held_out_share, seed=seed, progress=progress)
+    report_skipped(written.skipped, progress.say)
+    files = written.index.shards
+    pictures, size = sum(len(one.labels) for one in files), sum(one.bytes for one in files)
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "shards": len(files),
+                "pictures": pictures,
+                "bytes": size,
+                "classes": list(written.index.classes),
+                "skipped": written.skipped,
+            }
+        )
+        return
+    print(
+        f"{pictures} pictures of {len(written.index.classes)} classes in {len(files)} shards, {size / 1e6:.1f} MB: {out}"
+    )

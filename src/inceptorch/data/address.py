@@ -1,0 +1,55 @@
+"""DATA as users write it: a path, or what stands behind a word and a colon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from inceptorch.errors import DataError
+
+TORCHVISION = "torchvision:"  # NAME or NAME:ROOT
+PIPE = "pipe:"  # a command that writes shards
+
+
+def absolute(data: str | Path) -> str:
+    """DATA so that it means the same from another working directory. Of a pipe's command, the paths are the user's."""
+    text = str(data)
+    if text.startswith(PIPE):
+        return text
+    if text.startswith(TORCHVISION):
+        name, root = torchvision_parts(text)
+        return f"{TORCHVISION}{name}" if root is None else f"{TORCHVISION}{name}:{root.absolute()}"
+    return str(Path(data).absolute())
+
+
+def short_name(data: str | Path) -> str:
+    """A word for DATA, for a run's folder and its card: the last part of its path, the name of a data set, or of the
+    folder that a pipe reads."""
+    text = str(data)
+    if text.startswith(TORCHVISION):
+        return torchvision_parts(text)[0]
+    if text.startswith(PIPE):
+        folders = [word.rpartition("/")[0] for word in text.removeprefix(PIPE).split() if "{" in word]
+        return os.path.basename(folders[0]) if folders and os.path.basename(folders[0]) else "pipe"
+    return Path(data).resolve().stem or "run"
+
+
+def lies_inside(path: Path, data: str | Path) -> bool:
+    """Whether `path` is DATA or lies in it, so that writing there would change DATA."""
+    text = str(data)
+    if text.startswith(PIPE):
+        return False
+    if text.startswith(TORCHVISION):
+        root = torchvision_parts(text)[1]
+        return root is not None and path.absolute().is_relative_to(root.absolute())
+    return path.absolute().is_relative_to(Path(data).absolute())
+
+
+def torchvision_parts(data: str) -> tuple[str, Path | None]:
+    """The name of the data set and the folder it lies in, if one is given. Raises DataError."""
+    name, _, root = data.removeprefix(TORCHVISION).partition(":")
+    if not name.isidentifier():
+        raise DataError(
+            f"{data}: write it as torchvision:NAME or torchvision:NAME:FOLDER, such as torchvision:CIFAR10."
+        )
+    return name, Path(root).expanduser() if root else None

@@ -1,0 +1,211 @@
+"""What is remembered of pictures between runs, so that a million of them are listed and decoded once.
+
+It lies in index/ in the user's cache folder, never beside the data, as arrays that hold no code. Nothing depends on it:
+what is damaged or foreign counts as not there, and what has changed meanwhile does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.data.names import UNKNOWN, Files, Names
+from inceptorch.errors import RunError
+from inceptorch.files import cache_folder, reason, write_whole
+
+FORMAT = "inceptorch index 1"
+RECENT = 2_000_000_000  # nanoseconds within which a second change may leave the time of change as it was (on FAT)
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """The pictures in a class folder at any depth, and the time of the last change of every folder they lie in."""
+
+    folders: dict[str, int]
+    pictures: Names
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file of pictures: its size and time of change; the pictures' names in it, sorted, where the bytes of each
+    begin and how many they are, int64 [N], and what is written of its class."""
+
+    size: int
+    changed: int
+    names: Names
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    labels: Names
+
+
+@dataclass
+class Checked:
+    """What came of decoding pictures: digests uint64 of the readable ones, sorted, and of others what is wrong."""
+
+    readable: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    faults: dict[int, str] = field(default_factory=dict)
+
+    def is_readable(self, digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Whether each of the pictures is known to be readable."""
+        return np.isin(digests, self.readable)
+
+
+def digests_of(files: Files) -> NDArray[np.uint64]:
+    """A number for each file that changes with its name, its size and the time of its last change."""
+    states = np.stack([files.sizes, files.changed], 1).tobytes()
+    found = (
+        hashlib.blake2b(name + states[at : at + 16], digest_size=8).digest()
+        for name, at in zip(files.names.encoded(), range(0, len(states), 16), strict=True)
+    )
+    return np.frombuffer(b"".join(found), np.uint64)
+
+
+def is_settled(changed: NDArray[np.int64], seen: int) -> NDArray[np.bool_]:
+    """Whether what was seen at that time (in nanoseconds) with these times of change must show by them if it changes."""
+    settled: NDArray[np.bool_] = (changed != UNKNOWN) & (changed < seen - RECENT)
+    return settled
+
+
+def read_listing(address: str) -> dict[str, ClassFolder]:
+    """The class folders that were last found at an address; none if that is not known."""
+    found = _read("listing", address)
+    try:
+        classes, folders, pictures = (_names(found, name) for name in ("classes", "folders", "pictures"))
+        folder_ends, picture_ends = (np.cumsum(found[name]).tolist() for name in ("folder_counts", "picture_counts"))
+        changed = found["changed"].tolist()
+        listing = {}
+        for index, name in enumerate(classes):
+            folder, picture = (ends[index - 1] if index else 0 for ends in (folder_ends, picture_ends))
+            mine = slice(folder, folder_ends[index])
+            listing[name] = ClassFolder(
+                dict(zip(folders[mine], changed[mine], strict=True)), pictures[picture : picture_ends[index]]
+            )
+        return listing
+    except (KeyError, ValueError, IndexError, TypeError):
+        return {}
+
+
+def write_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
+    """Remember the class folders seen at a time; what is wrong if that is not possible."""
+    changed = np.array([at for one in listing.values() for at in one.folders.values()], np.int64)
+    arrays: Arrays = {
+        "folder_counts": np.array([len(one.folders) for one in listing.values()], np.int64),
+        "picture_counts": np.array([len(one.pictures) for one in listing.values()], np.int64),
+        "changed": np.where(is_settled(changed, seen), changed, UNKNOWN),
+        **_arrays("classes", Names(listing)),
+        **_arrays("folders", Names(name for one in listing.values() for name in one.folders)),
+        **_arrays("pictures", Names.joined([one.pictures for one in listing.values()])),
+    }
+    return _write("listing", address, arrays)
+
+
+def read_shards(address: str) -> dict[str, Shard]:
+    """The shards that were last found in a folder, by file name; none if that is not known."""
+    found = _read("shards", address)
+    try:
+        files, names, labels = (_names(found, name) for name in ("files", "names", "labels"))
+        ends = np.cumsum(found["counts"]).tolist()
+        shards = {}
+        for index, file in enumerate(files):
+            mine = slice(ends[index - 1] if index else 0, ends[index])
+            size, changed = (int(found[name][index]) for name in ("file_sizes", "file_changed"))
+            starts, sizes = (found[name][mine].astype(np.int64) for name in ("starts", "sizes"))
+            if not len(names[mine]) == len(labels[mine]) == len(starts) == len(sizes):
+                return {}
+            shards[file] = Shard(size, changed, names[mine], starts, sizes, labels[mine])
+        return shards
+    except (KeyError, ValueError, IndexError, TypeError):
+        return {}
+
+
+def write_shards(address: str, shards: dict[str, Shard], seen: int) -> str | None:
+    """Remember the shards seen at a time; what is wrong if that is not possible."""
+    found = list(shards.values())
+    changed = np.array([one.changed for one in found], np.int64)
+    none = np.zeros(0, np.int64)
+    arrays: Arrays = {
+        "file_sizes": np.array([one.size for one in found], np.int64),
+        "file_changed": np.where(is_settled(changed, seen), changed, UNKNOWN),
+        "counts": np.array([len(one.names) for one in found], np.int64),
+        "starts": np.concatenate([none, *(one.starts for one in found)]),
+        "sizes": np.concatenate([none, *(one.sizes for one in found)]),
+        **_arrays("files", Names(shards)),
+        **_arrays("names", Names.joined([one.names for one in found])),
+        **_arrays("labels", Names.joined([one.labels for one in found])),
+    }
+    return _write("shards", address, arrays)
+
+
+def read_checked(address: str) -> Checked:
+    """What came of decoding the pictures at an address so far."""
+    found = _read("checked", address)
+    try:
+        faults = dict(zip(found["faulty"].tolist(), _names(found, "faults"), strict=True))
+        return Checked(np.sort(found["readable"].astype(np.uint64)), faults)
+    except (KeyError, ValueError, TypeError):
+        return Checked()
+
+
+def write_checked(address: str, checked: Checked) -> str | None:
+    """Remember what came of decoding; what is wrong if that is not possible."""
+    faulty = np.array(list(checked.faults), np.uint64)
+    return _write(
+        "checked",
+        address,
+        {"readable": checked.readable, "faulty": faulty, **_arrays("faults", Names(checked.faults.values()))},
+    )
+
+
+def _names(arrays: Arrays, name: str) -> Names:
+    return Names.from_arrays(arrays[f"{name}.text"].astype(np.uint8), arrays[f"{name}.offsets"].astype(np.int64))
+
+
+def _arrays(name: str, names: Names) -> Arrays:
+    text, offsets = names.arrays()
+    return {f"{name}.text": text, f"{name}.offsets": offsets}
+
+
+def _path(kind: str, address: str) -> Path:
+    """The file of one kind of memory for one address, which is made absolute."""
+    digest = hashlib.sha256(_whole(address)).hexdigest()[:32]
+    return cache_folder() / "index" / f"{digest}.{kind}.npz"
+
+
+def _whole(address: str) -> bytes:
+    return os.fsencode(os.path.abspath(address))
+
+
+def _read(kind: str, address: str) -> Arrays:
+    try:
+        with open(_path(kind, address), "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            if file["format"].tobytes() != FORMAT.encode() or file["address"].tobytes() != _whole(address):
+                return {}
+            return {name: file[name] for name in file.files}
+    except Exception:  # a damaged file provokes whatever it may
+        return {}
+
+
+def _write(kind: str, address: str, arrays: Arrays) -> str | None:
+    path = _path(kind, address)
+    marks = {"format": FORMAT.encode(), "address": _whole(address)}
+    whole = {**{name: np.frombuffer(text, np.uint8) for name, text in marks.items()}, **arrays}
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.savez(file, **whole)  # type: ignore[arg-type]  # its stubs take every name for a flag
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, write)
+    except RunError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path.parent} could not be created: {reason(error)}."
+    return None

@@ -1,0 +1,108 @@
+"""DATA as shards: tar files of pictures in a mixed order, which a pipe can read from front to back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from webdataset import TarWriter
+
+from inceptorch.data.address import PIPE, lies_inside
+from inceptorch.data.find import find_train_and_held_out, parts_of
+from inceptorch.data.folder import Split
+from inceptorch.data.shards import INDEX, Entry, Index
+from inceptorch.data.source import is_picture
+from inceptorch.data.verify import Skipped, without_unreadable
+from inceptorch.errors import DataError, RunError
+from inceptorch.files import new_folder, refuse_if_used, write_text
+from inceptorch.progress import Progress
+
+BLOCK = 512  # of a tar file: a header is one, and data fills whole ones
+
+
+@dataclass(frozen=True)
+class Written:
+    """The shards that were written and the pictures that were left out."""
+
+    index: Index
+    skipped: list[Skipped]
+
+
+def write_shards(
+    data: str | Path,
+    out: Path,
+    *,
+    megabytes: float = 256.0,
+    held_out_share: float = 0.2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Written:
+    """Write the pictures of DATA into `out` as train-000000.tar, ..., val-000000.tar, ... and index.json.
+
+    Pictures keep their bytes. Each part's order is drawn by the seed; where DATA has nothing to judge with, the seed also
+    draws `held_out_share` of every class. A shard has at most so many megabytes, or one picture. The same DATA gives
+    the same bytes. Pictures that cannot be read are left out. `out` appears when all is written, or not at all. Raises
+    DataError and RunError.
+    """
+    progress = progress or Progress()
+    if str(data).startswith(PIPE):
+        raise DataError(f"{data} is shards already.")
+    if not megabytes > 0:
+        raise DataError(f"The size of a shard is {megabytes:g} MB; it must be above 0.")
+    if lies_inside(out, data):
+        raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another OUT.")
+    refuse_if_used(out)
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    with new_folder(out) as folder:
+        parts = _parts(data, held_out_share, seed)
+        for part, split in parts.items():
+            kept, unreadable = without_unreadable(split, progress)
+            skipped += unreadable
+            order = np.random.default_rng(seed).permutation(len(kept)).tolist()
+            tracked = progress.track(order, len(order), f"writing {part}")
+            entries += _write_part(folder, part, kept, tracked, round(megabytes * 1e6))
+        index = Index(parts["train"].classes, tuple(entries))
+        write_text(folder / INDEX, index.to_json())
+    return Written(index, skipped)
+
+
+def _parts(data: str | Path, held_out_share: float, seed: int) -> dict[str, Split]:
+    """The parts under the names that their shards get: train, val, and test where DATA has it beside val."""
+    train, held_out = find_train_and_held_out(data, held_out_share, seed)
+    if held_out.name.lower() == "test":
+        return {"train": train, "test": held_out}
+    others = parts_of(data)
+    test = {"test": others["test"]().relabelled(train.classes)} if "test" in others else {}
+    return {"train": train, "val": held_out, **test}
+
+
+def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], limit: int) -> Iterator[Entry]:
+    """Write a part's shards, with its pictures in this order; yields the entry of each."""
+    waiting = next(order, None)
+    number = shard = 0
+    while waiting is not None:
+        path = folder / f"{part}-{shard:06}.tar"
+        labels: list[int] = []
+        size = 0
+        # Without times and owners, the same pictures are the same bytes.
+        with open(path, "wb") as file, TarWriter(file, encoder=False, mtime=0) as writer:
+            while waiting is not None:
+                picture, label = split.read(waiting), int(split.labels[waiting])
+                size += 3 * BLOCK + -(-len(picture) // BLOCK) * BLOCK
+                if labels and size > limit:
+                    break
+                key = f"{number:09}"
+                writer.write({"__key__": key, _suffix(split.paths[waiting]): picture, "cls": str(label).encode()})
+                labels.append(label)
+                number += 1
+                waiting = next(order, None)
+        yield Entry(path.name, path.stat().st_size, np.array(labels, np.int32))
+        shard += 1
+
+
+def _suffix(path: str) -> str:
+    """What a picture is called behind its key; a data set's pictures are PNG."""
+    return path.rpartition(".")[2].lower() if is_picture(path) else "png"

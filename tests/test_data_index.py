@@ -1,0 +1,181 @@
+"""What is remembered of pictures between runs: only what has changed is listed and decoded again."""
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from inceptorch.data import find_split, verify, without_unreadable
+from inceptorch.data.folder import Split
+from inceptorch.data.source import Folder
+from inceptorch.pixels import decode
+from inceptorch.progress import Progress
+from tests.conftest import COLOURS, write_classes
+
+CLASSES = tuple(COLOURS)
+LONG_AGO = 1_600_000_000
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def data(tmp_path: Path, home: Path) -> Path:
+    """Three classes of five pictures, one of them broken, none touched for a long time."""
+    root = tmp_path / "all"
+    write_classes(root, 5)
+    (root / "red" / "01.png").write_bytes(b"no picture")
+    settle(root)
+    return root
+
+
+def settle(root: Path) -> None:
+    """Nothing is trusted that changed only just now, as its time might not show a second change."""
+    for path in (root, *root.rglob("*")):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+class Seen:
+    """Counts the pictures decoded and the folders listed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.decoded = 0
+        self.walked: list[str] = []
+        walk = Folder._walk
+
+        def counting_decode(picture: bytes) -> object:
+            self.decoded += 1
+            return decode(picture)
+
+        def counting_walk(folder: Folder, within: str) -> tuple[list[str], dict[str, int]]:
+            self.walked.append(within)
+            return walk(folder, within)
+
+        monkeypatch.setattr(verify, "decode", counting_decode)
+        monkeypatch.setattr(Folder, "_walk", counting_walk)
+
+    def check(self, data: Path) -> tuple[int, list[str], Split, list[str]]:
+        """What one run decodes and lists; the pictures it keeps and the names of those that it leaves out."""
+        self.decoded, self.walked = 0, []
+        kept, skipped = without_unreadable(find_split(data, CLASSES), Progress(quiet=True))
+        return self.decoded, self.walked, kept, [Path(one["file"]).name for one in skipped]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(monkeypatch)
+
+
+def test_what_did_not_change_is_neither_listed_nor_decoded_again(data: Path, seen: Seen) -> None:
+    decoded, walked, first, skipped = seen.check(data)
+    assert (decoded, walked, skipped) == (15, list(CLASSES), ["01.png"])
+    decoded, walked, again, skipped = seen.check(data)
+    assert (decoded, walked, skipped) == (0, [], ["01.png"])
+    assert again.paths == first.paths
+    assert again.labels.tolist() == first.labels.tolist()
+    assert again.files.sizes.tolist() == first.files.sizes.tolist()
+
+
+def test_only_what_changed_is_listed_and_decoded_again(data: Path, seen: Seen) -> None:
+    seen.check(data)
+    shutil.copy(data / "blue" / "00.png", data / "green" / "new.png")
+    (data / "green" / "00.png").unlink()
+    (data / "blue" / "03.png").write_bytes(b"broken meanwhile")  # which leaves the folder's own time as it was
+    shutil.copy(data / "red" / "00.png", data / "red" / "01.png")
+    os.utime(data / "red", (LONG_AGO, LONG_AGO))
+    decoded, walked, kept, skipped = seen.check(data)
+    assert (decoded, walked, skipped) == (3, ["green"], ["03.png"])
+    assert kept.counts() == {"blue": 4, "green": 5, "red": 5}
+
+
+def test_a_change_in_a_nested_folder_shows(data: Path, seen: Seen) -> None:
+    (data / "red" / "deep" / "er").mkdir(parents=True)
+    settle(data)
+    seen.check(data)
+    shutil.copy(data / "red" / "00.png", data / "red" / "deep" / "er" / "new.png")
+    assert seen.check(data)[1] == ["red"]
+    assert len(find_split(data, CLASSES)) == 16
+
+
+def test_classes_come_and_go(data: Path, seen: Seen) -> None:
+    seen.check(data)
+    shutil.rmtree(data / "blue")
+    decoded, walked, kept, _ = seen.check(data)
+    assert (decoded, walked, kept.counts()) == (0, [], {"blue": 0, "green": 5, "red": 4})
+    shutil.copytree(data / "green", data / "blue")
+    assert seen.check(data)[1] == ["blue"]
+
+
+def test_what_changed_only_just_now_is_not_trusted(data: Path, seen: Seen) -> None:
+    (data / "red" / "00.png").touch()
+    (data / "blue").touch()
+    seen.check(data)
+    assert seen.check(data)[:2] == (1, ["blue"])
+
+
+def test_parts_that_were_drawn_share_what_is_remembered(data: Path, seen: Seen) -> None:
+    whole = find_split(data, CLASSES)
+    seen.decoded = 0
+    for part in (whole.keep(range(0, 15, 2)), whole.keep(range(1, 15, 2)), whole):
+        without_unreadable(part, Progress(quiet=True))
+    assert seen.decoded == 15
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "foreign"])
+def test_a_damaged_index_is_made_anew(data: Path, home: Path, seen: Seen, damage: str) -> None:
+    seen.check(data)
+    indices = list((home / "index").iterdir())
+    assert len(indices) == 2
+    for path in indices:
+        content = path.read_bytes()
+        path.write_bytes({
+            "cut": content[: len(content) // 2],
+            "flipped": content[:200] + bytes([content[200] ^ 1]) + content[201:],
+            "emptied": b"",
+            "foreign": (home / "index" / indices[0].name).read_bytes().replace(b"all", b"alt"),
+        }[damage])  # fmt: skip
+    decoded, walked, _, skipped = seen.check(data)
+    assert (decoded, walked, skipped) == (15, list(CLASSES), ["01.png"])
+    assert seen.check(data)[:2] == (0, [])
+
+
+def test_an_index_of_another_folder_does_not_count(data: Path, tmp_path: Path, seen: Seen) -> None:
+    seen.check(data)
+    shutil.copytree(data, tmp_path / "other")
+    assert seen.check(tmp_path / "other")[0] == 15
+
+
+def test_without_a_place_for_the_index_it_takes_time_and_a_line(
+    data: Path, home: Path, seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.write_text("a file where the folder should be")
+    for _ in range(2):
+        kept, _ = without_unreadable(find_split(data, CLASSES), Progress())
+        said = capsys.readouterr().err
+        assert len(kept) == 14
+        assert said.count("\n") == 1
+        assert "what was checked is not remembered for the next time: " in said
+    assert seen.decoded == 30
+
+
+def test_nothing_is_written_into_the_data(data: Path, seen: Seen) -> None:
+    before = sorted(data.rglob("*"))
+    seen.check(data)
+    assert sorted(data.rglob("*")) == before
+
+
+def test_a_zip_file_is_decoded_again_when_it_changed(data: Path, tmp_path: Path, seen: Seen) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(data.rglob("*.png")):
+            file.write(path, path.relative_to(data).as_posix())
+    os.utime(archive, (LONG_AGO, LONG_AGO))
+    assert seen.check(archive)[0] == 15
+    assert seen.check(archive)[0] == 0
+    os.utime(archive, (LONG_AGO + 1, LONG_AGO + 1))
+    assert seen.check(archive)[0] == 15

@@ -1,0 +1,240 @@
+"""DATA that is no folder: lists of pictures, and torchvision's data sets."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision import datasets
+
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data.address import absolute, lies_inside, short_name
+from inceptorch.errors import DataError
+from inceptorch.progress import Progress
+from tests.conftest import COLOURS, write_classes
+
+CLASSES = tuple(COLOURS)
+QUIET = Progress(quiet=True)
+
+
+def csv_of(root: Path, header: str, *rows: str) -> Path:
+    path = root / "list.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def rows_of(root: Path, split: bool) -> list[dict[str, str]]:
+    return [
+        {
+            "path": path.relative_to(root).as_posix(),
+            "label": path.parent.name,
+            **({"split": path.parents[1].name} if split else {}),
+        }
+        for path in sorted(root.rglob("*.png"), reverse=True)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_list_with_splits_is_what_the_folders_are(pictures: Path, kind: str) -> None:
+    rows = rows_of(pictures, split=True)
+    data = pictures / f"list.{kind}"
+    if kind == "csv":
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    else:
+        lines = [*map(json.dumps, rows), ""]
+    data.write_text("\n".join(lines))
+    for listed, found in zip(
+        find_train_and_held_out(data, 0.2, 0), find_train_and_held_out(pictures, 0.2, 0), strict=True
+    ):
+        assert listed.paths == found.paths
+        assert listed.labels.tolist() == found.labels.tolist()
+        assert (listed.classes, listed.name) == (found.classes, found.name)
+        assert listed.read(5) == found.read(5)
+        assert fingerprint(listed) == fingerprint(found)
+        assert listed.file(0) == found.file(0)
+    assert len(find_split(data, CLASSES, "val")) == len(find_split(data, CLASSES)) == 12
+
+
+def test_a_list_without_splits_is_divided_as_a_folder_is(pictures: Path) -> None:
+    root = pictures / "train"
+    lines = [json.dumps(row) for row in rows_of(root, split=False)]
+    (root / "list.jsonl").write_text("\n".join(lines))
+    listed, found = (find_train_and_held_out(data, 0.2, 3) for data in (root / "list.jsonl", root))
+    assert [part.paths for part in listed] == [part.paths for part in found]
+    assert fingerprint(*listed) == fingerprint(*found)
+
+
+def test_a_broken_picture_of_a_list_is_named(pictures: Path) -> None:
+    (pictures / "broken.jpg").write_bytes(b"")
+    data = csv_of(pictures, "label,path", "red,train/red/00.png", "red,broken.jpg", "blue,val/blue/00.png")
+    kept, skipped = without_unreadable(find_split(data, CLASSES), QUIET)
+    assert [one["file"] for one in skipped] == [str(pictures / "broken.jpg")]
+    assert len(kept) == 2
+
+
+RED, BLUE = "train/red/00.png", "train/blue/00.png"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["path,class", f"{RED},red"], "list.csv, line 1: there is no column 'label'"),
+        (["path,label", f"{RED},red", f"{BLUE},"], "list.csv, line 3: the label is empty"),
+        (["path,label", f"{RED},red", BLUE], "list.csv, line 3: the label is empty"),
+        (["path,label", ",red"], "list.csv, line 2: the path is empty"),
+        (["path,label", f"{RED},red", "none.jpg,red"], r"list.csv, line 3: .*none.jpg does not exist"),
+        (["path,label,split", f"{RED},red,tran"], "list.csv, line 2: there is no split 'tran'; did you mean 'train'"),
+        (["path,label,split", f"{RED},red,train", f"{BLUE},blue,"], "list.csv, line 3: the split is empty"),
+        (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
+        (["path,label"], "list.csv lists no pictures"),
+        (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
+        (["path,label,split", f"{RED},red,val"], "list.csv has val but no train beside it"),
+        (["path,label", f"{RED},red"], "the one class 'red'; a classifier needs at least two"),
+    ],
+)
+def test_faults_of_a_table_name_the_line(pictures: Path, lines: list[str], sentence: str) -> None:
+    data = csv_of(pictures, *lines)
+    with pytest.raises(DataError, match=sentence):
+        find_train_and_held_out(data, 0.2, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("nonsense", "line 2 is not a JSON object"),
+        ("[1]", "line 2 is not a JSON object"),
+        ('{"path": "train/blue/00.png"}', "line 2 has no 'label'"),
+        ('{"path": "train/blue/00.png", "label": null}', "line 2: the label is empty"),
+        ('{"path": 7, "label": "red"}', "line 2: the path is 7; it must be text"),
+        ('{"path": "a\\u0000b", "label": "red"}', "line 2: the path is .*not text"),
+        ('{"path": "a", "label": "\\ud800"}', "line 2: the label is .*not text"),
+        (
+            '{"path": "train/blue/00.png", "label": "red", "split": "train"}',
+            "some rows have a split and some have none",
+        ),
+    ],
+)
+def test_faults_of_lines_of_json_name_the_line(pictures: Path, line: str, sentence: str) -> None:
+    data = pictures / "list.jsonl"
+    data.write_text(f'{{"path": "{RED}", "label": 3}}\n{line}\n')
+    with pytest.raises(DataError, match=sentence):
+        find_train_and_held_out(data, 0.2, 0)
+
+
+def test_a_list_in_another_encoding_is_refused(pictures: Path) -> None:
+    (pictures / "list.csv").write_bytes("path,label\nä,b\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"list.csv is not text in UTF-8"):
+        find_split(pictures / "list.csv", CLASSES)
+
+
+class FewFakes(datasets.FakeData):  # type: ignore[misc]  # it has no types
+    def __init__(self) -> None:
+        super().__init__(size=60, image_size=(3, 8, 8), num_classes=3)
+
+
+def test_a_data_set_without_parts_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "FakeData", FewFakes)
+    train, held_out = find_train_and_held_out("torchvision:FakeData", 0.2, 0)
+    assert train.classes == ("0", "1", "2")
+    assert len(train) + len(held_out) == 60
+    kept, skipped = without_unreadable(train, QUIET)
+    assert (len(kept), skipped) == (len(train), [])
+    original = FewFakes()
+    for index in (0, 7):
+        picture, label = original[int(train.paths[index])]
+        assert np.array_equal(np.asarray(train.image(index)), np.asarray(picture))
+        assert train.labels[index] == label
+    again = pickle.loads(pickle.dumps(train))
+    assert again.read(3) == train.read(3)
+    assert held_out.file(0) == f"picture {held_out.paths[0]} of torchvision:FakeData"
+
+
+def write_mnist(root: Path) -> dict[str, np.ndarray]:
+    """MNIST's files with a few pictures of noise."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    random, written = np.random.default_rng(0), {}
+    for part, count in (("train", 12), ("t10k", 6)):
+        images = random.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = np.arange(count, dtype=np.uint8) % 3
+        for what, array, magic in (("images-idx3", images, 2051), ("labels-idx1", labels, 2049)):
+            head = struct.pack(f">{1 + array.ndim}i", magic, *array.shape)
+            (raw / f"{part}-{what}-ubyte").write_bytes(head + array.tobytes())
+        written[part] = images
+    return written
+
+
+def test_a_data_set_with_parts(tmp_path: Path) -> None:
+    written = write_mnist(tmp_path)
+    data = f"torchvision:MNIST:{tmp_path}"
+    train, test = find_train_and_held_out(data, 0.2, 0)
+    assert (len(train), len(test), train.name, test.name) == (12, 6, "train", "test")
+    assert train.classes == ("0 - zero", "1 - one", "2 - two")
+    assert np.array_equal(np.asarray(test.image(4))[:, :, 0], written["t10k"][4])
+    assert find_split(data, train.classes, "train").labels.tolist() == [0, 1, 2] * 4
+    with pytest.raises(DataError, match="has no val; it has train and test"):
+        find_split(data, train.classes, "val")
+
+
+def test_a_data_set_of_files_is_read_as_they_are(pictures: Path) -> None:
+    split = find_split(f"torchvision:ImageFolder:{pictures / 'train'}", CLASSES)
+    assert split.read(0) == (pictures / "train" / "blue" / "00.png").read_bytes()
+    assert split.paths == find_split(pictures / "train", CLASSES).paths
+
+
+def test_parts_by_the_argument_split_of_a_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "country211"
+    for part, count in (("train", 4), ("valid", 3), ("test", 2)):
+        write_classes(root / part, count)
+    for name, count in (("train", 4), ("val", 3), ("test", 2)):
+        found = find_split(f"torchvision:Country211:{tmp_path}", CLASSES, name)
+        assert found.counts() == dict.fromkeys(CLASSES, count)
+
+
+def test_what_cannot_be_downloaded_is_said_with_what_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(
+        DataError,
+        match=f"MNIST:{tmp_path} could not be had from {tmp_path}, nor be downloaded: .*fetch train-images-idx3-ubyte.gz"
+        f".* from http://127.0.0.1:9/ in another way and put them into {tmp_path / 'MNIST' / 'raw'}",
+    ):
+        find_split(f"torchvision:MNIST:{tmp_path}", CLASSES)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ("torchvision:CIFAR", "torchvision has no data set 'CIFAR': did you mean 'CIFAR10'"),
+        ("torchvision:", "write it as torchvision:NAME"),
+        ("torchvision:EMNIST:none", "`split` of torchvision's EMNIST is none of train, val and test"),
+        ("torchvision:CocoDetection:none", "could not be had from none"),
+    ],
+)
+def test_data_sets_that_are_refused(data: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        find_split(data, CLASSES)
+
+
+def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipe = "pipe:curl -s https://host/flowers/train-{000000..000099}.tar"
+    assert [absolute(data) for data in ("flowers", "torchvision:MNIST", "torchvision:MNIST:sets", pipe)] == [
+        f"{tmp_path}/flowers",
+        "torchvision:MNIST",
+        f"torchvision:MNIST:{tmp_path}/sets",
+        pipe,
+    ]
+    names = [short_name(data) for data in ("flowers/", "flowers.zip", "torchvision:MNIST:sets", pipe, "pipe:x", ".")]
+    assert names == ["flowers", "flowers", "MNIST", "flowers", "pipe", tmp_path.name]
+    run = Path("flowers/run")
+    assert [lies_inside(run, data) for data in ("flowers", "other", "torchvision:MNIST:flowers", pipe)] == [
+        True,
+        False,
+        True,
+        False,
+    ]

@@ -1,0 +1,343 @@
+"""Shards: written, read at random from a folder, and streamed through a command."""
+
+import json
+import os
+import pickle
+import shlex
+import subprocess
+import sys
+import tarfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
+from inceptorch.data.order import batches
+from inceptorch.data.write_shards import write_shards
+from inceptorch.errors import DataError, RunError
+from inceptorch.progress import Progress
+from tests.conftest import COLOURS
+
+CLASSES = tuple(COLOURS)
+QUIET = Progress(quiet=True)
+SIZE = 0.02  # MB, a handful of the pictures of these tests
+
+
+@pytest.fixture
+def written(pictures: Path, tmp_path: Path) -> Path:
+    """The pictures as shards, about seven of them to train on."""
+    out = tmp_path / "shards"
+    write_shards(pictures, out, megabytes=SIZE, progress=QUIET)
+    return out
+
+
+def piped(folder: Path, files: str = "train-{000000..000002}.tar") -> tuple[str, Path]:
+    """A pipe from a folder through a script that notes every file it is asked for, and its notes."""
+    notes, script = folder.parent / "notes.txt", folder.parent / "fetch.sh"
+    script.write_text(f'echo "$1" | sed "s:.*/::" >> {shlex.quote(str(notes))}\ncat "$1"\n')
+    return f"pipe:sh {shlex.quote(str(script))} {folder}/{files}", notes
+
+
+def whole_range(folder: Path) -> str:
+    return f"train-{{000000..{len(list(folder.glob('train-*.tar'))) - 1:06}}}.tar"
+
+
+def test_shards_hold_the_pictures_with_their_bytes(pictures: Path, written: Path) -> None:
+    train, held_out = find_train_and_held_out(written, 0.2, 0)
+    assert (train.name, held_out.name, train.classes) == ("train", "val", CLASSES)
+    assert train.counts() == dict.fromkeys(CLASSES, 12)
+    for split, folder in ((train, "train"), (held_out, "val")):
+        expected = {path.read_bytes(): path.parent.name for path in (pictures / folder).rglob("*.png")}
+        assert {split.read(i): split.classes[split.labels[i]] for i in range(len(split))} == expected
+    assert train.shards is not None
+    assert len(set(train.shards.tolist())) == len(list(written.glob("train-*.tar"))) > 3
+    assert all(path.stat().st_size <= SIZE * 1e6 + 10240 for path in written.glob("*.tar"))
+    kept, skipped = without_unreadable(train, QUIET)
+    assert (len(kept), skipped) == (36, [])
+    assert pickle.loads(pickle.dumps(train)).read(5) == train.read(5)
+    # Mixed: the shards do not hold a class each.
+    assert len(set(train.labels[train.shards == 0].tolist())) > 1
+
+
+def test_the_library_reads_what_was_written(written: Path) -> None:
+    found = []
+    for path in sorted(written.glob("train-*.tar")):
+        with open(path, "rb") as stream:
+            found += group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}]))
+    train = find_split(written, CLASSES, "train")
+    assert [one["png"] for one in found] == [train.read(index) for index in range(36)]
+    assert [int(one["cls"]) for one in found] == train.labels.tolist()
+
+
+def test_the_same_pictures_give_the_same_bytes_and_a_seed_another_order(
+    pictures: Path, written: Path, tmp_path: Path
+) -> None:
+    write_shards(pictures, tmp_path / "again", megabytes=SIZE, progress=QUIET)
+    write_shards(pictures, tmp_path / "other", megabytes=SIZE, seed=1, progress=QUIET)
+    files = sorted(path.name for path in written.iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "again").iterdir())
+    assert all((written / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
+    assert (written / "train-000000.tar").read_bytes() != (tmp_path / "other" / "train-000000.tar").read_bytes()
+
+
+def test_an_undivided_folder_gives_a_part_to_judge_with(pictures: Path, tmp_path: Path) -> None:
+    write_shards(pictures / "train", tmp_path / "out", held_out_share=0.25, seed=3, progress=QUIET)
+    shard_parts = find_train_and_held_out(tmp_path / "out", 0.5, 0)
+    folder_parts = find_train_and_held_out(pictures / "train", 0.25, 3)
+    for of_shards, of_folder in zip(shard_parts, folder_parts, strict=True):
+        assert {of_shards.read(i) for i in range(len(of_shards))} == {of_folder.read(i) for i in range(len(of_folder))}
+
+
+def test_unreadable_pictures_are_left_out_and_named(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from inceptorch.cli import main
+
+    (pictures / "train" / "red" / "03.png").write_bytes(b"broken")
+    monkeypatch.setattr(sys, "argv", ["inceptorch", "shards", str(pictures), str(tmp_path / "out"), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert ended.value.code == 0
+    assert (said["pictures"], said["shards"], said["classes"]) == (47, 2, list(CLASSES))
+    assert [Path(one["file"]).name for one in said["skipped"]] == ["03.png"]
+    assert "left out 1 unreadable picture:" in err
+    assert len(find_split(tmp_path / "out", CLASSES, "train")) == 35
+
+
+def test_shards_are_written_whole_or_not_at_all(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    with pytest.raises(RunError, match="already holds files"):
+        write_shards(pictures, tmp_path / "used", progress=QUIET)
+    with pytest.raises(RunError, match="lies inside the pictures"):
+        write_shards(pictures, pictures / "out", progress=QUIET)
+    with pytest.raises(DataError, match="size of a shard is 0 MB"):
+        write_shards(pictures, tmp_path / "out", megabytes=0, progress=QUIET)
+    with pytest.raises(DataError, match="is shards already"):
+        write_shards("pipe:cat train-{0..3}.tar", tmp_path / "out", progress=QUIET)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    split = find_split(pictures, CLASSES, "train")
+
+    class Interrupted(Progress):
+        def say(self, line: str) -> None:
+            pass
+
+        def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
+            for number, item in enumerate(items):
+                if what == "writing train" and number == 20:
+                    raise KeyboardInterrupt
+                yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(pictures, tmp_path / "out", megabytes=SIZE, progress=Interrupted())
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert len(split) == 36
+
+
+def foreign(path: Path, *members: tuple[str, bytes]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, BytesIO(data))
+
+
+def test_shards_of_others_need_no_index(pictures: Path, tmp_path: Path) -> None:
+    red, blue = ((pictures / "val" / name / "00.png").read_bytes() for name in ("red", "blue"))
+    named = tmp_path / "named"
+    foreign(
+        named / "train-00.tar",
+        ("./z/1.seg.png", b"mask"), ("./z/1.png", red), ("./z/1.cls", b"red\n"),
+        ("a/2.JPG", blue), ("a/2.json", b'{"label": "blue", "width": 3}'), ("a/2.txt", b"words"),
+    )  # fmt: skip
+    foreign(named / "val-00.tar", ("3.png", blue), ("3.cls", b"blue"))
+    foreign(named / "extra.tar", ("4.png", blue), ("4.cls", b"other"))
+    train, held_out = find_train_and_held_out(named, 0.2, 0)
+    assert train.classes == ("blue", "red")
+    assert [(train.file(i).removeprefix(f"{named}/"), train.read(i), int(train.labels[i])) for i in (0, 1)] == [
+        ("train-00.tar/z/1.png", red, 1),
+        ("train-00.tar/a/2.JPG", blue, 0),
+    ]
+    assert len(held_out) == 1
+    numbered = tmp_path / "numbered"
+    foreign(
+        numbered / "0001.tar",
+        *((f"{n}.{end}", red if end == "png" else str(n).encode()) for n in range(11) for end in ("png", "cls")),
+    )
+    assert find_split(numbered, tuple(map(str, range(11)))).classes[9:] == ("9", "10")
+
+
+def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: Path) -> None:
+    red = (pictures / "val" / "red" / "00.png").read_bytes()
+
+    def refused(folder: Path, sentence: str) -> None:
+        with pytest.raises(DataError, match=sentence):
+            find_train_and_held_out(folder, 0.2, 0)
+
+    foreign(tmp_path / "bare" / "a.tar", ("7.png", red))
+    refused(tmp_path / "bare", r"a.tar: there is no class beside 7.png; it needs 7.cls, or 7.json")
+    (tmp_path / "bare" / "a.tar").write_bytes(b"nonsense" * 200)
+    refused(tmp_path / "bare", r"a.tar is no tar file, or is cut off")
+    foreign(tmp_path / "bare" / "a.tar", ("7.png", red), ("7.cls", b"x"), ("8.png", red), ("8.cls", b"y"))
+    whole = (tmp_path / "bare" / "a.tar").read_bytes()
+    (tmp_path / "bare" / "a.tar").write_bytes(whole[: len(red) - 100])
+    refused(tmp_path / "bare", r"a.tar is no tar file, or is cut off")
+    end = whole.index(b"8.png")
+    (tmp_path / "bare" / "a.tar").write_bytes(whole[:end])  # between two files
+    refused(tmp_path / "bare", r"a.tar is no tar file, or is cut off")
+    (tmp_path / "bare" / "a.tar").write_bytes(whole[:end].ljust(len(whole), b"x"))
+    refused(tmp_path / "bare", r"a.tar is no tar file, or is cut off")
+
+    shard = written / "train-000001.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-512])
+    refused(written, rf"{shard} has {len(content) - 512} bytes, where index.json says {len(content)}; copy it again")
+    shard.unlink()
+    refused(written, rf"{shard} is not there, though index.json lists it")
+    shard.write_bytes(content)
+    values = json.loads((written / "index.json").read_text())
+    values["shards"][0]["labels"][0] = 9
+    (written / "index.json").write_text(json.dumps(values))
+    refused(written, r"index.json is damaged \(the labels of train-000000.tar do not fit\)")
+    (written / "index.json").write_text("{")
+    refused(written, r"index.json is damaged")
+
+
+def test_shards_are_read_through_once(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in written.iterdir():
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    first = find_split(written, CLASSES, "train")
+    scanned = []
+    scan = shards.scan
+
+    def noting(file, where, size, changed):  # type: ignore[no-untyped-def]
+        scanned.append(Path(where).name)
+        return scan(file, where, size, changed)
+
+    monkeypatch.setattr(shards, "scan", noting)
+    again = find_split(written, CLASSES, "train")
+    assert (scanned, again.paths, again.read(7)) == ([], first.paths, first.read(7))
+    (written / "train-000002.tar").touch()
+    assert find_split(written, CLASSES, "train").paths == first.paths
+    assert scanned == ["train-000002.tar"]
+
+
+def test_a_pipe_gives_what_the_folder_holds_in_the_order_of_its_shards(written: Path) -> None:
+    data, notes = piped(written, whole_range(written))
+    train, held_out = find_train_and_held_out(data, 0.2, 0)
+    local, local_held_out = find_train_and_held_out(written, 0.2, 0)
+    assert train.streams
+    assert not local.streams
+    assert (train.name, held_out.name, train.classes) == ("train", "val", CLASSES)
+    assert train.labels.tolist() == local.labels.tolist()
+    assert [held_out.read(i) for i in range(12)] == [local_held_out.read(i) for i in range(12)]
+    assert without_unreadable(train, QUIET) == (train, [])
+
+    plan = batches(train, 5, seed=4, epoch=1)
+    assert [batch.tolist() for batch in plan] == [b.tolist() for b in batches(local, 5, 4, 1, shuffle="shards")]
+    notes.unlink()
+    fed = list(train.feed(plan))
+    assert [[index for index, _ in batch] for batch in fed] == [batch.tolist() for batch in plan]  # type: ignore[misc]
+    assert [data for batch in fed for _, data in batch] == [local.read(int(i)) for batch in plan for i in batch]  # type: ignore[misc]
+    assert sorted(notes.read_text().split()) == sorted(path.name for path in written.glob("train-*.tar"))
+    assert list(local.feed(plan)) == plan
+
+
+def test_from_the_middle_of_an_epoch_only_what_is_left_is_fetched(written: Path) -> None:
+    data, notes = piped(written, whole_range(written))
+    train = find_split(data, CLASSES, "train")
+    assert train.shards is not None
+    plan = batches(train, 4, seed=0, epoch=0)
+    whole = list(train.feed(plan))
+    notes.unlink()
+    left = list(train.feed(plan[6:]))
+    assert left == whole[6:]
+    needed = {int(train.shards[index]) for batch in plan[6:] for index in batch}
+    assert {f"train-{shard:06}.tar" for shard in needed} == set(notes.read_text().split())
+    assert len(notes.read_text().split()) == len(needed) < len(set(train.shards.tolist()))
+    assert list(train.feed([])) == []
+
+
+def test_one_shard_is_fetched_ahead_of_use(written: Path) -> None:
+    data, notes = piped(written, whole_range(written))
+    train = find_split(data, CLASSES, "train")
+    notes.unlink()
+    feed = iter(train.feed(batches(train, 2, 0, 0)))
+    next(feed)
+    feed.close()  # type: ignore[attr-defined]
+    assert len(notes.read_text().split()) <= 2
+
+
+def test_a_feed_that_is_closed_ends_its_command(written: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.sh"
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    slow.write_text(f'case "$1" in *1.tar) touch {begun}; sleep 5; touch {ended};; *) cat "$1";; esac\n')
+    train = find_split(f"pipe:sh {slow} {written}/train-{{000000..000001}}.tar", CLASSES, "train")
+    assert train.shards is not None
+    first = np.flatnonzero(train.shards == 0)
+    feed = iter(train.feed([first[:2], np.flatnonzero(train.shards == 1)]))
+    assert len(next(feed)) == 2
+    while not begun.exists():
+        time.sleep(0.01)
+    feed.close()  # type: ignore[attr-defined]  # which waits for the command
+    assert not ended.exists()
+
+
+def test_a_pipe_of_part_of_the_shards(written: Path) -> None:
+    data, _ = piped(written, "train-{000001..000002}.tar")
+    train, held_out = find_train_and_held_out(data, 0.2, 0)
+    assert {path.partition("/")[0] for path in train.paths} == {"train-000001.tar", "train-000002.tar"}
+    assert len(held_out) == 12
+    one, _ = piped(written, "train-000001.tar")
+    assert len(find_split(one, CLASSES, "train")) == len(
+        [path for path in train.paths if path.startswith("train-000001")]
+    )
+    judged, _ = piped(written, "val-{000000..000001}.tar")
+    assert find_split(judged, CLASSES).name == "val"
+
+
+def test_faults_of_a_pipe_name_the_shard(written: Path) -> None:
+    def read_all(data: str) -> None:
+        split = find_split(data, CLASSES, "train")
+        list(split.feed(batches(split, 8, 0, 0)))
+
+    def refused(data: str, sentence: str) -> None:
+        with pytest.raises(DataError, match=sentence):
+            read_all(data)
+
+    data, _ = piped(written)
+    refused("pipe:cat everything", "names no shards; write the command with a range of numbers")
+    refused("pipe:cat /nowhere/train-{000000..000002}.tar", "index.json could not be read: 'cat /nowhere/index.json' ended "
+            "with exit code 1 and said: cat: /nowhere/index.json: No such file")  # fmt: skip
+    refused(f"pipe:cat {written}/train-{{000000..000099}}.tar", r"train-\d+.tar is not among the \d+ shards")
+    shard = written / "train-000002.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:3000])
+    refused(data, rf"train-000002.tar: the command gave 3000 bytes, where index.json says {len(content)}")
+    shard.write_bytes(content[:3000].ljust(len(content), b"x"))
+    refused(data, r"train-000002.tar is no tar file, or is cut off")
+    shard.unlink()
+    refused(data, r"train-000002.tar could not be read: .*exit code 1 and said: cat: .*train-000002.tar: No such file")
+    (written / "index.json").write_text('{"wids_version": 1}')
+    refused(data, r"does not give the index.json that `inceptorch shards` writes")
+
+
+def test_without_the_library_a_sentence_says_how_to_install_it(pictures: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['webdataset'] = None; from inceptorch.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "shards", str(pictures), str(tmp_path / "out")], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert (
+        "inceptorch: this needs webdataset, which is not installed; install it with: pip install 'inceptorch[shards]'"
+        in done.stderr
+    )
