@@ -14,10 +14,10 @@ from inceptorch.study.plot import draw
 
 DOCS = Path(__file__).parents[1] / "docs"
 WORDS = {
-    "label-smoothing": ["--limit", "300", "--epochs", "9"],
-    "fc-or-pool": ["--limit", "300", "--epochs", "9"],
-    "reduction": ["--limit", "300", "--epochs", "9"],
-    "batch-norm": ["--limit", "200", "--epochs", "8"],
+    "label-smoothing": ["--limit", "300", "--epochs", "8"],
+    "fc-or-pool": ["--limit", "300", "--epochs", "8"],
+    "reduction": ["--limit", "300", "--epochs", "8"],
+    "batch-norm": ["--limit", "150", "--epochs", "8"],
 }
 
 

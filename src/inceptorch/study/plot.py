@@ -32,9 +32,11 @@ def draw(results: Results, out: Path) -> None:
     _rows(differences, claims, [claim["differences"] for claim in claims], labels)
     for line, claim in enumerate(claims):  # what the claim says does not matter
         differences.barh(line, 200 * claim["margin"], left=-100 * claim["margin"], height=0.7, color=GRID, zorder=0)
+    differences.use_sticky_edges = False
     differences.axvline(0, color=INK, lw=0.9, zorder=1)
     differences.set_title("difference, seed by seed", loc="left", color=INK)
-    differences.set_xlabel("percentage points; the bar is the mean's 95 % interval")
+    grey = "; grey does not matter" if any(claim["margin"] for claim in claims) else ""
+    differences.set_xlabel(f"percentage points; the bar is the mean's 95 % interval{grey}")
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
