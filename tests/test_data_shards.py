@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader, Dataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
@@ -250,6 +251,27 @@ def test_a_pipe_gives_what_the_folder_holds_in_the_order_of_its_shards(written: 
     assert [data for batch in fed for _, data in batch] == [local.read(int(i)) for batch in plan for i in batch]  # type: ignore[misc]
     assert sorted(notes.read_text().split()) == sorted(path.name for path in written.glob("train-*.tar"))
     assert list(local.feed(plan)) == plan
+
+
+class Bytes(Dataset[tuple[int, bytes]]):
+    """What a training data set does with an item of a stream."""
+
+    def __getitem__(self, item: tuple[int, bytes]) -> tuple[int, bytes]:
+        return item
+
+
+def test_a_loader_with_workers_takes_a_feed_for_batches(written: Path) -> None:
+    data, _ = piped(written)
+    train = find_split(data, CLASSES, "train")
+    plan = batches(train, 5, seed=0, epoch=0)
+    loader = DataLoader(
+        Bytes(),
+        batch_sampler=train.feed(plan),  # type: ignore[arg-type]
+        num_workers=2,
+        collate_fn=list,
+        multiprocessing_context="fork",
+    )
+    assert list(loader) == list(train.feed(plan))
 
 
 def test_from_the_middle_of_an_epoch_only_what_is_left_is_fetched(written: Path) -> None:

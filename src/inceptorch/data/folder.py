@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -110,16 +112,18 @@ def split_of(name: str, where: str, source: Source, labels: Sequence[str], files
 
 def fingerprint(*splits: Split) -> str:
     """A hash of every picture's name, class and size, whatever their order: enough to tell whether the data changed."""
-    lines = [
-        f"{path}\0{split.classes[label]}\0{size}\n"
-        for split in splits
-        for path, label, size in zip(split.paths, split.labels.tolist(), split.files.sizes.tolist(), strict=True)
-    ]
-    lines.sort()
+    in_order = all(line <= following for split in splits for line, following in pairwise(_lines(split)))
+    # Pictures mostly lie in order, which spares a list of a million lines.
+    lines = heapq.merge(*map(_lines, splits)) if in_order else sorted(chain(*map(_lines, splits)))
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _lines(split: Split) -> Iterator[str]:
+    for path, label, size in zip(split.paths, split.labels, split.files.sizes, strict=True):
+        yield f"{path}\0{split.classes[label]}\0{size}\n"
 
 
 def stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
