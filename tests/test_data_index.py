@@ -126,7 +126,7 @@ def test_parts_that_were_drawn_share_what_is_remembered(data: Path, seen: Seen) 
     assert seen.decoded == 15
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
 def test_a_damaged_index_is_made_anew(data: Path, home: Path, seen: Seen, damage: str) -> None:
     seen.check(data)
     indices = list((home / "index").iterdir())
@@ -137,17 +137,22 @@ def test_a_damaged_index_is_made_anew(data: Path, home: Path, seen: Seen, damage
             "cut": content[: len(content) // 2],
             "flipped": content[:200] + bytes([content[200] ^ 1]) + content[201:],
             "emptied": b"",
-            "foreign": (home / "index" / indices[0].name).read_bytes().replace(b"all", b"alt"),
         }[damage])  # fmt: skip
     decoded, walked, _, skipped = seen.check(data)
     assert (decoded, walked, skipped) == (15, list(CLASSES), ["01.png"])
     assert seen.check(data)[:2] == (0, [])
 
 
-def test_an_index_of_another_folder_does_not_count(data: Path, tmp_path: Path, seen: Seen) -> None:
+def test_an_index_of_another_folder_does_not_count(data: Path, home: Path, tmp_path: Path, seen: Seen) -> None:
     seen.check(data)
+    (listing,) = (home / "index").glob("*.listing.npz")
+    (checked,) = (home / "index").glob("*.checked.npz")
+    of_data = listing.read_bytes(), checked.read_bytes()
     shutil.copytree(data, tmp_path / "other")
     assert seen.check(tmp_path / "other")[0] == 15
+    for path in set((home / "index").iterdir()) - {listing, checked}:
+        path.write_bytes(of_data["checked" in path.name])
+    assert seen.check(tmp_path / "other")[:2] == (15, list(CLASSES))
 
 
 def test_without_a_place_for_the_index_it_takes_time_and_a_line(

@@ -20,7 +20,10 @@ from inceptorch.data import find_split, find_train_and_held_out, shards, without
 from inceptorch.data.order import batches
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, RunError
+from inceptorch.evaluation import evaluate
 from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, with_values
+from inceptorch.training import train
 from tests.conftest import COLOURS
 
 CLASSES = tuple(COLOURS)
@@ -170,11 +173,12 @@ def test_shards_of_others_need_no_index(pictures: Path, tmp_path: Path) -> None:
     ]
     assert len(held_out) == 1
     numbered = tmp_path / "numbered"
-    foreign(
-        numbered / "0001.tar",
-        *((f"{n}.{end}", red if end == "png" else str(n).encode()) for n in range(11) for end in ("png", "cls")),
-    )
-    assert find_split(numbered, tuple(map(str, range(11)))).classes[9:] == ("9", "10")
+    for copy in range(2):
+        labels = [(f"{label}.cls", str(label).encode()) for label in (10, 0, 2, 1)]
+        pictures_of = [(f"{label}.png", red) for label in (10, 0, 2, 1)]
+        foreign(numbered / f"{copy:04}.tar", *labels, *pictures_of)
+    train, _ = find_train_and_held_out(numbered, 0.2, 0)
+    assert train.classes == ("0", "1", "2", "10")
 
 
 def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: Path) -> None:
@@ -325,6 +329,17 @@ def test_a_pipe_of_part_of_the_shards(written: Path) -> None:
     )
     judged, _ = piped(written, "val-{000000..000001}.tar")
     assert find_split(judged, CLASSES).name == "val"
+
+
+def test_a_classifier_is_judged_alike_on_folders_shards_and_pipes(
+    pictures: Path, written: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    run = train(pictures, out=tmp_path / "run", recipe=with_values(recipe, {"epochs": 1}), progress=QUIET).run
+    whole, _ = piped(written, whole_range(written))
+    found = [evaluate(run, data, progress=QUIET) for data in (pictures, written, whole)]
+    assert [one.n for one in found] == [12, 12, 12]
+    assert found[0].loss == pytest.approx(found[1].loss, abs=1e-5)
+    assert found[1].loss == found[2].loss
 
 
 def test_faults_of_a_pipe_name_the_shard(written: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,8 +124,7 @@ def _open(data: str, make: Callable[..., Any], root: Path, arguments: dict[str, 
             if "download" not in takes:
                 raise
         root.mkdir(parents=True, exist_ok=True)
-        with redirect_stdout(sys.stderr):
-            return make(**place, **arguments, download=True)
+        return make(**place, **arguments, download=True)
     except ImportError as error:
         raise DataError(f"{data} needs {error.name}, which is not installed: pip install {error.name}") from None
     except (

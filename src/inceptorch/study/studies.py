@@ -340,10 +340,37 @@ BATCH_NORM = Study(
     recipe=with_values(RECIPE, {"lr": 0.004}),
 )  # fmt: skip
 
+# --- what came after the papers ----------------------------------------------------------------------------------------
+
+HELPS = "It helps."
+PIECES = Study(
+    "pieces",
+    "Which pieces of today's training help where pictures are few, each alone beside crops and mirroring?",
+    arms=(
+        Arm("plain", "crops and mirroring", googlenet),
+        Arm("average", "a running average of the weights is judged", googlenet, {"ema": 0.99}),
+        Arm("trivial", "TrivialAugment", googlenet, {"policy": "trivial"}),
+        Arm("erasing", "a rectangle erased in a quarter of the pictures", googlenet, {"erasing": 0.25}),
+        Arm("mixup", "pairs of pictures mixed", googlenet, {"mixup": 0.2}),
+        Arm("cutmix", "rectangles from other pictures", googlenet, {"cutmix": 1.0}),
+        Arm("growth", "squares that grow from 24 to 32 pixels", googlenet, {"growth": ((0.0, 0.75), (0.8, 1.0), (1.0, 1.0))}),
+    ),
+    claims=(
+        Claim("average", "plain", HELPS, "arXiv:1512.00567 section 8"),
+        Claim("trivial", "plain", HELPS, "arXiv:2103.10158"),
+        Claim("erasing", "plain", HELPS, "arXiv:1708.04896"),
+        Claim("mixup", "plain", HELPS, "arXiv:1710.09412"),
+        Claim("cutmix", "plain", HELPS, "arXiv:1905.04899"),
+        Claim("growth", "plain", "It takes less time and costs nothing.", "arXiv:2104.00298", predicts="not worse", margin=0.005),
+    ),
+    differs="The papers train on more pictures, and for longer; these settings are meant for a folder of pictures.",
+    recipe=with_values(RECIPE, {"ema": 0.0}),
+)  # fmt: skip
+
 STUDIES = {
     study.name: study
     for study in (
-        AUX_HEADS, REDUCTION, FC_OR_POOL, V3_LADDER, LABEL_SMOOTHING, LOW_RESOLUTION, BATCH_NORM,
+        AUX_HEADS, REDUCTION, FC_OR_POOL, V3_LADDER, LABEL_SMOOTHING, LOW_RESOLUTION, BATCH_NORM, PIECES,
     )
 }  # fmt: skip
 
