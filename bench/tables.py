@@ -1,4 +1,4 @@
-"""Rewrite what README and docs/results.md, studies.md and scaling.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README and docs/results.md, recipes.md, studies.md and scaling.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import scaling_page
+from bench import recipes_page, scaling_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -146,12 +146,24 @@ def counted_lines() -> list[str]:
     return parts
 
 
+def reached() -> dict[str, str]:
+    """What the recipes for a folder of pictures reached, for docs/recipes.md."""
+    head, finetune, cifar = result("head"), result("finetune"), result("cifar10")
+    best = sorted(head["ours"], key=lambda run: run["seconds"])[len(head["ours"]) // 2]
+    return {
+        "scratch": f"{cifar['top1']:.1%} of CIFAR-10's test pictures in {cifar['seconds'] / 60:.0f} min (`{cifar['command']}`).",
+        "head": f"{best['top1']:.1%} of flowers12's test pictures in {best['seconds']:.0f} s, from BVLC's weights.",
+        "finetune": f"{finetune['top1']:.1%} of flowers12's test pictures in {finetune['seconds'] / 60:.1f} min, from BVLC's weights.",
+    }
+
+
 def main() -> None:
     wrong = []
     studies = [result(path.stem) for path in sorted(RESULTS.glob("study_*.json"))]
     for path, text in (
         (ROOT / "README.md", summary()),
         (ROOT / "docs" / "results.md", details()),
+        (ROOT / "docs" / "recipes.md", recipes_page.page(result("recipes"), reached())),
         (ROOT / "docs" / "studies.md", page.page(studies)),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
     ):

@@ -258,6 +258,7 @@ IOFFE2015 = dataclasses.replace(
     dropout=0.0,
     aux_weight=0.0,
     polyak=0.0,
+    shuffle="shards",  # "within-shard shuffling"; pictures that are not in shards count as one
     jitter=0.25,  # "reduce the photometric distortions"
 )
 SZEGEDY2015 = Recipe(
