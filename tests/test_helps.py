@@ -254,3 +254,17 @@ def test_what_was_measured_here_decides_how_steps_are_computed(
     assert chosen(20, batch=9, precision="fp32", compile="always") == ("fp32", "always")  # never measured
     (tmp_path / "home" / "steps.json").write_text("[")
     assert chosen(20, precision="fp32") == ("fp32", "never")
+
+
+def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(pictures, out=tmp_path / "given", recipe=recipe, progress=QUIET)
+    frozen = replace(recipe, freeze=2, epochs=2)
+    inceptorch.train(pictures, out=tmp_path / "run", weights=tmp_path / "given", recipe=frozen, progress=QUIET)
+    before, after = (inceptorch.load(tmp_path / name).model.state_dict() for name in ("given", "run"))
+    same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
+    assert same == {name for name in before if name.startswith(("body.conv1.", "body.mix."))}
+    with pytest.raises(RecipeError, match="name the weights with --weights"):
+        inceptorch.train(pictures, out=tmp_path / "other", recipe=frozen, progress=QUIET)
+    words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}
+    with pytest.raises(RecipeError, match="has 3 rows to freeze, not 4"):
+        inceptorch.train(pictures, out=tmp_path / "other", **words)  # type: ignore[arg-type]

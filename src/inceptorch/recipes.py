@@ -46,6 +46,7 @@ class Recipe:
     rms_decay        of RMSProp's mean squares
     rms_eps          of RMSProp, inside the root
     weight_decay     not on biases and batch normalisation
+    freeze           rows of given weights, from the stem on, that stay as they are; faster, as nothing goes back through them
     layer_decay      factor on the rate of each row of the network for every row between it and the classifier; 1: none
     schedule         knots
     decay_factor     on the learning rate after every `decay_epochs` epochs
@@ -98,6 +99,7 @@ class Recipe:
     rms_decay: float = 0.9
     rms_eps: float = 1.0
     weight_decay: float = 1e-4
+    freeze: int = 0
     layer_decay: float = 1.0
     schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
     decay_factor: float = 1.0
@@ -147,6 +149,7 @@ class Recipe:
             "cutmix",
             "balance",
             "patience",
+            "freeze",
             "checkpoint_every",
             "checkpoint_minutes",
         ):

@@ -21,6 +21,8 @@ def optimizer_for(model: Model, recipe: Recipe) -> Optimizer:
     rows = len(model.net.body)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         decay = 0.0 if name in undecayed else recipe.weight_decay
         share = recipe.layer_decay ** (rows - min(row_of(name), rows))
         groups.setdefault((decay, share), []).append(parameter)

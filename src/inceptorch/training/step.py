@@ -35,6 +35,7 @@ class Step:
         self.objective = world.wrap(objective)
         if recipe.compile == "always":
             self.objective.compile()
+        self._to_training()
 
     def __call__(self, pictures: Tensor, labels: Tensor, of: float, lr: float, seed: int) -> Tensor:
         """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `of` pictures; returns
@@ -46,7 +47,7 @@ class Step:
             group["lr"] = lr * group.get("share", 1.0)
         seed_step(seed)
         if not self.classifier.model.training:  # it was judged
-            self.classifier.model.train()
+            self._to_training()
         self.optimizer.zero_grad()
         parts = min(self.recipe.accumulate, len(labels) // 2) or 1
         loss = torch.zeros((), dtype=torch.float64, device=self.world.device)
@@ -58,6 +59,11 @@ class Step:
             torch.nn.utils.clip_grad_norm_(self.classifier.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         return loss
+
+    def _to_training(self) -> None:
+        self.classifier.model.train()
+        for row in self.classifier.model.body[: self.recipe.freeze]:
+            row.eval()  # batch normalisation's statistics stay too
 
     def _backward(self, pictures: Tensor, labels: Tensor, of: float, seed: int) -> Tensor:
         """Add to the gradients those of some pictures."""

@@ -57,6 +57,8 @@ def prepared(
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if recipe.head_steps and not weights:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+    if recipe.freeze and not weights:
+        raise RecipeError("freeze keeps rows of given weights as they are; name the weights with --weights.")
     if recipe.epochs and recipe.batch < 2 * world.count:
         raise RecipeError(
             f"A batch of {recipe.batch} is too small for {world.count} processes; give each two pictures or more: "
@@ -117,6 +119,10 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
     if given:
         copy_weights(given.model, model)
+    if recipe.freeze > len(model.body):
+        raise RecipeError(f"{table.name} has {len(model.body)} rows to freeze, not {recipe.freeze}.")
+    for row in model.body[: recipe.freeze]:
+        row.requires_grad_(False)
     return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
 
 
