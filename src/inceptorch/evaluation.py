@@ -52,7 +52,7 @@ class Evaluation(Scores):
 def evaluate(
     model: Classifier | str | Path, data: str | Path, split: str | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Judge a classifier (or the bundle or run at that path) on DATA, a folder or zip of class folders.
+    """Judge a classifier (or the bundle or run at that path) on DATA, as `data.find_split` takes it.
 
     `split` is "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else DATA
     itself. Of a folder that training itself divided, only the held-out part is judged. Pictures that cannot be read are
