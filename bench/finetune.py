@@ -1,33 +1,47 @@
-"""flowers12 from BVLC's weights, the classifier first and then the whole network: python -m bench.finetune"""
+"""flowers12 from BVLC's weights, the classifier first and then the whole network, with three seeds: python -m bench.finetune"""
 
 import csv
 import subprocess
 import sys
 import tempfile
 import time
+from statistics import mean
+from typing import Any
 
 from bench.common import SHARED, need, save
 
+SEEDS = 3
+
+
+def run(folder: str, seed: int) -> dict[str, Any]:
+    """One training from the shell."""
+    flowers, out = need(SHARED / "flowers12"), f"{folder}/{seed}"
+    words = ["--weights", f"{folder}/googlenet", "--recipe", "finetune", "--seed", str(seed), "--out", out]
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "inceptorch", "train", flowers, *words], check=True)
+    seconds = time.perf_counter() - began
+    with open(f"{out}/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    head = [row for row in rows if row["phase"] == "head"][-1]
+    epochs = [row for row in rows if row["phase"] == "train"]
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "head_top1": float(head["top1"]),
+        "top1": float(rows[-1]["top1"]),
+        "epochs": epochs,
+    }
+
 
 def main() -> None:
-    flowers = need(SHARED / "flowers12")
     npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
-    inceptorch = [sys.executable, "-m", "inceptorch"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*inceptorch, "convert", npz, "--out", f"{folder}/googlenet"], check=True)
-        words = ["--weights", f"{folder}/googlenet", "--recipe", "finetune", "--out", f"{folder}/run"]
-        began = time.perf_counter()
-        subprocess.run([*inceptorch, "train", flowers, *words], check=True)
-        seconds = time.perf_counter() - began
-        with open(f"{folder}/run/metrics.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-    head = [row for row in rows if row["phase"] == "head"][-1]
-    results = {"seconds": seconds, "head_top1": float(head["top1"]), "top1": float(rows[-1]["top1"])}
-    epochs = [row for row in rows if row["phase"] == "train"]
-    save(
-        "finetune",
-        {"command": "inceptorch train flowers12 --weights googlenet --recipe finetune", **results, "epochs": epochs},
-    )
+        convert = [sys.executable, "-m", "inceptorch", "convert", str(npz), "--out", f"{folder}/googlenet"]
+        subprocess.run(convert, check=True)
+        runs = [run(folder, seed) for seed in range(SEEDS)]
+    means = {name: mean(one[name] for one in runs) for name in ("seconds", "head_top1", "top1")}
+    command = "inceptorch train flowers12 --weights googlenet --recipe finetune"
+    save("finetune", {"command": command, **means, "runs": runs})
 
 
 if __name__ == "__main__":

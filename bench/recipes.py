@@ -31,9 +31,9 @@ SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}
 
 # name: (recipe, network, settings beside SMALL)
 RUNS: dict[str, tuple[str, Net, dict[str, Any]]] = {
-    "szegedy2014": ("szegedy2014", net("googlenet"), {"size": 48, "epochs": 12}),
-    "careless": ("szegedy2014", net("googlenet"), {"size": 48, "epochs": 3}),
-    "bvlc_quick": ("bvlc_quick", net("googlenet"), {"size": 48, "epochs": 6}),
+    "szegedy2014": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 12}),
+    "careless": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 3}),
+    "bvlc_quick": ("bvlc_quick", net("googlenet"), {"size": 80, "limit": 500, "epochs": 6}),
     "ioffe2015": ("ioffe2015", narrowed(net("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
     "szegedy2015": ("szegedy2015", narrowed(net("inception_v3_small"), 0.5), {"size": 32, "epochs": 8, "ema": 0.999}),
     "szegedy2016": ("szegedy2016", narrowed(net("inception_v4_small"), 0.375), {"size": 32, "epochs": 8, "ema": 0.999}),
@@ -43,11 +43,11 @@ RUNS: dict[str, tuple[str, Net, dict[str, Any]]] = {
 def careless(table: Net, folder: str) -> str:
     """A bundle of the network whose weights are all drawn with deviation 0.01, whatever a layer's inputs."""
     torch.manual_seed(0)
-    model = Model(table, len(CLASSES), size=48)
+    model = Model(table, len(CLASSES), size=80)
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.normal_(layer.weight, 0, 0.01)
-    Classifier(model, contract(48), CLASSES).save(f"{folder}/careless")
+    Classifier(model, contract(80), CLASSES).save(f"{folder}/careless")
     return f"{folder}/careless"
 
 
@@ -83,7 +83,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     accuracy.set_title("per cent of the test pictures right", loc="left")
     accuracy.axhline(10, color="#888", lw=0.8, ls=":")
     for axes in (loss, accuracy):
-        axes.set_xlabel("epoch of 10,000 pictures")
+        axes.set_xlabel("epoch")
         axes.grid(color="#d8dce0", lw=0.7)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=len(rows), frameon=False)

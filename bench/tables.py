@@ -73,7 +73,7 @@ def details() -> str:
     parts = [f"## Waiting for a first answer\n\n`{startup['command']}`\n\n| what | seconds |\n| --- | --- |"]
     parts += [f"| `{row['what']}` | {row['seconds']:.2f} |" for row in startup["rows"]]
 
-    parts += built() + counted_lines()
+    parts += built() + counted_lines() + training_speed() + pictures_in() + deaths()
 
     lrn = result("lrn")
     parts.append(f"\n## Local response normalisation, forward and backward\n\n`{lrn['command']}`\n")
@@ -107,13 +107,17 @@ def details() -> str:
     parts.append("| setting | top-1 |\n| --- | --- |")
     parts += [f"| {row['setting']} | {row['top1']:.2%} |" for row in rate["rows"]]
 
-    for name, title in (("demo", "The demo"), ("finetune", "flowers12, finetune"), ("cifar10", "CIFAR-10")):
+    finetune = result("finetune")
+    parts.append(f"\n## flowers12, finetune\n\n`{finetune['command']}`: {finetune['top1']:.2%} on average\n")
+    parts.append("| seed | top-1 | of the classifier alone | seconds |\n| --- | --- | --- | --- |")
+    parts += [
+        f"| {run['seed']} | {run['top1']:.2%} | {run['head_top1']:.2%} | {run['seconds']:.0f} |"
+        for run in finetune["runs"]
+    ]
+
+    for name, title in (("demo", "The demo"), ("cifar10", "CIFAR-10")):
         run = result(name)
         parts.append(f"\n## {title}\n\n`{run['command']}`: {run['top1']:.2%} in {run['seconds']:.0f} s\n")
-        if "note" in run:
-            parts.append(f"{run['note']}\n")
-        if "head_top1" in run:
-            parts.append(f"The classifier alone reached {run['head_top1']:.2%}.\n")
         parts.append(
             "| epoch | train loss | held-out loss | top-1 | seconds | pictures/s | waiting for data |\n|" + " --- |" * 7
         )
@@ -133,6 +137,55 @@ def built() -> list[str]:
     for row in construct["rows"]:
         peer = f"{row['peer']} | {row['peer_seconds']:.2f} | {row['ratio']:.1f}" if "peer" in row else " | | "
         parts.append(f"| {row['net']} | {row['seconds']:.2f} | {peer} |")
+    return parts
+
+
+def training_speed() -> list[str]:
+    """Steps against torchvision's loop, and what the loop costs."""
+    steps, overhead = result("steps"), result("overhead")
+    parts = [f"\n## Training steps, batch {steps['batch']} at {steps['size']}\n\n`{steps['command']}`\n"]
+    parts.append("| way | pictures/s | ratio |\n| --- | --- | --- |")
+    parts += [f"| {row['way']} | {row['pictures_per_second']:.1f} | {row['ratio']:.2f} |" for row in steps["rows"]]
+    parts.append(f"\n## What the loop costs beside data and model\n\n`{overhead['command']}`\n")
+    parts.append("| case | share of the epoch | of it, the weights' running average |\n| --- | --- | --- |")
+    for row in overhead["rows"]:
+        averaging = row["overhead"] - row["overhead_without_averaging"]
+        parts.append(f"| {row['case']} | {row['overhead']:.1%} | {averaging:.1%} |")
+    return parts
+
+
+def pictures_in() -> list[str]:
+    """How fast training pictures are read, and a million files listed."""
+    read, index = result("input"), result("index")
+    parts = [f"\n## Training pictures on one core\n\n`{read['command']}`\n"]
+    parts.append("| pictures | to | ours/s | torchvision's recipe | ratio | torchvision on tensors |\n|" + " --- |" * 6)
+    for row in read["rows"]:
+        speed = row["per_second"]
+        parts.append(
+            f"| {row['pictures']} | {row['to']} | {speed['ours']:.0f} | {speed['torchvision']:.0f} | {row['ratio']:.2f} "
+            f"| {speed['torchvision_tensors']:.0f} |"
+        )
+    parts.append(f"\n## A million files\n\n`{index['command']}`\n")
+    parts.append("| way | seconds | peak MB | MB of a worker's own |\n| --- | --- | --- | --- |")
+    for name, row in index["rows"].items():
+        own = [each["uss_of_a_worker_mb"] for each in row.get("workers", []) if each["workers"]]
+        shown = f"{max(own):.0f}" if own else ""
+        parts.append(f"| {name} | {row['seconds']:.1f} | {row['peak_mb']:.0f} | {shown} |")
+    first = index["rows"]["ours, first time"]
+    parts.append(
+        f"\nThe first time also decodes every picture; {first['decoded']:,} took {first['decoding_seconds']:.1f} s."
+    )
+    return parts
+
+
+def deaths() -> list[str]:
+    """Runs killed and resumed."""
+    killed = result("killed")
+    parts = [f"\n## Killed with SIGKILL twice at random moments and resumed\n\n`{killed['command']}`\n"]
+    parts.append("| workers | runs | with the undisturbed run's SHA-256 | deaths |\n| --- | --- | --- | --- |")
+    for row in killed["rows"]:
+        where = ", ".join(f"{count} {name}" for name, count in row["deaths"].items())
+        parts.append(f"| {row['workers']} | {row['runs']} | {row['same']} | {where} |")
     return parts
 
 
