@@ -192,7 +192,7 @@ def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -
                 raise
             estimate.judged(time.monotonic() - judging)
             record(row, evaluation)
-            if row["train_loss"] > 0.99 * step.of_chance:
+            if row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * math.log(len(classifier.classes)):
                 progress.say(_learned_nothing(run, row, step.of_chance))
             done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
             done.finished = last or _waited_enough(done.rows, recipe.patience)
