@@ -118,6 +118,11 @@ def details() -> str:
     for name, title in (("demo", "The demo"), ("cifar10", "CIFAR-10")):
         run = result(name)
         parts.append(f"\n## {title}\n\n`{run['command']}`: {run['top1']:.2%} in {run['seconds']:.0f} s\n")
+        if "plain" in run:
+            parts.append(
+                f"A plain torchvision loop (`{run['plain']['command']}`) given the same time: {run['plain']['top1']:.2%}.\n"
+            )
+            parts.append("![accuracy against time](cifar10.png)\n")
         parts.append(
             "| epoch | train loss | held-out loss | top-1 | seconds | pictures/s | waiting for data |\n|" + " --- |" * 7
         )
