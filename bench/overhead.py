@@ -27,6 +27,7 @@ from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.processes import Processes
 from inceptorch.training.step import Step, seed_step
+from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared
 
 ROUNDS = 5
@@ -86,7 +87,7 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
         for number in range(ROUNDS + 1):
             done = Progressed(epoch=number)
             began = time.perf_counter()
-            row = train_epoch(work, step, average, done, lambda: None, estimate, quiet)
+            row = train_epoch(work, step, average, done, lambda: None, estimate, Stopping(), quiet)
             spent = time.perf_counter() - began
             bare_seconds = bare(work, step, fixed, steps)
             began = time.perf_counter()

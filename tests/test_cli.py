@@ -254,25 +254,29 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_pat
     assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("how", "code", "workers"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0), (signal.SIGTERM, 143, 2)]
+)
 def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
-    few: Path, tmp_path: Path, how: signal.Signals, code: int
+    few: Path, tmp_path: Path, how: signal.Signals, code: int, workers: int
 ) -> None:
-    """Asked after the first step of an epoch that would take a while; no checkpoint was due."""
+    """Asked after the first step of an epoch that would take a while; no checkpoint was due. The wish reaches the whole
+    group of processes, as from torchrun and from schedulers."""
     run, log = tmp_path / "run", tmp_path / "log"
     script = (
         "import os, sys, torch\n"
         "step = torch.optim.SGD.step\n"
         "def asking(self, *args):\n"
-        f"    os.kill(os.getpid(), {int(how)})\n"
+        f"    os.killpg(0, {int(how)})\n"
         "    return step(self, *args)\n"
         "torch.optim.SGD.step = asking\n"
         "from inceptorch.cli import main\n"
         "main()\n"
     )
-    words = [sys.executable, "-c", script, "train", few, "--out", run, *SMALL]
+    words = [str(word) for word in ("-c", script, "train", few, "--out", run, *SMALL, "--workers", workers)]
     with open(log, "w") as file:
-        done = subprocess.run([str(word) for word in words], stderr=file, stdout=file, preexec_fn=hear_ctrl_c)
+        alone = {"preexec_fn": hear_ctrl_c, "start_new_session": True}
+        done = subprocess.run([sys.executable, *words], stderr=file, stdout=file, **alone)  # type: ignore[call-overload]
     assert done.returncode == code, log.read_text()
     assert f"inceptorch train --resume {run}" in log.read_text()
     assert "Traceback" not in log.read_text()

@@ -55,12 +55,13 @@ def test_lr_find_from_the_shell(pictures: Path, recipe: Recipe, tmp_path: Path) 
     assert [path.name for path in (tmp_path / "found").iterdir()] == ["lr_find.png"]
 
 
-def test_a_rate_cannot_be_sought_for_a_classifier_that_is_solved(
-    pictures: Path, recipe: Recipe, tmp_path: Path
-) -> None:
+def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
-    with pytest.raises(RecipeError, match="without a rate"):
-        find_rate(pictures, weights=tmp_path / "run", recipe="head", progress=QUIET)
+    for trial in (find_rate, measure):
+        with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
+            trial(pictures, weights=tmp_path / "run", progress=QUIET)
+    done = rehearse(pictures, weights=tmp_path / "run", progress=QUIET)
+    assert (done.epochs, done.epoch_seconds) == (0, None)
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -86,7 +87,7 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
 
 
 def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    still = replace(recipe, lr=0.0, epochs=20, patience=2, ema=0.0)
+    still = replace(recipe, lr=0.0, epochs=20, patience=2, ema=0.0, precision="fp32")
     result = inceptorch.train(pictures, out=tmp_path / "run", recipe=still, progress=QUIET)
     losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
     best = losses.index(min(losses))
@@ -222,6 +223,13 @@ def test_recipes_of_every_kind_resume_exactly(
         ours, theirs = ((tmp_path / name / "model.safetensors").read_bytes() for name in (str(number), "whole"))
         assert ours == theirs
     assert NETS["tiny"] == tiny
+
+
+@pytest.mark.parametrize("two", [("--lr-find", "--measure"), ("--fast-dev-run", "--out=x"), ("--measure", "--out=x")])
+def test_trials_that_exclude_each_other(pictures: Path, two: tuple[str, str]) -> None:
+    done = CliRunner().invoke(app, ["train", str(pictures), *two])
+    assert isinstance(done.exception, RunError)
+    assert "alone" in str(done.exception)
 
 
 def test_what_was_measured_here_decides_how_steps_are_computed(

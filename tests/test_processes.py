@@ -26,7 +26,6 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 from inceptorch.table import to_yaml
-from inceptorch.training.epoch import _part
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.processes import Processes, processes
 from inceptorch.training.step import Step
@@ -65,17 +64,16 @@ def gradients(net: Net, recipe: Recipe, world: Processes, pictures: torch.Tensor
     model = Model(net, 3, aux=bool(net.aux), size=16)
     classifier = Classifier(model, contract(16), ["a", "b", "c"])
     step = Step(classifier, optimizer_for(model, recipe), recipe, torch.tensor([0.5, 1.0, 2.0]), world)
-    mine = _part(list(range(len(labels))), world)
-    whole = len(labels) if len(labels) > world.rank else float("inf")
-    step(pictures[mine], labels[mine], whole, 0.0, seed=1)
+    mine = world.share_or_stand_in(range(len(labels)))
+    step(pictures[mine], labels[mine], len(labels), 0.0, seed=1, counted=len(labels) > world.rank)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def in_process(rank: int, count: int, port: int, net: Net, size: int, out: str) -> None:
+def in_process(rank: int, count: int, port: int, net: Net, recipe: Recipe, size: int, out: str) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     with processes() as world:
-        found = gradients(net, RECIPE, world, *batch(size))
+        found = gradients(net, recipe, world, *batch(size))
     if rank == 0:
         np.save(out, found.numpy())
 
@@ -86,10 +84,11 @@ def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return pictures, torch.randint(0, 3, (size,), generator=random)
 
 
-@pytest.mark.parametrize(("count", "size"), [(2, 7), (3, 2)])
-def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, tmp_path: Path) -> None:
-    out = tmp_path / "gradients.npy"
-    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
+@pytest.mark.parametrize(("count", "size", "parts"), [(2, 7, 1), (3, 2, 1), (2, 9, 2)])
+def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, parts: int, tmp_path: Path) -> None:
+    """Uneven shares, an empty one, and shares of which one could be divided further than the other."""
+    out, recipe = tmp_path / "gradients.npy", replace(RECIPE, accumulate=parts)
+    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, recipe, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
     alone = gradients(PLAIN, RECIPE, Processes(0, 1, CPU), *batch(size)).numpy()
     assert np.abs(alone).max() > 0.01
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
@@ -99,10 +98,48 @@ def test_parts_of_a_batch_are_together_the_batch(pictures: Path) -> None:
     split = find_split(pictures, list(COLOURS), "train")
     for count in (1, 2, 3, 64):
         for each in (batch.tolist() for batch in batches(split, 8, 5, 1)):
-            parts = [_part(each, Processes(rank, count, CPU)) for rank in range(count)]
+            parts = [Processes(rank, count, CPU).share_or_stand_in(each) for rank in range(count)]
             counted = [index for rank, part in enumerate(parts) if rank < len(each) for index in part]
             assert sorted(counted) == sorted(each)
             assert all(parts)
+
+
+def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However uneven their shares: with batch normalisation over processes, one would wait for the other for ever."""
+    for size in (7, 15, 16):
+        passes = []
+        for rank in range(2):
+            world, seen = Processes(rank, 2, CPU), [0]
+            monkeypatch.setattr(Processes, "wrap", lambda self, module: module)
+
+            def counted(self: Step, *args: object, seen: list[int] = seen) -> torch.Tensor:
+                seen[0] += 1
+                return torch.zeros((), dtype=torch.float64)
+
+            monkeypatch.setattr(Step, "_backward", counted)
+            model = Model(PLAIN, 3, size=16)
+            classifier = Classifier(model, contract(16), ["a", "b", "c"])
+            recipe = replace(RECIPE, accumulate=4)
+            step = Step(classifier, optimizer_for(model, recipe), recipe, torch.ones(3), world)
+            mine = world.share_or_stand_in(range(size))
+            pictures, labels = batch(size)
+            step(pictures[mine], labels[mine], size, 0.0, seed=1)
+            passes.append(seen[0])
+        assert passes[0] == passes[1] == min(4, size // 4)
+
+
+def test_rows_are_gathered_without_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [torch.tensor(rows) for rows in ([[0.0], [4.0]], [[1.0]], [[2.0]], [[3.0]])]
+
+    def all_gather(into: list[torch.Tensor], mine: torch.Tensor) -> None:
+        into[:] = parts
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", all_gather)
+    world = Processes(0, 4, CPU)
+    assert world.gather(parts[0], 5)[:, 0].tolist() == [0, 1, 2, 3, 4]
+    parts[0], parts[3] = torch.tensor([[0.0]]), torch.tensor([[0.0], [1.0]])  # the last one had nothing
+    assert world.gather(parts[0], 3)[:, 0].tolist() == [0, 1, 2]
+    assert Processes(3, 4, CPU).share_or_stand_in(range(3)) == [0, 1]
 
 
 def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:

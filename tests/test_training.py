@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.averaging import new_average
 from inceptorch.training.optimizers import TensorFlowRMSProp
+from inceptorch.training.processes import Processes
 from inceptorch.training.schedule import rate as _rate
 from tests.conftest import COLOURS, write_classes
 
@@ -217,6 +220,55 @@ def test_ctrl_c_while_judging_loses_no_step(
             inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
         assert json.loads(file.metadata()["progressed"])["step"] == 5
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """Late, as where a GPU or other processes are waited for."""
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    left, step = [5], torch.optim.SGD.step
+
+    def asking(self: torch.optim.SGD, *args: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", asking)
+        patch.setattr(Processes, "late", late)
+        with pytest.raises(SystemExit, match="143"):
+            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+    with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
+        progressed = json.loads(file.metadata()["progressed"])
+    assert (progressed["epoch"], progressed["step"]) == (0, 5)
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+    tables = [(tmp_path / name / "metrics.csv").read_text().splitlines()[1] for name in ("stopped", "whole")]
+    of_lr = [row.split(",")[2] for row in tables]
+    assert of_lr[0] == of_lr[1] != "0"
+
+
+def test_judging_is_broken_off_and_done_again(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    forward = Model.forward
+
+    def asking(self: Model, x: torch.Tensor) -> torch.Tensor:
+        signal.raise_signal(signal.SIGTERM)
+        return forward(self, x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "forward", asking)
+        patch.setattr("inceptorch.evaluation.BATCH", 2)
+        with pytest.raises(SystemExit, match="143"):
+            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+    assert not (tmp_path / "stopped" / "metrics.csv").exists()
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
 

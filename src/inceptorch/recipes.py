@@ -37,11 +37,11 @@ class Recipe:
     epochs           passes of the whole network over the training pictures; 0: none
     batch            pictures in a step, of all processes together
     accumulate       parts in which a process takes its share of a step through the network, to save memory; 0: as few
-                     as its memory allows, found by trying
+                     as its memory allows, by what two pictures need
     shuffle          all: the order of all pictures is drawn; shards: that of the shards, and that within each
     optimizer        sgd, rmsprop as TensorFlow computes it, or adamw
     lr               learning rate at factor 1
-    momentum         of either
+    momentum         of SGD and RMSProp; of AdamW the first beta
     nesterov         of SGD
     rms_decay        of RMSProp's mean squares
     rms_eps          of RMSProp, inside the root
@@ -76,7 +76,7 @@ class Recipe:
     deterministic    on a GPU, only algorithms that give the same bits again; a CPU's always do
     checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
     checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
-    workers          processes that read pictures; -1: none on a CPU, which has no time to spare, up to 8 with a GPU
+    workers          processes that read pictures; -1: none on a CPU, which has no time to spare; with a GPU by the pace
     """
 
     name: str

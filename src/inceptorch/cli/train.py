@@ -79,8 +79,13 @@ def train(
         "deterministic": deterministic or None,
     }
     given = {name: value for name, value in flags.items() if value is not None}
+    trials = [
+        flag
+        for flag, asked in (("--lr-find", lr_find), ("--measure", measure), ("--fast-dev-run", fast_dev_run))
+        if asked
+    ]
     if resume:
-        if any((data, out, weights, recipe, config, settings, given, seed, lr_find, fast_dev_run, measure)):
+        if any((data, out, weights, recipe, config, settings, given, seed, trials, print_config)):
             raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
         from inceptorch import training
 
@@ -103,8 +108,11 @@ def train(
 
     from inceptorch import training
 
+    if len(trials) > 1 or (trials and out and not lr_find):
+        raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
-        _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), out, json)
+        picture = _picture_in(out or Path())
+        _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
     elif measure:
         _measured(training.measure(data, net=net, weights=weights, recipe=chosen, seed=seed), json)
     elif fast_dev_run:
@@ -116,12 +124,21 @@ def train(
         _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
 
 
-def _found(found: Rates, out: Path | None, json: bool) -> None:
+def _picture_in(folder: Path) -> Path:
+    """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
+    from inceptorch.files import reason
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} could not be created: {reason(error)}; name another --out.") from None
+    return folder / "lr_find.png"
+
+
+def _found(found: Rates, picture: Path, json: bool) -> None:
     """Draw the search for a rate and say what came of it."""
     from inceptorch import report
 
-    picture = (out or Path()) / "lr_find.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
     report.draw_rates(found, picture)
     if json:
         print_json(
@@ -151,10 +168,10 @@ def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:
 
     print("the whole way can be gone: pictures, steps, checkpoint, judging, classifier, drawings; nothing was kept")
     if rehearsal.epoch_seconds is not None:
-        one, all_ = rehearsal.epoch_seconds, rehearsal.epochs * rehearsal.epoch_seconds
+        one, whole = rehearsal.epoch_seconds, rehearsal.epochs * rehearsal.epoch_seconds
         print(
             f"an epoch has {rehearsal.steps} steps, about {as_people_say(one)}; "
-            f"{rehearsal.epochs} epochs take about {as_people_say(all_)}, judging aside"
+            f"{rehearsal.epochs} epochs take about {as_people_say(whole)}, judging aside"
         )
 
 

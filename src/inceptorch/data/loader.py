@@ -28,7 +28,7 @@ def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Ite
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_leave_ctrl_c_to_the_parent if workers else None,
+            worker_init_fn=_leave_signals_to_the_parent if workers else None,
         )
         ready = iter(loader)
     try:
@@ -51,5 +51,7 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _leave_ctrl_c_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_parent(_: int) -> None:
+    """A wish to stop often reaches all processes of a group; the parent obeys it after a checkpoint, and needs them for it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -155,17 +155,15 @@ def _require_same(path: Path, asked: dict[str, Any]) -> None:
 def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
     """One run from wherever it stands to its end."""
     from inceptorch.training import resume, train
+    from inceptorch.training.checkpoint import is_finished
 
     folder, quiet = _folder(out, each.arm, seed), Progress(quiet=True)
-    curve = _read_curve(folder)
-    if len(curve) < each.recipe.epochs:
-        if (folder / "run.yaml").exists():
-            resume(folder, quiet)
-        else:
-            net = str(_table(out, each.arm))
-            train(data, out=folder, net=net, recipe=each.recipe, seed=seed, progress=quiet)
-        curve = _read_curve(folder)
-    return curve
+    if not (folder / "run.yaml").exists():
+        net = str(_table(out, each.arm))
+        train(data, out=folder, net=net, recipe=each.recipe, seed=seed, progress=quiet)
+    elif not is_finished(folder / "checkpoints" / "last.safetensors"):
+        resume(folder, quiet)
+    return _read_curve(folder)
 
 
 def _read_curve(folder: Path) -> Curve:

@@ -1,4 +1,5 @@
-"""Training a classifier: `loop.py` is the whole story, read top to bottom; `run.py` is the folder it leaves."""
+"""Training a classifier. `loop.py` is the story of a run: on what (`work.py`), epoch by epoch (`epoch.py`), step by step
+(`step.py`, `objective.py`); `run.py` is the folder it leaves."""
 
 from inceptorch.training.loop import Result, resume, train
 from inceptorch.training.rates import Rates, find_rate

@@ -24,14 +24,15 @@ def new_average(model: Model, decay: float | None) -> AveragedModel:
     Without a decay, the equal average of all n + 1 (Polyak)."""
 
     def update(averages: Any, values: Any, count: Tensor | int) -> None:
-        n = int(count)
+        n = int(average.n_averaged)  # `count` is a copy on the device, for which every step would wait
         weight = 1 / (n + 1) if decay is None else 1 - min(decay, (1 + n) / (10 + n))
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, values, weight)
         else:
             torch._foreach_copy_(averages, values)
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    return average
 
 
 def judged(model: Model, average: AveragedModel | None) -> Model:

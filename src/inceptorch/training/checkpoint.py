@@ -44,6 +44,15 @@ def save(path: Path, done: Progressed, model: Model, average: AveragedModel | No
     write_safetensors(path, tensors, {"progressed": json.dumps(done.__dict__)})
 
 
+def is_finished(path: Path) -> bool:
+    """Whether a checkpoint is that of a run which has come to its end."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return bool(json.loads(file.metadata()["progressed"])["finished"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return False
+
+
 def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> Progressed:
     """Load a checkpoint into the given objects. Raises RunError if it is damaged or belongs to another network."""
     try:

@@ -30,6 +30,8 @@ from inceptorch.training.step import Step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work
 
+MOST_WORKERS = 16
+
 
 def train_epoch(
     work: Work,
@@ -38,10 +40,11 @@ def train_epoch(
     done: Progressed,
     keep_place: Callable[[], None],
     estimate: Estimate,
+    stopping: Stopping,
     progress: Progress,
 ) -> dict[str, Any]:
     """One pass over the training pictures, or what is left of it, with checkpoints on the way; the row of metrics it
-    gives. Ctrl-C and SIGTERM are obeyed between two steps, after a checkpoint."""
+    gives. What `stopping` was asked is obeyed between two steps, after a checkpoint."""
     run, split, world, epoch = work.run, work.train, step.world, done.epoch
     recipe = run.recipe
 
@@ -49,13 +52,11 @@ def train_epoch(
     data.epoch = epoch
     data.side = side(recipe, work.classifier.pixels.size, epoch)
     order = batches(split, recipe.batch, run.seed, epoch, recipe.shuffle)
-    left = [_part(batch.tolist(), world) for batch in order[done.step :]]
+    left = [world.share_or_stand_in(batch.tolist()) for batch in order[done.step :]]
     loader = load_batches(data, left, _workers(recipe, world, data, left, estimate))
 
     began = kept = ready = time.monotonic()
-    waited, seen, lr = 0.0, 0, rate(recipe, epoch, done.step, len(order))
-    # A device works on while its answer is on the way: what a step came to is heard one step late.
-    late = 0 if world.count == 1 and world.device.type == "cpu" else 1
+    waited, seen, lr = 0.0, 0, rate(recipe, epoch, max(0, done.step - 1), len(order))
     unheard: deque[tuple[int, Tensor]] = deque()
 
     def hear() -> tuple[bool, bool]:
@@ -73,41 +74,44 @@ def train_epoch(
         waiting = f"waiting {waited / (time.monotonic() - began):.0%}"
         return waiting if seconds is None else f"{waiting}, done in {as_people_say(seconds)}"
 
-    with Stopping(patient=world.count > 1) as stopping:
-        for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}", note):
-            began_step, waiting = ready, time.monotonic() - ready
-            waited += waiting
-            lr = rate(recipe, epoch, done.step, len(order))
-            whole = len(order[done.step])
-            counted = len(order[done.step]) > world.rank  # else these pictures stand in for a part that is empty
-            seed = key(run.seed, epoch, done.step, *([world.rank] if world.rank else []))
-            loss = step(pictures, labels, whole if counted else math.inf, lr, seed)
-            if average is not None:
-                if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
-                    average.n_averaged.zero_()  # not yet: the average is the weights themselves
-                average.update_parameters(step.classifier.model)
+    for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}", note):
+        began_step, waiting = ready, time.monotonic() - ready
+        waited += waiting
+        lr = rate(recipe, epoch, done.step, len(order))
+        whole = len(order[done.step])
+        counted = whole > world.rank  # else these pictures stand in for a part that is empty
+        seed = key(run.seed, epoch, done.step, *([world.rank] if world.rank else []))
+        loss = step(pictures, labels, whole, lr, seed, counted)
+        if average is not None:
+            if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
+                average.n_averaged.zero_()  # not yet: the average is the weights themselves
+            average.update_parameters(step.classifier.model)
 
-            due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
-            told = torch.stack([loss, loss.new_tensor(stopping.asked is not None), loss.new_tensor(due)])
-            unheard.append((done.step, world.sum(told)))
-            done.step += 1
-            seen += whole
-            keeping = recipe.checkpoint_every > 0 and done.step % recipe.checkpoint_every == 0
-            asked = False
-            while len(unheard) > (0 if keeping or asked else late):
-                asked_now, due_now = hear()
-                asked, keeping = asked or asked_now, keeping or asked_now or due_now
-            if keeping:
-                keep_place()
-                kept = time.monotonic()
-            if asked:
-                stopping.obey()
-            ready = time.monotonic()
-            estimate.stepped(epoch, ready - began_step, waiting)
-        while unheard:
-            hear()
+        due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
+        told = torch.stack([loss, loss.new_tensor(stopping.asked is not None), loss.new_tensor(due)])
+        unheard.append((done.step, world.sum(told)))
+        done.step += 1
+        seen += whole
+        keeping = recipe.checkpoint_every > 0 and done.step % recipe.checkpoint_every == 0
+        asked = False
+        while len(unheard) > (0 if keeping or asked else world.late):
+            asked_now, due_now = hear()
+            asked, keeping = asked or asked_now, keeping or asked_now or due_now
+        if keeping:
+            keep_place()
+            kept = time.monotonic()
+        if asked:
+            stopping.obey()
+        ready = time.monotonic()
+        estimate.stepped(epoch, ready - began_step, waiting)
+    asked = False
+    while unheard:
+        asked = hear()[0] or asked
+    if asked:
+        keep_place()
+        stopping.obey()
 
-    spent = time.monotonic() - began
+    spent = max(time.monotonic() - began, 1e-9)
     return {
         "phase": "train",
         "epoch": epoch + 1,
@@ -118,21 +122,17 @@ def train_epoch(
     }
 
 
-def _part(batch: list[int], world: Processes) -> list[int]:
-    """This process's part of a batch; where it is empty, pictures that stand in for it and are not counted."""
-    return list(world.share(batch)) or batch[:2]
-
-
 def _workers(recipe: Recipe, world: Processes, data: Augmented, left: list[list[int]], estimate: Estimate) -> int:
     """Processes that read pictures. Where the recipe leaves it to the machine: on a CPU none, as the network uses every
-    core; with a GPU as many as there are cores for this process, and when a pace is known, as many as keep the network
-    fed."""
+    core; with a GPU as many as there are cores for this process, up to 16, and when a pace is known, as many of them as
+    keep the network fed."""
     if recipe.workers >= 0:
         return recipe.workers
     if world.device.type == "cpu" or not left:
         return 0
-    cores = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    if estimate.computing is None:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = min(MOST_WORKERS, max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    if estimate.computing is None or data.split.streams:
         return cores
     began = time.monotonic()
     data.__getitems__(left[0])

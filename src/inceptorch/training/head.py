@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +51,8 @@ def features_of(
 ) -> Features:
     """The features of both splits, from `cache` if an interrupted run left them there, else computed, each process its
     share, and kept in it. `bf16` is for a head that is but a beginning."""
-    if world.from_first(cache.exists):
-        with suppress(OSError, SafetensorError), safe_open(cache, framework="pt") as file:
+    if world.from_first(lambda: _is_whole(cache)):
+        with safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("held_out"))
     model = classifier.model
 
@@ -62,13 +61,23 @@ def features_of(
             return model.forward_head(model.forward_features(x), pre_logits=True)
 
     def features(split: Split, what: str) -> Tensor:
-        mine = split.keep(world.share(range(len(split))))
-        return world.gather(outputs_of(classifier, mine, progress, f"features of {what} pictures", forward))
+        mine = split.keep(world.share_or_stand_in(range(len(split))))
+        found = outputs_of(classifier, mine, progress, f"features of {what} pictures", forward)
+        return world.gather(found, len(split))
 
     found = Features(features(train, "training"), features(held_out, "held-out"))
     if world.first:
         write_safetensors(cache, {"train": found.train, "held_out": found.held_out}, {})
     return found
+
+
+def _is_whole(cache: Path) -> bool:
+    """Whether an interrupted run left features there that can be read."""
+    try:
+        with safe_open(cache, framework="pt") as file:
+            return {"train", "held_out"} <= set(file.keys())
+    except (OSError, SafetensorError):
+        return False
 
 
 def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> Iterator[Fit]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -28,12 +27,13 @@ from inceptorch.training.checkpoint import Progressed, restore, save
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
 from inceptorch.training.events import write_events
-from inceptorch.training.memory import is_out_of_memory, too_large
+from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.processes import Processes, processes
 from inceptorch.training.run import Run, in_words
-from inceptorch.training.step import Step, precision
+from inceptorch.training.step import Step, only_deterministic, precision
+from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared, reopened
 
 
@@ -113,11 +113,14 @@ def _progress(work: Work, world: Processes, given: Progress | None) -> Progress:
 
 def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
     """The run from wherever it stands to its end."""
+    with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe):
+        return _finish(work, world, done, progress)
+
+
+def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
     run, classifier, train_split, held_out = work.run, work.classifier, work.train, work.held_out
     recipe, model = run.recipe, classifier.model
     began = time.monotonic() - done.seconds
-    if recipe.deterministic:
-        _only_deterministic_algorithms()
 
     # The order matters: the average copies the model, and a checkpoint fills all three.
     model.to(world.device)
@@ -146,7 +149,6 @@ def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -
         done.seconds = row["seconds"]
         if world.first:
             run.write_metrics(done.rows)
-            write_events(run.folder / "events", row)
         progress.say(in_words(row))
 
     def keep() -> None:
@@ -174,41 +176,49 @@ def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -
             done.head_done = True
             done.finished = recipe.epochs == 0
             keep()
+        if world.first:
+            run.features.unlink(missing_ok=True)
 
         # The whole network.
         if recipe.epochs:
             step = Step(classifier, optimizer, recipe, class_weights(train_split, recipe), world)
             steps = len(batches(train_split, recipe.batch, run.seed, 0))
             estimate = Estimate(recipe, classifier.pixels.size, len(train_split), len(held_out), steps)
-        while not done.finished:
-            row = train_epoch(work, step, average, done, keep_place, estimate, progress)
-            last = done.epoch + 1 == recipe.epochs
-            judging = time.monotonic()
-            try:
-                world.copy_first(kept.model)
-                evaluation = _judge(kept, work, world, progress, bf16=step.bf16 and not last)
-            except KeyboardInterrupt:
-                keep_place()
-                raise
-            estimate.judged(time.monotonic() - judging)
-            record(row, evaluation)
-            if row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * math.log(len(classifier.classes)):
-                progress.say(_learned_nothing(run, row, step.of_chance))
-            done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
-            done.finished = last or _waited_enough(done.rows, recipe.patience)
-            if done.finished and not last:
-                progress.say(f"the held-out loss has not fallen for {recipe.patience} epochs: the run ends here")
-                evaluation = _judge(kept, work, world, progress)
-            keep()
+        with Stopping(patient=world.count > 1) as stopping:
+            while not done.finished:
+                row = train_epoch(work, step, average, done, keep_place, estimate, stopping, progress)
+                if world.count > 1:
+                    keep_place()  # several processes cannot break off their judging together
+                last = done.epoch + 1 == recipe.epochs
+                judging = time.monotonic()
+                try:
+                    world.copy_first(kept.model)
+                    evaluation = _judge(kept, work, world, stopping, progress, bf16=step.bf16 and not last)
+                    if not last and _waited_enough([*done.rows, {**row, "loss": evaluation.loss}], recipe.patience):
+                        progress.say(
+                            f"the held-out loss has not fallen for {recipe.patience} epochs: the run ends here"
+                        )
+                        last = True
+                        if step.bf16:
+                            evaluation = _judge(kept, work, world, stopping, progress)
+                except (KeyboardInterrupt, SystemExit):
+                    keep_place()
+                    raise
+                estimate.judged(time.monotonic() - judging)
+                record(row, evaluation)
+                chance = math.log(len(classifier.classes))
+                if row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * chance:
+                    progress.say(_learned_nothing(run, row, step.of_chance))
+                done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
+                done.finished = last
+                keep()
+                if world.first:
+                    write_events(run.folder / "events", row)
+                if not done.finished:
+                    stopping.obey_if_asked()
     except (KeyboardInterrupt, SystemExit):
         progress.say(f"stopped. Go on with: inceptorch train --resume {shlex.quote(str(run.folder))}")
         raise
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise too_large(recipe) from None
-        raise
-    if world.first:
-        run.features.unlink(missing_ok=True)
     seconds = time.monotonic() - began
     return Result(
         run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, seconds, evaluation, world.first
@@ -236,17 +246,21 @@ def fit_head(work: Work, world: Processes, progress: Progress) -> Iterator[tuple
         yield row, judgement(logits, classifier.classes, held_out, work.run.skipped, classifier.pixels.describe())
 
 
-def _judge(kept: Classifier, work: Work, world: Processes, progress: Progress, bf16: bool = False) -> Evaluation:
-    """Judge the classifier on the held-out pictures, each process its share. `bf16` is for a look on the way."""
+def _judge(
+    kept: Classifier, work: Work, world: Processes, stopping: Stopping, progress: Progress, bf16: bool = False
+) -> Evaluation:
+    """Judge the classifier on the held-out pictures, each process its share. `bf16` is for a look on the way. Breaks off
+    where that is asked for."""
     model, split = kept.model, work.held_out
 
     def forward(x: Tensor) -> Tensor:
+        stopping.obey_if_asked()
         with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
             out: Tensor = model(x)
         return out
 
-    mine = split.keep(world.share(range(len(split))))
-    logits = world.gather(outputs_of(kept, mine, progress, "judging", forward)).numpy()
+    mine = split.keep(world.share_or_stand_in(range(len(split))))
+    logits = world.gather(outputs_of(kept, mine, progress, "judging", forward), len(split)).numpy()
     return judgement(logits, kept.classes, split, work.run.skipped, kept.pixels.describe())
 
 
@@ -254,13 +268,6 @@ def _waited_enough(rows: list[dict[str, Any]], patience: int) -> bool:
     """Whether the held-out loss has not fallen for `patience` epochs."""
     losses = [row["loss"] for row in rows if row["phase"] == "train"]
     return 0 < patience <= len(losses) - 1 - losses.index(min(losses))
-
-
-def _only_deterministic_algorithms() -> None:
-    """Let torch take only what gives the same bits again; whatever cannot then raises."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
 
 
 def _learned_nothing(run: Run, row: dict[str, Any], of_chance: float) -> str:

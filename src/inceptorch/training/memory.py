@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -45,28 +48,34 @@ def parts_that_fit(classifier: Classifier, recipe: Recipe, world: Processes) -> 
     for_one = sum(size for where, size in kept.items() if where not in weights) / TRIED
     share = -(-recipe.batch // world.count)
     fitting = max(2, int(USED * _free(world) / for_one))
-    return max(1, -(-share // fitting))
+    return min(recipe.batch // 2, max(1, -(-share // fitting)))
 
 
 def _free(world: Processes) -> float:
     """Free bytes of this process's device; of the computer's memory, a share as large as that of the others."""
     if world.device.type == "cuda":
         return float(torch.cuda.mem_get_info(world.device)[0])
-    with open("/proc/meminfo") as file:
-        lines = dict(line.split(":") for line in file)
-    return int(lines["MemAvailable"].split()[0]) * 1024 / world.count
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":") for line in file)
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: half of all memory
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return free / world.count
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory is too small; on a CPU torch has no kind of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
-def too_large(recipe: Recipe) -> RunError:
-    """What to change when memory is too small."""
-    parts = min(2 * max(1, recipe.accumulate), recipe.batch // 2)
-    return RunError(
-        f"Memory is too small for this. Start again with --set accumulate={parts}, which takes every batch of "
-        f"{recipe.batch} through the network in {parts} parts, with accumulate=0 for as few as fit, or with a smaller "
-        f"--size or --set batch={max(2, recipe.batch // 2)}."
-    )
+@contextmanager
+def remedy_for_memory(recipe: Recipe) -> Iterator[None]:
+    """While this lasts, too little memory is a RunError that says what to change."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # On a CPU torch has no kind of its own for it.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        parts = min(2 * max(1, recipe.accumulate), recipe.batch // 2)
+        raise RunError(
+            f"Memory is too small for this. Start again with --set accumulate={parts}, which takes every batch of "
+            f"{recipe.batch} through the network in {parts} parts, with accumulate=0 for as few as fit, or with a smaller "
+            f"--size or --set batch={max(2, recipe.batch // 2)}."
+        ) from None

@@ -34,7 +34,7 @@ class Objective(nn.Module):
         losses = self._losses(logits, targets)
         for name in self.aux:
             losses = losses + self.aux_weight * self._losses(taps[name], targets)
-        return losses * (targets @ self.weights if targets.is_floating_point() else self.weights[targets])
+        return losses * ((targets * self.weights).sum(1) if targets.is_floating_point() else self.weights[targets])
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)

@@ -35,6 +35,12 @@ class Processes:
         """Whether this is the one that writes, draws and speaks."""
         return self.rank == 0
 
+    @property
+    def late(self) -> int:
+        """How many steps late it is heard what a step came to: a device and other processes work on while their answer
+        is on the way."""
+        return 0 if self.count == 1 and self.device.type == "cpu" else 1
+
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """This process's part of `items`: equal to within one, together all of them, none twice."""
         return items[self.rank :: self.count]
@@ -55,15 +61,20 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def gather(self, mine: Tensor) -> Tensor:
-        """The rows of all processes in the order in which `share` dealt them out."""
+    def share_or_stand_in(self, items: Sequence[T]) -> list[T]:
+        """This process's part of `items`, or, where it is empty, the first two, for which nothing is to be counted: all
+        processes then take the same steps."""
+        return list(self.share(items)) or list(items[:2])
+
+    def gather(self, mine: Tensor, total: int) -> Tensor:
+        """The rows of all processes in the order in which `share` dealt `total` of them out, without stand-ins."""
         if self.count == 1:
             return mine
         parts: list[Tensor] = [mine] * self.count
         dist.all_gather_object(parts, mine.cpu())
-        whole = mine.new_empty(sum(map(len, parts)), *mine.shape[1:])
+        whole = mine.new_empty(total, *mine.shape[1:])
         for rank, part in enumerate(parts):
-            whole[rank :: self.count] = part
+            whole[rank :: self.count] = part[: len(range(rank, total, self.count))]
         return whole
 
     def from_first(self, value: Callable[[], T]) -> T:
@@ -85,17 +96,19 @@ class Processes:
         return told[0]  # type: ignore[return-value]
 
     def copy_first(self, module: nn.Module) -> None:
-        """Give every process the first one's buffers (batch normalisation's statistics)."""
+        """Give every process the first one's parameters and buffers, batch normalisation's statistics among them."""
         if self.count > 1:
-            for buffer in module.buffers():
-                dist.broadcast(buffer, 0)
+            for tensor in (*module.parameters(), *module.buffers()):
+                dist.broadcast(tensor.detach(), 0)
 
 
 @contextmanager
 def processes(together: bool = True) -> Iterator[Processes]:
     """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `together=False` leaves the
     others out of it."""
-    count = int(os.environ.get("WORLD_SIZE", "1")) if together and dist.is_available() else 1
+    # Some clusters set WORLD_SIZE for every job; torchrun sets RANK too.
+    started = together and dist.is_available() and "RANK" in os.environ
+    count = int(os.environ.get("WORLD_SIZE", "1")) if started else 1
     if count == 1:
         yield Processes(0, 1, best_device())
         return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -19,9 +18,9 @@ from inceptorch.recipes import Recipe
 from inceptorch.training.loop import fit_head
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes, processes
+from inceptorch.training.processes import Processes
 from inceptorch.training.step import Step
-from inceptorch.training.work import Work, prepared
+from inceptorch.training.work import Work, on_trial
 
 STEPS = 100
 FIRST, LAST = 1e-5, 10.0
@@ -55,15 +54,9 @@ def find_rate(
     """Train for at most a hundred steps, each at a higher rate than the one before, until the loss breaks out. Nothing is
     kept. The words are those of `train`, and so are the errors."""
     progress = progress or Progress()
-    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
-        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
-        if not work.run.recipe.epochs:
-            raise RecipeError(
-                f"Recipe {work.run.recipe.name!r} trains the classifier alone, by a method without a rate."
-            )
+    with on_trial(data, net, weights, recipe, seed, progress) as (work, world):
         if work.run.recipe.head_steps:
-            work.run = replace(work.run, folder=Path(folder))
-            (Path(folder) / "checkpoints").mkdir()
+            work.run.begin(work.train, work.held_out)  # for the features
             for _ in fit_head(work, world, progress):
                 pass
         return _search(work, world, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,8 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.loop import Result, finish
-from inceptorch.training.processes import processes
 from inceptorch.training.speed import Way, measure_ways
-from inceptorch.training.work import prepared
+from inceptorch.training.work import on_trial
 
 STEPS = 3
 JUDGED = 64  # pictures at most
@@ -45,8 +43,7 @@ def rehearse(
     """Look at all pictures, train for three steps, judge a few pictures, write checkpoint and bundle into a temporary
     folder, let `look` see the run, and delete it. The words are those of `train`, and so are the errors."""
     progress = progress or Progress()
-    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
-        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
+    with on_trial(data, net, weights, recipe, seed, progress, needs_steps=False) as (work, world):
         real, pictures = work.run.recipe, len(work.train)
         short = replace(real, epochs=min(real.epochs, 1), head_steps=min(real.head_steps, 10), checkpoint_every=2)
         work.run = replace(work.run, recipe=short)
@@ -71,11 +68,12 @@ def measure(
     """Time the steps of a run in every way to compute them, and remember which is fastest on this machine: later runs of
     the same network, size and batch take it, where their recipe leaves the choice. The words are those of `train`."""
     progress = progress or Progress()
-    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
-        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
+    with on_trial(data, net, weights, recipe, seed, progress) as (work, world):
         return measure_ways(work.classifier, work.train, work.run.recipe, world, progress)
 
 
 def _some(split: Split, count: int, seed: int) -> Split:
-    """At most `count` of its pictures, drawn."""
+    """At most `count` of its pictures, drawn; of a stream the first, which lie in one shard."""
+    if split.streams:
+        return split.keep(range(min(count, len(split))))
     return split.keep(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))

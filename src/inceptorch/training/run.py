@@ -57,10 +57,6 @@ class Run:
     def begin(self, train: Split, held_out: Split) -> None:
         """Make the folder and write run.yaml. Raises RunError if the folder is in use or cannot be made."""
         refuse_if_used(self.folder)
-        try:
-            (self.folder / "checkpoints").mkdir(parents=True)
-        except OSError as error:
-            raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
         asked = {
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,7 +75,12 @@ class Run:
             "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
             | {"python": platform.python_version(), "git": _git_commit()},
         }
-        write_text(self.folder / "run.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self.folder / "run.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+            self.checkpoint.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
 
     def about(self, train: Split, held_out: Split, last: dict[str, Any]) -> dict[str, Any]:
         """What the classifier's card says of the run, after its `last` row of metrics."""
@@ -97,7 +98,8 @@ class Run:
         return about
 
     def clear_leftovers(self) -> None:
-        """Delete the half-written files of a process that was killed."""
+        """Delete the half-written files of a process that was killed, and make the folder that it may not have come to."""
+        self.checkpoint.parent.mkdir(exist_ok=True)
         for folder in (self.folder, self.checkpoint.parent):
             for path in (*folder.glob(".*.tmp"), *folder.glob(".tmp*")):
                 with suppress(OSError):

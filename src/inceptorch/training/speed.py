@@ -13,10 +13,12 @@ from statistics import median
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
+from inceptorch.errors import RunError
 from inceptorch.files import cache_folder, write_text
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -53,25 +55,41 @@ def measure_ways(
     """Time every way to compute a recipe's steps on a batch of these pictures, and remember the result for this network,
     size, batch and machine; the fastest first."""
     data = Augmented(split, classifier.pixels, recipe, seed=0)
-    pictures, labels, _ = data.__getitems__(list(range(min(recipe.batch, len(split)))))
+    batch = data.__getitems__(list(range(min(recipe.batch, len(split)))))[:2]
     ways = []
     for bits, compiled in progress.track(KINDS, len(KINDS), "measuring steps"):
-        way = replace(recipe, precision=bits, compile=compiled)
-        one = replace(classifier, model=copy.deepcopy(classifier.model).to(world.device))
-        step = Step(one, optimizer_for(one.model, way), way, class_weights(split, way), world)
-        times = []
-        for number in range(STEPS + 2):
-            began = time.perf_counter()
-            float(step(pictures, labels, len(labels), 0.0, number))
-            times.append(time.perf_counter() - began)
-        usual = median(times[2:])
-        ways.append(Way(bits, compiled, len(labels) / usual, sum(times[:2]) - 2 * usual))
+        try:
+            ways.append(_measured(classifier, split, replace(recipe, precision=bits, compile=compiled), world, batch))
+        except RuntimeError as error:  # compilers fail in many ways, for want of a C++ compiler above all
+            if compiled == "never":
+                raise
+            progress.say(f"{bits}, compiled: does not work here: {' '.join(str(error).split())[:200]}")
     ways.sort(key=lambda way: -way.pictures_per_second)
-    remembered = _remembered()
-    remembered[_key(classifier, recipe, world)] = [asdict(way) for way in ways]
-    _file().parent.mkdir(parents=True, exist_ok=True)
-    write_text(_file(), json.dumps(remembered, indent=1) + "\n")
+    remembered = _remembered() | {_key(classifier, recipe, world): [asdict(way) for way in ways]}
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_text(_file(), json.dumps(remembered, indent=1) + "\n")
+    except (OSError, RunError) as error:
+        progress.say(f"what was measured is not remembered: {error}")
     return ways
+
+
+def _measured(
+    classifier: Classifier, split: Split, recipe: Recipe, world: Processes, batch: tuple[Tensor, Tensor]
+) -> Way:
+    """The speed of one way, on a copy of the model."""
+    pictures, labels = batch
+    one = replace(classifier, model=copy.deepcopy(classifier.model).to(world.device))
+    step = Step(one, optimizer_for(one.model, recipe), recipe, class_weights(split, recipe), world)
+    times = []
+    for number in range(STEPS + 2):
+        began = time.perf_counter()
+        float(step(pictures, labels, len(labels), 0.0, number))
+        times.append(time.perf_counter() - began)
+    usual = median(times[2:])
+    assert recipe.precision != "auto"
+    assert recipe.compile != "auto"
+    return Way(recipe.precision, recipe.compile, len(labels) / usual, sum(times[:2]) - 2 * usual)
 
 
 def in_the_fastest_way(recipe: Recipe, classifier: Classifier, pictures: int, world: Processes) -> Recipe:

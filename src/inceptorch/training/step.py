@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -37,10 +39,12 @@ class Step:
             self.objective.compile()
         self._to_training()
 
-    def __call__(self, pictures: Tensor, labels: Tensor, of: float, lr: float, seed: int) -> Tensor:
-        """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `of` pictures; returns
-        the sum of the part's losses over `of`, float64 [], on the device. A process without a part of its own
-        takes part with no picture counted."""
+    def __call__(
+        self, pictures: Tensor, labels: Tensor, whole: int, lr: float, seed: int, counted: bool = True
+    ) -> Tensor:
+        """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `whole` pictures;
+        returns the sum of the part's losses over `whole`, float64 [], on the device. Pictures that stand in for an empty
+        part are not counted."""
         pictures = pictures.to(self.world.device, non_blocking=True)
         labels = labels.to(self.world.device, non_blocking=True)
         for group in self.optimizer.param_groups:
@@ -49,12 +53,13 @@ class Step:
         if not self.classifier.model.training:  # it was judged
             self._to_training()
         self.optimizer.zero_grad()
-        parts = min(self.recipe.accumulate, len(labels) // 2) or 1
+        # By the whole step's size, so that all processes go through the network as often.
+        parts = min(self.recipe.accumulate, whole // self.world.count // 2) or 1
         loss = torch.zeros((), dtype=torch.float64, device=self.world.device)
         for number, (x, y) in enumerate(zip(pictures.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
             wrapped = self.objective if number < parts else None  # the last part sends the gradients of all
             with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
-                loss += self._backward(x, y, of, seed + number)
+                loss += self._backward(x, y, (1 / whole) if counted else 0.0, seed + number)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.classifier.model.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -65,14 +70,29 @@ class Step:
         for row in self.classifier.model.body[: self.recipe.freeze]:
             row.eval()  # batch normalisation's statistics stay too
 
-    def _backward(self, pictures: Tensor, labels: Tensor, of: float, seed: int) -> Tensor:
-        """Add to the gradients those of some pictures."""
+    def _backward(self, pictures: Tensor, labels: Tensor, weight: float, seed: int) -> Tensor:
+        """Add to the gradients those of some pictures, each of which has this weight."""
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
             x, targets = mix(self.scale(pictures), labels, self.classifier.model.num_classes, self.recipe, seed)
-            loss = self.objective(x, targets).sum() / of
+            loss = self.objective(x, targets).sum() * weight
         (loss * self.world.count).backward()  # DDP averages over the processes
         done: Tensor = loss.detach().double()
         return done
+
+
+@contextmanager
+def only_deterministic(wanted: bool) -> Iterator[None]:
+    """If `wanted`, only algorithms that give the same bits again, for a while; whatever has none then raises."""
+    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def seed_step(seed: int) -> None:

@@ -29,6 +29,11 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def obey_if_asked(self) -> None:
+        """End now if that was asked for, as where a long work without steps can be broken off."""
+        if self.asked and not self.patient:
+            self.obey()
+
     def obey(self) -> None:
         """End as the signal would have ended it: KeyboardInterrupt for Ctrl-C, exit code 143 for SIGTERM, and for one that
         reached another process alone."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +22,8 @@ from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.spec import Linear, Net, with_dropout
-from inceptorch.training.memory import parts_that_fit
-from inceptorch.training.processes import Processes
+from inceptorch.training.memory import parts_that_fit, remedy_for_memory
+from inceptorch.training.processes import Processes, processes
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
 from inceptorch.training.speed import in_the_fastest_way
@@ -52,9 +55,7 @@ def prepared(
     given = folder_of(weights) if weights else None
     if not 0 <= seed < 2**63:
         raise RecipeError(f"The seed is {seed}; it must be a whole number from 0 to {2**63 - 1}.")
-    if recipe is None:
-        recipe = "head" if weights else "scratch"
-    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = _chosen(recipe, weights)
     if recipe.head_steps and not weights:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
     if recipe.freeze and not weights:
@@ -76,12 +77,40 @@ def prepared(
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     recipe = replace(recipe, net=classifier.model.net.name)
-    recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
     if not recipe.accumulate:
         recipe = replace(recipe, accumulate=parts_that_fit(classifier, recipe, world))
         progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} parts")
+    recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
     run = Run(folder, data, given, recipe, classifier.model.net, seed, whole, skipped + skipped_held_out)
     return Work(run, classifier, train_split, held_out)
+
+
+@contextmanager
+def on_trial(
+    data: str | Path,
+    net: str | None,
+    weights: str | Path | None,
+    recipe: str | Recipe | None,
+    seed: int,
+    progress: Progress,
+    needs_steps: bool = True,
+) -> Iterator[tuple[Work, Processes]]:
+    """What a run with these words works on, for one process to try something on; its folder goes when this ends. Raises
+    RecipeError where steps are needed and the recipe has none."""
+    recipe = _chosen(recipe, weights)
+    if needs_steps and not recipe.epochs:
+        raise RecipeError(f"Recipe {recipe.name!r} trains the classifier alone, in no steps; name another --recipe.")
+    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
+        work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
+        with remedy_for_memory(work.run.recipe):
+            yield work, world
+
+
+def _chosen(recipe: str | Recipe | None, weights: str | Path | None) -> Recipe:
+    """The recipe asked for, or the one that serves."""
+    if recipe is None:
+        recipe = "head" if weights else "scratch"
+    return find_recipe(recipe) if isinstance(recipe, str) else recipe
 
 
 def reopened(folder: Path) -> Work:
@@ -133,6 +162,7 @@ def _check_growth(recipe: Recipe, table: Net, aux: bool, size: int) -> None:
         return
     heads = {**table.head, **((table.aux_head or {}) if aux else {})}
     if any(isinstance(row, Linear) for row in heads.values()):
-        remedy = "aux_weight=0" if aux else "growth=[[0,1],[1,1]]"
+        main = any(isinstance(row, Linear) for row in table.head.values())
+        remedy = "growth=[[0,1],[1,1]]" if main else "aux_weight=0"
         raise RecipeError(f"{table.name} has fully connected layers, which take one size alone; --set {remedy}.")
     check_size(table, min(sides), aux)
