@@ -1,6 +1,7 @@
 """What is done to a training picture: keyed draws, the contract without them, and every change as it is meant."""
 
 import dataclasses
+import itertools
 import pickle
 import random
 from pathlib import Path
@@ -181,5 +182,20 @@ def test_jitter_multiplies_each_of_three_in_any_order() -> None:
         for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     }
     assert {jitter(image, 0.4, Fixed(at)).tobytes() for at in range(3)} == set(alone.values())
-    outcomes = {jitter(image, 0.4, random.Random(seed)).tobytes() for seed in range(30)}
-    assert len(outcomes) == 30
+
+
+def test_jitter_changes_brightness_contrast_and_saturation_in_random_order() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
+
+    class Largest(random.Random):
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    in_every_order = set()
+    for order in itertools.permutations((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)):
+        changed = image
+        for enhance in order:
+            changed = enhance(changed).enhance(1.4)
+        in_every_order.add(changed.tobytes())
+    assert len(in_every_order) > 3
+    assert {jitter(image, 0.4, Largest(seed)).tobytes() for seed in range(60)} == in_every_order

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from inceptorch.data.loader import choose_workers, load
 from inceptorch.errors import PictureError
 from inceptorch.pixels import contract, decode
 from inceptorch.recipes import Recipe, with_values
+from inceptorch.scale import Scale
 from tests.conftest import COLOURS, hear_ctrl_c
 
 BOX = Box(16, 32, 176, 128)
@@ -135,8 +137,25 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(decode
     file = bytearray(FILES["plain"][0])
     frame = file.index(b"\xff\xc0")
     file[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    assert upright_jpeg(bytes(file)) is None
     with pytest.raises(PictureError, match="million pixels"):
         part(bytes(file))
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray"])
+def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_given(
+    channels: Literal["rgb", "bgr", "gray"],
+) -> None:
+    pixels = contract(16, channels)
+    squares = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    ordered = {"rgb": squares, "bgr": squares.flip(1), "gray": None}[channels]
+    if ordered is None:
+        ordered = (squares * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (pixels.mean, pixels.std))
+    for given in (squares, squares.contiguous(memory_format=torch.channels_last), squares.float()):
+        before = given.clone()
+        torch.testing.assert_close(Scale(pixels)(given), (ordered - mean) / std)
+        assert torch.equal(given, before)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -181,23 +200,25 @@ def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Re
         list(load(data, [list(range(len(data)))], workers))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_ends_loading_with_one_trace_and_no_process_left(pictures: Path, workers: int) -> None:
-    """A batch is under way; the parent alone hears Ctrl-C, and ends."""
-    script = f"""
-        from inceptorch.data import find_split
-        from inceptorch.data.augment import Augmented
-        from inceptorch.data.loader import load
-        from inceptorch.pixels import contract
-        from inceptorch.recipes import SCRATCH
-        from pathlib import Path
-        split = find_split(Path({str(pictures)!r}), ["blue", "green", "red"], "train")
-        for number, _ in enumerate(load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})):
-            if number == 3:
-                print("going", flush=True)
-    """
+ENDLESS = """
+    from pathlib import Path
+    from inceptorch.data import find_split
+    from inceptorch.data.augment import Augmented
+    from inceptorch.data.loader import load
+    from inceptorch.pixels import contract
+    from inceptorch.recipes import SCRATCH
+    from inceptorch.training.stopping import Stopping
+    split = find_split(Path({pictures!r}), ["blue", "green", "red"], "train")
+    batches = load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
+    next(batches)
+"""
+
+
+def after_ctrl_c(pictures: Path, workers: int, then: str) -> tuple[str, str]:
+    """What a process that loads pictures and then does `then` writes, after Ctrl-C to it and its workers alike."""
+    script = textwrap.dedent(ENDLESS.format(pictures=str(pictures), workers=workers)) + textwrap.dedent(then)
     going = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)],
+        [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -206,10 +227,34 @@ def test_ctrl_c_ends_loading_with_one_trace_and_no_process_left(pictures: Path, 
     )
     assert going.stdout is not None
     assert going.stdout.readline() == "going\n"
-    os.killpg(going.pid, signal.SIGINT)  # as a terminal does, to all of them
-    _, errors = going.communicate(timeout=60)  # which waits until no process holds the pipes
+    os.killpg(going.pid, signal.SIGINT)  # as a terminal does
+    return going.communicate(timeout=60)  # which waits until no process holds the pipes
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_ends_loading_with_no_process_left(pictures: Path, workers: int) -> None:
+    then = """
+        print("going", flush=True)
+        for _ in batches:
+            pass
+    """
+    _, errors = after_ctrl_c(pictures, workers, then)
     assert errors.count("KeyboardInterrupt") == 1
     assert "DataLoader worker" not in errors
+
+
+def test_workers_go_on_where_the_parent_puts_ctrl_c_off(pictures: Path) -> None:
+    """As training does, until the step under way is done."""
+    then = """
+        with Stopping() as stopping:
+            print("going", flush=True)
+            while not stopping.asked:
+                next(batches)
+            for _ in range(20):
+                next(batches)
+        print("twenty more")
+    """
+    assert after_ctrl_c(pictures, 2, then) == ("twenty more\n", "")
 
 
 @pytest.mark.parametrize(
