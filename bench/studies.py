@@ -17,7 +17,7 @@ WORDS = {
     "label-smoothing": ["--limit", "300", "--epochs", "8"],
     "fc-or-pool": ["--limit", "300", "--epochs", "8"],
     "reduction": ["--limit", "300", "--epochs", "8"],
-    "pieces": ["--limit", "400", "--epochs", "20", "--seeds", "3"],
+    "pieces": ["--limit", "400", "--epochs", "20", "--seeds", "2"],
     "batch-norm": ["--limit", "150", "--epochs", "8"],
 }
 
