@@ -156,6 +156,12 @@ def training_speed() -> list[str]:
     for row in overhead["rows"]:
         averaging = row["overhead"] - row["overhead_without_averaging"]
         parts.append(f"| {row['case']} | {row['overhead']:.1%} | {averaging:.1%} |")
+    estimate = result("estimate")
+    parts.append(
+        f"\n## The time left, as said after the first minute\n\n`{estimate['command']}`, by `python -m bench.estimate`: said "
+        f"after {estimate['said']['after']:.0f} s that the whole would take {estimate['said']['total']:.0f} s; it took "
+        f"{estimate['seconds']:.0f} s ({estimate['error']:+.0%})."
+    )
     return parts
 
 
