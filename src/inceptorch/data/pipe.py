@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from inceptorch.data.address import PIPE
 from inceptorch.data.folder import TRAIN, Split
-from inceptorch.data.index import Shard
 from inceptorch.data.names import UNKNOWN, Files, Names
+from inceptorch.data.remembered import Shard
 from inceptorch.data.shards import INDEX, Entry, part_of, read_index, scan
 from inceptorch.data.source import Batch, Source
 from inceptorch.errors import DataError

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.folder import HELD_OUT, TRAIN, Split
-from inceptorch.data.index import Shard, read_shards, write_shards
 from inceptorch.data.names import Files, Names
+from inceptorch.data.remembered import Shard, recall_shards, remember_shards
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
@@ -139,7 +139,7 @@ def _classes(texts: Sequence[str], index: Index | None) -> tuple[tuple[str, ...]
 
 def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
     """What is in these shards, by file name; only those that have changed are read through again."""
-    before, began = read_shards(f"{folder.absolute()}//{part_of(files[0])}"), time.time_ns()
+    before, began = recall_shards(f"{folder.absolute()}//{part_of(files[0])}"), time.time_ns()
     found = {}
     for file in files:
         path = folder / file
@@ -153,7 +153,7 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
         found[file] = known
     if list(found) != list(before) or any(found[file] is not before[file] for file in found):
-        write_shards(f"{folder.absolute()}//{part_of(files[0])}", found, began)
+        remember_shards(f"{folder.absolute()}//{part_of(files[0])}", found, began)
     return found
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.data.index import ClassFolder, read_listing, write_listing
 from inceptorch.data.names import UNKNOWN, Files, Names
+from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
 from inceptorch.pixels import SUFFIXES
@@ -88,7 +88,7 @@ class Folder(Tree):
 
     def classes(self, within: str) -> tuple[list[str], list[int], Files]:
         address = f"{os.path.abspath(self.root)}//{within}"
-        before, began = read_listing(address), time.time_ns()
+        before, began = recall_listing(address), time.time_ns()
         listing = {}
         for name in self.folders(within):
             known = before.get(name)
@@ -98,7 +98,7 @@ class Folder(Tree):
                 known = ClassFolder(folders, Names(filter(is_picture, found)))
             listing[name] = known
         if list(listing) != list(before) or any(listing[name] is not before[name] for name in listing):
-            write_listing(address, listing, began)
+            remember_listing(address, listing, began)
         names = Names.joined([one.pictures for one in listing.values()])
         return list(listing), [len(one.pictures) for one in listing.values()], self.files_of(names)
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from inceptorch.data.folder import Split
-from inceptorch.data.index import digests_of, is_settled, read_checked, write_checked
+from inceptorch.data.remembered import digests_of, is_settled, recall_checked, remember_checked
 from inceptorch.errors import DataError, PictureError
 from inceptorch.pixels import decode
 from inceptorch.progress import Progress
@@ -47,7 +47,7 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
 
 def _faults(split: Split, progress: Progress) -> dict[int, str]:
     """What is wrong with the pictures that cannot be decoded, by index, in order."""
-    checked, seen = read_checked(split.where), time.time_ns()
+    checked, seen = recall_checked(split.where), time.time_ns()
     digests = digests_of(split.files)
     unknown = np.flatnonzero(~checked.is_readable(digests)).tolist()
     faults = {index: checked.faults[digest] for index in unknown if (digest := int(digests[index])) in checked.faults}
@@ -70,7 +70,7 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
         good = digests[[index for index in to_keep if index not in faults]]
         checked.readable = np.union1d(checked.readable, good)
         checked.faults |= {int(digests[index]): faults[index] for index in to_keep if index in faults}
-        wrong = write_checked(split.where, checked)
+        wrong = remember_checked(split.where, checked)
         if wrong:
             progress.say(f"what was checked is not remembered for the next time: {wrong}")
     return dict(sorted(faults.items()))

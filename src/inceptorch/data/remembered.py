@@ -75,7 +75,7 @@ def is_settled(changed: NDArray[np.int64], seen: int) -> NDArray[np.bool_]:
     return settled
 
 
-def read_listing(address: str) -> dict[str, ClassFolder]:
+def recall_listing(address: str) -> dict[str, ClassFolder]:
     """The class folders that were last found at an address; none if that is not known."""
     found = _read("listing", address)
     try:
@@ -94,7 +94,7 @@ def read_listing(address: str) -> dict[str, ClassFolder]:
         return {}
 
 
-def write_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
+def remember_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
     """Remember the class folders seen at a time; what is wrong if that is not possible."""
     changed = np.array([at for one in listing.values() for at in one.folders.values()], np.int64)
     arrays: Arrays = {
@@ -108,7 +108,7 @@ def write_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> s
     return _write("listing", address, arrays)
 
 
-def read_shards(address: str) -> dict[str, Shard]:
+def recall_shards(address: str) -> dict[str, Shard]:
     """The shards that were last found in a folder, by file name; none if that is not known."""
     found = _read("shards", address)
     try:
@@ -127,7 +127,7 @@ def read_shards(address: str) -> dict[str, Shard]:
         return {}
 
 
-def write_shards(address: str, shards: dict[str, Shard], seen: int) -> str | None:
+def remember_shards(address: str, shards: dict[str, Shard], seen: int) -> str | None:
     """Remember the shards seen at a time; what is wrong if that is not possible."""
     found = list(shards.values())
     changed = np.array([one.changed for one in found], np.int64)
@@ -145,7 +145,7 @@ def write_shards(address: str, shards: dict[str, Shard], seen: int) -> str | Non
     return _write("shards", address, arrays)
 
 
-def read_checked(address: str) -> Checked:
+def recall_checked(address: str) -> Checked:
     """What came of decoding the pictures at an address so far."""
     found = _read("checked", address)
     try:
@@ -155,7 +155,7 @@ def read_checked(address: str) -> Checked:
         return Checked()
 
 
-def write_checked(address: str, checked: Checked) -> str | None:
+def remember_checked(address: str, checked: Checked) -> str | None:
     """Remember what came of decoding; what is wrong if that is not possible."""
     faulty = np.array(list(checked.faults), np.uint64)
     return _write(
