@@ -25,7 +25,7 @@ from torchvision.datasets import ImageFolder
 
 from bench.common import save
 from inceptorch.data import Split, find_split, fingerprint, without_unreadable
-from inceptorch.data.index import Checked, digests_of, write_checked
+from inceptorch.data.remembered import digests_of, remember_readable
 from inceptorch.progress import Progress
 
 CLASSES = 1000
@@ -120,7 +120,7 @@ def measure(what: str, root: Path) -> dict[str, Any]:
         share = split.keep(np.arange(0, len(split), len(split) // DECODED))
         _, decoding = timed(lambda: without_unreadable(share, Progress(quiet=True)))
         # As if all had been decoded, so that checking all can be measured.
-        write_checked(split.where, Checked(np.sort(digests_of(split.files))))
+        remember_readable(split.where, np.sort(digests_of(split.files)))
         return {"seconds": seconds, "peak_mb": most, "decoded": len(share), "decoding_seconds": decoding}
     (kept, skipped), checking = timed(lambda: without_unreadable(split, Progress(quiet=True)))
     assert (len(kept), skipped) == (len(split), [])

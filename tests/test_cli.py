@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
+from inceptorch import progress
 from inceptorch.cli import app, main
 from inceptorch.errors import InceptorchError
 from inceptorch.recipes import Recipe
@@ -338,3 +339,13 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "could not be created: permission denied" in done.stderr
     assert not (sealed / "run").exists()
+
+
+def test_a_line_of_progress_asks_for_its_note_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    notes = iter(range(10))
+    assert list(progress.Progress().track("abc", 3, "reading", lambda: f"note {next(notes)}")) == ["a", "b", "c"]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(", ")[2] for line in lines] == ["note 0", "note 1"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, verify, without_unreadable
 from inceptorch.data.address import absolute, lies_inside, short_name
 from inceptorch.errors import DataError
 from inceptorch.progress import Progress
@@ -146,6 +146,7 @@ def test_a_data_set_without_parts_is_divided(monkeypatch: pytest.MonkeyPatch) ->
         picture, label = original[int(train.paths[index])]
         assert np.array_equal(np.asarray(train.image(index)), np.asarray(picture))
         assert train.labels[index] == label
+    assert train.source.checked is False  # it draws each picture when it is asked for one
     again = pickle.loads(pickle.dumps(train))
     assert again.read(3) == train.read(3)
     assert held_out.file(0) == f"picture {held_out.paths[0]} of torchvision:FakeData"
@@ -176,6 +177,17 @@ def test_a_data_set_with_parts(tmp_path: Path) -> None:
     assert find_split(data, train.classes, "train").labels.tolist() == [0, 1, 2] * 4
     with pytest.raises(DataError, match="has no val; it has train and test"):
         find_split(data, train.classes, "val")
+
+
+def test_arrays_in_memory_are_not_decoded_to_see_whether_they_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(tmp_path)
+    split = find_split(f"torchvision:MNIST:{tmp_path}", ("0 - zero", "1 - one", "2 - two"), "train")
+    decoded: list[bytes] = []
+    monkeypatch.setattr(verify, "decode", decoded.append)
+    assert without_unreadable(split, QUIET) == (split, [])
+    assert decoded == []
 
 
 def test_a_data_set_of_files_is_read_as_they_are(pictures: Path) -> None:

@@ -1,6 +1,7 @@
 """Shards: written, read at random from a folder, and streamed through a command."""
 
 import json
+import math
 import os
 import pickle
 import shlex
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
 from inceptorch.data.order import batches
+from inceptorch.data.pipe import Commands
 from inceptorch.data.write_shards import write_shards
-from inceptorch.errors import DataError, RunError
-from inceptorch.evaluation import evaluate
+from inceptorch.errors import DataError, PictureError, RunError
+from inceptorch.evaluation import evaluate, judgement
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
+from inceptorch.report import draw_mistakes
 from inceptorch.training import train
 from tests.conftest import COLOURS
 
@@ -123,8 +127,12 @@ def test_shards_are_written_whole_or_not_at_all(
         write_shards(pictures, tmp_path / "used", progress=QUIET)
     with pytest.raises(RunError, match="lies inside the pictures"):
         write_shards(pictures, pictures / "out", progress=QUIET)
-    with pytest.raises(DataError, match="size of a shard is 0 MB"):
-        write_shards(pictures, tmp_path / "out", megabytes=0, progress=QUIET)
+    for size in (0, math.inf, math.nan):
+        with pytest.raises(DataError, match=f"size of a shard is {size:g} MB; it must be above 0, and finite"):
+            write_shards(pictures, tmp_path / "out", megabytes=size, progress=QUIET)
+    for share in (0, 1, 20, math.nan):
+        with pytest.raises(DataError, match=f"to judge with is {share:g}; it must be between 0 and 1"):
+            write_shards(pictures, tmp_path / "out", held_out_share=share, progress=QUIET)
     with pytest.raises(DataError, match="is shards already"):
         write_shards("pipe:cat train-{0..3}.tar", tmp_path / "out", progress=QUIET)
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -144,6 +152,29 @@ def test_shards_are_written_whole_or_not_at_all(
         write_shards(pictures, tmp_path / "out", megabytes=SIZE, progress=Interrupted())
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert len(split) == 36
+
+
+def test_a_picture_that_vanishes_meanwhile_is_named(pictures: Path, tmp_path: Path) -> None:
+    gone = pictures / "train" / "red" / "03.png"
+
+    class Vanishing(Progress):
+        def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
+            if what == "writing train":
+                gone.unlink()
+            yield from items
+
+    with pytest.raises(PictureError, match=f"{gone} could not be read: no such file or directory, though it was there"):
+        write_shards(pictures, tmp_path / "out", progress=Vanishing(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_one_is_in_is_no_new_folder(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for out in (".", "new/.."):
+        with pytest.raises(RunError, match="is no name for a new folder"):
+            write_shards(pictures, Path(out), progress=QUIET)
+    assert list(Path.cwd().iterdir()) == []
 
 
 def foreign(path: Path, *members: tuple[str, bytes]) -> None:
@@ -190,6 +221,9 @@ def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: P
 
     foreign(tmp_path / "bare" / "a.tar", ("7.png", red))
     refused(tmp_path / "bare", r"a.tar: there is no class beside 7.png; it needs 7.cls, or 7.json")
+    for half in (b'"\\ud800"', b'"\\udc80"', b'"a\\u0000"'):
+        foreign(tmp_path / "bare" / "a.tar", ("7.png", red), ("7.json", b'{"label": %b}' % half))
+        refused(tmp_path / "bare", r"a.tar: there is no class beside 7.png")
     (tmp_path / "bare" / "a.tar").write_bytes(b"nonsense" * 200)
     refused(tmp_path / "bare", r"a.tar is no tar file, or is cut off")
     foreign(tmp_path / "bare" / "a.tar", ("7.png", red), ("7.cls", b"x"), ("8.png", red), ("8.cls", b"y"))
@@ -316,6 +350,37 @@ def test_a_feed_that_is_closed_ends_its_command(written: Path, tmp_path: Path) -
         time.sleep(0.01)
     feed.close()  # type: ignore[attr-defined]  # which waits for the command
     assert not ended.exists()
+
+
+def test_a_command_is_ended_where_processes_have_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "killpg")  # as on Windows
+    commands = Commands()
+    with ThreadPoolExecutor(1) as pool:
+        output = pool.submit(commands.output, "exec sleep 30", "a shard")
+        while commands._process is None:
+            time.sleep(0.01)
+        commands.stop()
+        with pytest.raises(DataError, match="a shard could not be read: .*exit code -9"):
+            output.result()
+
+
+def test_mistakes_of_a_stream_are_drawn_from_one_fetch_of_each_shard_or_left_empty(
+    written: Path, tmp_path: Path
+) -> None:
+    data, notes = piped(written, whole_range(written))
+    split = find_split(data, CLASSES, "train")
+    confidences = np.random.default_rng(0).uniform(1, 9, len(split))
+    logits = confidences[:, None] * np.eye(3)[(split.labels + 1) % 3]  # all wrong
+    evaluation = judgement(logits, CLASSES, split, [], "")
+    notes.unlink()
+    draw_mistakes(evaluation, tmp_path / "mistakes.png")
+    fetched = notes.read_text().split()
+    assert len(fetched) == len(set(fetched)) > 3
+
+    for file in fetched:
+        (written / file).unlink()
+    draw_mistakes(judgement(logits, CLASSES, find_split(data, CLASSES, "train"), [], ""), tmp_path / "without.png")
+    assert (tmp_path / "without.png").stat().st_size < 0.8 * (tmp_path / "mistakes.png").stat().st_size
 
 
 def test_a_pipe_of_part_of_the_shards(written: Path) -> None:

@@ -43,6 +43,12 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("schedule=7", r"list of \[share, factor\]"),
         ("ema=1", "less than 1"),
         ("lr=[", "cannot be read"),
+        ("source=2020-13-45", "the value cannot be read"),
+        ("lr=" + 5000 * "1", "the value cannot be read"),
+        ("lr=" + 400 * "1", "must be a number"),
+        ("epochs=" + 400 * "1", "must be a whole number"),
+        ("crop_area=[0, " + 400 * "1" + "]", "two numbers"),
+        ("schedule=" + 5000 * "[", "cannot be read"),
     ],
 )
 def test_wrong_settings_get_a_sentence(setting: str, sentence: str) -> None:
@@ -53,6 +59,9 @@ def test_wrong_settings_get_a_sentence(setting: str, sentence: str) -> None:
 def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
     for content, sentence in [
         ("[", "is not YAML"),
+        (5000 * "[", "is not YAML"),
+        ("source: 2020-13-45", "is not YAML: month must be in 1..12"),
+        ("lr: " + 400 * "1", "must be a number"),
         ("- 1", "must hold values by name"),
         ("name: scrach", "did you mean 'scratch'"),
     ]:

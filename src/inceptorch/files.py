@@ -40,9 +40,11 @@ def write_text(path: Path, text: str) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that appears at `path` when the block ends well, and not at all otherwise.
 
-    Raises RunError if `path` is a file or a folder with something in it.
+    Raises RunError if `path` has no name of its own, or is a file or a folder with something in it.
     """
     refuse_if_used(path)
+    if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
+        raise RunError(f"{path} is no name for a new folder; name one that is not there yet.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -74,4 +74,5 @@ class Progress:
 
 def _line(what: str, done: int, total: int, seconds: float, note: Callable[[], str] | None) -> str:
     line = f"{what}: {done}/{total}, {done / seconds:.3g} per second"
-    return f"{line}, {note()}" if note and note() else line
+    said = note() if note else ""
+    return f"{line}, {said}" if said else line

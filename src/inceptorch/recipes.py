@@ -307,7 +307,7 @@ def read_recipe(path: Path) -> Recipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path} could not be read: {reason(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, no date, too long a number, too deep
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must hold values by name, as `inceptorch train --print-config` prints them.")
@@ -329,7 +329,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise RecipeError(f"--set {setting}: write it as key=value.")
         try:
             values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # no date, too long a number, too deep
             raise RecipeError(f"--set {setting}: the value cannot be read.") from None
     return values
 
@@ -351,7 +351,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     try:
         if kind is bool and isinstance(value, bool):
             return value
-        if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        if kind is int and isinstance(value, int) and not isinstance(value, bool) and math.isfinite(value):
             return value
         if kind is float:
             return _number(value)
@@ -364,7 +364,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         if kind == tuple[float, float]:
             low, high = value
             return _number(low), _number(high)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     what = {
         bool: "true or false", int: "a whole number", float: "a number", str: "a word",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from PIL import Image
+
+from inceptorch.data import Split
+from inceptorch.errors import DataError, PictureError
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_whole
-from inceptorch.pixels import decode
 from inceptorch.training import Rates, Result
 
 MISTAKES = 24
@@ -76,10 +79,13 @@ def draw_rates(found: Rates, out: Path) -> None:
 
 
 def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
-    """The most confident mistakes, each with its true class and the answer given."""
+    """The most confident mistakes, each with its true class and the answer given. The place of a picture that cannot be
+    read any more stays empty: the run is finished."""
     from matplotlib.figure import Figure
 
     shown = evaluation.mistakes[:MISTAKES]
+    # In the order of the split, so that of a stream no shard is fetched twice.
+    pictures = {index: _thumbnail(evaluation.split, index) for index in sorted(mistake.index for mistake in shown)}
     columns = max(1, min(6, len(shown)))
     lines = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
@@ -92,12 +98,24 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     for axes in grid.flat:
         axes.axis("off")
     for axes, mistake in zip(grid.flat, shown, strict=False):
-        picture = decode(evaluation.split.read(mistake.index))
-        picture.thumbnail((160, 160))
-        axes.imshow(picture, interpolation="nearest")
+        picture = pictures[mistake.index]
+        if picture is None:
+            axes.text(0.5, 0.5, "cannot be read\nany more", color=INK, ha="center", va="center", fontsize=8)
+        else:
+            axes.imshow(picture, interpolation="nearest")
         said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
         axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def _thumbnail(split: Split, index: int) -> Image.Image | None:
+    """A small form of a picture; None if it cannot be read any more."""
+    try:
+        picture = split.image(index)
+    except (PictureError, DataError):
+        return None
+    picture.thumbnail((160, 160))
+    return picture
 
 
 def _short(name: str) -> str:

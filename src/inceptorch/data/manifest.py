@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from inceptorch.data.folder import Split, split_of
-from inceptorch.data.names import UNKNOWN, Names
+from inceptorch.data.names import UNKNOWN, Names, is_text
 from inceptorch.data.source import Listed
 from inceptorch.errors import DataError, did_you_mean
 from inceptorch.files import reason
@@ -105,6 +105,6 @@ def _text(row: dict[str, Any], name: str, where: str) -> str:
         raise DataError(f"{where}: the {name} is empty.")
     if not isinstance(value, str):
         raise DataError(f"{where}: the {name} is {value!r}; it must be text.")
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not is_text(value):
         raise DataError(f"{where}: the {name} is {value!r}; it holds characters that are not text.")
     return value

@@ -33,6 +33,7 @@ class Dataset(Source):
     def __init__(self, dataset: Any, where: str):
         self.dataset = dataset
         self.where = where
+        self.checked = hasattr(getattr(dataset, "data", None), "shape")  # an array, not files still to be opened
         self._one_at_a_time = threading.Lock()  # no data set promises more
 
     def __getstate__(self) -> dict[str, object]:

@@ -125,6 +125,11 @@ def _decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
+def is_text(name: str) -> bool:
+    """Whether a string can be a name: JSON may hold NUL and halves of characters, which cannot be encoded."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in name)
+
+
 @dataclass(frozen=True, eq=False)
 class Files:
     """Files of a source, in order: their names within it, sizes in bytes int64 [N], and times of their last change

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from inceptorch.data.address import PIPE
 from inceptorch.data.folder import TRAIN, Split
-from inceptorch.data.index import Shard
 from inceptorch.data.names import UNKNOWN, Files, Names
+from inceptorch.data.remembered import Shard
 from inceptorch.data.shards import INDEX, Entry, part_of, read_index, scan
 from inceptorch.data.source import Batch, Source
 from inceptorch.errors import DataError
@@ -81,6 +81,7 @@ class Piped(Source):
     """Shards behind a command. A picture's name is SHARD/NUMBER, its place among the pictures there."""
 
     streams = True
+    checked = True  # when the shards were made
 
     def __init__(self, command: Command, bytes_of: dict[str, int], count_of: dict[str, int]):
         self.command = command
@@ -200,8 +201,11 @@ class Commands:
         with self._lock:
             self._stopped = True
             if self._process is not None and self._process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+                if hasattr(os, "killpg"):
+                    with suppress(ProcessLookupError):
+                        os.killpg(self._process.pid, signal.SIGKILL)
+                else:  # Windows
+                    self._process.kill()
 
 
 def open_pipe(data: str) -> dict[str, Callable[[], Split]]:

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.folder import HELD_OUT, TRAIN, Split
-from inceptorch.data.index import Shard, read_shards, write_shards
-from inceptorch.data.names import Files, Names
+from inceptorch.data.names import Files, Names, is_text
+from inceptorch.data.remembered import Shard, recall_shards, remember_shards
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
@@ -70,7 +70,8 @@ class Shards(Source):
         size = int(self._sizes[index])
         try:
             with open(self.folder / path.partition("/")[0], "rb") as file:
-                data = os.pread(file.fileno(), size, int(self._starts[index]))
+                file.seek(int(self._starts[index]))
+                data = file.read(size)
         except OSError as error:
             raise PictureError(f"could not be read: {reason(error)}") from None
         if len(data) < size:
@@ -139,7 +140,8 @@ def _classes(texts: Sequence[str], index: Index | None) -> tuple[tuple[str, ...]
 
 def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
     """What is in these shards, by file name; only those that have changed are read through again."""
-    before, began = read_shards(f"{folder.absolute()}//{part_of(files[0])}"), time.time_ns()
+    address = f"{folder}\0{part_of(files[0])}"
+    before, began = recall_shards(address), time.time_ns()
     found = {}
     for file in files:
         path = folder / file
@@ -153,7 +155,7 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
         found[file] = known
     if list(found) != list(before) or any(found[file] is not before[file] for file in found):
-        write_shards(f"{folder.absolute()}//{part_of(files[0])}", found, began)
+        remember_shards(address, found, began)
     return found
 
 
@@ -201,12 +203,12 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
 def _label(text: bytes, suffix: str) -> str | None:
     """The class that a .cls file holds, as a number or a name, or a .json file under "label"; None for anything else."""
     try:
-        if suffix == "cls":
-            return text.decode("utf-8").strip() or None
-        label = json.loads(text)["label"]
+        label = text.decode("utf-8").strip() if suffix == "cls" else json.loads(text)["label"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return str(label) if type(label) in (str, int) and label != "" else None
+    if type(label) is int:
+        return str(label)
+    return label if isinstance(label, str) and label and is_text(label) else None
 
 
 def _check(folder: Path, part: str, shards: dict[str, Shard], index: Index) -> None:

@@ -9,15 +9,16 @@ import zipfile
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.data.index import ClassFolder, read_listing, write_listing
 from inceptorch.data.names import UNKNOWN, Files, Names
+from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
 from inceptorch.pixels import SUFFIXES
@@ -31,6 +32,7 @@ class Source(ABC):
     """Files that are read by their names. Nothing in a source is ever written to."""
 
     streams = False  # whether it can only be read from front to back
+    checked = False  # whether its pictures need not be decoded to know that they can be
     class_word = "class"  # what a class is called in sentences
 
     @abstractmethod
@@ -87,8 +89,8 @@ class Folder(Tree):
         return self._walk(within)[0]
 
     def classes(self, within: str) -> tuple[list[str], list[int], Files]:
-        address = f"{os.path.abspath(self.root)}//{within}"
-        before, began = read_listing(address), time.time_ns()
+        address = f"{self.root}\0{within}"
+        before, began = recall_listing(address), time.time_ns()
         listing = {}
         for name in self.folders(within):
             known = before.get(name)
@@ -98,19 +100,19 @@ class Folder(Tree):
                 known = ClassFolder(folders, Names(filter(is_picture, found)))
             listing[name] = known
         if list(listing) != list(before) or any(listing[name] is not before[name] for name in listing):
-            write_listing(address, listing, began)
+            remember_listing(address, listing, began)
         names = Names.joined([one.pictures for one in listing.values()])
         return list(listing), [len(one.pictures) for one in listing.values()], self.files_of(names)
 
     def files_of(self, names: Names) -> Files:
         """These files with their sizes and times of change."""
         sizes, changed = array("q"), array("q")
-        with _opened(self.root) as root:
+        with _stat_within(self.root) as stat:
             for name in names.encoded():
                 try:
-                    stat = os.stat(name, dir_fd=root)  # shorter for the system than the whole path
-                    sizes.append(stat.st_size)
-                    changed.append(stat.st_mtime_ns)
+                    state = stat(name)
+                    sizes.append(state.st_size)
+                    changed.append(state.st_mtime_ns)
                 except OSError:
                     sizes.append(UNKNOWN)
                     changed.append(UNKNOWN)
@@ -257,14 +259,18 @@ def open_tree(path: Path) -> Tree:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    """A folder as the system's functions take one."""
+def _stat_within(folder: Path) -> Iterator[Callable[[bytes], os.stat_result]]:
+    """os.stat for names within a folder, which are shorter for the system than whole paths where it takes them."""
+    if os.stat not in os.supports_dir_fd:  # Windows
+        root = os.fsencode(folder)
+        yield lambda name: os.stat(os.path.join(root, name))
+        return
     try:
         number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
     except OSError as error:
         raise DataError(f"{folder} could not be read: {reason(error)}.") from None
     try:
-        yield number
+        yield partial(os.stat, dir_fd=number)
     finally:
         os.close(number)
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from inceptorch.data.folder import Split
-from inceptorch.data.index import digests_of, is_settled, read_checked, write_checked
+from inceptorch.data.remembered import are_among, digests_of, is_settled, recall_readable, remember_readable
 from inceptorch.errors import DataError, PictureError
 from inceptorch.pixels import decode
 from inceptorch.progress import Progress
@@ -23,10 +23,10 @@ class Skipped(TypedDict):
 def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Skipped]]:
     """The split without the pictures that cannot be decoded, and what is wrong with each of those.
 
-    Every picture is decoded once, on every core; what came of it is remembered until the file changes. Shards that
-    stream were checked when they were made. Raises DataError if a class of the split loses all of its pictures.
+    Every picture is decoded, on every core; one that can be is remembered until the file changes. Sources that say so
+    need no check. Raises DataError if a class of the split loses all of its pictures.
     """
-    if split.streams:
+    if split.source.checked:
         return split, []
     faults = _faults(split, progress)
     if not faults:
@@ -47,11 +47,9 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
 
 def _faults(split: Split, progress: Progress) -> dict[int, str]:
     """What is wrong with the pictures that cannot be decoded, by index, in order."""
-    checked, seen = read_checked(split.where), time.time_ns()
+    known, seen = recall_readable(split.where), time.time_ns()
     digests = digests_of(split.files)
-    unknown = np.flatnonzero(~checked.is_readable(digests)).tolist()
-    faults = {index: checked.faults[digest] for index in unknown if (digest := int(digests[index])) in checked.faults}
-    left = [index for index in unknown if index not in faults]
+    left = np.flatnonzero(~are_among(digests, known)).tolist()
 
     def fault(index: int) -> str | None:
         try:
@@ -62,18 +60,15 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'pictures'}"))
-    faults |= {index: error for index, error in zip(left, found, strict=True) if error is not None}
+    faults = {index: error for index, error in zip(left, found, strict=True) if error is not None}
 
     settled = is_settled(split.files.changed, seen)
-    to_keep = [index for index in left if settled[index]]
-    if to_keep:
-        good = digests[[index for index in to_keep if index not in faults]]
-        checked.readable = np.union1d(checked.readable, good)
-        checked.faults |= {int(digests[index]): faults[index] for index in to_keep if index in faults}
-        wrong = write_checked(split.where, checked)
+    good = [index for index in left if settled[index] and index not in faults]
+    if good:
+        wrong = remember_readable(split.where, np.union1d(known, digests[good]))
         if wrong:
             progress.say(f"what was checked is not remembered for the next time: {wrong}")
-    return dict(sorted(faults.items()))
+    return faults
 
 
 def report_skipped(skipped: list[Skipped], say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from inceptorch.data.folder import Split
 from inceptorch.data.shards import INDEX, Entry, Index
 from inceptorch.data.source import is_picture
 from inceptorch.data.verify import Skipped, without_unreadable
-from inceptorch.errors import DataError, RunError
+from inceptorch.errors import DataError, PictureError, RunError
 from inceptorch.files import new_folder, refuse_if_used, write_text
 from inceptorch.progress import Progress
 
@@ -44,13 +45,15 @@ def write_shards(
     Pictures keep their bytes. Each part's order is drawn by the seed; where DATA has nothing to judge with, the seed also
     draws `held_out_share` of every class. A shard has at most so many megabytes, or one picture. The same DATA gives
     the same bytes. Pictures that cannot be read are left out. `out` appears when all is written, or not at all. Raises
-    DataError and RunError.
+    DataError, RunError, and PictureError for a picture that vanishes meanwhile.
     """
     progress = progress or Progress()
     if str(data).startswith(PIPE):
         raise DataError(f"{data} is shards already.")
-    if not megabytes > 0:
-        raise DataError(f"The size of a shard is {megabytes:g} MB; it must be above 0.")
+    if not 0 < megabytes < math.inf:
+        raise DataError(f"The size of a shard is {megabytes:g} MB; it must be above 0, and finite.")
+    if not 0 < held_out_share < 1:
+        raise DataError(f"The share of every class to judge with is {held_out_share:g}; it must be between 0 and 1.")
     if lies_inside(out, data):
         raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another OUT.")
     refuse_if_used(out)
@@ -63,7 +66,7 @@ def write_shards(
             skipped += unreadable
             order = np.random.default_rng(seed).permutation(len(kept)).tolist()
             tracked = progress.track(order, len(order), f"writing {part}")
-            entries += _write_part(folder, part, kept, tracked, round(megabytes * 1e6))
+            entries += _write_part(folder, part, kept, tracked, megabytes * 1e6)
         index = Index(parts["train"].classes, tuple(entries))
         write_text(folder / INDEX, index.to_json())
     return Written(index, skipped)
@@ -79,8 +82,8 @@ def _parts(data: str | Path, held_out_share: float, seed: int) -> dict[str, Spli
     return {"train": train, "val": held_out, **test}
 
 
-def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], limit: int) -> Iterator[Entry]:
-    """Write a part's shards, with its pictures in this order; yields the entry of each."""
+def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], limit: float) -> Iterator[Entry]:
+    """Write a part's shards of at most `limit` bytes, with its pictures in this order; yields the entry of each."""
     waiting = next(order, None)
     number = shard = 0
     while waiting is not None:
@@ -90,7 +93,7 @@ def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], lim
         # Without times and owners, the same pictures are the same bytes.
         with open(path, "wb") as file, TarWriter(file, encoder=False, mtime=0) as writer:
             while waiting is not None:
-                picture, label = split.read(waiting), int(split.labels[waiting])
+                picture, label = _read(split, waiting), int(split.labels[waiting])
                 size += 3 * BLOCK + -(-len(picture) // BLOCK) * BLOCK
                 if labels and size > limit:
                     break
@@ -101,6 +104,13 @@ def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], lim
                 waiting = next(order, None)
         yield Entry(path.name, path.stat().st_size, np.array(labels, np.int32))
         shard += 1
+
+
+def _read(split: Split, index: int) -> bytes:
+    try:
+        return split.read(index)
+    except PictureError as error:
+        raise PictureError(f"{split.file(index)} {error}, though it was there before; begin again.") from None
 
 
 def _suffix(path: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +45,6 @@ class Shard:
     labels: Names
 
 
-@dataclass
-class Checked:
-    """What came of decoding pictures: digests uint64 of the readable ones, sorted, and of others what is wrong."""
-
-    readable: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    faults: dict[int, str] = field(default_factory=dict)
-
-    def is_readable(self, digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Whether each of the pictures is known to be readable."""
-        if not len(self.readable):
-            return np.zeros(len(digests), np.bool_)
-        at = np.searchsorted(self.readable[:-1], digests)  # less memory than np.isin
-        return np.equal(self.readable[at], digests)
-
-
 def digests_of(files: Files) -> NDArray[np.uint64]:
     """A number for each file that changes with its name, its size and the time of its last change."""
     states = np.stack([files.sizes, files.changed], 1).tobytes()
@@ -69,13 +54,20 @@ def digests_of(files: Files) -> NDArray[np.uint64]:
     return np.frombuffer(found, np.uint64)
 
 
+def are_among(digests: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each of the digests is among the known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(digests), np.bool_)
+    return np.equal(known[np.searchsorted(known[:-1], digests)], digests)  # less memory than np.isin
+
+
 def is_settled(changed: NDArray[np.int64], seen: int) -> NDArray[np.bool_]:
     """Whether what was seen at that time (in nanoseconds) with these times of change must show by them if it changes."""
     settled: NDArray[np.bool_] = (changed != UNKNOWN) & (changed < seen - RECENT)
     return settled
 
 
-def read_listing(address: str) -> dict[str, ClassFolder]:
+def recall_listing(address: str) -> dict[str, ClassFolder]:
     """The class folders that were last found at an address; none if that is not known."""
     found = _read("listing", address)
     try:
@@ -94,7 +86,7 @@ def read_listing(address: str) -> dict[str, ClassFolder]:
         return {}
 
 
-def write_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
+def remember_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
     """Remember the class folders seen at a time; what is wrong if that is not possible."""
     changed = np.array([at for one in listing.values() for at in one.folders.values()], np.int64)
     arrays: Arrays = {
@@ -108,7 +100,7 @@ def write_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> s
     return _write("listing", address, arrays)
 
 
-def read_shards(address: str) -> dict[str, Shard]:
+def recall_shards(address: str) -> dict[str, Shard]:
     """The shards that were last found in a folder, by file name; none if that is not known."""
     found = _read("shards", address)
     try:
@@ -127,7 +119,7 @@ def read_shards(address: str) -> dict[str, Shard]:
         return {}
 
 
-def write_shards(address: str, shards: dict[str, Shard], seen: int) -> str | None:
+def remember_shards(address: str, shards: dict[str, Shard], seen: int) -> str | None:
     """Remember the shards seen at a time; what is wrong if that is not possible."""
     found = list(shards.values())
     changed = np.array([one.changed for one in found], np.int64)
@@ -145,24 +137,21 @@ def write_shards(address: str, shards: dict[str, Shard], seen: int) -> str | Non
     return _write("shards", address, arrays)
 
 
-def read_checked(address: str) -> Checked:
-    """What came of decoding the pictures at an address so far."""
+def recall_readable(address: str) -> NDArray[np.uint64]:
+    """The digests of the pictures at an address that could be decoded so far, sorted.
+
+    What could not be decoded is not kept: a disk's or a network's passing fault leaves no trace in a file's state.
+    """
     found = _read("checked", address)
     try:
-        faults = dict(zip(found["faulty"].tolist(), _names(found, "faults"), strict=True))
-        return Checked(np.sort(found["readable"].astype(np.uint64)), faults)
+        return np.sort(found["readable"].astype(np.uint64))
     except (KeyError, ValueError, TypeError):
-        return Checked()
+        return np.zeros(0, np.uint64)
 
 
-def write_checked(address: str, checked: Checked) -> str | None:
-    """Remember what came of decoding; what is wrong if that is not possible."""
-    faulty = np.array(list(checked.faults), np.uint64)
-    return _write(
-        "checked",
-        address,
-        {"readable": checked.readable, "faulty": faulty, **_arrays("faults", Names(checked.faults.values()))},
-    )
+def remember_readable(address: str, digests: NDArray[np.uint64]) -> str | None:
+    """Remember the digests of pictures that can be decoded; what is wrong if that is not possible."""
+    return _write("checked", address, {"readable": digests})
 
 
 def _names(arrays: Arrays, name: str) -> Names:
@@ -175,13 +164,14 @@ def _arrays(name: str, names: Names) -> Arrays:
 
 
 def _path(kind: str, address: str) -> Path:
-    """The file of one kind of memory for one address, which is made absolute."""
+    """The file of one kind of memory for one address: a path, or one with what is meant within it behind a NUL."""
     digest = hashlib.sha256(_whole(address)).hexdigest()[:32]
     return cache_folder() / "index" / f"{digest}.{kind}.npz"
 
 
 def _whole(address: str) -> bytes:
-    return os.fsencode(os.path.abspath(address))
+    root, nul, within = address.partition("\0")
+    return os.fsencode(os.path.abspath(root) + nul + within)  # ROOT/WITHIN would be another root's address too
 
 
 def _read(kind: str, address: str) -> Arrays:
