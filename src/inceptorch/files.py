@@ -20,7 +20,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         raise RunError(f"{path} is a folder or a device; name a file.")
     temporary = target.with_name(f".{target.name}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # some writers make files that their owner alone may read
         write(temporary)
+        temporary.chmod(mode)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -105,7 +107,9 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
             axes.imshow(picture, interpolation="nearest")
         said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
         axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a class name in letters that the font lacks
+        write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _thumbnail(split: Split, index: int) -> Image.Image | None:
@@ -119,4 +123,5 @@ def _thumbnail(split: Split, index: int) -> Image.Image | None:
 
 
 def _short(name: str) -> str:
+    name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", name)  # a class may be called anything that a folder may
     return name if len(name) <= 18 else name[:17] + "…"

@@ -1,5 +1,6 @@
 """The command line: one thin file per verb. Each imports what it needs when it runs, so that --help answers at once."""
 
+import signal
 import sys
 
 import typer
@@ -36,6 +37,8 @@ app.command("study")(study.study)
 
 def main() -> None:
     """Run a command; a fault is one sentence on standard error and exit code 2, Ctrl-C is exit code 130."""
+    # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except InceptorchError as error:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,8 +89,7 @@ def train(
     if resume:
         if any((data, out, weights, recipe, config, settings, given, seed, trials, print_config)):
             raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
-        from inceptorch import training
-
+        training = _training()
         _finished(training.resume(resume), json)
         return
 
@@ -106,8 +107,7 @@ def train(
     if data is None:
         raise RunError("Name the DATA to train on, or a run to go on with: --resume RUN.")
 
-    from inceptorch import training
-
+    training = _training()
     if len(trials) > 1 or (trials and out and not lr_find):
         raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
@@ -122,6 +122,15 @@ def train(
         _rehearsed(rehearsal, json)
     else:
         _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+
+
+def _training() -> ModuleType:
+    """The training room. Raises ModuleNotFoundError first where what draws a run at its end is not installed."""
+    if find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("matplotlib", name="matplotlib")
+    from inceptorch import training
+
+    return training
 
 
 def _picture_in(folder: Path) -> Path:
@@ -171,7 +180,7 @@ def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:
         one, whole = rehearsal.epoch_seconds, rehearsal.epochs * rehearsal.epoch_seconds
         print(
             f"an epoch has {rehearsal.steps} steps, about {as_people_say(one)}; "
-            f"{rehearsal.epochs} epochs take about {as_people_say(whole)}, judging aside"
+            f"all {rehearsal.epochs} about {as_people_say(whole)}, judging aside"
         )
 
 

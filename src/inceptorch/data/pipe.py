@@ -60,9 +60,14 @@ class Held:
 def parse(data: str) -> tuple[Command, list[str]]:
     """The command behind "pipe:" and the files that its range of numbers means. Raises DataError."""
     command = data.removeprefix(PIPE)
-    found = RANGE.search(command)
+    ranges = list(RANGE.finditer(command))
+    if len(ranges) > 1:
+        raise DataError(f"{data} has more than one range of numbers; write the command with one.")
+    found = ranges[0] if ranges else None
     if found:
         first, last = found["first"], found["last"]
+        if int(first) > int(last):
+            raise DataError(f"{data}: the range from {first} to {last} runs backwards.")
         files = [
             f"{found['before']}{number:0{len(first)}}{found['after']}" for number in range(int(first), int(last) + 1)
         ]
@@ -187,7 +192,11 @@ class Commands:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        data, said = process.communicate()
+        try:
+            data, said = process.communicate()
+        except BaseException:  # Ctrl-C reaches us alone
+            self.stop()
+            raise
         if process.returncode:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise DataError(

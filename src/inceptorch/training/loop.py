@@ -36,6 +36,8 @@ from inceptorch.training.step import Step, only_deterministic, precision
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared, reopened
 
+FEW = 16  # pictures, with whose mean and variance batch normalisation begins to suffer
+
 
 @dataclass(frozen=True)
 class Result:
@@ -142,6 +144,15 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
         f"{len(held_out)} of {held_out.name}; {world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
     )
 
+    without = [name for name, count in held_out.counts().items() if not count]
+    if without:
+        progress.say(f"{held_out.name} has no pictures of {', '.join(without[:5])}: its figures say nothing of them")
+    if world.count > 1 and not recipe.sync_bn and recipe.batch < FEW * world.count and model.net.norm:
+        progress.say(
+            f"batch normalisation sees {recipe.batch // world.count} pictures in each process; with fewer than {FEW} try "
+            "--set sync_bn=true or a larger batch"
+        )
+
     def record(row: dict[str, Any], evaluation: Evaluation) -> None:
         measured = {"loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
         row |= measured | {"seconds": time.monotonic() - began}
@@ -207,7 +218,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
                 estimate.judged(time.monotonic() - judging)
                 record(row, evaluation)
                 chance = math.log(len(classifier.classes))
-                if row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * chance:
+                if not done.epoch and row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * chance:
                     progress.say(_learned_nothing(run, row, step.of_chance))
                 done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
                 done.finished = last
@@ -272,7 +283,7 @@ def _waited_enough(rows: list[dict[str, Any]], patience: int) -> bool:
 
 def _learned_nothing(run: Run, row: dict[str, Any], of_chance: float) -> str:
     return (
-        f"epoch {row['epoch']}: the training loss, {row['train_loss']:.3f}, is that of chance ({of_chance:.3f}): nothing "
-        f"was learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try --set "
+        f"epoch {row['epoch']}: the training loss, {row['train_loss']:.3f}, is "
+        f"{'worse than that' if row['train_loss'] > 1.1 * of_chance else 'that'} of chance ({of_chance:.3f}): nothing was learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try --set "
         f"lr={run.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
     )

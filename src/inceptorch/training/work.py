@@ -79,7 +79,7 @@ def prepared(
     recipe = replace(recipe, net=classifier.model.net.name)
     if not recipe.accumulate:
         recipe = replace(recipe, accumulate=parts_that_fit(classifier, recipe, world))
-        progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} parts")
+        progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} part(s)")
     recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
     run = Run(folder, data, given, recipe, classifier.model.net, seed, whole, skipped + skipped_held_out)
     return Work(run, classifier, train_split, held_out)
