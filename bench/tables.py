@@ -156,6 +156,8 @@ def training_speed() -> list[str]:
     for row in overhead["rows"]:
         averaging = row["overhead"] - row["overhead_without_averaging"]
         parts.append(f"| {row['case']} | {row['overhead']:.1%} | {averaging:.1%} |")
+    if not (RESULTS / "estimate.json").exists():
+        return parts
     estimate = result("estimate")
     parts.append(
         f"\n## The time left, as said after the first minute\n\n`{estimate['command']}`, by `python -m bench.estimate`: said "
