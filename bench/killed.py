@@ -95,7 +95,7 @@ def main() -> None:
                     "deaths": {where: deaths.count(where) for where in sorted(set(deaths))},
                 }
             )
-    save("killed", {"command": "python -m bench.killed", "rows": rows})
+            save("killed", {"command": "python -m bench.killed", "rows": rows})
 
 
 def some(whole: Path, part: Path) -> str:

@@ -193,6 +193,8 @@ def pictures_in() -> list[str]:
 
 def deaths() -> list[str]:
     """Runs killed and resumed."""
+    if not (RESULTS / "killed.json").exists():
+        return []
     killed = result("killed")
     parts = [f"\n## Killed with SIGKILL twice at random moments and resumed\n\n`{killed['command']}`\n"]
     parts.append("| workers | runs | with the undisturbed run's SHA-256 | deaths |\n| --- | --- | --- | --- |")
