@@ -23,6 +23,8 @@ def page(results: dict[str, Any], reached: dict[str, str]) -> str:
             parts.append(f"Here: {reached[name]}\n")
         if name in rows:
             parts.append(f"Here: {in_words(rows[name])}\n")
+        if name not in reached and name not in rows:
+            parts.append("It was not run here yet.\n")
     parts.append("![losses and accuracy by epoch](recipes.png)\n")
     if "careless" in rows:
         parts.append(
