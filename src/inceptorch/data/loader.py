@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,8 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _leave_signals_to_the_parent(_: int) -> None:
-    """A wish to stop often reaches all processes of a group; the parent obeys it after a checkpoint, and needs them for it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A wish to stop often reaches a whole group of processes; the parent obeys it after a checkpoint, and needs these for
+    it. SIGTERM sent to them alone ends them: so does Python when the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
