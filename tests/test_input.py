@@ -214,8 +214,8 @@ ENDLESS = """
 """
 
 
-def after_ctrl_c(pictures: Path, workers: int, then: str) -> tuple[str, str]:
-    """What a process that loads pictures and then does `then` writes, after Ctrl-C to it and its workers alike."""
+def begin(pictures: Path, workers: int, then: str) -> "subprocess.Popen[str]":
+    """A process that loads pictures and then does `then`, once it has said that it is going."""
     script = textwrap.dedent(ENDLESS.format(pictures=str(pictures), workers=workers)) + textwrap.dedent(then)
     going = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -227,6 +227,12 @@ def after_ctrl_c(pictures: Path, workers: int, then: str) -> tuple[str, str]:
     )
     assert going.stdout is not None
     assert going.stdout.readline() == "going\n"
+    return going
+
+
+def after_ctrl_c(pictures: Path, workers: int, then: str) -> tuple[str, str]:
+    """What it writes after Ctrl-C to it and its workers alike."""
+    going = begin(pictures, workers, then)
     os.killpg(going.pid, signal.SIGINT)  # as a terminal does
     return going.communicate(timeout=60)  # which waits until no process holds the pipes
 
@@ -241,6 +247,23 @@ def test_ctrl_c_ends_loading_with_no_process_left(pictures: Path, workers: int) 
     _, errors = after_ctrl_c(pictures, workers, then)
     assert errors.count("KeyboardInterrupt") == 1
     assert "DataLoader worker" not in errors
+
+
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
+def test_workers_end_with_a_parent_that_is_killed(pictures: Path, start: str) -> None:
+    then = f"""
+        import signal, torch.multiprocessing
+        torch.multiprocessing.set_start_method({start!r}, force=True)
+        batches = load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, 2)
+        next(batches)
+        print("going", flush=True)
+        signal.pause()
+    """
+    going = begin(pictures, 0, then)
+    going.kill()
+    said, errors = going.communicate(timeout=60)  # which waits until no process holds the pipes
+    assert said == ""
+    assert "Traceback" not in errors
 
 
 def test_workers_go_on_where_the_parent_puts_ctrl_c_off(pictures: Path) -> None:

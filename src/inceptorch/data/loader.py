@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,7 +31,7 @@ def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Ite
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_leave_signals_to_the_parent if workers else None,
+            worker_init_fn=_begin_as_worker if workers else None,
         )
         ready = iter(loader)
     try:
@@ -52,9 +54,23 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
+def _begin_as_worker(_: int) -> None:
+    _leave_signals_to_the_parent()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _leave_signals_to_the_parent() -> None:
     """A wish to stop often reaches a whole group of processes; the parent obeys it after a checkpoint, and needs these for
     it. SIGTERM sent to them alone ends them: so does Python when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()
+
+
+def _end_with_the_parent() -> None:
+    """Where the parent was killed. torch looks who started this process, which from Python 3.14 on is a server that
+    outlives the parent."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
