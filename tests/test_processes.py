@@ -175,6 +175,31 @@ def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object],
             assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 31))
 
 
+def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[object], tmp_path: Path) -> None:
+    """Without torchrun, which would end them too: as on several machines."""
+    command = [sys.executable, "-m", "inceptorch", "train", *words, "--out", tmp_path / "run", "--epochs", "100000"]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    first, other = (
+        subprocess.Popen(
+            [str(word) for word in command],
+            env={**os.environ, **place, "RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    other.kill()
+    _, said = first.communicate(timeout=60)
+    other.communicate()
+    assert "Another of the 2 processes ended" in said
+    assert "Traceback" not in said
+    assert first.returncode == 2
+
+
 def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], tmp_path: Path) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "thesis.txt").write_text("years of work")

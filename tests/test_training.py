@@ -279,7 +279,7 @@ def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe
     with pytest.raises(RunError, match="is finished; to train longer"):
         inceptorch.resume(run, QUIET)
     (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(RunError, match=r"last.safetensors cannot be used to go on"):
+    with pytest.raises(RunError, match=r"last.safetensors cannot be used to go on: it is damaged"):
         inceptorch.resume(run, QUIET)
     Image.new("RGB", (9, 9)).save(pictures / "train" / "red" / "new.png")
     with pytest.raises(RunError, match=r"is not what it was when"):

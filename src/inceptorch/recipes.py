@@ -147,7 +147,6 @@ class Recipe:
             "jitter",
             "mixup",
             "cutmix",
-            "balance",
             "patience",
             "freeze",
             "checkpoint_every",
@@ -160,6 +159,7 @@ class Recipe:
         self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
         self._require(0 <= self.accumulate <= self.batch // 2, "accumulate", "from 0 to half the batch")
         self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
+        self._require(0 <= self.balance <= 1, "balance", "from 0, for none, to 1, for classes that weigh the same")
         self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and at most 1")
         self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
         for name in ("momentum", "label_smoothing", "ema", "rms_decay"):
@@ -308,11 +308,16 @@ def read_recipe(path: Path) -> Recipe:
     except OSError as error:
         raise RecipeError(f"{path} could not be read: {reason(error)}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, no date, too long a number, too deep
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+        why = " ".join(str(error).split())
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            why = f"line {error.problem_mark.line + 1}: {error.problem}"
+        raise RecipeError(f"{path} is not YAML: {why}; `inceptorch train --print-config` shows how to write it.") from None
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must hold values by name, as `inceptorch train --print-config` prints them.")
-    base = find_recipe(str(values.pop("name", "scratch")))
-    return with_values(base, values)
+    try:
+        return with_values(find_recipe(str(values.pop("name", "scratch"))), values)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
 
 
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:

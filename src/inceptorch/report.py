@@ -16,6 +16,10 @@ from inceptorch.files import write_whole
 from inceptorch.training import Rates, Result
 
 MISTAKES = 24
+WIDE_FONTS = {  # with Chinese, Japanese and Korean letters, on Linux, macOS and Windows
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Zen Hei", "Droid Sans Fallback",
+    "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic",
+}  # fmt: skip
 INK, BLUE, ORANGE, GRID = "#22262b", "#2a6fbb", "#d9730d", "#d8dce0"
 
 
@@ -42,17 +46,19 @@ def draw_curves(metrics: Path, out: Path) -> None:
     training, held_out = ([float(row[name]) for row in rows] for name in ("train_loss", "loss"))
     loss.plot(at, training, color=BLUE, marker=marker, ms=3.5, label="training objective")
     loss.plot(at, held_out, color=ORANGE, marker=marker, ms=3.5, label="held out")
-    # After the first epoch batch normalisation's statistics may lag so far that all the rest would be a flat line.
-    top = 1.15 * max(*training, held_out[-1])
-    cut = f" (held out at first {held_out[0]:.1f})" if held_out[0] > top else ""
+    # One bad epoch, as while batch normalisation's statistics lag, would make all the rest a flat line.
+    highest, usual = max(*training, *held_out), 2 * max(training[0], training[-1], held_out[-1])
+    cut = f" (at its highest {highest:.1f})" if highest > usual else ""
     loss.set_title(f"loss{cut}", loc="left", color=INK)
-    loss.set_ylim(0, top)
+    loss.set_ylim(0, 1.15 * min(highest, usual))
     loss.legend(frameon=False)
     accuracy.plot(at, [100 * float(row["top1"]) for row in rows], color=ORANGE, marker=marker, ms=3.5)
     accuracy.set_title(f"right on held-out pictures: {100 * float(rows[-1]['top1']):.2f} %", loc="left", color=INK)
     accuracy.set_ylabel("per cent")
     for axes in (loss, accuracy):
         axes.set_xlabel("step of the fit" if phase == "head" else "epoch")
+        if len(at) == 1:
+            axes.set_xlim(at[0] - 1, at[0] + 1)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color=GRID, lw=0.7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -83,6 +89,7 @@ def draw_rates(found: Rates, out: Path) -> None:
 def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     """The most confident mistakes, each with its true class and the answer given. The place of a picture that cannot be
     read any more stays empty: the run is finished."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     shown = evaluation.mistakes[:MISTAKES]
@@ -107,8 +114,8 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
             axes.imshow(picture, interpolation="nearest")
         said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
         axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a class name in letters that the font lacks
+    with warnings.catch_warnings(), rc_context({"font.family": _fonts()}):
+        warnings.filterwarnings("ignore", "Glyph")  # a class name in letters that no font has
         write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
@@ -120,6 +127,13 @@ def _thumbnail(split: Split, index: int) -> Image.Image | None:
         return None
     picture.thumbnail((160, 160))
     return picture
+
+
+def _fonts() -> list[str]:
+    """matplotlib's own font, and those of this computer that have what it lacks."""
+    from matplotlib.font_manager import get_font_names
+
+    return ["DejaVu Sans", *sorted(WIDE_FONTS & set(get_font_names()))]
 
 
 def _short(name: str) -> str:

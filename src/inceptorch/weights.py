@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +41,9 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
         try:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
         except SafetensorError as error:  # a full disk comes as this
-            raise OSError(str(error)) from None
+            number = re.search(r"os error (\d+)", str(error))
+            why = (int(number[1]), os.strerror(int(number[1]))) if number else (str(error),)
+            raise OSError(*why) from None
 
     write_whole(path, write)
 

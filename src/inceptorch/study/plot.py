@@ -26,7 +26,7 @@ def draw(results: Results, out: Path) -> None:
 
     _rows(accuracy, arms, [arm["top1"] for arm in arms], [arm["name"] for arm in arms])
     accuracy.set_title(f"{results['study']}: right on held-out pictures", loc="left", color=INK)
-    accuracy.set_xlabel("per cent")
+    accuracy.set_xlabel("per cent; a dot is a seed, the diamond their mean, the bar its 95 % interval")
 
     labels = [f"{claim['of']} − {claim['against']}{_when(claim)}\n{claim['verdict']}" for claim in claims]
     _rows(differences, claims, [claim["differences"] for claim in claims], labels)
@@ -36,7 +36,7 @@ def draw(results: Results, out: Path) -> None:
     differences.axvline(0, color=INK, lw=0.9, zorder=1)
     differences.set_title("difference, seed by seed", loc="left", color=INK)
     grey = "; grey does not matter" if any(claim["margin"] for claim in claims) else ""
-    differences.set_xlabel(f"percentage points; the bar is the mean's 95 % interval{grey}")
+    differences.set_xlabel(f"percentage points{grey}")
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 

@@ -72,11 +72,12 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
                 tensor = torch.empty_like(like).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        damaged = isinstance(error, OSError | SafetensorError)
+        why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"
         raise RunError(
             f"{path} cannot be used to go on: {why}. Delete it to start the run from its beginning."
-        ) from None
+        ) from error
     return done
 
 

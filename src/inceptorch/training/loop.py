@@ -64,7 +64,8 @@ def train(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Result:
-    """Train a classifier on DATA, a folder or zip of class folders, and leave it in the run folder `out`.
+    """Train a classifier on DATA and leave it in the run folder `out`. DATA is a folder or zip of class folders, a list
+    (.csv, .jsonl), a folder of shards, or torchvision:NAME.
 
     `weights` is a bundle or run to begin from, or the name of published weights; their network and pixel contract are
     kept. `net` is a name or a YAML file with a table. `recipe` is "head" by default
@@ -282,8 +283,10 @@ def _waited_enough(rows: list[dict[str, Any]], patience: int) -> bool:
 
 
 def _learned_nothing(run: Run, row: dict[str, Any], of_chance: float) -> str:
+    loss = row["train_loss"]
+    compared = "worse than that" if loss > 1.1 * of_chance else "that"
     return (
-        f"epoch {row['epoch']}: the training loss, {row['train_loss']:.3f}, is "
-        f"{'worse than that' if row['train_loss'] > 1.1 * of_chance else 'that'} of chance ({of_chance:.3f}): nothing was learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try --set "
-        f"lr={run.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
+        f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} of chance ({of_chance:.3f}): nothing was "
+        "learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try "
+        f"--set lr={run.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
     )

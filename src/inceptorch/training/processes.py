@@ -124,5 +124,11 @@ def processes(together: bool = True) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), count, device)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise RunError(
+            f"Another of the {count} processes ended, and what it wrote says why. --resume goes on from the last checkpoint."
+        ) from error
     finally:
         dist.destroy_process_group()

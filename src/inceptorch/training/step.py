@@ -48,7 +48,7 @@ class Step:
         pictures = pictures.to(self.world.device, non_blocking=True)
         labels = labels.to(self.world.device, non_blocking=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("share", 1.0)
+            group["lr"] = lr * group["share"]
         seed_step(seed)
         if not self.classifier.model.training:  # it was judged
             self._to_training()
