@@ -196,7 +196,7 @@ def deaths() -> list[str]:
     if not (RESULTS / "killed.json").exists():
         return []
     killed = result("killed")
-    parts = [f"\n## Killed with SIGKILL twice at random moments and resumed\n\n`{killed['command']}`\n"]
+    parts = [f"\n## Killed with SIGKILL at random moments, up to twice each, and resumed\n\n`{killed['command']}`\n"]
     parts.append("| workers | runs | with the undisturbed run's SHA-256 | deaths |\n| --- | --- | --- | --- |")
     for row in killed["rows"]:
         where = ", ".join(f"{count} {name}" for name, count in row["deaths"].items())
