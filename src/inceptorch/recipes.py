@@ -199,14 +199,20 @@ SCRATCH = Recipe(
 HEAD = Recipe("head", source="multinomial logistic regression on frozen features", net="googlenet", head_steps=100)
 FINETUNE = Recipe(
     "finetune",
-    source="`head`, then the whole network at a low rate",
+    source="`head`, then all rows above the stem, the lower the slower, on training squares smaller than those judged",
     net="googlenet",
     head_steps=100,
-    epochs=3,
+    epochs=7,
     batch=16,
-    lr=0.002,
+    lr=0.005,
     weight_decay=2e-4,
     schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
+    freeze=6,  # GoogLeNet's and Inception-v3's stem: as good so, and faster
+    layer_decay=0.9,
+    growth=(
+        (0.0, 0.714),
+        (1.0, 0.714),
+    ),  # crops show things larger than judging does (arXiv:1906.06423); twice the speed
     aux_weight=0.0,  # the losses of fresh heads would disturb a body that is already trained
     ema=0.98,
     crop_area=(0.35, 1.0),
@@ -311,7 +317,9 @@ def read_recipe(path: Path) -> Recipe:
         why = " ".join(str(error).split())
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
             why = f"line {error.problem_mark.line + 1}: {error.problem}"
-        raise RecipeError(f"{path} is not YAML: {why}; `inceptorch train --print-config` shows how to write it.") from None
+        raise RecipeError(
+            f"{path} is not YAML: {why}; `inceptorch train --print-config` shows how to write it."
+        ) from None
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must hold values by name, as `inceptorch train --print-config` prints them.")
     try:
