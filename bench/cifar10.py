@@ -4,7 +4,6 @@ Ours runs for as many epochs as fit into the minutes, by what --fast-dev-run say
 on the same cores. The curves are drawn in docs/cifar10.png.
 """
 
-import csv
 import json
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from bench.common import SHARED, need, save
+from bench.common import SHARED, metrics, need, save
 from inceptorch.files import write_whole
 
 WORDS = ["--net", "googlenet_small", "--size", "28", "--set", "batch=64", "--set", "crop_area=[0.5, 1]"]
@@ -36,8 +35,7 @@ def ours(data: Path, folder: str, minutes: float) -> dict[str, Any]:
     began = time.perf_counter()
     answer = inceptorch("train", str(data), *words, "--out", f"{folder}/run")
     seconds = time.perf_counter() - began
-    with open(f"{folder}/run/metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = metrics(f"{folder}/run")
     command = f"inceptorch train cifar10 {' '.join(words)}"
     return {"command": command, "seconds": seconds, "top1": answer["top1"], "epochs": rows}
 

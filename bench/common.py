@@ -1,8 +1,10 @@
 """What every measurement shares: where results go, on what machine they were got, where the real data lies."""
 
+import csv
 import json
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +28,20 @@ def need(path: Path) -> Path:
     if not path.exists():
         sys.exit(f"{path} is not here; set INCEPTORCH_SHARED to the folder of real pictures and weights.")
     return path
+
+
+def bvlc(folder: str) -> Path:
+    """A bundle of BVLC's GoogLeNet in `folder`."""
+    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
+    bundle = Path(folder) / "googlenet"
+    subprocess.run([sys.executable, "-m", "inceptorch", "convert", npz, "--out", bundle], check=True)
+    return bundle
+
+
+def metrics(run: str | Path) -> list[dict[str, str]]:
+    """The rows of a run's metrics.csv."""
+    with open(Path(run) / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def machine() -> dict[str, Any]:

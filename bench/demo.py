@@ -1,12 +1,11 @@
 """The demo, as a newcomer runs it: python -m bench.demo"""
 
-import csv
 import subprocess
 import sys
 import tempfile
 import time
 
-from bench.common import save
+from bench.common import metrics, save
 
 
 def main() -> None:
@@ -14,8 +13,7 @@ def main() -> None:
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "inceptorch", "demo", "--out", f"{folder}/demo"], check=True)
         seconds = time.perf_counter() - began
-        with open(f"{folder}/demo/run/metrics.csv", newline="") as file:
-            epochs = list(csv.DictReader(file))
+        epochs = metrics(f"{folder}/demo/run")
     save(
         "demo", {"command": "inceptorch demo", "seconds": seconds, "top1": float(epochs[-1]["top1"]), "epochs": epochs}
     )

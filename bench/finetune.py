@@ -1,6 +1,5 @@
 """flowers12 from BVLC's weights, the classifier first and then the whole network, with three seeds: python -m bench.finetune"""
 
-import csv
 import subprocess
 import sys
 import tempfile
@@ -8,7 +7,7 @@ import time
 from statistics import mean
 from typing import Any
 
-from bench.common import SHARED, need, save
+from bench.common import SHARED, bvlc, metrics, need, save
 
 SEEDS = 3
 
@@ -20,8 +19,7 @@ def run(folder: str, seed: int) -> dict[str, Any]:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "inceptorch", "train", flowers, *words], check=True)
     seconds = time.perf_counter() - began
-    with open(f"{out}/metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = metrics(out)
     head = [row for row in rows if row["phase"] == "head"][-1]
     epochs = [row for row in rows if row["phase"] == "train"]
     return {
@@ -34,10 +32,8 @@ def run(folder: str, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
     with tempfile.TemporaryDirectory() as folder:
-        convert = [sys.executable, "-m", "inceptorch", "convert", str(npz), "--out", f"{folder}/googlenet"]
-        subprocess.run(convert, check=True)
+        bvlc(folder)
         runs = [run(folder, seed) for seed in range(SEEDS)]
     means = {name: mean(one[name] for one in runs) for name in ("seconds", "head_top1", "top1")}
     command = "inceptorch train flowers12 --weights googlenet --recipe finetune"

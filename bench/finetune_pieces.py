@@ -4,7 +4,6 @@ A fifth of flowers12's training pictures is held out, and then another, and ever
 on at a time, one thread each, so the seconds are those of a processor.
 """
 
-import csv
 import random
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.common import SHARED, need, save
+from bench.common import SHARED, bvlc, metrics, need, save
 
 ON_ONE_THREAD = (
     "import atexit, time, torch; atexit.register(lambda: print(time.process_time())); torch.set_num_threads(1);"
@@ -57,8 +56,7 @@ def run(bundle: Path, fold: Path, way: str) -> dict[str, Any]:
         words += ["--set", f"{name}={value}"]
     command = [sys.executable, "-c", ON_ONE_THREAD, "train", str(fold), *map(str, words)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    with open(out / "metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = metrics(out)
     head = [row for row in rows if row["phase"] == "head"][-1]
     shutil.rmtree(out)
     reached = {"head_top1": float(head["top1"]), "top1": float(rows[-1]["top1"])}
@@ -67,13 +65,12 @@ def run(bundle: Path, fold: Path, way: str) -> dict[str, Any]:
 
 def main() -> None:
     flowers = need(SHARED / "flowers12" / "train").resolve()
-    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        bundle = Path(folder) / "googlenet"
-        subprocess.run([sys.executable, "-m", "inceptorch", "convert", npz, "--out", bundle], check=True)
+        bundle = bvlc(folder)
         folds = write_folds(flowers, Path(folder))
         runs = list(pool.map(lambda each: run(bundle, *each), [(fold, way) for way in WAYS for fold in folds]))
-    save("finetune_pieces", {"command": "python -m bench.finetune_pieces", "runs": runs})
+        held_out = len(list(folds[0].glob("val/*/*")))
+    save("finetune_pieces", {"command": "python -m bench.finetune_pieces", "held_out": held_out, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-from bench.common import SHARED, need, save
+from bench.common import SHARED, bvlc, need, save
 
 BAR = 0.95
 MOST_EPOCHS = 12
@@ -20,11 +19,9 @@ MOST_EPOCHS = 12
 
 def main() -> None:
     flowers = need(SHARED / "flowers12")
-    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
     with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "googlenet"
+        bundle = bvlc(folder)
         inceptorch = [sys.executable, "-m", "inceptorch"]
-        subprocess.run([*inceptorch, "convert", str(npz), "--out", str(bundle)], check=True)
         ours = []
         for number in range(3):
             began = time.perf_counter()

@@ -5,7 +5,6 @@ that it learns. Networks without batch normalisation are known to stall where th
 The curves are drawn in docs/recipes.png.
 """
 
-import csv
 import json
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 import inceptorch
-from bench.common import RESULTS, SHARED, need, save
+from bench.common import RESULTS, SHARED, metrics, need, save
 from inceptorch.bundle import Classifier
 from inceptorch.files import write_whole
 from inceptorch.model import Model
@@ -62,8 +61,7 @@ def run(name: str) -> dict[str, Any]:
         result = inceptorch.train(
             need(SHARED / "cifar10"), out=f"{folder}/run", net=f"{folder}/net.yaml", weights=weights, recipe=chosen
         )
-        with open(f"{folder}/run/metrics.csv", newline="") as file:
-            epochs = list(csv.DictReader(file))
+        epochs = metrics(f"{folder}/run")
     about = {"recipe": recipe, "net": table.name, "settings": values, "top1": result.top1, "seconds": result.seconds}
     return {"name": name, **about, "epochs": epochs}
 

@@ -6,6 +6,7 @@ With --check, nothing is written and the exit code is 1 if a file does not say w
 import json
 import re
 import sys
+from math import sqrt
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -232,18 +233,17 @@ def reached() -> dict[str, str]:
 
 def finetune_pieces() -> list[str]:
     """A table of the ways of fine-tuning."""
-    runs = result("finetune_pieces")["runs"]
+    pieces = result("finetune_pieces")
+    runs = pieces["runs"]
     rows = ["| way | right | of the classifier alone | CPU seconds |", "| --- | --- | --- | --- |"]
     for way in dict.fromkeys(run["way"] for run in runs):
         mine = [run for run in runs if run["way"] == way]
         top1, head, seconds = (mean(run[name] for run in mine) for name in ("top1", "head_top1", "cpu_seconds"))
         rows.append(f"| {way} | {top1:.1%} | {head:.1%} | {seconds:.0f} |")
-    n = 144 * len({run["fold"] for run in runs})
-    return [
-        *rows,
-        "",
-        f"Shares of {n} pictures, of which one is {1 / n:.2%}: the steps after the second row are within chance.",
-    ]
+    n = pieces["held_out"] * len({run["fold"] for run in runs})
+    share = mean(run["top1"] for run in runs)
+    error = 100 * sqrt(share * (1 - share) / n)
+    return [*rows, "", f"Shares of {n} pictures, with a standard error of {error:.1f} points."]
 
 
 def main() -> None:

@@ -209,10 +209,8 @@ FINETUNE = Recipe(
     schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
     freeze=6,  # GoogLeNet's and Inception-v3's stem: as good so, and faster
     layer_decay=0.9,
-    growth=(
-        (0.0, 0.714),
-        (1.0, 0.714),
-    ),  # crops show things larger than judging does (arXiv:1906.06423); twice the speed
+    # Crops show things larger than judging does (arXiv:1906.06423), and half the pixels take half the time.
+    growth=((0.0, 0.714), (1.0, 0.714)),
     aux_weight=0.0,  # the losses of fresh heads would disturb a body that is already trained
     ema=0.98,
     crop_area=(0.35, 1.0),

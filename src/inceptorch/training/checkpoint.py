@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.errors import RunError
+from inceptorch.files import reason
 from inceptorch.model import Model
 from inceptorch.weights import write_safetensors
 
@@ -73,8 +74,9 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
             state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        damaged = isinstance(error, OSError | SafetensorError)
-        why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"
+        why = "it is not a checkpoint of this run's network and recipe"
+        if isinstance(error, OSError | SafetensorError):
+            why = reason(error) if isinstance(error, OSError) else "it is damaged"
         raise RunError(
             f"{path} cannot be used to go on: {why}. Delete it to start the run from its beginning."
         ) from error
