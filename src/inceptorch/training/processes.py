@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -131,4 +132,5 @@ def processes(together: bool = True) -> Iterator[Processes]:
             f"Another of the {count} processes ended, and what it wrote says why. --resume goes on from the last checkpoint."
         ) from error
     finally:
+        gc.collect()  # what wrap() made holds on to the group in a cycle, and a group that is left at the end aborts
         dist.destroy_process_group()
