@@ -25,7 +25,7 @@ from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes
+from inceptorch.processes import Processes
 from inceptorch.training.step import Step, seed_step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared

@@ -22,7 +22,7 @@ from inceptorch.nets import net
 from inceptorch.pixels import contract
 from inceptorch.recipes import SCRATCH
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes
+from inceptorch.processes import Processes
 from inceptorch.training.step import Step
 
 BATCH, SIZE, ROUNDS = 32, 224, 6

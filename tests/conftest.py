@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from inceptorch.cli import app
 from inceptorch.nets import NETS
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool
@@ -43,6 +45,24 @@ def _cache_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INCEPTORCH_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="session")
+def npz() -> Path:
+    """BVLC's weights; the test is skipped where they are not."""
+    path = SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz"
+    if not path.exists():
+        pytest.skip(f"BVLC's weights are not in {path}; set INCEPTORCH_SHARED to the folder of real data")
+    return path
+
+
+@pytest.fixture(scope="session")
+def converted(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle made of them."""
+    out = tmp_path_factory.mktemp("converted") / "googlenet"
+    result = CliRunner().invoke(app, ["convert", str(npz), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    return out
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 The expected answers of the tests come from here, so this page shares no code with what it judges.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,46 @@ def probabilities(weights: Path, pictures: list[Path]) -> Tensor:
         return torch.cat([forward(w, preprocess(path)).softmax(1) for path in pictures])
 
 
+def probabilities_of_crops(weights: Path, picture: Path, kind: str) -> Tensor:
+    """The probabilities [1000] of "10crop" or "144crop", averaged over crops that go through the network one by one."""
+    with np.load(weights, allow_pickle=False) as archive:
+        w = {name: torch.from_numpy(archive[name]) for name in archive.files}
+    image = Image.open(picture).convert("RGB")
+    with torch.inference_mode():
+        answers = [forward(w, scaled(crop)).softmax(1)[0].double() for crop in crops_of(image, kind)]
+    return torch.stack(answers).mean(0)
+
+
+def crops_of(image: Image.Image, kind: str) -> Iterator[Image.Image]:
+    """arXiv:1409.4842 section 7 for 144crop; one scale, the square in the middle and no whole square for 10crop."""
+    for short in (256, 288, 320, 352) if kind == "144crop" else (256,):
+        ratio = short / min(image.size)
+        resized = image.resize((round(image.width * ratio), round(image.height * ratio)), Image.Resampling.BILINEAR)
+        spare = max(resized.size) - short
+        for offset in (0, spare // 2, spare) if kind == "144crop" else (spare // 2,):
+            left, top = (offset, 0) if resized.width >= resized.height else (0, offset)
+            square = resized.crop((left, top, left + short, top + short))
+            far = short - 224
+            places = [(0, 0), (far, 0), (0, far), (far, far), (far // 2, far // 2)]
+            crops = [square.crop((x, y, x + 224, y + 224)) for x, y in places]
+            if kind == "144crop":
+                crops.append(square.resize((224, 224), Image.Resampling.BILINEAR))
+            for crop in crops:
+                yield crop
+                yield crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
 def preprocess(path: Path) -> Tensor:
     image = Image.open(path).convert("RGB")
     width, height = image.size
     short = min(width, height)
     image = image.resize((round(256 * width / short), round(256 * height / short)), Image.Resampling.BILINEAR)
     left, top = (image.width - 224) // 2, (image.height - 224) // 2
-    rgb = np.asarray(image.crop((left, top, left + 224, top + 224)), np.float32)
+    return scaled(image.crop((left, top, left + 224, top + 224)))
+
+
+def scaled(square: Image.Image) -> Tensor:
+    rgb = np.asarray(square, np.float32)
     bgr = rgb[:, :, ::-1] - np.array([104, 117, 123], np.float32)
     return torch.from_numpy(bgr.transpose(2, 0, 1).copy())[None]
 

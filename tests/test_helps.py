@@ -15,6 +15,7 @@ from inceptorch.data import find_split
 from inceptorch.errors import RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.spec import Net
@@ -23,7 +24,6 @@ from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.memory import parts_that_fit
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes
 from inceptorch.training.schedule import side
 from inceptorch.training.work import _begin
 from tests.conftest import COLOURS

@@ -1,10 +1,15 @@
-"""Scores against another library's."""
+"""Scores against another library's, and intervals against what they promise."""
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss, top_k_accuracy_score
+from sklearn.metrics import log_loss, precision_score, top_k_accuracy_score
 
-from inceptorch.metrics import rank_of_label, scores
+from inceptorch.metrics import Answers, Floats, Ints, Scores, mean_interval, rank_of_label, share_interval
+from inceptorch.metrics import scores as scores_of
+
+
+def scores(logits: Floats, labels: Ints, classes: list[str]) -> Scores:
+    return scores_of(Answers.of(logits, labels), classes)
 
 
 def test_scores_equal_scikit_learns() -> None:
@@ -16,6 +21,8 @@ def test_scores_equal_scikit_learns() -> None:
     assert got.top1 == pytest.approx(top_k_accuracy_score(labels, logits, k=1))
     assert got.top5 == pytest.approx(top_k_accuracy_score(labels, logits, k=5))
     assert got.loss == pytest.approx(log_loss(labels, probabilities, labels=range(9)))
+    precision = precision_score(labels, logits.argmax(1), average=None)
+    assert [one["precision"] for one in got.per_class.values()] == pytest.approx(precision.tolist())
     assert sum(one["n"] * one["top1"] for one in got.per_class.values()) / 200 == pytest.approx(got.top1)
 
 
@@ -27,3 +34,22 @@ def test_few_classes_and_large_logits() -> None:
     got = scores(np.array([[1000.0, 0.0], [0.0, 1000.0]]), np.array([0, 0]), ["a", "b"])
     assert (got.top1, got.top5, got.loss) == (0.5, 1.0, 500.0)
     assert list(got.per_class) == ["a"]
+
+
+def test_intervals_contain_the_truth_nineteen_times_in_twenty() -> None:
+    random = np.random.default_rng(1)
+    held = {"few": 0, "many": 0, "mean": 0}
+    for _ in range(2000):
+        for name, n, truth in (("few", 40, 0.9), ("many", 500, 0.7)):
+            low, high = share_interval(int(random.binomial(n, truth)), n)
+            held[name] += low <= truth <= high
+        low, high = mean_interval(random.exponential(2.0, 200))
+        held["mean"] += low <= 2.0 <= high
+    assert all(0.93 < count / 2000 < 0.975 for count in held.values()), held
+
+
+def test_intervals_at_the_ends() -> None:
+    assert share_interval(0, 10)[0] == 0.0
+    assert share_interval(10, 10)[1] == pytest.approx(1)
+    assert share_interval(0, 0) == (0.0, 1.0)
+    assert 0.2 < share_interval(0, 10)[1] < 0.4

@@ -22,12 +22,12 @@ from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
 from inceptorch.model import Model
 from inceptorch.pixels import contract
+from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 from inceptorch.table import to_yaml
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes, processes
 from inceptorch.training.step import Step
 from tests.conftest import COLOURS, TINY
 

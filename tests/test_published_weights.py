@@ -13,24 +13,6 @@ from inceptorch.cli import app
 from tests import oracle
 
 
-@pytest.fixture(scope="module")
-def npz() -> Path:
-    from tests.conftest import SHARED
-
-    path = SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz"
-    if not path.exists():
-        pytest.skip(f"BVLC's weights are not in {path}; set INCEPTORCH_SHARED to the folder of real data")
-    return path
-
-
-@pytest.fixture(scope="module")
-def converted(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("converted") / "googlenet"
-    result = CliRunner().invoke(app, ["convert", str(npz), "--out", str(out)])
-    assert result.exit_code == 0, result.output
-    return out
-
-
 def test_photographs_are_answered_as_by_the_oracle(npz: Path, converted: Path, shared: Path) -> None:
     with open(shared / "photos" / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -22,6 +22,7 @@ from inceptorch.data.augment import Augmented
 from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.scale import Scale
@@ -30,7 +31,6 @@ from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.averaging import new_average
 from inceptorch.training.optimizers import TensorFlowRMSProp
-from inceptorch.training.processes import Processes
 from inceptorch.training.schedule import rate as _rate
 from tests.conftest import COLOURS, write_classes
 
@@ -265,7 +265,7 @@ def test_judging_is_broken_off_and_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Model, "forward", asking)
-        patch.setattr("inceptorch.evaluation.BATCH", 2)
+        patch.setattr("inceptorch.evaluation.outputs.BATCH", 2)
         with pytest.raises(SystemExit, match="143"):
             inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "stopped" / "metrics.csv").exists()

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inceptorch import nets, table
 from inceptorch.errors import BundleError, PictureError, TableError
 from inceptorch.files import new_folder, reason, write_text
@@ -71,10 +74,16 @@ class Classifier:
         probabilities: list[list[float]] = self.outputs(squares).softmax(1).tolist() if squares else []
         return probabilities
 
-    def outputs(self, squares: Sequence[Square], forward: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def logits(self, squares: NDArray[np.uint8]) -> NDArray[np.floating]:
+        """Logits float32 [N, classes] of one batch of uint8 squares [N, S, S, 3]."""
+        logits: NDArray[np.floating] = self.outputs(squares).numpy()
+        return logits
+
+    def outputs(
+        self, squares: Sequence[Square] | NDArray[np.uint8], forward: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         """What `forward` (by default the model, which gives logits) makes of one batch of uint8 squares [S, S, 3]:
         float32 [N, outputs] on the CPU."""
-        import numpy as np
         import torch
 
         from inceptorch.scale import Scale

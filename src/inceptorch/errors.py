@@ -6,6 +6,7 @@ InceptorchError            exit code 2; the message names the file and the remed
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
   + RecipeError            a recipe, or a value given for it
+  + ProtocolError          a way of judging, or predictions that cannot be judged together
   + RunError               a training run that cannot start or go on
 """
 
@@ -35,6 +36,10 @@ class BundleError(InceptorchError):
 
 class RecipeError(InceptorchError):
     """A recipe does not exist or one of its values is wrong."""
+
+
+class ProtocolError(InceptorchError):
+    """A protocol does not exist or one of its values is wrong, or saved predictions do not belong together."""
 
 
 class RunError(InceptorchError):

@@ -1,9 +1,13 @@
-"""What a classifier got right, from its probabilities alone."""
+"""What a classifier got right, from its answers alone, with how sure one can be of it.
+
+Fractions are from 0 to 1, losses in nats, intervals those of 95 %.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypedDict
 
 import numpy as np
@@ -11,40 +15,131 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
+Interval = tuple[float, float]
+
+Z = 1.959964  # of the normal distribution, 2.5 % lie beyond it
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is kept of the answers to N pictures, however many classes there are.
+
+    labels       the right classes, int32 [N]
+    given        the most probable classes, int32 [N]
+    confidences  their probabilities, float64 [N]
+    ranks        how many classes are put before the right one, int32 [N]; 0 where the answer is right
+    losses       the negative logarithms of the right classes' probabilities, float64 [N]
+    """
+
+    labels: Ints
+    given: Ints
+    confidences: Floats
+    ranks: Ints
+    losses: Floats
+
+    @classmethod
+    def of(cls, logits: Floats, labels: Ints) -> Answers:
+        """The answers that logits [N, classes] (or log probabilities) amount to. Of equal ones the lower index is the
+        answer, as in `predict`."""
+        log_probabilities = log_softmax(logits)
+        given = logits.argmax(1)
+        at = np.arange(len(labels))
+        return cls(
+            labels=np.asarray(labels, np.int32),
+            given=given.astype(np.int32),
+            confidences=np.exp(log_probabilities[at, given]),
+            ranks=rank_of_label(logits, labels).astype(np.int32),
+            losses=-log_probabilities[at, labels],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """The answers of several sets of pictures as those of one."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the answer is right, [N]."""
+        right: NDArray[np.bool_] = self.given == self.labels
+        return right
 
 
 class ClassScore(TypedDict):
+    """Of one class: pictures, the share of them that is found (its recall) and found among five answers, and the share of
+    the answers with its name that are right; None where it was never answered."""
+
     n: int
     top1: float
     top5: float
+    precision: float | None
+
+
+class Intervals(TypedDict):
+    top1: Interval
+    top5: Interval
+    loss: Interval
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Counts as fractions 0..1; `loss` is the mean cross entropy in nats."""
+    """Fractions right and the mean cross entropy, with their intervals."""
 
     n: int
     top1: float
     top5: float
     loss: float
+    intervals: Intervals
     per_class: dict[str, ClassScore]
 
 
-def scores(logits: Floats, labels: Ints, classes: Sequence[str]) -> Scores:
-    """Judge logits [N, classes] against labels [N]. Of equal logits the lower index is the answer, as in `predict`."""
-    ranks = rank_of_label(logits, labels)
-    top1, top5 = ranks < 1, ranks < 5
+def scores(answers: Answers, classes: Sequence[str]) -> Scores:
+    """What the answers are worth, altogether and for every class that has pictures."""
+    top1, top5 = answers.ranks < 1, answers.ranks < 5
+    answered = np.bincount(answers.given, minlength=len(classes))
+    found = np.bincount(answers.labels[top1], minlength=len(classes))
     return Scores(
-        n=len(labels),
+        n=len(answers),
         top1=float(top1.mean()),
         top5=float(top5.mean()),
-        loss=float(-log_softmax(logits)[np.arange(len(labels)), labels].mean()),
+        loss=float(answers.losses.mean()),
+        intervals=Intervals(
+            top1=share_interval(int(top1.sum()), len(answers)),
+            top5=share_interval(int(top5.sum()), len(answers)),
+            loss=mean_interval(answers.losses),
+        ),
         per_class={
-            name: ClassScore(n=int(mine.sum()), top1=float(top1[mine].mean()), top5=float(top5[mine].mean()))
+            name: ClassScore(
+                n=int(mine.sum()),
+                top1=float(top1[mine].mean()),
+                top5=float(top5[mine].mean()),
+                precision=float(found[index] / answered[index]) if answered[index] else None,
+            )
             for index, name in enumerate(classes)
-            if (mine := labels == index).any()
+            if (mine := answers.labels == index).any()
         },
     )
+
+
+def share_interval(hits: int, n: int) -> Interval:
+    """Wilson's interval of a share: `hits` of `n` (Journal of the American Statistical Association 22, 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    share, weight = hits / n, Z * Z / n
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z / (1 + weight) * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: Floats) -> Interval:
+    """The interval of the mean of independent values; all numbers where there are fewer than two."""
+    if len(values) < 2:
+        return -math.inf, math.inf
+    mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return mean - half, mean + half
 
 
 def rank_of_label(logits: Floats, labels: Ints) -> Ints:

@@ -94,7 +94,9 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
 
     shown = evaluation.mistakes[:MISTAKES]
     # In the order of the split, so that of a stream no shard is fetched twice.
-    pictures = {index: _thumbnail(evaluation.split, index) for index in sorted(mistake.index for mistake in shown)}
+    split = evaluation.split
+    assert split is not None  # only predictions without their pictures have none
+    pictures = {index: _thumbnail(split, index) for index in sorted(mistake.index for mistake in shown)}
     columns = max(1, min(6, len(shown)))
     lines = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")

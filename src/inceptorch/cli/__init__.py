@@ -11,6 +11,7 @@ from inceptorch.errors import InceptorchError
 EXTRAS = {
     "torch": "train",
     "torchvision": "train",
+    "torchmetrics": "train",
     "matplotlib": "train",
     "sklearn": "demo",
     "google": "caffe",

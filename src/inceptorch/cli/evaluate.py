@@ -1,32 +1,132 @@
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from inceptorch.cli.output import Json, print_json, printable
 
+WORDS = (
+    "A run, a bundle, published weights or saved predictions; several are an ensemble. Behind them, DATA as for train."
+)
+
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
-    data: Annotated[str, typer.Argument(help="As for train: its test or val part if it has one.", metavar="DATA")],
-    split: Annotated[str | None, typer.Option(help="train, val or test.")] = None,
+    words: Annotated[list[str], typer.Argument(help=WORDS, metavar="MODEL... [DATA]")],
+    protocol: Annotated[
+        str, typer.Option(help="center, 10crop, 12crop, 144crop, low-resolution, or a .yaml of your own.")
+    ] = "center",
+    split: Annotated[str | None, typer.Option(help="train, val or test; by default the test or val part.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Of an ensemble's members: 2,1,1.", metavar="W,W...")] = None,
+    save_predictions: Annotated[
+        Path | None, typer.Option(help="A folder that keeps predictions, for going on and for other ensembles.")
+    ] = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option(help="Also find the temperature on this part of DATA, and judge with it.", metavar="SPLIT"),
+    ] = None,
+    without: Annotated[
+        Path | None, typer.Option(help="A file of pictures to leave out: ILSVRC's blacklist, or names, a line each.")
+    ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="1, 10 and 144 crops, of one model and of all: what each brings and costs.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Judge a classifier on labelled pictures: top-1, top-5, loss, and every class.
+    """Judge classifiers on labelled pictures: top-1, top-5, loss, calibration and every class, with intervals.
 
     inceptorch eval runs/flowers flowers/
+
+    inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions kept/
     """
-    from inceptorch.data.verify import report_skipped
+    from inceptorch.errors import ProtocolError
+    from inceptorch.evaluation import crops_and_models
     from inceptorch.evaluation import evaluate as judge
+    from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.progress import Progress
 
+    saved = all(word.endswith(SUFFIX) for word in words)
+    models, data = (words, None) if saved else (words[:-1], words[-1])
+    if not models:
+        raise ProtocolError(f"Name the pictures to judge {data} with: inceptorch eval {data} DATA.")
     progress = Progress()
-    evaluation = judge(model, data, split, progress)
-    report_skipped(evaluation.skipped, progress.say)
+    if table:
+        if data is None:
+            raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
+        rows = crops_and_models(models, data, split, progress, save_predictions=save_predictions, without=without)
+        if json:
+            print_json([vars(row) for row in rows])
+        else:
+            print_table(rows)
+        return
+    evaluation = judge(
+        models,
+        data,
+        split,
+        progress,
+        protocol=protocol,
+        weights=_numbers(weights),
+        save_predictions=save_predictions,
+        temperature_from=temperature,
+        without=without,
+    )
     if json:
         print_json(evaluation.to_dict())
-        return
-    print(f"{'class':<24}{'pictures':>9}{'top-1':>9}{'top-5':>9}")
+    else:
+        print_evaluation(evaluation)
+
+
+def print_evaluation(evaluation: Any) -> None:
+    """Every class, all together with intervals, calibration, the protocol."""
+    print(f"{'class':<24}{'pictures':>9}{'top-1':>9}{'top-5':>9}{'precision':>11}")
     for name, one in evaluation.per_class.items():
-        print(f"{printable(name):<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}")
+        precision = "never said" if one["precision"] is None else f"{one['precision']:.2%}"
+        print(f"{printable(name):<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}{precision:>11}")
     print(f"{'all':<24}{evaluation.n:>9}{evaluation.top1:>9.2%}{evaluation.top5:>9.2%}   loss {evaluation.loss:.4f}")
-    print(f"protocol: {evaluation.protocol}")
+    found = evaluation.to_dict()
+    (low1, high1), (low5, high5) = evaluation.intervals["top1"], evaluation.intervals["top5"]
+    print(f"95% intervals: top-1 {low1:.2%} to {high1:.2%}, top-5 {low5:.2%} to {high5:.2%}")
+    error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
+    print(f"confidence is off by {error:.2%} on average ({low:.2%} to {high:.2%})")
+    if evaluation.tempered is not None:
+        after = evaluation.tempered
+        print(
+            f"with logits divided by {after['temperature']:.3f}: off by {after['error']:.2%}, loss {after['loss']:.4f}"
+        )
+    unknown = found["unknown"]
+    print(
+        f"predict --unknown-below {unknown['below']:.3f} would answer {unknown['answered']:.1%} of these pictures, "
+        f"{unknown['right_of_answered']:.2%} of them rightly"
+    )
+    print(f"protocol: {printable(evaluation.protocol)}")
+
+
+def print_table(rows: list[Any]) -> None:
+    """The columns of arXiv:1409.4842 Table 3, top-1 too, and what is sure of them."""
+    print(
+        f"{'models':>6}{'crops':>7}{'cost':>7}{'G mult-adds':>13}{'top-1 error':>21}{'top-5 error':>21}  top-5 compared to base"
+    )
+    for row in rows:
+        crops = row.cost // len(row.models)
+        errors = (
+            f"{1 - value:.2%} ({1 - high:.1%}-{1 - low:.1%})"
+            for value, (low, high) in ((row.top1, row.top1_interval), (row.top5, row.top5_interval))
+        )
+        one, five = errors
+        low, high = (-bound for bound in reversed(row.gained5_interval))
+        gained = "base" if row is rows[0] else f"{-row.gained5:+.2%} ({low:+.2%} to {high:+.2%})"
+        print(
+            f"{len(row.models):>6}{crops:>7}{row.cost:>7}{row.multiply_adds / 1e9:>13.1f}{one:>21}{five:>21}  {gained}"
+        )
+    networks = ", ".join(dict.fromkeys(name for row in rows for name in row.models))
+    print(printable(f"networks: {networks}; 95% intervals in brackets, of the last column picture by picture"))
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    from inceptorch.errors import ProtocolError
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ProtocolError(f"--weights takes numbers with commas between, such as 2,1,1, not {text!r}.") from None

@@ -11,19 +11,33 @@ def predict(
     model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
     top: Annotated[int, typer.Option(help="How many answers for each picture.", min=1)] = 5,
+    protocol: Annotated[str, typer.Option(help="Which crops are averaged, as for eval.")] = "center",
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Say of pictures of none of the classes that they are unknown.")
+    ] = False,
+    unknown_below: Annotated[
+        float | None, typer.Option(help="The same, below this probability, from 0 to 1.", min=0, max=1)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what is in pictures. Exit code 1 if some could not be read; the others are answered all the same.
 
     inceptorch predict runs/flowers tulip.jpg holiday/
     """
-    from inceptorch.bundle import BATCH, top_classes
+    import numpy as np
+
+    from inceptorch.bundle import top_classes
     from inceptorch.data.folder import find_pictures
     from inceptorch.errors import PictureError
+    from inceptorch.evaluation import log_probabilities, pictures_at_once
+    from inceptorch.pixels import decode
     from inceptorch.progress import Progress
+    from inceptorch.protocols import protocol as named_protocol
     from inceptorch.zoo import load
 
+    chosen = named_protocol(protocol)
     classifier = load(model).to_best_device()
+    below = unknown_below if unknown_below is not None or not unknown else _threshold(classifier.about, model)
     entries: list[dict[str, Any]] = []
     for path in paths:
         try:
@@ -31,19 +45,23 @@ def predict(
         except PictureError as error:
             entries.append({"file": str(path), "error": str(error)})
 
-    batches = [entries[start : start + BATCH] for start in range(0, len(entries), BATCH)]
+    size = pictures_at_once(chosen)
+    batches = [entries[start : start + size] for start in range(0, len(entries), size)]
     for batch in Progress().track(batches, len(batches), "predicting"):
-        squares, read = [], []
+        views, read = [], []
         for entry in batch:
             if "error" in entry:
                 continue
             try:
-                squares.append(classifier.pixels.square(entry["file"]))
+                views.append(chosen.views(decode(entry["file"]), classifier.pixels))
                 read.append(entry)
             except PictureError as error:
                 entry["error"] = str(error)
-        for entry, probabilities in zip(read, classifier.probabilities(squares), strict=True):
-            entry["predictions"] = top_classes(probabilities, classifier.classes, top)
+        answers = np.exp(log_probabilities(classifier, views)) if views else []
+        for entry, probabilities in zip(read, answers, strict=True):
+            entry["predictions"] = top_classes(probabilities.tolist(), classifier.classes, top)
+            if below is not None:
+                entry["unknown"] = float(probabilities.max()) < below
 
     if json:
         print_json(entries)
@@ -54,9 +72,23 @@ def predict(
         raise typer.Exit(1)
 
 
+def _threshold(about: dict[str, Any], model: str) -> float:
+    """The probability below which pictures are unknown, as training found it on held-out pictures."""
+    from inceptorch.errors import BundleError
+
+    found = about.get("unknown")
+    if not isinstance(found, dict) or not isinstance(found.get("below"), float):
+        raise BundleError(
+            f"{model} does not say below which probability a picture is unknown; give one with --unknown-below, such as "
+            f"`inceptorch eval {model} DATA` suggests for held-out pictures."
+        )
+    return float(found["below"])
+
+
 def _print_entry(entry: dict[str, Any]) -> None:
     if "error" in entry:
         print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
         return
     answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    print(printable(f"{entry['file']}: {answers}"))
+    unknown = "unknown; nearest " if entry.get("unknown") else ""
+    print(printable(f"{entry['file']}: {unknown}{answers}"))

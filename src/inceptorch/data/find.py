@@ -11,6 +11,7 @@ import numpy as np
 from inceptorch.data import manifest
 from inceptorch.data.address import PIPE, TORCHVISION
 from inceptorch.data.folder import HELD_OUT, SPLITS, TRAIN, Split, stratified
+from inceptorch.data.ilsvrc import in_words_of, is_validation, open_validation
 from inceptorch.data.named import open_dataset
 from inceptorch.data.pipe import open_pipe
 from inceptorch.data.shards import are_shards, open_shards
@@ -59,7 +60,7 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
     name = _first(parts, SPLITS[split] if split else ("", *HELD_OUT[::-1], *TRAIN))
     if name is None:
         raise DataError(f"{data} has no {split}; it has {' and '.join(parts)}.")
-    pictures = parts[name]().relabelled(classes)
+    pictures = in_words_of(parts[name](), classes).relabelled(classes)
     if not len(pictures):
         raise DataError(f"{data} holds no pictures of any class.")
     return pictures
@@ -76,6 +77,8 @@ def parts_of(data: str | Path) -> Parts:
         return manifest.open_manifest(path)
     if are_shards(path):
         return open_shards(path)
+    if is_validation(path):
+        return open_validation(path)
     return _open_folders(path)
 
 

@@ -19,11 +19,11 @@ from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
 from inceptorch.errors import RunError
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import Estimate, as_people_say
-from inceptorch.training.processes import Processes
 from inceptorch.training.run import Run
 from inceptorch.training.schedule import rate, side
 from inceptorch.training.step import Step

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.evaluation import outputs_of
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
-from inceptorch.training.processes import Processes
 from inceptorch.weights import write_safetensors
 
 STEPS_AT_A_TIME = 10

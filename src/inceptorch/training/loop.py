@@ -18,6 +18,7 @@ from inceptorch.data.order import batches
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RunError
 from inceptorch.evaluation import Evaluation, judgement, outputs_of
+from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training import head
@@ -30,7 +31,6 @@ from inceptorch.training.events import write_events
 from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes, processes
 from inceptorch.training.run import Run, in_words
 from inceptorch.training.step import Step, only_deterministic, precision
 from inceptorch.training.stopping import Stopping
@@ -166,7 +166,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
     def keep() -> None:
         """The bundle, then the checkpoint: a run can be used, and can go on, from every epoch's end."""
         if world.first:
-            kept.about = run.about(train_split, held_out, done.rows[-1])
+            kept.about = run.about(train_split, held_out, done.rows[-1]) | {"unknown": evaluation.threshold}
             kept.write(run.folder)
             save(run.checkpoint, done, model, average, optimizer)
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from inceptorch.bundle import Classifier
 from inceptorch.errors import RunError
+from inceptorch.processes import Processes
 from inceptorch.recipes import Recipe
 from inceptorch.scale import Scale
 from inceptorch.training.objective import Objective
-from inceptorch.training.processes import Processes
 from inceptorch.training.step import precision
 
 TRIED = 2  # pictures in the pass that is measured

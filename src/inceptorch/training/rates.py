@@ -13,12 +13,12 @@ from inceptorch.data.augment import Augmented, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.loop import fit_head
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes
 from inceptorch.training.step import Step
 from inceptorch.training.work import Work, on_trial
 

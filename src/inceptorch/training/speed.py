@@ -20,11 +20,11 @@ from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
 from inceptorch.errors import RunError
 from inceptorch.files import cache_folder, write_text
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.processes import Processes
 from inceptorch.training.step import Step, precision
 
 Precision = Literal["fp32", "bf16"]

@@ -14,11 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from inceptorch.bundle import Classifier
+from inceptorch.processes import Processes
 from inceptorch.recipes import Recipe
 from inceptorch.scale import Scale
 from inceptorch.training.mixing import mix
 from inceptorch.training.objective import Objective
-from inceptorch.training.processes import Processes
 
 
 class Step:

@@ -19,11 +19,11 @@ from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import refuse_if_used
 from inceptorch.model import Model
 from inceptorch.pixels import contract
+from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.spec import Linear, Net, with_dropout
 from inceptorch.training.memory import parts_that_fit, remedy_for_memory
-from inceptorch.training.processes import Processes, processes
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
 from inceptorch.training.speed import in_the_fastest_way

@@ -1,4 +1,4 @@
-"""The processes of one training, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
+"""The processes of one training or judging, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = timedelta(hours=12)  # the first process may have a million pictures 
 
 @dataclass(frozen=True)
 class Processes:
-    """How many processes train together, which of them this is, and the device it computes on."""
+    """How many processes work together, which of them this is, and the device it computes on."""
 
     rank: int
     count: int
@@ -77,6 +77,14 @@ class Processes:
         for rank, part in enumerate(parts):
             whole[rank :: self.count] = part[: len(range(rank, total, self.count))]
         return whole
+
+    def collect(self, mine: T) -> list[T]:
+        """Every process's value, in their order, in the first one; in the others, nothing."""
+        if self.count == 1:
+            return [mine]
+        found: list[T | None] | None = [None] * self.count if self.first else None
+        dist.gather_object(mine, found)
+        return found or []  # type: ignore[return-value]
 
     def from_first(self, value: Callable[[], T]) -> T:
         """What `value` gives in the first process, in all of them. If it fails there, that one alone says why; the

@@ -1,0 +1,378 @@
+"""Judging classifiers on labelled pictures."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from inceptorch.bundle import Classifier
+from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
+from inceptorch.data.ilsvrc import without as leave_out
+from inceptorch.errors import BundleError, ProtocolError
+from inceptorch.evaluation.calibration import (
+    Reliability,
+    Threshold,
+    calibration_error,
+    calibration_interval,
+    reliability,
+    temperature_of,
+    threshold,
+)
+from inceptorch.evaluation.outputs import outputs_of
+from inceptorch.evaluation.predictions import SUFFIX, Predictions, combined, predict_split, read_predictions
+from inceptorch.metrics import Answers, Floats, Interval, Ints, Scores, scores
+from inceptorch.progress import Progress
+from inceptorch.protocols import CENTER, Protocol
+from inceptorch.protocols import protocol as named_protocol
+from inceptorch.zoo import load
+
+if TYPE_CHECKING:
+    from inceptorch.processes import Processes
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture whose first answer was wrong. `label` and `predicted` are class names."""
+
+    index: int
+    file: str
+    label: str
+    predicted: str
+    probability: float
+
+
+class Tempered(TypedDict):
+    """What dividing logits by a temperature, found on so many other pictures, does: the calibration error with its
+    interval, and the loss."""
+
+    temperature: float
+    pictures: int
+    error: float
+    interval: Interval
+    loss: float
+
+
+@dataclass(frozen=True)
+class Evaluation(Scores):
+    """Scores, how they were got, what was left out, and the answers behind them. `split` is None where predictions were
+    judged whose pictures are not at hand."""
+
+    classes: Sequence[str]
+    protocol: str
+    skipped: list[Skipped]
+    answers: Answers
+    files: Sequence[str]
+    split: Split | None = None
+    tempered: Tempered | None = None
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong first answers, the most confident first."""
+        answers, classes = self.answers, self.classes
+        wrong = np.flatnonzero(~answers.right)
+        wrong = wrong[np.argsort(-answers.confidences[wrong], kind="stable")]
+        return [
+            Mistake(
+                int(i),
+                self.files[i],
+                classes[answers.labels[i]],
+                classes[answers.given[i]],
+                float(answers.confidences[i]),
+            )
+            for i in wrong
+        ]
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """How many pictures of each class (rows) were given each answer (columns), by torchmetrics."""
+        import torch
+        from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+        given, labels = (
+            torch.from_numpy(np.asarray(each, np.int64)) for each in (self.answers.given, self.answers.labels)
+        )
+        found: Ints = multiclass_confusion_matrix(given, labels, len(self.classes)).numpy()
+        return found
+
+    @cached_property
+    def reliability(self) -> list[Reliability]:
+        return reliability(self.answers)
+
+    @cached_property
+    def threshold(self) -> Threshold:
+        """The confidence that 95 % of these pictures reach, and what refusing the others costs."""
+        return threshold(self.answers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "tempered", "unknown",
+        "per_class", "skipped"}, fractions 0..1."""
+        names = ("n", "top1", "top5", "loss", "protocol", "intervals")
+        low, high = calibration_interval(self.answers)
+        calibration = {"error": calibration_error(self.answers), "interval": (low, high), "bins": self.reliability}
+        return {
+            **{name: getattr(self, name) for name in names},
+            "calibration": calibration,
+            "tempered": self.tempered,
+            "unknown": self.threshold,
+            "per_class": self.per_class,
+            "skipped": self.skipped,
+        }
+
+
+def evaluate(
+    model: Classifier | str | Path | Sequence[Classifier | str | Path],
+    data: str | Path | None = None,
+    split: str | None = None,
+    progress: Progress | None = None,
+    *,
+    protocol: Protocol | str = CENTER,
+    weights: Sequence[float] | None = None,
+    save_predictions: str | Path | None = None,
+    temperature_from: str | None = None,
+    without: str | Path | None = None,
+) -> Evaluation:
+    """Judge a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several, on
+    DATA, as `data.find_split` takes it.
+
+    split             "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else
+                      DATA itself. Of a folder that training itself divided, only the held-out part is judged
+    protocol          which crops of a picture are averaged: a name, a YAML file or a `Protocol`
+    weights           of the members of an ensemble; equal by default
+    save_predictions  a folder, in which predictions are kept that are there already and can be judged again: each file of
+                      it may stand for a model, and then DATA is not needed
+    temperature_from  a part of DATA, other than the judged one, on which to find the temperature to judge with too
+    without           a file of pictures to leave out, a line each
+
+    Pictures that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
+    where a class of DATA is none of the classifier's, ProtocolError where members do not belong together.
+    """
+    from inceptorch.processes import processes
+
+    progress = progress or Progress()
+    models = [model] if isinstance(model, Classifier | str | Path) else list(model)
+    chosen = named_protocol(protocol) if isinstance(protocol, str) else protocol
+    shares = _checked_weights(weights, len(models))
+    with processes() as world, kept_in(save_predictions) as folder:
+        quiet = progress if world.first else Progress(quiet=True)
+        found = predictions_of(models, data, split, [chosen], folder, world, quiet, without)
+        members = [member[0] for member in found.members]
+        evaluation = world.from_first(lambda: judge_predictions(members, shares, found.skipped, found.split))
+        if temperature_from is None:
+            return evaluation
+        if data is None:
+            raise ProtocolError("A temperature is found on pictures; name DATA behind the models.")
+        others = predictions_of(models, data, temperature_from, [chosen], folder, world, quiet)
+        if others.members[0][0].about.pictures == members[0].about.pictures:
+            raise ProtocolError(
+                f"The temperature cannot be found on the pictures that are judged; {temperature_from} is they."
+            )
+        beside = [member[0] for member in others.members]
+        return replace(evaluation, tempered=world.from_first(lambda: _tempered(members, beside, shares)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The predictions of each model under each protocol, and the pictures they are of where these are at hand."""
+
+    members: list[list[Predictions]]
+    split: Split | None
+    skipped: list[Skipped]
+
+
+def predictions_of(
+    models: Sequence[Classifier | str | Path],
+    data: str | Path | None,
+    part: str | None,
+    protocols: Sequence[Protocol],
+    folder: Path,
+    world: Processes,
+    progress: Progress,
+    without: str | Path | None = None,
+) -> Found:
+    """The predictions of every model for the pictures of DATA under every protocol, computed into `folder` where they are
+    not there yet. A model may be a file of predictions, which have their protocol already."""
+    saved = {str(model): read_predictions(Path(model)) for model in models if _is_file(model)}
+    if len(saved) == len(models) and data is None:
+        return Found([[saved[str(model)]] for model in models], None, [])
+    if data is None:
+        raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
+    classifiers = [None if _is_file(model) else _loaded(model) for model in models]
+    first = next((each for each in classifiers if each is not None), None)
+    classes = first.classes if first is not None else next(iter(saved.values())).about.classes
+    for model, classifier in zip(models, classifiers, strict=True):
+        if classifier is not None and classifier.classes != classes:
+            raise ProtocolError(
+                f"{_name(model)} has other classes than the first model; only equal ones can be averaged."
+            )
+    split, skipped = world.from_first(lambda: _pictures(first, classes, data, part, without, progress))
+    progress.say(f"judging {len(split)} pictures" + (f" of {split.name}" if split.name else ""))
+
+    members = []
+    for model, classifier in zip(models, classifiers, strict=True):
+        if classifier is None:
+            if len(protocols) > 1:
+                raise ProtocolError(f"{model} has the predictions of one protocol; give the model itself for several.")
+            members.append([saved[str(model)]])
+            continue
+        classifier.model.to(world.device)
+        made = []
+        for protocol in protocols:
+            if len(models) > 1 or len(protocols) > 1:
+                progress.say(f"{_name(model)}, {protocol.name}")
+            made.append(predict_split(classifier, _name(model), split, protocol, folder, world, progress))
+        members.append(made)
+    return Found(members, split, skipped)
+
+
+def judge_predictions(
+    members: Sequence[Predictions],
+    weights: Sequence[float],
+    skipped: list[Skipped],
+    split: Split | None = None,
+) -> Evaluation:
+    """Judge predictions, averaged with these weights where there are several."""
+    first = members[0]
+    parts = [Answers.of(_finite(logs), first.labels[place]) for place, logs in combined(members, weights)]
+    described = dict.fromkeys(member.about.description for member in members)
+    protocol = "; ".join(described)
+    if len(members) > 1:
+        names = [f"{weight:g} x {member.about.model}" for weight, member in zip(weights, members, strict=True)]
+        protocol += f"; probabilities of {len(members)} networks averaged: {', '.join(names)}"
+    return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, first.files, split)
+
+
+def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:
+    """Judge a classifier by its centre crops on readable pictures whose labels index its classes."""
+    logits = outputs_of(classifier, split, progress, "judging").numpy()
+    return judgement(logits, classifier.classes, split, skipped, CENTER.describe(classifier.pixels))
+
+
+def judgement(
+    logits: Floats, classes: Sequence[str], split: Split, skipped: list[Skipped], protocol: str
+) -> Evaluation:
+    """The evaluation that logits [N, classes] of the pictures of a split amount to. Raises BundleError if they are not
+    all finite: comparisons with nan would make every answer look right."""
+    if not np.isfinite(logits).all():
+        raise _not_finite()
+    files = _Files(split)
+    return _evaluation(Answers.of(logits, split.labels), classes, protocol, skipped, files, split)
+
+
+class _Files(Sequence[str]):
+    """The names of a split's pictures, made when they are asked for."""
+
+    def __init__(self, split: Split):
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.split.file(index)
+
+
+def _evaluation(
+    answers: Answers,
+    classes: Sequence[str],
+    protocol: str,
+    skipped: list[Skipped],
+    files: Sequence[str],
+    split: Split | None,
+) -> Evaluation:
+    found = vars(scores(answers, classes))
+    return Evaluation(
+        **found, classes=classes, protocol=protocol, skipped=skipped, answers=answers, files=files, split=split
+    )
+
+
+def _finite(logs: Floats) -> Floats:
+    """Log probabilities as they are. Raises BundleError for nan; a probability of 0 is none."""
+    if np.isnan(logs).any():
+        raise _not_finite()
+    return logs
+
+
+def _not_finite() -> BundleError:
+    return BundleError("The network's answers are not finite numbers: its weights are damaged, or training diverged.")
+
+
+def _tempered(judged: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]) -> Tempered:
+    """What the temperature found on some predictions makes of others."""
+    temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
+    parts = [Answers.of(logs / temperature, judged[0].labels[place]) for place, logs in combined(judged, weights)]
+    answers = Answers.joined(parts)
+    return Tempered(
+        temperature=temperature,
+        pictures=len(beside[0]),
+        error=calibration_error(answers),
+        interval=calibration_interval(answers),
+        loss=float(answers.losses.mean()),
+    )
+
+
+def _pictures(
+    classifier: Classifier | None,
+    classes: Sequence[str],
+    data: str | Path,
+    part: str | None,
+    without: str | Path | None,
+    progress: Progress,
+) -> tuple[Split, list[Skipped]]:
+    """The pictures of DATA to judge with, those to leave out and those that cannot be read left out."""
+    pictures = find_split(data, classes, part)
+    if without is not None:
+        pictures = leave_out(pictures, Path(without))
+    if part is None and classifier is not None:
+        pictures = _not_trained_on(classifier, pictures, progress)
+    return without_unreadable(pictures, progress)
+
+
+def _not_trained_on(classifier: Classifier, pictures: Split, progress: Progress) -> Split:
+    """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
+    drawn = classifier.about.get("split")
+    if not isinstance(drawn, dict) or drawn.get("fingerprint") != fingerprint(pictures):
+        return pictures
+    _, held_out = stratified(pictures, float(drawn["share"]), int(drawn["seed"]))
+    progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
+    return held_out
+
+
+def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:
+    if weights is None:
+        return [1.0] * count
+    if len(weights) != count:
+        raise ProtocolError(f"There are {count} models and {len(weights)} weights; give one for each.")
+    if not all(0 < weight < math.inf for weight in weights):
+        raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
+    return weights
+
+
+def _is_file(model: Classifier | str | Path) -> bool:
+    """Whether what stands for a model is a file of predictions."""
+    return not isinstance(model, Classifier) and str(model).endswith(SUFFIX)
+
+
+def _loaded(model: Classifier | str | Path) -> Classifier:
+    return model if isinstance(model, Classifier) else load(model)
+
+
+def _name(model: Classifier | str | Path) -> str:
+    return model.model.net.name if isinstance(model, Classifier) else Path(model).name
+
+
+@contextmanager
+def kept_in(given: str | Path | None) -> Iterator[Path]:
+    """The folder to keep predictions in, or one that goes when it is not needed any more."""
+    if given is not None:
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="inceptorch-") as folder:
+        yield Path(folder)

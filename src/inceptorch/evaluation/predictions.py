@@ -1,0 +1,278 @@
+"""Predictions: the log probabilities of every picture of a split, in a file from which they can be judged and combined again.
+
+The file is safetensors with what the predictions are of in its header. They are made in parts, each written when it is
+done, so that an interrupted judging goes on where it was and memory does not grow with the number of pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from inceptorch.bundle import Classifier
+from inceptorch.costs import cost
+from inceptorch.data import Split, fingerprint
+from inceptorch.errors import ProtocolError, RunError
+from inceptorch.evaluation.outputs import log_probabilities, pictures_at_once, side_by_side
+from inceptorch.files import reason, write_text, write_whole
+from inceptorch.metrics import Floats, Ints
+from inceptorch.progress import Progress
+from inceptorch.protocols import Protocol
+
+if TYPE_CHECKING:
+    from inceptorch.processes import Processes
+
+SUFFIX = ".safetensors"
+FORMAT = "inceptorch predictions 1"
+PART = 512  # pictures
+
+
+@dataclass(frozen=True)
+class About:
+    """What predictions are of.
+
+    model          the network's name
+    weights        hash of the weights, the table and the pixel contract
+    size           of the network's pictures, in pixels
+    protocol       its name
+    description    the protocol in words
+    crops          averaged for each picture
+    multiply_adds  of one crop
+    classes        names, in the order of the columns
+    pictures       fingerprint of the pictures
+    where          the name by which a user finds them
+    """
+
+    model: str
+    weights: str
+    size: int
+    protocol: str
+    description: str
+    crops: int
+    multiply_adds: int
+    classes: list[str]
+    pictures: str
+    where: str
+
+
+def about(classifier: Classifier, split: Split, protocol: Protocol) -> About:
+    """What the predictions of this classifier for these pictures are of."""
+    net, pixels = classifier.model.net, classifier.pixels
+    return About(
+        model=net.name,
+        weights=_hash(classifier),
+        size=pixels.size,
+        protocol=protocol.name,
+        description=protocol.describe(pixels),
+        crops=protocol.count,
+        multiply_adds=cost(net, pixels.size, len(classifier.classes), pixels.in_chans).macs,
+        classes=classifier.classes,
+        pictures=fingerprint(split),
+        where=split.where,
+    )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions in a file: what they are of, the right classes int32 [N], and the pictures' names."""
+
+    path: Path
+    about: About
+    labels: Ints
+    files: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def parts(self) -> Iterator[tuple[slice, Floats]]:
+        """The log probabilities float32 [n, classes], PART pictures at a time, with their place."""
+        with safe_open(self.path, framework="numpy") as file:
+            rows = file.get_slice("log_probabilities")
+            for start in range(0, len(self), PART):
+                place = slice(start, min(start + PART, len(self)))
+                yield place, rows[place.start : place.stop]
+
+
+def predict_split(
+    classifier: Classifier,
+    name: str,
+    split: Split,
+    protocol: Protocol,
+    kept: Path,
+    world: Processes,
+    progress: Progress,
+) -> Predictions:
+    """The predictions for a split, from the folder `kept` if they are there already, else computed, each process its
+    share, and written there by the first; an interrupted attempt at the same goes on. `name` begins the file's name, and a
+    hash of what they are of ends it. Raises RunError and PictureError."""
+    of = about(classifier, split, protocol)
+    file = kept / f"{name}.{protocol.name}.{_digest(of)}{SUFFIX}"
+    if world.from_first(lambda: _is_there(file)):
+        progress.say(f"{file} has these predictions already")
+        return world.from_first(lambda: read_predictions(file))
+
+    folder = kept / f".{file.name}.parts"
+    starts = range(0, len(split), PART)
+    done = world.from_first(lambda: _begun(folder, of, len(starts)))
+    left = [number for number in range(len(starts)) if number not in done]
+    if done:
+        progress.say(f"going on after {len(done)} of {len(starts)} parts")
+
+    # Every process has as many turns, as the first one writes what all have made in each.
+    turns = range(0, len(left), world.count)
+    mine = [left[turn + world.rank] if turn + world.rank < len(left) else None for turn in turns]
+    pictures = sum(len(_range(starts, number, len(split))) for number in mine if number is not None)
+    made = progress.track(
+        _made(classifier, split, protocol, [_range(starts, number, len(split)) for number in mine]),
+        len(mine),
+        f"judging {pictures} pictures, in parts",
+    )
+    for turn, part in zip(turns, made, strict=True):
+        numbers = left[turn : turn + world.count]
+        for number, values in zip(numbers, world.collect(part), strict=False):
+            if world.first:
+                write_whole(folder / f"{number}.npy", lambda path, values=values: _save(path, values))
+    world.from_first(lambda: _join(folder, file, of, split))
+    return world.from_first(lambda: read_predictions(file))
+
+
+def read_predictions(file: Path) -> Predictions:
+    """The predictions in a file. Raises ProtocolError."""
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            header = opened.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ProtocolError(f"{file} holds no predictions; `inceptorch eval --save-predictions` writes them.")
+            labels = opened.get_tensor("labels")
+            shape = opened.get_slice("log_probabilities").get_shape()
+        of = About(**json.loads(header["about"]))
+        files = json.loads(header["files"])
+    except FileNotFoundError:
+        raise ProtocolError(f"{file} does not exist.") from None
+    except OSError as error:
+        raise ProtocolError(f"{file} could not be read: {reason(error)}.") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"{file} holds no predictions, or is damaged: {error}.") from None
+    if shape != [len(labels), len(of.classes)] or len(files) != len(labels) or labels.ndim != 1:
+        raise ProtocolError(f"{file} is damaged: its parts do not belong together.")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(of.classes):
+        raise ProtocolError(f"{file} is damaged: it has labels that are no classes.")
+    return Predictions(file, of, labels, files)
+
+
+def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterator[tuple[slice, Floats]]:
+    """The log probabilities of an ensemble: the logarithm of its members' averaged probabilities, float64 [n, classes], a part
+    of the pictures at a time. Raises ProtocolError if they are not of the same pictures and classes."""
+    first = members[0]
+    for other in members[1:]:
+        if other.about.classes != first.about.classes:
+            raise ProtocolError(f"{first.path} and {other.path} are of classifiers with different classes.")
+        if other.about.pictures != first.about.pictures or other.files != first.files:
+            raise ProtocolError(f"{first.path} and {other.path} are of different pictures.")
+    shares = np.log(np.asarray(weights, np.float64) / sum(weights))
+    for parts in zip(*(member.parts() for member in members), strict=True):
+        place = parts[0][0]
+        total = np.full(parts[0][1].shape, -np.inf)
+        for share, (_, logs) in zip(shares, parts, strict=True):
+            total = np.logaddexp(total, share + logs)
+        yield place, total
+
+
+def _made(classifier: Classifier, split: Split, protocol: Protocol, parts: Sequence[range]) -> Iterator[Floats]:
+    """The log probabilities of each range of pictures."""
+    size = pictures_at_once(protocol)
+    tasks = [part[start : start + size] for part in parts for start in range(0, max(1, len(part)), size)]
+
+    def one(indices: range) -> Floats:
+        if not indices:
+            return np.empty((0, len(classifier.classes)), np.float32)
+        return log_probabilities(
+            classifier, [protocol.views(split.image(index), classifier.pixels) for index in indices]
+        )
+
+    with side_by_side() as run:
+        results = run(one, tasks)
+        for part in parts:
+            yield np.concatenate([next(results) for _ in range(0, max(1, len(part)), size)])
+
+
+def _range(starts: range, number: int | None, total: int) -> range:
+    """The pictures of a part; of none, none."""
+    return range(0) if number is None else range(starts[number], min(starts[number] + PART, total))
+
+
+def _digest(of: About) -> str:
+    return hashlib.sha256(json.dumps(asdict(of)).encode()).hexdigest()[:8]
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file holds predictions: just these, as its name says. What is damaged is made again."""
+    with suppress(ProtocolError):
+        return bool(len(read_predictions(file)))
+    return False
+
+
+def _begun(folder: Path, of: About, count: int) -> set[int]:
+    """The parts that an interrupted attempt at the same left; the parts of anything else are deleted."""
+    note = folder / "about.json"
+    wanted = json.dumps(asdict(of))
+    with suppress(OSError, UnicodeDecodeError):
+        if note.read_text(encoding="utf-8") == wanted:
+            return {number for number in range(count) if (folder / f"{number}.npy").exists()}
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{folder} could not be made: {reason(error)}.") from None
+    write_text(note, wanted)
+    return set()
+
+
+def _save(path: Path, values: Floats) -> None:
+    with open(path, "wb") as file:
+        np.save(file, values, allow_pickle=False)
+
+
+def _join(folder: Path, file: Path, of: About, split: Split) -> None:
+    """Write the parts as one file, holding one at a time, and delete them."""
+    files = [split.file(index) for index in range(len(split))]
+    labels = np.asarray(split.labels, "<i4")
+    values = len(split) * len(of.classes) * 4
+    header: dict[str, Any] = {
+        "__metadata__": {"format": FORMAT, "about": json.dumps(asdict(of)), "files": json.dumps(files)},
+        "log_probabilities": _entry("F32", [len(split), len(of.classes)], 0, values),
+        "labels": _entry("I32", [len(split)], values, values + labels.nbytes),
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+
+    def write(path: Path) -> None:
+        with open(path, "wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for number in range(-(-len(split) // PART)):
+                out.write(np.load(folder / f"{number}.npy", allow_pickle=False).astype("<f4").tobytes())
+            out.write(labels.tobytes())
+
+    write_whole(file, write)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entry(kind: str, shape: list[int], start: int, end: int) -> dict[str, Any]:
+    return {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+
+
+def _hash(classifier: Classifier) -> str:
+    digest = hashlib.sha256(json.dumps({**classifier.config(), "about": None}, sort_keys=True).encode())
+    for name, tensor in sorted(classifier.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,232 @@
+"""How a picture is judged, as data: which squares of it a network sees, whose probabilities are then averaged.
+
+A protocol is written for networks on 224x224 pixels, as the papers' are, and scaled to others: a shorter side of 256
+becomes round(size * 256 / 224). Everything that the papers leave open is fixed here:
+
+    resizing    the pixel contract's filter, on the upright picture, the longer side rounded to the nearest pixel
+    squares     of the resized picture; the middle one begins at half of what is left over, rounded down
+    crops       within a square, in the order top left, top right, bottom left, bottom right, centre, whole
+    mirroring   of each crop left to right, after all that are not mirrored
+    averaging   of probabilities, not logits, in float64
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from inceptorch.errors import ProtocolError, did_you_mean
+from inceptorch.files import reason
+from inceptorch.pixels import Pixels, Square, resize_shorter
+
+SIZE = 224  # of the networks that the papers' protocols are written for
+SUFFIXES = (".yaml", ".yml")
+Squares = Literal["middle", "three"]
+Crop = Literal["corners", "centre", "whole"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to judge.
+
+    source     where it comes from, and what is an interpretation
+    sides      lengths of the picture's shorter side, for a network on 224 pixels; none: the pixel contract's own resizing
+    squares    of the resized picture, as wide as its shorter side: the one in the middle, or three: left, middle and right
+               of a wide picture, top, middle and bottom of a high one
+    crops      of each square: its four corners, its centre, and the whole of it resized to the network's size
+    mirror     each crop also mirrored left to right
+    reduce_to  the picture is first reduced to a shorter side of so many pixels, for a network on 224, and so loses its
+               details; 0: not so
+    """
+
+    name: str
+    source: str = "one's own"
+    sides: tuple[int, ...] = ()
+    squares: Squares = "middle"
+    crops: tuple[Crop, ...] = ("centre",)
+    mirror: bool = False
+    reduce_to: int = 0
+
+    def __post_init__(self) -> None:
+        self._require(all(SIZE <= side <= 4096 for side in self.sides), "sides", f"whole numbers from {SIZE} to 4096")
+        self._require(self.squares in ("middle", "three"), "squares", "middle or three")
+        known = ("corners", "centre", "whole")
+        self._require(0 < len(self.crops) == len(set(self.crops)), "crops", f"some of {', '.join(known)}, each once")
+        self._require(set(self.crops) <= set(known), "crops", f"some of {', '.join(known)}")
+        self._require(isinstance(self.mirror, bool), "mirror", "true or false")
+        self._require(0 <= self.reduce_to <= 4096, "reduce_to", "a whole number from 1 to 4096, or 0")
+
+    def _require(self, holds: bool, name: str, what: str) -> None:
+        if not holds:
+            value = getattr(self, name)
+            raise ProtocolError(f"Protocol {self.name!r}: {name} is {value!r}; it must be {what}.")
+
+    @property
+    def count(self) -> int:
+        """How many crops of a picture are averaged."""
+        crops = sum(4 if crop == "corners" else 1 for crop in self.crops)
+        return max(1, len(self.sides)) * (3 if self.squares == "three" else 1) * crops * (2 if self.mirror else 1)
+
+    def views(self, image: Image.Image, pixels: Pixels) -> Views:
+        """The crops of an upright RGB picture for a network with this pixel contract.
+
+        Those that are equal (the three squares of a square picture are one) come once, with a larger weight.
+        """
+        if self.reduce_to:
+            image = resize_shorter(image, _scaled(self.reduce_to, pixels), pixels.filter)
+        counts: dict[tuple[int, Place], int] = {}
+        resized = [resize_shorter(image, side, pixels.filter) for side in self._sides(pixels)]
+        for number, one in enumerate(resized):
+            for place in self._places(one.size, pixels.size):
+                counts[number, place] = counts.get((number, place), 0) + 1
+        crops = [_cut(resized[number], place, pixels) for number, place in counts]
+        weights = [float(count) for count in counts.values()]
+        if self.mirror:
+            crops += [crop[:, ::-1] for crop in crops]
+            weights += weights
+        return Views(np.stack(crops), np.array(weights) / self.count)
+
+    def _sides(self, pixels: Pixels) -> list[int]:
+        return [max(pixels.size, _scaled(side, pixels)) for side in self.sides] or [pixels.resize]
+
+    def _places(self, size: tuple[int, int], crop: int) -> Iterable[Place]:
+        """Left, top and side of every crop of a picture of width and height `size`, without mirroring."""
+        width, height = size
+        side = min(size)
+        spare = max(size) - side
+        for offset in (0, spare // 2, spare) if self.squares == "three" else (spare // 2,):
+            left, top = (offset, 0) if width >= height else (0, offset)
+            for kind in ("corners", "centre", "whole"):
+                if kind in self.crops:
+                    for x, y, length in _within(side, crop)[kind]:
+                        yield Place(left + x, top + y, length)
+
+    def describe(self, pixels: Pixels) -> str:
+        """The protocol in words, for results and model cards."""
+        sides = ", ".join(map(str, self._sides(pixels)))
+        reduced = f"reduced to {_scaled(self.reduce_to, pixels)}, then " if self.reduce_to else ""
+        squares = "left, middle and right square, " if self.squares == "three" else ""
+        names = {"corners": "four corners", "centre": "centre", "whole": f"whole square to {pixels.size}"}
+        if self.crops == ("centre",) and not self.mirror and not squares:
+            crops = f"centre crop {pixels.size}"
+        else:
+            crops = f"crops {pixels.size}: {', '.join(names[crop] for crop in self.crops)}"
+        mirrored = ", mirrored too" if self.mirror else ""
+        averaged = f"; probabilities of {self.count} averaged" if self.count > 1 else ""
+        return f"{self.name}: {reduced}shorter side to {sides} ({pixels.filter}), {squares}{crops}{mirrored}{averaged}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+class Place(NamedTuple):
+    """A square of a resized picture, in pixels."""
+
+    left: int
+    top: int
+    side: int
+
+
+class Views(NamedTuple):
+    """What a network sees of one picture: uint8 RGB crops [C, S, S, 3] and their weights [C], which sum to 1."""
+
+    crops: np.ndarray[Any, np.dtype[np.uint8]]
+    weights: np.ndarray[Any, np.dtype[np.float64]]
+
+
+CENTER = Protocol("center", source="the pixel contract of the weights")
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        CENTER,
+        Protocol(
+            "10crop",
+            source="Krizhevsky et al. 2012 section 4.1, which arXiv:1409.4842 Table 3 counts without describing",
+            sides=(256,),
+            crops=("corners", "centre"),
+            mirror=True,
+        ),
+        Protocol(
+            "12crop",
+            source="arXiv:1512.00567 Table 4 counts it and describes nothing; here the six crops of one of the 144's squares",
+            sides=(256,),
+            crops=("corners", "centre", "whole"),
+            mirror=True,
+        ),
+        Protocol(
+            "144crop",
+            source="arXiv:1409.4842 section 7",
+            sides=(256, 288, 320, 352),
+            squares="three",
+            crops=("corners", "centre", "whole"),
+            mirror=True,
+        ),
+        Protocol(
+            "low-resolution",
+            source="after arXiv:1512.00567 section 8: the details that 79 of 299 pixels hold, shown at the network's size",
+            reduce_to=59,
+        ),
+    )
+}
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol called `name`, or the one in the YAML file of that path. Raises ProtocolError."""
+    if name.lower().endswith(SUFFIXES):
+        return _read(Path(name))
+    if name not in PROTOCOLS:
+        raise ProtocolError(
+            f"There is no protocol {name!r}: {did_you_mean(name, PROTOCOLS)} One of your own is a .yaml file."
+        )
+    return PROTOCOLS[name]
+
+
+def _read(path: Path) -> Protocol:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProtocolError(f"{path} could not be read: {reason(error)}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, Mapping):
+        raise ProtocolError(f"{path} must hold names and values, such as `sides: [256, 288]`.")
+    known = [field.name for field in fields(Protocol)]
+    for name in values:
+        if name not in known:
+            raise ProtocolError(f"{path}: there is no value {name!r}; {did_you_mean(str(name), known)}")
+    try:
+        tuples = {name: tuple(values[name]) for name in ("sides", "crops") if name in values}
+        return Protocol(**{"name": path.stem, **values, **tuples})
+    except ProtocolError as error:
+        raise ProtocolError(f"{path}: {error}") from None
+    except TypeError as error:
+        raise ProtocolError(f"{path}: a value is of the wrong kind ({error}).") from None
+
+
+def _scaled(side: int, pixels: Pixels) -> int:
+    return round(pixels.size * side / SIZE)
+
+
+def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
+    """Left, top and side of each kind of crop of `crop` pixels within a square of `side`."""
+    end, middle = side - crop, (side - crop) // 2
+    return {
+        "corners": [(x, y, crop) for y in (0, end) for x in (0, end)],
+        "centre": [(middle, middle, crop)],
+        "whole": [(0, 0, side)],
+    }
+
+
+def _cut(image: Image.Image, place: Place, pixels: Pixels) -> Square:
+    """One crop of a resized picture, uint8 [S, S, 3]."""
+    left, top, side = place
+    square = image.crop((left, top, left + side, top + side))
+    if side != pixels.size:
+        square = square.resize((pixels.size, pixels.size), Image.Resampling[pixels.filter.upper()])
+    return np.asarray(square)

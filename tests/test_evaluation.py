@@ -1,0 +1,309 @@
+"""Judging: crops against an independent page, ensembles, saved predictions, calibration, ImageNet's conventions."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+import inceptorch
+from inceptorch.bundle import Classifier
+from inceptorch.data import find_split
+from inceptorch.data.ilsvrc import synsets
+from inceptorch.errors import DataError, InceptorchError, ProtocolError
+from inceptorch.evaluation import crops_and_models, evaluate, log_probabilities
+from inceptorch.evaluation.calibration import (
+    at_threshold,
+    calibration_error,
+    calibration_interval,
+    temperature_of,
+    threshold,
+)
+from inceptorch.evaluation.predictions import read_predictions
+from inceptorch.metrics import Answers, log_softmax
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.protocols import PROTOCOLS
+from inceptorch.recipes import Recipe
+from inceptorch.spec import Net
+from tests import oracle
+from tests.conftest import COLOURS, write_classes
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture
+def members(tiny: Net, pictures: Path) -> list[Classifier]:
+    """Two networks on pictures of two sizes, with random weights that say something of colours."""
+    made = []
+    for seed, size in ((1, 16), (2, 24)):
+        torch.manual_seed(seed)
+        model = Model(tiny, 3, size=size).eval()
+        nn.init.normal_(model.get_classifier().weight, std=2.0)
+        made.append(Classifier(model, contract(size), list(COLOURS)))
+    return made
+
+
+def test_crops_of_photographs_are_answered_as_by_the_oracle(npz: Path, converted: Path, shared: Path) -> None:
+    classifier = inceptorch.load(converted)
+    photos = sorted((shared / "photos").rglob("*.png"))[:2]
+    for photo, kind in ((photos[0], "10crop"), (photos[1], "144crop")):
+        expected = oracle.probabilities_of_crops(npz, photo, kind)
+        with Image.open(photo) as image:
+            found = log_probabilities(classifier, [PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)])[0]
+        assert np.abs(np.exp(found) - expected.numpy()).max() < 1e-4
+
+
+def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 31, 3), dtype=np.uint8))
+    views = PROTOCOLS["12crop"].views(image, members[0].pixels)
+    single = [members[0].probabilities([crop])[0] for crop in views.crops]
+    expected = np.average(single, axis=0, weights=views.weights)
+    turned = PROTOCOLS["12crop"].views(image.rotate(90, expand=True), members[0].pixels)
+    both = log_probabilities(members[0], [views, turned])
+    np.testing.assert_allclose(np.exp(both[0]), expected, rtol=1e-5)
+    assert np.abs(both[0] - both[1]).max() > 1e-3
+
+
+def test_an_ensemble_is_the_average_and_can_be_combined_again(
+    members: list[Classifier], pictures: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    words = {"split": "val", "protocol": "10crop", "progress": QUIET}
+    together = evaluate(members, pictures, save_predictions=kept, weights=[3, 1], **words)
+    files = sorted(kept.iterdir())
+    assert len(files) == 2
+    assert all(file.name.startswith("tiny.10crop.") for file in files)
+    split = find_split(pictures, list(COLOURS), "val")
+    ten = PROTOCOLS["10crop"]
+    each = [
+        np.exp(log_probabilities(member, [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
+        for member in members
+    ]
+    mean = 0.75 * each[0] + 0.25 * each[1]
+    assert together.answers.given.tolist() == mean.argmax(1).tolist()
+    np.testing.assert_allclose(together.answers.confidences, mean.max(1), rtol=1e-5)
+
+    for file in files:
+        predictions = read_predictions(file)
+        assert predictions.labels.tolist() == split.labels.tolist()
+        assert predictions.files == [split.file(index) for index in range(len(split))]
+    weights = [3, 1] if read_predictions(files[0]).about.size == 16 else [1, 3]
+    shutil.rmtree(pictures)  # which are not needed any more
+    again = evaluate([str(file) for file in files], weights=weights, progress=QUIET)
+    assert (again.top1, again.top5, again.n) == (together.top1, together.top5, together.n)
+    assert again.loss == pytest.approx(together.loss, rel=1e-6)
+    assert [m.file for m in again.mistakes] == [m.file for m in together.mistakes]
+
+
+def test_an_interrupted_judging_goes_on(
+    members: list[Classifier], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 5)
+    whole = evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=tmp_path / "whole")
+    seen = 0
+
+    class Stop(Exception):
+        pass
+
+    def counting(self: Classifier, squares: np.ndarray) -> np.ndarray:
+        nonlocal seen
+        seen += 1
+        if seen == 16:
+            raise Stop
+        return self.outputs(squares).numpy()
+
+    monkeypatch.setattr(Classifier, "logits", counting)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    kept = tmp_path / "kept"
+    with pytest.raises(Stop):
+        evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+    assert not list(kept.glob("*.safetensors"))
+    seen = 100
+    again = evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+    batches = 36 * 2  # ten crops of each picture in batches of eight
+    assert 0 < seen - 100 < batches - 8
+    assert again.to_dict() == whole.to_dict()
+    (one,), (other,) = (list((tmp_path / name).iterdir()) for name in ("whole", "kept"))
+    assert one.name == other.name
+    assert one.read_bytes() == other.read_bytes()
+    seen = 0
+    evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+    assert seen == 0
+
+
+def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    other = replace(members[1], classes=["a", "b", "c"])
+    with pytest.raises(ProtocolError, match="other classes than the first"):
+        evaluate([members[0], other], pictures, "val", QUIET)
+    with pytest.raises(ProtocolError, match="2 models and 3 weights"):
+        evaluate(members, pictures, "val", QUIET, weights=[1, 2, 3])
+    with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
+        evaluate(members, pictures, "val", QUIET, weights=[1, -1])
+    with pytest.raises(ProtocolError, match="Name the pictures"):
+        evaluate(members, progress=QUIET)
+    evaluate(members[0], pictures, "val", QUIET, save_predictions=tmp_path / "val")
+    evaluate(members[0], pictures, "train", QUIET, save_predictions=tmp_path / "train")
+    saved = [str(next((tmp_path / name).iterdir())) for name in ("val", "train")]
+    with pytest.raises(ProtocolError, match="are of different pictures"):
+        evaluate(saved, progress=QUIET)
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ProtocolError, match=r"x.safetensors holds no predictions, or is damaged"):
+        evaluate(tmp_path / "x.safetensors", progress=QUIET)
+    members[0].save(tmp_path / "bundle")
+    with pytest.raises(ProtocolError, match="holds no predictions; `inceptorch eval --save-predictions`"):
+        evaluate(tmp_path / "bundle" / "model.safetensors", progress=QUIET)
+
+
+def test_the_table_of_crops_and_models(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    rows = crops_and_models(members, pictures, "train", QUIET, save_predictions=tmp_path / "kept")
+    assert [(len(row.models), row.protocol, row.cost) for row in rows] == [
+        (1, "center", 1), (1, "10crop", 10), (1, "144crop", 144), (2, "center", 2), (2, "10crop", 20), (2, "144crop", 288),
+    ]  # fmt: skip
+    alone = [evaluate(member, pictures, "train", QUIET).top1 for member in members]
+    assert rows[0].top1 == max(alone)
+    assert rows[4].top1 == evaluate(members, pictures, "train", QUIET, protocol="10crop").top1
+    assert rows[4].gained1 == pytest.approx(rows[4].top1 - rows[0].top1)
+    assert rows[4].gained1_interval[0] <= rows[4].gained1 <= rows[4].gained1_interval[1]
+    assert rows[5].multiply_adds == 144 * sum(
+        inceptorch.cost(member.model.net, member.pixels.size, 3).macs for member in members
+    )
+
+
+def overconfident(n: int, by: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [n, 5] that are `by` times too large for labels drawn by the probabilities they would be without that."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 1.5, (n, 5))
+    labels = (np.exp(log_softmax(logits)).cumsum(1) < random.random((n, 1))).sum(1).clip(0, 4)
+    return by * logits, labels
+
+
+def test_the_calibration_error_is_torchmetrics() -> None:
+    logits, labels = overconfident(2000, 2.0)
+    expected = multiclass_calibration_error(
+        torch.from_numpy(logits).softmax(1), torch.from_numpy(labels), num_classes=5, n_bins=15
+    )
+    answers = Answers.of(logits, labels)
+    assert calibration_error(answers) == pytest.approx(float(expected), abs=1e-6)
+    low, high = calibration_interval(answers)
+    assert 0 < low < calibration_error(answers) < high
+
+
+def test_the_interval_of_the_calibration_error_contains_the_truth() -> None:
+    for by in (1.0, 1.5):
+        truth = calibration_error(Answers.of(*overconfident(400_000, by)))
+        held = 0
+        for seed in range(60):
+            low, high = calibration_interval(Answers.of(*overconfident(400, by, seed + 1000)), seed)
+            held += low <= truth <= high
+        assert held >= 0.88 * 60
+        assert low > 0 or by == 1.0
+
+
+def test_the_temperature_is_found() -> None:
+    logits, labels = overconfident(20_000, 2.5)
+    found = temperature_of(lambda: [(logits[:7000], labels[:7000]), (logits[7000:], labels[7000:])])
+    assert found == pytest.approx(2.5, rel=0.05)
+    losses = [float(Answers.of(logits / (found * by), labels).losses.mean()) for by in (0.98, 1.0, 1.02)]
+    assert losses[1] == min(losses)
+    with pytest.raises(ProtocolError, match="No temperature is best"):
+        temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))])
+
+
+def test_the_temperature_of_one_part_judges_another(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+    trained = inceptorch.load(tmp_path / "run")
+    trained.model.get_classifier().weight.data *= 8  # much too sure
+    for part, number in (("train", 3), ("val", 1)):  # and some pictures are not what they are called
+        for index in range(number):
+            shutil.move(pictures / part / "red" / f"{index:02}.png", pictures / part / "blue" / f"red {index}.png")
+    evaluation = evaluate(trained, pictures, "val", QUIET, temperature_from="train")
+    assert evaluation.tempered is not None
+    assert evaluation.tempered["pictures"] == 36
+    assert evaluation.tempered["temperature"] > 2
+    assert evaluation.tempered["loss"] < evaluation.loss
+    with pytest.raises(ProtocolError, match="cannot be found on the pictures that are judged"):
+        evaluate(trained, pictures, "val", QUIET, temperature_from="val")
+
+
+def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
+    answers = Answers.of(*overconfident(1000, 1.0))
+    found = threshold(answers, 0.9)
+    assert found["answered"] == pytest.approx(0.9, abs=0.002)
+    assert found["right_of_answered"] > found["right_without"] > found["right"]
+    assert found["right"] == pytest.approx(found["answered"] * found["right_of_answered"])
+    assert at_threshold(answers, 0.0)["right"] == found["right_without"]
+    assert at_threshold(answers, 1.1)["answered"] == 0
+
+
+@pytest.fixture
+def imagenet(tiny: Net) -> Classifier:
+    classes = ["tench, Tinca tinca", *(f"name of {synset}" for synset in synsets()[1:])]
+    return Classifier(Model(tiny, 1000, size=16).eval(), contract(16), classes)
+
+
+def test_synset_folders_are_understood(imagenet: Classifier, tmp_path: Path) -> None:
+    write_classes(tmp_path, 2)
+    wanted = {"blue": "n01440764", "green": "n15075141", "red": "n01443537"}
+    for colour, synset in wanted.items():
+        (tmp_path / colour).rename(tmp_path / synset)
+    split = find_split(tmp_path, imagenet.classes)
+    assert sorted(set(split.labels.tolist())) == [0, 1, 999]
+    assert evaluate(imagenet, tmp_path, progress=QUIET).n == 6
+    (tmp_path / "n01443537").rename(tmp_path / "n99999999")
+    with pytest.raises(DataError, match="n99999999 is none of the 1000 synsets"):
+        find_split(tmp_path, imagenet.classes)
+    with pytest.raises(DataError, match="that training did not have"):  # not a network with these classes
+        find_split(tmp_path, ["a", "b"])
+
+
+def write_validation(folder: Path, count: int = 4) -> Path:
+    folder.mkdir()
+    for number in range(1, count + 1):
+        noise = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"ILSVRC2012_val_{number:08}.JPEG")
+    return folder
+
+
+def test_the_validation_pictures_as_they_come(imagenet: Classifier, tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    folder = write_validation(tmp_path / "val")
+    with pytest.raises(DataError, match="without their answers; put"):
+        find_split(folder, imagenet.classes)
+    chosen = [5, 0, 999, 7]
+    (folder / "val.txt").write_text("".join(f"ILSVRC2012_val_{n:08}.JPEG {c}\n" for n, c in enumerate(chosen, 1)))
+    assert find_split(folder, imagenet.classes).labels.tolist() == chosen
+    (folder / "val.txt").unlink()
+    (folder / "imagenet_2012_validation_synset_labels.txt").write_text("\n".join(synsets()[c] for c in chosen))
+    assert find_split(folder, imagenet.classes).labels.tolist() == chosen
+    (folder / "imagenet_2012_validation_synset_labels.txt").unlink()
+    rows = np.array(
+        [(number, synset) for number, synset in enumerate(reversed(synsets()), 1)],
+        dtype=[("ILSVRC2012_ID", "i4"), ("WNID", "O")],
+    )
+    savemat(folder / "meta.mat", {"synsets": rows})
+    numbers = "\n".join(str(1000 - c) for c in chosen)
+    (folder / "ILSVRC2012_validation_ground_truth.txt").write_text(numbers)
+    assert find_split(folder, imagenet.classes).labels.tolist() == chosen
+
+    (tmp_path / "blacklist.txt").write_text("2\n4\n")
+    evaluation = evaluate(imagenet, folder, progress=QUIET, without=tmp_path / "blacklist.txt")
+    assert evaluation.answers.labels.tolist() == [5, 999]
+    (tmp_path / "blacklist.txt").write_text("9\n")
+    with pytest.raises(InceptorchError, match="9 is no picture of"):
+        evaluate(imagenet, folder, progress=QUIET, without=tmp_path / "blacklist.txt")
+
+
+def test_a_run_knows_when_it_had_better_say_nothing(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    known = inceptorch.load(tmp_path / "run").about["unknown"]
+    assert known == pytest.approx(result.evaluation.threshold)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["about"]["unknown"]["answered"] >= 0.95

@@ -1,0 +1,144 @@
+"""The papers' test protocols against an independent page of code, and what becomes of odd pictures and one's own protocols."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inceptorch.errors import ProtocolError
+from inceptorch.pixels import Pixels, contract
+from inceptorch.protocols import PROTOCOLS, Protocol, protocol
+
+PIXELS = Pixels(28, 32)
+RANDOM = np.random.default_rng(0)
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(RANDOM.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def googlenets_crops(image: Image.Image, size: int) -> Iterator[np.ndarray]:
+    """arXiv:1409.4842 section 7 word by word: four scales of the shorter side, left, centre and right square, of each
+    the four corners and the centre and the square resized, and their mirrored versions."""
+    for scale in (256, 288, 320, 352):
+        side = round(size * scale / 224)
+        width, height = image.size
+        if width <= height:
+            resized = image.resize((side, round(side * height / width)), Image.Resampling.BILINEAR)
+        else:
+            resized = image.resize((round(side * width / height), side), Image.Resampling.BILINEAR)
+        spare_x, spare_y = resized.width - side, resized.height - side
+        for x, y in ((0, 0), (spare_x // 2, spare_y // 2), (spare_x, spare_y)):
+            square = resized.crop((x, y, x + side, y + side))
+            far, middle = side - size, (side - size) // 2
+            crops = [
+                square.crop((left, top, left + size, top + size))
+                for left, top in ((0, 0), (far, 0), (0, far), (far, far), (middle, middle))
+            ]
+            crops.append(square.resize((size, size), Image.Resampling.BILINEAR))
+            for crop in crops:
+                yield np.asarray(crop)
+                yield np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+
+def counted(crops: Iterator[np.ndarray]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for crop in crops:
+        found[crop.tobytes()] = found.get(crop.tobytes(), 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("size", [(50, 40), (40, 50), (61, 33), (45, 45), (28, 28), (90, 20)])
+def test_the_144_crops_are_the_papers(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    crops, weights = PROTOCOLS["144crop"].views(image, PIXELS)
+    expected = counted(googlenets_crops(image, 28))
+    assert sum(expected.values()) == PROTOCOLS["144crop"].count == 144
+    found: dict[bytes, int] = {}
+    for crop, weight in zip(crops, weights, strict=True):
+        found[crop.tobytes()] = found.get(crop.tobytes(), 0) + round(144 * weight)
+    assert found == expected
+
+
+def test_a_square_picture_needs_a_third_of_the_144_crops() -> None:
+    crops, weights = PROTOCOLS["144crop"].views(noise(50, 50), PIXELS)
+    assert len(crops) == 48
+    assert weights.tolist() == pytest.approx([3 / 144] * 48)
+
+
+def test_center_is_the_pixel_contracts_own_square() -> None:
+    for size in ((50, 40), (33, 70), (28, 28)):
+        image = noise(*size)
+        crops, weights = PROTOCOLS["center"].views(image, PIXELS)
+        assert (crops[0] == PIXELS.square(image)).all()
+        assert weights.tolist() == [1.0]
+
+
+def test_ten_and_twelve_crops() -> None:
+    image = noise(50, 40)
+    ten, _ = PROTOCOLS["10crop"].views(image, PIXELS)
+    twelve, weights = PROTOCOLS["12crop"].views(image, PIXELS)
+    assert (len(ten), len(twelve)) == (PROTOCOLS["10crop"].count, PROTOCOLS["12crop"].count) == (10, 12)
+    assert weights.sum() == pytest.approx(1)
+    assert (ten[5:] == ten[:5, :, ::-1]).all()
+    resized = image.resize((40, 32), Image.Resampling.BILINEAR)
+    assert (ten[0] == np.asarray(resized.crop((4, 0, 32, 28)))).all()  # of the square in the middle
+    assert (ten[3] == np.asarray(resized.crop((8, 4, 36, 32)))).all()
+    assert (twelve[5] == np.asarray(resized.crop((4, 0, 36, 32)).resize((28, 28), Image.Resampling.BILINEAR))).all()
+
+
+def test_low_resolution_loses_details_and_keeps_the_size() -> None:
+    pixels = contract(112)
+    image = noise(200, 150)
+    (crop,), _ = PROTOCOLS["low-resolution"].views(image, pixels)
+    (sharp,), _ = PROTOCOLS["center"].views(image, pixels)
+    assert crop.shape == sharp.shape == (112, 112, 3)
+    assert crop.std() < sharp.std() / 2
+
+
+def test_a_small_network_has_the_papers_proportions() -> None:
+    described = PROTOCOLS["144crop"].describe(PIXELS)
+    assert "shorter side to 32, 36, 40, 44 (bilinear)" in described
+    assert "probabilities of 144 averaged" in described
+    assert PROTOCOLS["center"].describe(PIXELS) == "center: shorter side to 32 (bilinear), centre crop 28"
+
+
+def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("sides: [240, 300]\ncrops: [centre, whole]\nmirror: true\n")
+    mine = protocol(str(file))
+    assert mine == replace(mine, name="mine", sides=(240, 300), crops=("centre", "whole"), mirror=True)
+    assert mine.count == 8
+    assert len(mine.views(noise(50, 40), PIXELS).crops) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sides: [100]", "sides is \\(100,\\); it must be whole numbers from 224"),
+        ("crops: [middle]", "crops is \\('middle',\\); it must be some of"),
+        ("crops: []", "crops"),
+        ("side: [256]", "no value 'side'; did you mean 'sides'"),
+        ("squares: all", "must be middle or three"),
+        ("sides: 256", "wrong kind"),
+        ("sides: [a]", "wrong kind"),
+        ("mirror: 3", "must be true or false"),
+        ("- 1", "must hold names and values"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_what_is_no_protocol_is_a_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ProtocolError, match=said):
+        protocol(str(tmp_path / "p.yaml"))
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(ProtocolError, match="no protocol '144crops': did you mean '144crop'"):
+        protocol("144crops")
+    with pytest.raises(ProtocolError, match=r"nowhere.yaml could not be read"):
+        protocol("nowhere.yaml")
+    assert isinstance(protocol("center"), Protocol)
