@@ -1,43 +1,57 @@
 """CIFAR-10 (re-encoded as JPEG) from scratch, and a plain torchvision loop given the same minutes: python -m bench.cifar10 [MINUTES]
 
-Ours runs for as many epochs as fit into the minutes, by what --fast-dev-run says of an epoch. The peer is cifar10_plain.py, run after it
-on the same cores. The curves are drawn in docs/cifar10.png.
+Both run at once, each on a core of its own. Ours runs for as many epochs as fit into the minutes. The peer is cifar10_plain.py.
+The curves are drawn in docs/cifar10.png.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from bench.common import SHARED, metrics, need, save
 from inceptorch.files import write_whole
 
-WORDS = ["--net", "googlenet_small", "--size", "28", "--set", "batch=64", "--set", "crop_area=[0.5, 1]"]
-JUDGING = 1.1  # of the time of the steps: what judging and checkpoints add
+# Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Judged whole.
+WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch=64", "--set", "lr=0.05"]
+WORDS += ["--set", "growth=[[0, 0.625], [0.5, 0.875], [1, 0.875]]"]
+WORDS += ["--set", "crop_area=[0.765625, 0.765625]", "--set", "crop_aspect=[1, 1]"]
 
 
-def inceptorch(*words: str) -> dict[str, Any]:
-    """What a command answers."""
-    done = subprocess.run([sys.executable, "-m", "inceptorch", *words, "--json"], check=True, stdout=subprocess.PIPE)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+def python(core: int, *words: str, folder: str | None = None) -> str:
+    """What a Python module prints that runs on one core."""
+    command = ["taskset", "-c", str(core), sys.executable, "-m", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
+    return done.stdout
 
 
-def ours(data: Path, folder: str, minutes: float) -> dict[str, Any]:
+def epochs_in(data: Path, folder: str, minutes: float) -> int:
+    """How many epochs fit, by what a run of two epochs on a tenth of the pictures takes."""
+    began = time.perf_counter()
+    words = [*WORDS, "--epochs", "2", "--set", "limit=500", "--set", "growth=[[0, 0.8], [1, 0.8]]"]
+    python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/paced")
+    first, second = (float(row["seconds"]) for row in metrics(f"{folder}/paced"))
+    print(f"a tenth of the pictures twice in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    judging = second - first - 5000 / float(metrics(f"{folder}/paced")[1]["pictures_per_second"])
+    epoch = 10 * (second - first - judging) + 2 * judging  # ten times as many to train on, twice as many to judge with
+    return max(1, int(60 * minutes / epoch))
+
+
+def ours(data: Path, folder: str, epochs: int) -> dict[str, Any]:
     """Our run: its command, seconds, and what it had reached after each epoch."""
-    rehearsed = inceptorch("train", str(data), *WORDS, "--fast-dev-run")
-    epochs = max(1, int(60 * minutes / (JUDGING * rehearsed["epoch_seconds"])))
     words = [*WORDS, "--epochs", str(epochs)]
     began = time.perf_counter()
-    answer = inceptorch("train", str(data), *words, "--out", f"{folder}/run")
+    answer = json.loads(python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/run", "--json"))
     seconds = time.perf_counter() - began
-    rows = metrics(f"{folder}/run")
     command = f"inceptorch train cifar10 {' '.join(words)}"
-    return {"command": command, "seconds": seconds, "top1": answer["top1"], "epochs": rows}
+    return {"command": command, "seconds": seconds, "top1": answer["top1"], "epochs": metrics(f"{folder}/run")}
 
 
 def theirs(data: Path, folder: str, minutes: float) -> dict[str, Any]:
@@ -45,8 +59,7 @@ def theirs(data: Path, folder: str, minutes: float) -> dict[str, Any]:
     for part in ("train", "test"):
         with zipfile.ZipFile(data / f"{part}.zip") as archive:
             archive.extractall(folder)
-    command = [sys.executable, "-m", "bench.cifar10_plain", folder, str(minutes)]
-    curve = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    curve = json.loads(python(1, "bench.cifar10_plain", folder, str(minutes)))
     return {"command": "python -m bench.cifar10_plain", "seconds": curve[-1][0], "top1": curve[-1][1], "curve": curve}
 
 
@@ -61,7 +74,7 @@ def draw(run: dict[str, Any], out: Path) -> None:
     for curve, color, name in ((mine, "#2a6fbb", "inceptorch"), (plain, "#d9730d", "plain torchvision loop")):
         axes.plot(*zip(*curve, strict=True), color=color, marker="o", ms=3, label=f"{name}: {curve[-1][1]:.1f} %")
     axes.set_title("CIFAR-10's test pictures right, per cent", loc="left")
-    axes.set_xlabel("minutes on two cores")
+    axes.set_xlabel("minutes on one core")
     axes.grid(color="#d8dce0", lw=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
@@ -71,9 +84,10 @@ def draw(run: dict[str, Any], out: Path) -> None:
 def main() -> None:
     data = need(SHARED / "cifar10")
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    with tempfile.TemporaryDirectory() as folder:
-        run = {"minutes": minutes, **ours(data, folder, minutes)}
-        run["plain"] = theirs(data, folder, minutes)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        plain = pool.submit(theirs, data, folder, minutes)
+        epochs = epochs_in(data, folder, minutes)
+        run = {"minutes": minutes, "cores": 1, **ours(data, folder, epochs), "plain": plain.result()}
     save("cifar10", run)
     draw(run, Path(__file__).parents[1] / "docs" / "cifar10.png")
 

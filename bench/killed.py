@@ -1,6 +1,6 @@
 """Twenty runs killed with SIGKILL at random moments for each number of workers, and resumed: python -m bench.killed
 
-Every killed run is killed again while it goes on, and must end with the very weights of the run that was left in peace.
+A run may be killed again while it goes on, or end before it is hit (deaths are counted); each must end with the very weights of the run that was left in peace.
 """
 
 import hashlib

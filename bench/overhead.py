@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from bench.common import save
 from inceptorch.data.augment import key
+from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, with_values
 from inceptorch.scale import Scale
@@ -25,7 +26,6 @@ from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.processes import Processes
 from inceptorch.training.step import Step, seed_step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared

@@ -20,9 +20,9 @@ from inceptorch.bundle import Classifier
 from inceptorch.model import Model, best_device
 from inceptorch.nets import net
 from inceptorch.pixels import contract
+from inceptorch.processes import Processes
 from inceptorch.recipes import SCRATCH
 from inceptorch.training.optimizers import optimizer_for
-from inceptorch.processes import Processes
 from inceptorch.training.step import Step
 
 BATCH, SIZE, ROUNDS = 32, 224, 6

@@ -1,4 +1,4 @@
-"""Studies of the papers' claims, each of five seeds, in about ten minutes on two cores: python -m bench.studies [NAME...]
+"""Studies of the papers' claims, most of five seeds, in about twenty minutes each on two cores: python -m bench.studies [NAME...]
 
 Each leaves bench/results/study_NAME.json and docs/study_NAME.png; bench.tables writes docs/studies.md from them.
 """

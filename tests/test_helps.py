@@ -92,8 +92,7 @@ def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, r
     losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
     best = losses.index(min(losses))
     assert result.epochs == len(losses) == best + 3 < 20
-    with pytest.raises(RunError, match="is finished"):
-        inceptorch.resume(tmp_path / "run", QUIET)
+    assert inceptorch.resume(tmp_path / "run", QUIET).epochs == result.epochs
 
 
 def test_a_loss_that_is_that_of_chance_is_remarked(
@@ -102,7 +101,7 @@ def test_a_loss_that_is_that_of_chance_is_remarked(
     inceptorch.train(pictures, out=tmp_path / "still", recipe=replace(recipe, lr=1e-9, epochs=1))
     assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
     inceptorch.train(pictures, out=tmp_path / "learns", recipe=replace(recipe, epochs=2, schedule=((0, 1), (1, 1))))
-    assert "chance" not in (tmp_path / "learns" / "log.txt").read_text().splitlines()[-1]
+    assert "chance" not in (tmp_path / "learns" / "log.txt").read_text()
 
 
 def test_rare_classes_weigh_more(pictures: Path, recipe: Recipe) -> None:

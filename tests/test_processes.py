@@ -193,9 +193,12 @@ def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[objec
     while not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     other.kill()
-    _, said = first.communicate(timeout=60)
-    other.communicate()
-    assert "Another of the 2 processes ended" in said
+    try:
+        _, said = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        other.communicate()
+    assert "The 2 processes lost one another" in said
     assert "Traceback" not in said
     assert first.returncode == 2
 

@@ -18,7 +18,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise RunError(f"{path} is a folder or a device; name a file.")
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # two processes may write the same
     try:
         temporary.touch()
         mode = temporary.stat().st_mode  # some writers make files that their owner alone may read

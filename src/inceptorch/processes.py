@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,8 +138,12 @@ def processes(together: bool = True) -> Iterator[Processes]:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         raise RunError(
-            f"Another of the {count} processes ended, and what it wrote says why. --resume goes on from the last checkpoint."
+            f"The {count} processes lost one another ({str(error).strip().splitlines()[0]}). If one of them ended, what it "
+            "wrote says why; --resume goes on from the last checkpoint."
         ) from error
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # which hold on to the group too
+        raise
     finally:
         gc.collect()  # what wrap() made holds on to the group in a cycle, and a group that is left at the end aborts
         dist.destroy_process_group()

@@ -99,25 +99,25 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     pictures = {index: _thumbnail(split, index) for index in sorted(mistake.index for mistake in shown)}
     columns = max(1, min(6, len(shown)))
     lines = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
     n, wrong = evaluation.n, len(evaluation.mistakes)
     title = f"{wrong} of {n} held-out pictures wrong" if wrong else f"no mistakes on {n} held-out pictures"
     if len(shown) < wrong:
         title += f"; the {len(shown)} most confident"
-    figure.suptitle(title, x=0.01, ha="left", color=INK)
-    grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, mistake in zip(grid.flat, shown, strict=False):
-        picture = pictures[mistake.index]
-        if picture is None:
-            axes.text(0.5, 0.5, "cannot be read\nany more", color=INK, ha="center", va="center", fontsize=8)
-        else:
-            axes.imshow(picture, interpolation="nearest")
-        said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
-        axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
     with warnings.catch_warnings(), rc_context({"font.family": _fonts()}):
         warnings.filterwarnings("ignore", "Glyph")  # a class name in letters that no font has
+        figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left", color=INK)
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, mistake in zip(grid.flat, shown, strict=False):
+            picture = pictures[mistake.index]
+            if picture is None:
+                axes.text(0.5, 0.5, "cannot be read\nany more", color=INK, ha="center", va="center", fontsize=8)
+            else:
+                axes.imshow(picture, interpolation="nearest")
+            said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
+            axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
         write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 

@@ -56,7 +56,7 @@ def train(
         bool, typer.Option("--lr-find", help="Try rates for a hundred steps, draw the losses, suggest one, and stop.")
     ] = False,
     fast_dev_run: Annotated[
-        bool, typer.Option("--fast-dev-run", help="Go the whole way in three steps, keep nothing, and stop.")
+        bool, typer.Option("--fast-dev-run", help="Go the whole way in five steps, keep nothing, and stop.")
     ] = False,
     measure: Annotated[
         bool,
@@ -111,7 +111,7 @@ def train(
     if len(trials) > 1 or (trials and out and not lr_find):
         raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
-        picture = _picture_in(out or Path())
+        picture = _picture_in(out or Path(), data)
         _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
     elif measure:
         _measured(training.measure(data, net=net, weights=weights, recipe=chosen, seed=seed), json)
@@ -133,10 +133,13 @@ def _training() -> ModuleType:
     return training
 
 
-def _picture_in(folder: Path) -> Path:
+def _picture_in(folder: Path, data: str) -> Path:
     """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
+    from inceptorch.data.address import absolute, lies_inside
     from inceptorch.files import reason
 
+    if lies_inside(folder, absolute(data)):
+        raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -176,8 +179,8 @@ def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:
     from inceptorch.training.estimate import as_people_say
 
     print("the whole way can be gone: pictures, steps, checkpoint, judging, classifier, drawings; nothing was kept")
-    if rehearsal.epoch_seconds is not None:
-        one, whole = rehearsal.epoch_seconds, rehearsal.epochs * rehearsal.epoch_seconds
+    if rehearsal.epoch_seconds is not None and rehearsal.run_seconds is not None:
+        one, whole = rehearsal.epoch_seconds, rehearsal.run_seconds
         print(
             f"an epoch has {rehearsal.steps} steps, about {as_people_say(one)}; "
             f"all {rehearsal.epochs} about {as_people_say(whole)}, judging aside"

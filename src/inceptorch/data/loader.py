@@ -60,11 +60,21 @@ def _begin_as_worker(_: int) -> None:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """A wish to stop often reaches a whole group of processes; the parent obeys it after a checkpoint, and needs these for
-    it. SIGTERM sent to them alone ends them: so does Python when the parent ends."""
+    """A wish to stop often reaches all processes; the parent obeys it after a checkpoint, and needs these for it. SIGTERM
+    from the parent itself ends them, which is how Python ends what is left of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_parent_says_so, daemon=True).start()
+
+
+def _end_when_the_parent_says_so() -> None:
+    parent = multiprocessing.parent_process()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != (parent.pid if parent else os.getppid()):
+        pass
+    os._exit(0)
 
 
 def _end_with_the_parent() -> None:

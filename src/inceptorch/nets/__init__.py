@@ -30,7 +30,7 @@ from inceptorch.nets.inception_v4 import (
     INCEPTION_RESNET_V2_RELEASED,
     INCEPTION_V4,
 )
-from inceptorch.nets.small import for_small_pictures
+from inceptorch.nets.small import for_small_pictures, for_tiny_pictures
 from inceptorch.spec import Net
 from inceptorch.table import SUFFIXES, read_table
 
@@ -75,6 +75,7 @@ NETS = {
         VGG16,
         NIN,
         *map(for_small_pictures, WITH_SMALL),
+        for_tiny_pictures(GOOGLENET_BN),
     )
 }
 

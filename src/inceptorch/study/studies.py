@@ -76,9 +76,6 @@ class Study:
     recipe: Recipe
     size: int = 32
 
-    def arm(self, name: str) -> Arm:
-        return next(arm for arm in self.arms if arm.name == name)
-
 
 RECIPE = replace(
     with_values(SCRATCH, {"batch": 64, "lr": 0.05, "label_smoothing": 0.0, "crop_area": (0.5, 1.0)}),
@@ -87,10 +84,15 @@ RECIPE = replace(
 )
 
 
+def without_heads(net: Net, size: int) -> Net:
+    """`net` for pictures of `size` pixels, its auxiliary heads left out."""
+    return for_small_pictures(net, size) if size <= SMALL else replace(net, size=size, aux=(), aux_head=None)
+
+
 def fitted(net: Net, size: int, width: float, aux_head: Rows | None = None) -> Net:
     """`net` for pictures of `size` pixels, with its widths times `width`; with auxiliary heads, where it has some, of
     the rows `aux_head`, which must fit."""
-    small = for_small_pictures(net, size) if size <= SMALL else replace(net, size=size, aux=(), aux_head=None)
+    small = without_heads(net, size)
     if aux_head is not None:
         small = replace(small, aux=net.aux, aux_head=aux_head)
     return narrowed(small, width)
@@ -159,7 +161,7 @@ NAIVE = replace(
 def naive_of_equal_cost(size: int) -> Net:
     """The network without 1x1 reductions, as much narrower as makes its multiply-adds those of `googlenet`."""
     macs = cost(googlenet(size), num_classes=10).macs
-    small = for_small_pictures(NAIVE, size) if size <= SMALL else replace(NAIVE, size=size, aux=(), aux_head=None)
+    small = without_heads(NAIVE, size)
 
     def off(net: Net) -> float:
         return abs(cost(net, num_classes=10).macs / macs - 1)

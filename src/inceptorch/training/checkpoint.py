@@ -73,10 +73,13 @@ def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: 
                 tensor = torch.empty_like(like).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        why = "it is not a checkpoint of this run's network and recipe"
-        if isinstance(error, OSError | SafetensorError):
-            why = reason(error) if isinstance(error, OSError) else "it is damaged"
+    except torch.OutOfMemoryError:
+        raise
+    except OSError as error:
+        raise RunError(f"{path} could not be read: {reason(error)}.") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        damaged = isinstance(error, SafetensorError)
+        why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"
         raise RunError(
             f"{path} cannot be used to go on: {why}. Delete it to start the run from its beginning."
         ) from error

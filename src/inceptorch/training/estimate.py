@@ -32,6 +32,11 @@ class Estimate:
             self.waited += waited
 
     @property
+    def step_seconds(self) -> float | None:
+        """Seconds of a step, the waiting for its pictures included; None before there is a pace."""
+        return self.seconds / (self.seen - WARM) if self.done else None
+
+    @property
     def computing(self) -> float | None:
         """Seconds of a step without the waiting for its pictures; None before there is a pace."""
         return (self.seconds - self.waited) / (self.seen - WARM) if self.done else None

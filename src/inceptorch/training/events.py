@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from inceptorch.progress import Progress
+
 NAMES = {
     "train_loss": "loss/train",
     "loss": "loss/held_out",
@@ -17,13 +19,22 @@ NAMES = {
 }
 
 
-def write_events(folder: Path, row: dict[str, Any]) -> None:
-    """Add one epoch's row to the events in `folder`. What a killed run wrote of the same or later epochs is then ignored."""
+def write_events(folder: Path, row: dict[str, Any], progress: Progress) -> None:
+    """Add one epoch's row to the events in `folder`. What a killed run wrote of the same or later epochs is then ignored.
+    A TensorBoard that does not work is no reason to end a run."""
     if find_spec("tensorboard") is None or row["phase"] != "train":
         return
-    from torch.utils.tensorboard import SummaryWriter
+    try:
+        from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder), purge_step=row["epoch"]) as writer:
-        for name, tag in NAMES.items():
-            if name in row:
-                writer.add_scalar(tag, row[name], row["epoch"])
+        with SummaryWriter(str(folder), purge_step=row["epoch"]) as writer:
+            for name, tag in NAMES.items():
+                if name in row:
+                    writer.add_scalar(tag, row[name], row["epoch"])
+    except (
+        OSError,
+        ImportError,
+        AttributeError,
+        TypeError,
+    ) as error:  # the latter of versions that do not fit together
+        progress.say(f"no events for TensorBoard of epoch {row['epoch']}: {' '.join(str(error).split())[:200]}")

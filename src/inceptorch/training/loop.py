@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inceptorch.bundle import Classifier
+from inceptorch.data import Split
 from inceptorch.data.order import batches
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RunError
@@ -43,7 +44,7 @@ FEW = 16  # pictures, with whose mean and variance batch normalisation begins to
 class Result:
     """A finished run: its folder, epochs of the whole network (steps of the fit where only the classifier was
     trained), fractions right on the held-out pictures, seconds of work, and the evaluation behind the figures. `first`
-    is whether this process is the one that speaks of it."""
+    is whether this process is the one that speaks of it, `step_seconds` its pace where it trained long enough to have one."""
 
     run: Path
     epochs: int
@@ -52,6 +53,7 @@ class Result:
     seconds: float
     evaluation: Evaluation
     first: bool = True
+    step_seconds: float | None = None
 
 
 def train(
@@ -96,8 +98,8 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     """Go on with an interrupted run from its last checkpoint, as if it had never stopped; the number of processes may
     differ from before.
 
-    Raises RunError if it is finished, if it is not a run, or if its data changed meanwhile, DataError or BundleError if
-    its pictures or the weights it began from are gone.
+    A run that is finished is judged again. Raises RunError if it is not a run or if its data changed meanwhile, DataError
+    or BundleError if its pictures or the weights it began from are gone.
     """
     began = time.monotonic()
     with processes() as world:
@@ -134,11 +136,20 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
     if run.checkpoint.exists():
         done = restore(run.checkpoint, model, average, optimizer)
         began = time.monotonic() - done.seconds
-        if done.finished:
-            raise RunError(f"{run.folder} is finished; to train longer, start a new run with --weights {run.folder}.")
         begun = f" and {done.step} steps of the next" if done.step else ""
-        progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}{begun}")
+        if not done.finished:
+            progress.say(f"going on after epoch {done.epoch} of {recipe.epochs}{begun}")
     kept = replace(classifier, model=judged(model, average))
+    if done.finished:  # it may have died before it could say so, or draw
+        progress.say(
+            f"{run.folder} is finished: judged again; to train longer, start a new run with --weights {run.folder}"
+        )
+        with Stopping(patient=world.count > 1) as stopping:
+            evaluation = _judge(kept, work, world, stopping, progress)
+        return Result(
+            run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, done.seconds, evaluation, world.first
+        )
+    _check_parts(recipe, train_split, run.seed, world)
     together = f", {world.count} processes" if world.count > 1 else ""
     progress.say(
         f"{model.net.name} on {len(train_split)} pictures of {len(classifier.classes)} classes, judged on "
@@ -225,15 +236,16 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
                 done.finished = last
                 keep()
                 if world.first:
-                    write_events(run.folder / "events", row)
+                    write_events(run.folder / "events", row, progress)
                 if not done.finished:
                     stopping.obey_if_asked()
     except (KeyboardInterrupt, SystemExit):
         progress.say(f"stopped. Go on with: inceptorch train --resume {shlex.quote(str(run.folder))}")
         raise
     seconds = time.monotonic() - began
+    pace = estimate.step_seconds if recipe.epochs else None
     return Result(
-        run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, seconds, evaluation, world.first
+        run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, seconds, evaluation, world.first, pace
     )
 
 
@@ -274,6 +286,17 @@ def _judge(
     mine = split.keep(world.share_or_stand_in(range(len(split))))
     logits = world.gather(outputs_of(kept, mine, progress, "judging", forward), len(split)).numpy()
     return judgement(logits, kept.classes, split, work.run.skipped, kept.pixels.describe())
+
+
+def _check_parts(recipe: Recipe, split: Split, seed: int, world: Processes) -> None:
+    """Raise where a process would get fewer than two pictures of some step: batch normalisation cannot take one."""
+    smallest = min(map(len, batches(split, recipe.batch, seed, 0))) if recipe.epochs else 2 * world.count
+    if smallest < 2 * world.count:
+        enough = 2 * world.count * -(-recipe.batch // smallest)
+        raise RunError(
+            f"{len(split)} pictures in batches of {recipe.batch} leave a step with {smallest}, too few for {world.count} "
+            f"processes; give each two or more: --set batch={enough}, or fewer processes."
+        )
 
 
 def _waited_enough(rows: list[dict[str, Any]], patience: int) -> bool:

@@ -52,7 +52,7 @@ def parts_that_fit(classifier: Classifier, recipe: Recipe, world: Processes) -> 
 
 
 def _free(world: Processes) -> float:
-    """Free bytes of this process's device; of the computer's memory, a share as large as that of the others."""
+    """Free bytes of this process's device; of the computer's memory, a share as large as that of its other processes."""
     if world.device.type == "cuda":
         return float(torch.cuda.mem_get_info(world.device)[0])
     try:
@@ -61,7 +61,7 @@ def _free(world: Processes) -> float:
         free = int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):  # not Linux: half of all memory
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return free / world.count
+    return free / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @contextmanager

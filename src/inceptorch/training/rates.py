@@ -19,6 +19,7 @@ from inceptorch.recipes import Recipe
 from inceptorch.training.loop import fit_head
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
+from inceptorch.training.schedule import side
 from inceptorch.training.step import Step
 from inceptorch.training.work import Work, on_trial
 
@@ -55,6 +56,7 @@ def find_rate(
     kept. The words are those of `train`, and so are the errors."""
     progress = progress or Progress()
     with on_trial(data, net, weights, recipe, seed, progress) as (work, world):
+        work.classifier.model.to(world.device)
         if work.run.recipe.head_steps:
             work.run.begin(work.train, work.held_out)  # for the features
             for _ in fit_head(work, world, progress):
@@ -64,7 +66,6 @@ def find_rate(
 
 def _search(work: Work, world: Processes, progress: Progress) -> Rates:
     recipe, classifier = work.run.recipe, work.classifier
-    classifier.model.to(world.device)
     optimizer = optimizer_for(classifier.model, recipe)
     step = Step(classifier, optimizer, recipe, class_weights(work.train, recipe), world)
     growth = (LAST / FIRST) ** (1 / (STEPS - 1))
@@ -93,6 +94,7 @@ def _pictures(work: Work) -> Iterator[tuple[Tensor, Tensor]]:
     data = Augmented(work.train, work.classifier.pixels, run.recipe, run.seed)
     while left:
         data.epoch = epoch
+        data.side = side(run.recipe, work.classifier.pixels.size, run.recipe.epochs - 1)
         order = batches(work.train, run.recipe.batch, run.seed, epoch, run.recipe.shuffle)[:left]
         for pictures, labels, _ in load_batches(data, [batch.tolist() for batch in order], max(0, run.recipe.workers)):
             yield pictures, labels

@@ -165,13 +165,16 @@ def _command() -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the source tree that runs, if it is one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+    """The commit of the source tree that runs, if it is one: not that of a repository it is merely installed in."""
+    here = Path(__file__)
+    said = ""
+    for words in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):
+        command = ["git", "-C", str(here.parent), *words]
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return None
+    return said
 
 
 def _short(value: Any) -> Any:

@@ -25,6 +25,7 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
+from inceptorch.training.schedule import side
 from inceptorch.training.step import Step, precision
 
 Precision = Literal["fp32", "bf16"]
@@ -55,6 +56,7 @@ def measure_ways(
     """Time every way to compute a recipe's steps on a batch of these pictures, and remember the result for this network,
     size, batch and machine; the fastest first."""
     data = Augmented(split, classifier.pixels, recipe, seed=0)
+    data.side = side(recipe, classifier.pixels.size, recipe.epochs - 1)
     batch = data.__getitems__(list(range(min(recipe.batch, len(split)))))[:2]
     ways = []
     for bits, compiled in progress.track(KINDS, len(KINDS), "measuring steps"):

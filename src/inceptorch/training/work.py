@@ -149,7 +149,7 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     if given:
         copy_weights(given.model, model)
     if recipe.freeze > len(model.body):
-        raise RecipeError(f"{table.name} has {len(model.body)} rows to freeze, not {recipe.freeze}.")
+        raise RecipeError(f"{table.name} has {len(model.body)} rows to freeze, not {recipe.freeze}: --set freeze=0.")
     for row in model.body[: recipe.freeze]:
         row.requires_grad_(False)
     return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
