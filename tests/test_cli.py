@@ -106,12 +106,54 @@ def test_train_draws_its_curve_and_its_mistakes(run: Path) -> None:
     assert (run / "metrics.csv").read_text().count("\n") == 9
 
 
+def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    words = ("eval", run, run, pictures, "--protocol", "10crop", "--save-predictions", kept, "--json")
+    found = json.loads(invoke(*words).stdout)
+    assert "10crop" in found["protocol"]
+    assert "2 networks averaged" in found["protocol"]
+    low, high = found["intervals"]["top1"]
+    assert low <= found["top1"] <= high
+    (file,) = kept.iterdir()  # of one classifier, which was given twice
+    again = json.loads(invoke("eval", file, "--json").stdout)
+    assert again["top1"] == found["top1"]
+    table = invoke("eval", run, pictures, "--table", "--save-predictions", kept).stdout
+    assert [line.split()[:2] for line in table.splitlines()[1:4]] == [["1", "1"], ["1", "10"], ["1", "144"]]
+    result = invoke("eval", run, pictures, "--split", "val", "--temperature", "train")
+    assert "with logits divided by" in result.stdout or "no temperature is best" in result.stderr
+    for wrong, said in (
+        (("eval", run, pictures, "--protocol", "11crop"), "did you mean"),
+        (("eval", run), "Name the pictures to judge"),
+        (("eval", run, pictures, "--weights", "a,b"), "--weights takes numbers"),
+        (("eval", file, "--table"), "needs models and DATA"),
+    ):
+        result = invoke(*wrong)
+        assert result.exit_code != 0
+        assert said in str(result.exception)
+
+
+def test_predict_by_a_protocol_and_unknown_pictures(run: Path, pictures: Path, tmp_path: Path) -> None:
+    picture = pictures / "val" / "red" / "00.png"
+    center, ten = (
+        json.loads(invoke("predict", run, picture, "--protocol", name, "--json").stdout)[0]["predictions"][0]
+        for name in ("center", "10crop")
+    )
+    assert center["probability"] != ten["probability"]
+    for below, unknown in ((0.0, False), (1.0, True)):
+        (entry,) = json.loads(invoke("predict", run, picture, "--unknown-below", below, "--json").stdout)
+        assert entry["unknown"] is unknown
+    assert "unknown; nearest" in invoke("predict", run, picture, "--unknown-below", 1).stdout
+    known = json.loads((run / "config.json").read_text())["about"]["unknown"]["below"]
+    (entry,) = json.loads(invoke("predict", run, picture, "--unknown", "--json").stdout)
+    assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
+
+
 def test_eval_json(run: Path, pictures: Path) -> None:
     (pictures / "val" / "red" / "zz.jpg").write_text("text")
     result = invoke("eval", run, pictures, "--json")
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
-    assert set(answer) == {"n", "top1", "top5", "loss", "protocol", "per_class", "skipped"}
+    assert {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "per_class", "skipped"} <= set(answer)
     assert answer["n"] == 12
     assert list(answer["per_class"]) == list(COLOURS)
     assert answer["top1"] == pytest.approx(sum(one["top1"] for one in answer["per_class"].values()) / 3)

@@ -76,8 +76,7 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
     members: list[Classifier], pictures: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    words = {"split": "val", "protocol": "10crop", "progress": QUIET}
-    together = evaluate(members, pictures, save_predictions=kept, weights=[3, 1], **words)
+    together = evaluate(members, pictures, "val", QUIET, protocol="10crop", save_predictions=kept, weights=[3, 1])
     files = sorted(kept.iterdir())
     assert len(files) == 2
     assert all(file.name.startswith("tiny.10crop.") for file in files)
@@ -106,7 +105,7 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
 def test_an_interrupted_judging_goes_on(
     members: list[Classifier], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 5)
+    monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 50)
     whole = evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=tmp_path / "whole")
     seen = 0
 
@@ -211,10 +210,10 @@ def test_the_temperature_is_found() -> None:
     logits, labels = overconfident(20_000, 2.5)
     found = temperature_of(lambda: [(logits[:7000], labels[:7000]), (logits[7000:], labels[7000:])])
     assert found == pytest.approx(2.5, rel=0.05)
+    assert found is not None
     losses = [float(Answers.of(logits / (found * by), labels).losses.mean()) for by in (0.98, 1.0, 1.02)]
     assert losses[1] == min(losses)
-    with pytest.raises(ProtocolError, match="No temperature is best"):
-        temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))])
+    assert temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))]) is None
 
 
 def test_the_temperature_of_one_part_judges_another(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:

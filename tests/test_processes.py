@@ -1,6 +1,7 @@
 """Several processes train as one would: the same pictures, the same gradients, one run folder."""
 
 import csv
+import json
 import os
 import signal
 import socket
@@ -47,7 +48,7 @@ def free_port() -> int:
 
 def torchrun(count: int, *words: object) -> list[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)]
-    return [*launcher, "--master-port", str(free_port()), "-m", "inceptorch", "train", *map(str, words)]
+    return [*launcher, "--master-port", str(free_port()), "-m", "inceptorch", *map(str, words)]
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object],
     subprocess.run(alone, check=True, capture_output=True, env=environment)
 
     out = tmp_path / "together"
-    command = torchrun(2, *words, "--out", out, "--checkpoint-every", 1)
+    command = torchrun(2, "train", *words, "--out", out, "--checkpoint-every", 1)
     began = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoint = out / "checkpoints" / "last.safetensors"
     deadline = time.monotonic() + 120
@@ -206,7 +207,9 @@ def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[objec
 def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], tmp_path: Path) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "thesis.txt").write_text("years of work")
-    done = subprocess.run(torchrun(2, *words, "--out", tmp_path / "used"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        torchrun(2, "train", *words, "--out", tmp_path / "used"), capture_output=True, text=True, timeout=120
+    )
     assert done.returncode != 0
     assert done.stderr.count("inceptorch: ") == 1
     assert "already holds files" in done.stderr
@@ -220,3 +223,23 @@ def test_a_batch_too_small_for_the_processes_is_refused(
 
     with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch=10"):
         prepared(pictures, tmp_path / "run", None, None, recipe, 0, Processes(0, 5, CPU), Progress(quiet=True))
+
+
+def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(
+        pictures, out=run, recipe=replace(RECIPE, net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
+    )
+    small_parts = "import inceptorch.evaluation.predictions as p; p.PART = 50; from inceptorch.cli import main; main()"
+    (tmp_path / "judge.py").write_text(small_parts)
+    asked = [tmp_path / "judge.py", "eval", run, pictures, "--split", "train", "--protocol", "10crop", "--json"]
+    launcher = torchrun(2)[:-2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    answers = [
+        subprocess.run([*before, *map(str, asked)], capture_output=True, text=True, timeout=120, env=environment)
+        for before in ([sys.executable], launcher)
+    ]
+    assert all(done.returncode == 0 for done in answers), answers[1].stderr
+    alone, together = (json.loads(done.stdout) for done in answers)
+    assert alone == together
+    assert alone["n"] == 36

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 from typer.testing import CliRunner
 
 import inceptorch

@@ -433,7 +433,7 @@ def test_a_folder_that_training_divided_is_judged_by_its_held_out_part(tmp_path:
     result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
     assert result.evaluation.n == 6
     evaluation = inceptorch.evaluate(result.run, tmp_path / "all", progress=QUIET)
-    assert sorted(evaluation.split.paths) == sorted(result.evaluation.split.paths)
+    assert sorted(evaluation.files) == sorted(result.evaluation.files)
     assert evaluation.top1 == result.top1
     write_classes(tmp_path / "more", 5, seed=9)
     assert inceptorch.evaluate(result.run, tmp_path / "more", progress=QUIET).n == 15

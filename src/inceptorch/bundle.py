@@ -91,7 +91,7 @@ class Classifier:
         device = next(self.model.parameters()).device
         self.model.eval()
         with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
+            batch = torch.from_numpy(np.array(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
             out = (forward or self.model)(Scale(self.pixels).to(device)(batch))
         return out.float().cpu()
 

@@ -49,7 +49,7 @@ def demo(out: Path | None = None) -> Result:
         f"\nTrained googlenet_small for {result.epochs} epochs; of {evaluation.n} digits it had never seen, {evaluation.top1:.2%} are right."
     )
     classifier = load(result.run)
-    some = [evaluation.split.file(index) for index in range(0, evaluation.n, evaluation.n // 5)][:5]
+    some = [evaluation.files[index] for index in range(0, evaluation.n, evaluation.n // 5)][:5]
     for file, answers in zip(some, classifier.predict(some, top=2), strict=True):
         said = ", ".join(f"{answer['label']} ({answer['probability']:.1%})" for answer in answers)
         print(f"  {file}: {said}")

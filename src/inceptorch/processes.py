@@ -112,6 +112,11 @@ class Processes:
                 dist.broadcast(tensor.detach(), 0)
 
 
+def speaks() -> bool:
+    """Whether this process is the one to say what came of it all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def processes(together: bool = True) -> Iterator[Processes]:
     """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `together=False` leaves the

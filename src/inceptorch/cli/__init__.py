@@ -15,6 +15,7 @@ EXTRAS = {
     "matplotlib": "train",
     "sklearn": "demo",
     "google": "caffe",
+    "scipy": "imagenet",
     "webdataset": "shards",
 }
 

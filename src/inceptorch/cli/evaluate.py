@@ -42,6 +42,7 @@ def evaluate(
     from inceptorch.evaluation import crops_and_models
     from inceptorch.evaluation import evaluate as judge
     from inceptorch.evaluation.predictions import SUFFIX
+    from inceptorch.processes import speaks
     from inceptorch.progress import Progress
 
     saved = all(word.endswith(SUFFIX) for word in words)
@@ -53,9 +54,9 @@ def evaluate(
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
         rows = crops_and_models(models, data, split, progress, save_predictions=save_predictions, without=without)
-        if json:
+        if json and speaks():
             print_json([vars(row) for row in rows])
-        else:
+        elif speaks():
             print_table(rows)
         return
     evaluation = judge(
@@ -69,9 +70,9 @@ def evaluate(
         temperature_from=temperature,
         without=without,
     )
-    if json:
+    if json and speaks():
         print_json(evaluation.to_dict())
-    else:
+    elif speaks():
         print_evaluation(evaluation)
 
 
@@ -86,7 +87,7 @@ def print_evaluation(evaluation: Any) -> None:
     (low1, high1), (low5, high5) = evaluation.intervals["top1"], evaluation.intervals["top5"]
     print(f"95% intervals: top-1 {low1:.2%} to {high1:.2%}, top-5 {low5:.2%} to {high5:.2%}")
     error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
-    print(f"confidence is off by {error:.2%} on average ({low:.2%} to {high:.2%})")
+    print(f"confidence is off by {error:.2%}; without what chance adds to that, by {low:.2%} to {high:.2%}")
     if evaluation.tempered is not None:
         after = evaluation.tempered
         print(

@@ -57,7 +57,7 @@ def predict(
                 read.append(entry)
             except PictureError as error:
                 entry["error"] = str(error)
-        answers = np.exp(log_probabilities(classifier, views)) if views else []
+        answers = np.exp(log_probabilities(classifier, views)) if views else np.empty((0, len(classifier.classes)))
         for entry, probabilities in zip(read, answers, strict=True):
             entry["predictions"] = top_classes(probabilities.tolist(), classifier.classes, top)
             if below is not None:

@@ -7,7 +7,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from inceptorch.errors import ProtocolError
 from inceptorch.metrics import Answers, Floats, Interval, Ints, log_softmax
 
 BINS = 15  # of the expected calibration error, as in arXiv:1706.04599
@@ -82,11 +81,11 @@ def calibration_interval(answers: Answers, seed: int = 0) -> Interval:
     return low, max(low, 2 * found - float(lowest))
 
 
-def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float:
+def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float | None:
     """The temperature by which to divide logits so that held-out pictures' loss is smallest (arXiv:1706.04599).
 
     `parts` gives, as often as it is called, logits or log probabilities [n, classes] and labels [n]. Newton's method on
-    the reciprocal, in which the loss is convex. Raises ProtocolError where no temperature is best: all answers are right.
+    the reciprocal, in which the loss is convex. None where no temperature is best, as when all answers are right.
     """
     reciprocal = 1.0
     for _ in range(STEPS):
@@ -104,9 +103,7 @@ def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float:
         if abs(following - reciprocal) < 1e-7 * reciprocal:
             return 1 / following
         reciprocal = following
-    raise ProtocolError(
-        "No temperature is best on these pictures: all are answered rightly, or there are too few; use more held-out pictures."
-    )
+    return None
 
 
 def threshold(answers: Answers, keep: float = KEEP) -> Threshold:

@@ -81,13 +81,9 @@ class Evaluation(Scores):
         wrong = wrong[np.argsort(-answers.confidences[wrong], kind="stable")]
         return [
             Mistake(
-                int(i),
-                self.files[i],
-                classes[answers.labels[i]],
-                classes[answers.given[i]],
-                float(answers.confidences[i]),
+                i, self.files[i], classes[answers.labels[i]], classes[answers.given[i]], float(answers.confidences[i])
             )
-            for i in wrong
+            for i in wrong.tolist()
         ]
 
     @cached_property
@@ -175,7 +171,10 @@ def evaluate(
                 f"The temperature cannot be found on the pictures that are judged; {temperature_from} is they."
             )
         beside = [member[0] for member in others.members]
-        return replace(evaluation, tempered=world.from_first(lambda: _tempered(members, beside, shares)))
+        tempered = world.from_first(lambda: _tempered(members, beside, shares))
+        if tempered is None:
+            quiet.say(f"no temperature is best on {temperature_from}: all is answered rightly there, or nothing")
+        return replace(evaluation, tempered=tempered)
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def predictions_of(
 ) -> Found:
     """The predictions of every model for the pictures of DATA under every protocol, computed into `folder` where they are
     not there yet. A model may be a file of predictions, which have their protocol already."""
-    saved = {str(model): read_predictions(Path(model)) for model in models if _is_file(model)}
+    saved = {str(model): read_predictions(Path(str(model))) for model in models if _is_file(model)}
     if len(saved) == len(models) and data is None:
         return Found([[saved[str(model)]] for model in models], None, [])
     if data is None:
@@ -304,9 +303,13 @@ def _not_finite() -> BundleError:
     return BundleError("The network's answers are not finite numbers: its weights are damaged, or training diverged.")
 
 
-def _tempered(judged: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]) -> Tempered:
-    """What the temperature found on some predictions makes of others."""
+def _tempered(
+    judged: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]
+) -> Tempered | None:
+    """What the temperature found on some predictions makes of others; None where none is best."""
     temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
+    if temperature is None:
+        return None
     parts = [Answers.of(logs / temperature, judged[0].labels[place]) for place, logs in combined(judged, weights)]
     answers = Answers.joined(parts)
     return Tempered(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 BATCH = 8  # squares that go through the network together: few enough for the cache
 MOST_AT_ONCE = 16
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Engine(typing.Protocol):
