@@ -1,0 +1,145 @@
+"""The papers' crops with BVLC's weights on 200 photographs: python -m bench.protocols [PHOTOGRAPHS]
+
+Ours beside the independent page of the tests, which takes crops one by one; of 144 crops that page sees as many photographs as asked
+(all by default, which takes it a quarter of an hour). Then the time of 144 crops against the straightforward loop on the same module,
+on square and on wide photographs, and the memory of judging a thousand and ten thousand pictures.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import inceptorch
+from bench.common import SHARED, bvlc, need, save
+from inceptorch.bundle import Classifier
+from inceptorch.data.ilsvrc import synsets
+from inceptorch.evaluation import evaluate
+from inceptorch.evaluation.predictions import read_predictions
+from inceptorch.pixels import decode
+from inceptorch.protocols import PROTOCOLS
+from inceptorch.scale import Scale
+from tests import oracle
+
+ROUNDS, TIMED = 3, 4
+PEAK = (
+    "import resource, sys; from inceptorch.evaluation import evaluate; evaluate(sys.argv[1], sys.argv[2]); "
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+)
+
+
+def in_class_folders(rows: list[dict[str, str]], root: Path, times: int = 1) -> Path:
+    """Links to the photographs, each so many times, in folders named by synset."""
+    for number in range(times):
+        for row in rows:
+            folder = root / synsets()[int(row["class_index"])]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}-{Path(row['file']).name}").symlink_to(SHARED / "photos" / row["file"])
+    return root
+
+
+def judged(bundle: Path, data: Path, name: str, folder: Path, npz: Path, compared: int) -> dict[str, Any]:
+    """A protocol's row of the table, with the largest difference of a probability from the independent page's."""
+    began = time.perf_counter()
+    evaluation = evaluate(bundle, data, protocol=name, save_predictions=folder)
+    seconds = time.perf_counter() - began
+    predictions = read_predictions(next(folder.glob(f"*.{name}.*")))
+    ours = np.exp(np.concatenate([rows for _, rows in predictions.parts()]))
+    paths = [Path(file) for file in predictions.files]
+    if name == "center":
+        compared = len(paths)
+        theirs = oracle.probabilities(npz, paths).numpy()
+    else:
+        theirs = np.stack([oracle.probabilities_of_crops(npz, path, name).numpy() for path in paths[:compared]])
+    return {
+        "protocol": name,
+        "description": evaluation.protocol,
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "intervals": evaluation.intervals,
+        "ms_per_picture": 1000 * seconds / evaluation.n,
+        "compared": compared,
+        "largest_difference": float(np.abs(ours[:compared] - theirs).max()),
+    }
+
+
+def straightforward(classifier: Classifier, path: Path) -> np.ndarray[Any, Any]:
+    """144 crops one by one through the eager module, in torch's usual layout."""
+    scale = Scale(classifier.pixels)
+    with torch.inference_mode():
+        answers = [
+            classifier.model(scale(torch.from_numpy(np.asarray(crop).copy()).permute(2, 0, 1)[None].contiguous()))
+            for crop in oracle.crops_of(decode(path), "144crop")
+        ]
+        found: np.ndarray[Any, Any] = torch.cat(answers).softmax(1).double().mean(0).numpy()
+    return found
+
+
+def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
+    """Seconds a picture of the loop and of ours, by turns, and how far the answers differ."""
+    for path in paths:
+        (root / synsets()[0]).mkdir(parents=True, exist_ok=True)
+        (root / synsets()[0] / path.name).symlink_to(path)
+    plain, ours = inceptorch.load(bundle), inceptorch.load(bundle)
+    plain.model.to(memory_format=torch.contiguous_format)
+    seconds: dict[str, list[float]] = {"loop": [], "ours": []}
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        theirs = [straightforward(plain, path) for path in sorted(paths, key=lambda path: path.name)]
+        seconds["loop"].append((time.perf_counter() - began) / len(paths))
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            evaluate(ours, root, protocol="144crop", save_predictions=folder)
+            seconds["ours"].append((time.perf_counter() - began) / len(paths))
+            ((_, logs),) = read_predictions(next(Path(folder).iterdir())).parts()
+        print(number, seconds, file=sys.stderr)
+    loop, mine = median(seconds["loop"]), median(seconds["ours"])
+    apart = float(np.abs(np.exp(logs) - np.stack(theirs)).max())
+    return {"loop_seconds": loop, "seconds": mine, "ratio": loop / mine, "largest_difference": apart}
+
+
+def peak(bundle: Path, data: Path) -> float:
+    """MiB at most that judging a folder takes, in a process of its own."""
+    words = [sys.executable, "-c", PEAK, str(bundle), str(data)]
+    return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def main() -> None:
+    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
+    with open(need(SHARED / "photos" / "labels.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    compared = int(sys.argv[1]) if len(sys.argv) > 1 else len(rows)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        bundle = bvlc(temporary)
+        square = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
+        wide = []
+        for path in square:
+            (folder / "wide").mkdir(exist_ok=True)
+            wide.append(folder / "wide" / path.name)
+            decode(path).resize((400, 300), Image.Resampling.BICUBIC).save(wide[-1])
+        races = {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
+        data = in_class_folders(rows, folder / "photos")
+        table = [
+            judged(bundle, data, name, folder / "kept", npz, compared if name == "144crop" else len(rows))
+            for name in ("center", "10crop", "144crop")
+        ]
+        memory = {
+            str(5 * len(rows) * times): peak(bundle, in_class_folders(rows, folder / f"many{times}", 5 * times))
+            for times in (1, 10)
+        }
+    record = {"pictures": len(rows), "table": table, "races": races, "peak_mib": memory}
+    save("protocols", {"command": "python -m bench.protocols", **json.loads(json.dumps(record))})
+
+
+if __name__ == "__main__":
+    main()
