@@ -30,8 +30,8 @@ from inceptorch import nets
 from inceptorch.costs import cost
 from inceptorch.files import write_whole
 from inceptorch.model import Model
+from inceptorch.plots import BLUE, GRID, INK, ORANGE
 from inceptorch.recipes import find_recipe
-from inceptorch.report import BLUE, GRID, INK, ORANGE
 from inceptorch.training.processes import Processes
 
 # Measured here.
