@@ -135,12 +135,9 @@ def _training() -> ModuleType:
 
 def _picture_in(folder: Path) -> Path:
     """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
-    from inceptorch.files import reason
+    from inceptorch.files import make_folder
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} could not be created: {reason(error)}; name another --out.") from None
+    make_folder(folder)
     return folder / "lr_find.png"
 
 
