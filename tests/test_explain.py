@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
+from inceptorch import plots
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app
 from inceptorch.convert import convert
@@ -432,6 +434,21 @@ def test_a_map_without_anything_for_the_class_is_drawn_too(colours: Classifier, 
         assert drawing.width > 500
 
 
+def test_class_names_are_drawn_in_letters_that_some_font_has(
+    colours: Classifier, red_and_green: Square, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = explain(colours, [red_and_green])
+    found = replace(
+        found, label="$x_1 \u1d81"
+    )  # which matplotlib's usual font lacks, and another that comes with it has
+    monkeypatch.setattr(plots, "WIDE_FONTS", set())
+    draw(found, tmp_path / "box.png")
+    monkeypatch.setattr(plots, "WIDE_FONTS", {"STIXGeneral"})
+    draw(found, tmp_path / "letter.png")
+    box, letter = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("box.png", "letter.png"))
+    assert (box != letter).any()
+
+
 # The command line.
 
 
@@ -499,6 +516,19 @@ def test_what_explain_prints(bundle: Path, photos: Path, tmp_path: Path, method:
     assert "one.png: red " in line or "one.png: green " in line
     assert "most at x " in line
     assert line.endswith(f"one.{method}.png")
+
+
+def test_a_map_that_is_not_complete_is_said_to_be_so(
+    bundle: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (bundle, photos / "a", "--method", "integrated-gradients", "--out", tmp_path / "out")
+    assert "read it with care" not in invoke(*words).stderr
+    monkeypatch.setattr("inceptorch.explain.gradients.TOLERANCE", -1.0)
+    monkeypatch.setattr("inceptorch.explain.gradients.STEPS", (1,))
+    result = invoke(*words)
+    assert result.exit_code == 0
+    assert "one.png: its map sums to " in result.stderr
+    assert "read it with care" in result.stderr
 
 
 def test_drawings_are_not_explained_the_next_time(bundle: Path, photos: Path) -> None:

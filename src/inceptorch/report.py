@@ -80,6 +80,7 @@ def draw_rates(found: Rates, out: Path) -> None:
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
+@any_letters()
 def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     """The most confident mistakes, each with its true class and the answer given. The place of a picture that cannot be
     read any more stays empty: the run is finished."""
@@ -107,8 +108,7 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
             axes.imshow(picture, interpolation="nearest")
         said = f"says {shortened(mistake.predicted, NAME)} ({mistake.probability:.0%})"
         axes.set_title(f"{said}\nis {shortened(mistake.label, NAME)}", fontsize=8, color=INK, parse_math=False)
-    with any_letters():
-        write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _thumbnail(split: Split, index: int) -> Image.Image | None:

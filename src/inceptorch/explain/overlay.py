@@ -37,20 +37,20 @@ def overlay(square: Square, map: Map) -> Image.Image:
     return Image.fromarray(np.rint((1 - opacity) * gray + opacity * colours).astype(np.uint8))
 
 
+@any_letters()
 def draw(explanation: Explanation, out: str | Path) -> None:
     """Write a PNG: the square that the network saw, beside the same under the map."""
     from matplotlib.figure import Figure
 
     square = _enlarged(explanation.square)
-    with any_letters():
-        figure = Figure(figsize=(7.2, 4.1), layout="constrained")
-        label = f"{shortened(explanation.label, LABEL)}  {explanation.probability:.1%}"
-        figure.suptitle(label, x=0.01, ha="left", color=INK, parse_math=False)
-        for axes, picture in zip(figure.subplots(1, 2), (square, overlay(square, explanation.map)), strict=True):
-            axes.imshow(picture)
-            axes.axis("off")
-        figure.supxlabel(_caption(explanation), x=0.01, ha="left", color=INK, fontsize=9, parse_math=False)
-        write_whole(Path(out), lambda path: figure.savefig(path, format="png", dpi=120))
+    figure = Figure(figsize=(7.2, 4.1), layout="constrained")
+    label = f"{shortened(explanation.label, LABEL)}  {explanation.probability:.1%}"
+    figure.suptitle(label, x=0.01, ha="left", color=INK, parse_math=False)
+    for axes, picture in zip(figure.subplots(1, 2), (square, overlay(square, explanation.map)), strict=True):
+        axes.imshow(picture)
+        axes.axis("off")
+    figure.supxlabel(_caption(explanation), x=0.01, ha="left", color=INK, fontsize=9, parse_math=False)
+    write_whole(Path(out), lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _caption(explanation: Explanation) -> str:
