@@ -1,10 +1,9 @@
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_pictures
 
 
 def explain(
@@ -34,19 +33,9 @@ def explain(
     from inceptorch.zoo import load
 
     entries = write(load(model).to_best_device(), paths, out, method, row, wanted, top)
-    if json:
-        print_json(entries)
-    else:
-        for entry in entries:
-            _print_entry(entry)
-    if any("error" in entry for entry in entries):
-        raise typer.Exit(1)
+    print_pictures(entries, json, _where)
 
 
-def _print_entry(entry: dict[str, Any]) -> None:
-    if "error" in entry:
-        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
-        return
-    answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    where = "most at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "nowhere"
-    print(printable(f"{entry['file']}: {answers}; looked for {entry['label']} {where}: {entry['drawing']}"))
+def _where(entry: dict[str, Any]) -> str:
+    place = "most at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "nowhere"
+    return f"; looked for {entry['label']} {place}: {entry['drawing']}"

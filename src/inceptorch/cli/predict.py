@@ -1,10 +1,9 @@
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_pictures
 
 
 def predict(
@@ -45,18 +44,4 @@ def predict(
         for entry, probabilities in zip(read, classifier.probabilities(squares), strict=True):
             entry["predictions"] = top_classes(probabilities, classifier.classes, top)
 
-    if json:
-        print_json(entries)
-    else:
-        for entry in entries:
-            _print_entry(entry)
-    if any("error" in entry for entry in entries):
-        raise typer.Exit(1)
-
-
-def _print_entry(entry: dict[str, Any]) -> None:
-    if "error" in entry:
-        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
-        return
-    answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    print(printable(f"{entry['file']}: {answers}"))
+    print_pictures(entries, json, lambda entry: "")
