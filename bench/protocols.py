@@ -26,7 +26,6 @@ from inceptorch.data.ilsvrc import synsets
 from inceptorch.evaluation import evaluate
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.pixels import decode
-from inceptorch.protocols import PROTOCOLS
 from inceptorch.scale import Scale
 from tests import oracle
 

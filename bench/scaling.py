@@ -30,9 +30,9 @@ from inceptorch import nets
 from inceptorch.costs import cost
 from inceptorch.files import write_whole
 from inceptorch.model import Model
+from inceptorch.plots import BLUE, GRID, INK, ORANGE
 from inceptorch.processes import Processes
 from inceptorch.recipes import find_recipe
-from inceptorch.report import BLUE, GRID, INK, ORANGE
 
 # Measured here.
 SIZES = [1 << power for power in range(12, 26, 2)] + [1 << 25]  # bytes of an all-reduce

@@ -86,14 +86,21 @@ class Classifier:
         float32 [N, outputs] on the CPU."""
         import torch
 
+        self.model.eval()
+        with torch.inference_mode():
+            out = (forward or self.model)(self.network_input(squares))
+        return out.float().cpu()
+
+    def network_input(self, squares: Sequence[Square] | NDArray[np.uint8]) -> Tensor:
+        """One batch of uint8 squares [S, S, 3] as the network takes it: float32 [N, C, S, S] on the model's device."""
+        import torch
+
         from inceptorch.scale import Scale
 
         device = next(self.model.parameters()).device
-        self.model.eval()
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.array(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
-            out = (forward or self.model)(Scale(self.pixels).to(device)(batch))
-        return out.float().cpu()
+        batch = torch.from_numpy(np.array(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
+        scaled: Tensor = Scale(self.pixels).to(device)(batch)
+        return scaled
 
     def to_best_device(self) -> Classifier:
         """The same classifier, its model moved to the GPU if there is one."""

@@ -39,6 +39,14 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
+def make_folder(path: Path) -> None:
+    """A folder for files of one's own, with those above it, unless it is there already. Raises RunError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path} could not be created: {reason(error)}; name another --out.") from None
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that appears at `path` when the block ends well, and not at all otherwise.

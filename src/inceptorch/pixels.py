@@ -103,6 +103,15 @@ class Pixels:
         left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
         return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
 
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of what the square shows of an upright picture of that size, in its pixels."""
+        short, long = sorted((width, height))
+        kept = min(long, LONGEST * short)
+        across = _centred(self.size, self.resize, short)
+        along = _centred(self.size, round(self.resize * kept / short), kept, (long - kept) // 2)
+        (left, right), (top, bottom) = (across, along) if width <= height else (along, across)
+        return left, top, right, bottom
+
     def describe(self) -> str:
         """The protocol of the centre crop in words, for results and model cards."""
         return f"center: shorter side to {self.resize} ({self.filter}), centre crop {self.size}"
@@ -181,6 +190,12 @@ def _middle(image: Image.Image, length: int) -> Image.Image:
     start = (max(image.size) - length) // 2
     wide = image.width >= image.height
     return image.crop((start, 0, start + length, image.height) if wide else (0, start, image.width, start + length))
+
+
+def _centred(size: int, side: int, original: int, offset: int = 0) -> tuple[float, float]:
+    """Where the middle `size` pixels of a side begin and end on the original side that was resized to `side` pixels."""
+    start, scale = (side - size) // 2, original / side
+    return offset + start * scale, offset + (start + size) * scale
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
-import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -13,14 +11,10 @@ from inceptorch.data import Split
 from inceptorch.errors import DataError, PictureError
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_whole
+from inceptorch.plots import BLUE, GRID, INK, ORANGE, any_letters, shortened
 from inceptorch.training import Rates, Result
 
-MISTAKES = 24
-WIDE_FONTS = {  # with Chinese, Japanese and Korean letters, on Linux, macOS and Windows
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Zen Hei", "Droid Sans Fallback",
-    "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic",
-}  # fmt: skip
-INK, BLUE, ORANGE, GRID = "#22262b", "#2a6fbb", "#d9730d", "#d8dce0"
+MISTAKES, NAME = 24, 18  # pictures, and letters of a name under each
 
 
 def draw(result: Result) -> None:
@@ -86,10 +80,10 @@ def draw_rates(found: Rates, out: Path) -> None:
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
+@any_letters()
 def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     """The most confident mistakes, each with its true class and the answer given. The place of a picture that cannot be
     read any more stays empty: the run is finished."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     shown = evaluation.mistakes[:MISTAKES]
@@ -103,22 +97,20 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     title = f"{wrong} of {n} held-out pictures wrong" if wrong else f"no mistakes on {n} held-out pictures"
     if len(shown) < wrong:
         title += f"; the {len(shown)} most confident"
-    with warnings.catch_warnings(), rc_context({"font.family": _fonts()}):
-        warnings.filterwarnings("ignore", "Glyph")  # a class name in letters that no font has
-        figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", color=INK)
-        grid = figure.subplots(lines, columns, squeeze=False)
-        for axes in grid.flat:
-            axes.axis("off")
-        for axes, mistake in zip(grid.flat, shown, strict=False):
-            picture = pictures[mistake.index]
-            if picture is None:
-                axes.text(0.5, 0.5, "cannot be read\nany more", color=INK, ha="center", va="center", fontsize=8)
-            else:
-                axes.imshow(picture, interpolation="nearest")
-            said = f"says {_short(mistake.predicted)} ({mistake.probability:.0%})"
-            axes.set_title(f"{said}\nis {_short(mistake.label)}", fontsize=8, color=INK, parse_math=False)
-        write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    figure = Figure(figsize=(max(1.7 * columns, 6), 2.1 * lines + 0.6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", color=INK)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, mistake in zip(grid.flat, shown, strict=False):
+        picture = pictures[mistake.index]
+        if picture is None:
+            axes.text(0.5, 0.5, "cannot be read\nany more", color=INK, ha="center", va="center", fontsize=8)
+        else:
+            axes.imshow(picture, interpolation="nearest")
+        said = f"says {shortened(mistake.predicted, NAME)} ({mistake.probability:.0%})"
+        axes.set_title(f"{said}\nis {shortened(mistake.label, NAME)}", fontsize=8, color=INK, parse_math=False)
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _thumbnail(split: Split, index: int) -> Image.Image | None:
@@ -129,15 +121,3 @@ def _thumbnail(split: Split, index: int) -> Image.Image | None:
         return None
     picture.thumbnail((160, 160))
     return picture
-
-
-def _fonts() -> list[str]:
-    """matplotlib's own font, and those of this computer that have what it lacks."""
-    from matplotlib.font_manager import get_font_names
-
-    return ["DejaVu Sans", *sorted(WIDE_FONTS & set(get_font_names()))]
-
-
-def _short(name: str) -> str:
-    name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", name)  # a class may be called anything that a folder may
-    return name if len(name) <= 18 else name[:17] + "…"

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from inceptorch.cli import convert, demo, evaluate, nets, predict, shards, study, train, weights
+from inceptorch.cli import convert, demo, evaluate, explain, nets, predict, shards, study, train, weights
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {
@@ -17,6 +17,7 @@ EXTRAS = {
     "google": "caffe",
     "scipy": "imagenet",
     "webdataset": "shards",
+    "captum": "explain",
 }
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("nets")(nets.nets)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
 app.command("shards")(shards.shards)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,3 +19,25 @@ def printable(text: str) -> str:
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def print_pictures(entries: Sequence[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
+    """What was found of each picture: one JSON value, or a line each with the answers and what `more` adds to them.
+
+    Those that could not be read have an "error" and are named on standard error; then the exit code is 1.
+    """
+    if json:
+        print_json(entries)
+    else:
+        for entry in entries:
+            _print_picture(entry, more)
+    if any("error" in entry for entry in entries):
+        raise typer.Exit(1)
+
+
+def _print_picture(entry: dict[str, Any], more: Callable[[dict[str, Any]], str]) -> None:
+    if "error" in entry:
+        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
+        return
+    answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
+    print(printable(f"{entry['file']}: {answers}{more(entry)}"))

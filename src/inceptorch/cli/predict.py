@@ -1,10 +1,9 @@
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_pictures
 
 
 def predict(
@@ -63,13 +62,7 @@ def predict(
             if below is not None:
                 entry["unknown"] = float(probabilities.max()) < below
 
-    if json:
-        print_json(entries)
-    else:
-        for entry in entries:
-            _print_entry(entry)
-    if any("error" in entry for entry in entries):
-        raise typer.Exit(1)
+    print_pictures(entries, json, lambda entry: "; unknown" if entry.get("unknown") else "")
 
 
 def _threshold(about: dict[str, Any], model: str) -> float:
@@ -83,12 +76,3 @@ def _threshold(about: dict[str, Any], model: str) -> float:
             f"`inceptorch eval {model} DATA` suggests for held-out pictures."
         )
     return float(found["below"])
-
-
-def _print_entry(entry: dict[str, Any]) -> None:
-    if "error" in entry:
-        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
-        return
-    answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    unknown = "unknown; nearest " if entry.get("unknown") else ""
-    print(printable(f"{entry['file']}: {unknown}{answers}"))

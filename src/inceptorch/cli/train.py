@@ -136,14 +136,11 @@ def _training() -> ModuleType:
 def _picture_in(folder: Path, data: str) -> Path:
     """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
     from inceptorch.data.address import absolute, lies_inside
-    from inceptorch.files import reason
+    from inceptorch.files import make_folder
 
     if lies_inside(folder, absolute(data)):
         raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} could not be created: {reason(error)}; name another --out.") from None
+    make_folder(folder)
     return folder / "lr_find.png"
 
 

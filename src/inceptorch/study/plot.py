@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.files import write_whole
+from inceptorch.plots import BLUE, GRID, INK, ORANGE
 from inceptorch.study.studies import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-INK, BLUE, ORANGE, GRID = "#22262b", "#2a6fbb", "#d9730d", "#d8dce0"
 
 
 def draw(results: Results, out: Path) -> None:
