@@ -30,6 +30,10 @@ def evaluate(
     table: Annotated[
         bool, typer.Option("--table", help="1, 10 and 144 crops, of one model and of all: what each brings and costs.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Also write it as one page: classes, mistakes, calibration.", metavar="FILE.html"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Judge classifiers on labelled pictures: top-1, top-5, loss, calibration and every class, with intervals.
@@ -70,10 +74,27 @@ def evaluate(
         temperature_from=temperature,
         without=without,
     )
+    if report and speaks():
+        write_report(evaluation, models, report)
     if json and speaks():
         print_json(evaluation.to_dict())
     elif speaks():
         print_evaluation(evaluation)
+
+
+def write_report(evaluation: Any, models: list[str], out: Path) -> None:
+    """The page of an evaluation, with where a single model looked at its mistakes."""
+    import shlex
+    import sys
+
+    from inceptorch import report
+    from inceptorch.evaluation.predictions import SUFFIX
+    from inceptorch.files import write_text
+    from inceptorch.zoo import load
+
+    alone = len(models) == 1 and not models[0].endswith(SUFFIX)
+    command = shlex.join(["inceptorch", *sys.argv[1:]])
+    write_text(out, report.of_evaluation(evaluation, load(models[0]) if alone else None, command))
 
 
 def print_evaluation(evaluation: Any) -> None:

@@ -12,15 +12,9 @@ from inceptorch.errors import DataError, PictureError
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_whole
 from inceptorch.plots import BLUE, GRID, INK, ORANGE, any_letters, shortened
-from inceptorch.training import Rates, Result
+from inceptorch.training import Rates
 
 MISTAKES, NAME = 24, 18  # pictures, and letters of a name under each
-
-
-def draw(result: Result) -> None:
-    """Write curves.png and mistakes.png into the run folder."""
-    draw_curves(result.run / "metrics.csv", result.run / "curves.png")
-    draw_mistakes(result.evaluation, result.run / "mistakes.png")
 
 
 def draw_curves(metrics: Path, out: Path) -> None:

@@ -1,0 +1,99 @@
+"""Charts as SVG inside a page, whose colours are the page's own, light or dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from inceptorch.evaluation.calibration import Reliability
+
+WIDTH, HEIGHT = 420, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
+MARKED = 40  # points, up to which each has a mark
+
+
+def lines(named: dict[str, Sequence[tuple[float, float]]], below: str, unit: str = "") -> str:
+    """Curves (x, y), each with its name, over what `below` says."""
+    points = [point for curve in named.values() for point in curve]
+    x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points))
+    y_ticks = ticks(min(0.0, *(y for _, y in points)), max(y for _, y in points))
+    if all(float(x).is_integer() for x, _ in points):
+        x_ticks = [tick for tick in x_ticks if float(tick).is_integer()] or x_ticks[:1]
+    to_x, to_y = _scale(x_ticks, points, 0), _scale(y_ticks, points, 1)
+    parts = [_frame(x_ticks, y_ticks, to_x, to_y, below, unit)]
+    for number, curve in enumerate(named.values()):
+        at = [(_across(x, to_x), _up(y, to_y)) for x, y in curve]
+        parts.append(f'<polyline class="line c{number}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
+        if len(at) <= MARKED:
+            parts += [f'<circle class="mark c{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in at]
+    names = [f'<span class="key c{number}">{escape(name)}</span>' for number, name in enumerate(named)]
+    legend = f'<p class="legend">{" ".join(names)}</p>' if len(named) > 1 else ""
+    return _svg("".join(parts), ", ".join(named)) + legend
+
+
+def calibration(bins: Sequence[Reliability]) -> str:
+    """The share that is right against confidence: bars, and the diagonal that they should reach."""
+    at = [tick / 5 for tick in range(6)]
+    parts = [_frame(at, at, (0, 1), (0, 1), "confidence; width by number of pictures", "")]
+    most = max(one["n"] for one in bins)
+    for one in bins:
+        half = 1.5 + 9 * math.sqrt(one["n"] / most)
+        x, y = _across(one["confidence"], (0, 1)), _up(one["right"], (0, 1))
+        tip = f"{one['n']} pictures, confidence {one['confidence']:.1%}, right {one['right']:.1%}"
+        parts.append(
+            f'<rect class="bar" x="{x - half:.1f}" y="{y:.1f}" width="{2 * half:.1f}" '
+            f'height="{_up(0, (0, 1)) - y:.1f}"><title>{tip}</title></rect>'
+        )
+    ends = [(_across(v, (0, 1)), _up(v, (0, 1))) for v in (0.0, 1.0)]
+    parts.append(f'<polyline class="diagonal" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in ends)}"/>')
+    return _svg("".join(parts), "share right against confidence")
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers from `low` or just below it to `high` or just above it."""
+    span = high - low if high > low else max(abs(high), 1.0)
+    step = 10 ** math.floor(math.log10(span / about))
+    step = next((step * by for by in (1, 2, 5) if span / (step * by) <= about), step * 10)
+    first, last = math.floor(low / step + 1e-9), math.ceil((high if high > low else low + span) / step - 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def _scale(at: Sequence[float], points: Sequence[tuple[float, float]], axis: int) -> tuple[float, float]:
+    values = [*at, *(point[axis] for point in points)]
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 1, high + 1)
+
+
+def _across(x: float, to: tuple[float, float]) -> float:
+    return LEFT + (x - to[0]) / (to[1] - to[0]) * (WIDTH - LEFT - RIGHT)
+
+
+def _up(y: float, to: tuple[float, float]) -> float:
+    return HEIGHT - BOTTOM - (y - to[0]) / (to[1] - to[0]) * (HEIGHT - TOP - BOTTOM)
+
+
+def _frame(
+    x_ticks: Sequence[float],
+    y_ticks: Sequence[float],
+    to_x: tuple[float, float],
+    to_y: tuple[float, float],
+    below: str,
+    unit: str,
+) -> str:
+    parts = []
+    for tick in y_ticks:
+        y = _up(tick, to_y)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}{unit}</text>')
+    for tick in x_ticks:
+        parts.append(
+            f'<text x="{_across(tick, to_x):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{tick:g}</text>'
+        )
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(below)}</text>')
+    return "".join(parts)
+
+
+def _svg(inside: str, what: str) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(what)}">{inside}</svg>'

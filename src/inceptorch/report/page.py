@@ -1,0 +1,281 @@
+"""report.html: one self-contained page on a run or an evaluation. No script, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import resource
+import sys
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from inceptorch.bundle import Classifier
+from inceptorch.errors import InceptorchError
+from inceptorch.evaluation import Evaluation, Mistake
+from inceptorch.explain import default_row, gradcam, overlay
+from inceptorch.metrics import share_interval
+from inceptorch.plots import shortened
+from inceptorch.report import charts
+from inceptorch.report.style import STYLE
+
+SHOWN = 24  # mistakes
+SIDE = 160  # pixels of their pictures
+LISTED = 60  # classes, up to which all are listed; of more, the best and the worst
+ENDS = 15
+CELLS = 25  # classes, up to which the confusion matrix is a table with numbers
+LETTERS = 28  # of a class name
+CONFUSIONS = 15  # pairs of classes that are named
+
+
+def page(
+    title: str,
+    evaluation: Evaluation,
+    classifier: Classifier | None,
+    command: str,
+    facts: dict[str, str],
+    rows: Sequence[dict[str, str]] = (),
+) -> str:
+    """The page as HTML. `classifier` shows where it looked at its mistakes, where there is one; `command` makes the same
+    again; `facts` are lines of a table; `rows` are those of metrics.csv."""
+    sections = [
+        _header(title, evaluation, command),
+        _curves(rows),
+        _classes(evaluation),
+        _confusion(evaluation),
+        _mistakes(evaluation, classifier),
+        _calibration(evaluation),
+        _facts(facts | {"memory": f"{_peak():.0f} MiB at most in this process"}, evaluation),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def read_rows(metrics: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv."""
+    with open(metrics, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _header(title: str, evaluation: Evaluation, command: str) -> str:
+    scores = evaluation.intervals
+    figures = [
+        ("top-1", evaluation.top1, scores["top1"]),
+        ("top-5", evaluation.top5, scores["top5"]),
+    ]
+    cards = [
+        f'<div class="card"><b>{value:.2%}</b><span>{name}</span><small>{low:.1%} to {high:.1%}</small></div>'
+        for name, value, (low, high) in figures
+        if name != "top-5" or len(evaluation.classes) > 5
+    ]
+    low, high = scores["loss"]
+    cards.append(
+        f'<div class="card"><b>{evaluation.loss:.3f}</b><span>loss</span><small>{low:.3f} to {high:.3f}</small></div>'
+    )
+    cards.append(f'<div class="card"><b>{evaluation.n:,}</b><span>pictures</span><small>95 % intervals</small></div>')
+    return (
+        f"<header><h1>{_text(title)}</h1><p>{_text(evaluation.protocol)}</p></header>"
+        f'<div class="cards">{"".join(cards)}</div><pre>{_text(command)}</pre>'
+    )
+
+
+def _curves(rows: Sequence[dict[str, str]]) -> str:
+    if not rows:
+        return ""
+    phase = rows[-1]["phase"]  # a run that fits the classifier first and then trains the whole network shows the second
+    mine = [row for row in rows if row["phase"] == phase]
+
+    def curve(name: str, by: float = 1.0) -> list[tuple[float, float]]:
+        return [(float(row["epoch"]), by * float(row[name])) for row in mine]
+
+    below = "step of the fit" if phase == "head" else "epoch"
+    loss = charts.lines({"training objective": curve("train_loss"), "held out": curve("loss")}, below)
+    accuracy = charts.lines({"right on held-out pictures": curve("top1", 100)}, below, " %")
+    return (
+        f'<section><h2>Training</h2><div class="pair"><figure><figcaption>loss</figcaption>{loss}</figure>'
+        f"<figure><figcaption>right on held-out pictures</figcaption>{accuracy}</figure></div></section>"
+    )
+
+
+def _classes(evaluation: Evaluation) -> str:
+    ranked = sorted(evaluation.per_class.items(), key=lambda item: (item[1]["top1"], item[0]))
+    if len(ranked) <= LISTED:
+        return f"<section><h2>Classes</h2>{_class_table(ranked[::-1])}</section>"
+    worst, best = ranked[:ENDS], ranked[: -ENDS - 1 : -1]
+    return (
+        f"<section><h2>Classes</h2><h3>The {ENDS} worst of {len(ranked)}</h3>{_class_table(worst)}"
+        f"<h3>The {ENDS} best</h3>{_class_table(best)}</section>"
+    )
+
+
+def _class_table(classes: Sequence[tuple[str, Any]]) -> str:
+    rows = []
+    for name, one in classes:
+        low, high = share_interval(round(one["top1"] * one["n"]), one["n"])
+        precision = "never said" if one["precision"] is None else f"{one['precision']:.1%}"
+        bar = (
+            f'<span class="range"><i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'
+            f'<b style="left:{100 * one["top1"]:.1f}%"></b></span>'
+        )
+        rows.append(
+            f"<tr><th>{_name(name)}</th><td>{one['n']}</td><td>{one['top1']:.1%}</td><td>{bar}</td><td>{precision}</td></tr>"
+        )
+    head = "<tr><th>class</th><th>pictures</th><th>found</th><th>95 % interval</th><th>right when said</th></tr>"
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _confusion(evaluation: Evaluation) -> str:
+    counts, names = evaluation.confusion, evaluation.classes
+    off = counts.copy()
+    np.fill_diagonal(off, 0)
+    order = np.argsort(-off, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = [np.unravel_index(place, off.shape) for place in order]
+    named = [
+        f"<tr><th>{_name(names[label])}</th><td>{_name(names[given])}</td><td>{off[label, given]}</td></tr>"
+        for label, given in pairs
+        if off[label, given]
+    ]
+    whole = _matrix(counts, names) if len(names) <= CELLS else _picture_of(counts)
+    listed = (
+        '<h3>Most often mistaken</h3><div class="wide"><table><tr><th>is</th><th>was called</th><th>times</th></tr>'
+        f"{''.join(named)}</table></div>"
+        if named
+        else "<p>No class was taken for another.</p>"
+    )
+    return f"<section><h2>Confusion</h2>{whole}{listed}</section>"
+
+
+def _matrix(counts: Any, names: Sequence[str]) -> str:
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    head = "".join(f'<th class="up"><span>{_name(name)}</span></th>' for name in names)
+    lines = []
+    for row, name in enumerate(names):
+        cells = "".join(
+            f'<td class="{"hit" if row == column else "miss"}" style="--s:{shares[row, column]:.3f}">{counts[row, column] or ""}</td>'
+            for column in range(len(names))
+        )
+        lines.append(f"<tr><th>{_name(name)}</th>{cells}</tr>")
+    return f'<div class="wide"><table class="matrix"><tr><th></th>{head}</tr>{"".join(lines)}</table></div><p>Rows are what pictures are, columns what they were called.</p>'
+
+
+def _picture_of(counts: Any) -> str:
+    """The matrix of many classes as a picture, a point for each pair of classes."""
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    points = (255 * (1 - np.sqrt(shares))).astype(np.uint8)
+    side = max(1, round(500 / len(points)))
+    image = Image.fromarray(np.kron(points, np.ones((side, side), np.uint8)))
+    return (
+        f'<img class="map" alt="confusion matrix" src="{_data(image, "PNG")}">'
+        "<p>Rows are what pictures are, columns what they were called, in the order of the class list; dark is often.</p>"
+    )
+
+
+def _mistakes(evaluation: Evaluation, classifier: Classifier | None) -> str:
+    wrong, split = len(evaluation.mistakes), evaluation.split
+    if not wrong:
+        return "<section><h2>Mistakes</h2><p>There are none.</p></section>"
+    shown = evaluation.mistakes[:SHOWN]
+    heading = f"<h2>Mistakes</h2><p>{wrong} of {evaluation.n:,}; the {len(shown)} most confident ones."
+    if classifier is not None and split is not None:
+        heading += (
+            f" Beside each picture, where the network looked for what it said (Grad-CAM, row {_row(classifier)})."
+        )
+    cards = []
+    for mistake in sorted(shown, key=lambda each: each.index):  # as they lie in shards
+        images = _seen(evaluation, mistake, classifier)
+        cards.append(
+            (
+                -mistake.probability,
+                f'<figure class="mistake"><div>{images}</div><figcaption>said <b>{_name(mistake.predicted)}</b> '
+                f"({mistake.probability:.0%})<br>is <b>{_name(mistake.label)}</b><small>{_text(mistake.file)}</small></figcaption></figure>",
+            )
+        )
+    return f'<section>{heading}</p><div class="mistakes">{"".join(card for _, card in sorted(cards))}</div></section>'
+
+
+def _seen(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | None) -> str:
+    """The picture of a mistake, and where the network looked, as far as they are at hand."""
+    if evaluation.split is None:
+        return ""
+    try:
+        if classifier is None:
+            image = evaluation.split.image(mistake.index)
+            image.thumbnail((SIDE, SIDE))
+            return _shown(image, "the picture")
+        square = evaluation.split.square(mistake.index, classifier.pixels)
+    except InceptorchError:
+        return "<p>cannot be read any more</p>"
+    given = classifier.classes.index(mistake.predicted)
+    looked = overlay(square, gradcam(classifier, [square], [given])[0])
+    return _shown(Image.fromarray(square), "what the network saw") + _shown(looked, "where it looked")
+
+
+def _row(classifier: Classifier) -> str:
+    return _text(default_row(classifier.model.net, classifier.pixels.size))
+
+
+def _calibration(evaluation: Evaluation) -> str:
+    found = evaluation.to_dict()
+    error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
+    unknown = found["unknown"]
+    text = (
+        f"<p>Confidence is off by {error:.1%} (expected calibration error); without what chance adds to that, by {low:.1%} to "
+        f"{high:.1%}.</p>"
+    )
+    if found["tempered"]:
+        after = found["tempered"]
+        text += f"<p>With logits divided by {after['temperature']:.3f}: off by {after['error']:.1%}, loss {after['loss']:.3f}.</p>"
+    text += (
+        f"<p>Whoever calls pictures unknown below {unknown['below']:.3f} answers {unknown['answered']:.1%} of these, "
+        f"{unknown['right_of_answered']:.1%} of them rightly; without that {unknown['right_without']:.1%} are right.</p>"
+    )
+    return f"<section><h2>Calibration</h2><figure>{charts.calibration(evaluation.reliability)}</figure>{text}</section>"
+
+
+def _facts(facts: dict[str, str], evaluation: Evaluation) -> str:
+    rows = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts.items())
+    left_out = [f"<li>{_text(one['file'])} {_text(one['error'])}</li>" for one in evaluation.skipped[:100]]
+    many = f"{len(evaluation.skipped)} picture{'s' if len(evaluation.skipped) > 1 else ''}"
+    skipped = f"<h3>{many} left out</h3><ul>{''.join(left_out)}</ul>" if left_out else ""
+    return f'<section><h2>How it was got</h2><div class="wide"><table class="facts">{rows}</table></div>{skipped}</section>'
+
+
+def _shown(image: Image.Image, what: str) -> str:
+    small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    return f'<img alt="{what}" src="{_data(small, "JPEG")}">'
+
+
+def _data(image: Image.Image, kind: str) -> str:
+    with io.BytesIO() as file:
+        image.save(file, kind, quality=80, optimize=True)
+        return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _name(name: str) -> str:
+    """A class name, cut where it is long: ImageNet's are lists of synonyms."""
+    return (
+        f'<span title="{_text(name)}">{_text(shortened(name, LETTERS))}</span>' if len(name) > LETTERS else _text(name)
+    )
+
+
+def _text(words: str) -> str:
+    """Words that may be anything, as HTML."""
+    return escape(words.encode("utf-8", "backslashreplace").decode())
+
+
+def _peak() -> float:
+    """MiB that this process has taken at most."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,120 @@
+"""report.html: whole, safe whatever classes are called, and nothing in it from elsewhere."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import inceptorch
+from inceptorch.bundle import Classifier
+from inceptorch.data import find_split
+from inceptorch.evaluation import judgement
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+from inceptorch.report import draw, of_evaluation
+from inceptorch.report.charts import ticks
+from inceptorch.spec import Net
+from tests.conftest import COLOURS, write_classes
+
+QUIET = Progress(quiet=True)
+VOID = {"meta", "img", "br"}
+NASTY = "<i onclick=x>&\"'"
+
+
+class Page(HTMLParser):
+    """Elements that are not closed, their names, attributes and text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        (pictures / part / "red").rename(pictures / part / NASTY.replace("/", ""))
+    still = replace(recipe, lr=1e-9, epochs=2)  # which learns nothing, so that there are mistakes
+    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=still, progress=QUIET)
+    draw(result)
+    html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    found = Page(html)
+    assert found.open == []
+    assert "script" not in found.names
+    assert "i onclick" not in re.sub(r"&lt;.*?&gt;", "", html)
+    assert NASTY in found.text
+    assert not [value for _, value in found.attributes if value and value.startswith(("http", "//"))]
+    assert "https:" not in html
+    assert f"{result.top1:.2%}" in found.text
+    assert len(result.evaluation.mistakes) > 3
+    sources = [value for name, value in found.attributes if name == "src" and value]
+    assert len(sources) == 2 * len(result.evaluation.mistakes)  # each with where the network looked
+    for source in sources:
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/jpeg;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert image.size == (16, 16)
+    for mistake in result.evaluation.mistakes:
+        assert mistake.file in found.text
+    assert sum(int(number) for number in re.findall(r'<td class="(?:hit|miss)"[^>]*>(\d+)<', html)) == 12
+
+
+def test_a_thousand_classes_stay_small(tiny: Net, tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", 40)
+    names = [f"class {number}, with its synonyms, as ImageNet has them" for number in range(1000)]
+    split = find_split(tmp_path / "data", list(COLOURS))
+    split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
+    logits = np.random.default_rng(0).normal(size=(len(split), 1000))
+    classifier = Classifier(Model(tiny, 1000, size=16), contract(16), names)
+    html = of_evaluation(judgement(logits, names, split, [], "center"), classifier, "inceptorch eval")
+    assert len(html) < 5_000_000
+    assert "The 15 worst of 120" in Page(html).text
+    assert "confusion matrix" in html
+
+
+def test_an_evaluation_without_mistakes_or_pictures(tiny: Net, tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", 2)
+    split = find_split(tmp_path / "data", list(COLOURS))
+    right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
+    evaluation = judgement(right, list(COLOURS), split, [{"file": "a.jpg", "error": "is damaged"}], "center")
+    text = Page(of_evaluation(evaluation, None, "inceptorch eval kept/*")).text
+    assert "There are none." in text
+    assert "No class was taken for another." in text
+    assert "1 picture left out" in text
+    wrong = judgement(-right, list(COLOURS), split, [], "center")
+    assert Page(of_evaluation(replace(wrong, split=None), None, "x")).text.count("said ") == 6
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0, 2.3, [0, 0.5, 1, 1.5, 2, 2.5]), (1, 1, [1, 1.2, 1.4, 1.6, 1.8, 2])],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert ticks(low, high) == expected
