@@ -248,6 +248,31 @@ def finetune_pieces() -> list[str]:
     return [*rows, "", f"Shares of {n} pictures, with a standard error of {error:.1f} points.{note}"]
 
 
+def judged() -> str:
+    """The protocols of docs/judging.md as they were measured."""
+    protocols = result("protocols")
+    parts = [
+        f"\n## Measured\n\n`{protocols['command']}`, BVLC's weights on {protocols['pictures']} photographs:\n",
+        "| protocol | top-1 | top-5 | ms a picture | largest difference of a probability from an independent page |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in protocols["table"]:
+        (low1, high1), (low5, high5) = row["intervals"]["top1"], row["intervals"]["top5"]
+        parts.append(
+            f"| `{row['protocol']}` | {row['top1']:.1%} ({low1:.1%} to {high1:.1%}) | {row['top5']:.1%} ({low5:.1%} to {high5:.1%}) "
+            f"| {row['ms_per_picture']:.0f} | {row['largest_difference']:.1e}, {row['compared']} pictures |"
+        )
+    parts.append(
+        "\n144 crops against the straightforward loop, one crop at a time through the same module in eager torch:\n"
+    )
+    parts.append("| pictures | loop, s a picture | here | ratio |\n| --- | --- | --- | --- |")
+    for name, race in protocols["races"].items():
+        parts.append(f"| {name} | {race['loop_seconds']:.2f} | {race['seconds']:.2f} | {race['ratio']:.1f} |")
+    peaks = ", ".join(f"{mib:.0f} MiB for {int(count):,}" for count, mib in protocols["peak_mib"].items())
+    parts.append(f"\nMemory at most, by pictures judged: {peaks}.")
+    return "\n".join(parts) + "\n"
+
+
 def main() -> None:
     wrong = []
     studies = [result(path.stem) for path in sorted(RESULTS.glob("study_*.json"))]
@@ -256,6 +281,7 @@ def main() -> None:
         (ROOT / "docs" / "results.md", details()),
         (ROOT / "docs" / "recipes.md", recipes_page.page(result("recipes"), reached())),
         (ROOT / "docs" / "studies.md", page.page(studies)),
+        (ROOT / "docs" / "judging.md", judged() if (RESULTS / "protocols.json").exists() else ""),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
     ):
         before = path.read_text()
