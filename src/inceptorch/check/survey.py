@@ -144,8 +144,6 @@ def look(data: bytes) -> tuple[tuple[Any, ...], str]:
     # The whole picture is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
     of_pixels = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
     of_pixels.update(repr(pixels.shape).encode())
-    small = Image.fromarray(pixels).resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX).convert("YCbCr")
-    values = np.asarray(small)
     row = (
         _number(hashlib.blake2b(data, digest_size=8)),
         _number(of_pixels),
@@ -153,11 +151,16 @@ def look(data: bytes) -> tuple[tuple[Any, ...], str]:
         header.height,
         FORMATS.index(header.format),
         header.orientation,
-        values[..., 0].std(),
-        _reduced(values[..., :1], SIDE)[..., 0],
-        _reduced(values[..., 1:], TINT_SIDE),
+        *thumbnails(pixels),
     )
     return row, complaint
+
+
+def thumbnails(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of a picture [H, W, 3]: how much its brightness varies, its brightness [16, 16] and its colours [4, 4, 2]."""
+    small = Image.fromarray(pixels).resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX).convert("YCbCr")
+    values = np.asarray(small)
+    return float(values[..., 0].std()), _reduced(values[..., :1], SIDE)[..., 0], _reduced(values[..., 1:], TINT_SIDE)
 
 
 def _number(digest: Any) -> int:
