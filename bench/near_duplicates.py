@@ -198,7 +198,7 @@ def whole(folder: Path) -> dict[str, Any]:
         os.utime(path, (1_600_000_000, 1_600_000_000))
     files = [path.read_bytes() for path in sorted((folder / "data").rglob("*.jpg"))]
     seconds = {}
-    for name, work in {
+    works: dict[str, Callable[[], object]] = {
         "first check": lambda: check(folder / "data", progress=QUIET),
         "second check": lambda: check(folder / "data", progress=QUIET),
         "Pillow's decoding alone, one thread": lambda: [decode(file) for file in files],
@@ -206,7 +206,8 @@ def whole(folder: Path) -> dict[str, Any]:
         "simplejpeg to an eighth, one thread": lambda: [
             simplejpeg.decode_jpeg(file, min_height=56, min_width=56) for file in files
         ],
-    }.items():
+    }
+    for name, work in works.items():
         began = time.perf_counter()
         work()
         seconds[name] = time.perf_counter() - began

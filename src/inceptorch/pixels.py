@@ -189,7 +189,7 @@ def _opened(file: str | Path | bytes) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """How EXIF says that the picture is to be turned, 2 to 8; 1 where it is not."""
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF
         return 1
     return orientation if orientation in range(2, 9) else 1

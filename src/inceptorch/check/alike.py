@@ -20,12 +20,15 @@ from inceptorch.progress import Progress
 
 BITS, BANDS = 64, 4
 BAND = BITS // BANDS
-RADIUS = 11  # bits in which the hashes of a pair differ at most: as many as leave one of four bands within two
-ALIKE = 0.9  # correlation of the slopes of two thumbnails that are nearly the same picture
-MAYBE = 0.6  # correlation from which on it is tried whether one was cut
+RADIUS = 15  # bits in which the hashes of a pair differ at most: as many as leave one of four bands within three
+ALIKE = (
+    0.8  # correlation of the slopes of two thumbnails that are nearly the same picture; of others it was 0.75 at most
+)
+MAYBE = 0.4  # correlation from which on it is tried whether one was cut
 TINT = 40  # of 255: in no sixteenth do colours differ by more
 FLAT = 2.0  # levels of gray: thumbnails whose slopes are flatter hold too little to compare
-CUTS = ((0.0, 0.0), (0.03, 0.0), (0.0, 0.03), (0.03, 0.03), (0.06, 0.06))  # shares of a side lost at either end
+# Shares of a side lost at either end.
+CUTS = ((0.0, 0.0), (0.03, 0.0), (0.0, 0.03), (0.03, 0.03), (0.06, 0.0), (0.0, 0.06), (0.06, 0.06))
 PIECE = 512  # pairs or pictures compared at a time
 CANDIDATES = 1 << 18  # pairs whose hashes are compared at a time
 
@@ -65,12 +68,12 @@ def hashes_of(grays: Grays) -> Hashes:
     """A hash for each thumbnail: bit by bit the sign of a frequency, the lowest first but for the mean."""
     order = sorted(((row, column) for row in range(SIDE) for column in range(SIDE)), key=lambda at: (sum(at), at))
     rows, columns = np.array(order[1 : BITS + 1]).T
-    cosines = np.cos(np.pi / SIDE * np.outer(np.arange(rows.max() + 1), np.arange(SIDE) + 0.5)).astype(np.float32)
+    cosines = np.cos(np.pi / SIDE * np.outer(np.arange(SIDE), np.arange(SIDE) + 0.5)).astype(np.float32)
     hashes = np.zeros(len(grays), np.uint64)
     for piece in _pieces(len(grays), 16 * PIECE):
         frequencies = cosines @ grays[piece].astype(np.float32) @ cosines.T
         bits = frequencies[:, rows, columns] > 0
-        hashes[piece] = np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0]
+        hashes[piece] = np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little")).view("<u8")[:, 0]
     return hashes
 
 
@@ -154,7 +157,8 @@ def _cut_from(whole: Floats, part: Floats) -> Floats:
 def _window(lost: float, lost_behind: float) -> Floats:
     """[16, 16]: what makes 16 values of those that are left of 16, by linear interpolation."""
     at = SIDE * (lost + (np.arange(SIDE) + 0.5) / SIDE * (1 - lost - lost_behind)) - 0.5
-    return np.maximum(0, 1 - np.abs(np.clip(at, 0, SIDE - 1)[:, None] - np.arange(SIDE))).astype(np.float32)
+    weights = np.maximum(0, 1 - np.abs(np.clip(at, 0, SIDE - 1)[:, None] - np.arange(SIDE)))
+    return np.asarray(weights, np.float32)
 
 
 def _every_fourth_bit(hashes: Hashes, first: int) -> NDArray[np.uint16]:

@@ -17,12 +17,11 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.data import Split
-from inceptorch.data.decode import decode_whole, simplejpeg
+from inceptorch.data.decode import DECODERS, decode_whole
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall, remember
 from inceptorch.errors import DamagedPicture, HugePicture, PictureError
 from inceptorch.progress import Progress
@@ -44,7 +43,7 @@ ROW = np.dtype(
     ]
 )
 # Another decoder may give other pixels, whose hashes cannot be compared.
-MADE_BY = f"rows 1, pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"
+MADE_BY = f"rows 1, {DECODERS}"
 KIND = "pictures"
 BATCH = 32  # pictures that a thread takes at a time
 EVERY = 30.0  # seconds between two times that rows are remembered, at least
@@ -265,11 +264,12 @@ def _recall(where: str, current: Digests) -> Rows:
     found = recall(KIND, where)
     if found.get("made_by", np.zeros(0)).tobytes() != MADE_BY.encode():
         return np.zeros(0, ROW)
-    rows = found.get("rows", np.zeros(0))
+    rows: Any = found.get("rows", np.zeros(0))
     if rows.dtype != ROW or rows.ndim != 1:
         return np.zeros(0, ROW)
     live = are_among(rows["file"], current)
-    return rows[live] if live.sum() < len(rows) / 2 else rows
+    kept: Rows = rows[live] if live.sum() < len(rows) / 2 else rows
+    return kept
 
 
 def _remember(where: str, known: Rows, new: Rows) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
@@ -23,6 +24,9 @@ try:
 except ImportError:  # where it has not been built for: Pillow decodes all
     simplejpeg = None
 
+DECODERS = (
+    f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"  # who makes pixels of files
+)
 REDUCTIONS = (8, 4, 2, 1)  # that libjpeg-turbo decodes to in less time than the whole
 APP1, START_OF_SCAN = 0xE1, 0xDA  # EXIF and XMP are in APP1
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
