@@ -152,9 +152,9 @@ def search() -> dict[str, Any]:
         original[first + number] = number
         for at, pixels in ((number, picture), (first + number, np.asarray(change(Image.fromarray(picture))))):
             rows["spread"][at], rows["gray"][at], rows["tint"][at] = thumbnails(pixels)
-    before, began = _peak(), time.perf_counter()
+    before, began, working = _peak(), time.perf_counter(), time.process_time()
     groups, _ = groups_of(rows["gray"], rows["tint"], QUIET)
-    seconds = time.perf_counter() - began
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - working
     together = groups[first:] == groups[original[first:]]
     # Pictures of different origin in one group: a group of n origins takes n - 1 false pairs at least.
     origins = np.unique(np.stack([groups, original]), axis=1)
@@ -168,6 +168,7 @@ def search() -> dict[str, Any]:
         },
         "false_pairs": int(false),
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "peak_mb_more": _peak() - before,
         "rows_mb": rows.nbytes / 2**20,
     }
@@ -175,7 +176,7 @@ def search() -> dict[str, Any]:
 
 def cifar10() -> dict[str, Any]:
     """CIFAR-10, of whose test pictures Barz and Denzler (arXiv:1902.00423) found 3.25 % in the training pictures."""
-    began = time.perf_counter()
+    began, working = time.perf_counter(), time.process_time()
     findings = check(need(SHARED / "cifar10"), tiny=0, progress=QUIET)
     across = [one for one in findings.found if one.kind.endswith("duplicates-across-splits")]
     test = list(findings.survey.splits).index("test")
@@ -183,6 +184,7 @@ def cifar10() -> dict[str, Any]:
     return {
         "pictures": len(findings.survey),
         "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - working,
         "counts": findings.to_dict()["counts"],
         "test_pictures_told": len(told),
         "share_of_test": len(told) / len(findings.survey.splits["test"]),
@@ -197,7 +199,7 @@ def whole(folder: Path) -> dict[str, Any]:
         Image.fromarray(picture).save(path, "JPEG", quality=90)
         os.utime(path, (1_600_000_000, 1_600_000_000))
     files = [path.read_bytes() for path in sorted((folder / "data").rglob("*.jpg"))]
-    seconds = {}
+    seconds, cpu_seconds = {}, {}
     works: dict[str, Callable[[], object]] = {
         "first check": lambda: check(folder / "data", progress=QUIET),
         "second check": lambda: check(folder / "data", progress=QUIET),
@@ -208,14 +210,15 @@ def whole(folder: Path) -> dict[str, Any]:
         ],
     }
     for name, work in works.items():
-        began = time.perf_counter()
+        began, working = time.perf_counter(), time.process_time()
         work()
-        seconds[name] = time.perf_counter() - began
+        seconds[name], cpu_seconds[name] = time.perf_counter() - began, time.process_time() - working
     return {
         "pictures": FILES,
         "pixels": "448x448",
         "mean_bytes": sum(map(len, files)) / FILES,
         "per_second": {name: FILES / taken for name, taken in seconds.items()},
+        "per_cpu_second": {name: FILES / taken for name, taken in cpu_seconds.items()},
     }
 
 
@@ -234,6 +237,7 @@ def main() -> None:
             "near_duplicates",
             {
                 "command": "python -m bench.near_duplicates",
+                "load": os.getloadavg()[0],
                 "search": searched,
                 "distances": {
                     "photographs": distances(photos),

@@ -37,11 +37,12 @@ def of_duplicates(survey: Survey, near: bool, progress: Progress) -> Iterator[Fi
             yield from _findings(survey, readable[members], "near-duplicates", f"alike by {alike:.2f} of 1")
 
 
-def _groups(names: Numbers) -> Iterator[Numbers]:
-    """The places of each name that is there more than once, each group in order."""
+def _groups(names: Numbers) -> list[Numbers]:
+    """The places of each name that is there more than once; the groups, and each of them, in order."""
     order = np.argsort(names, kind="stable")
     ends = np.flatnonzero(np.diff(names[order])) + 1
-    return (group for group in np.split(order, ends) if len(group) > 1)
+    groups = [group for group in np.split(order, ends) if len(group) > 1]
+    return sorted(groups, key=lambda group: int(group[0]))
 
 
 def _findings(survey: Survey, numbers: Numbers, kind: str, how: str) -> Iterator[Finding]:

@@ -35,13 +35,13 @@ table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
 td { border-top: 1px solid var(--line); padding: .3rem .6rem .3rem 0; vertical-align: top; }
 td:first-child { text-align: right; font-variant-numeric: tabular-nums; width: 4rem; }
 a { color: inherit; }
-.cards { display: flex; flex-wrap: wrap; gap: .7rem; margin: .7rem 0; }
-figure { background: var(--card); border: 1px solid var(--line); border-radius: 6px; margin: 0; padding: .6rem;
-  max-width: 100%; flex: 0 1 auto; min-width: min(16rem, 100%); width: min-content; }
-figure div { display: flex; flex-wrap: wrap; gap: .4rem; width: max-content; max-width: min(36rem, 100%); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18.2rem, 100%), 1fr)); gap: .7rem;
+  margin: .7rem 0; }
+figure { background: var(--card); border: 1px solid var(--line); border-radius: 6px; margin: 0; padding: .6rem; }
+figure div { display: flex; flex-wrap: wrap; gap: .4rem; }
 figure img { display: block; border-radius: 3px; max-width: 100%; }
 figcaption { font-size: .85rem; margin-top: .4rem; }
-figcaption b { color: var(--ink); font-weight: 600; display: block; }
+figcaption b { color: var(--ink); font-weight: normal; display: block; }
 li { margin: .25rem 0; font-size: .9rem; }
 @media print { details > ul { display: block; } figure { break-inside: avoid; } }
 """
@@ -70,12 +70,12 @@ def html(findings: Findings) -> str:
         rows.append(f'<tr><td>{len(found)}</td><td><a href="#{kind}">{severity} {kind}</a>: {what}</td></tr>')
         on_cards = [one for one in found[:CARDS] if any(number in pictures for number in one.pictures)]
         rest = [one for position, one in enumerate(found) if position >= CARDS or one not in on_cards]
-        cards = "".join(_card(one, pictures) for one in on_cards)
+        cards = "".join(_card(one, findings.data, pictures) for one in on_cards)
         sections.append(
             f'<section><h2 id="{kind}">{severity} {kind}: {len(found)}</h2>'
             f'<p>{what[0].upper() + what[1:]}. <span class="soft">{escape(KINDS[kind].remedy)}</span></p>'
             + (f'<div class="cards">{cards}</div>' if cards else "")
-            + _list(rest, "more" if cards else "in all")
+            + _list(rest, findings.data, "more" if cards else "in all")
             + "</section>"
         )
     return (
@@ -114,14 +114,14 @@ def _line(finding: Finding) -> str:
     return f"{shown}: {finding.note}" if len(finding.files) > 1 else f"{shown} {finding.note}"
 
 
-def _card(finding: Finding, pictures: dict[int, str]) -> str:
+def _card(finding: Finding, data: str, pictures: dict[int, str]) -> str:
     """A finding with its pictures."""
     images = "".join(
         f'<img src="{pictures[number]}" alt="{escape(file)}">'
         for number, file in zip(finding.pictures, finding.files, strict=True)
         if number in pictures
     )
-    names = [f"<b>{escape(file)}</b>" for file in finding.files]
+    names = [f"<b>{_name(file, data)}</b>" for file in finding.files]
     files = "".join(names[:ON_A_CARD])
     if len(names) > ON_A_CARD:
         more = "".join(names[ON_A_CARD:])
@@ -129,11 +129,19 @@ def _card(finding: Finding, pictures: dict[int, str]) -> str:
     return f"<figure><div>{images}</div><figcaption>{files}{escape(finding.note)}</figcaption></figure>"
 
 
-def _list(found: Sequence[Finding], word: str) -> str:
+def _name(file: str, data: str) -> str:
+    """A file's name within DATA, which is in the title."""
+    return escape(file.removeprefix(data.rstrip("/") + "/"))
+
+
+def _list(found: Sequence[Finding], data: str, word: str) -> str:
     """Findings without their pictures; many are folded away."""
     if not found:
         return ""
-    items = "".join(f"<li>{'<br>'.join(map(escape, one.files))}<br>{escape(one.note)}</li>" for one in found)
+    items = "".join(
+        f'<li>{"<br>".join(_name(file, data) for file in one.files)}<br><span class="soft">{escape(one.note)}</span></li>'
+        for one in found
+    )
     begin = "<details open>" if len(found) <= CARDS else "<details>"
     return f"{begin}<summary>{len(found)} {word}</summary><ul>{items}</ul></details>"
 
