@@ -1,4 +1,4 @@
-"""Rewrite what README and docs/results.md, recipes.md, studies.md and scaling.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README and docs/results.md, recipes.md, studies.md, scaling.md and check.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import recipes_page, scaling_page
+from bench import check_page, recipes_page, scaling_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -283,6 +283,7 @@ def main() -> None:
         (ROOT / "docs" / "studies.md", page.page(studies)),
         (ROOT / "docs" / "judging.md", judged() if (RESULTS / "protocols.json").exists() else ""),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
+        (ROOT / "docs" / "check.md", check_page.page(result("near_duplicates"))),
     ):
         before = path.read_text()
         after = MARK.sub(lambda found, text=text: found[1] + text + found[2], before)  # type: ignore[misc]

@@ -3,6 +3,8 @@
 InceptorchError            exit code 2; the message names the file and the remedy
   + TableError             a network's table, or an input it cannot take; names the row
   + PictureError           one picture file cannot be used
+      + DamagedPicture     it is cut off or damaged, and decodes only in part
+      + HugePicture        it has more pixels than are read
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
   + RecipeError            a recipe, or a value given for it
@@ -24,6 +26,14 @@ class TableError(InceptorchError):
 
 class PictureError(InceptorchError):
     """One picture file cannot be read as a picture."""
+
+
+class DamagedPicture(PictureError):
+    """One picture file is cut off or damaged, so that it decodes only in part, if at all."""
+
+
+class HugePicture(PictureError):
+    """One picture file has more pixels than are read."""
 
 
 class DataError(InceptorchError):

@@ -18,15 +18,17 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from inceptorch.errors import BundleError, PictureError
+from inceptorch.errors import BundleError, DamagedPicture, HugePicture, PictureError
 
 # Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -61,6 +63,16 @@ SUFFIXES = frozenset(
 )
 MOST_PIXELS = 89_478_485  # Pillow's own limit for a warning
 LONGEST = 16  # a picture longer than this many times its width is cut to its middle before it is resized
+
+
+class Header(NamedTuple):
+    """What a picture file says of itself: its kind in Pillow's words, its size as stored, and how it is to be turned (as
+    EXIF numbers it; 1: it is upright)."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int
 
 
 @dataclass(frozen=True)
@@ -148,18 +160,58 @@ def decode(picture: Picture) -> Image.Image:
     Takes a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, 3]. Raises PictureError, whose
     message fits behind the name of the file.
     """
-    try:
+    with _faults_as_sentences():
         if isinstance(picture, np.ndarray):
             return Image.fromarray(picture).convert("RGB")
         if isinstance(picture, Image.Image):
             return _to_rgb(picture)
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise Image.DecompressionBombError
+        with _opened(picture) as image:
             return _to_rgb(image)
+
+
+def decode_with_header(file: str | Path | bytes) -> tuple[Header, Image.Image]:
+    """As `decode`, of a file, with what the file says of itself."""
+    with _faults_as_sentences(), _opened(file) as image:
+        # Before it is decoded: Pillow turns a TIFF while it decodes, and forgets that it did.
+        header = Header(image.format or "", image.width, image.height, _orientation(image))
+        return header, _to_rgb(image)
+
+
+def format_of(file: bytes) -> str | None:
+    """The kind of picture file that these bytes begin like, in Pillow's words; None if they are none."""
+    try:
+        with _opened(file) as image:
+            return image.format
+    except Exception:  # whatever foreign bytes provoke
+        return None
+
+
+def _opened(file: str | Path | bytes) -> Image.Image:
+    """A file of a size that is read here, not decoded yet."""
+    image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise Image.DecompressionBombError
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """How EXIF says that the picture is to be turned, 2 to 8; 1 where it is not."""
+    try:
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF
+        return 1
+    return orientation if orientation in range(2, 9) else 1
+
+
+@contextmanager
+def _faults_as_sentences() -> Iterator[None]:
+    """Whatever goes wrong inside with a picture, as a PictureError."""
+    try:
+        yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = MOST_PIXELS // 1_000_000
-        raise PictureError(f"has more than {limit} million pixels; reduce it before use") from None
+        raise HugePicture(f"has more than {limit} million pixels; reduce it before use") from None
     except UnidentifiedImageError:
         raise PictureError("is not a picture in a format that is read here") from None
     except PictureError:
@@ -171,7 +223,7 @@ def decode(picture: Picture) -> Image.Image:
     except PermissionError:
         raise PictureError("may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
-        raise PictureError(f"is damaged: {str(error) or type(error).__name__}") from None
+        raise DamagedPicture(f"is damaged: {str(error) or type(error).__name__}") from None
 
 
 def resize_shorter(image: Image.Image, side: int, filter: str) -> Image.Image:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from inceptorch.cli import convert, demo, evaluate, explain, nets, predict, shards, study, train, weights
+from inceptorch.cli import check, convert, demo, evaluate, explain, nets, predict, shards, study, train, weights
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("nets")(nets.nets)
+app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)

@@ -1,4 +1,4 @@
-"""The part of a picture file that a training crop takes, decoded fast.
+"""The part of a picture file that a training crop takes, or the whole of it, decoded fast.
 
 What a file means is decided in `pixels.py`. Upright gray and colour JPEG of 8 bits, which is what most pictures are,
 means the same to every decoder built on libjpeg-turbo; such a file goes to simplejpeg, which is faster than Pillow and
@@ -13,16 +13,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from inceptorch.pixels import MOST_PIXELS, decode
+from inceptorch.pixels import MOST_PIXELS, Header, decode, decode_with_header
 
 try:
     import simplejpeg
 except ImportError:  # where it has not been built for: Pillow decodes all
     simplejpeg = None
 
+DECODERS = (
+    f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"  # who makes pixels of files
+)
 REDUCTIONS = (8, 4, 2, 1)  # that libjpeg-turbo decodes to in less time than the whole
 APP1, START_OF_SCAN = 0xE1, 0xDA  # EXIF and XMP are in APP1
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
@@ -62,6 +66,28 @@ def decode_part(data: bytes, choose: Callable[[int, int], Box], side: int) -> Pa
         except ValueError:
             pass  # damaged: how badly is for Pillow to say
     return box.of(np.asarray(decode(data)))
+
+
+class Decoded(NamedTuple):
+    """A whole picture, upright: what its file says of itself, its pixels, and what a strict decoder has to say against the
+    file where a lenient one takes it; "" where neither minds."""
+
+    header: Header
+    pixels: Part
+    complaint: str
+
+
+def decode_whole(data: bytes) -> Decoded:
+    """The whole of a picture file at its own size. Raises PictureError."""
+    size, complaint = upright_jpeg(data), ""
+    if size is not None and simplejpeg is not None:
+        height, width = size
+        try:
+            return Decoded(Header("JPEG", width, height, 1), simplejpeg.decode_jpeg(data), "")
+        except ValueError as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
+            complaint = str(error)
+    header, picture = decode_with_header(data)
+    return Decoded(header, np.asarray(picture), complaint)
 
 
 def upright_jpeg(data: bytes) -> tuple[int, int] | None:

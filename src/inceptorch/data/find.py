@@ -110,7 +110,7 @@ def _unwrapped(tree: Tree, part: str = "") -> tuple[Tree, str]:
 def _read_folders(tree: Tree, within: str, name: str) -> Split:
     classes, counts, files = tree.classes(within)
     labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
-    return Split(name, tree.label(within), tree, tuple(classes), files, labels)
+    return Split(name, tree.label(within), tree, tuple(classes), files, labels, within=within)
 
 
 def _first(parts: Iterable[str], names: Sequence[str]) -> str | None:

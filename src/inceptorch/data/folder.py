@@ -28,7 +28,8 @@ HELD_OUT_PART = "held-out"  # the name of a split that was drawn, not found
 @dataclass(frozen=True, eq=False)
 class Split:
     """Labelled pictures of one split. `labels` int32 [N] index `classes`; `files` are names within `source`; `where` is
-    the name by which a user finds the split; `shards` int32 [N] number the shard of each picture, where there are any."""
+    the name by which a user finds the split; `shards` int32 [N] number the shard of each picture, where there are any;
+    `within` is the folder of the source that holds the class folders, where there are any."""
 
     name: str
     where: str
@@ -37,6 +38,7 @@ class Split:
     files: Files
     labels: NDArray[np.int32]
     shards: NDArray[np.int32] | None = None
+    within: str | None = None
 
     def __len__(self) -> int:
         return len(self.files)

@@ -67,9 +67,40 @@ def is_settled(changed: NDArray[np.int64], seen: int) -> NDArray[np.bool_]:
     return settled
 
 
+def recall(kind: str, address: str) -> Arrays:
+    """The arrays of one kind that were last remembered for an address; none if there are none that can be read."""
+    try:
+        with open(_path(kind, address), "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            if file["format"].tobytes() != FORMAT.encode() or file["address"].tobytes() != _whole(address):
+                return {}
+            return {name: file[name] for name in file.files}
+    except Exception:  # a damaged file provokes whatever it may
+        return {}
+
+
+def remember(kind: str, address: str, arrays: Arrays) -> str | None:
+    """Remember arrays, without objects, in the place of what was there; what is wrong if that is not possible."""
+    path = _path(kind, address)
+    marks = {"format": FORMAT.encode(), "address": _whole(address)}
+    whole = {**{name: np.frombuffer(text, np.uint8) for name, text in marks.items()}, **arrays}
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.savez(file, **whole)  # type: ignore[arg-type]  # its stubs take every name for a flag
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, write)
+    except RunError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path.parent} could not be created: {reason(error)}."
+    return None
+
+
 def recall_listing(address: str) -> dict[str, ClassFolder]:
     """The class folders that were last found at an address; none if that is not known."""
-    found = _read("listing", address)
+    found = recall("listing", address)
     try:
         classes, folders, pictures = (_names(found, name) for name in ("classes", "folders", "pictures"))
         folder_ends, picture_ends = (np.cumsum(found[name]).tolist() for name in ("folder_counts", "picture_counts"))
@@ -97,12 +128,12 @@ def remember_listing(address: str, listing: dict[str, ClassFolder], seen: int) -
         **_arrays("folders", Names(name for one in listing.values() for name in one.folders)),
         **_arrays("pictures", Names.joined([one.pictures for one in listing.values()])),
     }
-    return _write("listing", address, arrays)
+    return remember("listing", address, arrays)
 
 
 def recall_shards(address: str) -> dict[str, Shard]:
     """The shards that were last found in a folder, by file name; none if that is not known."""
-    found = _read("shards", address)
+    found = recall("shards", address)
     try:
         files, names, labels = (_names(found, name) for name in ("files", "names", "labels"))
         ends = np.cumsum(found["counts"]).tolist()
@@ -134,7 +165,7 @@ def remember_shards(address: str, shards: dict[str, Shard], seen: int) -> str | 
         **_arrays("names", Names.joined([one.names for one in found])),
         **_arrays("labels", Names.joined([one.labels for one in found])),
     }
-    return _write("shards", address, arrays)
+    return remember("shards", address, arrays)
 
 
 def recall_readable(address: str) -> NDArray[np.uint64]:
@@ -142,7 +173,7 @@ def recall_readable(address: str) -> NDArray[np.uint64]:
 
     What could not be decoded is not kept: a disk's or a network's passing fault leaves no trace in a file's state.
     """
-    found = _read("checked", address)
+    found = recall("checked", address)
     try:
         return np.sort(found["readable"].astype(np.uint64))
     except (KeyError, ValueError, TypeError):
@@ -151,7 +182,7 @@ def recall_readable(address: str) -> NDArray[np.uint64]:
 
 def remember_readable(address: str, digests: NDArray[np.uint64]) -> str | None:
     """Remember the digests of pictures that can be decoded; what is wrong if that is not possible."""
-    return _write("checked", address, {"readable": digests})
+    return remember("checked", address, {"readable": digests})
 
 
 def _names(arrays: Arrays, name: str) -> Names:
@@ -172,32 +203,3 @@ def _path(kind: str, address: str) -> Path:
 def _whole(address: str) -> bytes:
     root, nul, within = address.partition("\0")
     return os.fsencode(os.path.abspath(root) + nul + within)  # ROOT/WITHIN would be another root's address too
-
-
-def _read(kind: str, address: str) -> Arrays:
-    try:
-        with open(_path(kind, address), "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if file["format"].tobytes() != FORMAT.encode() or file["address"].tobytes() != _whole(address):
-                return {}
-            return {name: file[name] for name in file.files}
-    except Exception:  # a damaged file provokes whatever it may
-        return {}
-
-
-def _write(kind: str, address: str, arrays: Arrays) -> str | None:
-    path = _path(kind, address)
-    marks = {"format": FORMAT.encode(), "address": _whole(address)}
-    whole = {**{name: np.frombuffer(text, np.uint8) for name, text in marks.items()}, **arrays}
-
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            np.savez(file, **whole)  # type: ignore[arg-type]  # its stubs take every name for a flag
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, write)
-    except RunError as error:
-        return str(error)
-    except OSError as error:
-        return f"{path.parent} could not be created: {reason(error)}."
-    return None

@@ -70,6 +70,18 @@ class Tree(Source):
         """Sorted paths of all files in `within` whose name ends like a picture's."""
         return [path for path in self.files(within) if is_picture(path)]
 
+    @abstractmethod
+    def files_of(self, names: Names) -> Files:
+        """These files with their sizes and times of change."""
+
+    def others(self, within: str) -> Files:
+        """The files at any depth in `within` that are no picture of a class: those whose name does not end like a
+        picture's, and those in none of the folders there."""
+        start = len(within) + 1 if within else 0
+        return self.files_of(
+            Names(path for path in self.files(within) if not is_picture(path) or "/" not in path[start:])
+        )
+
 
 class Folder(Tree):
     """A folder of the file system. What is in class folders is remembered between runs and listed again only where a
@@ -105,7 +117,6 @@ class Folder(Tree):
         return list(listing), [len(one.pictures) for one in listing.values()], self.files_of(names)
 
     def files_of(self, names: Names) -> Files:
-        """These files with their sizes and times of change."""
         sizes, changed = array("q"), array("q")
         with _stat_within(self.root) as stat:
             for name in names.encoded():
@@ -229,8 +240,14 @@ class Zip(Tree):
                 i for i, path in zip(inside, self._names[inside.start : inside.stop], strict=True) if is_picture(path)
             ]
             counts.append(len(chosen) - before)
-        at = np.array(chosen, np.int64)
-        return classes, counts, Files(self._names.take(at), self._sizes[at], np.full(len(at), self._changed, np.int64))
+        return classes, counts, self._files_at(chosen)
+
+    def files_of(self, names: Names) -> Files:
+        return self._files_at([bisect_left(self._names, name) for name in names])
+
+    def _files_at(self, indices: Sequence[int]) -> Files:
+        at = np.array(indices, np.int64)
+        return Files(self._names.take(at), self._sizes[at], np.full(len(at), self._changed, np.int64))
 
     def read(self, path: str) -> bytes:
         try:
