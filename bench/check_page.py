@@ -26,7 +26,9 @@ def _changes(record: dict[str, Any]) -> list[str]:
     for rows in zip(*(one["changes"] for one in found.values()), strict=True):
         cells = [f"{row['found']:.1%} | {row['bits_99']:.0f} | {row['alike_1']:.2f}" for row in rows]
         parts.append(f"| {rows[0]['change']} | {' | '.join(cells)} |")
-    parts.append("\nOf pairs of different pictures:\n")
+    parts.append(
+        "\nOf all pairs of these pictures as they are; what was looked at of the flowers taken for the same is so indeed:\n"
+    )
     parts.append("| pictures | pairs | with like hashes | taken for the same | the highest correlations |")
     parts.append("| --- | --- | --- | --- | --- |")
     for name, one in found.items():
@@ -39,11 +41,11 @@ def _changes(record: dict[str, Any]) -> list[str]:
 
 
 def _search(record: dict[str, Any]) -> list[str]:
-    search, cifar = record["search"], record["cifar10"]
+    memory, search, cifar = record["memory"], record["search"], record["cifar10"]
     return [
         f"\n## The search\n\nAmong {search['pictures']:,} random fields, {search['planted']:,} of them changed ones of others: "
         f"{search['recall']:.1%} of these found, {search['false_pairs']} false pairs, {search['seconds']:.1f} s ({search['cpu_seconds']:.1f} s of a core), "
-        f"{search['peak_mb_more']:.0f} MB beside the {search['rows_mb']:.0f} MB of the rows themselves.",
+        f"{memory['search_mb']:.0f} MB beside the {memory['rows_mb']:.0f} MB of the rows themselves.",
         f"\nOf CIFAR-10's test pictures, {cifar['test_pictures_told']} ({cifar['share_of_test']:.2%}) are told to be among the "
         f"training pictures too, or nearly so; Barz and Denzler (arXiv:1902.00423) found 3.25 % by looking. The whole check of "
         f"its {cifar['pictures']:,} pictures took {cifar['seconds']:.0f} s ({cifar['cpu_seconds']:.0f} s of a core).",
@@ -54,7 +56,7 @@ def _speed(record: dict[str, Any]) -> list[str]:
     whole = record["whole"]
     parts = [
         f"\n## Whole checks\n\n{whole['pictures']:,} JPEG files of {whole['pixels']} pixels, {whole['mean_bytes'] / 1000:.0f} kB "
-        f"each, on {record['machine']['cores']} cores of an {record['machine']['processor']}.\n",
+        f"each, on {record['machine']['cores']} cores of an {record['machine']['processor']}, beside other work (load {record['load']:.1f}).\n",
         "| what | pictures/s | for each second of a core |\n| --- | --- | --- |",
     ]
     return parts + [
