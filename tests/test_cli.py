@@ -117,6 +117,9 @@ def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_pat
     (file,) = kept.iterdir()  # of one classifier, which was given twice
     again = json.loads(invoke("eval", file, "--json").stdout)
     assert again["top1"] == found["top1"]
+    page = tmp_path / "report.html"
+    assert "top-1" in invoke("eval", run, pictures, "--report", page).stdout
+    assert "run, judged" in page.read_text()
     table = invoke("eval", run, pictures, "--table", "--save-predictions", kept).stdout
     assert [line.split()[:2] for line in table.splitlines()[1:4]] == [["1", "1"], ["1", "10"], ["1", "144"]]
     result = invoke("eval", run, pictures, "--split", "val", "--temperature", "train")
@@ -126,6 +129,10 @@ def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_pat
         (("eval", run), "Name the pictures to judge"),
         (("eval", run, pictures, "--weights", "a,b"), "--weights takes numbers"),
         (("eval", file, "--table"), "needs models and DATA"),
+        (("eval", run, pictures, "--table", "--weights", "1"), "--weights does not go with --table"),
+        (("eval", run, pictures, "--report", tmp_path), "is a folder; name a file for --report"),
+        (("eval", run, pictures, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
+        (("predict", run, pictures, "--unknown", "--protocol", "10crop"), "is one for centre crops"),
     ):
         result = invoke(*wrong)
         assert result.exit_code != 0

@@ -66,6 +66,12 @@ def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> No
     views = PROTOCOLS["12crop"].views(image, members[0].pixels)
     single = [members[0].probabilities([crop])[0] for crop in views.crops]
     expected = np.average(single, axis=0, weights=views.weights)
+    # Squares that coincide weigh more.
+    uneven = PROTOCOLS["144crop"].views(Image.fromarray(np.asarray(image)[:33, :31]), members[0].pixels)
+    assert len(set(uneven.weights.round(9))) > 1
+    single = [members[0].probabilities([crop])[0] for crop in uneven.crops]
+    found = log_probabilities(members[0], [uneven])
+    np.testing.assert_allclose(np.exp(found[0]), np.average(single, axis=0, weights=uneven.weights), rtol=1e-5)
     turned = PROTOCOLS["12crop"].views(image.rotate(90, expand=True), members[0].pixels)
     both = log_probabilities(members[0], [views, turned])
     np.testing.assert_allclose(np.exp(both[0]), expected, rtol=1e-5)
@@ -93,13 +99,13 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
     for file in files:
         predictions = read_predictions(file)
         assert predictions.labels.tolist() == split.labels.tolist()
-        assert predictions.files == [split.file(index) for index in range(len(split))]
+        assert predictions.files == list(split.paths)
     weights = [3, 1] if read_predictions(files[0]).about.size == 16 else [1, 3]
     shutil.rmtree(pictures)  # which are not needed any more
     again = evaluate([str(file) for file in files], weights=weights, progress=QUIET)
     assert (again.top1, again.top5, again.n) == (together.top1, together.top5, together.n)
     assert again.loss == pytest.approx(together.loss, rel=1e-6)
-    assert [m.file for m in again.mistakes] == [m.file for m in together.mistakes]
+    assert [m.index for m in again.mistakes] == [m.index for m in together.mistakes]
 
 
 def test_an_interrupted_judging_goes_on(
@@ -153,6 +159,14 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures:
     saved = [str(next((tmp_path / name).iterdir())) for name in ("val", "train")]
     with pytest.raises(ProtocolError, match="are of different pictures"):
         evaluate(saved, progress=QUIET)
+    with pytest.raises(ProtocolError, match="has the predictions for other pictures"):
+        evaluate(saved[0], pictures, "train", QUIET)
+    with pytest.raises(ProtocolError, match="to choose among pictures, name DATA"):
+        evaluate(saved[0], progress=QUIET, without=tmp_path / "none.txt")
+    with pytest.raises(ProtocolError, match="have their protocol already"):
+        evaluate(saved[0], progress=QUIET, protocol="10crop")
+    with pytest.raises(ProtocolError, match="with the models themselves"):
+        evaluate(saved[0], pictures, "val", QUIET, temperature_from="train")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ProtocolError, match=r"x.safetensors holds no predictions, or is damaged"):
         evaluate(tmp_path / "x.safetensors", progress=QUIET)
@@ -214,6 +228,8 @@ def test_the_temperature_is_found() -> None:
     losses = [float(Answers.of(logits / (found * by), labels).losses.mean()) for by in (0.98, 1.0, 1.02)]
     assert losses[1] == min(losses)
     assert temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))]) is None
+    much_too_sure = temperature_of(lambda: [(100 * logits, labels)])
+    assert much_too_sure == pytest.approx(100 * found, rel=1e-3)
 
 
 def test_the_temperature_of_one_part_judges_another(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -306,3 +322,55 @@ def test_a_run_knows_when_it_had_better_say_nothing(pictures: Path, recipe: Reci
     known = inceptorch.load(tmp_path / "run").about["unknown"]
     assert known == pytest.approx(result.evaluation.threshold)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["about"]["unknown"]["answered"] >= 0.95
+
+
+@pytest.fixture
+def divided(recipe: Recipe, tmp_path: Path) -> Path:
+    """Runs a, b and c on a folder that training divided itself, c with another seed."""
+    write_classes(tmp_path / "all", 10)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        words = {"out": tmp_path / name, "recipe": replace(recipe, epochs=1), "seed": seed, "progress": QUIET}
+        inceptorch.train(tmp_path / "all", **words)  # type: ignore[arg-type]
+    return tmp_path
+
+
+def test_what_training_saw_is_not_judged(divided: Path) -> None:
+    whole = evaluate(divided / "a", divided / "all", progress=QUIET)
+    assert whole.n == 6
+    left_out = divided / "without.txt"
+    left_out.write_text("red/00.png\nred/01.png\nred/02.png\nblue/05.png\n")
+    kept = evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+    names = {str(divided / "all" / line) for line in left_out.read_text().split()}
+    assert set(kept.files) == set(whole.files) - names
+    assert evaluate([divided / "a", divided / "b"], divided / "all", progress=QUIET).n == 6
+    with pytest.raises(ProtocolError, match="held out different parts"):
+        evaluate([divided / "a", divided / "c"], divided / "all", progress=QUIET)
+    left_out.write_text("00.png\n")
+    with pytest.raises(DataError, match="00.png is 3 pictures of"):
+        evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+    left_out.write_text("red/99.png\n")
+    with pytest.raises(DataError, match="is no picture of"):
+        evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+
+
+def test_pictures_that_changed_are_judged_again(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    before = evaluate(members[0], pictures, "val", QUIET, save_predictions=kept)
+    picture = pictures / "val" / "red" / "00.png"
+    stat = picture.stat()
+    data = bytearray(picture.read_bytes())
+    Image.new("RGB", (20, 24), (40, 60, 200)).save(picture)
+    picture.write_bytes(picture.read_bytes().ljust(len(data), b"\0"))  # as many bytes as before
+    assert picture.stat().st_size == stat.st_size
+    after = evaluate(members[0], pictures, "val", QUIET, save_predictions=kept)
+    assert len(list(kept.glob("*.safetensors"))) == 2
+    assert after.loss != before.loss
+
+
+def test_one_picture_alone_can_be_judged(members: list[Classifier], tmp_path: Path) -> None:
+    write_classes(tmp_path / "one", 1)
+    for name in ("green", "blue"):
+        shutil.rmtree(tmp_path / "one" / name)
+    found = evaluate(members[0], tmp_path / "one", progress=QUIET).to_dict()
+    assert found["intervals"]["loss"] is None
+    assert json.loads(json.dumps(found, allow_nan=False))["n"] == 1

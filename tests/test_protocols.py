@@ -126,6 +126,8 @@ def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
         ("sides: 256", "wrong kind"),
         ("sides: [a]", "wrong kind"),
         ("mirror: 3", "must be true or false"),
+        ("name: a/b", "without slashes"),
+        ("name: .a", "does not begin with a dot"),
         ("- 1", "must hold names and values"),
         ("a: [", "is not YAML"),
     ],

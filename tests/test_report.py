@@ -93,7 +93,7 @@ def test_a_thousand_classes_stay_small(tiny: Net, tmp_path: Path) -> None:
     split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
     logits = np.random.default_rng(0).normal(size=(len(split), 1000))
     classifier = Classifier(Model(tiny, 1000, size=16), contract(16), names)
-    html = of_evaluation(judgement(logits, names, split, [], "center"), classifier, "inceptorch eval")
+    html = of_evaluation("t", judgement(logits, names, split, [], "center"), classifier, 1.0, "inceptorch eval")
     assert len(html) < 5_000_000
     assert "The 15 worst of 120" in Page(html).text
     assert "confusion matrix" in html
@@ -104,12 +104,12 @@ def test_an_evaluation_without_mistakes_or_pictures(tiny: Net, tmp_path: Path) -
     split = find_split(tmp_path / "data", list(COLOURS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
     evaluation = judgement(right, list(COLOURS), split, [{"file": "a.jpg", "error": "is damaged"}], "center")
-    text = Page(of_evaluation(evaluation, None, "inceptorch eval kept/*")).text
+    text = Page(of_evaluation("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
     assert "There are none." in text
     assert "No class was taken for another." in text
     assert "1 picture left out" in text
     wrong = judgement(-right, list(COLOURS), split, [], "center")
-    assert Page(of_evaluation(replace(wrong, split=None), None, "x")).text.count("said ") == 6
+    assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("said ") == 6
 
 
 @pytest.mark.parametrize(

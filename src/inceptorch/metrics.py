@@ -69,19 +69,21 @@ class Answers:
 
 
 class ClassScore(TypedDict):
-    """Of one class: pictures, the share of them that is found (its recall) and found among five answers, and the share of
-    the answers with its name that are right; None where it was never answered."""
+    """Of one class: pictures, the share of them that is found (its recall) with its interval, and that found among five
+    answers; the share of the answers with its name that are right, with its interval; None where it was never answered."""
 
     n: int
     top1: float
+    top1_interval: Interval
     top5: float
     precision: float | None
+    precision_interval: Interval | None
 
 
 class Intervals(TypedDict):
     top1: Interval
     top5: Interval
-    loss: Interval
+    loss: Interval | None
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ def scores(answers: Answers, classes: Sequence[str]) -> Scores:
             name: ClassScore(
                 n=int(mine.sum()),
                 top1=float(top1[mine].mean()),
+                top1_interval=share_interval(int(top1[mine].sum()), int(mine.sum())),
                 top5=float(top5[mine].mean()),
                 precision=float(found[index] / answered[index]) if answered[index] else None,
+                precision_interval=share_interval(int(found[index]), int(answered[index])) if answered[index] else None,
             )
             for index, name in enumerate(classes)
             if (mine := answers.labels == index).any()
@@ -134,10 +138,20 @@ def share_interval(hits: int, n: int) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def mean_interval(values: Floats) -> Interval:
-    """The interval of the mean of independent values; all numbers where there are fewer than two."""
+def gain_interval(gained: Ints) -> Interval:
+    """The interval of the mean of 1 (right now), -1 (right before) and 0 (as before), picture by picture, with half a
+    picture added to either side and as many to the rest (Agresti and Min, Statistics in Medicine 24, 2005)."""
+    n = len(gained) + 2
+    up, down = (gained > 0).sum() + 0.5, (gained < 0).sum() + 0.5
+    mean = float((up - down) / n)
+    half = Z * math.sqrt((up + down) / n - mean * mean) / math.sqrt(n)
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def mean_interval(values: Floats) -> Interval | None:
+    """The interval of the mean of independent values; None where there are fewer than two."""
     if len(values) < 2:
-        return -math.inf, math.inf
+        return None
     mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / math.sqrt(len(values))
     return mean - half, mean + half
 

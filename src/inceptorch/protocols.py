@@ -59,6 +59,8 @@ class Protocol:
         known = ("corners", "centre", "whole")
         self._require(0 < len(self.crops) == len(set(self.crops)), "crops", f"some of {', '.join(known)}, each once")
         self._require(set(self.crops) <= set(known), "crops", f"some of {', '.join(known)}")
+        plain = isinstance(self.name, str) and self.name[:1] not in ("", ".") and not set(self.name) & set("/\\\0")
+        self._require(plain, "name", "a name without slashes that does not begin with a dot")
         self._require(isinstance(self.mirror, bool), "mirror", "true or false")
         self._require(0 <= self.reduce_to <= 4096, "reduce_to", "a whole number from 1 to 4096, or 0")
 
@@ -210,7 +212,7 @@ def _read(path: Path) -> Protocol:
 
 
 def _scaled(side: int, pixels: Pixels) -> int:
-    return round(pixels.size * side / SIZE)
+    return max(1, round(pixels.size * side / SIZE))
 
 
 def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:

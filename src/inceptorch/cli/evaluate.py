@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +55,13 @@ def evaluate(
     if not models:
         raise ProtocolError(f"Name the pictures to judge {data} with: inceptorch eval {data} DATA.")
     progress = Progress()
+    if report:
+        check_writable(report)
     if table:
+        besides = {"--weights": weights, "--temperature": temperature, "--report": report}
+        besides["--protocol"] = None if protocol == "center" else protocol
+        for flag in (flag for flag, value in besides.items() if value is not None):
+            raise ProtocolError(f"{flag} does not go with --table, which judges each model and all by three protocols.")
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
         rows = crops_and_models(models, data, split, progress, save_predictions=save_predictions, without=without)
@@ -63,6 +70,7 @@ def evaluate(
         elif speaks():
             print_table(rows)
         return
+    began = time.monotonic()
     evaluation = judge(
         models,
         data,
@@ -74,15 +82,25 @@ def evaluate(
         temperature_from=temperature,
         without=without,
     )
-    if report and speaks():
-        write_report(evaluation, models, report)
+    seconds = time.monotonic() - began
     if json and speaks():
         print_json(evaluation.to_dict())
     elif speaks():
         print_evaluation(evaluation)
+    if report and speaks():
+        write_report(evaluation, models, seconds, report)
 
 
-def write_report(evaluation: Any, models: list[str], out: Path) -> None:
+def check_writable(out: Path) -> None:
+    """Raise RunError before anything is judged where the page could not be written."""
+    from inceptorch.errors import RunError
+
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
+        raise RunError(f"{out} {what}; name a file for --report.")
+
+
+def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) -> None:
     """The page of an evaluation, with where a single model looked at its mistakes."""
     import shlex
     import sys
@@ -94,7 +112,8 @@ def write_report(evaluation: Any, models: list[str], out: Path) -> None:
 
     alone = len(models) == 1 and not models[0].endswith(SUFFIX)
     command = shlex.join(["inceptorch", *sys.argv[1:]])
-    write_text(out, report.of_evaluation(evaluation, load(models[0]) if alone else None, command))
+    title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, judged"
+    write_text(out, report.of_evaluation(title, evaluation, load(models[0]) if alone else None, seconds, command))
 
 
 def print_evaluation(evaluation: Any) -> None:

@@ -18,7 +18,7 @@ def printable(text: str) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def print_pictures(entries: Sequence[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:

@@ -27,7 +27,7 @@ def predict(
 
     from inceptorch.bundle import top_classes
     from inceptorch.data.folder import find_pictures
-    from inceptorch.errors import PictureError
+    from inceptorch.errors import PictureError, ProtocolError
     from inceptorch.evaluation import log_probabilities, pictures_at_once
     from inceptorch.pixels import decode
     from inceptorch.progress import Progress
@@ -36,6 +36,10 @@ def predict(
 
     chosen = named_protocol(protocol)
     classifier = load(model).to_best_device()
+    if unknown and unknown_below is None and protocol != "center":
+        raise ProtocolError(
+            "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol suggests it."
+        )
     below = unknown_below if unknown_below is not None or not unknown else _threshold(classifier.about, model)
     entries: list[dict[str, Any]] = []
     for path in paths:

@@ -13,8 +13,6 @@ from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
 from inceptorch.data.folder import Split, split_of
 from inceptorch.data.names import Names
 from inceptorch.data.source import Folder
@@ -80,9 +78,12 @@ def _answers(folder: Path) -> dict[str, str]:
             return dict(_numbered(_lines(place / BY_SYNSET[0])))
         if (place / BY_SYNSET[1]).exists():
             rows = [line.replace(",", " ").split() for line in _lines(place / BY_SYNSET[1])]
-            return {f"{row[0]}.JPEG": row[1] for row in rows if row and row[0].startswith("ILSVRC2012")}
+            return {f"{row[0]}.JPEG": row[1] for row in rows if len(row) > 1 and row[0].startswith("ILSVRC2012")}
         if (place / TRUTH).exists():
             by_id = _synsets_by_id(place / META)
+            unknown = next((line for line in _lines(place / TRUTH) if line not in by_id), None)
+            if unknown is not None:
+                raise DataError(f"{place / TRUTH}: {unknown!r} is no number of a synset in {place / META}.")
             return dict(_numbered([by_id[line] for line in _lines(place / TRUTH)]))
     raise DataError(
         f"{folder} holds ILSVRC's validation pictures without their answers; put {BY_INDEX}, {BY_SYNSET[0]}, or the "
@@ -110,23 +111,28 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
         return {str(int(row["ILSVRC2012_ID"])): str(row["WNID"]) for row in rows}
     except OSError as error:
         raise DataError(f"{path} could not be read: {reason(error)}.") from None
-    except (KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a damaged file provokes in the reader of a foreign format
         raise DataError(f"{path} is not the development kit's list of synsets: {error}.") from None
 
 
-def without(split: Split, path: Path) -> Split:
-    """The split without the pictures that a file lists, a line each: by name, or, as ILSVRC's blacklist of 1762 does, by
-    the number of the validation picture. Raises DataError if a line is none of the split's pictures."""
-    at = {Path(name).name: index for index, name in enumerate(split.paths)}
-    kept = np.ones(len(split), np.bool_)
+def listed(split: Split, path: Path) -> set[str]:
+    """The names within DATA of the pictures that a file lists, a line each: by name, with the folder where the name alone
+    is that of several, or, as ILSVRC's blacklist of 1762 does, by the number of the validation picture. Raises DataError if
+    a line is none of the split's pictures, or several."""
+    whole, by_name = set(split.paths), dict[str, list[str]]()
+    for name in whole:
+        by_name.setdefault(Path(name).name, []).append(name)
+    found = set()
     for line in _lines(path):
-        name = f"ILSVRC2012_val_{int(line):08}.JPEG" if line.isdecimal() else Path(line).name
-        if name not in at:
+        wanted = f"ILSVRC2012_val_{int(line):08}.JPEG" if line.isdecimal() else line
+        ending = [name for name in by_name.get(Path(wanted).name, []) if f"/{wanted}".endswith(f"/{name}")]
+        named = [wanted] if wanted in whole else ending or by_name.get(wanted, [])
+        if not named:
             raise DataError(f"{path}: {line} is no picture of {split.where}.")
-        kept[at[name]] = False
-    if not kept.any():
-        raise DataError(f"{path} leaves no picture of {split.where}.")
-    return split.keep(np.flatnonzero(kept))
+        if len(named) > 1:
+            raise DataError(f"{path}: {line} is {len(named)} pictures of {split.where}; write its folder too.")
+        found.add(named[0])
+    return found
 
 
 def _lines(path: Path) -> list[str]:

@@ -96,12 +96,12 @@ def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float 
             mean = (scaled * values).sum(1)
             slope += float((mean - logits[np.arange(len(labels)), labels]).sum())
             curvature += float(((scaled * values**2).sum(1) - mean**2).sum())
-        if not curvature > 1e-12:
-            break
-        step = slope / curvature
+        step = slope / max(
+            curvature, 1e-12
+        )  # an overconfident network's answers hardly curve; the step is bounded below
         following = min(max(reciprocal - step, reciprocal / 4), reciprocal * 4)
         if abs(following - reciprocal) < 1e-7 * reciprocal:
-            return 1 / following
+            return 1 / following if curvature > 1e-12 else None
         reciprocal = following
     return None
 

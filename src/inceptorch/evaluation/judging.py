@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from inceptorch.bundle import Classifier
-from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
-from inceptorch.data.ilsvrc import without as leave_out
+from inceptorch.data import Skipped, Split
 from inceptorch.errors import BundleError, ProtocolError
 from inceptorch.evaluation.calibration import (
     Reliability,
@@ -26,13 +25,13 @@ from inceptorch.evaluation.calibration import (
     temperature_of,
     threshold,
 )
+from inceptorch.evaluation.choosing import Chosen, Given, choose, pictures
 from inceptorch.evaluation.outputs import outputs_of
-from inceptorch.evaluation.predictions import SUFFIX, Predictions, combined, predict_split, read_predictions
+from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.metrics import Answers, Floats, Interval, Ints, Scores, scores
 from inceptorch.progress import Progress
 from inceptorch.protocols import CENTER, Protocol
 from inceptorch.protocols import protocol as named_protocol
-from inceptorch.zoo import load
 
 if TYPE_CHECKING:
     from inceptorch.processes import Processes
@@ -99,6 +98,11 @@ class Evaluation(Scores):
         return found
 
     @cached_property
+    def calibration(self) -> tuple[float, Interval]:
+        """The expected calibration error and its interval."""
+        return calibration_error(self.answers), calibration_interval(self.answers)
+
+    @cached_property
     def reliability(self) -> list[Reliability]:
         return reliability(self.answers)
 
@@ -111,8 +115,8 @@ class Evaluation(Scores):
         """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "tempered", "unknown",
         "per_class", "skipped"}, fractions 0..1."""
         names = ("n", "top1", "top5", "loss", "protocol", "intervals")
-        low, high = calibration_interval(self.answers)
-        calibration = {"error": calibration_error(self.answers), "interval": (low, high), "bins": self.reliability}
+        error, interval = self.calibration
+        calibration = {"error": error, "interval": interval, "bins": self.reliability}
         return {
             **{name: getattr(self, name) for name in names},
             "calibration": calibration,
@@ -124,7 +128,7 @@ class Evaluation(Scores):
 
 
 def evaluate(
-    model: Classifier | str | Path | Sequence[Classifier | str | Path],
+    model: Given | Sequence[Given],
     data: str | Path | None = None,
     split: str | None = None,
     progress: Progress | None = None,
@@ -157,78 +161,63 @@ def evaluate(
     chosen = named_protocol(protocol) if isinstance(protocol, str) else protocol
     shares = _checked_weights(weights, len(models))
     with processes() as world, kept_in(save_predictions) as folder:
-        quiet = progress if world.first else Progress(quiet=True)
-        found = predictions_of(models, data, split, [chosen], folder, world, quiet, without)
-        members = [member[0] for member in found.members]
-        evaluation = world.from_first(lambda: judge_predictions(members, shares, found.skipped, found.split))
-        if temperature_from is None:
+        speaking = progress if world.first else Progress(quiet=True)
+        judged = choose(models, data, split, without, world, speaking)
+        if data is None and chosen != CENTER:
+            raise ProtocolError("Saved predictions have their protocol already; for another, name the models and DATA.")
+        beside = None
+        if temperature_from is not None:
+            beside = _beside(judged, data, temperature_from, world, speaking)
+        members = [each for (each,) in predict_all(judged, [chosen], folder, world, speaking)]
+        evaluation = world.from_first(lambda: judge_predictions(members, shares, judged.skipped, judged.split))
+        if beside is None:
             return evaluation
-        if data is None:
-            raise ProtocolError("A temperature is found on pictures; name DATA behind the models.")
-        others = predictions_of(models, data, temperature_from, [chosen], folder, world, quiet)
-        if others.members[0][0].about.pictures == members[0].about.pictures:
-            raise ProtocolError(
-                f"The temperature cannot be found on the pictures that are judged; {temperature_from} is they."
-            )
-        beside = [member[0] for member in others.members]
-        tempered = world.from_first(lambda: _tempered(members, beside, shares))
+        others = [each for (each,) in predict_all(beside, [chosen], folder, world, speaking)]
+        tempered = world.from_first(lambda: _tempered(members, others, shares))
         if tempered is None:
-            quiet.say(f"no temperature is best on {temperature_from}: all is answered rightly there, or nothing")
+            speaking.say(f"no temperature is best on {temperature_from}: all is answered rightly there, or nothing")
         return replace(evaluation, tempered=tempered)
 
 
-@dataclass(frozen=True)
-class Found:
-    """The predictions of each model under each protocol, and the pictures they are of where these are at hand."""
+def _beside(judged: Chosen, data: str | Path | None, part: str, world: Processes, progress: Progress) -> Chosen:
+    """The same models and the pictures on which to find a temperature: others than those that are judged."""
+    if data is None or judged.split is None or len(judged.classifiers) < len(judged.models):
+        raise ProtocolError("A temperature is found on other pictures, with the models themselves and DATA.")
+    split, skipped = world.from_first(
+        lambda: pictures(judged.classifiers, judged.classifiers[0].classes, data, part, None, progress)
+    )
+    if set(split.paths) & set(judged.split.paths) and split.where == judged.split.where:
+        raise ProtocolError(f"The temperature cannot be found on the pictures that are judged; {part} is they.")
+    return replace(judged, split=split, skipped=skipped)
 
-    members: list[list[Predictions]]
-    split: Split | None
-    skipped: list[Skipped]
 
-
-def predictions_of(
-    models: Sequence[Classifier | str | Path],
-    data: str | Path | None,
-    part: str | None,
-    protocols: Sequence[Protocol],
-    folder: Path,
-    world: Processes,
-    progress: Progress,
-    without: str | Path | None = None,
-) -> Found:
-    """The predictions of every model for the pictures of DATA under every protocol, computed into `folder` where they are
-    not there yet. A model may be a file of predictions, which have their protocol already."""
-    saved = {str(model): read_predictions(Path(str(model))) for model in models if _is_file(model)}
-    if len(saved) == len(models) and data is None:
-        return Found([[saved[str(model)]] for model in models], None, [])
-    if data is None:
-        raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
-    classifiers = [None if _is_file(model) else _loaded(model) for model in models]
-    first = next((each for each in classifiers if each is not None), None)
-    classes = first.classes if first is not None else next(iter(saved.values())).about.classes
-    for model, classifier in zip(models, classifiers, strict=True):
-        if classifier is not None and classifier.classes != classes:
-            raise ProtocolError(
-                f"{_name(model)} has other classes than the first model; only equal ones can be averaged."
-            )
-    split, skipped = world.from_first(lambda: _pictures(first, classes, data, part, without, progress))
-    progress.say(f"judging {len(split)} pictures" + (f" of {split.name}" if split.name else ""))
-
-    members = []
-    for model, classifier in zip(models, classifiers, strict=True):
-        if classifier is None:
-            if len(protocols) > 1:
-                raise ProtocolError(f"{model} has the predictions of one protocol; give the model itself for several.")
-            members.append([saved[str(model)]])
+def predict_all(
+    chosen: Chosen, protocols: Sequence[Protocol], folder: Path, world: Processes, progress: Progress
+) -> list[list[Predictions]]:
+    """The predictions of every model under every protocol, computed into `folder` where they are not there yet. Saved ones
+    have their protocol already."""
+    for name, model in zip(chosen.names, chosen.models, strict=True):
+        if len(protocols) > 1 and isinstance(model, Predictions):
+            raise ProtocolError(f"{name} has the predictions of one protocol; give the model itself for several.")
+    found = []
+    for name, model in zip(chosen.names, chosen.models, strict=True):
+        if isinstance(model, Predictions):
+            found.append([model])
             continue
-        classifier.model.to(world.device)
+        assert chosen.split is not None  # as there is a classifier
+        model.model.to(world.device)
         made = []
         for protocol in protocols:
-            if len(models) > 1 or len(protocols) > 1:
-                progress.say(f"{_name(model)}, {protocol.name}")
-            made.append(predict_split(classifier, _name(model), split, protocol, folder, world, progress))
-        members.append(made)
-    return Found(members, split, skipped)
+            progress.say(
+                f"judging {name} by {protocol.name} on {len(chosen.split)} pictures {_of(chosen.split)}".rstrip()
+            )
+            made.append(predict_split(model, name, chosen.split, protocol, folder, world, progress))
+        found.append(made)
+    return found
+
+
+def _of(split: Split) -> str:
+    return f"of {split.name}" if split.name else ""
 
 
 def judge_predictions(
@@ -245,7 +234,8 @@ def judge_predictions(
     if len(members) > 1:
         names = [f"{weight:g} x {member.about.model}" for weight, member in zip(weights, members, strict=True)]
         protocol += f"; probabilities of {len(members)} networks averaged: {', '.join(names)}"
-    return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, first.files, split)
+    files = first.files if split is None else _Files(split)
+    return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, files, split)
 
 
 def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:
@@ -321,33 +311,6 @@ def _tempered(
     )
 
 
-def _pictures(
-    classifier: Classifier | None,
-    classes: Sequence[str],
-    data: str | Path,
-    part: str | None,
-    without: str | Path | None,
-    progress: Progress,
-) -> tuple[Split, list[Skipped]]:
-    """The pictures of DATA to judge with, those to leave out and those that cannot be read left out."""
-    pictures = find_split(data, classes, part)
-    if without is not None:
-        pictures = leave_out(pictures, Path(without))
-    if part is None and classifier is not None:
-        pictures = _not_trained_on(classifier, pictures, progress)
-    return without_unreadable(pictures, progress)
-
-
-def _not_trained_on(classifier: Classifier, pictures: Split, progress: Progress) -> Split:
-    """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
-    drawn = classifier.about.get("split")
-    if not isinstance(drawn, dict) or drawn.get("fingerprint") != fingerprint(pictures):
-        return pictures
-    _, held_out = stratified(pictures, float(drawn["share"]), int(drawn["seed"]))
-    progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
-    return held_out
-
-
 def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:
     if weights is None:
         return [1.0] * count
@@ -356,19 +319,6 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[fl
     if not all(0 < weight < math.inf for weight in weights):
         raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
     return weights
-
-
-def _is_file(model: Classifier | str | Path) -> bool:
-    """Whether what stands for a model is a file of predictions."""
-    return not isinstance(model, Classifier) and str(model).endswith(SUFFIX)
-
-
-def _loaded(model: Classifier | str | Path) -> Classifier:
-    return model if isinstance(model, Classifier) else load(model)
-
-
-def _name(model: Classifier | str | Path) -> str:
-    return model.model.net.name if isinstance(model, Classifier) else Path(model).name
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class About:
     multiply_adds  of one crop
     classes        names, in the order of the columns
     pictures       fingerprint of the pictures
-    where          the name by which a user finds them
+    changed        hash of when each was changed, which no name and size tell
     """
 
     model: str
@@ -63,7 +63,7 @@ class About:
     multiply_adds: int
     classes: list[str]
     pictures: str
-    where: str
+    changed: str
 
 
 def about(classifier: Classifier, split: Split, protocol: Protocol) -> About:
@@ -79,13 +79,13 @@ def about(classifier: Classifier, split: Split, protocol: Protocol) -> About:
         multiply_adds=cost(net, pixels.size, len(classifier.classes), pixels.in_chans).macs,
         classes=classifier.classes,
         pictures=fingerprint(split),
-        where=split.where,
+        changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest(),
     )
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions in a file: what they are of, the right classes int32 [N], and the pictures' names."""
+    """Predictions in a file: what they are of, the right classes int32 [N], and the pictures' names within DATA."""
 
     path: Path
     about: About
@@ -151,10 +151,10 @@ def read_predictions(file: Path) -> Predictions:
             header = opened.metadata() or {}
             if header.get("format") != FORMAT:
                 raise ProtocolError(f"{file} holds no predictions; `inceptorch eval --save-predictions` writes them.")
-            labels = opened.get_tensor("labels")
+            labels, names = opened.get_tensor("labels"), opened.get_tensor("files")
             shape = opened.get_slice("log_probabilities").get_shape()
         of = About(**json.loads(header["about"]))
-        files = json.loads(header["files"])
+        files = names.tobytes().decode("utf-8", "surrogateescape").split("\0")
     except FileNotFoundError:
         raise ProtocolError(f"{file} does not exist.") from None
     except OSError as error:
@@ -240,13 +240,15 @@ def _save(values: Floats, path: Path) -> None:
 
 def _join(folder: Path, count: int, file: Path, of: About, split: Split) -> None:
     """Write the parts as one file, holding one at a time, and delete them."""
-    files = [split.file(index) for index in range(len(split))]
-    labels = np.asarray(split.labels, "<i4")
+    labels = np.asarray(split.labels, "<i4").tobytes()
+    names = "\0".join(split.paths).encode("utf-8", "surrogateescape")
     values = len(split) * len(of.classes) * 4
+    after = values + len(labels)
     header: dict[str, Any] = {
-        "__metadata__": {"format": FORMAT, "about": json.dumps(asdict(of)), "files": json.dumps(files)},
+        "__metadata__": {"format": FORMAT, "about": json.dumps(asdict(of))},
         "log_probabilities": _entry("F32", [len(split), len(of.classes)], 0, values),
-        "labels": _entry("I32", [len(split)], values, values + labels.nbytes),
+        "labels": _entry("I32", [len(split)], values, after),
+        "files": _entry("U8", [len(names)], after, after + len(names)),
     }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -256,9 +258,10 @@ def _join(folder: Path, count: int, file: Path, of: About, split: Split) -> None
             out.write(len(text).to_bytes(8, "little") + text)
             for number in range(count):
                 out.write(np.load(folder / f"{number}.npy", allow_pickle=False).astype("<f4").tobytes())
-            out.write(labels.tobytes())
+            out.write(labels + names)
 
     write_whole(file, write)
+    read_predictions(file)  # before what it was made of goes
     shutil.rmtree(folder, ignore_errors=True)
 
 

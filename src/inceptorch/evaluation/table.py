@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inceptorch.bundle import Classifier
-from inceptorch.evaluation.judging import Evaluation, judge_predictions, kept_in, predictions_of
+from inceptorch.evaluation.choosing import Given, choose
+from inceptorch.evaluation.judging import Evaluation, judge_predictions, kept_in, predict_all
 from inceptorch.evaluation.predictions import Predictions
-from inceptorch.metrics import Interval, mean_interval
+from inceptorch.metrics import Interval, gain_interval
 from inceptorch.progress import Progress
 from inceptorch.protocols import Protocol, protocol
 
@@ -44,7 +44,7 @@ class Row:
 
 
 def crops_and_models(
-    models: Sequence[Classifier | str | Path],
+    models: Sequence[Given],
     data: str | Path,
     split: str | None = None,
     progress: Progress | None = None,
@@ -63,9 +63,10 @@ def crops_and_models(
     progress = progress or Progress()
     chosen = [protocol(each) if isinstance(each, str) else each for each in protocols]
     with processes() as world, kept_in(save_predictions) as folder:
-        quiet = progress if world.first else Progress(quiet=True)
-        found = predictions_of(models, data, split, chosen, folder, world, quiet, without)
-        return world.from_first(lambda: _rows(found.members))
+        speaking = progress if world.first else Progress(quiet=True)
+        judged = choose(models, data, split, without, world, speaking)
+        members = predict_all(judged, chosen, folder, world, speaking)
+        return world.from_first(lambda: _rows(members))
 
 
 def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
@@ -84,7 +85,7 @@ def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
 
 def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluation) -> Row:
     about = [member.about for member in together]
-    gained = {most: (evaluation.answers.ranks < most).astype(float) - (first.answers.ranks < most) for most in (1, 5)}
+    gained = {most: (evaluation.answers.ranks < most).astype(int) - (first.answers.ranks < most) for most in (1, 5)}
     return Row(
         models=[each.model for each in about],
         protocol=about[0].protocol,
@@ -95,7 +96,7 @@ def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluat
         top5=evaluation.top5,
         top5_interval=evaluation.intervals["top5"],
         gained1=float(gained[1].mean()),
-        gained1_interval=mean_interval(gained[1]),
+        gained1_interval=gain_interval(gained[1]),
         gained5=float(gained[5].mean()),
-        gained5_interval=mean_interval(gained[5]),
+        gained5_interval=gain_interval(gained[5]),
     )

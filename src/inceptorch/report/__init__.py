@@ -24,11 +24,13 @@ def draw(result: Result) -> None:
     write_text(result.run / "report.html", _page_of_run(result))
 
 
-def of_evaluation(evaluation: Evaluation, classifier: Classifier | None, command: str) -> str:
+def of_evaluation(
+    title: str, evaluation: Evaluation, classifier: Classifier | None, seconds: float, command: str
+) -> str:
     """The page of an evaluation. `classifier` is None where several were averaged or predictions were judged."""
-    facts = {"versions": ", ".join(f"{name} {version(name)}" for name in ("inceptorch", "torch", "numpy", "pillow"))}
+    facts = {"time": f"{seconds:.1f} s, {1000 * seconds / evaluation.n:.0f} ms a picture"}
+    facts |= {"versions": ", ".join(f"{name} {version(name)}" for name in ("inceptorch", "torch", "numpy", "pillow"))}
     facts |= {"machine": f"{platform.processor() or platform.machine()}, {platform.platform()}"}
-    title = f"{classifier.model.net.name}, judged" if classifier else "An ensemble, judged"
     return page(title, evaluation, classifier, command, facts)
 
 

@@ -19,7 +19,6 @@ from inceptorch.bundle import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
 from inceptorch.explain import default_row, gradcam, overlay
-from inceptorch.metrics import share_interval
 from inceptorch.plots import shortened
 from inceptorch.report import charts
 from inceptorch.report.style import STYLE
@@ -79,10 +78,8 @@ def _header(title: str, evaluation: Evaluation, command: str) -> str:
         for name, value, (low, high) in figures
         if name != "top-5" or len(evaluation.classes) > 5
     ]
-    low, high = scores["loss"]
-    cards.append(
-        f'<div class="card"><b>{evaluation.loss:.3f}</b><span>loss</span><small>{low:.3f} to {high:.3f}</small></div>'
-    )
+    loss = "{:.3f} to {:.3f}".format(*scores["loss"]) if scores["loss"] else ""
+    cards.append(f'<div class="card"><b>{evaluation.loss:.3f}</b><span>loss</span><small>{loss}</small></div>')
     cards.append(f'<div class="card"><b>{evaluation.n:,}</b><span>pictures</span><small>95 % intervals</small></div>')
     return (
         f"<header><h1>{_text(title)}</h1><p>{_text(evaluation.protocol)}</p></header>"
@@ -122,7 +119,7 @@ def _classes(evaluation: Evaluation) -> str:
 def _class_table(classes: Sequence[tuple[str, Any]]) -> str:
     rows = []
     for name, one in classes:
-        low, high = share_interval(round(one["top1"] * one["n"]), one["n"])
+        low, high = one["top1_interval"]
         precision = "never said" if one["precision"] is None else f"{one['precision']:.1%}"
         bar = (
             f'<span class="range"><i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'

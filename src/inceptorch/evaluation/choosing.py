@@ -1,0 +1,121 @@
+"""What is judged: the models, some of them perhaps as saved predictions, and the pictures that none was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inceptorch.bundle import Classifier
+from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
+from inceptorch.data.ilsvrc import listed
+from inceptorch.errors import ProtocolError
+from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
+from inceptorch.progress import Progress
+from inceptorch.zoo import load
+
+if TYPE_CHECKING:
+    from inceptorch.processes import Processes
+
+Given = Classifier | str | Path
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Models with their names, and the pictures; `split` is None where all models are saved predictions and no pictures
+    were named."""
+
+    names: list[str]
+    models: list[Classifier | Predictions]
+    split: Split | None
+    skipped: list[Skipped]
+
+    @property
+    def classifiers(self) -> list[Classifier]:
+        return [model for model in self.models if isinstance(model, Classifier)]
+
+
+def choose(
+    given: Sequence[Given],
+    data: str | Path | None,
+    part: str | None,
+    without: str | Path | None,
+    world: Processes,
+    progress: Progress,
+) -> Chosen:
+    """The models and the readable pictures of DATA to judge them with. Raises ProtocolError where they do not belong
+    together."""
+    models = [_opened(model) for model in given]
+    names = [model.model.net.name if isinstance(model, Classifier) else Path(model).resolve().name for model in given]
+    classes = _classes(models[0])
+    for name, model in zip(names, models, strict=True):
+        if _classes(model) != classes:
+            raise ProtocolError(f"{name} has other classes than the first model; only equal ones can be averaged.")
+    chosen = Chosen(names, models, None, [])
+    if data is None:
+        if chosen.classifiers:
+            raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
+        if part is not None or without is not None:
+            raise ProtocolError(
+                "Saved predictions are judged as they are; to choose among pictures, name DATA and the models."
+            )
+        return chosen
+    split, skipped = world.from_first(lambda: pictures(chosen.classifiers, classes, data, part, without, progress))
+    for name, model in zip(names, models, strict=True):
+        if isinstance(model, Predictions) and model.about.pictures != fingerprint(split):
+            raise ProtocolError(f"{name} has the predictions for other pictures than those of {split.where}.")
+    return Chosen(names, models, split, skipped)
+
+
+def pictures(
+    classifiers: Sequence[Classifier],
+    classes: Sequence[str],
+    data: str | Path,
+    part: str | None,
+    without: str | Path | None,
+    progress: Progress,
+) -> tuple[Split, list[Skipped]]:
+    """The pictures of DATA to judge with: without those that training saw where it divided DATA itself, those that are to
+    be left out, and those that cannot be read."""
+    whole = find_split(data, classes, part)
+    left_out = set() if without is None else listed(whole, Path(without))
+    split = whole if part is not None else _held_out(classifiers, whole, progress)
+    if left_out:
+        split = split.keep(np.array([name not in left_out for name in split.paths]).nonzero()[0])
+        if not len(split):
+            raise ProtocolError(f"{without} leaves no picture of {split.where}.")
+    return without_unreadable(split, progress)
+
+
+def _held_out(classifiers: Sequence[Classifier], whole: Split, progress: Progress) -> Split:
+    """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
+    drawn = [classifier.about.get("split") for classifier in classifiers]
+    found = fingerprint(whole) if any(drawn) else ""
+    divided = {
+        (float(one["share"]), int(one["seed"]))
+        for one in drawn
+        if isinstance(one, dict) and one.get("fingerprint") == found
+    }
+    if not divided:
+        return whole
+    if len(divided) > 1:
+        raise ProtocolError(
+            f"The models held out different parts of {whole.where}, so each was trained on what another is judged by; name "
+            "pictures that none was trained on, or train with the same --seed."
+        )
+    _, held_out = stratified(whole, *divided.pop())
+    progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
+    return held_out
+
+
+def _opened(model: Given) -> Classifier | Predictions:
+    if isinstance(model, Classifier):
+        return model
+    return read_predictions(Path(model)) if str(model).endswith(SUFFIX) else load(model)
+
+
+def _classes(model: Classifier | Predictions) -> list[str]:
+    return model.classes if isinstance(model, Classifier) else model.about.classes
