@@ -42,7 +42,7 @@ def for_tiny_pictures(net: Net, size: int = 32) -> Net:
     return replace(
         narrowed(small, 0.5),
         name=f"{net.name.removesuffix('_bn')}_tiny",
-        title=f"{net.name}'s rows at half the width, without the first pooling, for pictures of 24 to 40 pixels",
+        title=f"{net.name}'s rows at half the width, without {first_pool}, for 24 to 40 pixels",
     )
 
 

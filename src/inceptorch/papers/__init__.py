@@ -132,7 +132,7 @@ def _about(net: Net) -> tuple[str, list[Paper]]:
 
 def _nearest(name: str) -> str | None:
     """The network whose tables and claims a network goes by; its own, if it has any."""
-    name = name.removesuffix("_small")
+    name = name.removesuffix("_small").removesuffix("_tiny")
     for paper in sources():
         for base, variants in paper.get("see", {}).items():
             if name in variants:
