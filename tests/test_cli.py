@@ -166,6 +166,7 @@ def test_eval_json(run: Path, pictures: Path) -> None:
     assert answer["top1"] == pytest.approx(sum(one["top1"] for one in answer["per_class"].values()) / 3)
     assert answer["top5"] == 1.0
     assert [Path(one["file"]).name for one in answer["skipped"]] == ["zz.jpg"]
+    assert "left out 1 unreadable picture:" in result.stderr
     assert "centre crop 16" in answer["protocol"]
     assert "all" in invoke("eval", run, pictures).stdout
 

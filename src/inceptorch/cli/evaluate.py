@@ -43,6 +43,7 @@ def evaluate(
 
     inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions kept/
     """
+    from inceptorch.data.verify import report_skipped
     from inceptorch.errors import ProtocolError
     from inceptorch.evaluation import crops_and_models
     from inceptorch.evaluation import evaluate as judge
@@ -83,6 +84,8 @@ def evaluate(
         without=without,
     )
     seconds = time.monotonic() - began
+    if speaks():
+        report_skipped(evaluation.skipped, progress.say)
     if json and speaks():
         print_json(evaluation.to_dict())
     elif speaks():
