@@ -129,7 +129,9 @@ def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
         ("name: a/b", "without slashes"),
         ("name: .a", "does not begin with a dot"),
         ("- 1", "must hold names and values"),
-        ("a: [", "is not YAML"),
+        ("a: [", "is not YAML: line 1: "),
+        (5000 * "[", "is not YAML"),
+        ("sides: 2020-13-45", "is not YAML: month must be in 1..12"),
     ],
 )
 def test_what_is_no_protocol_is_a_sentence(tmp_path: Path, text: str, said: str) -> None:

@@ -244,6 +244,11 @@ def top_classes(probabilities: Sequence[float], classes: Sequence[str], top: int
     return [Prediction(label=classes[i], index=i, probability=probabilities[i]) for i in order]
 
 
+def not_finite() -> BundleError:
+    """What is wrong with a network whose answers are nan or infinite: comparisons with nan would make any look right."""
+    return BundleError("The network's answers are not finite numbers: its weights are damaged, or training diverged.")
+
+
 def _in_words(value: Any) -> str:
     """A remark of the model card: `below 0.36, answered 0.95` of several figures."""
     if not isinstance(value, dict):

@@ -1,10 +1,11 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and reading what people write."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from inceptorch.errors import RunError
 
@@ -73,6 +74,22 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+class NotYamlError(Exception):
+    """A file is not YAML; the message says where, and fits behind a colon."""
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises OSError and NotYamlError."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, no date, too long a number, too deep
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            raise NotYamlError(f"line {error.problem_mark.line + 1}: {error.problem}") from None
+        raise NotYamlError(" ".join(str(error).split())) from None
 
 
 def cache_folder() -> Path:

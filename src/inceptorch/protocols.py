@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from inceptorch.errors import ProtocolError, did_you_mean
-from inceptorch.files import reason
+from inceptorch.files import NotYamlError, read_yaml, reason
 from inceptorch.pixels import Pixels, Square, resize_shorter
 
 SIZE = 224  # of the networks that the papers' protocols are written for
@@ -191,11 +190,11 @@ def protocol(name: str) -> Protocol:
 
 def _read(path: Path) -> Protocol:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except OSError as error:
         raise ProtocolError(f"{path} could not be read: {reason(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+    except NotYamlError as error:
+        raise ProtocolError(f"{path} is not YAML: {error}.") from None
     if not isinstance(values, Mapping):
         raise ProtocolError(f"{path} must hold names and values, such as `sides: [256, 288]`.")
     known = [field.name for field in fields(Protocol)]

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from inceptorch.errors import RecipeError, did_you_mean
-from inceptorch.files import reason
+from inceptorch.files import NotYamlError, read_yaml, reason
 
 Knots = tuple[tuple[float, float], ...]
 
@@ -308,15 +308,12 @@ def find_recipe(name: str) -> Recipe:
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a YAML file: values over those of the recipe it names, such as `--print-config` prints."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except OSError as error:
         raise RecipeError(f"{path} could not be read: {reason(error)}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, no date, too long a number, too deep
-        why = " ".join(str(error).split())
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            why = f"line {error.problem_mark.line + 1}: {error.problem}"
+    except NotYamlError as error:
         raise RecipeError(
-            f"{path} is not YAML: {why}; `inceptorch train --print-config` shows how to write it."
+            f"{path} is not YAML: {error}; `inceptorch train --print-config` shows how to write it."
         ) from None
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must hold values by name, as `inceptorch train --print-config` prints them.")

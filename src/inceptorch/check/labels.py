@@ -12,12 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Classifier
+from inceptorch.bundle import Classifier, not_finite
 from inceptorch.check.findings import Finding
 from inceptorch.check.survey import Survey
 from inceptorch.data import Split, fingerprint, stratified
 from inceptorch.data.folder import TRAIN
-from inceptorch.errors import BundleError
 from inceptorch.evaluation import outputs_of
 from inceptorch.metrics import log_softmax
 from inceptorch.progress import Progress
@@ -39,9 +38,7 @@ def of_labels(
         pictures = split.keep(kept)
         logits = outputs_of(classifier, pictures, progress, f"judging {name or 'pictures'}").numpy()
         if not np.isfinite(logits).all():
-            raise BundleError(
-                "The model's answers are not finite numbers: its weights are damaged, or training diverged."
-            )
+            raise not_finite()
         probabilities = np.exp(log_softmax(logits))
         for index, other in doubtful(probabilities, pictures.labels):
             own, number = int(pictures.labels[index]), int(numbers[kept[index]])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -11,6 +9,7 @@ from PIL import Image
 
 from inceptorch.check.findings import KINDS, Finding, Findings
 from inceptorch.errors import DataError, PictureError
+from inceptorch.webpage import address, document
 
 LINES = 5  # findings of a kind on a terminal
 TOGETHER = 3  # files of a finding on a line
@@ -62,7 +61,7 @@ def lines(findings: Findings) -> list[str]:
 def html(findings: Findings) -> str:
     """The page: every finding with its files, the first of each kind with their pictures."""
     pictures = _pictures(findings)
-    title = escape(f"check of {findings.data}")
+    title = f"check of {findings.data}"
     rows, sections = [], []
     for kind, found in findings.by_kind.items():
         severity = f'<span class="{KINDS[kind].severity}">{KINDS[kind].severity}</span>'
@@ -78,16 +77,14 @@ def html(findings: Findings) -> str:
             + _list(rest, findings.data, "more" if cards else "in all")
             + "</section>"
         )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f'<p>{escape(_looked_at(findings))} <strong class="{"remark" if findings.safe else "error"}">'
-        f"{escape(_verdict(findings))}</strong></p>\n"
+    verdict = f'<strong class="{"remark" if findings.safe else "error"}">{escape(_verdict(findings))}</strong>'
+    return document(
+        title,
+        STYLE,
+        f"<h1>{escape(title)}</h1>\n<p>{escape(_looked_at(findings))} {verdict}</p>\n"
         + "".join(f'<p class="soft">{escape(caveat)}</p>\n' for caveat in findings.caveats)
         + (f"<table>{''.join(rows)}</table>\n" if rows else "")
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
+        + "\n".join(sections),
     )
 
 
@@ -165,6 +162,4 @@ def _address(findings: Findings, number: int) -> str:
     except (PictureError, DataError):
         return ""
     picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return address(picture)

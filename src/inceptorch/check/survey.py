@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inceptorch.ahead import ahead
 from inceptorch.data import Split
 from inceptorch.data.decode import DECODERS, decode_whole
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall, remember
@@ -52,9 +52,6 @@ SHARE = 20  # remembering takes at most one in so many of the seconds
 Rows = NDArray[np.void]
 Digests = NDArray[np.uint64]
 Read = tuple[int, tuple[Any, ...] | None, "Fault | None"]  # a picture's number, its row, what is wrong with it
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Fault(NamedTuple):
@@ -204,7 +201,7 @@ def _read_split(
     last, pause = time.monotonic(), EVERY
     try:
         with ThreadPoolExecutor(cores) as pool:
-            results = _ahead(pool, lambda batch: [_read(split, item) for item in batch], split.feed(batches), 2 * cores)
+            results = ahead(pool, lambda batch: [_read(split, item) for item in batch], split.feed(batches), 2 * cores)
             what = f"reading {split.name or 'pictures'}"
             for index, row, fault in progress.track(chain.from_iterable(results), len(left), what):
                 if row is not None:
@@ -237,19 +234,6 @@ def _read(split: Split, item: int | tuple[int, bytes]) -> Read:
     except PictureError as error:
         return index, None, Fault("unreadable", str(error))
     return index, row, Fault("damaged", f"decodes, but with a complaint: {complaint}") if complaint else None
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], most: int
-) -> Iterator[Result]:
-    """What `work` makes of each item, in order; at most so many items are taken before their turn."""
-    waiting: deque[Future[Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) == most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _marked(numbers: Iterable[int], count: int) -> NDArray[np.bool_]:

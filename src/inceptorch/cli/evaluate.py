@@ -61,7 +61,8 @@ def evaluate(
     if table:
         besides = {"--weights": weights, "--temperature": temperature, "--report": report}
         besides["--protocol"] = None if protocol == "center" else protocol
-        for flag in (flag for flag, value in besides.items() if value is not None):
+        flag = next((flag for flag, value in besides.items() if value is not None), None)
+        if flag is not None:
             raise ProtocolError(f"{flag} does not go with --table, which judges each model and all by three protocols.")
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")

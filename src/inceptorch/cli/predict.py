@@ -26,10 +26,9 @@ def predict(
     import numpy as np
 
     from inceptorch.bundle import top_classes
-    from inceptorch.data.folder import find_pictures
-    from inceptorch.errors import PictureError, ProtocolError
+    from inceptorch.data.folder import decoded, picture_entries
+    from inceptorch.errors import ProtocolError
     from inceptorch.evaluation import log_probabilities, pictures_at_once
-    from inceptorch.pixels import decode
     from inceptorch.progress import Progress
     from inceptorch.protocols import protocol as named_protocol
     from inceptorch.zoo import load
@@ -41,25 +40,14 @@ def predict(
             "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol suggests it."
         )
     below = unknown_below if unknown_below is not None or not unknown else _threshold(classifier.about, model)
-    entries: list[dict[str, Any]] = []
-    for path in paths:
-        try:
-            entries += [{"file": file} for file in find_pictures(path)]
-        except PictureError as error:
-            entries.append({"file": str(path), "error": str(error)})
-
+    entries = picture_entries(paths)
     size = pictures_at_once(chosen)
     batches = [entries[start : start + size] for start in range(0, len(entries), size)]
     for batch in Progress().track(batches, len(batches), "predicting"):
         views, read = [], []
-        for entry in batch:
-            if "error" in entry:
-                continue
-            try:
-                views.append(chosen.views(decode(entry["file"]), classifier.pixels))
-                read.append(entry)
-            except PictureError as error:
-                entry["error"] = str(error)
+        for entry, image in decoded(batch):
+            views.append(chosen.views(image, classifier.pixels))
+            read.append(entry)
         answers = np.exp(log_probabilities(classifier, views)) if views else np.empty((0, len(classifier.classes)))
         for entry, probabilities in zip(read, answers, strict=True):
             entry["predictions"] = top_classes(probabilities.tolist(), classifier.classes, top)

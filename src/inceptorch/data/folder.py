@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +158,35 @@ def _members(whole: Split) -> list[NDArray[np.int64]]:
     by_class = np.argsort(whole.labels, kind="stable")
     ends = np.cumsum(np.bincount(whole.labels, minlength=len(whole.classes)))
     return np.split(by_class, ends[:-1])
+
+
+def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> list[dict[str, Any]]:
+    """A beginning for every picture behind some arguments, in their order: {"file"}, and "error" too for an argument that
+    has none. Of folders, what lies in `but_within` is left out."""
+    entries: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            files = find_pictures(path)
+        except PictureError as error:
+            entries.append({"file": str(path), "error": str(error)})
+            continue
+        if but_within is not None and path.is_dir():
+            files = [file for file in files if not Path(file).resolve().is_relative_to(but_within.resolve())]
+        entries += [{"file": file} for file in files]
+    return entries
+
+
+def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Image.Image]]:
+    """The entries whose pictures can be read, with these, upright and in mode RGB; the others get an "error"."""
+    for entry in entries:
+        if "error" in entry:
+            continue
+        try:
+            image = decode(entry["file"])
+        except PictureError as error:
+            entry["error"] = str(error)
+            continue
+        yield entry, image
 
 
 def find_pictures(path: Path) -> list[str]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from inceptorch.bundle import Classifier
+from inceptorch.bundle import Classifier, not_finite
 from inceptorch.data import Skipped, Split
-from inceptorch.errors import BundleError, ProtocolError
+from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.calibration import (
     Reliability,
     Threshold,
@@ -208,16 +208,11 @@ def predict_all(
         model.model.to(world.device)
         made = []
         for protocol in protocols:
-            progress.say(
-                f"judging {name} by {protocol.name} on {len(chosen.split)} pictures {_of(chosen.split)}".rstrip()
-            )
+            of = f" of {chosen.split.name}" if chosen.split.name else ""
+            progress.say(f"judging {name} by {protocol.name} on {len(chosen.split)} pictures{of}")
             made.append(predict_split(model, name, chosen.split, protocol, folder, world, progress))
         found.append(made)
     return found
-
-
-def _of(split: Split) -> str:
-    return f"of {split.name}" if split.name else ""
 
 
 def judge_predictions(
@@ -250,7 +245,7 @@ def judgement(
     """The evaluation that logits [N, classes] of the pictures of a split amount to. Raises BundleError if they are not
     all finite: comparisons with nan would make every answer look right."""
     if not np.isfinite(logits).all():
-        raise _not_finite()
+        raise not_finite()
     files = _Files(split)
     return _evaluation(Answers.of(logits, split.labels), classes, protocol, skipped, files, split)
 
@@ -285,12 +280,8 @@ def _evaluation(
 def _finite(logs: Floats) -> Floats:
     """Log probabilities as they are. Raises BundleError for nan; a probability of 0 is none."""
     if np.isnan(logs).any():
-        raise _not_finite()
+        raise not_finite()
     return logs
-
-
-def _not_finite() -> BundleError:
-    return BundleError("The network's answers are not finite numbers: its weights are damaged, or training diverged.")
 
 
 def _tempered(

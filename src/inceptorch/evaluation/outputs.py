@@ -6,12 +6,12 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inceptorch.ahead import ahead
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.metrics import Floats, log_softmax
@@ -90,15 +90,6 @@ def side_by_side() -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterato
     at_once = min(cores, MOST_AT_ONCE)
     try:
         with ThreadPoolExecutor(at_once, initializer=lambda: torch.set_num_threads(max(1, cores // at_once))) as pool:
-            yield lambda work, items: _in_order(pool, work, items, at_once)
+            yield lambda work, items: ahead(pool, work, items, 2 * at_once)
     finally:
         torch.set_num_threads(cores)
-
-
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterator[R]:
-    """The results of `work` in the order of `items`, few of which are under way or waiting to be taken."""
-    left = iter(items)
-    pending: list[Any] = [pool.submit(work, item) for item in islice(left, 2 * at_once)]
-    while pending:
-        yield pending.pop(0).result()
-        pending += [pool.submit(work, item) for item in islice(left, 1)]

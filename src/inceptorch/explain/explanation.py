@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inceptorch.bundle import Classifier, Prediction, top_classes
-from inceptorch.errors import BundleError, InceptorchError, PictureError, did_you_mean
+from inceptorch.bundle import Classifier, Prediction, not_finite, top_classes
+from inceptorch.errors import InceptorchError, PictureError, did_you_mean
 from inceptorch.explain.classes import find_class
 from inceptorch.explain.gradcam import gradcam
 from inceptorch.explain.gradients import integrated_gradients, near
@@ -118,9 +118,7 @@ def _explain(
     classes = [int(np.argmax(one)) if index is None else index for one in probabilities]
     maps = _maps(classifier, squares, classes, method, row)
     if not (np.isfinite(probabilities).all() and all(np.isfinite(found).all() for found, _ in maps)):
-        raise BundleError(
-            "The network's answers are not finite numbers: its weights are damaged, or training diverged."
-        )
+        raise not_finite()
     return [
         Explanation(
             predictions=top_classes(one, classifier.classes, top),

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.bundle import Classifier
-from inceptorch.data.folder import find_pictures
-from inceptorch.errors import PictureError
+from inceptorch.data.folder import decoded, picture_entries
 from inceptorch.explain.explanation import BATCH, explain
 from inceptorch.explain.overlay import draw
 from inceptorch.files import make_folder, write_text
-from inceptorch.pixels import decode
 from inceptorch.progress import Progress
 
 JSON = "explained.json"
@@ -36,21 +34,14 @@ def write(
     RunError where `out` cannot be written.
     """
     progress = progress or Progress()
-    entries = _entries(paths, out)
+    entries = picture_entries(paths, but_within=out)  # what was drawn before is no picture
     names: set[str] = set()
     together = BATCH if method == "gradcam" else 1  # the others take their time with each
     batches = [entries[start : start + together] for start in range(0, len(entries), together)]
     for batch in progress.track(batches, len(batches), "explaining"):
-        images, read = [], []
-        for entry in batch:
-            if "error" in entry:
-                continue
-            try:
-                images.append(decode(entry["file"]))
-                read.append(entry)
-            except PictureError as error:
-                entry["error"] = str(error)
-        for entry, explanation in zip(read, explain(classifier, images, method, row, wanted, top), strict=True):
+        read = list(decoded(batch))
+        explained = explain(classifier, [image for _, image in read], method, row, wanted, top)
+        for (entry, _), explanation in zip(read, explained, strict=True):
             make_folder(out)
             drawing = out / _free_name(f"{Path(entry['file']).stem}.{method}", names)
             draw(explanation, drawing)
@@ -62,20 +53,6 @@ def write(
                 )
     make_folder(out)
     write_text(out / JSON, json.dumps(entries, ensure_ascii=False) + "\n")
-    return entries
-
-
-def _entries(paths: Iterable[Path], out: Path) -> list[dict[str, Any]]:
-    """A beginning for every picture; what was drawn before is none, though it may lie in a folder of pictures."""
-    entries: list[dict[str, Any]] = []
-    for path in paths:
-        try:
-            files = find_pictures(path)
-        except PictureError as error:
-            entries.append({"file": str(path), "error": str(error)})
-            continue
-        drawn = {file for file in files if path.is_dir() and Path(file).resolve().is_relative_to(out.resolve())}
-        entries += [{"file": file} for file in files if file not in drawn]
     return entries
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import io
 import resource
 import sys
 from collections.abc import Sequence
@@ -22,7 +20,12 @@ from inceptorch.explain import default_row, gradcam, overlay
 from inceptorch.plots import shortened
 from inceptorch.report import charts
 from inceptorch.report.style import STYLE
+from inceptorch.webpage import address, document
 
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+)
 SHOWN = 24  # mistakes
 SIDE = 160  # pixels of their pictures
 LISTED = 60  # classes, up to which all are listed; of more, the best and the worst
@@ -51,14 +54,7 @@ def page(
         _calibration(evaluation),
         _facts(facts | {"memory": f"{_peak():.0f} MiB at most in this process"}, evaluation),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(filter(None, sections))
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return document(title, STYLE, "\n".join(["<main>", *filter(None, sections), "</main>"]), POLICY)
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
@@ -82,8 +78,8 @@ def _header(title: str, evaluation: Evaluation, command: str) -> str:
     cards.append(f'<div class="card"><b>{evaluation.loss:.3f}</b><span>loss</span><small>{loss}</small></div>')
     cards.append(f'<div class="card"><b>{evaluation.n:,}</b><span>pictures</span><small>95 % intervals</small></div>')
     return (
-        f"<header><h1>{_text(title)}</h1><p>{_text(evaluation.protocol)}</p></header>"
-        f'<div class="cards">{"".join(cards)}</div><pre>{_text(command)}</pre>'
+        f"<header><h1>{escape(title)}</h1><p>{escape(evaluation.protocol)}</p></header>"
+        f'<div class="cards">{"".join(cards)}</div><pre>{escape(command)}</pre>'
     )
 
 
@@ -173,7 +169,7 @@ def _picture_of(counts: Any) -> str:
     side = max(1, round(500 / len(points)))
     image = Image.fromarray(np.kron(points, np.ones((side, side), np.uint8)))
     return (
-        f'<img class="map" alt="confusion matrix" src="{_data(image, "PNG")}">'
+        f'<img class="map" alt="confusion matrix" src="{address(image, "PNG")}">'
         "<p>Rows are what pictures are, columns what they were called, in the order of the class list; dark is often.</p>"
     )
 
@@ -195,7 +191,7 @@ def _mistakes(evaluation: Evaluation, classifier: Classifier | None) -> str:
             (
                 -mistake.probability,
                 f'<figure class="mistake"><div>{images}</div><figcaption>said <b>{_name(mistake.predicted)}</b> '
-                f"({mistake.probability:.0%})<br>is <b>{_name(mistake.label)}</b><small>{_text(mistake.file)}</small></figcaption></figure>",
+                f"({mistake.probability:.0%})<br>is <b>{_name(mistake.label)}</b><small>{escape(mistake.file)}</small></figcaption></figure>",
             )
         )
     return f'<section>{heading}</p><div class="mistakes">{"".join(card for _, card in sorted(cards))}</div></section>'
@@ -219,7 +215,7 @@ def _seen(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | Non
 
 
 def _row(classifier: Classifier) -> str:
-    return _text(default_row(classifier.model.net, classifier.pixels.size))
+    return escape(default_row(classifier.model.net, classifier.pixels.size))
 
 
 def _calibration(evaluation: Evaluation) -> str:
@@ -241,8 +237,8 @@ def _calibration(evaluation: Evaluation) -> str:
 
 
 def _facts(facts: dict[str, str], evaluation: Evaluation) -> str:
-    rows = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts.items())
-    left_out = [f"<li>{_text(one['file'])} {_text(one['error'])}</li>" for one in evaluation.skipped[:100]]
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    left_out = [f"<li>{escape(one['file'])} {escape(one['error'])}</li>" for one in evaluation.skipped[:100]]
     many = f"{len(evaluation.skipped)} picture{'s' if len(evaluation.skipped) > 1 else ''}"
     skipped = f"<h3>{many} left out</h3><ul>{''.join(left_out)}</ul>" if left_out else ""
     return f'<section><h2>How it was got</h2><div class="wide"><table class="facts">{rows}</table></div>{skipped}</section>'
@@ -251,25 +247,16 @@ def _facts(facts: dict[str, str], evaluation: Evaluation) -> str:
 def _shown(image: Image.Image, what: str) -> str:
     small = image.convert("RGB")
     small.thumbnail((SIDE, SIDE))
-    return f'<img alt="{what}" src="{_data(small, "JPEG")}">'
-
-
-def _data(image: Image.Image, kind: str) -> str:
-    with io.BytesIO() as file:
-        image.save(file, kind, quality=80, optimize=True)
-        return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f'<img alt="{what}" src="{address(small)}">'
 
 
 def _name(name: str) -> str:
     """A class name, cut where it is long: ImageNet's are lists of synonyms."""
     return (
-        f'<span title="{_text(name)}">{_text(shortened(name, LETTERS))}</span>' if len(name) > LETTERS else _text(name)
+        f'<span title="{escape(name)}">{escape(shortened(name, LETTERS))}</span>'
+        if len(name) > LETTERS
+        else escape(name)
     )
-
-
-def _text(words: str) -> str:
-    """Words that may be anything, as HTML."""
-    return escape(words.encode("utf-8", "backslashreplace").decode())
 
 
 def _peak() -> float:
