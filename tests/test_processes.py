@@ -20,7 +20,7 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.order import batches
-from inceptorch.errors import RecipeError
+from inceptorch.errors import RecipeError, RunError
 from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
@@ -28,6 +28,7 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 from inceptorch.table import to_yaml
+from inceptorch.training.loop import _check_parts
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step
 from tests.conftest import COLOURS, TINY
@@ -243,3 +244,11 @@ def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tm
     alone, together = (json.loads(done.stdout) for done in answers)
     assert alone == together
     assert alone["n"] == 36
+
+
+def test_a_step_that_leaves_a_process_with_one_picture_is_refused() -> None:
+    two = Processes(0, 2, CPU)
+    with pytest.raises(RunError, match=r"41 pictures in batches of 4 leave a step with 3.*--set batch=8"):
+        _check_parts(replace(RECIPE, batch=4), 41, two)
+    _check_parts(replace(RECIPE, batch=8), 41, two)
+    _check_parts(replace(RECIPE, batch=4), 41, Processes(0, 1, CPU))

@@ -26,7 +26,12 @@ def batches(
     random = np.random.default_rng([seed, epoch])
     by_shards = shuffle == "shards" or split.streams
     order = _within_shards(split, random) if by_shards else random.permutation(count)
-    return np.array_split(order, max(1, min(-(-count // size), count // 2)))
+    return np.array_split(order, steps_in(count, size))
+
+
+def steps_in(count: int, size: int) -> int:
+    """How many batches of at most `size` so many pictures make; the smallest has count // steps of them."""
+    return max(1, min(-(-count // size), count // 2))
 
 
 def _within_shards(split: Split, random: np.random.Generator) -> NDArray[np.int64]:

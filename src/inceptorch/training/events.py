@@ -8,6 +8,7 @@ from typing import Any
 
 from inceptorch.progress import Progress
 
+BROKEN = (OSError, ImportError, AttributeError, TypeError)  # a full disk; versions that do not fit together
 NAMES = {
     "train_loss": "loss/train",
     "loss": "loss/held_out",
@@ -31,10 +32,5 @@ def write_events(folder: Path, row: dict[str, Any], progress: Progress) -> None:
             for name, tag in NAMES.items():
                 if name in row:
                     writer.add_scalar(tag, row[name], row["epoch"])
-    except (
-        OSError,
-        ImportError,
-        AttributeError,
-        TypeError,
-    ) as error:  # the latter of versions that do not fit together
+    except BROKEN as error:
         progress.say(f"no events for TensorBoard of epoch {row['epoch']}: {' '.join(str(error).split())[:200]}")

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from inceptorch.bundle import Classifier
-from inceptorch.data import Split
-from inceptorch.data.order import batches
+from inceptorch.data.order import steps_in
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RunError
 from inceptorch.evaluation import Evaluation, judgement, outputs_of
@@ -149,7 +148,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
         return Result(
             run.folder, done.rows[-1]["epoch"], evaluation.top1, evaluation.top5, done.seconds, evaluation, world.first
         )
-    _check_parts(recipe, train_split, run.seed, world)
+    _check_parts(recipe, len(train_split), world)
     together = f", {world.count} processes" if world.count > 1 else ""
     progress.say(
         f"{model.net.name} on {len(train_split)} pictures of {len(classifier.classes)} classes, judged on "
@@ -205,7 +204,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
         # The whole network.
         if recipe.epochs:
             step = Step(classifier, optimizer, recipe, class_weights(train_split, recipe), world)
-            steps = len(batches(train_split, recipe.batch, run.seed, 0))
+            steps = steps_in(len(train_split), recipe.batch)
             estimate = Estimate(recipe, classifier.pixels.size, len(train_split), len(held_out), steps)
         with Stopping(patient=world.count > 1) as stopping:
             while not done.finished:
@@ -288,13 +287,13 @@ def _judge(
     return judgement(logits, kept.classes, split, work.run.skipped, kept.pixels.describe())
 
 
-def _check_parts(recipe: Recipe, split: Split, seed: int, world: Processes) -> None:
+def _check_parts(recipe: Recipe, pictures: int, world: Processes) -> None:
     """Raise where a process would get fewer than two pictures of some step: batch normalisation cannot take one."""
-    smallest = min(map(len, batches(split, recipe.batch, seed, 0))) if recipe.epochs else 2 * world.count
-    if smallest < 2 * world.count:
+    smallest = pictures // steps_in(pictures, recipe.batch)
+    if recipe.epochs and smallest < 2 * world.count:
         enough = 2 * world.count * -(-recipe.batch // smallest)
         raise RunError(
-            f"{len(split)} pictures in batches of {recipe.batch} leave a step with {smallest}, too few for {world.count} "
+            f"{pictures} pictures in batches of {recipe.batch} leave a step with {smallest}, too few for {world.count} "
             f"processes; give each two or more: --set batch={enough}, or fewer processes."
         )
 
