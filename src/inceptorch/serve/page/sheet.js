@@ -49,8 +49,11 @@ export class Sheet {
   update(picture) {
     const row = this.#rows.get(picture);
     const [, , label, probability] = row.cells;
-    label.textContent = answered(picture) ? best(picture).label : picture.answer?.error ?? "";
-    label.classList.toggle("error", Boolean(picture.answer?.error));
+    const error = picture.answer?.error;
+    label.firstElementChild.textContent = label.title = answered(picture) ? best(picture).label : error ?? "";
+    label.classList.toggle("error", Boolean(error));
+    label.colSpan = error ? 2 : 1;
+    probability.hidden = Boolean(error);
     probability.textContent = answered(picture) ? percent(best(picture).probability) : "";
     if (answered(picture)) this.#thumbnails.watch(row, picture);
   }
@@ -128,14 +131,17 @@ export class Sheet {
 
 function newRow(picture) {
   const row = document.createElement("tr");
-  const [thumbnail, name] = [0, 1, 2, 3].map(() => row.insertCell());
+  const [thumbnail, name, label] = [0, 1, 2, 3].map(() => row.insertCell());
   thumbnail.append(document.createElement("canvas"));
   const choose = document.createElement("button");
   choose.type = "button";
   choose.tabIndex = -1;
   choose.textContent = picture.name;
   choose.title = picture.name;
-  name.append(choose);
+  for (const [cell, child] of [[name, choose], [label, document.createElement("span")]]) {
+    child.className = "two-lines";
+    cell.append(child);
+  }
   return row;
 }
 

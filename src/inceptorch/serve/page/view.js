@@ -36,7 +36,7 @@ export class View {
     byId("error").textContent = answer?.error ? `${name} ${answer.error}` : "";
     byId("figure").hidden = Boolean(answer?.error);
     byId("answer").hidden = !answer?.predictions;
-    byId("controls").hidden = byId("map").hidden = !answer?.maps;
+    byId("controls").hidden = byId("map").hidden = !answer?.maps?.length;
     byId("box").classList.remove("mapped");
     if (answer?.predictions) this.#list(answer);
     this.#shape();
@@ -51,9 +51,9 @@ export class View {
   }
 
   #list(answer) {
-    const hasMap = new Map((answer.maps ? answer.map_classes : []).map((index, at) => [index, at]));
-    byId("question").textContent = answer.maps ? "Answers; the map shows what speaks for the chosen one" : "Answers";
-    byId("answer").className = answer.maps ? "mapped" : "";
+    const hasMap = new Map((answer.map_classes ?? []).map((index, at) => [index, at]));
+    byId("question").textContent = hasMap.size ? "Answers; the map shows what speaks for the chosen one" : "Answers";
+    byId("answer").className = hasMap.size ? "mapped" : "";
     byId("classes").replaceChildren(...answer.predictions.map((one) => line(one, hasMap.get(one.index))));
     const first = byId("classes").querySelector("input");
     if (!first) return;
@@ -86,7 +86,7 @@ export class View {
     const answer = this.#picture?.answer?.box ? this.#picture.answer : null;
     const drawn = image.complete && image.naturalWidth > 0;
     const [width, height] = answer ? [answer.width, answer.height] : [image.naturalWidth || 4, image.naturalHeight || 3];
-    place(byId("stage"), { "--ratio": width / height });
+    place(byId("view"), { "--ratio": width / height });
     // A browser may turn a picture otherwise than the server: the box would lie on other things than were seen.
     const turned = answer && drawn && Math.abs(Math.log((image.naturalWidth / image.naturalHeight) * (height / width))) > 0.02 + 1 / Math.min(width, height);
     image.hidden = turned || (image.complete && !drawn);
@@ -97,9 +97,9 @@ export class View {
     place(byId("box"), {
       left: share(left, width), top: share(top, height), width: share(right - left, width), height: share(bottom - top, height),
     });
-    const size = `${this.#size} × ${this.#size}`;
-    const seen = `${count(Math.round(right - left))} × ${count(Math.round(bottom - top))}`;
-    const whole = `${count(width)} × ${count(height)}`;
+    const size = product(this.#size, this.#size);
+    const seen = product(right - left, bottom - top);
+    const whole = product(width, height);
     const hidden = image.hidden ? "This browser does not show this kind of file. " : "";
     byId("caption").textContent = hidden + (seen === whole
       ? `The network saw the whole picture, ${whole} pixels, as ${size}.`
@@ -119,6 +119,11 @@ function line({ label, probability }, map) {
   bar.append(filled);
   row.append(name, value, bar);
   return row;
+}
+
+/** On one line. */
+function product(width, height) {
+  return `${count(Math.round(width))}\u00a0×\u00a0${count(Math.round(height))}`;
 }
 
 function share(part, whole) {
