@@ -78,7 +78,12 @@ async def live() -> Any:
     return {"live": True}
 
 
-@open_to_all.get("/v2/health/ready", response_model=schemas.Ready, responses=responses(schemas.Ready, 503), tags=["open inference protocol"])
+@open_to_all.get(
+    "/v2/health/ready",
+    response_model=schemas.Ready,
+    responses=responses(schemas.Ready, 503),
+    tags=["open inference protocol"],
+)
 async def ready() -> Any:
     """Whether the server can answer."""
     return {"ready": True}
@@ -93,7 +98,7 @@ async def about(serving: Shared) -> Any:
     }
 
 
-@guarded.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}} | responses(None, 401))
+@guarded.get("/metrics", response_class=Response, responses={**responses(None, 401), 200: schemas.COUNTERS})
 async def metrics(serving: Shared) -> Response:
     """Counters and times, for Prometheus."""
     return Response(serving.metrics.text(), media_type=serving.metrics.content_type)
@@ -122,19 +127,31 @@ async def predict(
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
 
-@guarded.get("/v2", response_model=schemas.Server, responses=responses(schemas.Server, 401), tags=["open inference protocol"])
+@guarded.get(
+    "/v2", response_model=schemas.Server, responses=responses(schemas.Server, 401), tags=["open inference protocol"]
+)
 async def server() -> Any:
     """What the server is."""
     return {"name": "inceptorch", "version": version("inceptorch"), "extensions": ["binary_tensor_data"]}
 
 
-@guarded.get("/v2/models/{name}", response_model=schemas.ModelOfServer, responses=responses(schemas.ModelOfServer, 401, 404), tags=["open inference protocol"])
+@guarded.get(
+    "/v2/models/{name}",
+    response_model=schemas.ModelOfServer,
+    responses=responses(schemas.ModelOfServer, 401, 404),
+    tags=["open inference protocol"],
+)
 async def model(name: str, serving: Shared) -> Any:
     """The tensors that a model takes and gives."""
     return inference.metadata(serving.named(name))
 
 
-@guarded.get("/v2/models/{name}/ready", response_model=schemas.ModelReady, responses=responses(schemas.ModelReady, 401, 404), tags=["open inference protocol"])
+@guarded.get(
+    "/v2/models/{name}/ready",
+    response_model=schemas.ModelReady,
+    responses=responses(schemas.ModelReady, 401, 404),
+    tags=["open inference protocol"],
+)
 async def model_ready(name: str, serving: Shared) -> Any:
     """Whether a model can answer."""
     return {"name": serving.named(name).name, "ready": True}
@@ -166,9 +183,13 @@ async def infer(name: str, request: Request, serving: Shared) -> Response:
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     """Refuse requests without this token, which takes as long for a wrong one as for a nearly right one."""
 
-    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]) -> None:
+    async def check(
+        given: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))],
+    ) -> None:
         if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            raise HTTPException(401, "This server wants a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(
+                401, "This server wants a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+            )
 
     return check
 

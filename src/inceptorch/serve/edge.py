@@ -115,5 +115,7 @@ class Protocol(H11Protocol):
     def _give_up(self) -> None:
         if self.conn.our_state is h11.IDLE and not self.transport.is_closing():
             headers = [("connection", "close"), ("content-length", "0")]
-            self.transport.write(self.conn.send(h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")))
+            self.transport.write(
+                self.conn.send(h11.Response(status_code=408, headers=headers, reason=b"Request Timeout"))
+            )
             self.transport.close()

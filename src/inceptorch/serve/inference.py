@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from fastapi import HTTPException
 from numpy.typing import NDArray
-from starlette.exceptions import HTTPException
 
+from inceptorch.graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.batches import One
 from inceptorch.serve.body import too_many
 from inceptorch.serve.limits import Limits
 from inceptorch.serve.serving import Served
 
 HEAD = "Inference-Header-Content-Length"  # the header that says how long the JSON is before the bytes of tensors
-INPUT = "pictures"
-OUTPUTS = {"probabilities": "FP32", "maps": "FP32", "map_classes": "INT64"}
+OUTPUTS = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # as `One` has them
 VERSION = "1"
 
 

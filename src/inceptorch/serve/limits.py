@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
 
 BODIES = 8  # of the largest size, that may be held for one model at once
 
@@ -67,4 +67,6 @@ class Place:
 
 
 def busy() -> HTTPException:
-    return HTTPException(503, "The server has as much to do as it takes on; try again in a second.", {"Retry-After": "1"})
+    return HTTPException(
+        503, "The server has as much to do as it takes on; try again in a second.", {"Retry-After": "1"}
+    )

@@ -57,9 +57,7 @@ def serving_of(engines: Mapping[str, Engine], limits: Limits) -> Serving:
     if limits.queue < limits.files:
         raise ServeError(f"A queue of {limits.queue} has no room for a request of {limits.files} files; raise --queue.")
     metrics = Metrics()
-    return Serving(
-        {name: Served(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics
-    )
+    return Serving({name: Served(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics)
 
 
 def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:

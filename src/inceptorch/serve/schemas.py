@@ -24,9 +24,13 @@ class Answered(BaseModel):
 
     file: str
     predictions: list[Prediction]
-    maps: list[list[list[float]]] = Field([], description="With maps=1: K class activation maps of h rows of w numbers.")
+    maps: list[list[list[float]]] = Field(
+        [], description="With maps=1: K class activation maps of h rows of w numbers."
+    )
     map_classes: list[int] = Field([], description="With maps=1: the classes that the maps are of.")
-    box: list[float] = Field([], description="With maps=1: left, top, right, bottom of what the network saw, in pixels.")
+    box: list[float] = Field(
+        [], description="With maps=1: left, top, right, bottom of what the network saw, in pixels."
+    )
     width: int = Field(0, description="With maps=1: of the upright picture, in pixels.")
     height: int = Field(0, description="With maps=1: of the upright picture, in pixels.")
 
@@ -113,7 +117,7 @@ class Inferred(BaseModel):
 
 def responses(what: Any, *codes: int) -> dict[int | str, dict[str, Any]]:
     """The answers of an operation: 200, and with a sentence all that may go wrong."""
-    return {200: {"model": what}} | {code: {"model": Error, "description": ERRORS[code]} for code in codes}
+    return {200: {"model": what}, **{code: {"model": Error, "description": ERRORS[code]} for code in codes}}
 
 
 ERRORS = {
@@ -126,6 +130,8 @@ ERRORS = {
     500: "The server failed; its log says why.",
     503: "The server has as much to do as it takes on, or is not ready; Retry-After says when to try again.",
 }
+
+COUNTERS: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters."}
 
 FORM = {
     "required": True,

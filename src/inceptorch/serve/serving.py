@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+from fastapi import HTTPException, Request
 from numpy.typing import NDArray
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from inceptorch.bundle import not_finite, top_classes
 from inceptorch.engines import Engine
