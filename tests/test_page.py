@@ -19,7 +19,18 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the page needs inceptorch[serve]")
 pytest.importorskip("playwright", reason="the page is tested with playwright and a Chromium")
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    FilePayload,
+    Locator,
+    Page,
+    Request,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from inceptorch.bundle import Classifier
 from inceptorch.engines import open_engine
@@ -401,7 +412,7 @@ def test_the_csv_is_quoted_and_has_no_formulas(page: Page) -> None:
     choose(page, *(upload(name, picture(seed)) for seed, name in enumerate(names)), upload("notes.txt", b"no picture"))
     finished(page)
     page.get_by_role("columnheader", name="Probability").get_by_role("button").click()
-    shown = list(zip(column(page, 2), column(page, 3), [*column(page, 4), ""], strict=True))
+    shown = list(zip(column(page, 2), column(page, 3), column(page, 4), strict=True))
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename == "answers.csv"
@@ -481,7 +492,7 @@ def test_a_picture_of_forty_megapixels(page: Page) -> None:
         huge = file.getvalue()
     choose(page, upload("huge.jpg", huge, "image/jpeg"), upload("small.png", content))
     finished(page)
-    expect(page.locator("#caption")).to_contain_text("5,000 × 5,000 of 8,000 × 5,000 pixels")
+    expect(page.locator("#caption")).to_contain_text("5,000 of 8,000 × 5,000 pixels")
     page.wait_for_function("document.getElementById('picture').naturalWidth === 8000")
     expect(page.locator("tbody canvas").first).to_have_attribute("width", "112")
     expect(page.locator("tbody canvas").first).to_have_attribute("height", "70")
@@ -524,10 +535,19 @@ def test_thumbnails_are_made_for_the_rows_in_sight(page: Page) -> None:
 def test_requests_stay_within_the_servers_limits(browser: Browser, bundle: Path) -> None:
     limits = Limits(body=20_000, files=3)
     with running(bundle, limits) as server, opened(browser, server) as page:
-        counts: list[int] = []
-        page.on("request", lambda request: counts.append((request.post_data_buffer or b"").count(b"filename=")))
+        page.evaluate(
+            """() => {
+                window.counts = [];
+                const plain = window.fetch;
+                window.fetch = (address, options) => {
+                    window.counts.push(options.body.getAll("file").length);
+                    return plain(address, options);
+                };
+            }"""
+        )
         choose(page, *many(10), upload("large.png", picture(0, (100, 100))))
         finished(page)
+        counts = page.evaluate("window.counts")
         assert sum(counts) == 10
         assert max(counts) <= 3
         label = page.locator("tbody tr").last.locator("td").nth(2)
@@ -630,7 +650,7 @@ def test_it_fits_a_telephone_by_day_and_by_night(browser: Browser, server: Serve
 
 
 def test_nothing_from_elsewhere_could_be_loaded(browser: Browser, server: Server) -> None:
-    """The policy holds: scripts in the page and pictures from elsewhere are refused."""
+    """The policy holds: what is written into the page is not executed, and nothing is asked elsewhere."""
     with opened(browser, server, tolerated="Content Security Policy") as page:
         refused = page.evaluate(
             """() => new Promise((resolve) => {
@@ -640,8 +660,8 @@ def test_nothing_from_elsewhere_could_be_loaded(browser: Browser, server: Server
                 if (found.length === 3) resolve(found.sort());
             });
             document.body.append(Object.assign(document.createElement("script"), {textContent: "alert(1)"}));
-            document.body.append(Object.assign(document.createElement("img"), {src: "https://example.org/a.png"}));
+            document.body.append(Object.assign(document.createElement("style"), {textContent: "* { color: red }"}));
             fetch("https://example.org/").catch(() => {});
         })"""
         )
-        assert refused == ["connect-src", "img-src", "script-src-elem"]
+        assert refused == ["connect-src", "script-src-elem", "style-src-elem"]
