@@ -22,7 +22,7 @@ export function keepToken(token) {
 }
 
 /**
- * Ask about pictures ({file, name}). `told(picture, answer)` hears every answer as it comes: the server's result, or {error}.
+ * Ask about pictures ({file, name}). `told(picture, answer)` hears every answer as it comes: the server's, or {error}.
  * `busy(seconds)` hears how long the server wants to be left alone, 0 when it is asked again. Ends when all are answered;
  * throws when `signal` aborts (nothing is told after that), TokenNeeded, or an Error with a sentence when the server cannot be reached.
  */
@@ -92,10 +92,19 @@ function nextGroup(left, size, limits, told) {
   return group;
 }
 
-function post(group, model, signal) {
+async function post(group, model, signal) {
   const body = new FormData();
   for (const picture of group) body.append("file", picture.file, picture.name.slice(-200));
-  return request(`predict?${new URLSearchParams({ top: TOP, maps: 1, model })}`, { method: "POST", body, signal });
+  // Chromium reports an error that nobody can catch when a request that has failed is aborted later: each has its own signal.
+  const mine = new AbortController();
+  const abort = () => mine.abort();
+  signal.addEventListener("abort", abort);
+  try {
+    const query = new URLSearchParams({ top: TOP, maps: 1, model });
+    return await request(`predict?${query}`, { method: "POST", body, signal: mine.signal });
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 /** The server's reply, read to its end: its JSON as `body`, null if it has none; `wait` in seconds. Throws TokenNeeded. */

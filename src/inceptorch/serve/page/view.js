@@ -88,7 +88,7 @@ export class View {
     const [width, height] = answer ? [answer.width, answer.height] : [image.naturalWidth || 4, image.naturalHeight || 3];
     place(byId("view"), { "--ratio": width / height });
     // A browser may turn a picture otherwise than the server: the box would lie on other things than were seen.
-    const turned = answer && drawn && Math.abs(Math.log((image.naturalWidth / image.naturalHeight) * (height / width))) > 0.02 + 1 / Math.min(width, height);
+    const turned = drawn && (image.naturalWidth > image.naturalHeight) !== (width > height);
     image.hidden = turned || (image.complete && !drawn);
     byId("box").hidden = !answer;
     byId("caption").textContent = "";
