@@ -186,7 +186,7 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     async def check(
         given: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))],
     ) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+        if given is None or not hmac.compare_digest(given.credentials.encode("latin-1"), token.encode()):
             raise HTTPException(
                 401, "This server wants a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
             )

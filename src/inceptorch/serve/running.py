@@ -48,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        why = reason(error) if isinstance(error, OSError) else "there is no such port"
+        why = reason(error).partition(" (")[0] if isinstance(error, OSError) else "there is no such port"
         raise ServeError(f"{host}, port {port}: {why}; name another --host or --port.") from None
 
 
