@@ -21,7 +21,6 @@ from inceptorch.serve.schemas import responses
 from inceptorch.serve.serving import Serving, unless_gone
 
 PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
 PAGE_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -41,9 +40,9 @@ def application(serving: Serving, token: str | None = None) -> FastAPI:
     app.state.serving = serving
     app.include_router(open_to_all)
     app.include_router(guarded, dependencies=[Depends(_bearer(token))] if token else [])
-    for path, name in PAGE_FILES.items():
-        if (PAGE / name).exists():
-            app.add_api_route(path, _page_file(PAGE / name), include_in_schema=False)
+    for file in sorted(PAGE.glob("*.*")):
+        path = "/" if file.name == "index.html" else f"/{file.name}"
+        app.add_api_route(path, _page_file(file), include_in_schema=False)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _impossible_value)
     app.add_exception_handler(ClientDisconnect, _gone)

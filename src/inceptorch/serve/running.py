@@ -53,9 +53,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serving_of(engines: Mapping[str, Engine], limits: Limits) -> Serving:
-    """What answers with these engines, by name. Raises ServeError and BundleError."""
-    if limits.queue < limits.files:
-        raise ServeError(f"A queue of {limits.queue} has no room for a request of {limits.files} files; raise --queue.")
+    """What answers with these engines, by name. Raises BundleError."""
     metrics = Metrics()
     return Serving({name: Served(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics)
 
