@@ -3,6 +3,8 @@ from typing import Annotated
 
 import typer
 
+from inceptorch.cli.options import EngineOption, PrecisionOption
+
 
 def serve(
     models: Annotated[
@@ -14,8 +16,8 @@ def serve(
     ],
     host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: for everyone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = 8000,
-    engine: Annotated[str, typer.Option(help="torch, onnxruntime, openvino or auto.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16, where the engine can.")] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     threads: Annotated[int | None, typer.Option(help="Of the engine.", min=1)] = None,
     streams: Annotated[int | None, typer.Option(help="Batches that are computed at once.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures that go through the network together.", min=1)] = None,
