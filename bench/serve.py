@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,10 +23,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from bench.common import SHARED, bvlc, need, save
-from inceptorch.engines import Engine, described, open_engine
+from inceptorch.engines import described, open_engine
+from inceptorch.engines.timing import throughput
 from inceptorch.pixels import decode
 
 SECONDS = 20.0  # of each load
@@ -106,25 +105,6 @@ async def at_random_moments(port: int, requests: list[bytes], per_second: float)
     return replies
 
 
-def alone(engine: Engine, squares: np.ndarray) -> float:
-    """Pictures per second of an engine with nothing around it."""
-    counts, end = [0] * engine.at_once, time.perf_counter() + SECONDS
-
-    def work(number: int) -> None:
-        while time.perf_counter() < end:
-            engine.answer(squares[: engine.batch])
-            counts[number] += engine.batch
-
-    engine.answer(squares[: engine.batch])
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(engine.at_once)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / (time.perf_counter() - began)
-
-
 @contextmanager
 def serving(model: Path) -> Iterator[tuple[int, int]]:
     """A server's process and port; it must end well."""
@@ -189,7 +169,8 @@ def main() -> None:
         model = Path(folder) / "googlenet.onnx"
         subprocess.run([sys.executable, "-m", "inceptorch", "export", bvlc(folder), "--out", model], check=True)
         engine = open_engine(model)
-        own = alone(engine, np.stack([engine.pixels.square(photo) for photo in photos]))
+        squares = np.stack([engine.pixels.square(photo) for photo in photos[: engine.batch]])
+        own = throughput(engine, squares, SECONDS)
         with serving(model) as (pid, port):
             asyncio.run(without_pause(port, requests, 4, 40))  # warm
             before = memory(pid)
