@@ -279,6 +279,16 @@ def test_impossible_parameters_are_refused(server: Server, query: str) -> None:
     assert reply.json["error"].startswith(f"Parameter {query[1:].partition('=')[0]}: ")
 
 
+def test_the_page_may_load_nothing_from_elsewhere(server: Server) -> None:
+    for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")):
+        reply = server.ask(path)
+        assert reply.status == 200
+        assert reply.headers["Content-Type"] == f"{kind}; charset=utf-8"
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert server.ask("/../application.py").status == 404
+
+
 def test_unknown_paths_and_methods(server: Server) -> None:
     assert server.ask("/nothing").status == 404
     reply = server.ask("/predict")
