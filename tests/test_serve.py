@@ -34,6 +34,7 @@ from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.serve import Limits, bind, server_of, serving_of
 from tests.conftest import TINY
+from tests.test_pixels import png
 
 CLASSES = ["ant", "bee", "cat"]
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -506,6 +507,27 @@ def test_mutated_pictures_do_no_harm(server: Server) -> None:
         read += sum("predictions" in entry for entry in reply.json)
     assert 100 < read < 1900  # of both kinds there are many
     assert server.predict(("a", picture())).status == 200
+
+
+def test_large_pictures_are_decoded_one_at_a_time_and_huge_ones_not_at_all(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inceptorch.serve.serving.LARGE", 100)
+    entries = server.predict(("a", picture()), ("b", picture()), ("c", png(30_000, 30_000, b""))).json
+    assert [sorted(entry) for entry in entries] == [["file", "predictions"]] * 2 + [["error", "file"]]
+    assert entries[2]["error"] == "has more than 89 million pixels; reduce it before use"
+
+
+def test_mutated_forms_do_no_harm(server: Server) -> None:
+    random = np.random.default_rng(1)
+    whole, kind = form([("a.png", picture()), ("b.png", b"x")])
+    statuses = set()
+    for _ in range(300):
+        body = bytearray(whole)
+        for place in random.integers(0, 100, random.integers(1, 4)):
+            body[place] = random.integers(256)
+        statuses.add(server.ask("/predict", bytes(body), {"Content-Type": kind}).status)
+    assert statuses == {200, 400}
 
 
 @contextmanager
