@@ -29,9 +29,10 @@ pytest.importorskip("onnxruntime", reason="these tests serve with ONNX Runtime")
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app, main
 from inceptorch.engines import Answer, Engine, open_engine
+from inceptorch.engines.engine import processors
 from inceptorch.engines.opening import graph_of
 from inceptorch.model import Model
-from inceptorch.pixels import contract
+from inceptorch.pixels import contract, decode
 from inceptorch.serve import Limits, bind, server_of, serving_of
 from tests.conftest import TINY
 from tests.test_pixels import png
@@ -509,13 +510,29 @@ def test_mutated_pictures_do_no_harm(server: Server) -> None:
     assert server.predict(("a", picture())).status == 200
 
 
-def test_large_pictures_are_decoded_one_at_a_time_and_huge_ones_not_at_all(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("large", "at_once"), [(100, 1), (10_000, processors())])
+def test_large_pictures_are_decoded_one_at_a_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch, large: int, at_once: int
 ) -> None:
-    monkeypatch.setattr("inceptorch.serve.serving.LARGE", 100)
-    entries = server.predict(("a", picture()), ("b", picture()), ("c", png(30_000, 30_000, b""))).json
-    assert [sorted(entry) for entry in entries] == [["file", "predictions"]] * 2 + [["error", "file"]]
-    assert entries[2]["error"] == "has more than 89 million pixels; reduce it before use"
+    meanwhile, seen, lock = 0, list[int](), threading.Lock()
+
+    def watched(content: bytes) -> Image.Image:
+        nonlocal meanwhile
+        with lock:
+            meanwhile += 1
+            seen.append(meanwhile)
+        time.sleep(0.02)
+        image = decode(content)
+        with lock:
+            meanwhile -= 1
+        return image
+
+    monkeypatch.setattr("inceptorch.serve.serving.LARGE", large)
+    monkeypatch.setattr("inceptorch.serve.serving.decode", watched)
+    entries = server.predict(*[("a", picture())] * 8, ("b", png(30_000, 30_000, b"")), query="?maps=1").json
+    assert all("predictions" in entry for entry in entries[:8])
+    assert entries[8]["error"] == "has more than 89 million pixels; reduce it before use"
+    assert (len(seen), max(seen)) == (8, at_once)
 
 
 def test_mutated_forms_do_no_harm(server: Server) -> None:
