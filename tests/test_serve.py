@@ -616,6 +616,20 @@ def test_uploads_never_touch_the_disk(exported: Path) -> None:
         assert (reply.status, [list(entry) for entry in reply.json]) == (200, [["file", "predictions"]] * 2)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is of threads on Linux alone")
+def test_the_connections_go_before_what_computes(exported: Path) -> None:
+    with process(exported) as (child, server):
+        assert server.predict(("a", picture())).status == 200
+        nice = {
+            int(task.name): int((task / "stat").read_text().rpartition(")")[2].split()[16])
+            for task in Path(f"/proc/{child.pid}/task").iterdir()
+        }
+        own = nice.pop(child.pid)
+        behind = [value for value in nice.values() if value > own]
+        assert behind == [own + 5] * len(behind)
+        assert len(behind) >= 2  # a decoder, and a thread of the engine
+
+
 def test_an_exported_file_is_served_without_torch(exported: Path) -> None:
     check = f"""
 import sys

@@ -24,6 +24,7 @@ from inceptorch.serve.batches import Batches, One, ones
 from inceptorch.serve.body import Upload
 from inceptorch.serve.limits import Limits, Room
 from inceptorch.serve.metrics import Metrics
+from inceptorch.serve.priority import step_back
 
 Result = TypeVar("Result")
 
@@ -64,7 +65,9 @@ class Serving:
     models: Mapping[str, Served]
     limits: Limits
     metrics: Metrics
-    decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(processors()))
+    decoders: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(processors(), initializer=step_back)
+    )
 
     def named(self, name: str | None) -> Served:
         """A model by its name; None: the first. Raises HTTPException 404."""
