@@ -590,18 +590,23 @@ def test_sigterm_loses_nothing_that_was_taken_on(exported: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        half = server.connect(head("/predict", Content_Type=kind, Content_Length=len(body)), body[:100])
+        whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
+        half, kept = server.connect(whole[:-100]), server.connect(whole)
+        assert replied(kept).headers["Connection"] is None
         until(lambda: server.counter('inceptorch_requests_total{path="/predict",status="200"}') > 20, "load")
         child.send_signal(signal.SIGTERM)
+        until(lambda: len(ends) > 0, "a refusal")
+        kept.sendall(whole)  # as if it had been on its way
+        half.sendall(whole[-100:])
         for thread in threads:
             thread.join(20)
         assert ends == ["refused"] * 4
+        for connection in (kept, half):
+            reply = replied(connection)
+            assert (reply.status, reply.headers["Connection"], len(reply.json)) == (200, "close", 1)
+            connection.close()
         with pytest.raises(ConnectionError):
             server.ask("/healthz")
-        half.sendall(body[100:])  # taken on before, so it is answered
-        reply = replied(half)
-        assert (reply.status, len(reply.json)) == (200, 1)
-        half.close()
         assert child.wait(20) == 0
         assert child.stdout is not None
         assert child.stdout.read() == "stopped\n"
