@@ -16,6 +16,7 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.ilsvrc import synsets
+from inceptorch.engines.torch_engine import Torch
 from inceptorch.errors import DataError, InceptorchError, ProtocolError
 from inceptorch.evaluation import crops_and_models, evaluate, log_probabilities
 from inceptorch.evaluation.calibration import (
@@ -57,7 +58,9 @@ def test_crops_of_photographs_are_answered_as_by_the_oracle(npz: Path, converted
     for photo, kind in ((photos[0], "10crop"), (photos[1], "144crop")):
         expected = oracle.probabilities_of_crops(npz, photo, kind)
         with Image.open(photo) as image:
-            found = log_probabilities(classifier, [PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)])[0]
+            found = log_probabilities(
+                Torch(classifier), [PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)]
+            )[0]
         assert np.abs(np.exp(found) - expected.numpy()).max() < 1e-4
 
 
@@ -70,10 +73,10 @@ def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> No
     uneven = PROTOCOLS["144crop"].views(Image.fromarray(np.asarray(image)[:33, :31]), members[0].pixels)
     assert len(set(uneven.weights.round(9))) > 1
     single = [members[0].probabilities([crop])[0] for crop in uneven.crops]
-    found = log_probabilities(members[0], [uneven])
+    found = log_probabilities(Torch(members[0]), [uneven])
     np.testing.assert_allclose(np.exp(found[0]), np.average(single, axis=0, weights=uneven.weights), rtol=1e-5)
     turned = PROTOCOLS["12crop"].views(image.rotate(90, expand=True), members[0].pixels)
-    both = log_probabilities(members[0], [views, turned])
+    both = log_probabilities(Torch(members[0]), [views, turned])
     np.testing.assert_allclose(np.exp(both[0]), expected, rtol=1e-5)
     assert np.abs(both[0] - both[1]).max() > 1e-3
 
@@ -89,7 +92,7 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
     split = find_split(pictures, list(COLOURS), "val")
     ten = PROTOCOLS["10crop"]
     each = [
-        np.exp(log_probabilities(member, [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
+        np.exp(log_probabilities(Torch(member), [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
         for member in members
     ]
     mean = 0.75 * each[0] + 0.25 * each[1]
