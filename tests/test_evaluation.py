@@ -148,7 +148,7 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures:
     other = replace(members[1], classes=["a", "b", "c"])
     with pytest.raises(ProtocolError, match="other classes than the first"):
         evaluate([members[0], other], pictures, "val", QUIET)
-    with pytest.raises(ProtocolError, match="2 models and 3 weights"):
+    with pytest.raises(ProtocolError, match="number of weights, 3, is not that of the models, 2"):
         evaluate(members, pictures, "val", QUIET, weights=[1, 2, 3])
     with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
         evaluate(members, pictures, "val", QUIET, weights=[1, -1])

@@ -348,6 +348,8 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     known = [name for name in types if name != "name"]
     checked = {}
     for name, value in values.items():
+        if name == "seed":
+            raise RecipeError(f"A recipe has no seed, which every run has of its own: give it as --seed {value}.")
         if name not in known:
             raise RecipeError(f"A recipe has no value {name!r}: {did_you_mean(str(name), known)}")
         checked[name] = _checked(name, value, types[name])

@@ -4,15 +4,13 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-import yaml
-
 from inceptorch import bundle
 from inceptorch.bundle import Classifier
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_text
 from inceptorch.report.drawings import draw_curves, draw_mistakes, draw_rates
 from inceptorch.report.page import page, read_rows
-from inceptorch.training import Result
+from inceptorch.training import Result, read_asked
 
 __all__ = ["draw", "draw_curves", "draw_mistakes", "draw_rates", "of_evaluation", "page"]
 
@@ -35,7 +33,7 @@ def of_evaluation(
 
 
 def _page_of_run(result: Result) -> str:
-    asked = yaml.safe_load((result.run / "run.yaml").read_text(encoding="utf-8"))
+    asked = read_asked(result.run)
     again = asked["command"] or f"inceptorch.train({asked['data']!r}, ...), see run.yaml"
     facts = {
         "network": asked["network"]["name"],
