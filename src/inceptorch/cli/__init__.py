@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from inceptorch.cli import check, convert, demo, evaluate, explain, nets, predict, shards, study, train, weights
+from inceptorch.cli import check, convert, demo, evaluate, explain, export, nets, predict, shards, study, train, weights
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {
@@ -18,6 +18,15 @@ EXTRAS = {
     "scipy": "imagenet",
     "webdataset": "shards",
     "captum": "explain",
+    "onnx": "export",
+    "openvino": "openvino",
+    "nncf": "int8",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "python_multipart": "serve",
+    "prometheus_client": "serve",
+    "pyarrow": "parquet",
+    "ray": "ray",
 }
 
 app = typer.Typer(
@@ -34,6 +43,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
 app.command("shards")(shards.shards)

@@ -3,11 +3,12 @@ from typing import Annotated, Any
 
 import typer
 
+from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_pictures
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
     top: Annotated[int, typer.Option(help="How many answers for each picture.", min=1)] = 5,
     protocol: Annotated[str, typer.Option(help="Which crops are averaged, as for eval.")] = "center",
@@ -17,6 +18,8 @@ def predict(
     unknown_below: Annotated[
         float | None, typer.Option(help="The same, below this probability, from 0 to 1.", min=0, max=1)
     ] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     json: Json = False,
 ) -> None:
     """Say what is in pictures. Exit code 1 if some could not be read; the others are answered all the same.
@@ -27,21 +30,21 @@ def predict(
 
     from inceptorch.bundle import top_classes
     from inceptorch.data.folder import decoded, picture_entries
+    from inceptorch.engines import open_engine
     from inceptorch.errors import ProtocolError
     from inceptorch.evaluation import log_probabilities, pictures_at_once
     from inceptorch.progress import Progress
     from inceptorch.protocols import protocol as named_protocol
-    from inceptorch.zoo import load
 
     chosen = named_protocol(protocol)
-    classifier = load(model).to_best_device()
+    classifier = open_engine(model, engine, precision)
     if unknown and unknown_below is None and protocol != "center":
         raise ProtocolError(
             "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol suggests it."
         )
     below = unknown_below if unknown_below is not None or not unknown else _threshold(classifier.about, model)
     entries = picture_entries(paths)
-    size = pictures_at_once(chosen)
+    size = pictures_at_once(classifier, chosen)
     batches = [entries[start : start + size] for start in range(0, len(entries), size)]
     for batch in Progress().track(batches, len(batches), "predicting"):
         views, read = [], []
