@@ -55,7 +55,7 @@ def page(
         _calibration(evaluation),
         _facts(facts | {"memory": f"{_peak():.0f} MiB at most in this process"}, evaluation),
     ]
-    return document(title, STYLE, "\n".join(["<main>", *filter(None, sections), "</main>"]), POLICY)
+    return document(title, STYLE, "\n".join(filter(None, sections)), POLICY)
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
