@@ -10,7 +10,7 @@ from inceptorch.cli import app
 from inceptorch.recipes import Recipe
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -45,17 +45,23 @@ def pages(pictures: Path, recipe: Recipe, tmp_path: Path) -> dict[str, Path]:
     return {"run": run / "report.html", "evaluation": judged, "check": checked}
 
 
+def listened_to(tab: Page) -> tuple[list[str], list[str]]:
+    """What a tab says on its console, and the addresses that it asks for, from now on."""
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    return said, asked
+
+
 def test_pages_are_quiet_ask_for_nothing_and_fit(browser: Browser, pages: dict[str, Path]) -> None:
     papers = set()
     for width in (1280, 390):
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
             tab = context.new_page()
-            said: list[str] = []
-            asked: list[str] = []
-            tab.on("console", lambda message, said=said: said.append(message.text))
-            tab.on("pageerror", lambda error, said=said: said.append(str(error)))
-            tab.on("request", lambda request, asked=asked: asked.append(request.url))
+            said, asked = listened_to(tab)
             for name, path in pages.items():
                 said.clear()
                 asked.clear()

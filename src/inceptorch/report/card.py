@@ -16,7 +16,7 @@ ENDS = 10
 
 def card(classifier: Classifier, evaluation: Evaluation, command: str, facts: dict[str, str]) -> str:
     """The card as Markdown. `command` makes the same again; `facts` are lines of a table."""
-    made = [["how it was got", ""], *([name, in_markdown(value)] for name, value in facts.items())]
+    made = [["", ""], *([name, in_markdown(value)] for name, value in facts.items())]
     again = "\n".join(f"    {line}" for line in command.splitlines())
     parts = [
         classifier.card().rstrip(),
