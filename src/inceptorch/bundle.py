@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inceptorch.model import Model
+    from inceptorch.spec import Net
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FORMAT = 2  # of config.json; format 1 had no table of the network in it
@@ -181,28 +182,52 @@ def load(path: str | Path) -> Classifier:
     from inceptorch.weights import fit, read_safetensors
 
     folder = Path(path)
-    if not folder.is_dir():
-        what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
-        raise BundleError(
-            f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make, or published weights, "
-            "see `inceptorch weights`."
-        )
-    if not (folder / CONFIG).exists():
-        unfinished = (folder / "run.yaml").exists()
-        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
-        raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
-
-    config = _read_json(folder / CONFIG)
-    classes, pixels, about = _checked(config, folder / CONFIG)
+    config = read_config(folder)
+    described = describe(config, folder / CONFIG)
     aux = config.get("aux_heads") is True
     try:
-        net = nets.net(str(config["architecture"])) if config["format"] == 1 else table.from_plain(config["network"])
+        net, pixels, classes = described.net, described.pixels, described.classes
         model = Model(net, len(classes), pixels.in_chans, aux=aux, size=pixels.size, initialise=False)
     except TableError as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from None
     fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
     model = model.to(memory_format=torch.channels_last).eval()
-    return Classifier(model, pixels, classes, about, keep_aux=aux)
+    return Classifier(model, pixels, classes, described.about, keep_aux=aux)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What the `config.json` of a bundle or run holds. Raises BundleError if there is no bundle."""
+    if not folder.is_dir():
+        what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
+        raise BundleError(
+            f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make, an exported file, or "
+            "published weights, see `inceptorch weights`."
+        )
+    if not (folder / CONFIG).exists():
+        unfinished = (folder / "run.yaml").exists()
+        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
+        raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
+    return _read_json(folder / CONFIG)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a classifier is, without its weights."""
+
+    net: Net
+    pixels: Pixels
+    classes: list[str]
+    about: dict[str, Any]
+
+
+def describe(config: dict[str, Any], source: str | Path) -> Description:
+    """The classifier that a config describes; `source` is named where it is wrong. Raises BundleError."""
+    classes, pixels, about = _checked(config, source)
+    try:
+        net = nets.net(str(config["architecture"])) if config["format"] == 1 else table.from_plain(config["network"])
+    except TableError as error:
+        raise BundleError(f"{source}: {error}") from None
+    return Description(net, pixels, classes, about)
 
 
 def copy_weights(given: Model, model: Model) -> None:
@@ -277,7 +302,7 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def _checked(config: dict[str, Any], path: Path) -> tuple[list[str], Pixels, dict[str, Any]]:
+def _checked(config: dict[str, Any], path: str | Path) -> tuple[list[str], Pixels, dict[str, Any]]:
     """The class names, pixel contract and remarks of a config.json. Raises BundleError naming what is wrong."""
     if config.get("format") not in (1, FORMAT):
         raise BundleError(

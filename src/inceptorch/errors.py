@@ -7,6 +7,7 @@ InceptorchError            exit code 2; the message names the file and the remed
       + HugePicture        it has more pixels than are read
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
+  + EngineError            what executes a classifier is not installed, or cannot do what is asked
   + RecipeError            a recipe, or a value given for it
   + ProtocolError          a way of judging, or predictions that cannot be judged together
   + RunError               a training run that cannot start or go on
@@ -42,6 +43,10 @@ class DataError(InceptorchError):
 
 class BundleError(InceptorchError):
     """A saved classifier or a file of weights cannot be used."""
+
+
+class EngineError(InceptorchError):
+    """What executes a classifier is not installed, or cannot do what is asked."""
 
 
 class RecipeError(InceptorchError):

@@ -62,6 +62,7 @@ SUFFIXES = frozenset(
     ]
 )
 MOST_PIXELS = 89_478_485  # Pillow's own limit for a warning
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's own conversion to grayscale
 LONGEST = 16  # a picture longer than this many times its width is cut to its middle before it is resized
 
 

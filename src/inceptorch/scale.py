@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from inceptorch.pixels import Pixels
-
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's own conversion to grayscale
+from inceptorch.pixels import LUMA, Pixels
 
 
 class Scale(nn.Module):

@@ -18,6 +18,15 @@ EXTRAS = {
     "scipy": "imagenet",
     "webdataset": "shards",
     "captum": "explain",
+    "onnx": "export",
+    "openvino": "openvino",
+    "nncf": "int8",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "python_multipart": "serve",
+    "prometheus_client": "serve",
+    "pyarrow": "parquet",
+    "ray": "ray",
 }
 
 app = typer.Typer(

@@ -1,0 +1,129 @@
+"""Which engine is fastest here: measured on request, and remembered for this machine, network and versions."""
+
+from __future__ import annotations
+
+import json
+import platform
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.bundle import WEIGHTS
+from inceptorch.engines import opening
+from inceptorch.engines.engine import Engine, processors
+from inceptorch.engines.timing import throughput
+from inceptorch.errors import EngineError, RunError
+from inceptorch.files import cache_folder, write_text
+from inceptorch.progress import Progress
+
+TOLERANCE = 0.01  # of a probability, from fp32
+SECONDS = 0.7  # that each way is timed
+BATCHES = (1, 8)
+LOOKED_AT = 16  # pictures whose answers are compared
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to execute a classifier, what it reached here, and how far its probabilities are from fp32's."""
+
+    engine: str
+    precision: str | None
+    threads: int | None = None
+    streams: int | None = None
+    batch: int | None = None
+    per_second: float = 0.0
+    difference: float = 0.0
+
+
+def measure(model: str | Path, progress: Progress | None = None, squares: NDArray[np.uint8] | None = None) -> list[Way]:
+    """Time every way that is installed to execute a classifier, and remember those whose probabilities are within
+    `TOLERANCE` of fp32's on uint8 squares [N, S, S, 3] (random ones by default); the fastest first. A file of 8 bits is
+    compared with itself, as what it loses was judged when it was made."""
+    progress = progress or Progress()
+    path = opening.find(model)
+    ways: list[Way] = []
+    reference: NDArray[Any] | None = None
+    engines = opening.available(path)
+    tries = [
+        (engine, precision, streams) for engine, precision in engines for streams in dict.fromkeys((1, processors()))
+    ]
+    for engine, precision, streams in progress.track(tries, len(tries), "measuring engines"):
+        if engine == "torch" and streams > 1:
+            continue
+        opened = opening.open_engine(path, engine, precision, streams=streams)
+        if squares is None:
+            squares = random_squares(opened.pixels.size, LOOKED_AT)
+        found = opened.answer(squares).probabilities
+        if reference is None:
+            reference = found  # the first is in fp32, or in the 8 bits of the file
+        difference = float(np.abs(found - reference).max())
+        if difference <= TOLERANCE:
+            ways += [_timed(opened, squares[:batch], streams, difference) for batch in BATCHES]
+    if not ways:
+        raise EngineError(f"No engine that is installed can execute {model}.")
+    ways.sort(key=lambda way: -way.per_second)
+    _remember(path, ways, progress)
+    return ways
+
+
+def _timed(engine: Engine, squares: NDArray[np.uint8], streams: int, difference: float) -> Way:
+    fast = throughput(engine, squares, SECONDS)
+    return Way(engine.name, engine.precision, None, streams, len(squares), fast, difference)
+
+
+def remembered(path: Path, precision: str | None = None) -> Way:
+    """The fastest way that was measured here for a classifier (in this precision); where none was, the usual one."""
+    with suppress(KeyError, TypeError, ValueError, StopIteration):
+        ways = [Way(**way) for way in _all()[_key(path)]]
+        return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
+    if not opening.is_exported(path):
+        return Way("torch", precision or "fp32")
+    engine = next(iter(opening.installed(path)))
+    return Way(engine, precision)
+
+
+def random_squares(size: int, count: int) -> NDArray[np.uint8]:
+    """Smooth random pictures [N, S, S, 3], nearer to photographs than noise is."""
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (count, 8, 8, 3))
+    large = small.repeat(-(-size // 8), 1).repeat(-(-size // 8), 2)[:, :size, :size]
+    return np.clip(large + random.normal(0, 12, large.shape), 0, 255).astype(np.uint8)
+
+
+def _remember(path: Path, ways: list[Way], progress: Progress) -> None:
+    found = _all() | {_key(path): [asdict(way) for way in ways]}
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_text(_file(), json.dumps(found, indent=1) + "\n")
+    except (OSError, RunError) as error:
+        progress.say(f"what was measured is not remembered: {error}")
+
+
+def _key(path: Path) -> str:
+    """What a measurement holds for: this file, these versions, this machine."""
+    file = path if path.is_file() else path / (opening.IR if opening.is_exported(path) else WEIGHTS)
+    stat = file.stat()
+    versions = []
+    for engine in opening.ENGINES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{engine} {version(engine)}")
+    machine = f"{platform.node()} {platform.machine()} with {processors()} processors"
+    return f"{file.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}, {', '.join(versions)}, {machine}"
+
+
+def _all() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _file() -> Path:
+    return cache_folder() / "engines.json"

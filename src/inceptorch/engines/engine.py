@@ -1,0 +1,73 @@
+"""What executes a classifier."""
+
+from __future__ import annotations
+
+import os
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.metrics import Floats
+from inceptorch.pixels import Pixels
+from inceptorch.spec import Net
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of N pictures.
+
+    probabilities  float32 [N, classes]
+    maps           float32 [N, K, h, w], the class activation maps of the K = min(5, classes) most probable classes,
+                   unscaled; None for a head that has none
+    map_classes    int64 [N, K], the classes that they are of, the most probable first
+    """
+
+    probabilities: NDArray[np.float32]
+    maps: NDArray[np.float32] | None = None
+    map_classes: NDArray[np.int64] | None = None
+
+
+class Engine(typing.Protocol):
+    """A classifier that can be executed.
+
+    name       "torch", "onnxruntime" or "openvino"
+    precision  "fp32", "bf16" or "int8"
+    batch      how many pictures best go together
+    at_once    how many calls at once, from as many threads, keep the machine busy
+    """
+
+    name: str
+    precision: str
+    batch: int
+    at_once: int
+    net: Net
+    pixels: Pixels
+    classes: list[str]
+    about: dict[str, Any]
+
+    def answer(self, squares: NDArray[np.uint8]) -> Answer:
+        """What the network says of uint8 RGB squares [N, S, S, 3]; called from several threads at once."""
+        ...
+
+    def logits(self, squares: NDArray[np.uint8]) -> Floats:
+        """[N, classes], whose softmax is the probabilities, of uint8 RGB squares [N, S, S, 3]."""
+        ...
+
+
+def logarithms(probabilities: NDArray[np.float32]) -> Floats:
+    """Logits that amount to these probabilities; those too small for their number format become the smallest it has."""
+    found: Floats = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return found
+
+
+def described(engine: Engine) -> str:
+    """An engine and how it computes, in words."""
+    return f"{engine.name} {engine.precision}"
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

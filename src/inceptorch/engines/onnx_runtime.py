@@ -1,0 +1,81 @@
+"""ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from inceptorch.bundle import Description
+from inceptorch.engines.engine import Answer, logarithms, processors
+from inceptorch.errors import BundleError
+from inceptorch.graph import INPUT, PROBABILITIES
+from inceptorch.metrics import Floats
+
+FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
+
+
+class OnnxRuntime:
+    """A graph executed by ONNX Runtime: `streams` calls at once, each with `threads` threads."""
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        description: Description,
+        precision: str,
+        *,
+        streams: int,
+        batch: int,
+    ):
+        self.session = session
+        self.precision, self.batch, self.at_once = precision, batch, streams
+        self.net, self.pixels = description.net, description.pixels
+        self.classes, self.about = description.classes, description.about
+        self._turns = threading.Semaphore(streams)
+
+    def answer(self, squares: NDArray[np.uint8]) -> Answer:
+        with self._turns:
+            return Answer(*self.session.run(None, {INPUT: _channels_first(squares)}))
+
+    def logits(self, squares: NDArray[np.uint8]) -> Floats:
+        with self._turns:
+            (probabilities,) = self.session.run([PROBABILITIES], {INPUT: _channels_first(squares)})
+        return logarithms(probabilities)
+
+
+def session_of(
+    model: bytes | Path, threads: int | None = None, streams: int | None = None
+) -> tuple[onnxruntime.InferenceSession, int]:
+    """An ONNX file, or its bytes, ready to be executed, and how many calls it takes at once: `streams` that share
+    `threads`, by default one with all processors. Raises BundleError."""
+    streams = streams or 1
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(1, (threads or processors()) // streams)
+    return _session(model, options), streams
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """The metadata of an ONNX file, whose graph is read but not made ready. Raises BundleError."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return dict(_session(path, options).get_modelmeta().custom_metadata_map)
+
+
+def _session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    options.log_severity_level = FATAL
+    source: Any = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds, and whatever a damaged file provokes
+        name = "The graph" if isinstance(model, bytes) else model
+        raise BundleError(f"{name} is not an ONNX file that ONNX Runtime can execute, or is damaged.") from error
+
+
+def _channels_first(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(squares.transpose(0, 3, 1, 2))

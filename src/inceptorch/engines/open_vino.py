@@ -1,0 +1,102 @@
+"""OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from inceptorch.bundle import Description
+from inceptorch.engines.engine import Answer, logarithms
+from inceptorch.errors import BundleError
+from inceptorch.metrics import Floats
+
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # in int8 graphs, what is not in 8 bits is computed in 32
+
+
+class OpenVino:
+    """A graph executed by OpenVINO: `streams` calls at once, each with its share of `threads`."""
+
+    name = "openvino"
+
+    def __init__(
+        self,
+        model: openvino.Model,
+        description: Description,
+        precision: str,
+        *,
+        threads: int | None = None,
+        streams: int | None = None,
+        batch: int = 1,
+    ):
+        self.precision, self.batch = precision, batch
+        self.net, self.pixels = description.net, description.pixels
+        self.classes, self.about = description.classes, description.about
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+        }
+        if streams is not None:
+            settings["NUM_STREAMS"] = streams
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        self.compiled = openvino.Core().compile_model(_channels_last(model), "CPU", settings)
+        self.at_once = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
+        self._made, self._making = 0, threading.Lock()
+
+    def answer(self, squares: NDArray[np.uint8]) -> Answer:
+        return Answer(*self._outputs(squares, len(self.compiled.outputs)))
+
+    def logits(self, squares: NDArray[np.uint8]) -> Floats:
+        (probabilities,) = self._outputs(squares, 1)
+        return logarithms(probabilities)
+
+    def _outputs(self, squares: NDArray[np.uint8], count: int) -> list[NDArray[Any]]:
+        """The first so many outputs, copied, as the memory behind them serves the next call."""
+        request = self._request()
+        try:
+            request.infer([np.ascontiguousarray(squares)], share_inputs=True)
+            return [request.get_output_tensor(number).data.copy() for number in range(count)]
+        finally:
+            self._free.put(request)
+
+    def _request(self) -> openvino.InferRequest:
+        """A request that nobody uses; there are at most as many as there are streams."""
+        with self._making:
+            if self._free.empty() and self._made < self.at_once:
+                self._made += 1
+                return self.compiled.create_infer_request()
+        return self._free.get()
+
+
+def read_model(model: bytes | Path) -> openvino.Model:
+    """An ONNX file, its bytes, or the `model.xml` of OpenVINO's own format. Raises BundleError."""
+    try:
+        return openvino.Core().read_model(model if isinstance(model, bytes) else str(model))
+    except Exception as error:  # whatever a damaged file provokes
+        name = "The graph" if isinstance(model, bytes) else model
+        raise BundleError(f"{name} is not a model that OpenVINO can read, or is damaged.") from error
+
+
+def metadata(model: openvino.Model) -> dict[str, str]:
+    """The metadata of the ONNX file that a model came from."""
+    if not model.has_rt_info(["framework"]):
+        return {}
+    found = model.get_rt_info(["framework"])
+    return {
+        str(key): str(value.value if hasattr(value, "value") else value) for key, value in dict(found.value).items()
+    }
+
+
+def _channels_last(model: openvino.Model) -> openvino.Model:
+    """The model for pictures [N, S, S, 3], as decoders give them: it turns them itself, in its first layer."""
+    steps = openvino.preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    return steps.build()
