@@ -59,13 +59,14 @@ def outputs_of(
         return torch.cat(list(progress.track(run(one, tasks), len(tasks), what)))
 
 
-def log_probabilities(engine: Engine, views: Sequence[Views]) -> Floats:
-    """The logarithms of the averaged probabilities, float32 [N, classes], of pictures as a protocol's `views` of them."""
+def log_probabilities(engine: Engine, views: Sequence[Views], batch: int = BATCH) -> Floats:
+    """The logarithms of the averaged probabilities, float32 [N, classes], of pictures as a protocol's `views` of them;
+    `batch` squares go through the network together."""
     crops = np.concatenate([view.crops for view in views])
     weights = np.concatenate([view.weights for view in views])[:, None]
     starts = np.cumsum([0] + [len(view.crops) for view in views[:-1]])
-    batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
-    logs = log_softmax(np.concatenate([engine.logits(batch) for batch in batches]))
+    batches = [crops[start : start + batch] for start in range(0, len(crops), batch)]
+    logs = log_softmax(np.concatenate([engine.logits(squares) for squares in batches]))
     # From the largest on, as exp(-800) is 0 and has no logarithm.
     highest = np.maximum.reduceat(logs, starts)
     shares = np.exp(logs - np.repeat(highest, [len(view.crops) for view in views], axis=0))
