@@ -195,11 +195,12 @@ def find_pictures(path: Path) -> Iterator[str]:
     if not path.is_dir():
         yield str(path)
         return
-    number = 0
+    found = False
     try:
-        for number, name in enumerate(Folder(path).each_picture(), 1):
+        for name in Folder(path).each_picture():
+            found = True
             yield str(path / name)
     except DataError as error:
         raise PictureError(str(error)) from None
-    if not number:
+    if not found:
         raise PictureError("is a folder that holds no pictures")
