@@ -206,7 +206,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
         bundle, copy, "--out", out, "--top", 1, "--unknown-below", 0.1
     )
     assert "begun with another protocol;" in said(bundle, copy, "--out", out, "--protocol", "10crop")
-    assert "begun with another engine;" in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
+    assert "another engine;" in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
     assert "begun with another model;" in said(save(tmp_path / "other", 1), copy, "--out", out)
     assert "begun with another list of paths;" in said(bundle, copy, copy, "--out", out)
     (copy / "blue" / "00.png").rename(copy / "blue" / "0.png")
@@ -271,3 +271,40 @@ def test_lines_come_before_all_pictures_are_read(bundle: Path, folder: Path) -> 
         assert b"blue/00.png: " in process.stdout.readline()
         assert process.poll() is None
         process.kill()
+
+
+def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray_cluster = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    from inceptorch.predicting import cluster
+
+    monkeypatch.setattr(cluster, "CHUNK", 16)
+    machines = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = machines.add_node(num_cpus=1)
+        machines.wait_for_nodes()
+        out = tmp_path / "a.jsonl"
+        words = [bundle, *[folder] * 20, "--engine", "onnxruntime"]
+        write, written = writing.Output.write, []
+
+        def and_fail(output: writing.Output, entry: dict[str, Any]) -> None:
+            write(output, entry)
+            written.append(entry)
+            if len(written) == 40:
+                machines.remove_node(second, allow_graceful=False)
+
+        monkeypatch.setattr(writing.Output, "write", and_fail)
+        result = invoke("predict", *words, "--ray", machines.address, "--out", out)
+        assert "480 pictures answered" in result.stdout, result.output
+        assert len(machines.list_all_nodes()) == 1
+        assert rows_of(out) == entries_of(*words)
+    finally:
+        machines.shutdown()
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    result = invoke("predict", bundle, folder, "--ray", "no address")
+    assert isinstance(result.exception, RunError), result.output
+    assert "There is no Ray cluster at 'no address'" in str(result.exception)

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from inceptorch.cli import check, convert, demo, evaluate, explain, nets, predict, shards, study, train, weights
+from inceptorch.cli import check, convert, demo, evaluate, explain, export, nets, predict, shards, study, train, weights
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {
@@ -43,6 +43,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
 app.command("shards")(shards.shards)

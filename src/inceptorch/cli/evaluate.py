@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
+from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_json, printable
 
-WORDS = (
-    "A run, a bundle, published weights or saved predictions; several are an ensemble. Behind them, DATA as for train."
-)
+WORDS = "A run, a bundle, an exported file, published weights or saved predictions; several are an ensemble. Behind them, DATA as for train."
 
 
 def evaluate(
@@ -35,6 +34,8 @@ def evaluate(
         Path | None,
         typer.Option(help="Also write it as one page: classes, mistakes, calibration.", metavar="FILE.html"),
     ] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     json: Json = False,
 ) -> None:
     """Judge classifiers on labelled pictures: top-1, top-5, loss, calibration and every class, with intervals.
@@ -83,6 +84,8 @@ def evaluate(
         save_predictions=save_predictions,
         temperature_from=temperature,
         without=without,
+        engine=engine,
+        precision=precision,
     )
     seconds = time.monotonic() - began
     if speaks():
@@ -110,11 +113,12 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
     import sys
 
     from inceptorch import report
+    from inceptorch.engines import is_exported
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.files import write_text
     from inceptorch.zoo import load
 
-    alone = len(models) == 1 and not models[0].endswith(SUFFIX)
+    alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])
     command = shlex.join(["inceptorch", *sys.argv[1:]])
     title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, judged"
     write_text(out, report.of_evaluation(title, evaluation, load(models[0]) if alone else None, seconds, command))

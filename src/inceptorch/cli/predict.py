@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
+from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_json, print_pictures
 
 
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="A run, a bundle, an exported file or folder, or published weights by name.")
-    ],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
     top: Annotated[int, typer.Option(help="How many answers for each picture.", min=1)] = 5,
     protocol: Annotated[str, typer.Option(help="Which crops are averaged, as for eval.")] = "center",
@@ -20,8 +19,8 @@ def predict(
     unknown_below: Annotated[
         float | None, typer.Option(help="The same, below this probability, from 0 to 1.", min=0, max=1)
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, torch, onnxruntime or openvino.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16; by default as the engine is opened.")] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write the answers to this .jsonl, .csv or .parquet; the same command goes on with it."),
@@ -62,7 +61,7 @@ def predict(
         return predictions_by_cluster(ray, model, opened, entries, asked)
 
     if out is not None:
-        output = new_output(out, made_with(model, opened, paths, asked), asked, opened)
+        output = new_output(out, made_with(opened, paths, asked), asked, opened)
         state = write_answers(output, paths, answer, Progress())
         _print_summary(out, state.done, state.failed, json)
     else:

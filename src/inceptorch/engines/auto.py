@@ -79,7 +79,7 @@ def _timed(engine: Engine, squares: NDArray[np.uint8], streams: int, difference:
 
 def remembered(path: Path, precision: str | None = None) -> Way:
     """The fastest way that was measured here for a classifier (in this precision); where none was, the usual one."""
-    with suppress(KeyError, TypeError, ValueError, StopIteration):
+    with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
         ways = [Way(**way) for way in _all()[_key(path)]]
         return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
     if not opening.is_exported(path):

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from inceptorch.bundle import Classifier
 from inceptorch.costs import cost
 from inceptorch.data import Split, fingerprint
+from inceptorch.engines import Engine, identity
 from inceptorch.errors import ProtocolError, RunError
 from inceptorch.evaluation.outputs import log_probabilities, pictures_at_once, side_by_side
 from inceptorch.files import reason, write_text, write_whole
@@ -66,18 +66,18 @@ class About:
     changed: str
 
 
-def about(classifier: Classifier, split: Split, protocol: Protocol) -> About:
-    """What the predictions of this classifier for these pictures are of."""
-    net, pixels = classifier.model.net, classifier.pixels
+def about(engine: Engine, split: Split, protocol: Protocol) -> About:
+    """What the predictions of this engine for these pictures are of."""
+    net, pixels = engine.net, engine.pixels
     return About(
         model=net.name,
-        weights=_hash(classifier),
+        weights=identity(engine),
         size=pixels.size,
         protocol=protocol.name,
         description=protocol.describe(pixels),
         crops=protocol.count,
-        multiply_adds=cost(net, pixels.size, len(classifier.classes), pixels.in_chans).macs,
-        classes=classifier.classes,
+        multiply_adds=cost(net, pixels.size, len(engine.classes), pixels.in_chans).macs,
+        classes=engine.classes,
         pictures=fingerprint(split),
         changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest(),
     )
@@ -105,7 +105,7 @@ class Predictions:
 
 
 def predict_split(
-    classifier: Classifier,
+    engine: Engine,
     name: str,
     split: Split,
     protocol: Protocol,
@@ -116,7 +116,7 @@ def predict_split(
     """The predictions for a split, from the folder `kept` if they are there already, else computed, each process its
     share, and written there by the first; an interrupted attempt at the same goes on. `name` begins the file's name, and a
     hash of what they are of ends it. Raises RunError and PictureError."""
-    of = about(classifier, split, protocol)
+    of = about(engine, split, protocol)
     file = kept / f"{name}.{protocol.name}.{_digest(of)}{SUFFIX}"
     if world.from_first(lambda: _is_there(file)):
         progress.say(f"{file} has these predictions already")
@@ -137,7 +137,7 @@ def predict_split(
         range(0) if number is None else range(starts[number], min(starts[number] + size, len(split))) for number in mine
     ]
     try:
-        for turn, part in zip(turns, _made(classifier, split, protocol, parts, progress), strict=True):
+        for turn, part in zip(turns, _made(engine, split, protocol, parts, progress), strict=True):
             numbers = left[turn : turn + world.count]
             for number, values in zip(numbers, world.collect(part), strict=False):
                 write_whole(folder / f"{number}.npy", partial(_save, values))
@@ -192,20 +192,18 @@ def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterat
 
 
 def _made(
-    classifier: Classifier, split: Split, protocol: Protocol, parts: Sequence[range], progress: Progress
+    engine: Engine, split: Split, protocol: Protocol, parts: Sequence[range], progress: Progress
 ) -> Iterator[Floats]:
     """The log probabilities of each range of pictures."""
-    size = pictures_at_once(protocol)
+    size = pictures_at_once(engine, protocol)
     tasks = [part[start : start + size] for part in parts for start in range(0, max(1, len(part)), size)]
 
     def one(indices: range) -> Floats:
         if not indices:
-            return np.empty((0, len(classifier.classes)), np.float32)
-        return log_probabilities(
-            classifier, [protocol.views(split.image(index), classifier.pixels) for index in indices]
-        )
+            return np.empty((0, len(engine.classes)), np.float32)
+        return log_probabilities(engine, [protocol.views(split.image(index), engine.pixels) for index in indices])
 
-    with side_by_side() as run:
+    with side_by_side(engine) as run:
         results = progress.track(run(one, tasks), len(tasks), "judging")
         for part in parts:
             yield np.concatenate([next(results) for _ in range(0, max(1, len(part)), size)])
@@ -272,11 +270,3 @@ def _join(folder: Path, count: int, file: Path, of: About, split: Split) -> None
 
 def _entry(kind: str, shape: list[int], start: int, end: int) -> dict[str, Any]:
     return {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
-
-
-def _hash(classifier: Classifier) -> str:
-    digest = hashlib.sha256(json.dumps({**classifier.config(), "about": None}, sort_keys=True).encode())
-    for name, tensor in sorted(classifier.model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

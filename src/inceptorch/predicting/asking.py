@@ -10,6 +10,7 @@ from typing import Any
 from inceptorch.bundle import top_classes
 from inceptorch.engines import Engine
 from inceptorch.errors import PictureError
+from inceptorch.evaluation import pictures_at_once
 from inceptorch.pixels import decode
 from inceptorch.predicting.overlap import Told, answered
 from inceptorch.protocols import CENTER, Protocol, Views
@@ -29,10 +30,6 @@ class Asked:
     protocol: Protocol = CENTER
     top: int = 5
     unknown_below: float | None = None
-
-    def together(self, engine: Engine) -> int:
-        """How many pictures fill a batch."""
-        return max(1, engine.batch // self.protocol.count)
 
     def answer(self, entry: Entry, told: Told, classes: list[str]) -> Entry:
         """The entry with what was told of its picture."""
@@ -56,5 +53,5 @@ def predictions(
             raise PictureError(entry["error"])
         return asked.protocol.views(decode(folder / entry["file"]), engine.pixels)
 
-    for entry, told in answered(engine, entries, read, asked.together(engine), threads):
+    for entry, told in answered(engine, entries, read, pictures_at_once(engine, asked.protocol), threads):
         yield asked.answer(entry, told, engine.classes)

@@ -53,7 +53,7 @@ def answered(
 
 def _probabilities(engine: Engine, views: list[Views]) -> NDArray[np.float32]:
     """[N, classes], averaged over each picture's views."""
-    probabilities: NDArray[np.float32] = np.exp(log_probabilities(engine, views, engine.batch))
+    probabilities: NDArray[np.float32] = np.exp(log_probabilities(engine, views))
     if not np.isfinite(probabilities).all():
         raise not_finite()
     return probabilities

@@ -12,11 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inceptorch.bundle import CONFIG, WEIGHTS
 from inceptorch.data.folder import picture_entries
-from inceptorch.engines import Engine, described
-from inceptorch.engines.opening import find
+from inceptorch.engines import Engine, described, identity
 from inceptorch.errors import RunError, did_you_mean
+from inceptorch.evaluation import pictures_at_once
 from inceptorch.files import reason, write_text
 from inceptorch.predicting.asking import Asked, Entry
 from inceptorch.progress import Progress
@@ -148,7 +147,7 @@ def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engi
     """The file to write, or to go on with, by the end of its name. Raises RunError."""
     from inceptorch.predicting.lines import Csv, JsonLines
 
-    kind, together = path.suffix.lower(), asked.together(engine)
+    kind, together = path.suffix.lower(), pictures_at_once(engine, asked.protocol)
     if kind == ".jsonl":
         return JsonLines(path, made_with, together)
     if kind == ".csv":
@@ -160,10 +159,10 @@ def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engi
     raise RunError(f"{path} does not say what to write: {did_you_mean(kind, ('.jsonl', '.csv', '.parquet'))}")
 
 
-def made_with(model: str | Path, engine: Engine, paths: Iterable[Path], asked: Asked) -> dict[str, Any]:
+def made_with(engine: Engine, paths: Iterable[Path], asked: Asked) -> dict[str, Any]:
     """What a file must have been begun with to be taken up."""
     return {
-        "model": _hash_of(model),
+        "model": identity(engine),
         "engine": described(engine),
         "protocol": asked.protocol.to_dict(),
         "top": asked.top,
@@ -184,15 +183,3 @@ def write_answers(
         output.write(entry)
     output.finish()
     return output.state
-
-
-def _hash_of(model: str | Path) -> str:
-    """A hash of what a classifier is: of its file, or of its weights and what is written beside them."""
-    path = find(model)
-    kept = (CONFIG, WEIGHTS)
-    files = [path] if path.is_file() else [f for f in path.iterdir() if f.name in kept or f.suffix in (".xml", ".bin")]
-    digest = hashlib.sha256()
-    for each in sorted(files):
-        with open(each, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
