@@ -122,7 +122,7 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
     bomb = png(30_000, 30_000, b"\0")
     assert len(bomb) < 200
     for data, sentence in [
-        (b"", "not a picture"),
+        (b"", "is empty"),
         (b"dear diary", "not a picture"),
         (whole.getvalue()[: len(whole.getvalue()) // 2], "damaged: .*[Tt]runcated"),
         (png(64, 64, b"\0\1\2"), "damaged"),

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from inceptorch.cli import (
+    bench,
     check,
     convert,
     demo,
@@ -58,6 +59,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
+app.command("bench")(bench.bench)
 app.command("serve")(serve.serve)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)

@@ -4,7 +4,7 @@ import { TokenNeeded, about, ask, keepToken } from "./asking.js";
 import { csv } from "./csv.js";
 import { Sheet } from "./sheet.js";
 import { View } from "./view.js";
-import { count, percent, pictures as inWords } from "./words.js";
+import { count, inOrder, percent, pictures as inWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const root = document.documentElement;
@@ -185,12 +185,14 @@ async function inFolder(entry) {
   const found = [];
   // A reader gives a hundred at a time, and none when it is done.
   for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; ) found.push(...some);
+  found.sort((a, b) => inOrder(a.name, b.name));
   return (await Promise.all(found.map(inFolder))).flat();
 }
 
 for (const id of ["files", "folder", "camera"]) {
   byId(id).addEventListener("change", ({ target }) => {
-    give([...target.files].filter(({ name }) => !name.startsWith(".")));
+    const files = [...target.files].filter(({ name }) => !name.startsWith("."));
+    give(files.sort((a, b) => inOrder(a.webkitRelativePath, b.webkitRelativePath))); // which only those of a folder have
     target.value = ""; // so that the same file can be chosen again
   });
 }

@@ -1,34 +1,28 @@
-// Small pictures beside the rows that are seen, made when they come into sight and are answered.
+// Small pictures beside the rows in sight.
 
 const [WIDTH, HEIGHT] = [112, 84]; // pixels, at most
 const AT_ONCE = 2; // a picture of 40 megapixels takes 160 MB while it is decoded
 
 export class Thumbnails {
-  #wanted = new Map(); // rows in sight, and their pictures
+  #wanted = new Map(); // canvases, and their pictures
   #busy = 0;
-  #pictures = new WeakMap();
-  #sight = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: "200px" });
 
-  /** Fill the canvas of the row once it is in sight. The picture has been answered: its size is known. */
-  watch(row, picture) {
-    this.#pictures.set(row, picture);
-    this.#sight.observe(row);
+  /** Draw the picture on the canvas in its turn. The picture has been answered: its size is known. */
+  want(canvas, picture) {
+    this.#wanted.set(canvas, picture);
+    if (this.#busy < AT_ONCE) this.#work();
   }
 
-  #look(entries) {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) this.#wanted.set(target, this.#pictures.get(target));
-      else this.#wanted.delete(target);
-    }
-    while (this.#busy < AT_ONCE && this.#wanted.size) this.#work();
+  /** It is out of sight. */
+  drop(canvas) {
+    this.#wanted.delete(canvas);
   }
 
   async #work() {
     this.#busy++;
-    for (const [row, picture] of this.#wanted) {
-      this.#wanted.delete(row);
-      this.#sight.unobserve(row);
-      await draw(row.querySelector("canvas"), picture).catch(() => {}); // a kind of file that this browser does not show
+    for (const [canvas, picture] of this.#wanted) {
+      this.#wanted.delete(canvas);
+      await draw(canvas, picture).catch(() => {}); // a kind of file that this browser does not show
     }
     this.#busy--;
   }
