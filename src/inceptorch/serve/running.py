@@ -22,7 +22,7 @@ from inceptorch.serve.limits import Limits
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.serving import Served, Serving
 
-KEEP_ALIVE = 5  # seconds that a connection may be silent between two requests
+KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
