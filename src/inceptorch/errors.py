@@ -8,6 +8,7 @@ InceptorchError            exit code 2; the message names the file and the remed
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
   + EngineError            what executes a classifier is not installed, or cannot do what is asked
+  + ExportError            a classifier cannot be written as asked, or its file would answer differently
   + RecipeError            a recipe, or a value given for it
   + ProtocolError          a way of judging, or predictions that cannot be judged together
   + RunError               a training run that cannot start or go on
@@ -48,6 +49,10 @@ class BundleError(InceptorchError):
 
 class EngineError(InceptorchError):
     """What executes a classifier is not installed, or cannot do what is asked."""
+
+
+class ExportError(InceptorchError):
+    """A classifier cannot be written as asked, or its file would answer differently."""
 
 
 class RecipeError(InceptorchError):

@@ -3,6 +3,8 @@ from typing import Annotated
 
 import typer
 
+from inceptorch.cli.options import EngineOption, PrecisionOption
+
 
 def serve(
     models: Annotated[
@@ -14,8 +16,8 @@ def serve(
     ],
     host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: for everyone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = 8000,
-    engine: Annotated[str, typer.Option(help="torch, onnxruntime, openvino or auto.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16, where the engine can.")] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     threads: Annotated[int | None, typer.Option(help="Of the engine.", min=1)] = None,
     streams: Annotated[int | None, typer.Option(help="Batches that are computed at once.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures that go through the network together.", min=1)] = None,
@@ -34,24 +36,28 @@ def serve(
 
     curl -F file=@tulip.jpg http://127.0.0.1:8000/predict
     """
-    from inceptorch.engines import open_engine
+    from inceptorch.engines import described, open_engine
     from inceptorch.errors import ServeError
-    from inceptorch.serve import Limits, address, bind, is_loopback, named, run, server_of, serving_of
+    from inceptorch.serve import Limits, address, bind, computing, is_loopback, named, run, server_of, serving_of
 
     if token == "":
         raise ServeError("The token is empty; give one with --token or INCEPTORCH_TOKEN, or none at all.")
     limits = Limits(round(max_body * 2**20), max_files, max_seconds, queue)
     paths = named(models)
     with bind(host, port) as listening:
-        engines = {
-            name: open_engine(path, engine, precision, threads=threads, streams=streams, batch=batch)
-            for name, path in paths.items()
-        }
-        server = server_of(serving_of(engines, limits), token)
-        for name, opened in engines.items():
-            print(f"{name}: {opened.net.name}, {len(opened.classes)} classes, {opened.name} {opened.precision}")
+        serving = computing(
+            lambda: serving_of(
+                {
+                    name: open_engine(path, engine, precision, threads=threads, streams=streams, batch=batch)
+                    for name, path in paths.items()
+                },
+                limits,
+            )
+        )
+        for name, served in serving.models.items():
+            print(f"{name}: {served.engine.net.name}, {len(served.engine.classes)} classes, {described(served.engine)}")
         print(f"serving on {address(listening)}", flush=True)
         if token is None and not is_loopback(listening):
             print("inceptorch: whoever can reach this address may use it; --token asks for a token", file=sys.stderr)
-        run(server, listening)
+        run(server_of(serving, token), listening)
     print("stopped")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inceptorch.bundle import Classifier
 from inceptorch.metrics import Floats
 from inceptorch.pixels import Pixels
 from inceptorch.spec import Net
@@ -36,6 +38,7 @@ class Engine(typing.Protocol):
     name       "torch", "onnxruntime" or "openvino"
     precision  "fp32", "bf16" or "int8"
     batch      how many pictures best go together
+    source     what is executed: a classifier, the bytes of a graph, or a file
     at_once    how many calls at once, from as many threads, keep the machine busy
     """
 
@@ -47,6 +50,9 @@ class Engine(typing.Protocol):
     pixels: Pixels
     classes: list[str]
     about: dict[str, Any]
+
+    @property
+    def source(self) -> Classifier | bytes | Path: ...
 
     def answer(self, squares: NDArray[np.uint8]) -> Answer:
         """What the network says of uint8 RGB squares [N, S, S, 3]; called from several threads at once."""

@@ -27,6 +27,7 @@ class OnnxRuntime:
     def __init__(
         self,
         session: onnxruntime.InferenceSession,
+        source: bytes | Path,
         description: Description,
         precision: str,
         *,
@@ -34,7 +35,7 @@ class OnnxRuntime:
         batch: int,
     ):
         self.session = session
-        self.precision, self.batch, self.at_once = precision, batch, streams
+        self.precision, self.batch, self.at_once, self.source = precision, batch, streams, source
         self.net, self.pixels = description.net, description.pixels
         self.classes, self.about = description.classes, description.about
         self._turns = threading.Semaphore(streams)

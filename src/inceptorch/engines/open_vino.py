@@ -27,6 +27,7 @@ class OpenVino:
     def __init__(
         self,
         model: openvino.Model,
+        source: bytes | Path,
         description: Description,
         precision: str,
         *,
@@ -34,7 +35,7 @@ class OpenVino:
         streams: int | None = None,
         batch: int = 1,
     ):
-        self.precision, self.batch = precision, batch
+        self.precision, self.batch, self.source = precision, batch, source
         self.net, self.pixels = description.net, description.pixels
         self.classes, self.about = description.classes, description.about
         settings: dict[str, Any] = {

@@ -59,9 +59,40 @@ def open_engine(
     _require(engine, path)
     if engine == "torch":
         return _torch(path, precision, threads, batch)
+    source: bytes | Path = path
+    if not is_exported(path):
+        source = graph_of(path)
+    elif path.is_dir():
+        source = path / IR
+    return open_graph(source, path, engine, precision, threads=threads, streams=streams, batch=batch)
+
+
+def open_graph(
+    source: bytes | Path,
+    name: str | Path,
+    engine: str,
+    precision: str | None = None,
+    *,
+    threads: int | None = None,
+    streams: int | None = None,
+    batch: int | None = None,
+) -> Engine:
+    """Open an exported file, or the bytes of an ONNX graph, with "onnxruntime" or "openvino"; as `open_engine`. `name` is
+    what sentences call it."""
     if engine == "openvino":
-        return _openvino(path, precision, threads, streams, batch)
-    return _onnxruntime(path, precision, threads, streams, batch)
+        from inceptorch.engines.open_vino import OpenVino, metadata, read_model
+
+        model = read_model(source)
+        values = _values(metadata(model), name)
+        precision = _checked(precision, engine, str(values.get("precision", "fp32")))
+        about = describe(values, name)
+        return OpenVino(model, source, about, precision, threads=threads, streams=streams, batch=batch or 1)
+    from inceptorch.engines.onnx_runtime import OnnxRuntime, session_of
+
+    session, at_once = session_of(source, threads, streams)
+    values = _values(session.get_modelmeta().custom_metadata_map, name)
+    precision = _checked(precision, engine, str(values.get("precision", "fp32")))
+    return OnnxRuntime(session, source, describe(values, name), precision, streams=at_once, batch=batch or 1)
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
@@ -120,11 +151,18 @@ def _require(engine: str, path: Path) -> None:
     if refusal is not None:
         raise EngineError(refusal)
     if find_spec(engine) is None:
-        extra = EXTRA[engine]
-        raise EngineError(
-            f"The engine {engine} is not installed; install it with: pip install "
-            + (f"'inceptorch[{extra}]'" if extra else engine)
-        )
+        raise EngineError(_not_installed(engine))
+
+
+def missing() -> list[str]:
+    """For each engine that is not installed, a sentence that says so and how to install it."""
+    return [_not_installed(engine) for engine in ENGINES if find_spec(engine) is None]
+
+
+def _not_installed(engine: str) -> str:
+    extra = EXTRA[engine]
+    what = f"'inceptorch[{extra}]'" if extra else engine
+    return f"The engine {engine} is not installed; install it with: pip install {what}"
 
 
 def _torch(path: Path, precision: str | None, threads: int | None, batch: int | None) -> Engine:
@@ -136,29 +174,6 @@ def _torch(path: Path, precision: str | None, threads: int | None, batch: int | 
     if threads is not None:
         torch.set_num_threads(threads)
     return Torch(load(path), _checked(precision, "torch", "fp32"), batch=batch or 8)
-
-
-def _onnxruntime(
-    path: Path, precision: str | None, threads: int | None, streams: int | None, batch: int | None
-) -> Engine:
-    from inceptorch.engines.onnx_runtime import OnnxRuntime, session_of
-
-    session, streams = session_of(path if is_exported(path) else graph_of(path), threads, streams)
-    values = _values(session.get_modelmeta().custom_metadata_map, path)
-    precision = _checked(precision, "onnxruntime", str(values.get("precision", "fp32")))
-    return OnnxRuntime(session, describe(values, path), precision, streams=streams, batch=batch or 1)
-
-
-def _openvino(path: Path, precision: str | None, threads: int | None, streams: int | None, batch: int | None) -> Engine:
-    from inceptorch.engines.open_vino import OpenVino, metadata, read_model
-
-    source: bytes | Path = graph_of(path)
-    if is_exported(path):
-        source = path / IR if path.is_dir() else path
-    model = read_model(source)
-    values = _values(metadata(model), path)
-    precision = _checked(precision, "openvino", str(values.get("precision", "fp32")))
-    return OpenVino(model, describe(values, path), precision, threads=threads, streams=streams, batch=batch or 1)
 
 
 def graph_of(folder: Path) -> bytes:
@@ -190,7 +205,7 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path} is not a safetensors file, or is damaged.") from None
 
 
-def _values(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
+def _values(texts: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     """Metadata, in which each value is JSON, as values. Raises BundleError."""
     if "label_names" not in texts:
         raise BundleError(f"{path} is no file that `inceptorch export` made: it does not say what its classes are.")

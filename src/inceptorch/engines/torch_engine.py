@@ -20,7 +20,7 @@ class Torch:
 
     def __init__(self, classifier: Classifier, precision: str = "fp32", *, batch: int = 8):
         self.classifier, self.precision, self.batch = classifier.to_best_device(), precision, batch
-        self.at_once = 1
+        self.at_once, self.source = 1, classifier
         self.net, self.pixels = classifier.model.net, classifier.pixels
         self.classes, self.about = classifier.classes, classifier.about
         size = self.pixels.size

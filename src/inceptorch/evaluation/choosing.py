@@ -11,11 +11,12 @@ import numpy as np
 
 from inceptorch.bundle import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
+from inceptorch.data.find import parts_of
 from inceptorch.data.ilsvrc import listed
+from inceptorch.engines import Engine, open_engine
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
 from inceptorch.progress import Progress
-from inceptorch.zoo import load
 
 if TYPE_CHECKING:
     from inceptorch.processes import Processes
@@ -25,17 +26,17 @@ Given = Classifier | str | Path
 
 @dataclass(frozen=True)
 class Chosen:
-    """Models with their names, and the pictures; `split` is None where all models are saved predictions and no pictures
-    were named."""
+    """Models with the names they were given by, and the pictures; `split` is None where all models are saved predictions
+    and no pictures were named."""
 
     names: list[str]
-    models: list[Classifier | Predictions]
+    models: list[Engine | Predictions]
     split: Split | None
     skipped: list[Skipped]
 
     @property
-    def classifiers(self) -> list[Classifier]:
-        return [model for model in self.models if isinstance(model, Classifier)]
+    def engines(self) -> list[Engine]:
+        return [model for model in self.models if not isinstance(model, Predictions)]
 
 
 def choose(
@@ -45,25 +46,27 @@ def choose(
     without: str | Path | None,
     world: Processes,
     progress: Progress,
+    engine: str = "auto",
+    precision: str | None = None,
 ) -> Chosen:
     """The models and the readable pictures of DATA to judge them with. Raises ProtocolError where they do not belong
     together."""
-    models = [_opened(model) for model in given]
-    names = [model.model.net.name if isinstance(model, Classifier) else Path(model).resolve().name for model in given]
+    models = [_opened(model, engine, precision) for model in given]
+    names = _names(given)
     classes = _classes(models[0])
     for name, model in zip(names, models, strict=True):
         if _classes(model) != classes:
             raise ProtocolError(f"{name} has other classes than the first model; only equal ones can be averaged.")
     chosen = Chosen(names, models, None, [])
     if data is None:
-        if chosen.classifiers:
+        if chosen.engines:
             raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
         if part is not None or without is not None:
             raise ProtocolError(
                 "Saved predictions are judged as they are; to choose among pictures, name DATA and the models."
             )
         return chosen
-    split, skipped = world.from_first(lambda: pictures(chosen.classifiers, classes, data, part, without, progress))
+    split, skipped = world.from_first(lambda: pictures(chosen.engines, classes, data, part, without, progress))
     for name, model in zip(names, models, strict=True):
         if isinstance(model, Predictions) and model.about.pictures != fingerprint(split):
             raise ProtocolError(f"{name} has the predictions for other pictures than those of {split.where}.")
@@ -71,7 +74,7 @@ def choose(
 
 
 def pictures(
-    classifiers: Sequence[Classifier],
+    engines: Sequence[Engine],
     classes: Sequence[str],
     data: str | Path,
     part: str | None,
@@ -82,7 +85,7 @@ def pictures(
     be left out, and those that cannot be read."""
     whole = find_split(data, classes, part)
     left_out = set() if without is None else listed(whole, Path(without))
-    split = whole if part is not None else _held_out(classifiers, whole, progress)
+    split = whole if part is not None else _held_out(engines, whole, progress)
     if left_out:
         split = split.keep(np.array([name not in left_out for name in split.paths]).nonzero()[0])
         if not len(split):
@@ -90,9 +93,21 @@ def pictures(
     return without_unreadable(split, progress)
 
 
-def _held_out(classifiers: Sequence[Classifier], whole: Split, progress: Progress) -> Split:
+def trained_on(classifier: Engine, data: str | Path) -> Split:
+    """The part of DATA to calibrate on: its train part; where it is not divided, what training did not hold out, else all
+    of it."""
+    if "" not in parts_of(data):
+        return find_split(data, classifier.classes, "train")
+    whole = find_split(data, classifier.classes)
+    drawn = classifier.about.get("split")
+    if isinstance(drawn, dict) and drawn.get("fingerprint") == fingerprint(whole):
+        return stratified(whole, float(drawn["share"]), int(drawn["seed"]))[0]
+    return whole
+
+
+def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
     """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
-    drawn = [classifier.about.get("split") for classifier in classifiers]
+    drawn = [engine.about.get("split") for engine in engines]
     found = fingerprint(whole) if any(drawn) else ""
     divided = {
         (float(one["share"]), int(one["seed"]))
@@ -111,11 +126,26 @@ def _held_out(classifiers: Sequence[Classifier], whole: Split, progress: Progres
     return held_out
 
 
-def _opened(model: Given) -> Classifier | Predictions:
+def _names(given: Sequence[Given]) -> list[str]:
+    """By which the models are told apart: the names of their folders or files, or where different ones have the same
+    name the paths as given; of a classifier that comes without a folder that of its network."""
+    whole = [model.model.net.name if isinstance(model, Classifier) else str(model) for model in given]
+    short = [
+        name if isinstance(model, Classifier) else Path(model).resolve().name
+        for name, model in zip(whole, given, strict=True)
+    ]
+    return short if len(set(short)) == len(set(whole)) else whole
+
+
+def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predictions:
     if isinstance(model, Classifier):
-        return model
-    return read_predictions(Path(model)) if str(model).endswith(SUFFIX) else load(model)
+        from inceptorch.engines.torch_engine import Torch
+
+        return Torch(model)
+    if str(model).endswith(SUFFIX):
+        return read_predictions(Path(model))
+    return open_engine(model, engine, precision)
 
 
-def _classes(model: Classifier | Predictions) -> list[str]:
-    return model.classes if isinstance(model, Classifier) else model.about.classes
+def _classes(model: Engine | Predictions) -> list[str]:
+    return model.about.classes if isinstance(model, Predictions) else model.classes

@@ -138,6 +138,8 @@ def evaluate(
     save_predictions: str | Path | None = None,
     temperature_from: str | None = None,
     without: str | Path | None = None,
+    engine: str = "auto",
+    precision: str | None = None,
 ) -> Evaluation:
     """Judge a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several, on
     DATA, as `data.find_split` takes it.
@@ -148,6 +150,7 @@ def evaluate(
     weights           of the members of an ensemble; equal by default
     save_predictions  a folder, in which predictions are kept that are there already and can be judged again: each file of
                       it may stand for a model, and then DATA is not needed
+    engine, precision  what executes the models, as `engines.open_engine` takes them
     temperature_from  a part of DATA, other than the judged one, on which to find the temperature to judge with too
     without           a file of pictures to leave out, a line each
 
@@ -162,7 +165,7 @@ def evaluate(
     shares = _checked_weights(weights, len(models))
     with processes() as world, kept_in(save_predictions) as folder:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = choose(models, data, split, without, world, speaking)
+        judged = choose(models, data, split, without, world, speaking, engine, precision)
         if data is None and chosen != CENTER:
             raise ProtocolError("Saved predictions have their protocol already; for another, name the models and DATA.")
         beside = None
@@ -181,10 +184,10 @@ def evaluate(
 
 def _beside(judged: Chosen, data: str | Path | None, part: str, world: Processes, progress: Progress) -> Chosen:
     """The same models and the pictures on which to find a temperature: others than those that are judged."""
-    if data is None or judged.split is None or len(judged.classifiers) < len(judged.models):
+    if data is None or judged.split is None or len(judged.engines) < len(judged.models):
         raise ProtocolError("A temperature is found on other pictures, with the models themselves and DATA.")
     split, skipped = world.from_first(
-        lambda: pictures(judged.classifiers, judged.classifiers[0].classes, data, part, None, progress)
+        lambda: pictures(judged.engines, judged.engines[0].classes, data, part, None, progress)
     )
     if set(split.paths) & set(judged.split.paths) and split.where == judged.split.where:
         raise ProtocolError(f"The temperature cannot be found on the pictures that are judged; {part} is they.")
@@ -205,7 +208,8 @@ def predict_all(
             found.append([model])
             continue
         assert chosen.split is not None  # as there is a classifier
-        model.model.to(world.device)
+        if isinstance(model.source, Classifier):
+            model.source.model.to(world.device)
         made = []
         for protocol in protocols:
             of = f" of {chosen.split.name}" if chosen.split.name else ""
@@ -227,8 +231,8 @@ def judge_predictions(
     described = dict.fromkeys(member.about.description for member in members)
     protocol = "; ".join(described)
     if len(members) > 1:
-        names = [f"{weight:g} x {member.about.model}" for weight, member in zip(weights, members, strict=True)]
-        protocol += f"; probabilities of {len(members)} networks averaged: {', '.join(names)}"
+        names = [f"{weight:g} x {member.title}" for weight, member in zip(weights, members, strict=True)]
+        protocol += f"; probabilities of {len(members)} models averaged: {', '.join(names)}"
     files = first.files if split is None else _Files(split)
     return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, files, split)
 
@@ -306,7 +310,9 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[fl
     if weights is None:
         return [1.0] * count
     if len(weights) != count:
-        raise ProtocolError(f"There are {count} models and {len(weights)} weights; give one for each.")
+        raise ProtocolError(
+            f"The number of weights, {len(weights)}, is not that of the models, {count}; give one for each."
+        )
     if not all(0 < weight < math.inf for weight in weights):
         raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
     return weights

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inceptorch.ahead import ahead
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
+from inceptorch.engines import Engine
+from inceptorch.engines.engine import processors
 from inceptorch.metrics import Floats, log_softmax
-from inceptorch.pixels import Pixels
 from inceptorch.progress import Progress
 from inceptorch.protocols import Protocol, Views
 
@@ -27,18 +26,6 @@ MOST_AT_ONCE = 16
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Engine(typing.Protocol):
-    """What executes a classifier. A `Classifier` is one, by torch."""
-
-    pixels: Pixels
-    classes: list[str]
-
-    def logits(self, squares: NDArray[np.uint8]) -> Floats:
-        """[N, classes], whose softmax is the probabilities, of uint8 RGB squares [N, S, S, 3]; called from several threads
-        at once."""
-        ...
 
 
 def outputs_of(
@@ -64,7 +51,7 @@ def log_probabilities(engine: Engine, views: Sequence[Views]) -> Floats:
     crops = np.concatenate([view.crops for view in views])
     weights = np.concatenate([view.weights for view in views])[:, None]
     starts = np.cumsum([0] + [len(view.crops) for view in views[:-1]])
-    batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
+    batches = [crops[start : start + engine.batch] for start in range(0, len(crops), engine.batch)]
     logs = log_softmax(np.concatenate([engine.logits(batch) for batch in batches]))
     # From the largest on, as exp(-800) is 0 and has no logarithm.
     highest = np.maximum.reduceat(logs, starts)
@@ -73,17 +60,23 @@ def log_probabilities(engine: Engine, views: Sequence[Views]) -> Floats:
     return averaged
 
 
-def pictures_at_once(protocol: Protocol) -> int:
+def pictures_at_once(engine: Engine, protocol: Protocol) -> int:
     """How many pictures fill a batch."""
-    return max(1, BATCH // protocol.count)
+    return max(1, engine.batch // protocol.count)
 
 
 @contextmanager
-def side_by_side() -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
+def side_by_side(engine: Engine | None = None) -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
     """A `map` that works on several items at once, in order, and takes no more of them than it needs.
 
-    On a CPU each has few cores: decoding then never makes the network wait, and small batches stay in the cache.
+    On a CPU each has few of torch's cores: decoding then never makes the network wait, and small batches stay in the
+    cache. Other engines divide the cores themselves.
     """
+    if engine is not None and engine.name != "torch":
+        at_once = min(max(processors(), engine.at_once), MOST_AT_ONCE)
+        with ThreadPoolExecutor(at_once) as pool:
+            yield lambda work, items: ahead(pool, work, items, 2 * at_once)
+        return
     import torch
 
     cores = torch.get_num_threads()

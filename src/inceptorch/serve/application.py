@@ -41,8 +41,9 @@ def application(serving: Serving, token: str | None = None) -> FastAPI:
     app.include_router(open_to_all)
     app.include_router(guarded, dependencies=[Depends(_bearer(token))] if token else [])
     for file in PAGE.iterdir():
-        path = "/" if file.name == "index.html" else f"/{file.name}"
-        app.add_api_route(path, _page_file(file), include_in_schema=False)
+        if file.suffix in PAGE_KINDS:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            app.add_api_route(path, _page_file(file), include_in_schema=False)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _impossible_value)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -185,7 +186,7 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     async def check(
         given: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))],
     ) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+        if given is None or not hmac.compare_digest(given.credentials.encode("latin-1"), token.encode()):
             raise HTTPException(
                 401, "This server wants a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
             )

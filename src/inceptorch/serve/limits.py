@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException
 
+from inceptorch.errors import ServeError
+
 BODIES = 8  # of the largest size, that may be held for one model at once
 
 
@@ -19,12 +21,20 @@ class Limits:
     files    pictures of one request
     seconds  for a request to arrive
     queue    pictures of one model that are taken on and not answered yet
+
+    Raises ServeError if the queue has no room for one request.
     """
 
     body: int = 32 * 2**20
     files: int = 32
     seconds: float = 30.0
     queue: int = 64
+
+    def __post_init__(self) -> None:
+        if self.queue < self.files:
+            raise ServeError(
+                f"A queue of {self.queue} has no room for a request of {self.files} pictures; raise --queue or lower --max-files."
+            )
 
 
 class Room:

@@ -22,7 +22,7 @@ from inceptorch.serve.limits import Limits
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.serving import Served, Serving
 
-KEEP_ALIVE = 5  # seconds that a connection may be silent between two requests
+KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -48,14 +48,12 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        why = reason(error) if isinstance(error, OSError) else "there is no such port"
+        why = reason(error).partition(" (")[0] if isinstance(error, OSError) else "there is no such port"
         raise ServeError(f"{host}, port {port}: {why}; name another --host or --port.") from None
 
 
 def serving_of(engines: Mapping[str, Engine], limits: Limits) -> Serving:
-    """What answers with these engines, by name. Raises ServeError and BundleError."""
-    if limits.queue < limits.files:
-        raise ServeError(f"A queue of {limits.queue} has no room for a request of {limits.files} files; raise --queue.")
+    """What answers with these engines, by name. Raises BundleError."""
     metrics = Metrics()
     return Serving({name: Served(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics)
 
@@ -72,7 +70,7 @@ def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:
     app.router.lifespan_context = lifespan
     seconds = serving.limits.seconds
     config = uvicorn.Config(
-        edge(app, serving.metrics),
+        edge(app, serving.metrics, lambda: server.should_exit),
         http=type("Protocol", (Protocol,), {"head_seconds": seconds}),
         ws="none",
         lifespan="on",
@@ -85,7 +83,8 @@ def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(2 * seconds) + 1,  # for those whose request is still arriving
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
 
 
 def run(server: uvicorn.Server, listening: socket.socket) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,13 +19,17 @@ from inceptorch.bundle import not_finite, top_classes
 from inceptorch.engines import Engine
 from inceptorch.engines.engine import processors
 from inceptorch.errors import PictureError, did_you_mean
-from inceptorch.pixels import Pixels, Square, decode
+from inceptorch.pixels import Pixels, Square, decode, size_of
 from inceptorch.serve.batches import Batches, One, ones
 from inceptorch.serve.body import Upload
 from inceptorch.serve.limits import Limits, Room
 from inceptorch.serve.metrics import Metrics
+from inceptorch.serve.priority import step_back
 
 Result = TypeVar("Result")
+
+LARGE = 16_000_000  # pixels; larger pictures are decoded one at a time, as each may take a gigabyte while it is
+_one_large = threading.Lock()
 
 
 class Served:
@@ -59,7 +65,9 @@ class Serving:
     models: Mapping[str, Served]
     limits: Limits
     metrics: Metrics
-    decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(processors()))
+    decoders: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(processors(), initializer=step_back)
+    )
 
     def named(self, name: str | None) -> Served:
         """A model by its name; None: the first. Raises HTTPException 404."""
@@ -119,10 +127,12 @@ def _square(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[
     """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
     content = bytes(upload.content)
     upload.content.clear()
-    if not sized:
-        return pixels.square(content), (0, 0)
-    image = decode(content)
-    return pixels.square(image), image.size
+    width, height = size_of(content)
+    with _one_large if width * height > LARGE else nullcontext():
+        if not sized:
+            return pixels.square(content), (0, 0)
+        image = decode(content)
+        return pixels.square(image), image.size
 
 
 def _looked(one: One, pixels: Pixels, width: int, height: int) -> dict[str, Any]:
