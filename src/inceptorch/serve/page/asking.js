@@ -149,5 +149,5 @@ function pause(seconds, signal) {
 }
 
 function megabytes(bytes) {
-  return Math.floor(bytes / 2 ** 20);
+  return Number((bytes / 2 ** 20).toPrecision(2));
 }
