@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,29 +277,37 @@ def test_lines_come_before_all_pictures_are_read(bundle: Path, folder: Path) -> 
 def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
     bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ray_cluster = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    from ray.cluster_utils import Cluster
+
     from inceptorch.predicting import cluster
 
-    monkeypatch.setattr(cluster, "CHUNK", 16)
-    machines = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    answer_chunk, working = cluster._answer_chunk, tmp_path / "working"
+
+    def slowly(*words: Any) -> Any:
+        (working / ray.get_runtime_context().get_node_id()).touch()
+        time.sleep(1)
+        return answer_chunk(*words)
+
+    def fail(machine: Any) -> None:  # in the middle of its first task
+        while not (working / machine.node_id).exists():
+            time.sleep(0.005)
+        machines.remove_node(machine, allow_graceful=False)
+
+    working.mkdir()
+    monkeypatch.setattr(cluster, "CHUNK", 8)
+    monkeypatch.setattr(cluster, "_answer_chunk", slowly)
+    machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         second = machines.add_node(num_cpus=1)
         machines.wait_for_nodes()
-        out = tmp_path / "a.jsonl"
-        words = [bundle, *[folder] * 20, "--engine", "onnxruntime"]
-        write, written = writing.Output.write, []
-
-        def and_fail(output: writing.Output, entry: dict[str, Any]) -> None:
-            write(output, entry)
-            written.append(entry)
-            if len(written) == 40:
-                machines.remove_node(second, allow_graceful=False)
-
-        monkeypatch.setattr(writing.Output, "write", and_fail)
-        result = invoke("predict", *words, "--ray", machines.address, "--out", out)
-        assert "480 pictures answered" in result.stdout, result.output
-        assert len(machines.list_all_nodes()) == 1
-        assert rows_of(out) == entries_of(*words)
+        failing = threading.Thread(target=fail, args=[second], daemon=True)
+        failing.start()
+        words = [bundle, *[folder] * 2, "--engine", "onnxruntime"]
+        result = invoke("predict", *words, "--ray", machines.address, "--out", tmp_path / "a.jsonl")
+        assert "48 pictures answered" in result.stdout, (result.output, result.exception)
+        assert not failing.is_alive()
+        assert rows_of(tmp_path / "a.jsonl") == entries_of(*words)
     finally:
         machines.shutdown()
 
