@@ -304,16 +304,18 @@ def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
         failing = threading.Thread(target=fail, args=[second], daemon=True)
         failing.start()
         words = [bundle, *[folder] * 2, "--engine", "onnxruntime"]
-        result = invoke("predict", *words, "--ray", machines.address, "--out", tmp_path / "a.jsonl")
-        assert "48 pictures answered" in result.stdout, (result.output, result.exception)
+        words_of_ray = ("--ray", machines.address, "--out", tmp_path / "a.jsonl", "--json")
+        result = invoke("predict", *words, *words_of_ray)
+        answer = {"out": str(tmp_path / "a.jsonl"), "pictures": 50, "failed": 2}
+        assert json.loads(result.stdout) == answer, (result.output, result.exception)
         assert not failing.is_alive()
         assert rows_of(tmp_path / "a.jsonl") == entries_of(*words)
     finally:
         machines.shutdown()
 
 
-def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path) -> None:
+def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed: pip install 'inceptorch[ray]'")
-    result = invoke("predict", bundle, folder, "--ray", "no address")
+    result = invoke("predict", bundle, folder, "--ray", "no address", "--out", tmp_path / "a.csv")
     assert isinstance(result.exception, RunError), result.output
     assert "There is no Ray cluster at 'no address'" in str(result.exception)
