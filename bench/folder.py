@@ -93,8 +93,8 @@ def main() -> None:
                     pass
 
         out, plain = work / "ours.csv", work / "plain.csv"
-        ours = [sys.executable, "-m", "inceptorch", "predict", bundle, pictures, "--out", out]
-        theirs = [sys.executable, "-m", "bench.folder_plain", weights, pictures, plain]
+        ours = [sys.executable, "-m", "inceptorch", "predict", str(bundle), str(pictures), "--out", str(out)]
+        theirs = [sys.executable, "-m", "bench.folder_plain", str(weights), str(pictures), str(plain)]
         found: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
             out.unlink(missing_ok=True)
