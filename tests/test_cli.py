@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from typer.testing import CliRunner, Result
 
 from inceptorch import progress
 from inceptorch.cli import app, main
+from inceptorch.cli.evaluate import print_table
 from inceptorch.errors import InceptorchError
+from inceptorch.evaluation import Row
 from inceptorch.recipes import Recipe
 from tests.conftest import COLOURS, hear_ctrl_c, write_classes
 from tests.test_pixels import png
@@ -111,17 +114,22 @@ def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_pat
     words = ("eval", run, run, pictures, "--protocol", "10crop", "--save-predictions", kept, "--json")
     found = json.loads(invoke(*words).stdout)
     assert "10crop" in found["protocol"]
-    assert "2 networks averaged" in found["protocol"]
+    assert "2 models averaged: 1 x run (tiny), 1 x run (tiny)" in found["protocol"]
     low, high = found["intervals"]["top1"]
     assert low <= found["top1"] <= high
     (file,) = kept.iterdir()  # of one classifier, which was given twice
     again = json.loads(invoke("eval", file, "--json").stdout)
     assert again["top1"] == found["top1"]
     page = tmp_path / "report.html"
-    assert "top-1" in invoke("eval", run, pictures, "--report", page).stdout
+    reported = invoke("eval", run, pictures, "--report", page)
+    assert "top-1" in reported.stdout
+    assert f"the page is in {page}" in reported.stderr
     assert "run, judged" in page.read_text()
     table = invoke("eval", run, pictures, "--table", "--save-predictions", kept).stdout
     assert [line.split()[:2] for line in table.splitlines()[1:4]] == [["1", "1"], ["1", "10"], ["1", "144"]]
+    assert "top-5" not in table  # of three classes
+    assert "-0.00%" not in table
+    assert "models: run (tiny)" in table
     result = invoke("eval", run, pictures, "--split", "val", "--temperature", "train")
     assert "with logits divided by" in result.stdout or "no temperature is best" in result.stderr
     for wrong, said in (
@@ -131,6 +139,7 @@ def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_pat
         (("eval", file, "--table"), "needs models and DATA"),
         (("eval", run, pictures, "--table", "--weights", "1"), "--weights does not go with --table"),
         (("eval", run, pictures, "--report", tmp_path), "is a folder; name a file for --report"),
+        (("eval", run, pictures, "--report", tmp_path / "r.pdf"), "r.pdf does not end in .html"),
         (("eval", run, pictures, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
         (("predict", run, pictures, "--unknown", "--protocol", "10crop"), "is one for centre crops"),
     ):
@@ -184,6 +193,7 @@ def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, pict
         "00.png", "none.jpg", "00.png", "01.png", "02.png", "03.png", "bad.jpg", "bomb.png"
     ]  # fmt: skip
     assert [Path(entry["file"]).name for entry in entries if "error" in entry] == ["none.jpg", "bad.jpg", "bomb.png"]
+    assert entries[-2]["error"] == "is empty"
     for entry in entries:
         assert set(entry) in ({"file", "error"}, {"file", "predictions"})
     first = entries[0]["predictions"]
@@ -229,6 +239,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     assert "did you mean 'googlenet'" in said("train", pictures, "--net", "goglenet", "--print-config")
     assert "Name the DATA" in said("train")
     assert "did you mean 'epochs'" in said("train", pictures, "--set", "epoch=3")
+    assert "give it as --seed 5" in said("train", pictures, "--set", "seed=5")
     assert "too small for tiny" in said("train", pictures, "--net", "tiny", "--size", 4, "--out", tmp_path / "x")
     write_classes(tmp_path / "other", 1)
     shutil.move(tmp_path / "other" / "red", tmp_path / "other" / "crimson")
@@ -389,6 +400,21 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "could not be created: permission denied" in done.stderr
     assert not (sealed / "run").exists()
+
+
+def test_a_table_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    sure = (0.4, 0.6)
+    row = Row(["a"], ["tiny"], 10, "center", 1, 10**9, 0.5, sure, 0.75, sure, 0.0, (-0.1, 0.1), 0.0, (0.0, 0.00001))
+    print_table([row, replace(row, models=["a", "b"], networks=["tiny", "tiny"])])
+    head, base, both, models = capsys.readouterr().out.splitlines()
+    assert head.endswith("top-5 compared to base")
+    assert base.split()[4:] == ["50.00%", "(40.0%-60.0%)", "25.00%", "(40.0%-60.0%)", "base"]
+    assert both.endswith("  +0.00% (+0.00% to +0.00%)")
+    assert models.startswith("models: a (tiny), b (tiny);")
+    print_table([replace(row, classes=5), replace(row, classes=5)])
+    head, base, both, _ = capsys.readouterr().out.splitlines()
+    assert "top-5" not in head
+    assert both.split()[4:] == ["50.00%", "(40.0%-60.0%)", "+0.00%", "(-10.00%", "to", "+10.00%)"]
 
 
 def test_a_line_of_progress_asks_for_its_note_once(

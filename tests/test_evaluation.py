@@ -16,6 +16,7 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.ilsvrc import synsets
+from inceptorch.engines.torch_engine import Torch
 from inceptorch.errors import DataError, InceptorchError, ProtocolError
 from inceptorch.evaluation import crops_and_models, evaluate, log_probabilities
 from inceptorch.evaluation.calibration import (
@@ -57,7 +58,8 @@ def test_crops_of_photographs_are_answered_as_by_the_oracle(npz: Path, converted
     for photo, kind in ((photos[0], "10crop"), (photos[1], "144crop")):
         expected = oracle.probabilities_of_crops(npz, photo, kind)
         with Image.open(photo) as image:
-            found = log_probabilities(classifier, [PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)])[0]
+            views = PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)
+        found = log_probabilities(Torch(classifier), [views])[0]
         assert np.abs(np.exp(found) - expected.numpy()).max() < 1e-4
 
 
@@ -70,10 +72,10 @@ def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> No
     uneven = PROTOCOLS["144crop"].views(Image.fromarray(np.asarray(image)[:33, :31]), members[0].pixels)
     assert len(set(uneven.weights.round(9))) > 1
     single = [members[0].probabilities([crop])[0] for crop in uneven.crops]
-    found = log_probabilities(members[0], [uneven])
+    found = log_probabilities(Torch(members[0]), [uneven])
     np.testing.assert_allclose(np.exp(found[0]), np.average(single, axis=0, weights=uneven.weights), rtol=1e-5)
     turned = PROTOCOLS["12crop"].views(image.rotate(90, expand=True), members[0].pixels)
-    both = log_probabilities(members[0], [views, turned])
+    both = log_probabilities(Torch(members[0]), [views, turned])
     np.testing.assert_allclose(np.exp(both[0]), expected, rtol=1e-5)
     assert np.abs(both[0] - both[1]).max() > 1e-3
 
@@ -89,7 +91,7 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
     split = find_split(pictures, list(COLOURS), "val")
     ten = PROTOCOLS["10crop"]
     each = [
-        np.exp(log_probabilities(member, [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
+        np.exp(log_probabilities(Torch(member), [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
         for member in members
     ]
     mean = 0.75 * each[0] + 0.25 * each[1]
@@ -118,14 +120,14 @@ def test_an_interrupted_judging_goes_on(
     class Stop(Exception):
         pass
 
-    def counting(self: Classifier, squares: np.ndarray) -> np.ndarray:
+    def counting(self: Torch, squares: np.ndarray) -> np.ndarray:
         nonlocal seen
         seen += 1
         if seen == 16:
             raise Stop
-        return self.outputs(squares).numpy()
+        return self.classifier.outputs(squares).numpy()
 
-    monkeypatch.setattr(Classifier, "logits", counting)
+    monkeypatch.setattr(Torch, "logits", counting)
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     kept = tmp_path / "kept"
     with pytest.raises(Stop):
@@ -148,7 +150,7 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures:
     other = replace(members[1], classes=["a", "b", "c"])
     with pytest.raises(ProtocolError, match="other classes than the first"):
         evaluate([members[0], other], pictures, "val", QUIET)
-    with pytest.raises(ProtocolError, match="2 models and 3 weights"):
+    with pytest.raises(ProtocolError, match="number of weights, 3, is not that of the models, 2"):
         evaluate(members, pictures, "val", QUIET, weights=[1, 2, 3])
     with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
         evaluate(members, pictures, "val", QUIET, weights=[1, -1])
@@ -173,6 +175,38 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures:
     members[0].save(tmp_path / "bundle")
     with pytest.raises(ProtocolError, match="holds no predictions; `inceptorch eval --save-predictions`"):
         evaluate(tmp_path / "bundle" / "model.safetensors", progress=QUIET)
+
+
+def test_models_are_named_as_they_were_given(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    """Runs of one network in two folders can be told apart, in words, in the table and in files, whatever the folders."""
+    first, second, same = (tmp_path / name for name in ("one/mine", "one/yours", "two/mine"))
+    for member, folder in zip((*members, members[1]), (first, second, same), strict=True):
+        member.save(folder)
+    kept = tmp_path / "kept"
+    together = evaluate([first, second], pictures, "val", QUIET, save_predictions=kept)
+    assert together.protocol.endswith("of 2 models averaged: 1 x mine (tiny), 1 x yours (tiny)")
+    files = sorted(kept.iterdir())
+    assert [file.name.split(".")[0] for file in files] == ["mine", "yours"]
+    assert evaluate(files, progress=QUIET).to_dict() == together.to_dict()
+    rows = crops_and_models([first, same], pictures, "val", QUIET, protocols=["center"])
+    assert (rows[1].models, rows[1].networks) == ([str(first), str(same)], ["tiny", "tiny"])
+
+
+def test_damaged_predictions_are_made_again_and_that_is_said(
+    members: list[Classifier], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = {"split": "val", "save_predictions": tmp_path / "kept"}
+    before = evaluate(members[0], pictures, **words)  # type: ignore[arg-type]
+    (file,) = (tmp_path / "kept").iterdir()
+    whole = file.read_bytes()
+    for damaged in (whole[:-10], b"", b"\xff" * 100):
+        file.write_bytes(damaged)
+        with pytest.raises(ProtocolError) as caught:
+            evaluate(file, progress=QUIET)
+        assert str(caught.value).endswith("or is damaged; `inceptorch eval --save-predictions` makes it again.")
+        assert evaluate(members[0], pictures, **words).to_dict() == before.to_dict()  # type: ignore[arg-type]
+        assert f"{file} is damaged: its predictions are made again" in capsys.readouterr().err
+        assert file.read_bytes() == whole
 
 
 def test_the_table_of_crops_and_models(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:

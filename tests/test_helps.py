@@ -270,6 +270,11 @@ def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp
     before, after = (inceptorch.load(tmp_path / name).model.state_dict() for name in ("given", "run"))
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith(("body.conv1.", "body.mix."))}
+    stem = replace(frozen, freeze="stem")
+    inceptorch.train(pictures, out=tmp_path / "stem", weights=tmp_path / "given", recipe=stem, progress=QUIET)
+    after = inceptorch.load(tmp_path / "stem").model.state_dict()
+    same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
+    assert same == {name for name in before if name.startswith("body.conv1.")}
     with pytest.raises(RecipeError, match="name the weights with --weights"):
         inceptorch.train(pictures, out=tmp_path / "other", recipe=frozen, progress=QUIET)
     words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}

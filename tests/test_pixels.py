@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import BundleError, PictureError
-from inceptorch.pixels import Pixels, contract, decode
+from inceptorch.pixels import Pixels, contract, decode, size_of
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
@@ -122,7 +122,7 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
     bomb = png(30_000, 30_000, b"\0")
     assert len(bomb) < 200
     for data, sentence in [
-        (b"", "not a picture"),
+        (b"", "is empty"),
         (b"dear diary", "not a picture"),
         (whole.getvalue()[: len(whole.getvalue()) // 2], "damaged: .*[Tt]runcated"),
         (png(64, 64, b"\0\1\2"), "damaged"),
@@ -172,3 +172,11 @@ def test_contract_survives_json_and_refuses_nonsense() -> None:
     ):
         with pytest.raises(BundleError, match="ixel contract"):
             Pixels.from_dict({**good, **bad})
+
+
+def test_the_size_is_read_without_decoding() -> None:
+    assert size_of(png(300, 200, b"not that many pixels")) == (300, 200)
+    with pytest.raises(PictureError, match="more than 89 million pixels"):
+        size_of(png(30_000, 30_000, b""))
+    with pytest.raises(PictureError, match="is not a picture"):
+        size_of(b"text")

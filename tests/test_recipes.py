@@ -21,6 +21,7 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
     assert (changed.lr, changed.epochs, changed.flip, changed.crop_area) == (0.1, 7, False, (0.5, 1.0))
     assert changed.schedule == ((0.0, 1.0), (1.0, 0.0))
     assert with_settings(SCRATCH, ["lr=1e-3"]).lr == 0.001
+    assert [with_settings(SCRATCH, [f"freeze={rows}"]).freeze for rows in ("stem", 3)] == ["stem", 3]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,9 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("flip=perhaps", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
         ("batch=1", "from 2 to 65536"),
+        ("freeze=-1", "at least 0, or stem"),
+        ("freeze=head", "a whole number, or stem"),
+        ("seed=5", "give it as --seed 5"),
         ("crop_area=[0, 1]", "two shares"),
         ("crop_area=[0.1]", "two numbers"),
         ("schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),
@@ -64,6 +68,7 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("lr: " + 400 * "1", "must be a number"),
         ("- 1", "must hold values by name"),
         ("name: scrach", "r.yaml: .*did you mean 'scratch'"),
+        ("lr: 1\nlr: 2", "'lr' is written twice, again in line 2"),
     ]:
         (tmp_path / "r.yaml").write_text(content)
         with pytest.raises(RecipeError, match=sentence):

@@ -21,6 +21,7 @@ from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.report import draw, of_evaluation
+from inceptorch.report.card import card
 from inceptorch.report.charts import ticks
 from inceptorch.spec import Net
 from tests.conftest import COLOURS, write_classes
@@ -83,6 +84,18 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
             assert image.size == (16, 16)
     for mistake in result.evaluation.mistakes:
         assert mistake.file in found.text
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "\\<i onclick=x\\>\\&\"'" in card
+    assert NASTY not in card
+    for said in (
+        f"| top-1 | {result.top1:.2%} |",
+        "## Confidence",
+        "expected calibration error",
+        "unknown below",
+        "| split |",
+    ):
+        assert said in card
+    assert card.count("\n| ") == 2 + 2 + 2 + 3 + 2 + 8  # heads and rules of three tables, two scores, classes, facts
     assert sum(int(number) for number in re.findall(r'<td class="(?:hit|miss)"[^>]*>(\d+)<', html)) == 12
 
 
@@ -97,6 +110,11 @@ def test_a_thousand_classes_stay_small(tiny: Net, tmp_path: Path) -> None:
     assert len(html) < 5_000_000
     assert "The 15 worst of 120" in Page(html).text
     assert "confusion matrix" in html
+    said = card(classifier, judgement(logits, names, split, [], "center"), "inceptorch eval\nx", {"network": "a|b"})
+    assert "The 10 worst of 120:" in said
+    assert said.count("\n| class ") == 22  # with two heads
+    assert "a\\|b" in said
+    assert said.endswith("    inceptorch eval\n    x\n")
 
 
 def test_an_evaluation_without_mistakes_or_pictures(tiny: Net, tmp_path: Path) -> None:

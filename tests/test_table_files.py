@@ -138,7 +138,7 @@ def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
     [
         (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "row conv1: conv's out is 1000"),
         (OWN.replace("conv: 8,", "conv: 1" + "0" * 5000 + ","), "is not YAML"),
-        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "What stands before the colon in line 6 is not a word"),
+        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "what stands before the colon in line 6 is not a word"),
         (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "does not refer to other parts of itself"),
         (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "row conv1: conv has its out twice"),
         (OWN.replace("  conv1:", "  forward:"), "a row cannot be called 'forward'"),

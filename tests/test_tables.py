@@ -12,7 +12,7 @@ from inceptorch.costs import check_size, cost, min_size, output_shape
 from inceptorch.errors import TableError
 from inceptorch.nets import NETS
 from inceptorch.nets.googlenet import GOOGLENET, block
-from inceptorch.spec import Conv, Fork, Pool
+from inceptorch.spec import Conv, Fork, Pool, stem
 
 PAPER = yaml.safe_load((files("inceptorch.nets") / "papers" / "googlenet.yaml").read_text(encoding="utf-8"))
 TABLE_1 = [dict(zip(PAPER["tables"][0]["columns"], row, strict=True)) for row in PAPER["tables"][0]["rows"]]
@@ -167,3 +167,9 @@ def test_a_table_that_contradicts_itself_is_refused() -> None:
     uneven = replace(GOOGLENET, body={"a": Fork(Conv(4), Conv(4, 3, 2))}, aux=())
     with pytest.raises(TableError, match="row a: branches give maps of different sizes"):
         cost(uneven)
+
+
+def test_the_stem_is_what_stands_before_the_first_module() -> None:
+    assert {name: stem(NETS[name]) for name in ("googlenet", "googlenet_bn", "inception_v3", "inception_v4", "vgg16")} == {
+        "googlenet": 6, "googlenet_bn": 4, "inception_v3": 7, "inception_v4": 3, "vgg16": 0
+    }  # fmt: skip

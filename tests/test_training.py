@@ -4,9 +4,11 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -271,6 +273,27 @@ def test_judging_is_broken_off_and_done_again(
     assert not (tmp_path / "stopped" / "metrics.csv").exists()
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
+def test_a_run_that_goes_on_with_judging_has_no_pace_yet(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the last step of an epoch, whose checkpoint is written."""
+
+    def killed(*args: object, **words: object) -> None:
+        raise Stop
+
+    chosen, run = replace(recipe, epochs=2, batch=9, checkpoint_every=4), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("inceptorch.training.loop._judge", killed)
+        with pytest.raises(Stop):
+            inceptorch.train(pictures, out=run, recipe=chosen, progress=QUIET)
+    inceptorch.resume(run, QUIET)
+    first, second = (line for line in (run / "log.txt").read_text().splitlines() if line.startswith("train epoch"))
+    assert "pictures/s" not in first
+    assert "pictures/s" in second
+    with open(run / "metrics.csv", newline="") as file:
+        assert [bool(row["pictures_per_second"]) for row in csv.DictReader(file)] == [False, True]
 
 
 def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -544,10 +567,25 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
         with open(full, "wb", buffering=0) as file:
             file.write(b"new")
 
-    with pytest.raises(RunError, match="no space left on device"):
+    with pytest.raises(RunError, match=r"no space left on device\. What was there before is untouched\."):
         write_whole(kept, write)
+    with pytest.raises(RunError, match=r"no space left on device\.$"):
+        write_whole(tmp_path / "new.safetensors", write)
     assert kept.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_a_disk_without_room_is_met_before_anything_is_written(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(NETS[recipe.net], 3, aux=True, size=16)
+    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4 * weights - 1))
+    with pytest.raises(RunError, match=r"has 0 MiB free, and the classifier and its checkpoint need about 1 MiB"):
+        inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4 * weights))
+    inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
 
 
 def test_checkpoints_hold_nothing_that_is_run(tiny: Net, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ both. torch is imported when a classifier is loaded, not with this module.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,15 +151,15 @@ class Classifier:
     def card(self) -> str:
         """The model card, `README.md`."""
         net = self.model.net
-        shown = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
-        about = "\n".join(f"- {key}: {_in_words(value)}" for key, value in self.about.items())
+        shown = in_markdown(", ".join(self.classes[:20])) + (", ..." if len(self.classes) > 20 else "")
+        about = "\n".join(f"- {in_markdown(key)}: {in_markdown(_in_words(value))}" for key, value in self.about.items())
         return f"""---
 library_name: inceptorch
 pipeline_tag: image-classification
 ---
-# {net.name}, {len(self.classes)} classes
+# {in_markdown(net.name)}, {len(self.classes)} classes
 
-- network: {net.title} ({net.source})
+- network: {in_markdown(net.title)} ({in_markdown(net.source)})
 - classes: {shown}
 - pixels: {self.pixels.describe()}; channels {self.pixels.channels}, mean {list(self.pixels.mean)}, std {list(self.pixels.std)}
 {about}
@@ -267,6 +268,12 @@ def top_classes(probabilities: Sequence[float], classes: Sequence[str], top: int
     """The `top` most probable classes, best first; equal ones in the order of the class list."""
     order: Iterable[int] = sorted(range(len(classes)), key=lambda index: (-probabilities[index], index))[: max(top, 1)]
     return [Prediction(label=classes[i], index=i, probability=probabilities[i]) for i in order]
+
+
+def in_markdown(text: str) -> str:
+    """Any words as Markdown that shows them as they are, on one line: an address as it is, all else escaped."""
+    line = " ".join(text.split())
+    return line if line.startswith("https://") else re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", line)
 
 
 def not_finite() -> BundleError:

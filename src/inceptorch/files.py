@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from inceptorch.errors import RunError
 
 
@@ -17,7 +19,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     the new content. A link is followed. Raises RunError with the system's reason.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    there = os.path.exists(target)
+    if there and not target.is_file():
         raise RunError(f"{path} is a folder or a device; name a file.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # two processes may write the same
     try:
@@ -29,7 +32,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        raise RunError(f"{path} could not be written: {reason(error)}. What was there before is untouched.") from error
+        untouched = " What was there before is untouched." if there else ""
+        raise RunError(f"{path} could not be written: {reason(error)}.{untouched}") from error
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
@@ -77,19 +81,42 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 class NotYamlError(Exception):
-    """A file is not YAML; the message says where, and fits behind a colon."""
+    """A file is not YAML as it is read here; the message says where, and fits behind a colon."""
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises OSError and NotYamlError."""
-    import yaml
-
+    """What a YAML file holds; its keys are words as they are written. Raises OSError and NotYamlError."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, no date, too long a number, too deep
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError:
+        raise NotYamlError("it is no text in UTF-8") from None
+    except RecursionError:
+        raise NotYamlError("it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # no date, too long a number
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
             raise NotYamlError(f"line {error.problem_mark.line + 1}: {error.problem}") from None
         raise NotYamlError(" ".join(str(error).split())) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose keys are words as they are written. Refused are a key written twice, of which the second would silently
+    win, and references (*name), with which a short file can stand for an endless one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise NotYamlError("a file read here does not refer to other parts of itself (*name); write them out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        values = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise NotYamlError(f"what stands before the colon in line {line} is not a word")
+            if key.value in values:
+                raise NotYamlError(f"{key.value!r} is written twice, again in line {line}")
+            values[key.value] = self.construct_object(value, deep=True)
+        return values
 
 
 def cache_folder() -> Path:

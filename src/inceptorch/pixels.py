@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,9 +188,19 @@ def format_of(file: bytes) -> str | None:
         return None
 
 
+def size_of(file: bytes) -> tuple[int, int]:
+    """Width and height of a picture as stored, from its head alone: nothing is decoded. Raises PictureError."""
+    with _faults_as_sentences(), _opened(file) as image:
+        return image.size
+
+
 def _opened(file: str | Path | bytes) -> Image.Image:
     """A file of a size that is read here, not decoded yet."""
-    image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+    try:
+        image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+    except UnidentifiedImageError:
+        empty = not file if isinstance(file, bytes) else os.path.getsize(file) == 0
+        raise PictureError("is empty" if empty else "is not a picture in a format that is read here") from None
     if image.width * image.height > MOST_PIXELS:
         image.close()
         raise Image.DecompressionBombError
@@ -213,8 +224,6 @@ def _faults_as_sentences() -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = MOST_PIXELS // 1_000_000
         raise HugePicture(f"has more than {limit} million pixels; reduce it before use") from None
-    except UnidentifiedImageError:
-        raise PictureError("is not a picture in a format that is read here") from None
     except PictureError:
         raise
     except FileNotFoundError:

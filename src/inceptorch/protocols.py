@@ -30,6 +30,10 @@ Squares = Literal["middle", "three"]
 Crop = Literal["corners", "centre", "whole"]
 
 
+def _is_whole(value: Any, lowest: int, highest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
 @dataclass(frozen=True)
 class Protocol:
     """One way to judge.
@@ -53,19 +57,23 @@ class Protocol:
     reduce_to: int = 0
 
     def __post_init__(self) -> None:
-        self._require(all(SIZE <= side <= 4096 for side in self.sides), "sides", f"whole numbers from {SIZE} to 4096")
-        self._require(self.squares in ("middle", "three"), "squares", "middle or three")
-        known = ("corners", "centre", "whole")
-        self._require(0 < len(self.crops) == len(set(self.crops)), "crops", f"some of {', '.join(known)}, each once")
-        self._require(set(self.crops) <= set(known), "crops", f"some of {', '.join(known)}")
         plain = isinstance(self.name, str) and self.name[:1] not in ("", ".") and not set(self.name) & set("/\\\0")
         self._require(plain, "name", "a name without slashes that does not begin with a dot")
+        self._require(isinstance(self.source, str), "source", "words; write them in quotes")
+        sides = isinstance(self.sides, tuple) and all(_is_whole(side, SIZE, 4096) for side in self.sides)
+        self._require(sides, "sides", f"a list of whole numbers from {SIZE} to 4096")
+        self._require(self.squares in ("middle", "three"), "squares", "middle or three")
+        known = ("corners", "centre", "whole")
+        crops = isinstance(self.crops, tuple) and all(self.crops.count(crop) == 1 for crop in self.crops)
+        some = crops and bool(self.crops) and all(crop in known for crop in self.crops)
+        self._require(some, "crops", f"a list of some of {', '.join(known)}, each once")
         self._require(isinstance(self.mirror, bool), "mirror", "true or false")
-        self._require(0 <= self.reduce_to <= 4096, "reduce_to", "a whole number from 1 to 4096, or 0")
+        self._require(_is_whole(self.reduce_to, 0, 4096), "reduce_to", "a whole number from 1 to 4096, or 0")
 
     def _require(self, holds: bool, name: str, what: str) -> None:
         if not holds:
             value = getattr(self, name)
+            value = list(value) if isinstance(value, tuple) else value  # as it is written
             raise ProtocolError(f"Protocol {self.name!r}: {name} is {value!r}; it must be {what}.")
 
     @property
@@ -201,13 +209,11 @@ def _read(path: Path) -> Protocol:
     for name in values:
         if name not in known:
             raise ProtocolError(f"{path}: there is no value {name!r}; {did_you_mean(str(name), known)}")
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     try:
-        tuples = {name: tuple(values[name]) for name in ("sides", "crops") if name in values}
-        return Protocol(**{"name": path.stem, **values, **tuples})
+        return Protocol(**{"name": path.stem, **values, **lists})
     except ProtocolError as error:
         raise ProtocolError(f"{path}: {error}") from None
-    except TypeError as error:
-        raise ProtocolError(f"{path}: a value is of the wrong kind ({error}).") from None
 
 
 def _scaled(side: int, pixels: Pixels) -> int:

@@ -18,8 +18,10 @@ import yaml
 
 from inceptorch.errors import RecipeError, did_you_mean
 from inceptorch.files import NotYamlError, read_yaml, reason
+from inceptorch.spec import Net, stem
 
 Knots = tuple[tuple[float, float], ...]
+Freeze = int | Literal["stem"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Recipe:
     rms_decay        of RMSProp's mean squares
     rms_eps          of RMSProp, inside the root
     weight_decay     not on biases and batch normalisation
-    freeze           rows of given weights, from the stem on, that stay as they are; faster, as nothing goes back through them
+    freeze           how many first rows of given weights stay as they are; faster, as nothing goes back through them;
+                     stem: those before the network's first module
     layer_decay      factor on the rate of each row of the network for every row between it and the classifier; 1: none
     schedule         knots
     decay_factor     on the learning rate after every `decay_epochs` epochs
@@ -99,7 +102,7 @@ class Recipe:
     rms_decay: float = 0.9
     rms_eps: float = 1.0
     weight_decay: float = 1e-4
-    freeze: int = 0
+    freeze: Freeze = 0
     layer_decay: float = 1.0
     schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
     decay_factor: float = 1.0
@@ -148,7 +151,6 @@ class Recipe:
             "mixup",
             "cutmix",
             "patience",
-            "freeze",
             "checkpoint_every",
             "checkpoint_minutes",
         ):
@@ -161,6 +163,7 @@ class Recipe:
         self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
         self._require(0 <= self.balance <= 1, "balance", "from 0, for none, to 1, for classes that weigh the same")
         self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and at most 1")
+        self._require(self.freeze == "stem" or self.freeze >= 0, "freeze", "at least 0, or stem")
         self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
         for name in ("momentum", "label_smoothing", "ema", "rms_decay"):
             self._require(0 <= getattr(self, name) < 1, name, "at least 0 and less than 1")
@@ -182,6 +185,10 @@ class Recipe:
     def _require(self, holds: bool, name: str, what: str) -> None:
         if not holds:
             raise RecipeError(f"Recipe {self.name!r}: {name} is {getattr(self, name)!r}; it must be {what}.")
+
+    def frozen_rows(self, net: Net) -> int:
+        """How many first rows of the network's body stay as they are."""
+        return stem(net) if self.freeze == "stem" else self.freeze
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None)
@@ -207,7 +214,7 @@ FINETUNE = Recipe(
     lr=0.005,
     weight_decay=2e-4,
     schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
-    freeze=6,  # GoogLeNet's and Inception-v3's stem: as good so, and faster
+    freeze="stem",  # as good so, and faster
     layer_decay=0.9,
     # Crops show things larger than judging does (arXiv:1906.06423), and half the pixels take half the time.
     growth=((0.0, 0.714), (1.0, 0.714)),
@@ -348,6 +355,8 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     known = [name for name in types if name != "name"]
     checked = {}
     for name, value in values.items():
+        if name == "seed":
+            raise RecipeError(f"A recipe has no seed, which every run has of its own: give it as --seed {value}.")
         if name not in known:
             raise RecipeError(f"A recipe has no value {name!r}: {did_you_mean(str(name), known)}")
         checked[name] = _checked(name, value, types[name])
@@ -359,13 +368,15 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     try:
         if kind is bool and isinstance(value, bool):
             return value
-        if kind is int and isinstance(value, int) and not isinstance(value, bool) and math.isfinite(value):
+        if kind in (int, Freeze) and isinstance(value, int) and not isinstance(value, bool) and math.isfinite(value):
             return value
         if kind is float:
             return _number(value)
         if kind is str and isinstance(value, str):
             return value
         if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
+            return value
+        if kind == Freeze and value == "stem":
             return value
         if kind == Knots:
             return tuple((_number(share), _number(factor)) for share, factor in value)
@@ -376,7 +387,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         pass
     what = {
         bool: "true or false", int: "a whole number", float: "a number", str: "a word",
-        Knots: "a list of [share, factor]", tuple[float, float]: "two numbers [low, high]",
+        Knots: "a list of [share, factor]", Freeze: "a whole number, or stem", tuple[float, float]: "two numbers [low, high]",
     }.get(kind) or "one of " + ", ".join(typing.get_args(kind))  # fmt: skip
     raise RecipeError(f"The recipe's {name} is {value!r}; it must be {what}.")
 

@@ -261,6 +261,17 @@ class Net:
             raise TableError(f"{here}: rows {', '.join(self.aux)} carry auxiliary heads but aux_head is not given.")
 
 
+def stem(net: Net) -> int:
+    """How many rows of the body stand before the first module, which has branches in it; 0 where there is no module."""
+    return next((number for number, row in enumerate(net.body.values()) if _branches(row)), 0)
+
+
+def _branches(layer: Layer) -> bool:
+    if isinstance(layer, tuple):
+        return any(_branches(part) for part in layer)
+    return isinstance(layer, Fork | Residual)
+
+
 def with_dropout(net: Net, rate: float) -> Net:
     """The network with `rate` for every dropout of its main head; one that has none gets one before the classifier."""
     if not any(isinstance(row, Dropout) for row in net.head.values()):

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import yaml
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.files import reason
+from inceptorch.files import NotYamlError, read_yaml, reason
 from inceptorch.spec import (
     LRN,
     AdaptiveAverage,
@@ -82,17 +82,13 @@ def to_yaml(net: Net) -> str:
 def read_table(path: str | Path) -> Net:
     """The network in a YAML file. Raises TableError naming the file, and the row where one is wrong."""
     try:
-        return from_plain(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader))
+        return from_plain(read_yaml(Path(path)))
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
     except OSError as error:
         raise TableError(f"{path} could not be read: {reason(error)}.") from None
-    except UnicodeDecodeError:
-        raise TableError(f"{path} is not a text file.") from None
-    except RecursionError:
-        raise TableError(f"{path} is nested too deeply.") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise TableError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}.") from None
+    except NotYamlError as error:
+        raise TableError(f"{path} is not YAML: {error}.") from None
 
 
 def from_plain(values: Any) -> Net:
@@ -243,27 +239,6 @@ def _plain_values(layer: Any, parts: typing.Sequence[Field[Any]] | None = None) 
 
 def _shown(value: Any) -> str:
     return reprlib.repr(value)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML whose keys are words as they are written. Refused are a key written twice, of which the second would silently
-    win, and references (*name), with which a short file can stand for an endless table."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise TableError("A table does not refer to other parts of itself (*name); write them out.")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        values = {}
-        for key, value in node.value:
-            where = f"in line {key.start_mark.line + 1}"
-            if not isinstance(key, yaml.ScalarNode):
-                raise TableError(f"What stands before the colon {where} is not a word.")
-            if key.value in values:
-                raise TableError(f"{key.value!r} is written twice, again {where}.")
-            values[key.value] = self.construct_object(value, deep=True)
-        return values
 
 
 class _Dumper(yaml.SafeDumper):

@@ -26,12 +26,14 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path} does not exist.") from None
     except OSError as error:
         raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except SafetensorError as error:
+    except SafetensorError:
         if looks_pickled(path):
             raise BundleError(
                 f"{path} is a pickle, which could run code when read, so it is not opened; of a .pth file, `inceptorch convert` reads the tensors alone."
             ) from None
-        raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}.") from None
+        raise BundleError(
+            f"{path} is not a safetensors file, or is damaged; copy it again from where it came from, or make it again."
+        ) from None
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -18,31 +18,24 @@ MOST_PICTURES = 800  # on the page, of about 4 kB each
 SIDE = 128  # of a picture on the page, at most
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #22262b; --soft: #5d6670; --paper: #fbfbfa; --card: #fff; --line: #d8dce0;
-  --error: #b3261e; --warning: #8a5a00; --remark: #2a6fbb; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #a3abb3; --paper: #16181b; --card: #1f2226;
-  --line: #363b41; --error: #ff8a80; --warning: #e8b64c; --remark: #86b9f0; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; margin: .5rem 0; }
-h2 { font-size: 1.1rem; margin: 2rem 0 .2rem; }
-p { margin: .3rem 0; }
-.error { color: var(--error); } .warning { color: var(--warning); } .remark { color: var(--remark); }
-.soft, figcaption, summary { color: var(--soft); }
-table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
-td { border-top: 1px solid var(--line); padding: .3rem .6rem .3rem 0; vertical-align: top; }
-td:first-child { text-align: right; font-variant-numeric: tabular-nums; width: 4rem; }
-a { color: inherit; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18.2rem, 100%), 1fr)); gap: .7rem;
-  margin: .7rem 0; }
-figure { background: var(--card); border: 1px solid var(--line); border-radius: 6px; margin: 0; padding: .6rem; }
-figure div { display: flex; flex-wrap: wrap; gap: .4rem; }
-figure img { display: block; border-radius: 3px; max-width: 100%; }
-figcaption { font-size: .85rem; margin-top: .4rem; }
-figcaption b { color: var(--ink); font-weight: normal; display: block; }
-li { margin: .25rem 0; font-size: .9rem; }
-@media print { details > ul { display: block; } figure { break-inside: avoid; } }
+:root { --error: #b3261e; --warning: #8a5a00 }
+@media (prefers-color-scheme: dark) { :root { --error: #ff8a80; --warning: #e8b64c } }
+body { overflow-wrap: anywhere }
+.error { color: var(--error) } .warning { color: var(--warning) } .remark { color: var(--blue) }
+.soft, summary { color: var(--soft) }
+p { margin: .3em 0 }
+table { margin: 1em 0; width: 100% }
+td { border-top: 1px solid var(--line); padding: .3em .6em .3em 0; vertical-align: top }
+td:first-child { text-align: right; width: 4em }
+a { color: inherit }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(290px, 100%), 1fr)); gap: 11px; margin: 11px 0 }
+figure { border: 1px solid var(--line); border-radius: 6px; padding: 10px }
+figure div { display: flex; flex-wrap: wrap; gap: 6px }
+figure img { display: block; border-radius: 3px; max-width: 100% }
+figcaption { font-size: .85em; margin-top: .4em }
+figcaption b { color: var(--ink); font-weight: normal; display: block }
+li { margin: .25em 0; font-size: .9em }
+@media print { details > ul { display: block } figure { break-inside: avoid } }
 """
 
 

@@ -96,6 +96,7 @@ def evaluate(
         print_evaluation(evaluation)
     if report and speaks():
         write_report(evaluation, models, seconds, report)
+        progress.say(f"the page is in {report}")
 
 
 def check_writable(out: Path) -> None:
@@ -105,6 +106,8 @@ def check_writable(out: Path) -> None:
     if out.is_dir() or not out.absolute().parent.is_dir():
         what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
         raise RunError(f"{out} {what}; name a file for --report.")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"{out} does not end in .html, and --report writes HTML; name it FILE.html.")
 
 
 def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) -> None:
@@ -150,24 +153,25 @@ def print_evaluation(evaluation: Any) -> None:
 
 
 def print_table(rows: list[Any]) -> None:
-    """The columns of arXiv:1409.4842 Table 3, top-1 too, and what is sure of them."""
-    print(
-        f"{'models':>6}{'crops':>7}{'cost':>7}{'G mult-adds':>13}{'top-1 error':>21}{'top-5 error':>21}  top-5 compared to base"
-    )
+    """The columns of arXiv:1409.4842 Table 3, top-1 too, and what is sure of them. Of fewer than six classes five answers
+    say nothing, so that top-1 is compared."""
+    five = rows[0].classes > 5
+    head = f"{'models':>6}{'crops':>7}{'cost':>7}{'G mult-adds':>13}{'top-1 error':>21}"
+    print(head + (f"{'top-5 error':>21}  top-5" if five else "  top-1") + " compared to base")
     for row in rows:
+        errors = _error(row.top1, row.top1_interval) + (_error(row.top5, row.top5_interval) if five else "")
+        gained, (low, high) = (row.gained5, row.gained5_interval) if five else (row.gained1, row.gained1_interval)
+        compared = "base" if row is rows[0] else f"{-gained:+z.2%} ({-high:+z.2%} to {-low:+z.2%})"
         crops = row.cost // len(row.models)
-        errors = (
-            f"{1 - value:.2%} ({1 - high:.1%}-{1 - low:.1%})"
-            for value, (low, high) in ((row.top1, row.top1_interval), (row.top5, row.top5_interval))
-        )
-        one, five = errors
-        low, high = (-bound for bound in reversed(row.gained5_interval))
-        gained = "base" if row is rows[0] else f"{-row.gained5:+.2%} ({low:+.2%} to {high:+.2%})"
-        print(
-            f"{len(row.models):>6}{crops:>7}{row.cost:>7}{row.multiply_adds / 1e9:>13.1f}{one:>21}{five:>21}  {gained}"
-        )
-    networks = ", ".join(dict.fromkeys(name for row in rows for name in row.models))
-    print(printable(f"networks: {networks}; 95% intervals in brackets, of the last column picture by picture"))
+        print(f"{len(row.models):>6}{crops:>7}{row.cost:>7}{row.multiply_adds / 1e9:>13.1f}{errors}  {compared}")
+    every = dict.fromkeys(f"{name} ({net})" for row in rows for name, net in zip(row.models, row.networks, strict=True))
+    print(printable(f"models: {', '.join(every)}; 95% intervals in brackets, of the last column picture by picture"))
+
+
+def _error(right: float, interval: tuple[float, float]) -> str:
+    """A column of errors: that of a share that is right, with its interval."""
+    low, high = interval
+    return f"{f'{1 - right:.2%} ({1 - high:.1%}-{1 - low:.1%})':>21}"
 
 
 def _numbers(text: str | None) -> list[float] | None:

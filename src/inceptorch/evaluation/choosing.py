@@ -26,8 +26,8 @@ Given = Classifier | str | Path
 
 @dataclass(frozen=True)
 class Chosen:
-    """Models with their names, and the pictures; `split` is None where all models are saved predictions and no pictures
-    were named."""
+    """Models with the names they were given by, and the pictures; `split` is None where all models are saved predictions
+    and no pictures were named."""
 
     names: list[str]
     models: list[Engine | Predictions]
@@ -52,7 +52,7 @@ def choose(
     """The models and the readable pictures of DATA to judge them with. Raises ProtocolError where they do not belong
     together."""
     models = [_opened(model, engine, precision) for model in given]
-    names = [model.model.net.name if isinstance(model, Classifier) else Path(model).resolve().name for model in given]
+    names = _names(given)
     classes = _classes(models[0])
     for name, model in zip(names, models, strict=True):
         if _classes(model) != classes:
@@ -124,6 +124,17 @@ def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Sp
     _, held_out = stratified(whole, *divided.pop())
     progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
     return held_out
+
+
+def _names(given: Sequence[Given]) -> list[str]:
+    """By which the models are told apart: the names of their folders or files, or where different ones have the same
+    name the paths as given; of a classifier that comes without a folder that of its network."""
+    whole = [model.model.net.name if isinstance(model, Classifier) else str(model) for model in given]
+    short = [
+        name if isinstance(model, Classifier) else Path(model).resolve().name
+        for name, model in zip(whole, given, strict=True)
+    ]
+    return short if len(set(short)) == len(set(whole)) else whole
 
 
 def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predictions:

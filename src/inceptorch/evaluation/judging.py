@@ -231,8 +231,8 @@ def judge_predictions(
     described = dict.fromkeys(member.about.description for member in members)
     protocol = "; ".join(described)
     if len(members) > 1:
-        names = [f"{weight:g} x {member.about.model}" for weight, member in zip(weights, members, strict=True)]
-        protocol += f"; probabilities of {len(members)} networks averaged: {', '.join(names)}"
+        names = [f"{weight:g} x {member.title}" for weight, member in zip(weights, members, strict=True)]
+        protocol += f"; probabilities of {len(members)} models averaged: {', '.join(names)}"
     files = first.files if split is None else _Files(split)
     return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, files, split)
 
@@ -310,7 +310,9 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[fl
     if weights is None:
         return [1.0] * count
     if len(weights) != count:
-        raise ProtocolError(f"There are {count} models and {len(weights)} weights; give one for each.")
+        raise ProtocolError(
+            f"The number of weights, {len(weights)}, is not that of the models, {count}; give one for each."
+        )
     if not all(0 < weight < math.inf for weight in weights):
         raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
     return weights

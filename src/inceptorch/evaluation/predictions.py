@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,15 +85,22 @@ def about(engine: Engine, split: Split, protocol: Protocol) -> About:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions in a file: what they are of, the right classes int32 [N], and the pictures' names within DATA."""
+    """Predictions in a file: the name by which the model was given, what they are of, the right classes int32 [N], and
+    the pictures' names within DATA."""
 
     path: Path
+    name: str
     about: About
     labels: Ints
     files: list[str]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def title(self) -> str:
+        """The model's name, with its network's beside it where that says more."""
+        return self.name if self.name == self.about.model else f"{self.name} ({self.about.model})"
 
     def parts(self) -> Iterator[tuple[slice, Floats]]:
         """The log probabilities float32 [n, classes], some pictures at a time, with their place."""
@@ -114,13 +121,12 @@ def predict_split(
     progress: Progress,
 ) -> Predictions:
     """The predictions for a split, from the folder `kept` if they are there already, else computed, each process its
-    share, and written there by the first; an interrupted attempt at the same goes on. `name` begins the file's name, and a
-    hash of what they are of ends it. Raises RunError and PictureError."""
+    share, and written there by the first; an interrupted attempt at the same goes on. `name`, the model's, begins the
+    file's name, and a hash of what they are of ends it. Raises RunError and PictureError."""
     of = about(engine, split, protocol)
-    file = kept / f"{name}.{protocol.name}.{_digest(of)}{SUFFIX}"
-    if world.from_first(lambda: _is_there(file)):
-        progress.say(f"{file} has these predictions already")
-        return world.from_first(lambda: read_predictions(file))
+    file = kept / f"{Path(name).name}.{protocol.name}.{_digest(of)}{SUFFIX}"
+    if (found := world.from_first(lambda: _kept(file, progress))) is not None:
+        return replace(found, name=name)
 
     folder = kept / f".{file.name}.parts"
     size = max(1, PART // protocol.count)
@@ -144,7 +150,7 @@ def predict_split(
     except (KeyboardInterrupt, SystemExit):
         progress.say("stopped; with --save-predictions the same command goes on after the last whole part")
         raise
-    world.from_first(lambda: _join(folder, len(starts), file, of, split))
+    world.from_first(lambda: _join(folder, len(starts), file, name, of, split))
     return world.from_first(lambda: read_predictions(file))
 
 
@@ -163,13 +169,15 @@ def read_predictions(file: Path) -> Predictions:
         raise ProtocolError(f"{file} does not exist.") from None
     except OSError as error:
         raise ProtocolError(f"{file} could not be read: {reason(error)}.") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"{file} holds no predictions, or is damaged: {error}.") from None
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise ProtocolError(
+            f"{file} holds no predictions, or is damaged; `inceptorch eval --save-predictions` makes it again."
+        ) from None
     if shape != [len(labels), len(of.classes)] or len(files) != len(labels) or labels.ndim != 1:
         raise ProtocolError(f"{file} is damaged: its parts do not belong together.")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(of.classes):
         raise ProtocolError(f"{file} is damaged: it has labels that are no classes.")
-    return Predictions(file, of, labels, files)
+    return Predictions(file, header.get("name", file.name), of, labels, files)
 
 
 def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterator[tuple[slice, Floats]]:
@@ -213,11 +221,18 @@ def _digest(of: About) -> str:
     return hashlib.sha256(json.dumps(asdict(of)).encode()).hexdigest()[:8]
 
 
-def _is_there(file: Path) -> bool:
-    """Whether a file holds predictions: just these, as its name says. What is damaged is made again."""
-    with suppress(ProtocolError):
-        return bool(len(read_predictions(file)))
-    return False
+def _kept(file: Path, progress: Progress) -> Predictions | None:
+    """The predictions in a file: just those asked for, as its name says. None where there are none; what is damaged is
+    made again."""
+    if not file.exists():
+        return None
+    try:
+        found = read_predictions(file)
+    except ProtocolError:
+        progress.say(f"{file} is damaged: its predictions are made again")
+        return None
+    progress.say(f"{file} has these predictions already")
+    return found
 
 
 def _begun(folder: Path, of: About, count: int) -> set[int]:
@@ -241,14 +256,15 @@ def _save(values: Floats, path: Path) -> None:
         np.save(file, values, allow_pickle=False)
 
 
-def _join(folder: Path, count: int, file: Path, of: About, split: Split) -> None:
+def _join(folder: Path, count: int, file: Path, name: str, of: About, split: Split) -> None:
     """Write the parts as one file, holding one at a time, and delete them."""
+    name = name.encode("utf-8", "replace").decode()  # a folder's name need not be text
     labels = np.asarray(split.labels, "<i4").tobytes()
     names = "\0".join(split.paths).encode("utf-8", "surrogateescape")
     values = len(split) * len(of.classes) * 4
     after = values + len(labels)
     header: dict[str, Any] = {
-        "__metadata__": {"format": FORMAT, "about": json.dumps(asdict(of))},
+        "__metadata__": {"format": FORMAT, "name": name, "about": json.dumps(asdict(of))},
         "log_probabilities": _entry("F32", [len(split), len(of.classes)], 0, values),
         "labels": _entry("I32", [len(split)], values, after),
         "files": _entry("U8", [len(names)], after, after + len(names)),

@@ -20,7 +20,9 @@ PROTOCOLS = ("center", "10crop", "144crop")
 class Row:
     """One row of the table.
 
-    models         the names of the networks averaged
+    models         the names of those averaged
+    networks       the networks that they are
+    classes        how many a picture may be of
     protocol       its name
     cost           crops that go through a network for one picture, all networks together
     multiply_adds  of these
@@ -30,6 +32,8 @@ class Row:
     """
 
     models: list[str]
+    networks: list[str]
+    classes: int
     protocol: str
     cost: int
     multiply_adds: int
@@ -87,7 +91,9 @@ def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluat
     about = [member.about for member in together]
     gained = {most: (evaluation.answers.ranks < most).astype(int) - (first.answers.ranks < most) for most in (1, 5)}
     return Row(
-        models=[each.model for each in about],
+        models=[member.name for member in together],
+        networks=[each.model for each in about],
+        classes=len(about[0].classes),
         protocol=about[0].protocol,
         cost=sum(each.crops for each in about),
         multiply_adds=sum(each.crops * each.multiply_adds for each in about),

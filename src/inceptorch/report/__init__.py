@@ -3,25 +3,32 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from inceptorch import bundle
 from inceptorch.bundle import Classifier
+from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_text
+from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_curves, draw_mistakes, draw_rates
 from inceptorch.report.page import page, read_rows
-from inceptorch.training import Result
+from inceptorch.training import Result, read_asked
 
 __all__ = ["draw", "draw_curves", "draw_mistakes", "draw_rates", "of_evaluation", "page"]
 
 
 def draw(result: Result) -> None:
-    """Write curves.png, mistakes.png and report.html into the run folder."""
+    """Write curves.png, mistakes.png, report.html and the whole model card, README.md, into the run folder."""
     draw_curves(result.run / "metrics.csv", result.run / "curves.png")
     draw_mistakes(result.evaluation, result.run / "mistakes.png")
-    write_text(result.run / "report.html", _page_of_run(result))
+    asked, classifier = read_asked(result.run), bundle.load(result.run)
+    again = asked["command"] or f"inceptorch.train({asked['data']!r}, ...), see run.yaml"
+    facts = _facts_of_run(result, asked)
+    title = f"{asked['network']['name']} on {Path(asked['data']).name}"
+    rows = read_rows(result.run / "metrics.csv")
+    write_text(result.run / "report.html", page(title, result.evaluation, classifier, again, facts, rows))
+    write_text(result.run / bundle.CARD, card(classifier, result.evaluation, again, facts))
 
 
 def of_evaluation(
@@ -34,18 +41,18 @@ def of_evaluation(
     return page(title, evaluation, classifier, command, facts)
 
 
-def _page_of_run(result: Result) -> str:
-    asked = yaml.safe_load((result.run / "run.yaml").read_text(encoding="utf-8"))
-    again = asked["command"] or f"inceptorch.train({asked['data']!r}, ...), see run.yaml"
-    facts = {
+def _facts_of_run(result: Result, asked: dict[str, Any]) -> dict[str, str]:
+    recipe, train, held_out = asked["recipe"], asked["train"], asked["held_out"]
+    divided = f"{train['split']} to train on and {held_out['split']} to judge with, as DATA has them"
+    if held_out["split"] == HELD_OUT_PART:
+        divided = f"{recipe['held_out_share']:.0%} of every class held out, drawn by seed {asked['seed']}"
+    return {
         "network": asked["network"]["name"],
-        "recipe": f"{asked['recipe']['name']}, seed {asked['seed']}; every value is in run.yaml",
-        "pictures": f"{asked['train']['pictures']} to train on, {result.evaluation.n} of {asked['held_out']['split']} to judge with",
+        "recipe": f"{recipe['name']}, seed {asked['seed']}; every value is in run.yaml",
+        "pictures": f"{train['pictures']} to train on, {result.evaluation.n} of {held_out['split']} to judge with",
+        "split": divided,
         "time": f"{result.seconds:.0f} s for {result.epochs} epochs or steps of the fit",
         "machine": f"{asked['machine']['processor']}, {asked['machine']['system']}",
         "versions": ", ".join(f"{name} {number}" for name, number in asked["versions"].items()),
         "begun": str(asked["started"]),
     }
-    rows = read_rows(result.run / "metrics.csv")
-    title = f"{asked['network']['name']} on {Path(asked['data']).name}"
-    return page(title, result.evaluation, bundle.load(result.run), again, facts, rows)

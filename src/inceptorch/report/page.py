@@ -17,6 +17,7 @@ from inceptorch.bundle import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
 from inceptorch.explain import default_row, gradcam, overlay
+from inceptorch.metrics import ClassScore
 from inceptorch.plots import shortened
 from inceptorch.report import charts
 from inceptorch.report.style import STYLE
@@ -54,7 +55,7 @@ def page(
         _calibration(evaluation),
         _facts(facts | {"memory": f"{_peak():.0f} MiB at most in this process"}, evaluation),
     ]
-    return document(title, STYLE, "\n".join(["<main>", *filter(None, sections), "</main>"]), POLICY)
+    return document(title, STYLE, "\n".join(filter(None, sections)), POLICY)
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
@@ -102,7 +103,7 @@ def _curves(rows: Sequence[dict[str, str]]) -> str:
 
 
 def _classes(evaluation: Evaluation) -> str:
-    ranked = sorted(evaluation.per_class.items(), key=lambda item: (item[1]["top1"], item[0]))
+    ranked = worst_first(evaluation)
     if len(ranked) <= LISTED:
         return f"<section><h2>Classes</h2>{_class_table(ranked[::-1])}</section>"
     worst, best = ranked[:ENDS], ranked[: -ENDS - 1 : -1]
@@ -112,7 +113,12 @@ def _classes(evaluation: Evaluation) -> str:
     )
 
 
-def _class_table(classes: Sequence[tuple[str, Any]]) -> str:
+def worst_first(evaluation: Evaluation) -> list[tuple[str, ClassScore]]:
+    """The classes with their scores, those that are found least first."""
+    return sorted(evaluation.per_class.items(), key=lambda item: (item[1]["top1"], item[0]))
+
+
+def _class_table(classes: Sequence[tuple[str, ClassScore]]) -> str:
     rows = []
     for name, one in classes:
         low, high = one["top1_interval"]
@@ -219,21 +225,26 @@ def _row(classifier: Classifier) -> str:
 
 
 def _calibration(evaluation: Evaluation) -> str:
-    found = evaluation.to_dict()
-    error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
-    unknown = found["unknown"]
-    text = (
-        f"<p>Confidence is off by {error:.1%} (expected calibration error); without what chance adds to that, by {low:.1%} to "
-        f"{high:.1%}.</p>"
-    )
-    if found["tempered"]:
-        after = found["tempered"]
-        text += f"<p>With logits divided by {after['temperature']:.3f}: off by {after['error']:.1%}, loss {after['loss']:.3f}.</p>"
-    text += (
-        f"<p>Whoever calls pictures unknown below {unknown['below']:.3f} answers {unknown['answered']:.1%} of these, "
-        f"{unknown['right_of_answered']:.1%} of them rightly; without that {unknown['right_without']:.1%} are right.</p>"
-    )
+    text = "".join(f"<p>{sentence}</p>" for sentence in of_confidence(evaluation))
     return f"<section><h2>Calibration</h2><figure>{charts.calibration(evaluation.reliability)}</figure>{text}</section>"
+
+
+def of_confidence(evaluation: Evaluation) -> list[str]:
+    """What confidence is worth: whether it means what it says, and what it costs to refuse where it is small."""
+    (error, (low, high)), unknown, tempered = evaluation.calibration, evaluation.threshold, evaluation.tempered
+    sentences = [
+        f"Confidence is off by {error:.1%} (expected calibration error); without what chance adds to that, by {low:.1%} to "
+        f"{high:.1%}."
+    ]
+    if tempered:
+        sentences.append(
+            f"With logits divided by {tempered['temperature']:.3f}: off by {tempered['error']:.1%}, loss {tempered['loss']:.3f}."
+        )
+    sentences.append(
+        f"Whoever calls pictures unknown below {unknown['below']:.3f} answers {unknown['answered']:.1%} of these, "
+        f"{unknown['right_of_answered']:.1%} of them rightly; without that {unknown['right_without']:.1%} are right."
+    )
+    return sentences
 
 
 def _facts(facts: dict[str, str], evaluation: Evaluation) -> str:

@@ -1,24 +1,14 @@
-"""The style of report.html: light and dark, on a telephone and on paper."""
+"""What report.html adds to the style of all pages: cards, charts and tables, on a telephone and on paper."""
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #22262b; --soft: #667079; --paper: #fff; --line: #d8dce0; --blue: #2a6fbb; --orange: #d9730d }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e7ea; --soft: #98a2ab; --paper: #16191d; --line: #353b42; --blue: #6aa9ea; --orange: #f0954a }
-}
-* { box-sizing: border-box }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 960px; margin: 0 auto; padding: 16px }
-h1 { font-size: 1.6em; margin: .4em 0 0; overflow-wrap: anywhere }
-h2 { font-size: 1.2em; margin: 2em 0 .5em; border-bottom: 1px solid var(--line) }
-h3 { font-size: 1em; margin: 1.2em 0 .3em }
-header p, small, figcaption, .legend { color: var(--soft) }
+header p, .legend { color: var(--soft) }
 pre { background: color-mix(in srgb, var(--ink) 6%, transparent); padding: 10px; border-radius: 6px; white-space: pre-wrap;
   overflow-wrap: anywhere }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px; margin: 14px 0 }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 10px; display: flex; flex-direction: column }
 .card b { font-size: 1.5em; line-height: 1.2 }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); gap: 16px }
-figure { margin: 0; max-width: 480px }
+figure { max-width: 480px }
 svg { width: 100%; height: auto; font-size: 11px; fill: var(--soft) }
 .grid { stroke: var(--line) }
 .line { fill: none; stroke-width: 2; stroke: currentColor }
@@ -26,8 +16,8 @@ svg { width: 100%; height: auto; font-size: 11px; fill: var(--soft) }
 .c0 { color: var(--blue) } .c1 { color: var(--orange) }
 .legend { margin: 0 } .key { margin-right: 1em } .key::before { content: "\\2014  "; font-weight: bold }
 .bar { fill: var(--blue); opacity: .75 } .diagonal { fill: none; stroke: var(--orange); stroke-width: 1.5; stroke-dasharray: 5 4 }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-size: .93em; font-variant-numeric: tabular-nums }
+.wide { overflow-x: auto } li { overflow-wrap: anywhere }
+table { font-size: .93em }
 th, td { padding: 3px 10px 3px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: middle }
 th { font-weight: 500 } th:first-child { min-width: 7em } .facts th { white-space: nowrap; vertical-align: top } .facts td { overflow-wrap: anywhere }
 .range { position: relative; display: block; width: 150px; height: 12px }

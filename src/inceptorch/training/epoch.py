@@ -111,15 +111,11 @@ def train_epoch(
         keep_place()
         stopping.obey()
 
-    spent = max(time.monotonic() - began, 1e-9)
-    return {
-        "phase": "train",
-        "epoch": epoch + 1,
-        "lr": lr,
-        "train_loss": done.loss / len(split),
-        "pictures_per_second": seen / spent,
-        "waiting": waited / spent,
-    }
+    row = {"phase": "train", "epoch": epoch + 1, "lr": lr, "train_loss": done.loss / len(split)}
+    if seen:  # a run that goes on after the last step of an epoch has no pace yet
+        spent = max(time.monotonic() - began, 1e-9)
+        row |= {"pictures_per_second": seen / spent, "waiting": waited / spent}
+    return row
 
 
 def _workers(recipe: Recipe, world: Processes, data: Augmented, left: list[list[int]], estimate: Estimate) -> int:

@@ -32,6 +32,7 @@ from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.run import Run, in_words
+from inceptorch.training.space import check_space
 from inceptorch.training.step import Step, only_deterministic, precision
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared, reopened
@@ -82,6 +83,7 @@ def train(
     def prepare() -> Path:
         nonlocal work
         work = prepared(data, out, net, weights, recipe, seed, world, progress or Progress())
+        check_space(work)
         work.run.begin(work.train, work.held_out)
         return work.run.folder
 

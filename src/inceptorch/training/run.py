@@ -21,11 +21,12 @@ from inceptorch import nets, table
 from inceptorch.data import Skipped, Split
 from inceptorch.data.address import short_name
 from inceptorch.data.folder import HELD_OUT_PART
-from inceptorch.errors import InceptorchError, RunError
-from inceptorch.files import reason, refuse_if_used, write_text
+from inceptorch.errors import RunError
+from inceptorch.files import NotYamlError, read_yaml, reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 
+ASKED = "run.yaml"
 COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
 
 
@@ -77,7 +78,7 @@ class Run:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.folder / "run.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+            write_text(self.folder / ASKED, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
@@ -116,9 +117,8 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """The run in a folder, from its run.yaml. Raises RunError."""
-    path = folder / "run.yaml"
+    asked = read_asked(folder)
     try:
-        asked = yaml.safe_load(path.read_text(encoding="utf-8"))
         values = dict(asked["recipe"])
         name = str(values.pop("name"))
         return Run(
@@ -131,14 +131,24 @@ def read_run(folder: Path) -> Run:
             fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
         )
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{folder / ASKED} lacks what a run is begun with, so it cannot be resumed.") from None
+
+
+def read_asked(folder: Path) -> dict[str, Any]:
+    """What was asked for, as run.yaml has it. Raises RunError."""
+    path = folder / ASKED
+    try:
+        asked = read_yaml(path)
     except OSError as error:
         raise RunError(
             f"{path} could not be read ({reason(error)}): {folder} is not a run that can be resumed."
         ) from None
-    except InceptorchError:
-        raise
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({' '.join(str(error).split())}), so the run cannot be resumed.") from None
+    except NotYamlError as error:
+        raise RunError(f"{path} is damaged: {error}.") from None
+    if not isinstance(asked, dict):
+        raise RunError(f"{path} is damaged: it must hold values by name.")
+    return asked
 
 
 def in_words(row: dict[str, Any]) -> str:

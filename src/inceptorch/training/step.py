@@ -66,8 +66,9 @@ class Step:
         return loss
 
     def _to_training(self) -> None:
-        self.classifier.model.train()
-        for row in self.classifier.model.body[: self.recipe.freeze]:
+        model = self.classifier.model
+        model.train()
+        for row in model.body[: self.recipe.frozen_rows(model.net)]:
             row.eval()  # batch normalisation's statistics stay too
 
     def _backward(self, pictures: Tensor, labels: Tensor, weight: float, seed: int) -> Tensor:

@@ -148,9 +148,10 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     model = Model(table, len(classes), pixels.in_chans, aux=aux, size=pixels.size)
     if given:
         copy_weights(given.model, model)
-    if recipe.freeze > len(model.body):
-        raise RecipeError(f"{table.name} has {len(model.body)} rows to freeze, not {recipe.freeze}: --set freeze=0.")
-    for row in model.body[: recipe.freeze]:
+    frozen = recipe.frozen_rows(table)
+    if frozen > len(model.body):
+        raise RecipeError(f"{table.name} has {len(model.body)} rows to freeze, not {frozen}: --set freeze=0.")
+    for row in model.body[:frozen]:
         row.requires_grad_(False)
     return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
 
