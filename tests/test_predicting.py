@@ -108,7 +108,7 @@ def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Pa
     assert first == 0
     assert isinstance(probabilities, np.ndarray)
     assert probabilities.sum() == pytest.approx(1)
-    assert len(taken) <= 3 + 3 * 4 + 4 * 4
+    assert len(taken) <= 2 * 3 * 4  # two batches for each thread
     rest = list(answers)
     assert [item for item, _ in rest] == list(range(1, 1000))
     bad = [(item, str(told)) for item, told in rest if isinstance(told, PictureError)]
@@ -311,7 +311,7 @@ def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
         assert not failing.is_alive()
         assert rows_of(tmp_path / "a.jsonl") == entries_of(*words)
     finally:
-        machines.shutdown()
+        machines.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path, tmp_path: Path) -> None:
