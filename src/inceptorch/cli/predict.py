@@ -1,4 +1,6 @@
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +29,9 @@ def predict(
     ] = None,
     ray: Annotated[
         str | None,
-        typer.Option(help="Predict on the Ray cluster at this address; local: start one.", metavar="ADDRESS"),
+        typer.Option(
+            help="With --out: predict on the Ray cluster at this address; local starts one here.", metavar="ADDRESS"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -39,11 +43,13 @@ def predict(
     """
     from inceptorch.data.folder import picture_entries
     from inceptorch.engines import open_engine
-    from inceptorch.errors import ProtocolError
+    from inceptorch.errors import ProtocolError, RunError
     from inceptorch.predicting import Asked, Entry, made_with, new_output, predictions, write_answers
     from inceptorch.progress import Progress
     from inceptorch.protocols import protocol as named_protocol
 
+    if ray is not None and out is None:
+        raise RunError("What a cluster answers is written into a file; name one with --out.")
     chosen = named_protocol(protocol)
     opened = open_engine(model, engine, precision)
     if unknown and unknown_below is None and protocol != "center":
@@ -62,7 +68,8 @@ def predict(
 
     if out is not None:
         output = new_output(out, made_with(opened, paths, asked), asked, opened)
-        state = write_answers(output, paths, answer, Progress())
+        with redirect_stdout(sys.stderr):  # where Ray is to say what becomes of machines
+            state = write_answers(output, paths, answer, Progress())
         _print_summary(out, state.done, state.failed, json)
     else:
         entries = answer(picture_entries(paths))

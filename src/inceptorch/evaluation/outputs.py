@@ -66,14 +66,16 @@ def pictures_at_once(engine: Engine, protocol: Protocol) -> int:
 
 
 @contextmanager
-def side_by_side(engine: Engine | None = None) -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
+def side_by_side(
+    engine: Engine | None = None, threads: int | None = None
+) -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
     """A `map` that works on several items at once, in order, and takes no more of them than it needs.
 
     On a CPU each has few of torch's cores: decoding then never makes the network wait, and small batches stay in the
-    cache. Other engines divide the cores themselves.
+    cache. Other engines divide the cores themselves; then there are `threads` at least, by default one for each core.
     """
     if engine is not None and engine.name != "torch":
-        at_once = min(max(processors(), engine.at_once), MOST_AT_ONCE)
+        at_once = min(max(threads or processors(), engine.at_once), MOST_AT_ONCE)
         with ThreadPoolExecutor(at_once) as pool:
             yield lambda work, items: ahead(pool, work, items, 2 * at_once)
         return

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.ahead import ahead
 from inceptorch.bundle import not_finite
 from inceptorch.engines import Engine
-from inceptorch.engines.engine import processors
 from inceptorch.errors import PictureError
-from inceptorch.evaluation import log_probabilities
+from inceptorch.evaluation.outputs import log_probabilities, side_by_side
 from inceptorch.protocols import Views
 
 Item = TypeVar("Item")
@@ -27,28 +24,27 @@ def answered(
 ) -> Iterator[tuple[Item, Told]]:
     """Each item with its probabilities float32 [classes], or with the PictureError that `read` raised for it, in order.
 
-    `read` gives a protocol's views of an item; it is called from as many `threads` as there are processors, `together`
-    items go through the network at once, and both run ahead of whoever takes the answers: a few batches, however many
-    items there are. Which items share a batch depends on their places alone. Raises BundleError for answers that are
-    not finite.
+    `read` gives a protocol's views of an item. Batches of `together` items are read and go through the network side by
+    side, in as many threads as there are processors (or `threads`), a few batches ahead of whoever takes the answers,
+    however many items there are: while one thread decodes, another computes. Which items share a batch depends on their
+    places alone. Raises BundleError for answers that are not finite.
     """
-    threads = threads or processors()
 
-    def reading(item: Item) -> tuple[Item, Views | PictureError]:
-        try:
-            return item, read(item)
-        except PictureError as error:
-            return item, error
-
-    def answering(batch: list[tuple[Item, Views | PictureError]]) -> list[tuple[Item, Told]]:
-        views = [view for _, view in batch if isinstance(view, Views)]
+    def answer(batch: list[Item]) -> list[tuple[Item, Told]]:
+        views: list[Views] = []
+        faults: list[PictureError | None] = []
+        for item in batch:
+            try:
+                views.append(read(item))
+                faults.append(None)
+            except PictureError as error:
+                faults.append(error)
         rows = iter(_probabilities(engine, views) if views else ())
-        return [(item, next(rows) if isinstance(view, Views) else view) for item, view in batch]
+        return [(item, next(rows) if fault is None else fault) for item, fault in zip(batch, faults, strict=True)]
 
-    with ThreadPoolExecutor(threads) as reads, ThreadPoolExecutor(engine.at_once) as answers:
-        batches = in_batches(ahead(reads, reading, items, threads + (engine.at_once + 1) * together), together)
-        for batch in ahead(answers, answering, batches, 2 * engine.at_once):
-            yield from batch
+    with side_by_side(engine, threads) as run:
+        for answers in run(answer, in_batches(items, together)):
+            yield from answers
 
 
 def _probabilities(engine: Engine, views: list[Views]) -> NDArray[np.float32]:
