@@ -1,8 +1,8 @@
-"""The papers' crops with BVLC's weights on 200 photographs: python -m bench.protocols [PHOTOGRAPHS]
+"""The papers' crops with BVLC's weights on 200 photographs: python -m bench.protocols [PHOTOGRAPHS | races]
 
 Ours beside the independent page of the tests, which takes crops one by one; of 144 crops that page sees as many photographs as asked
 (all by default, which takes it a quarter of an hour). Then the time of 144 crops against the straightforward loop on the same module,
-on square and on wide photographs, and the memory of judging a thousand and ten thousand pictures.
+on square and on wide photographs, by torch and by OpenVINO in fp32 (with "races" that alone), and the memory of judging a thousand and ten thousand pictures.
 """
 
 import csv
@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 import inceptorch
-from bench.common import SHARED, bvlc, need, save
+from bench.common import RESULTS, SHARED, bvlc, need, save
 from inceptorch.bundle import Classifier
 from inceptorch.data.ilsvrc import synsets
 from inceptorch.evaluation import evaluate
@@ -91,22 +91,25 @@ def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
     for path in paths:
         (root / synsets()[0]).mkdir(parents=True, exist_ok=True)
         (root / synsets()[0] / path.name).symlink_to(path)
-    plain, ours = inceptorch.load(bundle), inceptorch.load(bundle)
+    plain = inceptorch.load(bundle)
     plain.model.to(memory_format=torch.contiguous_format)
-    seconds: dict[str, list[float]] = {"loop": [], "ours": []}
+    seconds: dict[str, list[float]] = {"loop": [], "torch": [], "openvino": []}
+    apart = dict.fromkeys(("torch", "openvino"), 0.0)
     for number in range(ROUNDS):
         began = time.perf_counter()
         theirs = [straightforward(plain, path) for path in sorted(paths, key=lambda path: path.name)]
         seconds["loop"].append((time.perf_counter() - began) / len(paths))
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            evaluate(ours, root, protocol="144crop", save_predictions=folder)
-            seconds["ours"].append((time.perf_counter() - began) / len(paths))
-            ((_, logs),) = read_predictions(next(Path(folder).iterdir())).parts()
+        for engine in apart:
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                evaluate(bundle, root, protocol="144crop", save_predictions=folder, engine=engine, precision="fp32")
+                seconds[engine].append((time.perf_counter() - began) / len(paths))
+                ((_, logs),) = read_predictions(next(Path(folder).iterdir())).parts()
+            apart[engine] = max(apart[engine], float(np.abs(np.exp(logs) - np.stack(theirs)).max()))
         print(number, seconds, file=sys.stderr)
-    loop, mine = median(seconds["loop"]), median(seconds["ours"])
-    apart = float(np.abs(np.exp(logs) - np.stack(theirs)).max())
-    return {"loop_seconds": loop, "seconds": mine, "ratio": loop / mine, "largest_difference": apart}
+    middle = {name: median(values) for name, values in seconds.items()}
+    ratios = {name: middle["loop"] / middle[name] for name in apart}
+    return {"seconds": middle, "ratios": ratios, "largest_differences": apart}
 
 
 def peak(bundle: Path, data: Path) -> float:
@@ -115,21 +118,29 @@ def peak(bundle: Path, data: Path) -> float:
     return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def races(bundle: Path, rows: list[dict[str, str]], folder: Path) -> dict[str, Any]:
+    """144 crops of square photographs, as they are, and of wide ones, whose three squares differ."""
+    square = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
+    wide = [folder / "wide" / path.name for path in square]
+    (folder / "wide").mkdir()
+    for path, made in zip(square, wide, strict=True):
+        decode(path).resize((400, 300), Image.Resampling.BICUBIC).save(made)
+    return {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
+
+
 def main() -> None:
     npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
     with open(need(SHARED / "photos" / "labels.csv"), newline="") as file:
         rows = list(csv.DictReader(file))
-    crops_compared = int(sys.argv[1]) if len(sys.argv) > 1 else len(rows)
+    only = sys.argv[1] if len(sys.argv) > 1 else str(len(rows))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         bundle = bvlc(temporary)
-        square = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
-        wide = []
-        for path in square:
-            (folder / "wide").mkdir(exist_ok=True)
-            wide.append(folder / "wide" / path.name)
-            decode(path).resize((400, 300), Image.Resampling.BICUBIC).save(wide[-1])
-        races = {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
+        found = {"races": races(bundle, rows, folder)}
+        if only == "races":
+            kept = json.loads((RESULTS / "protocols.json").read_text())
+            save("protocols", {**kept, **found})
+            return
         data = in_class_folders(rows, folder / "photos")
         names = ("center", "10crop", "144crop")
         table = [judged(bundle, data, name, folder / "kept") for name in names]
@@ -139,8 +150,8 @@ def main() -> None:
         }
         # Last, for it takes long and is not timed.
         for row, name in zip(table, names, strict=True):
-            row |= compared(data, name, folder / "kept", npz, crops_compared if name == "144crop" else len(rows))
-    record = {"pictures": len(rows), "table": table, "races": races, "peak_mib": memory}
+            row |= compared(data, name, folder / "kept", npz, int(only) if name == "144crop" else len(rows))
+    record = {"pictures": len(rows), "table": table, **found, "peak_mib": memory}
     save("protocols", {"command": "python -m bench.protocols", **json.loads(json.dumps(record))})
 
 

@@ -273,9 +273,15 @@ def judged() -> str:
     parts.append(
         "\n144 crops against the straightforward loop, one crop at a time through the same module in eager torch:\n"
     )
-    parts.append("| pictures | loop, s a picture | here | ratio |\n| --- | --- | --- | --- |")
+    parts.append(
+        "| pictures | loop, s a picture | torch | ratio | OpenVINO fp32 | ratio |\n| --- | --- | --- | --- | --- | --- |"
+    )
     for name, race in protocols["races"].items():
-        parts.append(f"| {name} | {race['loop_seconds']:.2f} | {race['seconds']:.2f} | {race['ratio']:.1f} |")
+        seconds, ratios = race["seconds"], race["ratios"]
+        parts.append(
+            f"| {name} | {seconds['loop']:.2f} | {seconds['torch']:.2f} | {ratios['torch']:.1f} "
+            f"| {seconds['openvino']:.2f} | {ratios['openvino']:.1f} |"
+        )
     peaks = ", ".join(f"{mib:.0f} MiB for {int(count):,}" for count, mib in protocols["peak_mib"].items())
     parts.append(f"\nMemory at most, by pictures judged: {peaks}.")
     return "\n".join(parts) + "\n"

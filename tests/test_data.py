@@ -182,13 +182,13 @@ def test_fingerprint_follows_the_data(pictures: Path) -> None:
 
 
 def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
-    found = find_pictures(pictures / "val")
+    found = list(find_pictures(pictures / "val"))
     assert found == sorted(found)
     assert len(found) == 12
-    assert find_pictures(pictures / "none.jpg") == [str(pictures / "none.jpg")]
+    assert list(find_pictures(pictures / "none.jpg")) == [str(pictures / "none.jpg")]
     (pictures / "bare").mkdir()
     with pytest.raises(PictureError, match="holds no pictures"):
-        find_pictures(pictures / "bare")
+        list(find_pictures(pictures / "bare"))
 
 
 def test_a_sentence_names_the_folder_inside_a_wrapped_zip(pictures: Path, tmp_path: Path) -> None:

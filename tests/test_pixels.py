@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import BundleError, PictureError
-from inceptorch.pixels import Pixels, contract, decode
+from inceptorch.pixels import Pixels, contract, decode, size_of
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
@@ -172,3 +172,11 @@ def test_contract_survives_json_and_refuses_nonsense() -> None:
     ):
         with pytest.raises(BundleError, match="ixel contract"):
             Pixels.from_dict({**good, **bad})
+
+
+def test_the_size_is_read_without_decoding() -> None:
+    assert size_of(png(300, 200, b"not that many pixels")) == (300, 200)
+    with pytest.raises(PictureError, match="more than 89 million pixels"):
+        size_of(png(30_000, 30_000, b""))
+    with pytest.raises(PictureError, match="is not a picture"):
+        size_of(b"text")

@@ -12,6 +12,7 @@ InceptorchError            exit code 2; the message names the file and the remed
   + RecipeError            a recipe, or a value given for it
   + ProtocolError          a way of judging, or predictions that cannot be judged together
   + RunError               a training run that cannot start or go on
+  + ServeError             a server that cannot start
 """
 
 from collections.abc import Iterable
@@ -64,6 +65,10 @@ class ProtocolError(InceptorchError):
 
 class RunError(InceptorchError):
     """A training run cannot start or cannot go on."""
+
+
+class ServeError(InceptorchError):
+    """A server cannot start."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

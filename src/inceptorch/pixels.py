@@ -188,6 +188,12 @@ def format_of(file: bytes) -> str | None:
         return None
 
 
+def size_of(file: bytes) -> tuple[int, int]:
+    """Width and height of a picture as stored, from its head alone: nothing is decoded. Raises PictureError."""
+    with _faults_as_sentences(), _opened(file) as image:
+        return image.size
+
+
 def _opened(file: str | Path | bytes) -> Image.Image:
     """A file of a size that is read here, not decoded yet."""
     try:

@@ -5,7 +5,22 @@ import sys
 
 import typer
 
-from inceptorch.cli import check, convert, demo, evaluate, explain, export, nets, predict, shards, study, train, weights
+from inceptorch.cli import (
+    bench,
+    check,
+    convert,
+    demo,
+    evaluate,
+    explain,
+    export,
+    nets,
+    predict,
+    serve,
+    shards,
+    study,
+    train,
+    weights,
+)
 from inceptorch.errors import InceptorchError
 
 EXTRAS = {
@@ -44,6 +59,8 @@ app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
+app.command("bench")(bench.bench)
+app.command("serve")(serve.serve)
 app.command("weights")(weights.weights)
 app.command("convert")(convert.convert)
 app.command("shards")(shards.shards)

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -21,17 +21,21 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def print_pictures(entries: Sequence[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
-    """What was found of each picture: one JSON value, or a line each with the answers and what `more` adds to them.
+def print_pictures(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
+    """What was found of each picture: one JSON value, or a line each, as they come, with the answers and what `more` adds
+    to them.
 
     Those that could not be read have an "error" and are named on standard error; then the exit code is 1.
     """
+    failed = False
     if json:
+        entries = list(entries)
         print_json(entries)
-    else:
-        for entry in entries:
+    for entry in entries:
+        failed |= "error" in entry
+        if not json:
             _print_picture(entry, more)
-    if any("error" in entry for entry in entries):
+    if failed:
         raise typer.Exit(1)
 
 
@@ -40,4 +44,4 @@ def _print_picture(entry: dict[str, Any], more: Callable[[dict[str, Any]], str])
         print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
         return
     answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    print(printable(f"{entry['file']}: {answers}{more(entry)}"))
+    print(printable(f"{entry['file']}: {answers}{more(entry)}"), flush=True)

@@ -1,10 +1,11 @@
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
-from inceptorch.cli.output import Json, print_pictures
+from inceptorch.cli.output import Json, print_json, print_pictures
 
 
 def predict(
@@ -20,44 +21,65 @@ def predict(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the answers to this .jsonl, .csv or .parquet; the same command goes on with it."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Predict on the Ray cluster at this address; local: start one.", metavar="ADDRESS"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what is in pictures. Exit code 1 if some could not be read; the others are answered all the same.
 
     inceptorch predict runs/flowers tulip.jpg holiday/
-    """
-    import numpy as np
 
-    from inceptorch.bundle import top_classes
-    from inceptorch.data.folder import decoded, picture_entries
+    inceptorch predict runs/flowers archive/ --out archive.parquet
+    """
+    from inceptorch.data.folder import picture_entries
     from inceptorch.engines import open_engine
     from inceptorch.errors import ProtocolError
-    from inceptorch.evaluation import log_probabilities, pictures_at_once
+    from inceptorch.predicting import Asked, Entry, made_with, new_output, predictions, write_answers
     from inceptorch.progress import Progress
     from inceptorch.protocols import protocol as named_protocol
 
     chosen = named_protocol(protocol)
-    classifier = open_engine(model, engine, precision)
+    opened = open_engine(model, engine, precision)
     if unknown and unknown_below is None and protocol != "center":
         raise ProtocolError(
             "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol suggests it."
         )
-    below = unknown_below if unknown_below is not None or not unknown else _threshold(classifier.about, model)
-    entries = picture_entries(paths)
-    size = pictures_at_once(classifier, chosen)
-    batches = [entries[start : start + size] for start in range(0, len(entries), size)]
-    for batch in Progress().track(batches, len(batches), "predicting"):
-        views, read = [], []
-        for entry, image in decoded(batch):
-            views.append(chosen.views(image, classifier.pixels))
-            read.append(entry)
-        answers = np.exp(log_probabilities(classifier, views)) if views else np.empty((0, len(classifier.classes)))
-        for entry, probabilities in zip(read, answers, strict=True):
-            entry["predictions"] = top_classes(probabilities.tolist(), classifier.classes, top)
-            if below is not None:
-                entry["unknown"] = float(probabilities.max()) < below
+    below = unknown_below if unknown_below is not None or not unknown else _threshold(opened.about, model)
+    asked = Asked(chosen, top, below)
 
-    print_pictures(entries, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+    def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
+        if ray is None:
+            return predictions(opened, entries, asked)
+        from inceptorch.predicting.cluster import predictions_by_cluster
+
+        return predictions_by_cluster(ray, model, opened, entries, asked)
+
+    if out is not None:
+        output = new_output(out, made_with(opened, paths, asked), asked, opened)
+        state = write_answers(output, paths, answer, Progress())
+        _print_summary(out, state.done, state.failed, json)
+    else:
+        entries = answer(picture_entries(paths))
+        if json:
+            entries = Progress().track(entries, sum(1 for _ in picture_entries(paths)), "predicting")
+        print_pictures(entries, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+
+
+def _print_summary(out: Path, pictures: int, failed: int, json: bool) -> None:
+    """What was written; exit code 1 if some pictures could not be read."""
+    if json:
+        print_json({"out": str(out), "pictures": pictures, "failed": failed})
+    else:
+        left = f"; {failed} could not be read" if failed else ""
+        print(f"{pictures - failed} pictures answered in {out}{left}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _threshold(about: dict[str, Any], model: str) -> float:

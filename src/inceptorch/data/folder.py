@@ -160,20 +160,18 @@ def _members(whole: Split) -> list[NDArray[np.int64]]:
     return np.split(by_class, ends[:-1])
 
 
-def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> list[dict[str, Any]]:
+def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> Iterator[dict[str, Any]]:
     """A beginning for every picture behind some arguments, in their order: {"file"}, and "error" too for an argument that
-    has none. Of folders, what lies in `but_within` is left out."""
-    entries: list[dict[str, Any]] = []
+    has none, or whose folders cannot all be read. Of folders, what lies in `but_within` is left out. They come one by
+    one, so that there may be any number."""
     for path in paths:
+        left_out = but_within.resolve() if but_within is not None and path.is_dir() else None
         try:
-            files = find_pictures(path)
+            for file in find_pictures(path):
+                if left_out is None or not Path(file).resolve().is_relative_to(left_out):
+                    yield {"file": file}
         except PictureError as error:
-            entries.append({"file": str(path), "error": str(error)})
-            continue
-        if but_within is not None and path.is_dir():
-            files = [file for file in files if not Path(file).resolve().is_relative_to(but_within.resolve())]
-        entries += [{"file": file} for file in files]
-    return entries
+            yield {"file": str(path), "error": str(error)}
 
 
 def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Image.Image]]:
@@ -189,18 +187,20 @@ def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any],
         yield entry, image
 
 
-def find_pictures(path: Path) -> list[str]:
+def find_pictures(path: Path) -> Iterator[str]:
     """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
 
     Raises PictureError for a folder without pictures; a missing file is left for whoever opens it.
     """
     if not path.is_dir():
-        return [str(path)]
-    folder = Folder(path)
+        yield str(path)
+        return
+    found = False
     try:
-        names = folder.pictures("")
+        for name in Folder(path).each_picture():
+            found = True
+            yield str(path / name)
     except DataError as error:
         raise PictureError(str(error)) from None
-    if not names:
+    if not found:
         raise PictureError("is a folder that holds no pictures")
-    return [str(path / name) for name in names]

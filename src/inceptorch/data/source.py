@@ -135,31 +135,36 @@ class Folder(Tree):
         except OSError:
             return None
 
+    def each_picture(self) -> Iterator[str]:
+        """As `pictures("")`, one by one: no more is kept in memory than the names in the folders on the way to each."""
+        return filter(is_picture, self._each("", {}, frozenset()))
+
     def _walk(self, within: str) -> tuple[list[str], dict[str, int]]:
         """Sorted paths of all files at any depth in `within`, and the time of change of every folder on the way."""
-        found: list[str] = []
         folders: dict[str, int] = {}
-        self._collect(within, found, folders, frozenset())
-        return sorted(found), folders
+        return list(self._each(within, folders, frozenset())), folders
 
-    def _collect(self, within: str, found: list[str], folders: dict[str, int], above: frozenset[str]) -> None:
+    def _each(self, within: str, folders: dict[str, int], above: frozenset[str]) -> Iterator[str]:
         path = self.root / within
         real = os.path.realpath(path)
         if real in above:  # a link back to a folder that we are in
             return
         try:
             folders[within] = os.stat(path).st_mtime_ns  # before its entries, so that a change meanwhile shows
-            entries = list(os.scandir(path))
+            # With its slash, a folder stands where its files do among sorted paths.
+            names = sorted(
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in os.scandir(path)
+                if not _hidden(entry.name)
+            )
         except OSError as error:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
-        for entry in entries:
-            if _hidden(entry.name):
-                continue
-            name = f"{within}/{entry.name}" if within else entry.name
-            if entry.is_dir():
-                self._collect(name, found, folders, above | {real})
+        for name in names:
+            inner = f"{within}/{name}" if within else name
+            if inner.endswith("/"):
+                yield from self._each(inner[:-1], folders, above | {real})
             else:
-                found.append(name)
+                yield inner
 
     def read(self, path: str) -> bytes:
         try:

@@ -68,7 +68,7 @@ def measure(model: str | Path, progress: Progress | None = None, squares: NDArra
     if not ways:
         raise EngineError(f"No engine that is installed can execute {model}.")
     ways.sort(key=lambda way: -way.per_second)
-    _remember(path, ways, progress)
+    remember(path, ways, progress)
     return ways
 
 
@@ -96,7 +96,8 @@ def random_squares(size: int, count: int) -> NDArray[np.uint8]:
     return np.clip(large + random.normal(0, 12, large.shape), 0, 255).astype(np.uint8)
 
 
-def _remember(path: Path, ways: list[Way], progress: Progress) -> None:
+def remember(path: Path, ways: list[Way], progress: Progress) -> None:
+    """Remember for this machine what was measured of a classifier, the fastest first."""
     found = _all() | {_key(path): [asdict(way) for way in ways]}
     try:
         _file().parent.mkdir(parents=True, exist_ok=True)

@@ -151,11 +151,18 @@ def _require(engine: str, path: Path) -> None:
     if refusal is not None:
         raise EngineError(refusal)
     if find_spec(engine) is None:
-        extra = EXTRA[engine]
-        raise EngineError(
-            f"The engine {engine} is not installed; install it with: pip install "
-            + (f"'inceptorch[{extra}]'" if extra else engine)
-        )
+        raise EngineError(_not_installed(engine))
+
+
+def missing() -> list[str]:
+    """For each engine that is not installed, a sentence that says so and how to install it."""
+    return [_not_installed(engine) for engine in ENGINES if find_spec(engine) is None]
+
+
+def _not_installed(engine: str) -> str:
+    extra = EXTRA[engine]
+    what = f"'inceptorch[{extra}]'" if extra else engine
+    return f"The engine {engine} is not installed; install it with: pip install {what}"
 
 
 def _torch(path: Path, precision: str | None, threads: int | None, batch: int | None) -> Engine:

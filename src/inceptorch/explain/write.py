@@ -34,7 +34,7 @@ def write(
     RunError where `out` cannot be written.
     """
     progress = progress or Progress()
-    entries = picture_entries(paths, but_within=out)  # what was drawn before is no picture
+    entries = list(picture_entries(paths, but_within=out))  # what was drawn before is no picture
     names: set[str] = set()
     together = BATCH if method == "gradcam" else 1  # the others take their time with each
     batches = [entries[start : start + together] for start in range(0, len(entries), together)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _check_name(out: Path, format: str) -> None:
 
 def _squares(pictures: Path, pixels: Pixels) -> NDArray[np.uint8]:
     """The squares of the first pictures behind an argument. Raises PictureError."""
-    entries = picture_entries([pictures])[: max(BATCHES)]
+    entries = list(islice(picture_entries([pictures]), max(BATCHES)))
     for entry in entries:
         if "error" in entry:
             raise PictureError(f"{entry['file']} {entry['error']}.")

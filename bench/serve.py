@@ -1,0 +1,235 @@
+"""The server under load, and under pictures that are none: python -m bench.serve
+
+BVLC's GoogLeNet, exported, in a process of its own; the load comes from this one, over raw sockets: photographs as JPEG, one a
+request. First what the engine does alone, with as many threads and pictures at once as it wants; then the server with 64
+connections that ask without pause; then requests that come at random moments, whether or not earlier ones are answered: half as
+many as the server managed, and twice as many. Last, mutated pictures.
+"""
+
+import asyncio
+import io
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.common import SHARED, bvlc, need, save
+from inceptorch.engines import described, open_engine
+from inceptorch.engines.timing import throughput
+from inceptorch.pixels import decode
+
+SECONDS = 20.0  # of each load
+CONNECTIONS = 64
+SIDE = 500  # pixels of the longer side of the pictures sent
+MUTATED, TOGETHER = 10_000, 32  # pictures, and how many a request
+
+
+class Reply(NamedTuple):
+    status: int  # 0: the connection was cut without an answer
+    seconds: float
+    body: bytes
+
+
+class Client:
+    """Requests over as many connections as there are requests at once; each is kept while the server keeps it."""
+
+    def __init__(self, port: int):
+        self._port = port
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, request: bytes) -> Reply:
+        began = time.perf_counter()
+        try:
+            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            found = re.search(rb"content-length: (\d+)", head)
+            body = await reader.readexactly(int(found[1]) if found else 0)
+        except (OSError, asyncio.IncompleteReadError):
+            return Reply(0, time.perf_counter() - began, b"")
+        seconds = time.perf_counter() - began
+        if b"connection: close" in head:
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+        return Reply(int(head[9:12]), seconds, body)
+
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
+
+def request(*files: bytes) -> bytes:
+    parts = [
+        b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + f + b"\r\n" for f in files
+    ]
+    body = b"".join(parts) + b"--edge--\r\n"
+    kind = "multipart/form-data; boundary=edge"
+    head = f"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def without_pause(port: int, requests: list[bytes], connections: int, count: float) -> list[Reply]:
+    """So many connections, each with one request after the other, for SECONDS or until `count` are answered."""
+    client, replies, end = Client(port), list[Reply](), time.perf_counter() + SECONDS
+
+    async def go_on() -> None:
+        while time.perf_counter() < end if count == 0 else len(replies) < count:
+            replies.append(await client.ask(random.choice(requests)))
+
+    await asyncio.gather(*(go_on() for _ in range(connections)))
+    client.close()
+    return replies
+
+
+async def at_random_moments(port: int, requests: list[bytes], per_second: float) -> list[Reply]:
+    """So many requests a second on average for SECONDS, whatever becomes of those before."""
+    client, tasks, end = Client(port), list[asyncio.Task[Reply]](), time.perf_counter() + SECONDS
+    due = time.perf_counter()
+    while (due := due + random.expovariate(per_second)) < end:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(client.ask(random.choice(requests))))
+    replies = await asyncio.gather(*tasks)
+    client.close()
+    return replies
+
+
+@contextmanager
+def serving(model: Path) -> Iterator[tuple[int, int]]:
+    """A server's process and port; it must end well."""
+    command = [sys.executable, "-m", "inceptorch", "serve", str(model), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        line = next(line for line in child.stdout if line.startswith("serving on "))
+        yield child.pid, int(line.rpartition(":")[2])
+        child.send_signal(signal.SIGTERM)
+        assert child.wait() == 0
+
+
+def memory(pid: int) -> float:
+    """Megabytes that a process holds."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def summary(replies: list[Reply], seconds: float) -> dict[str, Any]:
+    times = {
+        status: [1000 * r.seconds for r in replies if r.status == status] for status in {r.status for r in replies}
+    }
+    return {
+        "requests": len(replies),
+        "answered_per_second": len(times.get(200, [])) / seconds,
+        "statuses": {str(status): len(found) for status, found in sorted(times.items())},
+        "milliseconds": {
+            str(status): {"p50": np.median(found), "p99": np.percentile(found, 99), "max": max(found)}
+            for status, found in sorted(times.items())
+        },
+    }
+
+
+def photographs() -> list[bytes]:
+    """The photographs, as JPEG of a usual size for the web."""
+    files = []
+    for path in sorted(need(SHARED / "photos").glob("*.png"))[:50]:
+        image = decode(path)
+        image.thumbnail((SIDE, SIDE))
+        with io.BytesIO() as file:
+            image.save(file, "JPEG", quality=85)
+            files.append(file.getvalue())
+    return files
+
+
+def mutated(files: list[bytes], count: int) -> list[bytes]:
+    """Pictures of which some bytes are others, and many of which end early."""
+    chosen = random.Random(0)
+    made = []
+    for _ in range(count):
+        content = bytearray(chosen.choice(files))
+        for _ in range(chosen.randint(1, 8)):
+            content[chosen.randrange(len(content))] = chosen.randrange(256)
+        made.append(bytes(content[: chosen.randint(1, 2 * len(content))]))
+    return made
+
+
+def main() -> None:
+    photos = photographs()
+    requests = [request(photo) for photo in photos]
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "googlenet.onnx"
+        subprocess.run([sys.executable, "-m", "inceptorch", "export", bvlc(folder), "--out", model], check=True)
+        engine = open_engine(model)
+        squares = np.stack([engine.pixels.square(photo) for photo in photos[: engine.batch]])
+        own = throughput(engine, squares, SECONDS)
+        with serving(model) as (pid, port):
+            asyncio.run(without_pause(port, requests, 4, 40))  # warm
+            before = memory(pid)
+            began = time.perf_counter()
+            full = summary(asyncio.run(without_pause(port, requests, CONNECTIONS, 0)), time.perf_counter() - began)
+            rate = full["answered_per_second"]
+            half = summary(asyncio.run(at_random_moments(port, requests, rate / 2)), SECONDS)
+            twice = summary(asyncio.run(at_random_moments(port, requests, rate * 2)), SECONDS)
+            after_load = memory(pid)
+            small = [file for photo in photos[:10] for file in variants(photo)]
+            bad = mutated(small, MUTATED)
+            groups = [request(*bad[start : start + TOGETHER]) for start in range(0, MUTATED, TOGETHER)]
+            replies = asyncio.run(each(port, groups))
+            after = memory(pid)
+    entries = [entry for reply in replies for entry in json.loads(reply.body)]
+    save(
+        "serve",
+        {
+            "command": "python -m bench.serve",
+            "engine": described(engine),
+            "batch": engine.batch,
+            "at_once": engine.at_once,
+            "picture_bytes": round(float(np.mean([len(photo) for photo in photos]))),
+            "engine_alone_per_second": own,
+            "connections": CONNECTIONS,
+            "full_load": full,
+            "of_engine_alone": rate / own,
+            "half_load": half,
+            "twice_the_load": twice,
+            "mutated": {
+                "pictures": len(entries),
+                "statuses": dict(Counter(str(reply.status) for reply in replies)),
+                "answered": sum("predictions" in entry for entry in entries),
+                "unreadable": sum("error" in entry for entry in entries),
+            },
+            "memory_megabytes": {"at_first": before, "after_load": after_load, "after_mutated": after},
+        },
+    )
+
+
+async def each(port: int, requests: list[bytes]) -> list[Reply]:
+    """Every request once, one after the other."""
+    client = Client(port)
+    replies = [await client.ask(one) for one in requests]
+    client.close()
+    return replies
+
+
+def variants(photo: bytes) -> list[bytes]:
+    """A picture, small, in each format."""
+    image = decode(photo)
+    image.thumbnail((96, 96))
+    files = []
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"):
+        with io.BytesIO() as file:
+            image.save(file, kind)
+            files.append(file.getvalue())
+    return files
+
+
+if __name__ == "__main__":
+    main()

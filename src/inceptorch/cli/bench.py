@@ -1,0 +1,114 @@
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inceptorch.cli.output import Json, print_json, printable
+
+if TYPE_CHECKING:
+    from inceptorch.benchmark import Measured, RowTime
+
+
+def bench(
+    model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
+    engine: Annotated[
+        str | None, typer.Option(help="Only torch, onnxruntime or openvino; by default all that are installed.")
+    ] = None,
+    batch: Annotated[str, typer.Option(help="How many pictures at a time; several, parted by commas.")] = "1,16",
+    seconds: Annotated[float, typer.Option(help="Of each measurement.", min=0.01, max=3600)] = 3.0,
+    data: Annotated[
+        Path | None, typer.Option(help="Pictures, or a folder of them, to compare answers on; else random ones.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The classifier in fp32 to compare answers with, such as the run that a file was made of."),
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="What each row of the network takes, on one engine (the fastest by default).")
+    ] = False,
+    precision: Annotated[str | None, typer.Option(help="With --rows: fp32 or bf16.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for the picture of it, bench.png or rows.png.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure how fast each engine executes a classifier here, and what that takes; --engine auto then takes the fastest.
+
+    inceptorch bench runs/flowers --data flowers/val
+
+    inceptorch bench runs/flowers --rows
+    """
+    from inceptorch.benchmark import benchmark, row_times
+    from inceptorch.engines import described, open_engine
+    from inceptorch.errors import EngineError
+    from inceptorch.files import make_folder
+    from inceptorch.progress import Progress
+
+    if precision is not None and not rows:
+        raise EngineError("--precision goes with --rows; without it, every precision is measured.")
+    if rows and (data is not None or reference is not None):
+        raise EngineError("--rows compares no answers; leave out --data and --reference.")
+    batches = _numbers(batch)
+    if out is not None:
+        make_folder(out)
+    name = Path(model).name
+    if rows:
+        opened = open_engine(model, engine or "auto", precision)
+        times = row_times(opened, batches[0])
+        if json:
+            print_json([each.to_dict() for each in times])
+        else:
+            print(printable(f"{name} on {described(opened)}, {batches[0]} at a time"))
+            _print_rows(times)
+        if out is not None:
+            from inceptorch.benchmark.plot import draw_rows
+
+            draw_rows(times, f"{name} on {described(opened)}, {batches[0]} at a time", out / "rows.png")
+        return
+    measured = benchmark(
+        model,
+        engine=engine,
+        batches=batches,
+        seconds=seconds,
+        data=data,
+        reference=reference,
+        progress=Progress(),
+    )
+    if json:
+        print_json([each.to_dict() for each in measured])
+    else:
+        _print_engines(measured)
+    if out is not None:
+        from inceptorch.benchmark.plot import draw_engines
+
+        draw_engines(measured, name, out / "bench.png")
+
+
+def _numbers(text: str) -> list[int]:
+    from inceptorch.errors import EngineError
+
+    try:
+        return [int(each) for each in text.split(",")]
+    except ValueError:
+        raise EngineError(f"--batch {text!r} is no list of whole numbers such as 1,16.") from None
+
+
+def _print_engines(measured: "list[Measured]") -> None:
+    print(
+        f"{'engine':<12}{'precision':<10}{'batch':>5}{'pictures/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>7}"
+        f"{'first s':>9}{'agree':>8}{'apart':>9}{'of peak':>9}"
+    )
+    for each in measured:
+        memory = "" if each.memory_mib is None else f"{each.memory_mib:.0f}"
+        peak = "" if each.fraction_of_peak is None else f"{each.fraction_of_peak:.0%}"
+        print(
+            f"{each.engine:<12}{each.precision:<10}{each.batch:>5}{each.per_second:>12.1f}{each.p50_ms:>9.1f}"
+            f"{each.p99_ms:>9.1f}{memory:>7}{each.first_answer_s:>9.2f}{each.top1_agreement:>8.1%}"
+            f"{each.largest_difference:>9.1g}{peak:>9}"
+        )
+    print(f"agree and apart: top-1 and probabilities against {measured[0].reference}")
+
+
+def _print_rows(times: "list[RowTime]") -> None:
+    print(f"{'row':<12}{'ms':>9}{'time':>8}{'multiply-adds':>16}{'share':>8}")
+    for each in times:
+        print(printable(f"{each.row:<12}{each.ms:>9.3f}{each.share:>8.1%}{each.macs:>16,}{each.macs_share:>8.1%}"))
+    print(f"{'total':<12}{sum(each.ms for each in times):>9.3f}{'':>8}{sum(each.macs for each in times):>16,}")

@@ -1,0 +1,69 @@
+"""Answers as text: JSON lines and CSV, a line for each picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from inceptorch.errors import RunError
+from inceptorch.predicting.asking import Entry
+from inceptorch.predicting.writing import Output
+
+
+class Lines(Output):
+    """Text, of which the sidecar says how many bytes are whole lines; those behind them are cut off."""
+
+    def _begin(self, new: bool) -> None:
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self.state.bytes:
+            raise RunError(f"{self.path} has lost lines that it had; delete {self.sidecar} too, to begin anew.")
+        if size > self.state.bytes:
+            self._guarded(lambda: os.truncate(self.path, self.state.bytes))
+
+    def _append(self, entries: list[Entry]) -> None:
+        with open(self.path, "ab") as file:
+            # Halves of characters, in names that are no UTF-8, become escapes that JSON knows too.
+            file.write(self._text(entries).encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+            self.state.bytes = file.tell()
+
+    def _complete(self) -> None:
+        self.path.touch()
+
+    @abstractmethod
+    def _text(self, entries: list[Entry]) -> str:
+        """The lines of a part."""
+
+
+class JsonLines(Lines):
+    """The entries of `predict --json`, one a line."""
+
+    def _text(self, entries: list[Entry]) -> str:
+        return "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in entries)
+
+
+class Csv(Lines):
+    """file, label1, probability1, ..., unknown, error; what does not apply is empty."""
+
+    def __init__(self, path: Path, made_with: dict[str, Any], together: int, top: int):
+        places = [f"{what}{place}" for place in range(1, top + 1) for what in ("label", "probability")]
+        self._columns = ["file", *places, "unknown", "error"]
+        super().__init__(path, made_with, together)
+
+    def _text(self, entries: list[Entry]) -> str:
+        text = io.StringIO(newline="")
+        rows = csv.DictWriter(text, self._columns, lineterminator="\n")
+        if self.state.bytes == 0:
+            rows.writeheader()
+        for entry in entries:
+            row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
+            for place, answer in enumerate(entry.get("predictions", ()), 1):
+                row |= {f"label{place}": answer["label"], f"probability{place}": answer["probability"]}
+            rows.writerow(row)
+        return text.getvalue()

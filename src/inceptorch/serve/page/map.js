@@ -1,0 +1,67 @@
+// Activation maps in colour. The colours and the opacity are those of `inceptorch explain` (explain/overlay.py).
+
+// 33 even steps through matplotlib's inferno, as hexadecimal RGB.
+const INFERNO =
+  "0000040403120b0724150b37210c4a2e0a5a3c09654a0c6b57106d63146e70196e7d1e6d89226a962766a32b61af315cbb3755" +
+  "c63e4dd14644db4f3be35932eb6528f1711ef67f14f98d0afb9c06fcab0ffbba1ff9ca32f5d949f2e865f3f586fcffa4";
+const STOPS = Array.from({ length: 33 }, (_, stop) =>
+  [0, 2, 4].map((at) => parseInt(INFERNO.slice(6 * stop + at, 6 * stop + at + 2), 16)));
+
+// Where the map is lowest, as a share of the opacity where it is highest.
+const FAINTEST = 0.6;
+
+/** The map [h][w] at side x side, row by row, from 0 to 1 (its maximum); what speaks against the class is 0. */
+export function strength(map, side) {
+  const highest = Math.max(0, ...map.flat()) || 1;
+  const wide = map.map((row) => resized(row.map((value) => Math.max(value, 0)), side));
+  const columns = Array.from({ length: side }, (_, x) => resized(wide.map((row) => row[x]), side));
+  const grown = new Float64Array(side * side);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) grown[y * side + x] = Math.min(Math.max(columns[x][y] / highest, 0), 1);
+  }
+  return grown;
+}
+
+/** Draw the map [h][w] over the whole canvas, which is square. */
+export function drawMap(canvas, map) {
+  paint(canvas, strength(map, canvas.width), (value) => FAINTEST + (1 - FAINTEST) * value);
+}
+
+/** Draw the colours from 0 to the maximum, left to right, on a canvas one pixel high. */
+export function drawLegend(canvas) {
+  paint(canvas, Array.from({ length: canvas.width }, (_, x) => x / (canvas.width - 1)), () => 1);
+}
+
+function paint(canvas, values, opacity) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  values.forEach((value, at) => image.data.set([...colour(value), 255 * opacity(value)], 4 * at));
+  context.putImageData(image, 0, 0);
+}
+
+function colour(value) {
+  const place = value * (STOPS.length - 1);
+  const below = Math.min(Math.floor(place), STOPS.length - 2);
+  return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
+}
+
+/** A row of values enlarged to `side` of them by cubic convolution, as Pillow does it: at the edges the weights of what is there. */
+function resized(values, side) {
+  return Array.from({ length: side }, (_, at) => {
+    const centre = ((at + 0.5) * values.length) / side - 0.5;
+    let sum = 0;
+    let weights = 0;
+    for (let from = Math.floor(centre) - 1; from <= Math.floor(centre) + 2; from++) {
+      if (from < 0 || from >= values.length) continue;
+      const weight = cubic(Math.abs(from - centre));
+      sum += weight * values[from];
+      weights += weight;
+    }
+    return sum / weights;
+  });
+}
+
+function cubic(x) {
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}

@@ -1,0 +1,38 @@
+// Small pictures beside the rows in sight.
+
+const [WIDTH, HEIGHT] = [112, 84]; // pixels, at most
+const AT_ONCE = 2; // a picture of 40 megapixels takes 160 MB while it is decoded
+
+export class Thumbnails {
+  #wanted = new Map(); // canvases, and their pictures
+  #busy = 0;
+
+  /** Draw the picture on the canvas in its turn. The picture has been answered: its size is known. */
+  want(canvas, picture) {
+    this.#wanted.set(canvas, picture);
+    if (this.#busy < AT_ONCE) this.#work();
+  }
+
+  /** It is out of sight. */
+  drop(canvas) {
+    this.#wanted.delete(canvas);
+  }
+
+  async #work() {
+    this.#busy++;
+    for (const [canvas, picture] of this.#wanted) {
+      this.#wanted.delete(canvas);
+      await draw(canvas, picture).catch(() => {}); // a kind of file that this browser does not show
+    }
+    this.#busy--;
+  }
+}
+
+async function draw(canvas, { file, answer }) {
+  const scale = Math.min(WIDTH / answer.width, HEIGHT / answer.height, 1);
+  const [resizeWidth, resizeHeight] = [answer.width, answer.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const bitmap = await createImageBitmap(file, { resizeWidth, resizeHeight, resizeQuality: "medium" });
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+}

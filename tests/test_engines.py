@@ -1,0 +1,230 @@
+"""Engines: every network's graph against torch, files that are opened, and the choice among engines."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import inceptorch
+from inceptorch import nets
+from inceptorch.bundle import Classifier
+from inceptorch.costs import min_size
+from inceptorch.engines import Engine, auto, available, identity, open_engine
+from inceptorch.engines.auto import random_squares, remembered
+from inceptorch.engines.opening import graph_of, open_graph
+from inceptorch.errors import BundleError, EngineError
+from inceptorch.graph import pooled_row
+from inceptorch.model import Model
+from inceptorch.pixels import contract
+from inceptorch.spec import Net
+from tests.conftest import TINY
+
+
+def classifier_of(net: Net, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:
+    """A classifier with random weights, batch normalisation's statistics among them, whose answers tell pictures apart."""
+    torch.manual_seed(0)
+    pixels = contract(size or net.size, channels)  # type: ignore[arg-type]
+    model = Model(net, classes, pixels.in_chans, size=pixels.size).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.1)
+    classifier = Classifier(model, pixels, [f"class {number}" for number in range(classes)], {"licence": "none"})
+    linear = model.get_classifier()
+    logits = classifier.logits(random_squares(pixels.size, 2))
+    spread = float(np.ptp(logits, 0).mean())
+    linear.weight.data *= 0.3 / spread
+    linear.bias.data -= torch.from_numpy(0.3 * logits.mean(0) / spread)
+    return classifier
+
+
+@pytest.fixture
+def bundle(tiny: Net, tmp_path: Path) -> Path:
+    classifier_of(tiny).save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def differences(engine: Engine, other: Engine, squares: NDArray[np.uint8]) -> tuple[float, float]:
+    """Of probabilities, and of maps in parts of their largest value."""
+    a, b = engine.answer(squares), other.answer(squares)
+    apart = float(np.abs(a.probabilities - b.probabilities).max())
+    if a.maps is None or b.maps is None:
+        assert a.maps is b.maps
+        return apart, 0.0
+    assert a.map_classes is not None
+    np.testing.assert_array_equal(a.map_classes, b.map_classes)
+    return apart, float(np.abs(a.maps - b.maps).max() / np.abs(a.maps).max())
+
+
+# Of every line and with every word of the vocabulary: grouped, separable and rectangular windows, all paddings and averages,
+# both normalisations, residual modules, fully connected heads.
+LINES = (
+    "googlenet", "googlenet_separable", "googlenet_tv", "googlenet_fc", "bn_inception_caffe", "inception_v2",
+    "inception_v3_tv", "inception_v4_small", "inception_resnet_v1_small", "alexnet", "vgg16_small", "nin",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_networks_answer_alike_on_torch_and_onnxruntime(name: str, tmp_path: Path) -> None:
+    net = nets.net(name)
+    classifier_of(net, size=max(min_size(net), min(net.size, 64))).save(tmp_path / "bundle")
+    ours, theirs = (open_engine(tmp_path / "bundle", engine) for engine in ("torch", "onnxruntime"))
+    squares = random_squares(ours.pixels.size, 2)
+    probability, maps = differences(ours, theirs, squares)
+    assert probability < 1e-5
+    assert maps < 1e-4
+    assert np.ptp(ours.answer(squares).probabilities, 0).max() > 1e-4, "the answers say nothing of the pictures"
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray"])
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_channels_and_numbers_of_pictures(tiny: Net, channels: str, engine: str, tmp_path: Path) -> None:
+    classifier_of(tiny, channels=channels).save(tmp_path / "bundle")
+    ours, theirs = (open_engine(tmp_path / "bundle", each) for each in ("torch", engine))
+    for count in (1, 2, 7, 32):
+        probability, maps = differences(ours, theirs, random_squares(16, count))
+        assert probability < 1e-5
+        assert maps < 1e-4
+
+
+@pytest.mark.parametrize("name", ["googlenet_small", "inception_v3_small"])
+def test_openvino_in_fp32_and_bf16(name: str, tmp_path: Path) -> None:
+    classifier_of(nets.net(name), size=32).save(tmp_path / "bundle")
+    ours = open_engine(tmp_path / "bundle", "torch")
+    squares = random_squares(32, 3)
+    probability, maps = differences(ours, open_engine(tmp_path / "bundle", "openvino", "fp32"), squares)
+    assert probability < 1e-5
+    assert maps < 1e-4
+    rough = open_engine(tmp_path / "bundle", "openvino", "bf16").answer(squares).probabilities
+    assert np.abs(rough - ours.answer(squares).probabilities).max() < 0.05
+
+
+def test_maps_average_to_the_logits(bundle: Path) -> None:
+    classifier = inceptorch.load(bundle)
+    squares = random_squares(16, 3)
+    logits = classifier.logits(squares)
+    bias = classifier.model.get_classifier().bias.detach().numpy()
+    for engine in ("torch", "onnxruntime", "openvino"):
+        answer = open_engine(bundle, engine).answer(squares)
+        assert answer.maps is not None
+        assert answer.map_classes is not None
+        assert answer.maps.shape == (3, 5, 4, 4)
+        expected = np.take_along_axis(logits, answer.map_classes, 1) - bias[answer.map_classes]
+        np.testing.assert_allclose(answer.maps.mean((2, 3)), expected, atol=1e-5)
+        assert (np.diff(np.take_along_axis(logits, answer.map_classes, 1)) <= 0).all()
+
+
+def test_heads_of_fully_connected_layers_have_no_maps() -> None:
+    assert pooled_row(nets.net("googlenet"), (3, 224, 224)) == "avgpool"
+    assert pooled_row(nets.net("alexnet"), (3, 224, 224)) is None
+
+
+def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    squares = random_squares(16, 32)
+    for engine in ("onnxruntime", "openvino"):
+        opened = open_engine(bundle, engine, streams=2)
+        alone = opened.answer(squares).probabilities
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda i, run=opened: run.answer(squares[i : i + 1]).probabilities[0], range(32)))
+        np.testing.assert_allclose(np.stack(together), alone, atol=1e-6)
+
+
+def test_what_is_there_and_what_is_not(bundle: Path) -> None:
+    assert ("onnxruntime", "fp32") in available(bundle)
+    with pytest.raises(EngineError, match="did you mean 'openvino'"):
+        open_engine(bundle, "openvinno")
+    with pytest.raises(EngineError, match="onnxruntime computes in fp32 here, not in bf16"):
+        open_engine(bundle, "onnxruntime", "bf16")
+    with pytest.raises(EngineError, match="export --int8 makes a file for it"):
+        open_engine(bundle, "openvino", "int8")
+
+
+def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(graph_of(bundle)[:5000])
+    foreign = tmp_path / "foreign.onnx"
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    made = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    ])  # fmt: skip
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), foreign)
+    for engine in ("onnxruntime", "openvino"):
+        with pytest.raises(BundleError, match=r"damaged\.onnx"):
+            open_engine(damaged, engine)
+        with pytest.raises(BundleError, match="is no file that `inceptorch export` made"):
+            open_engine(foreign, engine)
+    with pytest.raises(BundleError, match="does not exist"):
+        open_engine(tmp_path / "nothing.onnx")
+
+
+def test_weights_that_do_not_fit(bundle: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(bundle / "model.safetensors")
+    del tensors["head.linear.bias"]
+    save_file(tensors, bundle / "model.safetensors")
+    with pytest.raises(BundleError, match=r"it has no head\.linear\.bias"):
+        open_engine(bundle, "onnxruntime")
+
+
+def test_the_fastest_is_measured_and_remembered(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remembered(bundle).engine == "torch"
+    monkeypatch.setattr(auto, "SECONDS", 0.02)
+    ways = auto.measure(bundle)
+    assert {way.engine for way in ways} >= {"openvino", "onnxruntime", "torch"}
+    assert [way.per_second for way in ways] == sorted((way.per_second for way in ways), reverse=True)
+    assert all(way.difference <= auto.TOLERANCE for way in ways)
+    assert remembered(bundle) == ways[0]
+    opened = open_engine(bundle)
+    assert (opened.name, opened.precision, opened.batch) == (ways[0].engine, ways[0].precision, ways[0].batch)
+    assert remembered(bundle, "fp32").precision == "fp32"
+    os.utime(bundle / "model.safetensors", (1, 1))
+    assert remembered(bundle).engine == "torch"  # other weights, perhaps
+
+
+def test_identity_tells_weights_and_precision_apart(bundle: Path, tmp_path: Path) -> None:
+    graph = graph_of(bundle)
+    file = tmp_path / "a.onnx"
+    file.write_bytes(graph)
+    one, same = open_graph(graph, "g", "openvino"), open_engine(file, "onnxruntime")
+    assert identity(one) == identity(same)
+    assert identity(one) != identity(open_graph(graph, "g", "openvino", "bf16"))
+    other = classifier_of(TINY, classes=6)
+    other.save(tmp_path / "other")
+    assert identity(open_engine(tmp_path / "other", "torch")) != identity(open_engine(bundle, "torch"))
+
+
+def test_an_exported_file_answers_without_torch(bundle: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    file = tmp_path / "a.onnx"
+    file.write_bytes(graph_of(bundle))
+    picture = tmp_path / "picture.png"
+    Image.fromarray(random_squares(40, 1)[0]).save(picture)
+    script = (
+        "import sys; from inceptorch.cli import main\n"
+        "try: main()\n"
+        "finally: print(any(name.partition('.')[0] in ('torch', 'torchvision') for name in sys.modules), file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", script, "predict", str(file), str(picture), "--json", "--engine"]
+    expected = inceptorch.load(bundle).predict(str(picture))
+    for engine in ("onnxruntime", "openvino"):
+        done = subprocess.run([*words, engine], check=True, capture_output=True, text=True)
+        assert done.stderr.strip() == "False"
+        (entry,) = json.loads(done.stdout)
+        assert [one["label"] for one in entry["predictions"]] == [one["label"] for one in expected]
+        found = [one["probability"] for one in entry["predictions"]]
+        np.testing.assert_allclose(found, [one["probability"] for one in expected], atol=1e-5)

@@ -1,0 +1,141 @@
+"""Exported files: what is in them, what they refuse, 8 bits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import inceptorch
+from inceptorch.cli import app
+from inceptorch.engines import open_engine
+from inceptorch.engines.opening import exported_metadata, graph_of, open_graph
+from inceptorch.errors import BundleError, ExportError, RunError
+from inceptorch.evaluation import evaluate
+from inceptorch.export import export, exporting
+from inceptorch.export.quantise import in_8_bits, quantised
+from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe
+from tests.conftest import COLOURS
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture
+def run(recipe: Recipe, pictures: Path, tmp_path: Path) -> Path:
+    inceptorch.train(pictures, recipe=recipe, out=tmp_path / "run", progress=QUIET)
+    return tmp_path / "run"
+
+
+def test_a_file_says_what_it_is_and_is_judged_like_its_run(run: Path, pictures: Path, tmp_path: Path) -> None:
+    file, folder = tmp_path / "colours.onnx", tmp_path / "colours"
+    result = CliRunner().invoke(app, ["export", str(run), "--out", str(file), "--pictures", str(pictures), "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {one["engine"] for one in found["differences"]} == {"onnxruntime", "openvino"}
+    assert all(one["probability"] < 1e-5 and one["map"] < 1e-4 for one in found["differences"])
+    export(run, folder, "openvino", progress=QUIET)
+    config = json.loads((run / "config.json").read_text())
+    for each in (file, folder):
+        assert exported_metadata(each) == config
+    expected = evaluate(run, pictures, progress=QUIET)
+    for given in (file, folder):
+        judged = evaluate(given, pictures, progress=QUIET)
+        assert judged.answers.given.tolist() == expected.answers.given.tolist()
+        assert judged.loss == pytest.approx(expected.loss, abs=1e-4)
+    together = evaluate([run, file], pictures, progress=QUIET)
+    assert together.loss == pytest.approx(expected.loss, abs=1e-4)
+
+
+def test_inputs_and_outputs_are_as_promised(run: Path, tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    export(run, tmp_path / "a.onnx", progress=QUIET)
+    onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    (given,) = session.get_inputs()
+    assert (given.name, given.type, given.shape) == ("pictures", "tensor(uint8)", ["N", 3, 16, 16])
+    first, *_ = session.get_outputs()
+    assert (first.name, first.type, first.shape) == ("probabilities", "tensor(float)", ["N", 3])
+    assert {node.name.partition("/")[0] for node in onnx.load(tmp_path / "a.onnx").graph.node} == {
+        "scale", "conv1", "mix", "pool", "avgpool", "linear", "softmax", "maps"
+    }  # fmt: skip
+
+
+def test_a_file_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = graph_of(run).replace(np.float32(123.675).tobytes(), np.float32(120.0).tobytes())
+    monkeypatch.setattr(exporting, "graph_of", lambda folder: wrong)
+    with pytest.raises(ExportError, match=r"onnxruntime gives other answers than torch for 1 pictures .* Nothing was"):
+        export(run, tmp_path / "a.onnx", progress=QUIET)
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:
+    for out, format, match in (
+        ("a.txt", "onnx", "called something.onnx"),
+        ("a.onnx", "openvino", "is a folder of two files"),
+        ("a.onnx", "tflite", "There is no format 'tflite'"),
+        ("none/a.onnx", "onnx", "the folder .*none does not exist"),
+    ):
+        with pytest.raises(ExportError, match=match):
+            export(run, tmp_path / out, format, progress=QUIET)
+    with pytest.raises(RunError, match="already holds files"):
+        export(run, run, "openvino", progress=QUIET)
+    with pytest.raises(BundleError, match="is a file, not a folder with a classifier"):
+        export(run / "config.json", tmp_path / "a.onnx", progress=QUIET)
+
+
+def test_8_bits_answer_nearly_alike_and_say_so(run: Path, pictures: Path, tmp_path: Path) -> None:
+    pixels = inceptorch.load(run).pixels
+    squares = np.stack([pixels.square(path) for path in sorted(pictures.rglob("*.png"))])
+    graph = in_8_bits(graph_of(run), squares, QUIET)
+    file = tmp_path / "eight.onnx"
+    file.write_bytes(graph)
+    assert exported_metadata(file)["precision"] == "int8"
+    full = open_engine(run, "onnxruntime").answer(squares)
+    for name in ("onnxruntime", "openvino"):
+        engine = open_engine(file, name)
+        assert engine.precision == "int8"
+        answer = engine.answer(squares)
+        assert 0 < np.abs(answer.probabilities - full.probabilities).max() < 0.1
+        assert answer.maps is not None
+
+
+def test_8_bits_on_photographs(converted: Path, shared: Path, tmp_path: Path) -> None:
+    """GoogLeNet on 40 photographs that it was not calibrated on."""
+    with open(shared / "photos" / "labels.csv") as labels:
+        rows = [line.strip().split(",") for line in labels][1:]
+    data = tmp_path / "photos.csv"
+    lines = ["path,label,split"]
+    classes = inceptorch.load(converted).classes
+    for number, row in enumerate(rows[:80]):
+        image = next(value for value in row if value.endswith(".png"))
+        label = classes[int(next(value for value in row if value.isdigit()))]
+        lines.append(f'{shared / "photos" / image},"{label}",{"train" if number % 2 else "val"}')
+    data.write_text("\n".join(lines) + "\n")
+    graph = graph_of(converted)
+    with pytest.raises(ExportError, match="more than --max-drop -101; nothing was written"):
+        quantised(graph, data, -101, QUIET)
+    made, report = quantised(graph, data, 10, QUIET)
+    assert report.judged == 40
+    assert report.calibrated_on == 40
+    assert report.agreement > 0.8
+    assert report.per_second_int8 > report.per_second_fp32
+    low, high = report.drop_interval
+    assert low <= report.drop <= high
+    engine = open_graph(made, "made", "openvino")
+    square = engine.pixels.square(Image.open(shared / "photos" / next(value for value in rows[0] if ".png" in value)))
+    assert engine.answer(square[None]).probabilities.shape == (1, 1000)
+
+
+def test_data_without_other_pictures_to_judge_with(run: Path, pictures: Path) -> None:
+    with pytest.raises(ExportError, match="has no pictures to judge 8 bits with"):
+        quantised(graph_of(run), pictures / "val", 0.5, QUIET)
+
+
+def test_classes_are_those_of_the_run(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "a.onnx", progress=QUIET)
+    assert open_engine(tmp_path / "a.onnx").classes == list(COLOURS)

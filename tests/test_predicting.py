@@ -1,0 +1,310 @@
+"""Predicting folders of any size: the overlap, files of answers, what a killed run leaves, engines, many machines."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from inceptorch.bundle import Classifier
+from inceptorch.cli import app
+from inceptorch.data.folder import find_pictures
+from inceptorch.data.source import Folder
+from inceptorch.engines import open_engine
+from inceptorch.engines.opening import graph_of
+from inceptorch.errors import InceptorchError, PictureError, RunError
+from inceptorch.model import Model
+from inceptorch.pixels import contract, decode
+from inceptorch.predicting import answered, writing
+from inceptorch.protocols import CENTER, Views
+from tests.conftest import COLOURS, TINY, write_classes
+
+# What runs as a process of its own writes parts of 16 pictures.
+SMALL_PARTS = "import inceptorch.predicting.writing as w; w.PART = 16; from inceptorch.cli import main; main()"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of the three-row network, with drawn weights."""
+    return save(tmp_path_factory.mktemp("model") / "tiny", seed=0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 pictures and one that is none."""
+    root = tmp_path_factory.mktemp("folder") / "some"
+    write_classes(root, 8)
+    (root / "green" / "bad.jpg").write_bytes(b"no picture")
+    return root
+
+
+def save(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    Classifier(Model(TINY, 3).eval(), contract(16), list(COLOURS)).save(path)
+    return path
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def entries_of(*words: object) -> list[dict[str, Any]]:
+    """What `predict --json` says."""
+    found: list[dict[str, Any]] = json.loads(invoke("predict", *words, "--json").stdout)
+    return found
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of answers."""
+    if path.suffix == ".parquet":
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_pictures_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Path) -> None:
+    for name in ("b/1.png", "a/c/2.png", "a.x/3.png", "a-/4.png", "a0.png", "a/b.png", ".hidden/5.png", "a/text.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    expected = ["a-/4.png", "a.x/3.png", "a/b.png", "a/c/2.png", "a0.png", "b/1.png"]
+    assert list(Folder(tmp_path).each_picture()) == sorted(expected) == Folder(tmp_path).pictures("")
+    assert list(find_pictures(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
+
+
+def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Path, folder: Path) -> None:
+    engine = open_engine(bundle, "onnxruntime", streams=2, batch=4)
+    image = decode(folder / "red" / "00.png")
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(1000):
+            taken.append(item)
+            yield item
+
+    def read(item: int) -> Views:
+        if item % 10 == 3:
+            raise PictureError(f"is bad {item}")
+        time.sleep(0.02 if item == 0 else 0)  # those behind it are ready first
+        return CENTER.views(image, engine.pixels)
+
+    answers = answered(engine, items(), read, together=4, threads=3)
+    first, probabilities = next(answers)
+    assert first == 0
+    assert isinstance(probabilities, np.ndarray)
+    assert probabilities.sum() == pytest.approx(1)
+    assert len(taken) <= 3 + 3 * 4 + 4 * 4
+    rest = list(answers)
+    assert [item for item, _ in rest] == list(range(1, 1000))
+    bad = [(item, str(told)) for item, told in rest if isinstance(told, PictureError)]
+    assert bad == [(item, f"is bad {item}") for item in range(3, 1000, 10)]
+
+
+def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    words = (bundle, folder / "red", tmp_path / "none.png", folder, "--top", 2, "--unknown-below", 0.5)
+    expected = entries_of(*words)
+    assert ["error" in entry for entry in expected].count(True) == 2
+    for name in ("a.jsonl", "a.csv", "a.parquet"):
+        result = invoke("predict", *words, "--out", tmp_path / name, "--json")
+        assert result.exit_code == 1, result.output
+        assert json.loads(result.stdout) == {"out": str(tmp_path / name), "pictures": 34, "failed": 2}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.jsonl", "a.parquet"]
+    assert rows_of(tmp_path / "a.jsonl") == expected
+    nothing = {"predictions": None, "unknown": None, "error": None}
+    assert rows_of(tmp_path / "a.parquet") == [nothing | entry for entry in expected]
+    rows = rows_of(tmp_path / "a.csv")
+    assert list(rows[0]) == ["file", "label1", "probability1", "label2", "probability2", "unknown", "error"]
+    for row, entry in zip(rows, expected, strict=True):
+        answers = entry.get("predictions", [{"label": "", "probability": ""}] * 2)
+        assert [row["label1"], row["label2"]] == [answer["label"] for answer in answers]
+        assert [row["probability1"], row["probability2"]] == [str(answer["probability"]) for answer in answers]
+        assert (row["file"], row["error"]) == (entry["file"], entry.get("error", ""))
+        assert row["unknown"] == str(entry.get("unknown", ""))
+
+
+def test_a_folder_without_pictures_gives_a_file_that_says_so(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = invoke("predict", bundle, tmp_path / "empty", "--out", tmp_path / "a.jsonl")
+    assert result.exit_code == 1
+    assert "0 pictures answered" in result.stdout
+    (row,) = rows_of(tmp_path / "a.jsonl")
+    assert row["error"] == "is a folder that holds no pictures"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_the_same_command_goes_on_after_a_kill(bundle: Path, folder: Path, tmp_path: Path, kind: str) -> None:
+    whole, killed = tmp_path / f"whole.{kind}", tmp_path / f"killed.{kind}"
+    words = ["predict", bundle, *[folder] * 100, "--engine", "onnxruntime", "--out"]
+    assert invoke(*words, whole).exit_code == 1
+    command = [sys.executable, "-c", SMALL_PARTS, *map(str, words), str(killed)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    sidecar = tmp_path / f"killed.{kind}.part.json"
+    while process.poll() is None and done(sidecar) < 160:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    safe = done(sidecar)
+    assert 160 <= safe < 2500
+    if kind != "parquet":
+        with open(killed, "ab") as file:
+            file.write(b'{"file": "half a li')  # as a kill while writing leaves it
+    result = invoke(*words, killed)
+    assert result.exit_code == 1, result.output  # 100 that could not be read, some of them before the kill
+    assert "2400 pictures answered" in result.stdout
+    assert "100 could not be read" in result.stdout
+    assert rows_of(killed) == rows_of(whole)
+    if kind != "parquet":
+        assert killed.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [killed.name, whole.name]
+
+
+def done(sidecar: Path) -> int:
+    try:
+        return int(json.loads(sidecar.read_text())["done"])
+    except OSError:
+        return 0
+
+
+def begun(bundle: Path, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose writing failed after its first part of 8 pictures."""
+    monkeypatch.setattr(writing, "PART", 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(writing.Output, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert invoke("predict", bundle, folder, "--out", out).exit_code == 130
+    assert out.with_name(f"{out.name}.part.json").exists()
+
+
+def test_a_file_that_was_begun_with_something_else_is_refused(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(*words: object) -> str:
+        result = invoke("predict", *words)
+        assert isinstance(result.exception, InceptorchError), result.output
+        return str(result.exception)
+
+    copy = tmp_path / "folder"
+    shutil.copytree(folder, copy)
+    out = tmp_path / "a.jsonl"
+    begun(bundle, copy, out, monkeypatch)
+    before = out.read_bytes()
+    assert before
+    assert "begun with another top, another threshold;" in said(
+        bundle, copy, "--out", out, "--top", 1, "--unknown-below", 0.1
+    )
+    assert "begun with another protocol;" in said(bundle, copy, "--out", out, "--protocol", "10crop")
+    assert "another engine;" in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
+    assert "begun with another model;" in said(save(tmp_path / "other", 1), copy, "--out", out)
+    assert "begun with another list of paths;" in said(bundle, copy, copy, "--out", out)
+    (copy / "blue" / "00.png").rename(copy / "blue" / "0.png")
+    assert "begun for other pictures" in said(bundle, copy, "--out", out)
+    (copy / "blue" / "0.png").rename(copy / "blue" / "00.png")
+    assert out.read_bytes() == before
+
+    sidecar = tmp_path / "a.jsonl.part.json"
+    state = sidecar.read_text()
+    for damaged in ("", "[]", "{}", state.replace('"done": ', '"done": -')):
+        sidecar.write_text(damaged)
+        assert "a.jsonl.part.json is damaged; to begin anew, delete" in said(bundle, copy, "--out", out)
+    sidecar.write_text(state)
+    out.write_bytes(before[:10])
+    assert "has lost lines" in said(bundle, copy, "--out", out)
+    out.write_bytes(before)
+
+    assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad picture
+    assert "is there already" in said(bundle, copy, "--out", out)
+    assert "does not say what to write" in said(bundle, copy, "--out", tmp_path / "a.txt")
+    assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
+
+
+def test_lost_parts_of_a_parquet_file_are_noticed(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "a.parquet"
+    begun(bundle, folder, out, monkeypatch)
+    next((tmp_path / "a.parquet.part").iterdir()).unlink()
+    result = invoke("predict", bundle, folder, "--out", out)
+    assert isinstance(result.exception, RunError)
+    assert "has lost parts" in str(result.exception)
+    assert not out.exists()
+
+
+def test_engines_and_protocols_agree(bundle: Path, folder: Path) -> None:
+    for protocol in ("center", "10crop"):
+        words = (bundle, folder, "--protocol", protocol, "--engine")
+        first, *others = (entries_of(*words, engine) for engine in ("torch", "onnxruntime", "openvino"))
+        for other in others:
+            assert [entry["file"] for entry in other] == [entry["file"] for entry in first]
+            for one, two in zip(other, first, strict=True):
+                assert one.get("error") == two.get("error")
+                if "predictions" in one:
+                    found = [{a["label"]: a["probability"] for a in entry["predictions"]} for entry in (one, two)]
+                    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_an_exported_file_is_predicted_with_without_torch(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(graph_of(bundle))
+    code = "import sys; from inceptorch.cli import app; app(standalone_mode=False); assert 'torch' not in sys.modules"
+    words = ["predict", str(tmp_path / "tiny.onnx"), str(folder / "red"), "--out", str(tmp_path / "a.jsonl")]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=100)
+    expected = entries_of(bundle, folder / "red")
+    assert [row["file"] for row in rows_of(tmp_path / "a.jsonl")] == [entry["file"] for entry in expected]
+
+
+def test_lines_come_before_all_pictures_are_read(bundle: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "inceptorch", "predict", bundle, *[folder] * 400, "--engine", "onnxruntime"]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert b"blue/00.png: " in process.stdout.readline()
+        assert process.poll() is None
+        process.kill()
+
+
+def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray_cluster = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    from inceptorch.predicting import cluster
+
+    monkeypatch.setattr(cluster, "CHUNK", 16)
+    machines = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = machines.add_node(num_cpus=1)
+        machines.wait_for_nodes()
+        out = tmp_path / "a.jsonl"
+        words = [bundle, *[folder] * 20, "--engine", "onnxruntime"]
+        write, written = writing.Output.write, []
+
+        def and_fail(output: writing.Output, entry: dict[str, Any]) -> None:
+            write(output, entry)
+            written.append(entry)
+            if len(written) == 40:
+                machines.remove_node(second, allow_graceful=False)
+
+        monkeypatch.setattr(writing.Output, "write", and_fail)
+        result = invoke("predict", *words, "--ray", machines.address, "--out", out)
+        assert "480 pictures answered" in result.stdout, result.output
+        assert len(machines.list_all_nodes()) == 1
+        assert rows_of(out) == entries_of(*words)
+    finally:
+        machines.shutdown()
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'inceptorch[ray]'")
+    result = invoke("predict", bundle, folder, "--ray", "no address")
+    assert isinstance(result.exception, RunError), result.output
+    assert "There is no Ray cluster at 'no address'" in str(result.exception)
