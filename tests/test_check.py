@@ -631,7 +631,7 @@ def test_lines_for_the_terminal_name_the_first_of_each_kind(clean: Path, home: P
         (clean / "train" / "elm" / f"b{number}\n.jpg").write_bytes(b"")
     lines = invoke("check", clean).stdout.splitlines()
     assert lines[0] == "error: unreadable, 8: pictures that cannot be read"
-    assert lines[1].startswith(f"  {clean}/train/elm/b0\\n.jpg is not a picture")
+    assert lines[1].startswith(f"  {clean}/train/elm/b0\\n.jpg is empty")
     assert lines[6] == "  and 3 more"
     assert lines[10].endswith(" and 6 more: the same file, in train, as 'ash'")
     assert lines[-1] == "58 pictures (52 in train, 6 in val) of 3 classes. 8 errors, 1 warning: training is not safe."

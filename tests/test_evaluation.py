@@ -32,7 +32,7 @@ from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.protocols import PROTOCOLS
-from inceptorch.recipes import Recipe
+from inceptorch.recipes import SCRATCH, Recipe
 from inceptorch.spec import Net
 from tests import oracle
 from tests.conftest import COLOURS, write_classes
@@ -190,6 +190,43 @@ def test_models_are_named_as_they_were_given(members: list[Classifier], pictures
     assert evaluate(files, progress=QUIET).to_dict() == together.to_dict()
     rows = crops_and_models([first, same], pictures, "val", QUIET, protocols=["center"])
     assert (rows[1].models, rows[1].networks) == ([str(first), str(same)], ["tiny", "tiny"])
+
+
+def test_networks_of_different_kinds_and_sizes_judge_flowers_together(
+    converted: Path, shared: Path, tmp_path: Path
+) -> None:
+    """GoogLeNet at 224 pixels and two small networks at 32 and 48, trained on photographs of twelve flowers."""
+    for part, count in (("train", 3), ("test", 1)):
+        for flower in sorted((shared / "flowers12" / part).iterdir()):
+            (tmp_path / "flowers" / part / flower.name).mkdir(parents=True)
+            for photo in sorted(flower.iterdir())[:count]:
+                shutil.copy(photo, tmp_path / "flowers" / part / flower.name / photo.name)
+    flowers = tmp_path / "flowers"
+    inceptorch.train(flowers, out=tmp_path / "a", weights=converted, recipe="head", progress=QUIET)
+    for name, size in (("b", 32), ("c", 48)):
+        small = replace(SCRATCH, net="googlenet_small", size=size, epochs=1, precision="fp32")
+        inceptorch.train(flowers, out=tmp_path / name, recipe=small, progress=QUIET)
+    runs, kept = [tmp_path / name for name in "abc"], tmp_path / "kept"
+    together = evaluate(runs, flowers, progress=QUIET, save_predictions=kept, weights=[2, 1, 1])
+    networks = "2 x a (googlenet), 1 x b (googlenet_small), 1 x c (googlenet_small)"
+    assert together.protocol.endswith(f"probabilities of 3 models averaged: {networks}")
+    assert together.n == 12
+
+    files = sorted(kept.glob("*.safetensors"))
+    assert [read_predictions(file).about.size for file in files] == [224, 32, 48]
+    alone = [np.exp(np.concatenate([logs for _, logs in read_predictions(file).parts()])) for file in files]
+    split = find_split(flowers, list(together.classes), "test")
+    for run, found in zip(runs, alone, strict=True):
+        said = inceptorch.load(run).predict([split.read(index) for index in range(len(split))], top=12)
+        expected = [[one["probability"] for one in sorted(each, key=lambda one: one["index"])] for each in said]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    mean = (2 * alone[0] + alone[1] + alone[2]) / 4
+    assert together.answers.given.tolist() == mean.argmax(1).tolist()
+    np.testing.assert_allclose(together.answers.confidences, mean.max(1), rtol=1e-4)
+    assert together.loss == pytest.approx(-np.log(mean[np.arange(12), split.labels]).mean(), rel=1e-4)
+
+    again = evaluate(files, progress=QUIET, weights=[2, 1, 1])
+    assert again.to_dict() == together.to_dict()
 
 
 def test_damaged_predictions_are_made_again_and_that_is_said(
