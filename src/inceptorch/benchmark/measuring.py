@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -194,7 +195,7 @@ def _squares(data: str | Path | None, pixels: Pixels, progress: Progress) -> NDA
     """Random pictures, or those of a folder that can be read. Raises PictureError if none can."""
     if data is None:
         return random_squares(pixels.size, RANDOM)
-    entries = picture_entries([Path(data)])[:MOST]
+    entries = list(islice(picture_entries([Path(data)]), MOST))
     squares = [pixels.square(image) for _, image in decoded(entries)]
     faults = [f"{entry['file']}: {entry['error']}" for entry in entries if "error" in entry]
     if not squares:
