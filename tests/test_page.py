@@ -439,10 +439,11 @@ def test_the_keyboard_is_enough(page: Page) -> None:
                 return
         pytest.fail(f"Tab does not reach {locator}")
 
+    # Listened for from the start: choosers are caught only a while after that.
+    page.on("filechooser", lambda chooser: chooser.set_files(many(9)))
     tab_to(page.get_by_label("Choose pictures"))
-    with page.expect_file_chooser() as chooser:
+    with page.expect_request("**/predict?*"):
         page.keyboard.press("Enter")
-    chooser.value.set_files(many(9))
     finished(page)
     tab_to(page.get_by_role("button", name="Next picture"))
     page.keyboard.press("Space")
@@ -583,6 +584,21 @@ def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Brow
             expect(page.get_by_role("button", name="Cancel")).to_be_visible()
         finished(page)
         assert all(column(page, 4))
+
+
+def test_a_file_that_is_gone_spoils_no_other(browser: Browser, server: Server, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in paths:
+        path.write_bytes(picture())
+    options = {"width": 1280, "height": 800}
+    with opened(browser, server, tolerated="Failed to load resource", viewport=options) as page:
+        with server.full():
+            page.set_input_files("#files", paths)
+            expect(page.get_by_role("status")).to_contain_text("The server is busy")
+            paths[1].unlink()
+        expect(page.get_by_label("Progress", exact=True)).to_be_hidden(timeout=10_000)
+        assert [bool(text) for text in column(page, 4)] == [True, False, True]
+        expect(page.locator("tbody td.error")).to_have_text("can no longer be read; give it again")
 
 
 def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, server: Server) -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,8 @@ from typer.testing import CliRunner
 pytest.importorskip("fastapi", reason="the server needs inceptorch[serve]")
 pytest.importorskip("onnxruntime", reason="these tests serve with ONNX Runtime")
 
+from fastapi import HTTPException
+
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app, main
 from inceptorch.engines import Answer, Engine, open_engine
@@ -34,6 +36,7 @@ from inceptorch.engines.opening import graph_of
 from inceptorch.model import Model
 from inceptorch.pixels import contract, decode
 from inceptorch.serve import Limits, bind, server_of, serving_of
+from inceptorch.serve.limits import Room
 from tests.conftest import TINY
 from tests.test_pixels import png
 
@@ -432,6 +435,32 @@ def test_a_full_queue_refuses_before_the_body_is_sent(engine: Engine) -> None:
         assert server.predict(*[("a", picture())] * 4).status == 200
 
 
+def test_a_request_with_more_pictures_than_there_is_room_for_leaves_nothing_behind(engine: Engine) -> None:
+    gate = Gate(engine)
+    with running({"tiny": engine}, Limits(queue=4, files=4)) as server:
+        gate.close()
+        with together(lambda: server.predict(*[("a", picture())] * 3), 1) as replies:
+            server.wait_for('inceptorch_queue_pictures{model="tiny"}', 3)
+            refused = server.predict(("a", picture()), ("b", picture()))
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert server.counter('inceptorch_queue_pictures{model="tiny"}') == 3
+            gate.open.set()
+        assert [reply.status for reply in replies] == [200]
+
+
+def test_the_bodies_held_at_once_have_a_limit_too() -> None:
+    room = Room(Limits(body=100))
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(room.place(100))
+        with pytest.raises(HTTPException) as refused, room.place(1):
+            pass
+        assert refused.value.status_code == 503
+    with room.place(100):
+        assert (room.pictures, room.bytes) == (1, 100)
+    assert (room.pictures, room.bytes) == (0, 0)
+
+
 def test_the_work_of_clients_that_go_away_is_dropped(engine: Engine) -> None:
     gate = Gate(engine)
     with running({"tiny": engine}) as server:
@@ -590,18 +619,23 @@ def test_sigterm_loses_nothing_that_was_taken_on(exported: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        half = server.connect(head("/predict", Content_Type=kind, Content_Length=len(body)), body[:100])
+        whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
+        half, kept = server.connect(whole[:-100]), server.connect(whole)
+        assert replied(kept).headers["Connection"] is None
         until(lambda: server.counter('inceptorch_requests_total{path="/predict",status="200"}') > 20, "load")
         child.send_signal(signal.SIGTERM)
+        until(lambda: len(ends) > 0, "a refusal")
+        kept.sendall(whole)  # as if it had been on its way
+        half.sendall(whole[-100:])
         for thread in threads:
             thread.join(20)
         assert ends == ["refused"] * 4
+        for connection in (kept, half):
+            reply = replied(connection)
+            assert (reply.status, reply.headers["Connection"], len(reply.json)) == (200, "close", 1)
+            connection.close()
         with pytest.raises(ConnectionError):
             server.ask("/healthz")
-        half.sendall(body[100:])  # taken on before, so it is answered
-        reply = replied(half)
-        assert (reply.status, len(reply.json)) == (200, 1)
-        half.close()
         assert child.wait(20) == 0
         assert child.stdout is not None
         assert child.stdout.read() == "stopped\n"

@@ -40,9 +40,10 @@ def application(serving: Serving, token: str | None = None) -> FastAPI:
     app.state.serving = serving
     app.include_router(open_to_all)
     app.include_router(guarded, dependencies=[Depends(_bearer(token))] if token else [])
-    for file in sorted(PAGE.iterdir()):
-        path = "/" if file.name == "index.html" else f"/{file.name}"
-        app.add_api_route(path, _page_file(file), include_in_schema=False)
+    for file in PAGE.iterdir():
+        if file.suffix in PAGE_KINDS:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            app.add_api_route(path, _page_file(file), include_in_schema=False)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _impossible_value)
     app.add_exception_handler(ClientDisconnect, _gone)

@@ -1,11 +1,12 @@
-"""Between uvicorn and the application: every request is counted, failures are logged, and what is refused before it was
-read does not cut the connection before the client has read why."""
+"""Between uvicorn and the application: every request is counted, failures are logged, and no connection is cut while an
+answer, or a request, is on its way."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,16 +14,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from inceptorch.serve.metrics import Metrics
 
-LINGER = 1.0  # seconds in which the rest of a refused request is read, and thrown away
+LINGER = 1.0  # seconds in which the rest of a refused request is read and thrown away, or the last one may still come
 log = logging.getLogger("inceptorch.serve")
 
 
-def edge(app: ASGIApp, metrics: Metrics) -> ASGIApp:
-    """`app`, with what is said above."""
+def edge(app: ASGIApp, metrics: Metrics, ending: Callable[[], bool]) -> ASGIApp:
+    """`app`, with what is said above; once the server is `ending`, answers say that the connection is closed behind them."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await Exchange(scope, receive, send).run(app, metrics)
+            await Exchange(scope, receive, send, ending).run(app, metrics)
         else:
             await app(scope, receive, send)
 
@@ -32,8 +33,8 @@ def edge(app: ASGIApp, metrics: Metrics) -> ASGIApp:
 class Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send):
-        self.scope, self._receive, self._send = scope, receive, send
+    def __init__(self, scope: Scope, receive: Receive, send: Send, ending: Callable[[], bool]):
+        self.scope, self._receive, self._send, self._ending = scope, receive, send, ending
         heads = dict(scope["headers"])
         self._unread = b"transfer-encoding" in heads or heads.get(b"content-length", b"0") != b"0"
         self._status = 0
@@ -57,7 +58,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = [*message["headers"], (b"x-content-type-options", b"nosniff")]
-            if self._unread:
+            if self._unread or self._ending():
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         elif self._unread and not message.get("more_body", False):
@@ -82,8 +83,9 @@ class Exchange:
 
 
 class Protocol(H11Protocol):
-    """HTTP as uvicorn speaks it, which would wait for ever for the head of a request; the connection is closed when it does
-    not arrive within `head_seconds`."""
+    """HTTP as uvicorn speaks it, but for two things. It would wait for ever for the head of a request; here the connection
+    is closed when that does not arrive within `head_seconds`. And when the server ends, it would close silent connections
+    at once, though a request may be on its way."""
 
     head_seconds = 30.0
     _late: asyncio.TimerHandle | None = None
@@ -100,9 +102,23 @@ class Protocol(H11Protocol):
         self._unwatch()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        if self._silent():
+            self.loop.call_later(LINGER, self._shutdown_now)
+        else:
+            super().shutdown()
+
+    def _shutdown_now(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+
+    def _silent(self) -> bool:
+        """Whether no request is under way, though the head of one may have begun."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _watch(self) -> None:
         """Set the timer when a head begins, and end it when a request has begun."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._silent():
             self._unwatch()
         elif self._late is None:
             self._late = self.loop.call_later(self.head_seconds, self._give_up)

@@ -22,7 +22,7 @@ from inceptorch.serve.limits import Limits
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.serving import Served, Serving
 
-KEEP_ALIVE = 5  # seconds that a connection may be silent between two requests
+KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -70,7 +70,7 @@ def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:
     app.router.lifespan_context = lifespan
     seconds = serving.limits.seconds
     config = uvicorn.Config(
-        edge(app, serving.metrics),
+        edge(app, serving.metrics, lambda: server.should_exit),
         http=type("Protocol", (Protocol,), {"head_seconds": seconds}),
         ws="none",
         lifespan="on",
@@ -83,7 +83,8 @@ def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(2 * seconds) + 1,  # for those whose request is still arriving
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
 
 
 def run(server: uvicorn.Server, listening: socket.socket) -> None:

@@ -22,9 +22,10 @@ export function keepToken(token) {
 }
 
 /**
- * Ask about pictures ({file, name}). `told(picture, answer)` hears every answer as it comes: the server's result, or {error}.
- * `busy(seconds)` hears how long the server wants to be left alone, 0 when it is asked again. Ends when all are answered;
- * throws when `signal` aborts (nothing is told after that), TokenNeeded, or an Error with a sentence when the server cannot be reached.
+ * Ask about pictures ({file, name}). `told(picture, answer)` hears every answer as it comes: the server's, or {error}.
+ * `busy(seconds)` hears how long the server wants to be left alone, 0 when it is asked again. Ends when all are
+ * answered; throws when `signal` aborts (nothing is told after that), TokenNeeded, or an Error with a sentence when the
+ * server cannot be reached.
  */
 export async function ask(pictures, { model, limits, signal, told, busy }) {
   const left = [...pictures];
@@ -92,13 +93,22 @@ function nextGroup(left, size, limits, told) {
   return group;
 }
 
-function post(group, model, signal) {
+async function post(group, model, signal) {
   const body = new FormData();
   for (const picture of group) body.append("file", picture.file, picture.name.slice(-200));
-  return request(`predict?${new URLSearchParams({ top: TOP, maps: 1, model })}`, { method: "POST", body, signal });
+  // A signal of its own: Chromium reports an error that nobody can catch when a failed request is aborted later.
+  const mine = new AbortController();
+  const abort = () => mine.abort();
+  signal.addEventListener("abort", abort);
+  try {
+    const query = new URLSearchParams({ top: TOP, maps: 1, model });
+    return await request(`predict?${query}`, { method: "POST", body, signal: mine.signal });
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
-/** The server's reply, read to its end: its JSON as `body`, null if it has none; `wait` in seconds. Throws TokenNeeded. */
+/** The server's reply, read to its end: `body` is its JSON, or null; `wait` is in seconds. Throws TokenNeeded. */
 async function request(address, options = {}) {
   const token = sessionStorage.getItem("token");
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
@@ -117,11 +127,13 @@ function json(text) {
   }
 }
 
-/** The pictures of a group that can still be read; tells of the others, which were moved or changed since they were given. */
+/** The pictures of a group that can still be read; tells of the others, moved or changed since they were given. */
 async function readable(group, signal, told) {
-  const read = await Promise.all(group.map((picture) => picture.file.slice(0, 1).arrayBuffer().then(() => true, () => false)));
+  const isRead = ({ file }) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  const read = await Promise.all(group.map(isRead));
   signal.throwIfAborted();
-  group.filter((_, at) => !read[at]).forEach((picture) => told(picture, { error: "can no longer be read; give it again" }));
+  const fault = { error: "can no longer be read; give it again" };
+  group.filter((_, at) => !read[at]).forEach((picture) => told(picture, fault));
   return group.filter((_, at) => read[at]);
 }
 

@@ -45,7 +45,7 @@ function colour(value) {
   return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
 }
 
-/** A row of values enlarged to `side` of them by cubic convolution, as Pillow does it: at the edges the weights of what is there. */
+/** A row of values enlarged to `side` of them by cubic convolution, as Pillow does it: beyond the edges is nothing. */
 function resized(values, side) {
   return Array.from({ length: side }, (_, at) => {
     const centre = ((at + 0.5) * values.length) / side - 0.5;

@@ -169,8 +169,9 @@ function fault(sentence) {
 /** The files dropped, those in folders too; hidden files are left out. */
 async function dropped(transfer) {
   // The list of items is emptied when this event is over.
-  const items = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
-  const found = await Promise.all(items.map(([entry, file]) => (entry?.isDirectory ? inFolder(entry) : [file])));
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const entries = items.map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
+  const found = await Promise.all(entries.map(([entry, file]) => (entry?.isDirectory ? inFolder(entry) : [file])));
   return found.flat();
 }
 
@@ -182,9 +183,10 @@ async function inFolder(entry) {
     return [file];
   }
   const reader = entry.createReader();
+  const read = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
   const found = [];
   // A reader gives a hundred at a time, and none when it is done.
-  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; ) found.push(...some);
+  for (let some; (some = await read()).length; ) found.push(...some);
   found.sort((a, b) => inOrder(a.name, b.name));
   return (await Promise.all(found.map(inFolder))).flat();
 }
@@ -192,7 +194,8 @@ async function inFolder(entry) {
 for (const id of ["files", "folder", "camera"]) {
   byId(id).addEventListener("change", ({ target }) => {
     const files = [...target.files].filter(({ name }) => !name.startsWith("."));
-    give(files.sort((a, b) => inOrder(a.webkitRelativePath, b.webkitRelativePath))); // which only those of a folder have
+    // Only those of a folder have such paths; others stay as they were chosen.
+    give(files.sort((a, b) => inOrder(a.webkitRelativePath, b.webkitRelativePath)));
     target.value = ""; // so that the same file can be chosen again
   });
 }
@@ -208,7 +211,8 @@ document.addEventListener("drop", async (event) => {
 });
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
-  for (const file of files) file.pasted = file.name === "image.png"; // what a browser calls a picture that is not a file
+  // What browsers call a picture that is not a file.
+  for (const file of files) file.pasted = file.name === "image.png";
   give(files);
 });
 byId("entrance").addEventListener("submit", (event) => {

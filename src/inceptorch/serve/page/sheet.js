@@ -1,5 +1,5 @@
-// The sheet of many pictures: a grid that is sorted by any column and walked through with the arrow keys. Only the rows in sight
-// are in the document, for there may be thousands.
+// The sheet of many pictures: a grid that is sorted by any column and walked through with the arrow keys. Only the rows
+// in sight are in the document, for there may be thousands.
 
 import { Thumbnails } from "./thumbnails.js";
 import { inOrder, percent } from "./words.js";
@@ -37,9 +37,8 @@ export class Sheet {
     for (const head of this.#heads) head.firstElementChild.addEventListener("click", () => this.#turn(head));
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("keydown", (event) => this.#walk(event));
-    for (const name of ["scroll", "resize"]) {
-      window.addEventListener(name, () => (this.#drawing ||= requestAnimationFrame(() => this.#draw())), { passive: true });
-    }
+    const drawSoon = () => (this.#drawing ||= requestAnimationFrame(() => this.#draw()));
+    for (const name of ["scroll", "resize"]) window.addEventListener(name, drawSoon, { passive: true });
   }
 
   /** The pictures in the order of the sheet. */

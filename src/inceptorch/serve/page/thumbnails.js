@@ -30,8 +30,9 @@ export class Thumbnails {
 
 async function draw(canvas, { file, answer }) {
   const scale = Math.min(WIDTH / answer.width, HEIGHT / answer.height, 1);
-  const [resizeWidth, resizeHeight] = [answer.width, answer.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const bitmap = await createImageBitmap(file, { resizeWidth, resizeHeight, resizeQuality: "medium" });
+  const scaled = (side) => Math.max(1, Math.round(side * scale));
+  const size = { resizeWidth: scaled(answer.width), resizeHeight: scaled(answer.height) };
+  const bitmap = await createImageBitmap(file, { ...size, resizeQuality: "medium" });
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
   bitmap.close();

@@ -4,7 +4,10 @@ import { drawLegend, drawMap } from "./map.js";
 import { count, percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
-const place = (element, values) => Object.entries(values).forEach(([name, value]) => element.style.setProperty(name, value));
+
+function place(element, values) {
+  for (const [name, value] of Object.entries(values)) element.style.setProperty(name, value);
+}
 
 export class View {
   #picture = null;
@@ -85,17 +88,20 @@ export class View {
     const image = byId("picture");
     const answer = this.#picture?.answer?.box ? this.#picture.answer : null;
     const drawn = image.complete && image.naturalWidth > 0;
-    const [width, height] = answer ? [answer.width, answer.height] : [image.naturalWidth || 4, image.naturalHeight || 3];
+    const { width, height } = answer ?? { width: image.naturalWidth || 4, height: image.naturalHeight || 3 };
     place(byId("view"), { "--ratio": width / height });
     // A browser may turn a picture otherwise than the server: the box would lie on other things than were seen.
-    const turned = answer && drawn && Math.abs(Math.log((image.naturalWidth / image.naturalHeight) * (height / width))) > 0.02 + 1 / Math.min(width, height);
+    const turned = drawn && (image.naturalWidth > image.naturalHeight) !== (width > height);
     image.hidden = turned || (image.complete && !drawn);
     byId("box").hidden = !answer;
     byId("caption").textContent = "";
     if (!answer) return;
     const [left, top, right, bottom] = answer.box;
     place(byId("box"), {
-      left: share(left, width), top: share(top, height), width: share(right - left, width), height: share(bottom - top, height),
+      left: share(left, width),
+      top: share(top, height),
+      width: share(right - left, width),
+      height: share(bottom - top, height),
     });
     const size = product(this.#size, this.#size);
     const seen = product(right - left, bottom - top);
@@ -110,7 +116,8 @@ export class View {
 function line({ label, probability }, map) {
   const row = document.createElement(map === undefined ? "div" : "label");
   row.className = "class";
-  if (map !== undefined) row.append(Object.assign(document.createElement("input"), { type: "radio", name: "class", value: map }));
+  const choice = Object.assign(document.createElement("input"), { type: "radio", name: "class", value: map });
+  if (map !== undefined) row.append(choice);
   const [name, value, bar, filled] = ["span", "span", "span", "i"].map((tag) => document.createElement(tag));
   name.textContent = label;
   value.textContent = percent(probability);
