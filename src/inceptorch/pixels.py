@@ -38,8 +38,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 Square = NDArray[np.uint8]  # [S, S, 3] RGB
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
-# Only formats whose decoders run inside Pillow: its EPS reader, for one, would start an interpreter.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+# Only formats whose decoders run inside Pillow: its EPS reader, for one, would start an interpreter. The first five are
+# those that `preinit` loads: for a picture in one of them, Pillow does not load its forty other decoders.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
 SUFFIXES = frozenset(
     [
         ".jpg",
@@ -196,6 +197,7 @@ def size_of(file: bytes) -> tuple[int, int]:
 
 def _opened(file: str | Path | bytes) -> Image.Image:
     """A file of a size that is read here, not decoded yet."""
+    Image.preinit()
     try:
         image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
     except UnidentifiedImageError:
