@@ -21,7 +21,7 @@ format: .venv/installed  ## format the code
 	$(BIN)/ruff format .
 
 bench: .venv/installed  ## measure again, one script after the other, and rewrite the tables
-	for script in startup construct lines index input near_duplicates steps overhead estimate killed lrn photos protocols leaked demo head finetune scratch_rate cifar10 recipes studies scaling tables; do $(BIN)/python -m bench.$$script || exit 1; done
+	for script in startup construct lines index input near_duplicates steps overhead estimate killed lrn photos protocols leaked demo head finetune scratch_rate cifar10 recipes studies scaling agreement engines first_answer folder serve install tables; do $(BIN)/python -m bench.$$script || exit 1; done
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("inceptorch needs Python 3.11 or later; name one with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -173,6 +173,7 @@ def main() -> None:
         own = throughput(engine, squares, SECONDS)
         with serving(model) as (pid, port):
             asyncio.run(without_pause(port, requests, 4, 40))  # warm
+            single = summary(asyncio.run(without_pause(port, requests, 1, 100)), SECONDS)
             before = memory(pid)
             began = time.perf_counter()
             full = summary(asyncio.run(without_pause(port, requests, CONNECTIONS, 0)), time.perf_counter() - began)
@@ -196,6 +197,7 @@ def main() -> None:
             "picture_bytes": round(float(np.mean([len(photo) for photo in photos]))),
             "engine_alone_per_second": own,
             "connections": CONNECTIONS,
+            "one_at_a_time": single["milliseconds"],
             "full_load": full,
             "of_engine_alone": rate / own,
             "half_load": half,

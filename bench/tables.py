@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import check_page, recipes_page, scaling_page
+from bench import check_page, recipes_page, scaling_page, shipping_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -287,6 +287,11 @@ def judged() -> str:
     return "\n".join(parts) + "\n"
 
 
+def perhaps(name: str) -> dict[str, Any] | None:
+    """A result, if it was measured."""
+    return result(name) if (RESULTS / f"{name}.json").exists() else None
+
+
 def main() -> None:
     wrong = []
     studies = [result(path.stem) for path in sorted(RESULTS.glob("study_*.json"))]
@@ -296,6 +301,12 @@ def main() -> None:
         (ROOT / "docs" / "recipes.md", recipes_page.page(result("recipes"), reached())),
         (ROOT / "docs" / "studies.md", page.page(studies)),
         (ROOT / "docs" / "judging.md", judged() if (RESULTS / "protocols.json").exists() else ""),
+        (
+            ROOT / "docs" / "shipping.md",
+            shipping_page.shipping(*map(perhaps, ("agreement", "engines", "first_answer", "install"))),
+        ),
+        (ROOT / "docs" / "predicting.md", shipping_page.predicting(perhaps("folder"))),
+        (ROOT / "docs" / "serving.md", shipping_page.serving(perhaps("serve"))),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
         (ROOT / "docs" / "check.md", check_page.page(result("near_duplicates"))),
     ):

@@ -22,7 +22,7 @@ from inceptorch.errors import EngineError, RunError
 from inceptorch.files import cache_folder, write_text
 from inceptorch.progress import Progress
 
-TOLERANCE = 0.01  # of a probability, from fp32
+TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
 SECONDS = 0.7  # that each way is timed
 BATCHES = (1, 8)
 LOOKED_AT = 16  # pictures whose answers are compared
