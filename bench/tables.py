@@ -1,4 +1,4 @@
-"""Rewrite what README and docs/results.md, recipes.md, studies.md, scaling.md and check.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README and docs/results.md, recipes.md, studies.md, scaling.md, check.md and speed.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import check_page, recipes_page, scaling_page
+from bench import check_page, recipes_page, scaling_page, speed_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -23,6 +23,11 @@ def result(name: str) -> dict[str, Any]:
     """One measurement's record."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return record
+
+
+def optional(name: str) -> dict[str, Any] | None:
+    """One measurement's record, where it was made."""
+    return result(name) if (RESULTS / f"{name}.json").exists() else None
 
 
 def summary() -> str:
@@ -297,6 +302,7 @@ def main() -> None:
         (ROOT / "docs" / "studies.md", page.page(studies)),
         (ROOT / "docs" / "judging.md", judged() if (RESULTS / "protocols.json").exists() else ""),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
+        (ROOT / "docs" / "speed.md", speed_page.page(*map(optional, ("engines", "first_answer")))),
         (ROOT / "docs" / "check.md", check_page.page(result("near_duplicates"))),
     ):
         before = path.read_text()
