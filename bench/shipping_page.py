@@ -7,14 +7,8 @@ from typing import Any
 Result = dict[str, Any]
 
 
-def shipping(agreement: Result | None, engines: Result | None, first: Result | None, install: Result | None) -> str:
-    parts = [
-        _agreement(agreement) if agreement else "",
-        _engines(engines) if engines else "",
-        _first(first) if first else "",
-        _install(install) if install else "",
-    ]
-    return "\n".join(part for part in parts if part)
+def shipping(agreement: Result | None, install: Result | None) -> str:
+    return "\n".join([_agreement(agreement) if agreement else "", _install(install) if install else ""]).rstrip() + "\n"
 
 
 def predicting(found: Result | None) -> str:
@@ -99,41 +93,6 @@ of flowers. Points of top-1 lost come with their 95 % interval, picture by pictu
 | what | largest difference of a probability | of a map, in parts of the largest value | same first answer | top-1 | points lost |
 | --- | --- | --- | --- | --- | --- |
 {table}
-"""
-
-
-def _engines(found: Result) -> str:
-    rows = []
-    for network in found["networks"]:
-        for race in network["races"]:
-            for row in race["rows"]:
-                bar = network["bars"].get(row["way"].partition(",")[0], "")
-                rows.append(
-                    f"| {network['net']} | {race['batch']} | {row['way']} | {row['per_second']:.1f} | {row['ratio']:.2f} | {bar} |"
-                )
-    table = "\n".join(rows)
-    return f"""
-## Measured: speed
-
-`{found["command"]}`, on {_machine(found)}: OpenVINO of the exported graph against the same network in eager torch with channels
-last, by turns in one process. "alone" is one caller who waits for each answer, "busy" as many callers as there are processors.
-
-| network | pictures together | way | pictures per second | times eager torch | wanted |
-| --- | --- | --- | --- | --- | --- |
-{table}
-"""
-
-
-def _first(found: Result) -> str:
-    rows = "\n".join(f"| {row['what']} | {row['seconds']:.2f} | {row['ratio']:.1f} |" for row in found["rows"])
-    return f"""
-## Measured: a first answer from the shell
-
-`{found["command"]}`: a new process each time, from start to end, one photograph; the torch script is `bench/first_answer_plain.py`.
-
-| what | seconds | times sooner |
-| --- | --- | --- |
-{rows}
 """
 
 

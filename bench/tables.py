@@ -1,4 +1,4 @@
-"""Rewrite what README and docs/results.md, recipes.md, studies.md, scaling.md and check.md say of figures, from bench/results: python -m bench.tables
+"""Rewrite what README and docs/results.md, recipes.md, studies.md, scaling.md, check.md and speed.md say of figures, from bench/results: python -m bench.tables
 
 With --check, nothing is written and the exit code is 1 if a file does not say what the results say.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import check_page, recipes_page, scaling_page, shipping_page
+from bench import check_page, recipes_page, scaling_page, shipping_page, speed_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -287,7 +287,7 @@ def judged() -> str:
     return "\n".join(parts) + "\n"
 
 
-def perhaps(name: str) -> dict[str, Any] | None:
+def optional(name: str) -> dict[str, Any] | None:
     """A result, if it was measured."""
     return result(name) if (RESULTS / f"{name}.json").exists() else None
 
@@ -301,13 +301,11 @@ def main() -> None:
         (ROOT / "docs" / "recipes.md", recipes_page.page(result("recipes"), reached())),
         (ROOT / "docs" / "studies.md", page.page(studies)),
         (ROOT / "docs" / "judging.md", judged() if (RESULTS / "protocols.json").exists() else ""),
-        (
-            ROOT / "docs" / "shipping.md",
-            shipping_page.shipping(*map(perhaps, ("agreement", "engines", "first_answer", "install"))),
-        ),
-        (ROOT / "docs" / "predicting.md", shipping_page.predicting(perhaps("folder"))),
-        (ROOT / "docs" / "serving.md", shipping_page.serving(perhaps("serve"))),
+        (ROOT / "docs" / "shipping.md", shipping_page.shipping(optional("agreement"), optional("install"))),
+        (ROOT / "docs" / "predicting.md", shipping_page.predicting(optional("folder"))),
+        (ROOT / "docs" / "serving.md", shipping_page.serving(optional("serve"))),
         (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
+        (ROOT / "docs" / "speed.md", speed_page.page(*map(optional, ("engines", "first_answer")))),
         (ROOT / "docs" / "check.md", check_page.page(result("near_duplicates"))),
     ):
         before = path.read_text()
