@@ -119,7 +119,8 @@ def main() -> None:
     for make in makers:
         with tempfile.TemporaryDirectory() as folder:
             networks.append(raced(*make(folder), photographs))
-    save("engines", {"command": "python -m bench.engines", "rounds": ROUNDS, "peer": PEER, "networks": networks})
+        # After each network, as it takes minutes.
+        save("engines", {"command": "python -m bench.engines", "rounds": ROUNDS, "peer": PEER, "networks": networks})
 
 
 if __name__ == "__main__":
