@@ -13,7 +13,7 @@ from inceptorch.engines.engine import Engine
 from inceptorch.errors import BundleError, EngineError, did_you_mean
 from inceptorch.zoo import folder_of
 
-ENGINES = ("openvino", "onnxruntime", "torch")  # the usual order of speed on a CPU
+ENGINES = ("onnxruntime", "openvino", "torch")  # by how soon they give a first answer
 PRECISIONS = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}
 IR = "model.xml"  # in the folder that `export --format openvino` makes
 EXTRA = {"openvino": "openvino", "onnxruntime": "", "torch": "train"}
@@ -37,8 +37,8 @@ def open_engine(
     """Open a classifier to be executed.
 
     model      a bundle, a run, published weights by name, FILE.onnx, or the folder of `export --format openvino`
-    engine     "torch", "onnxruntime" or "openvino"; "auto": what was fastest when it was measured here, else the first
-               that is installed of openvino, onnxruntime and torch; of a bundle, torch
+    engine     "torch", "onnxruntime" or "openvino"; "auto": what was fastest when it was measured here, else of an
+               exported file the first of onnxruntime and openvino that executes it, of a bundle torch
     precision  "fp32" or "bf16"; None: fp32, or as a file of 8 bits has it; for auto, as it was measured
     threads    in all; None: as many as there are processors
     streams    calls that are computed at once
@@ -96,7 +96,7 @@ def open_graph(
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
-    """The engines, each with its precisions, that can execute a classifier here; the usually fastest engine first."""
+    """The engines, each with its precisions, that can execute a classifier here."""
     path = find(model)
     engines = installed(path)
     if is_exported(path) and precision_of(path) == "int8":
