@@ -311,7 +311,7 @@ def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
         assert not failing.is_alive()
         assert rows_of(tmp_path / "a.jsonl") == entries_of(*words)
     finally:
-        machines.shutdown()  # type: ignore[no-untyped-call]
+        machines.shutdown()
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(bundle: Path, folder: Path, tmp_path: Path) -> None:

@@ -67,7 +67,16 @@ def evaluate(
             raise ProtocolError(f"{flag} does not go with --table, which judges each model and all by three protocols.")
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
-        rows = crops_and_models(models, data, split, progress, save_predictions=save_predictions, without=without)
+        rows = crops_and_models(
+            models,
+            data,
+            split,
+            progress,
+            save_predictions=save_predictions,
+            without=without,
+            engine=engine,
+            precision=precision,
+        )
         if json and speaks():
             print_json([vars(row) for row in rows])
         elif speaks():

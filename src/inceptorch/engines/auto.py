@@ -84,7 +84,7 @@ def remembered(path: Path, precision: str | None = None) -> Way:
         return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
     if not opening.is_exported(path):
         return Way("torch", precision or "fp32")
-    engine = next(iter(opening.installed(path)))
+    engine = next(iter(opening.installed(path)), "openvino")  # of which opening says that it is not there
     return Way(engine, precision)
 
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from inceptorch.bundle import Classifier
-from inceptorch.engines.engine import Engine
+from inceptorch.engines.engine import Engine, described
 
 
 def identity(engine: Engine) -> str:
-    """A hash of weights, table and pixel contract, and of the precision where that is not fp32."""
+    """A hash of weights, table and pixel contract, and of engine and precision where that is not fp32."""
     digest = hashlib.sha256()
     match engine.source:
         case Classifier():
@@ -22,8 +22,8 @@ def identity(engine: Engine) -> str:
             for file in (engine.source, engine.source.with_suffix(".bin")):
                 if file.is_file():
                     digest.update(file.read_bytes())
-    if engine.precision != "fp32":
-        digest.update(engine.precision.encode())
+    if engine.precision != "fp32":  # in which engines agree
+        digest.update(described(engine).encode())
     return digest.hexdigest()
 
 

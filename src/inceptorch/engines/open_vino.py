@@ -71,8 +71,9 @@ class OpenVino:
         """A request that nobody uses; there are at most as many as there are streams."""
         with self._making:
             if self._free.empty() and self._made < self.at_once:
+                request = self.compiled.create_infer_request()
                 self._made += 1
-                return self.compiled.create_infer_request()
+                return request
         return self._free.get()
 
 

@@ -13,7 +13,7 @@ from inceptorch.bundle import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
 from inceptorch.data.find import parts_of
 from inceptorch.data.ilsvrc import listed
-from inceptorch.engines import Engine, open_engine
+from inceptorch.engines import Engine, is_exported, open_engine
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
 from inceptorch.progress import Progress
@@ -144,7 +144,8 @@ def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predic
         return Torch(model)
     if str(model).endswith(SUFFIX):
         return read_predictions(Path(model))
-    return open_engine(model, engine, precision)
+    # What trained a network judges it, whatever is fastest.
+    return open_engine(model, "torch" if engine == "auto" and not is_exported(model) else engine, precision)
 
 
 def _classes(model: Engine | Predictions) -> list[str]:

@@ -56,6 +56,8 @@ def crops_and_models(
     protocols: Sequence[str | Protocol] = PROTOCOLS,
     save_predictions: str | Path | None = None,
     without: str | Path | None = None,
+    engine: str = "auto",
+    precision: str | None = None,
 ) -> list[Row]:
     """One network, then all of them together, each with 1, 10 and 144 crops. The one is that which is right most often in
     its first answer from one crop, as in the paper: of those given, so its row is a little flattered.
@@ -68,7 +70,7 @@ def crops_and_models(
     chosen = [protocol(each) if isinstance(each, str) else each for each in protocols]
     with processes() as world, kept_in(save_predictions) as folder:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = choose(models, data, split, without, world, speaking)
+        judged = choose(models, data, split, without, world, speaking, engine, precision)
         members = predict_all(judged, chosen, folder, world, speaking)
         return world.from_first(lambda: _rows(members))
 

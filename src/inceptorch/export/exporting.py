@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -75,6 +76,8 @@ def export(
     progress = progress or Progress()
     out, folder = Path(out), folder_of(model)
     _check_name(out, format)
+    for module in ("openvino",) * (format == "openvino") + ("nncf",) * (int8 is not None):
+        import_module(module)  # before any work is done
     graph = graph_of(folder)
     pixels = describe(read_config(folder), folder / CONFIG).pixels
     squares = random_squares(pixels.size, max(BATCHES))

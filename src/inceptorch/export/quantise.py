@@ -16,7 +16,7 @@ from inceptorch.data import Split
 from inceptorch.engines.engine import Engine
 from inceptorch.engines.opening import open_graph
 from inceptorch.engines.timing import throughput
-from inceptorch.errors import ExportError
+from inceptorch.errors import ExportError, PictureError
 from inceptorch.evaluation.choosing import pictures, trained_on
 from inceptorch.graph import INPUT
 from inceptorch.metrics import Interval, gain_interval
@@ -103,7 +103,15 @@ def with_metadata(graph: bytes, **values: Any) -> bytes:
 def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
     """Squares of pictures drawn evenly from a split, which lists class by class."""
     chosen = np.unique(np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).round().astype(int)).tolist()
-    return np.stack([split.square(i, engine.pixels) for i in progress.track(chosen, len(chosen), "reading")])
+    squares = []
+    for index in progress.track(chosen, len(chosen), "reading"):
+        try:
+            squares.append(split.square(index, engine.pixels))
+        except PictureError:  # it is as good without one
+            continue
+    if not squares:
+        raise ExportError(f"{split.where} has no picture that can be read, so there is nothing to calibrate 8 bits on.")
+    return np.stack(squares)
 
 
 def _report(full: Engine, int8: Engine, held_out: Split, calibrated_on: int, progress: Progress) -> Quantised:

@@ -61,12 +61,12 @@ def _connect(address: str) -> None:
 
 
 def _cores_in_all() -> int:
-    return int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+    return int(ray.cluster_resources().get("CPU", 0))
 
 
 def _cores_of_a_task() -> int:
     """As many as every machine of the cluster has."""
-    machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     return min([CORES, *(cores for cores in machines if cores)])
 
 
