@@ -27,7 +27,7 @@ from inceptorch.engines.opening import graph_of
 from inceptorch.errors import InceptorchError, PictureError, RunError
 from inceptorch.model import Model
 from inceptorch.pixels import contract, decode
-from inceptorch.predicting import answered, writing
+from inceptorch.predicting import alone, answered, writing
 from inceptorch.protocols import CENTER, Views
 from tests.conftest import COLOURS, TINY, write_classes
 
@@ -229,6 +229,16 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     assert "is there already" in said(bundle, copy, "--out", out)
     assert "does not say what to write" in said(bundle, copy, "--out", tmp_path / "a.txt")
     assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
+
+
+def test_two_processes_do_not_write_the_same_file(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with alone(out):
+        refused = invoke("predict", bundle, folder, "--out", out)
+        assert "Another process is writing" in str(refused.exception)
+        assert not out.exists()
+    invoke("predict", bundle, folder, "--out", out)
+    assert [file.name for file in tmp_path.glob("a.jsonl*")] == ["a.jsonl"]
 
 
 def test_lost_parts_of_a_parquet_file_are_noticed(

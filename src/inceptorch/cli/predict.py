@@ -44,7 +44,7 @@ def predict(
     from inceptorch.data.folder import picture_entries
     from inceptorch.engines import open_engine
     from inceptorch.errors import ProtocolError, RunError
-    from inceptorch.predicting import Asked, Entry, made_with, new_output, predictions, write_answers
+    from inceptorch.predicting import Asked, Entry, alone, made_with, new_output, predictions, write_answers
     from inceptorch.progress import Progress
     from inceptorch.protocols import protocol as named_protocol
 
@@ -67,8 +67,8 @@ def predict(
         return predictions_by_cluster(ray, model, opened, entries, asked)
 
     if out is not None:
-        output = new_output(out, made_with(opened, paths, asked), asked, opened)
-        with redirect_stdout(sys.stderr):  # where Ray is to say what becomes of machines
+        with alone(out), redirect_stdout(sys.stderr):  # where Ray is to say what becomes of machines
+            output = new_output(out, made_with(opened, paths, asked), asked, opened)
             state = write_answers(output, paths, answer, Progress())
         _print_summary(out, state.done, state.failed, json)
     else:

@@ -2,6 +2,6 @@
 
 from inceptorch.predicting.asking import Asked, Entry, predictions
 from inceptorch.predicting.overlap import answered
-from inceptorch.predicting.writing import made_with, new_output, write_answers
+from inceptorch.predicting.writing import alone, made_with, new_output, write_answers
 
-__all__ = ["Asked", "Entry", "answered", "made_with", "new_output", "predictions", "write_answers"]
+__all__ = ["Asked", "Entry", "alone", "answered", "made_with", "new_output", "predictions", "write_answers"]

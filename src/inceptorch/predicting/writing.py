@@ -7,6 +7,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,11 @@ from inceptorch.evaluation import pictures_at_once
 from inceptorch.files import reason, write_text
 from inceptorch.predicting.asking import Asked, Entry
 from inceptorch.progress import Progress
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 PART = 1024  # pictures
 SECONDS = 10.0  # a part is no longer in the making
@@ -143,6 +149,26 @@ def _with_name(names: str, entry: Entry) -> str:
     return hashlib.sha256((names + entry["file"]).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While this lasts, no other process writes the file. Raises RunError where one does."""
+    lock = path.with_name(f"{path.name}.part.lock")
+    try:
+        held = open(lock, "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise RunError(f"{path} could not be written: {reason(error)}; name another --out.") from None
+    with held:
+        if fcntl is not None:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(f"Another process is writing {path}; wait for it, or name another --out.") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engine) -> Output:
     """The file to write, or to go on with, by the end of its name. Raises RunError."""
     from inceptorch.predicting.lines import Csv, JsonLines
@@ -163,7 +189,7 @@ def made_with(engine: Engine, paths: Iterable[Path], asked: Asked) -> dict[str, 
     """What a file must have been begun with to be taken up."""
     return {
         "model": identity(engine),
-        "engine": described(engine),
+        "engine": f"{described(engine)}, batches of {engine.batch}",
         "protocol": asked.protocol.to_dict(),
         "top": asked.top,
         "threshold": asked.unknown_below,
