@@ -1,5 +1,6 @@
 """Writing files whole or not at all, and reading what people write."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -124,6 +125,25 @@ def cache_folder() -> Path:
     ~/.cache."""
     home = os.environ.get("INCEPTORCH_HOME")
     return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "inceptorch").expanduser()
+
+
+def read_measured(name: str) -> dict[str, Any]:
+    """What was measured on this machine, as it is kept between runs in a JSON file of that name; {} if there is none."""
+    try:
+        found: dict[str, Any] = json.loads((cache_folder() / name).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def keep_measured(name: str, key: str, value: Any, say: Callable[[str], object]) -> None:
+    """Add a measurement to that file; where it cannot be written, `say` so."""
+    file = cache_folder() / name
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(read_measured(name) | {key: value}, indent=1) + "\n")
+    except (OSError, RunError) as error:
+        say(f"what was measured is not remembered: {error}")
 
 
 def refuse_if_used(path: Path) -> None:

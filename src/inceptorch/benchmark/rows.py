@@ -19,6 +19,7 @@ from inceptorch.bundle import Classifier
 from inceptorch.costs import cost
 from inceptorch.engines import Engine
 from inceptorch.engines.auto import random_squares
+from inceptorch.engines.engine import channels_first
 from inceptorch.errors import EngineError
 from inceptorch.spec import Net
 
@@ -103,7 +104,7 @@ def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
 
     options = onnxruntime.SessionOptions()
     options.enable_profiling = True
-    pictures = _channels_first(squares)
+    pictures = channels_first(squares)
     source: Any = engine.source if isinstance(engine.source, bytes) else str(engine.source)
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "profile")
@@ -130,7 +131,7 @@ def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     assert isinstance(engine.source, bytes | Path)
     settings = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[engine.precision]}
     request = openvino.Core().compile_model(read_model(engine.source), "CPU", settings).create_infer_request()
-    pictures, calls = _channels_first(squares), []
+    pictures, calls = channels_first(squares), []
     for _ in range(WARM + CALLS):
         request.infer([pictures])
         # An operation merged into another has no time. A reorder is called by what it stands behind, which does not cost it.
@@ -140,7 +141,3 @@ def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
         )
         calls.append(_by_row(executed, engine.net))
     return calls
-
-
-def _channels_first(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(squares.transpose(0, 3, 1, 2))

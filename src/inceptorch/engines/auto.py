@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,11 +17,12 @@ from inceptorch.bundle import WEIGHTS
 from inceptorch.engines import opening
 from inceptorch.engines.engine import Engine, processors
 from inceptorch.engines.timing import throughput
-from inceptorch.errors import EngineError, RunError
-from inceptorch.files import cache_folder, write_text
+from inceptorch.errors import EngineError
+from inceptorch.files import keep_measured, read_measured
 from inceptorch.progress import Progress
 
 TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
+FILE = "engines.json"
 SECONDS = 0.7  # that each way is timed
 BATCHES = (1, 8)
 LOOKED_AT = 16  # pictures whose answers are compared
@@ -80,7 +80,7 @@ def _timed(engine: Engine, squares: NDArray[np.uint8], streams: int, difference:
 def remembered(path: Path, precision: str | None = None) -> Way:
     """The fastest way that was measured here for a classifier (in this precision); where none was, the usual one."""
     with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
-        ways = [Way(**way) for way in _all()[_key(path)]]
+        ways = [Way(**way) for way in read_measured(FILE)[_key(path)]]
         return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
     if not opening.is_exported(path):
         return Way("torch", precision or "fp32")
@@ -98,12 +98,7 @@ def random_squares(size: int, count: int) -> NDArray[np.uint8]:
 
 def remember(path: Path, ways: list[Way], progress: Progress) -> None:
     """Remember for this machine what was measured of a classifier, the fastest first."""
-    found = _all() | {_key(path): [asdict(way) for way in ways]}
-    try:
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        write_text(_file(), json.dumps(found, indent=1) + "\n")
-    except (OSError, RunError) as error:
-        progress.say(f"what was measured is not remembered: {error}")
+    keep_measured(FILE, _key(path), [asdict(way) for way in ways], progress.say)
 
 
 def _key(path: Path) -> str:
@@ -116,15 +111,3 @@ def _key(path: Path) -> str:
             versions.append(f"{engine} {version(engine)}")
     machine = f"{platform.node()} {platform.machine()} with {processors()} processors"
     return f"{file.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}, {', '.join(versions)}, {machine}"
-
-
-def _all() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(_file().read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _file() -> Path:
-    return cache_folder() / "engines.json"

@@ -77,3 +77,8 @@ def described(engine: Engine) -> str:
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def channels_first(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Squares [N, S, S, 3] as an exported file takes them: [N, 3, S, S]."""
+    return np.ascontiguousarray(squares.transpose(0, 3, 1, 2))

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inceptorch.bundle import Description
-from inceptorch.engines.engine import Answer, logarithms, processors
+from inceptorch.engines.engine import Answer, channels_first, logarithms, processors
 from inceptorch.errors import BundleError
 from inceptorch.graph import INPUT, PROBABILITIES
 from inceptorch.metrics import Floats
@@ -42,11 +42,11 @@ class OnnxRuntime:
 
     def answer(self, squares: NDArray[np.uint8]) -> Answer:
         with self._turns:
-            return Answer(*self.session.run(None, {INPUT: _channels_first(squares)}))
+            return Answer(*self.session.run(None, {INPUT: channels_first(squares)}))
 
     def logits(self, squares: NDArray[np.uint8]) -> Floats:
         with self._turns:
-            (probabilities,) = self.session.run([PROBABILITIES], {INPUT: _channels_first(squares)})
+            (probabilities,) = self.session.run([PROBABILITIES], {INPUT: channels_first(squares)})
         return logarithms(probabilities)
 
 
@@ -76,7 +76,3 @@ def _session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxru
     except Exception as error:  # its own kinds, and whatever a damaged file provokes
         name = "The graph" if isinstance(model, bytes) else model
         raise BundleError(f"{name} is not an ONNX file that ONNX Runtime can execute, or is damaged.") from error
-
-
-def _channels_first(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(squares.transpose(0, 3, 1, 2))

@@ -56,7 +56,7 @@ class Form:
     def __init__(self, content_type: str | None, limits: Limits, place: Place):
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise _malformed("Send pictures as multipart/form-data, as in: curl -F file=@picture.jpg ADDRESS/predict")
+            raise malformed("Send pictures as multipart/form-data, as in: curl -F file=@picture.jpg ADDRESS/predict")
         self._limits, self._place = limits, place
         self._files: list[Upload] = []
         self._current: Upload | None = None
@@ -76,21 +76,21 @@ class Form:
                 },
             )
         except FormParserError as error:
-            raise _malformed(f"The form cannot be read: {error}.") from None
+            raise malformed(f"The form cannot be read: {error}.") from None
 
     def write(self, chunk: bytes) -> None:
         """Take in the next piece of the body."""
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise _malformed(f"The form cannot be read: {error}") from None
+            raise malformed(f"The form cannot be read: {error}") from None
 
     def finish(self) -> list[Upload]:
         """The files, when the body has ended."""
         if not self._complete:
-            raise _malformed("The form is cut off before its end.")
+            raise malformed("The form is cut off before its end.")
         if not self._files:
-            raise _malformed("The form has no part named 'file'; send each picture as one.")
+            raise malformed("The form has no part named 'file'; send each picture as one.")
         return self._files
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
@@ -128,5 +128,6 @@ def too_many(limits: Limits) -> HTTPException:
     return HTTPException(413, f"A request may have {limits.files} pictures; send the others in another.")
 
 
-def _malformed(sentence: str) -> HTTPException:
+def malformed(sentence: str) -> HTTPException:
+    """What is wrong with a request, with status 400."""
     return HTTPException(400, sentence)

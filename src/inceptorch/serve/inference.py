@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastapi import HTTPException
 from numpy.typing import NDArray
 
 from inceptorch.graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.batches import One
-from inceptorch.serve.body import too_many
+from inceptorch.serve.body import malformed, too_many
 from inceptorch.serve.limits import Limits
 from inceptorch.serve.serving import Served
 
@@ -50,18 +49,18 @@ def parse(body: bytes, head: str | None, served: Served, limits: Limits) -> Infe
     """Read a request. Raises HTTPException 400 for what is not one, 413 for too many pictures."""
     end = len(body) if head is None else int(head) if head.isdecimal() and len(head) < 20 else -1
     if not 0 <= end <= len(body):
-        raise _malformed(f"{HEAD} must be how many bytes of the body are JSON.")
+        raise malformed(f"{HEAD} must be how many bytes of the body are JSON.")
     try:
         asked = json.loads(body[:end])
     except (ValueError, RecursionError):
-        raise _malformed("The body is not JSON.") from None
+        raise malformed("The body is not JSON.") from None
     if not isinstance(asked, dict):
-        raise _malformed("The body must be a JSON object with a list of inputs.")
+        raise malformed("The body must be a JSON object with a list of inputs.")
     identity, inputs = asked.get("id"), asked.get("inputs")
     if identity is not None and not isinstance(identity, str):
-        raise _malformed("The id of a request must be a string.")
+        raise malformed("The id of a request must be a string.")
     if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise _malformed(f"There must be a list of one input, {INPUT!r}.")
+        raise malformed(f"There must be a list of one input, {INPUT!r}.")
     pixels = _pixels(inputs[0], body[end:], served.engine.pixels.size, limits)
     return Inference(identity, pixels.transpose(0, 2, 3, 1), _wanted(asked, served))
 
@@ -89,27 +88,27 @@ def _pixels(tensor: dict[str, Any], binary: bytes, size: int, limits: Limits) ->
     """The input, uint8 [N, 3, S, S]."""
     shape, data = tensor.get("shape"), tensor.get("data")
     if (tensor.get("name"), tensor.get("datatype")) != (INPUT, "UINT8"):
-        raise _malformed(f"The input must be {INPUT!r} of datatype UINT8.")
+        raise malformed(f"The input must be {INPUT!r} of datatype UINT8.")
     if not (isinstance(shape, list) and len(shape) == 4 and all(type(side) is int for side in shape)):
-        raise _malformed(f"The shape must be [N, 3, {size}, {size}].")
+        raise malformed(f"The shape must be [N, 3, {size}, {size}].")
     if shape[0] < 1 or shape[1:] != [3, size, size]:
-        raise _malformed(f"The shape must be [N, 3, {size}, {size}], not {shape}.")
+        raise malformed(f"The shape must be [N, 3, {size}, {size}], not {shape}.")
     if shape[0] > limits.files:
         raise too_many(limits)
     count = shape[0] * 3 * size * size
     said = _parameters(tensor).get("binary_data_size")
     if said is not None:
         if said != count or len(binary) != count or data is not None:
-            raise _malformed(f"{count} bytes must follow the JSON, as many as the shape and binary_data_size say.")
+            raise malformed(f"{count} bytes must follow the JSON, as many as the shape and binary_data_size say.")
         return np.frombuffer(binary, np.uint8).reshape(shape)
     if binary:
-        raise _malformed("Bytes follow the JSON, but the input has no parameter binary_data_size.")
+        raise malformed("Bytes follow the JSON, but the input has no parameter binary_data_size.")
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError):
         values = np.empty(0)
     if values.dtype.kind not in "iu" or values.size != count or values.min() < 0 or values.max() > 255:
-        raise _malformed(f"The data must be {count} whole numbers from 0 to 255, as many as the shape says.")
+        raise malformed(f"The data must be {count} whole numbers from 0 to 255, as many as the shape says.")
     return values.astype(np.uint8).reshape(shape)
 
 
@@ -121,17 +120,17 @@ def _wanted(asked: dict[str, Any], served: Served) -> dict[str, bool]:
     if wanted is None:
         return dict.fromkeys(known, by_default)
     if not (isinstance(wanted, list) and all(isinstance(one, dict) for one in wanted)):
-        raise _malformed("The outputs must be a list of objects with a name.")
+        raise malformed("The outputs must be a list of objects with a name.")
     for one in wanted:
         if not isinstance(one.get("name"), str) or one["name"] not in known:
-            raise _malformed(f"There is no output {one.get('name')!r}; there are: {', '.join(known)}.")
+            raise malformed(f"There is no output {one.get('name')!r}; there are: {', '.join(known)}.")
     return {one["name"]: _parameters(one).get("binary_data", by_default) is True for one in wanted}
 
 
 def _parameters(of: dict[str, Any]) -> dict[str, Any]:
     parameters = of.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise _malformed("Parameters must be an object.")
+        raise malformed("Parameters must be an object.")
     return parameters
 
 
@@ -139,7 +138,3 @@ def _arrays(ones: list[One]) -> dict[str, NDArray[Any]]:
     """The outputs, by their names."""
     columns = zip(OUTPUTS, zip(*ones, strict=True), strict=True)
     return {name: np.stack(column) for name, column in columns if column[0] is not None}
-
-
-def _malformed(sentence: str) -> HTTPException:
-    return HTTPException(400, sentence)

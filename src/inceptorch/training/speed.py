@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import platform
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,8 +17,7 @@ from torch import Tensor
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
-from inceptorch.errors import RunError
-from inceptorch.files import cache_folder, write_text
+from inceptorch.files import keep_measured, read_measured
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -36,6 +34,7 @@ KINDS: tuple[tuple[Precision, Compile], ...] = (
     ("fp32", "always"),
     ("bf16", "always"),
 )
+FILE = "steps.json"
 STEPS = 4  # timed, of each way
 WORTH = 2.0  # compiling must save this many times what it costs
 
@@ -67,12 +66,7 @@ def measure_ways(
                 raise
             progress.say(f"{bits}, compiled: does not work here: {' '.join(str(error).split())[:200]}")
     ways.sort(key=lambda way: -way.pictures_per_second)
-    remembered = _remembered() | {_key(classifier, recipe, world): [asdict(way) for way in ways]}
-    try:
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        write_text(_file(), json.dumps(remembered, indent=1) + "\n")
-    except (OSError, RunError) as error:
-        progress.say(f"what was measured is not remembered: {error}")
+    keep_measured(FILE, _key(classifier, recipe, world), [asdict(way) for way in ways], progress.say)
     return ways
 
 
@@ -98,7 +92,7 @@ def in_the_fastest_way(recipe: Recipe, classifier: Classifier, pictures: int, wo
     """The recipe with "auto" decided for a run on so many pictures: by what was measured for it here, else bf16 where the
     processor computes in it, and never compiled."""
     with suppress(KeyError, TypeError, ValueError):
-        ways = [Way(**way) for way in _remembered()[_key(classifier, recipe, world)]]
+        ways = [Way(**way) for way in read_measured(FILE)[_key(classifier, recipe, world)]]
         plain = [way for way in ways if way.compile == "never" and recipe.precision in ("auto", way.precision)]
         best = max(plain, key=lambda way: way.pictures_per_second)
         for way in ways:
@@ -123,15 +117,3 @@ def _key(classifier: Classifier, recipe: Recipe, world: Processes) -> str:
     batch = -(-recipe.batch // world.count // max(1, recipe.accumulate))
     net = f"{classifier.model.net.name} at {classifier.pixels.size}, batch {batch}"
     return f"{net}, torch {torch.__version__}, {processor}"
-
-
-def _remembered() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(_file().read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _file() -> Path:
-    return cache_folder() / "steps.json"
