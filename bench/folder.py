@@ -1,7 +1,7 @@
 """A folder of JPEG photographs end to end, against the usual script and against the parts alone: python -m bench.folder
 
 The photographs are shared ones, ten times each with small changes. `inceptorch predict --out` takes the engine that
-`auto` finds fastest here; both it and the script (bench/folder_plain.py) are processes of their own, timed from their
+`auto` takes, as `benchmark` finds it fastest here; both it and the script (bench/folder_plain.py) are processes of their own, timed from their
 start to their end, with the same weights. What decoding and the network allow on the same cores is
 1 / (1 / decoding + 1 / network), each measured alone on all of them; against it stand both the whole process and the
 overlap within it, without what starting takes. Everything is measured in turns; the medians are given.
@@ -24,10 +24,10 @@ import torch
 from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, need, save
+from inceptorch.benchmark import benchmark
 from inceptorch.bundle import Classifier
 from inceptorch.data.folder import picture_entries
 from inceptorch.engines import described, open_engine
-from inceptorch.engines.auto import measure
 from inceptorch.engines.engine import processors
 from inceptorch.engines.timing import throughput
 from inceptorch.pixels import contract, decode
@@ -81,7 +81,7 @@ def main() -> None:
         Classifier(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
         subprocess.run([sys.executable, "-m", "inceptorch", "convert", bundle, "--out", weights], check=True)
         squares = np.stack([pixels.square(file) for file in files[::EACH][:32]])
-        measure(bundle, squares=squares)
+        benchmark(bundle, batches=(1, 8), seconds=1.5, data=pictures)
         engine = open_engine(bundle)
 
         def views(file: str) -> object:

@@ -3,7 +3,8 @@
 BVLC's GoogLeNet, exported, in a process of its own; the load comes from this one, over raw sockets: photographs as JPEG, one a
 request. First what the engine does alone, with as many threads and pictures at once as it wants; then the server with 64
 connections that ask without pause; then requests that come at random moments, whether or not earlier ones are answered: half as
-many as the server managed, and twice as many. Last, mutated pictures.
+many as the server managed, and twice as many; the half also evenly spaced. Then mutated pictures; last, the memory of a server
+with a small network over 100,000 requests.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,11 +29,14 @@ from bench.common import SHARED, bvlc, need, save
 from inceptorch.engines import described, open_engine
 from inceptorch.engines.timing import throughput
 from inceptorch.pixels import decode
+from tests.conftest import TINY
+from tests.test_engines import classifier_of
 
 SECONDS = 20.0  # of each load
 CONNECTIONS = 64
 SIDE = 500  # pixels of the longer side of the pictures sent
 MUTATED, TOGETHER = 10_000, 32  # pictures, and how many a request
+MANY, STEP = 100_000, 10_000  # requests, and after how many of them memory is looked at
 
 
 class Reply(NamedTuple):
@@ -93,16 +97,24 @@ async def without_pause(port: int, requests: list[bytes], connections: int, coun
     return replies
 
 
-async def at_random_moments(port: int, requests: list[bytes], per_second: float) -> list[Reply]:
-    """So many requests a second on average for SECONDS, whatever becomes of those before."""
+async def whatever_becomes(port: int, requests: list[bytes], pause: Callable[[], float]) -> list[Reply]:
+    """Requests after pauses of so many seconds, for SECONDS, whatever becomes of those before."""
     client, tasks, end = Client(port), list[asyncio.Task[Reply]](), time.perf_counter() + SECONDS
     due = time.perf_counter()
-    while (due := due + random.expovariate(per_second)) < end:
+    while (due := due + pause()) < end:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         tasks.append(asyncio.create_task(client.ask(random.choice(requests))))
     replies = await asyncio.gather(*tasks)
     client.close()
     return replies
+
+
+async def at_random_moments(port: int, requests: list[bytes], per_second: float) -> list[Reply]:
+    return await whatever_becomes(port, requests, lambda: random.expovariate(per_second))
+
+
+async def evenly(port: int, requests: list[bytes], per_second: float) -> list[Reply]:
+    return await whatever_becomes(port, requests, lambda: 1 / per_second)
 
 
 @contextmanager
@@ -179,6 +191,7 @@ def main() -> None:
             full = summary(asyncio.run(without_pause(port, requests, CONNECTIONS, 0)), time.perf_counter() - began)
             rate = full["answered_per_second"]
             half = summary(asyncio.run(at_random_moments(port, requests, rate / 2)), SECONDS)
+            even = summary(asyncio.run(evenly(port, requests, rate / 2)), SECONDS)
             twice = summary(asyncio.run(at_random_moments(port, requests, rate * 2)), SECONDS)
             after_load = memory(pid)
             small = [file for photo in photos[:10] for file in variants(photo)]
@@ -186,6 +199,7 @@ def main() -> None:
             groups = [request(*bad[start : start + TOGETHER]) for start in range(0, MUTATED, TOGETHER)]
             replies = asyncio.run(each(port, groups))
             after = memory(pid)
+        over_requests = flat(Path(folder))
     entries = [entry for reply in replies for entry in json.loads(reply.body)]
     save(
         "serve",
@@ -201,6 +215,7 @@ def main() -> None:
             "full_load": full,
             "of_engine_alone": rate / own,
             "half_load": half,
+            "half_load_evenly": even,
             "twice_the_load": twice,
             "mutated": {
                 "pictures": len(entries),
@@ -209,8 +224,23 @@ def main() -> None:
                 "unreadable": sum("error" in entry for entry in entries),
             },
             "memory_megabytes": {"at_first": before, "after_load": after_load, "after_mutated": after},
+            "memory_megabytes_over_requests": over_requests,
         },
     )
+
+
+def flat(folder: Path) -> dict[int, float]:
+    """Megabytes of a server with a small network after so many requests with one small picture."""
+    classifier_of(TINY).save(folder / "tiny")
+    requests = [request(variant) for photo in photographs()[:5] for variant in variants(photo)]
+    found = {}
+    with serving(folder / "tiny") as (pid, port):
+        for goes in range(1, MANY // STEP + 1):
+            replies = asyncio.run(without_pause(port, requests, 16, STEP))
+            assert all(reply.status == 200 for reply in replies)
+            found[goes * STEP] = memory(pid)
+            print(goes * STEP, found[goes * STEP], file=sys.stderr)
+    return found
 
 
 async def each(port: int, requests: list[bytes]) -> list[Reply]:

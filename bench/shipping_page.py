@@ -41,6 +41,7 @@ def serving(found: Result | None) -> str:
     loads = (
         ("one connection", None),
         (f"{found['connections']} connections without pause", "full_load"),
+        ("half of that, evenly spaced", "half_load_evenly"),
         ("half of that, at random moments", "half_load"),
         ("twice as many, at random moments", "twice_the_load"),
     )
@@ -55,6 +56,8 @@ def serving(found: Result | None) -> str:
         no = f"{load['statuses']['503']}, {refused['p50']:.0f} and {refused['p99']:.0f}" if refused else "none"
         rows.append(f"| {what} | {rate} | {times} | {no} |")
     memory, mutated = found["memory_megabytes"], found["mutated"]
+    over = found["memory_megabytes_over_requests"]
+    (first, at_first), *_, (last, at_last) = over.items()
     table = "\n".join(rows)
     return f"""
 ## Measured
@@ -69,6 +72,7 @@ the server with {found["connections"]} connections has {found["of_engine_alone"]
 
 {mutated["pictures"]} mutated pictures: {mutated["answered"]} answered, {mutated["unreadable"]} with an error of their own, no crash and no hang. Memory:
 {memory["at_first"]:.0f} MB at first, {memory["after_load"]:.0f} after the loads, {memory["after_mutated"]:.0f} after the mutated pictures.
+A server with a small network has {at_first:.0f} MB after {first} requests and {at_last:.0f} after {last}.
 """
 
 

@@ -109,6 +109,9 @@ def test_answers_are_compared_with_the_reference_on_the_pictures_given(bundle: P
     assert "broken.png" in (tmp_path / "log").read_text()
     assert remembered(file).per_second == 0  # one engine alone decides nothing
 
+    benchmark(file, batches=[1], seconds=0.02, reference=tmp_path / "other", progress=Progress(quiet=True))
+    assert remembered(file).per_second == 0  # nor does another classifier's opinion
+
     classifier_of(TINY, classes=6).save(tmp_path / "six")
     with pytest.raises(EngineError, match="has other classes or other pixels"):
         benchmark(file, seconds=0.02, reference=tmp_path / "six", progress=Progress(quiet=True))

@@ -15,11 +15,15 @@ def ahead(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], most: int
 ) -> Iterator[Result]:
     """What `work` makes of each item, in order; at most `most` items are taken before their turn, so that memory does not
-    grow with their number, as it would with `pool.map`."""
+    grow with their number, as it would with `pool.map`. Where this ends early, those that have not begun are dropped."""
     waiting: deque[Future[Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) == most:
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) == most:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,17 @@ def first_answer(model: Path, engine: str, precision: str, streams: int, batch: 
     command = [sys.executable, "-m", "inceptorch.benchmark.fresh", str(model), engine, precision]
     command += [str(streams), str(batch)]
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # What it complains of goes into a file: a pipe that nobody reads would stop it when full.
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,
+    ):
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - began
-        _, errors = process.communicate()
+        process.wait()
+        complaints.seek(0)
+        errors = complaints.read()
     if process.returncode:
         last = (errors.strip().splitlines() or ["no message"])[-1]
         raise EngineError(f"{model} could not be executed by {engine} in a process of its own: {last}")

@@ -93,8 +93,8 @@ def benchmark(
     progress: Progress | None = None,
 ) -> list[Measured]:
     """Measure every engine that is installed, or one, in every precision it has, with each number of pictures at a time;
-    the most pictures per second first. Where all engines are measured, the fastest whose answers agree is remembered for
-    `--engine auto`.
+    the most pictures per second first. Where all engines are measured, against this classifier itself, the fastest whose
+    answers agree is remembered for `--engine auto`.
 
     seconds    of each measurement: throughput and latency of each row
     data       a picture or a folder of them, on which the answers are compared; random pictures by default
@@ -136,7 +136,7 @@ def benchmark(
     peaks = {precision: peak(precision) for precision in dict.fromkeys(precision for _, precision in ways)}
     measured = [_result(case, peaks[case.engine.precision], described(judge)) for case in cases]
     measured.sort(key=lambda each: -each.per_second)
-    if engine is None:
+    if engine is None and reference is None:
         remember(path, [_way(each) for each in measured if _agrees(each)], progress)
     return measured
 
@@ -216,4 +216,4 @@ def _agrees(each: Measured) -> bool:
 
 
 def _way(each: Measured) -> Way:
-    return Way(each.engine, each.precision, None, each.streams, each.batch, each.per_second, each.largest_difference)
+    return Way(each.engine, each.precision, each.streams, each.batch, each.per_second)

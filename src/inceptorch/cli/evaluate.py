@@ -138,14 +138,24 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
 
 def print_evaluation(evaluation: Any) -> None:
     """Every class, all together with intervals, calibration, the protocol."""
-    print(f"{'class':<24}{'pictures':>9}{'top-1':>9}{'top-5':>9}{'precision':>11}")
+    found = evaluation.to_dict()
+    shown = {"top1": "top-1"}
+    if len(evaluation.classes) > 5:  # of fewer, five answers are always right
+        shown["top5"] = "top-5"
+
+    def row(name: str, pictures: object, scores: dict[str, Any]) -> str:
+        return f"{name:<24}{pictures:>9}" + "".join(f"{scores[each]:>9.2%}" for each in shown)
+
+    print(f"{'class':<24}{'pictures':>9}" + "".join(f"{each:>9}" for each in shown.values()) + f"{'precision':>11}")
     for name, one in evaluation.per_class.items():
         precision = "never said" if one["precision"] is None else f"{one['precision']:.2%}"
-        print(f"{printable(name):<24}{one['n']:>9}{one['top1']:>9.2%}{one['top5']:>9.2%}{precision:>11}")
-    print(f"{'all':<24}{evaluation.n:>9}{evaluation.top1:>9.2%}{evaluation.top5:>9.2%}   loss {evaluation.loss:.4f}")
-    found = evaluation.to_dict()
-    (low1, high1), (low5, high5) = evaluation.intervals["top1"], evaluation.intervals["top5"]
-    print(f"95% intervals: top-1 {low1:.2%} to {high1:.2%}, top-5 {low5:.2%} to {high5:.2%}")
+        print(f"{row(printable(name), one['n'], one)}{precision:>11}")
+    print(f"{row('all', evaluation.n, found)}   loss {evaluation.loss:.4f}")
+    ranges = []
+    for each, name in shown.items():
+        low, high = evaluation.intervals[each]
+        ranges.append(f"{name} {low:.2%} to {high:.2%}")
+    print(f"95% intervals: {', '.join(ranges)}")
     error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
     print(f"confidence is off by {error:.2%}; without what chance adds to that, by {low:.2%} to {high:.2%}")
     if evaluation.tempered is not None:

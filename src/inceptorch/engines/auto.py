@@ -1,4 +1,4 @@
-"""Which engine is fastest here: measured on request, and remembered for this machine, network and versions."""
+"""Which engine is fastest here: what `inceptorch bench` measured, remembered for this machine, network and versions."""
 
 from __future__ import annotations
 
@@ -8,73 +8,29 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.bundle import WEIGHTS
 from inceptorch.engines import opening
-from inceptorch.engines.engine import Engine, processors
-from inceptorch.engines.timing import throughput
-from inceptorch.errors import EngineError
+from inceptorch.engines.engine import processors
 from inceptorch.files import keep_measured, read_measured
 from inceptorch.progress import Progress
 
 TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
 FILE = "engines.json"
-SECONDS = 0.7  # that each way is timed
-BATCHES = (1, 8)
-LOOKED_AT = 16  # pictures whose answers are compared
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to execute a classifier, what it reached here, and how far its probabilities are from fp32's."""
+    """One way to execute a classifier, and what it reached here."""
 
     engine: str
     precision: str | None
-    threads: int | None = None
     streams: int | None = None
     batch: int | None = None
     per_second: float = 0.0
-    difference: float = 0.0
-
-
-def measure(model: str | Path, progress: Progress | None = None, squares: NDArray[np.uint8] | None = None) -> list[Way]:
-    """Time every way that is installed to execute a classifier, and remember those whose probabilities are within
-    `TOLERANCE` of fp32's on uint8 squares [N, S, S, 3] (random ones by default); the fastest first. A file of 8 bits is
-    compared with itself, as what it loses was judged when it was made."""
-    progress = progress or Progress()
-    path = opening.find(model)
-    ways: list[Way] = []
-    reference: NDArray[Any] | None = None
-    engines = opening.available(path)
-    tries = [
-        (engine, precision, streams) for engine, precision in engines for streams in dict.fromkeys((1, processors()))
-    ]
-    for engine, precision, streams in progress.track(tries, len(tries), "measuring engines"):
-        if engine == "torch" and streams > 1:
-            continue
-        opened = opening.open_engine(path, engine, precision, streams=streams)
-        if squares is None:
-            squares = random_squares(opened.pixels.size, LOOKED_AT)
-        found = opened.answer(squares).probabilities
-        if reference is None:
-            reference = found  # the first is in fp32, or in the 8 bits of the file
-        difference = float(np.abs(found - reference).max())
-        if difference <= TOLERANCE:
-            ways += [_timed(opened, squares[:batch], streams, difference) for batch in BATCHES]
-    if not ways:
-        raise EngineError(f"No engine that is installed can execute {model}.")
-    ways.sort(key=lambda way: -way.per_second)
-    remember(path, ways, progress)
-    return ways
-
-
-def _timed(engine: Engine, squares: NDArray[np.uint8], streams: int, difference: float) -> Way:
-    fast = throughput(engine, squares, SECONDS)
-    return Way(engine.name, engine.precision, None, streams, len(squares), fast, difference)
 
 
 def remembered(path: Path, precision: str | None = None) -> Way:

@@ -52,8 +52,10 @@ def open_engine(
         from inceptorch.engines.auto import remembered
 
         chosen = remembered(path, precision)
-        engine, precision = chosen.engine, chosen.precision
-        threads, streams, batch = threads or chosen.threads, streams or chosen.streams, batch or chosen.batch
+        engine, precision, batch = chosen.engine, chosen.precision, batch or chosen.batch
+        streams = streams or chosen.streams
+        if threads is not None and streams is not None:
+            streams = min(streams, threads)
     elif engine not in ENGINES:
         raise EngineError(f"There is no engine {engine!r}: {did_you_mean(engine, ENGINES)}")
     _require(engine, path)

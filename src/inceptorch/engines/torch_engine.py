@@ -14,19 +14,20 @@ from inceptorch.model import best_device
 
 
 class Torch:
-    """A classifier executed by torch, on the GPU if there is one."""
+    """A classifier executed by torch on a device, by default the GPU if there is one."""
 
     name = "torch"
 
-    def __init__(self, classifier: Classifier, precision: str = "fp32", *, batch: int = 8):
-        self.classifier, self.precision, self.batch = classifier.to_best_device(), precision, batch
+    def __init__(self, classifier: Classifier, precision: str = "fp32", *, batch: int = 8, device: str | None = None):
+        self.classifier, self.precision, self.batch = classifier, precision, batch
         self.at_once, self.source = 1, classifier
         self.net, self.pixels = classifier.model.net, classifier.pixels
         self.classes, self.about = classifier.classes, classifier.about
         size = self.pixels.size
         self._pooled = pooled_row(self.net, (self.pixels.in_chans, size, size))
         self._last = list(self.net.body)[-1]
-        self._device = best_device().type
+        self._device = device or best_device().type
+        classifier.model.to(self._device)
 
     def answer(self, squares: NDArray[np.uint8]) -> Answer:
         if self._pooled is None:

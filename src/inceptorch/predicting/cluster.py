@@ -19,10 +19,11 @@ import ray.exceptions
 
 from inceptorch.engines import Engine, open_engine
 from inceptorch.errors import InceptorchError, RunError
+from inceptorch.evaluation import pictures_at_once
 from inceptorch.predicting.asking import Asked, Entry, predictions
 from inceptorch.predicting.overlap import in_batches
 
-CHUNK = 256  # pictures of a task: seconds of work, and a multiple of every engine's batch
+CHUNK = 256  # pictures of a task at least: seconds of work
 CORES = 4  # of a task, where machines have so many
 TRIES = 10  # of a task whose machine fails
 
@@ -39,8 +40,11 @@ def predictions_by_cluster(
         task = ray.remote(num_cpus=cores, max_retries=TRIES)(_answer_chunk)
         where = _found_everywhere(model)
         waiting: deque[Any] = deque()
-        for chunk in in_batches(entries, CHUNK):
-            waiting.append(task.remote(where, engine.name, engine.precision, cores, os.getcwd(), chunk, asked))
+        # Whole batches, as one machine has them.
+        together = pictures_at_once(engine, asked.protocol)
+        for chunk in in_batches(entries, -(-CHUNK // together) * together):
+            how = (engine.name, engine.precision, cores, engine.batch)
+            waiting.append(task.remote(where, how, os.getcwd(), chunk, asked))
             if len(waiting) >= 2 * max(1, _cores_in_all() // cores):
                 yield from _result(waiting.popleft())
         while waiting:
@@ -89,13 +93,13 @@ def _result(reference: Any) -> list[Entry]:
 
 
 def _answer_chunk(
-    model: str, engine: str, precision: str, cores: int, folder: str, chunk: list[Entry], asked: Asked
+    model: str, how: tuple[str, str, int, int], folder: str, chunk: list[Entry], asked: Asked
 ) -> list[Entry]:
     """The task: answers to a chunk of entries, whose names are of files in `folder`."""
-    return list(predictions(_opened(model, engine, precision, cores), chunk, asked, cores, Path(folder)))
+    return list(predictions(_opened(model, *how), chunk, asked, how[2], Path(folder)))
 
 
 @cache
-def _opened(model: str, engine: str, precision: str, cores: int) -> Engine:
+def _opened(model: str, engine: str, precision: str, cores: int, batch: int) -> Engine:
     """The engine, once for every process, as Ray gives it one task after another."""
-    return open_engine(model, engine, precision, threads=cores)
+    return open_engine(model, engine, precision, threads=cores, batch=batch)

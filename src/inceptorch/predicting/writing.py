@@ -193,7 +193,7 @@ def made_with(engine: Engine, paths: Iterable[Path], asked: Asked) -> dict[str, 
         "protocol": asked.protocol.to_dict(),
         "top": asked.top,
         "threshold": asked.unknown_below,
-        "list of paths": [str(path) for path in paths],
+        "list of paths": [str(path.absolute()) for path in paths],
     }
 
 

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from inceptorch.serve import inference, schemas
 from inceptorch.serve.body import Form, announced, read_body
 from inceptorch.serve.schemas import responses
-from inceptorch.serve.serving import Serving, unless_gone
+from inceptorch.serve.serving import LONG, Serving, together, unless_gone
 
 PAGE = Path(__file__).parent / "page"
 PAGE_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -66,9 +66,9 @@ async def healthz() -> Any:
     return {"status": "ok"}
 
 
-@open_to_all.get("/readyz", response_model=schemas.Status, responses=responses(schemas.Status, 503), tags=["health"])
+@open_to_all.get("/readyz", response_model=schemas.Status, responses=responses(schemas.Status), tags=["health"])
 async def readyz() -> Any:
-    """Whether the server can answer: it does not listen before its models have answered once."""
+    """Whether the server can answer. It does not speak before its models have answered once: who asks sooner waits."""
     return {"status": "ok"}
 
 
@@ -81,7 +81,7 @@ async def live() -> Any:
 @open_to_all.get(
     "/v2/health/ready",
     response_model=schemas.Ready,
-    responses=responses(schemas.Ready, 503),
+    responses=responses(schemas.Ready),
     tags=["open inference protocol"],
 )
 async def ready() -> Any:
@@ -123,7 +123,7 @@ async def predict(
         form = Form(request.headers.get("content-type"), serving.limits, place)
         await read_body(request, serving.limits, form.write)
         work = (serving.predict(served, upload, top, maps == 1) for upload in form.finish())
-        entries = await unless_gone(request, asyncio.gather(*work))
+        entries = await unless_gone(request, together(work))
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
 
@@ -171,9 +171,10 @@ async def infer(name: str, request: Request, serving: Shared) -> Response:
     with served.room.place(announced(request, limits)) as place:
         await read_body(request, limits, body.extend)
         head = request.headers.get(inference.HEAD)
-        asked = await loop.run_in_executor(serving.decoders, inference.parse, bytes(body), head, served, limits)
+        readers = serving.for_large if len(body) > LONG else serving.decoders
+        asked = await loop.run_in_executor(readers, inference.parse, bytes(body), head, served, limits)
         place.take(len(asked.squares) - 1)  # the first has its place already
-        ones = await unless_gone(request, asyncio.gather(*(serving.answer(served, square) for square in asked.squares)))
+        ones = await unless_gone(request, together(serving.answer(served, square) for square in asked.squares))
     content, length = await loop.run_in_executor(serving.decoders, inference.answer, asked, served, ones)
     if length is None:
         return Response(content, media_type="application/json")

@@ -128,7 +128,7 @@ ERRORS = {
     413: "The request is larger than the server takes, or has more pictures.",
     422: "A parameter has an impossible value.",
     500: "The server failed; its log says why.",
-    503: "The server has as much to do as it takes on, or is not ready; Retry-After says when to try again.",
+    503: "The server has as much to do as it takes on; Retry-After says when to try again.",
 }
 
 COUNTERS: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters."}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from fastapi import HTTPException, Request
@@ -29,7 +27,7 @@ from inceptorch.serve.priority import step_back
 Result = TypeVar("Result")
 
 LARGE = 16_000_000  # pixels; larger pictures are decoded one at a time, as each may take a gigabyte while it is
-_one_large = threading.Lock()
+LONG = 2**20  # bytes of JSON; longer ones are read one at a time, as numbers take several times their text
 
 
 class Served:
@@ -65,9 +63,10 @@ class Serving:
     models: Mapping[str, Served]
     limits: Limits
     metrics: Metrics
-    decoders: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(processors(), initializer=step_back)
-    )
+    decoders: ThreadPoolExecutor = field(default_factory=lambda: _threads(processors()))
+    for_large: ThreadPoolExecutor = field(
+        default_factory=lambda: _threads(1)
+    )  # what takes much memory while it is read
 
     def named(self, name: str | None) -> Served:
         """A model by its name; None: the first. Raises HTTPException 404."""
@@ -82,7 +81,9 @@ class Serving:
         entry: dict[str, Any] = {"file": upload.name}
         loop = asyncio.get_running_loop()
         try:
-            square, size = await loop.run_in_executor(self.decoders, _square, upload, served.engine.pixels, maps)
+            content, large = await loop.run_in_executor(self.decoders, _content, upload)
+            readers = self.for_large if large else self.decoders
+            square, size = await loop.run_in_executor(readers, _square, content, served.engine.pixels, maps)
         except PictureError as error:
             served.metrics.unreadable.inc()
             return {**entry, "error": str(error)}
@@ -103,6 +104,16 @@ class Serving:
         for served in self.models.values():
             served.batches.close()
         self.decoders.shutdown()
+        self.for_large.shutdown()
+
+
+async def together(work: Iterable[Awaitable[Result]]) -> list[Result]:
+    """The results of all; where one fails, its exception, but not before the others have ended too."""
+    found = await asyncio.gather(*work, return_exceptions=True)
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+    return cast(list[Result], found)
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
@@ -123,16 +134,24 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _square(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
-    """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, initializer=step_back)
+
+
+def _content(upload: Upload) -> tuple[bytes, bool]:
+    """What is in a file, which is given up by the upload, and whether it is a large picture. Raises PictureError."""
     content = bytes(upload.content)
     upload.content.clear()
     width, height = size_of(content)
-    with _one_large if width * height > LARGE else nullcontext():
-        if not sized:
-            return pixels.square(content), (0, 0)
-        image = decode(content)
-        return pixels.square(image), image.size
+    return content, width * height > LARGE
+
+
+def _square(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
+    """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
+    if not sized:
+        return pixels.square(content), (0, 0)
+    image = decode(content)
+    return pixels.square(image), image.size
 
 
 def _looked(one: One, pixels: Pixels, width: int, height: int) -> dict[str, Any]:
