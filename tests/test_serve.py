@@ -167,6 +167,14 @@ def running(engines: dict[str, Engine], limits: Limits | None = None, token: str
         assert not thread.is_alive()
 
 
+def test_answers_are_sent_at_once() -> None:
+    """Without TCP_NODELAY the second part of an answer waits until the client has acknowledged the first: 40 ms."""
+    with bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 class Gate:
     """Lets an engine answer only while it is open, and remembers how many pictures came together."""
 
