@@ -58,6 +58,8 @@ def session_of(
     streams = streams or 1
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, (threads or processors()) // streams)
+    # Threads that wait would keep a processor busy, which those that decode pictures can use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return _session(model, options), streams
 
 

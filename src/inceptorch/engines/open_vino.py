@@ -16,7 +16,8 @@ from inceptorch.engines.engine import Answer, logarithms
 from inceptorch.errors import BundleError
 from inceptorch.metrics import Floats
 
-HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # in int8 graphs, what is not in 8 bits is computed in 32
+# In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 
 
 class OpenVino:
