@@ -29,7 +29,7 @@ WAYS = {
     "the same, mixup": {**SMALLER, "mixup": 0.2},
     "the same, frozen stem, 8 epochs": {**SMALLER, "epochs": 8, "freeze": 7},
     "the same, higher rate, lower for lower rows": {**SMALLER, "lr": 0.005, "layer_decay": 0.9},
-    "the recipe: that and a frozen stem, 7 epochs": {},
+    "the recipe: that and a frozen stem": {},
 }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inceptorch.engines import Answer, Engine
 from inceptorch.pixels import Square
 from inceptorch.serve.metrics import ModelMetrics
-from inceptorch.serve.priority import step_back
+from inceptorch.serve.priority import NETWORK, step_back
 
 
 class One(NamedTuple):
@@ -76,7 +76,7 @@ class Batches:
         return batch
 
     def _work(self) -> None:
-        step_back()
+        step_back(NETWORK)
         while batch := self._next():
             self._metrics.batch.observe(len(batch))
             try:

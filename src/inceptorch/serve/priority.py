@@ -1,4 +1,5 @@
-"""Who goes first where processors are short: the thread that holds the connections, so that a busy server says so at once."""
+"""Who goes first where processors are short: the thread that holds the connections, so that a busy server says so at once;
+then the network, whose threads wait for one another; what decodes pictures fills the gaps."""
 
 from __future__ import annotations
 
@@ -11,17 +12,17 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-BACK = 5  # steps of niceness behind the main thread
+NETWORK, PICTURES = 5, 15  # steps of niceness behind the main thread
 
 
-def step_back() -> None:
+def step_back(steps: int) -> None:
     """Let the main thread go before this one and those that it will start."""
     if sys.platform == "linux":  # elsewhere niceness is of processes, not threads
         main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + BACK, 19))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + steps, 19))
 
 
 def computing(work: Callable[[], Result]) -> Result:
     """The result of `work`, done in a thread that steps back, as do those that engines start in it."""
-    with ThreadPoolExecutor(1, initializer=step_back) as pool:
+    with ThreadPoolExecutor(1, initializer=step_back, initargs=(NETWORK,)) as pool:
         return pool.submit(work).result()

@@ -22,7 +22,7 @@ from inceptorch.serve.batches import Batches, One, ones
 from inceptorch.serve.body import Upload
 from inceptorch.serve.limits import Limits, Room
 from inceptorch.serve.metrics import Metrics
-from inceptorch.serve.priority import step_back
+from inceptorch.serve.priority import PICTURES, step_back
 
 Result = TypeVar("Result")
 
@@ -81,12 +81,14 @@ class Serving:
         entry: dict[str, Any] = {"file": upload.name}
         loop = asyncio.get_running_loop()
         try:
-            content, large = await loop.run_in_executor(self.decoders, _content, upload)
-            readers = self.for_large if large else self.decoders
-            square, size = await loop.run_in_executor(readers, _square, content, served.engine.pixels, maps)
+            pixels = served.engine.pixels
+            read = await loop.run_in_executor(self.decoders, _unless_large, upload, pixels, maps)
+            if read is None:
+                read = await loop.run_in_executor(self.for_large, _square, upload, pixels, maps)
         except PictureError as error:
             served.metrics.unreadable.inc()
             return {**entry, "error": str(error)}
+        square, size = read
         one = await self.answer(served, square)
         entry["predictions"] = top_classes(one.probabilities.tolist(), served.engine.classes, top)
         if maps:
@@ -135,19 +137,20 @@ async def _gone(request: Request) -> None:
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, initializer=step_back)
+    return ThreadPoolExecutor(count, initializer=step_back, initargs=(PICTURES,))
 
 
-def _content(upload: Upload) -> tuple[bytes, bool]:
-    """What is in a file, which is given up by the upload, and whether it is a large picture. Raises PictureError."""
+def _unless_large(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]] | None:
+    """What `_square` says of a file; None for a large picture, which is to be read elsewhere. Raises PictureError."""
+    width, height = size_of(bytes(upload.content))
+    return None if width * height > LARGE else _square(upload, pixels, sized)
+
+
+def _square(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
+    """The square of a file, which the upload gives up, and, if `sized`, width and height of its upright picture.
+    Raises PictureError."""
     content = bytes(upload.content)
     upload.content.clear()
-    width, height = size_of(content)
-    return content, width * height > LARGE
-
-
-def _square(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
-    """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
     if not sized:
         return pixels.square(content), (0, 0)
     image = decode(content)
