@@ -21,7 +21,7 @@ def predicting(found: Result | None) -> str:
 ## Measured
 
 `{found["command"]}`, on {_machine(found)}: {found["pictures"]} JPEG photographs of {size[0]}x{size[1]}, quality {quality}, {found["net"]}
-on {found["engine"]}, the way that `auto` chose, {found["at_once"]} calls at once with {found["batch"]} pictures each. The usual script
+on {found["engine"]}, the way that `auto` chose, {_calls(found["at_once"])} at once with {found["batch"]} pictures each. The usual script
 is `bench/folder_plain.py`: Pillow, torchvision's transforms, eager torch, batches of 32, two loading processes.
 
 | what | pictures per second |
@@ -111,3 +111,7 @@ and has loaded {" and ".join(found["loaded"]) or "neither torch nor onnx nor Ope
 def _machine(found: Result) -> str:
     machine = found["machine"]
     return f"{machine['cores']} cores of an {machine['processor']}{' with bf16' if machine['bf16'] else ''}"
+
+
+def _calls(count: int) -> str:
+    return "one call" if count == 1 else f"{count} calls"
