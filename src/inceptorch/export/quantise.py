@@ -24,8 +24,8 @@ from inceptorch.progress import Progress
 
 CALIBRATION = 300  # pictures; NNCF's own number
 SECONDS = 2.0  # that each precision is timed
-# What stays in 32 bits: the pixels' arithmetic, sums of squares, the maps, the probabilities.
-FULL = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
+# What is not computed in 8 bits: the pixels' arithmetic, sums of squares, the maps, the probabilities.
+LEFT = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def in_8_bits(graph: bytes, squares: NDArray[np.uint8], progress: Progress) -> b
         onnx.load_from_string(graph),
         pictures,
         subset_size=len(squares),
-        ignored_scope=nncf.IgnoredScope(patterns=FULL, validate=False),
+        ignored_scope=nncf.IgnoredScope(patterns=LEFT, validate=False),
     )
     return with_metadata(made.SerializeToString(), precision="int8")
 

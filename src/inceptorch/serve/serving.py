@@ -64,9 +64,8 @@ class Serving:
     limits: Limits
     metrics: Metrics
     decoders: ThreadPoolExecutor = field(default_factory=lambda: _threads(processors()))
-    for_large: ThreadPoolExecutor = field(
-        default_factory=lambda: _threads(1)
-    )  # what takes much memory while it is read
+    # For what takes much memory while it is read: one at a time.
+    for_large: ThreadPoolExecutor = field(default_factory=lambda: _threads(1))
 
     def named(self, name: str | None) -> Served:
         """A model by its name; None: the first. Raises HTTPException 404."""
