@@ -7,12 +7,8 @@ BIN := .venv/bin
 demo: .venv/installed  ## the main job on data that is already there
 	$(BIN)/inceptorch demo
 
-# In a process of their own: engines leave threads behind, which processes that are forked to load pictures trip over.
-ENGINES := $(addprefix tests/test_,benchmark.py engines.py export.py page.py predicting.py serve.py)
-
 test: check  ## everything that CI runs
-	$(BIN)/python -m pytest $(ENGINES)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(ENGINES))
+	$(BIN)/python -m pytest
 
 check: .venv/installed  ## lint, types, layers
 	$(BIN)/ruff check .

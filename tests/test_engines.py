@@ -223,6 +223,24 @@ def test_the_fastest_is_remembered(bundle: Path) -> None:
     assert remembered(bundle).engine == "torch"  # other weights, perhaps
 
 
+def test_signals_come_when_engines_are_gone(bundle: Path) -> None:
+    """OpenVINO's own setting up and taking down of stacks for signals made SIGSEGV of them."""
+    script = """
+import gc, signal, sys
+from inceptorch.engines import open_engine
+opened = [open_engine(sys.argv[1], "openvino") for _ in range(3)]
+while opened:
+    del opened[0]
+    gc.collect()
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+signal.raise_signal(signal.SIGTERM)
+print(len(heard))
+"""
+    done = subprocess.run([sys.executable, "-c", script, bundle], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def test_identity_tells_weights_and_precision_apart(bundle: Path, tmp_path: Path) -> None:
     graph = graph_of(bundle)
     file = tmp_path / "a.onnx"

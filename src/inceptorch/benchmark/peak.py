@@ -50,7 +50,7 @@ def _openvino(precision: str) -> Callable[[], Any]:
     import openvino
     from openvino import opset13
 
-    from inceptorch.engines.open_vino import HINTS
+    from inceptorch.engines.open_vino import HINTS, core
 
     left, right = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE)).astype(np.float32)
     given = opset13.parameter([SIDE, SIDE], np.float32)
@@ -64,5 +64,5 @@ def _openvino(precision: str) -> Callable[[], Any]:
         ]
     model = openvino.Model([opset13.matmul(*factors, False, False)], [given])
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    request = core().compile_model(model, "CPU", settings).create_infer_request()
     return lambda: request.infer([left], share_inputs=True)

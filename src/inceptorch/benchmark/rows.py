@@ -124,13 +124,11 @@ def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
 
 
 def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
-    import openvino
-
-    from inceptorch.engines.open_vino import HINTS, read_model
+    from inceptorch.engines.open_vino import HINTS, core, read_model
 
     assert isinstance(engine.source, bytes | Path)
     settings = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[engine.precision]}
-    request = openvino.Core().compile_model(read_model(engine.source), "CPU", settings).create_infer_request()
+    request = core().compile_model(read_model(engine.source), "CPU", settings).create_infer_request()
     pictures, calls = channels_first(squares), []
     for _ in range(WARM + CALLS):
         request.infer([pictures])

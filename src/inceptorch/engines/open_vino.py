@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class OpenVino:
             settings["NUM_STREAMS"] = streams
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self.compiled = openvino.Core().compile_model(_channels_last(model), "CPU", settings)
+        self.compiled = core().compile_model(_channels_last(model), "CPU", settings)
         self.at_once = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
@@ -78,10 +79,17 @@ class OpenVino:
         return self._free.get()
 
 
+@cache
+def core() -> openvino.Core:
+    """The only one of this process. Each sets another stack for signals, and when it goes brings back the one before, which
+    may be gone by then: with several, the next signal, a Ctrl-C or the end of a child, could be a SIGSEGV."""
+    return openvino.Core()
+
+
 def read_model(model: bytes | Path) -> openvino.Model:
     """An ONNX file, its bytes, or the `model.xml` of OpenVINO's own format. Raises BundleError."""
     try:
-        return openvino.Core().read_model(model if isinstance(model, bytes) else str(model))
+        return core().read_model(model if isinstance(model, bytes) else str(model))
     except Exception as error:  # whatever a damaged file provokes
         name = "The graph" if isinstance(model, bytes) else model
         raise BundleError(f"{name} is not a model that OpenVINO can read, or is damaged.") from error
