@@ -172,7 +172,8 @@ def test_the_peak_is_that_of_a_processor(precision: str, monkeypatch: pytest.Mon
     ("words", "sentence"),
     [
         (["--batch", "1,x"], "is no list of whole numbers such as 1,16"),
-        (["--batch", "0"], "must be 1 or more"),
+        (["--batch", "0"], "must be from 1 to 4096"),
+        (["--batch", "100000000"], "must be from 1 to 4096"),
         (["--engine", "openvin"], "did you mean 'openvino'"),
         (["--precision", "bf16"], "--precision goes with --rows"),
         (["--rows", "--data", "."], "leave out --data and --reference"),

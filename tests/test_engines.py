@@ -147,6 +147,26 @@ def test_maps_average_to_the_logits(bundle: Path) -> None:
         assert (np.diff(np.take_along_axis(logits, answer.map_classes, 1)) <= 0).all()
 
 
+def test_first_calls_from_many_threads_at_once(bundle: Path) -> None:
+    """OpenVINO's binding sets itself up in its first call, and threads that made it together waited for ever."""
+    script = """
+import sys, threading
+from inceptorch.engines import open_engine
+from inceptorch.engines.auto import random_squares
+opened = open_engine(sys.argv[1], "openvino", streams=2)
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(4)
+def first():
+    together.wait()
+    opened.logits(random_squares(opened.pixels.size, 1))
+threads = [threading.Thread(target=first) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", script, bundle], check=True, timeout=60)
+
+
 def test_heads_of_fully_connected_layers_have_no_maps() -> None:
     assert pooled_row(nets.net("googlenet"), (3, 224, 224)) == "avgpool"
     assert pooled_row(nets.net("alexnet"), (3, 224, 224)) is None
@@ -185,12 +205,19 @@ def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
     made = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [
         helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
     ])  # fmt: skip
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), foreign)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, foreign)
+    disguised = tmp_path / "disguised.onnx"
+    ours = onnx.load_from_string(graph_of(bundle))
+    helper.set_model_props(model, {each.key: each.value for each in ours.metadata_props})
+    onnx.save(model, disguised)
     for engine in ("onnxruntime", "openvino"):
         with pytest.raises(BundleError, match=r"damaged\.onnx"):
             open_engine(damaged, engine)
         with pytest.raises(BundleError, match="is no file that `inceptorch export` made"):
             open_engine(foreign, engine)
+        with pytest.raises(BundleError, match="it does not turn pictures into probabilities"):
+            open_engine(disguised, engine)
     with pytest.raises(BundleError, match="does not exist"):
         open_engine(tmp_path / "nothing.onnx")
 

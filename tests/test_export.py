@@ -65,6 +65,21 @@ def test_inputs_and_outputs_are_as_promised(run: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "bad.png").write_bytes(b"no picture")
+    words = ["export", str(run), "--out", str(tmp_path / "a.onnx"), "--pictures", str(tmp_path / "some")]
+    refused = CliRunner().invoke(app, words)
+    assert "some has no picture that can be read; the first: " in str(refused.exception)
+    (tmp_path / "some" / "good.png").symlink_to(next(pictures.rglob("*.png")))
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0
+    assert "bad.png: is not a picture in a format that is read here; left out" in result.stderr
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(ExportError, match=r"folder\.onnx is a folder; name a file"):
+        export(run, tmp_path / "folder.onnx", progress=QUIET)
+
+
 def test_a_file_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = graph_of(run).replace(np.float32(123.675).tobytes(), np.float32(120.0).tobytes())
     monkeypatch.setattr(exporting, "graph_of", lambda folder: wrong)

@@ -173,6 +173,41 @@ def test_the_same_command_goes_on_after_a_kill(bundle: Path, folder: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == [killed.name, whole.name]
 
 
+def test_a_polite_end_saves_what_there_is(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
+    words = ["predict", bundle, *[folder] * 400, "--engine", "onnxruntime", "--out"]
+    command = [sys.executable, "-m", "inceptorch", *map(str, words), str(stopped)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    sidecar = tmp_path / "stopped.jsonl.part.json"
+    while process.poll() is None and not sidecar.exists():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert 0 < done(sidecar) < 9600
+    assert f"stopped after {done(sidecar)} pictures; the same command goes on" in said
+    for out in (stopped, whole):
+        assert invoke(*words, out).exit_code == 1
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "red", tmp_path / "red")
+    (tmp_path / "red" / "loop.png").symlink_to("loop.png")
+    long = "a" * 300 + ".png"
+    result = invoke("predict", bundle, long, tmp_path / "red", "--json")
+    assert result.exit_code == 1
+    faults = {Path(entry["file"]).name: entry["error"] for entry in json.loads(result.stdout) if "error" in entry}
+    assert faults == {
+        long: "could not be read: file name too long",
+        "loop.png": "could not be read: too many levels of symbolic links",
+    }
+    for model in (f"{'a' * 300}.onnx", "a" * 300):
+        with pytest.raises(InceptorchError, match=r"does not exist|There is neither"):
+            open_engine(model)
+
+
 def done(sidecar: Path) -> int:
     try:
         return int(json.loads(sidecar.read_text())["done"])

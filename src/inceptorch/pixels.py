@@ -15,6 +15,7 @@ with each kind of file is decided in this file alone:
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from inceptorch.errors import BundleError, DamagedPicture, HugePicture, PictureError
+from inceptorch.files import reason
 
 # Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -235,6 +237,8 @@ def _faults_as_sentences() -> Iterator[None]:
     except PermissionError:
         raise PictureError("may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
+        if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise PictureError(f"could not be read: {reason(error)}") from None
         raise DamagedPicture(f"is damaged: {str(error) or type(error).__name__}") from None
 
 

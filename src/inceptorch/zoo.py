@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -27,7 +28,7 @@ def folder_of(weights: str | Path) -> Path:
     """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
     fetched if they are not kept here yet. Raises BundleError."""
     path, name = Path(weights), str(weights)
-    if path.exists() or path.name != name:
+    if os.path.exists(path) or path.name != name:  # Path.exists would raise for a name that is too long
         return path.absolute()
     if name not in published.published():
         raise BundleError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,19 +15,19 @@ from inceptorch.benchmark.fresh import Fresh, first_answer
 from inceptorch.benchmark.peak import peak
 from inceptorch.bundle import not_finite
 from inceptorch.costs import cost
-from inceptorch.data.folder import decoded, picture_entries
+from inceptorch.data.folder import some_squares
 from inceptorch.engines import ENGINES, Engine, available, open_engine
 from inceptorch.engines.auto import TOLERANCE, Way, random_squares, remember
 from inceptorch.engines.engine import described, processors
 from inceptorch.engines.opening import find, missing
 from inceptorch.engines.timing import latencies, throughput
-from inceptorch.errors import EngineError, PictureError
-from inceptorch.pixels import Pixels
+from inceptorch.errors import EngineError
 from inceptorch.progress import Progress
 
 ROUNDS = 3  # in which everything is measured in turn, so that other work on the machine strikes all alike
 MOST = 128  # pictures of a folder whose answers are compared
 RANDOM = 32
+MOST_TOGETHER = 4096
 CALLS = (4, 200)  # timed one after the other in a round: at least, at most
 
 
@@ -103,8 +102,8 @@ def benchmark(
     Raises EngineError if nothing can execute the classifier, PictureError for a picture that cannot be read.
     """
     progress, path = progress or Progress(), find(model)
-    if not batches or min(batches) < 1:
-        raise EngineError("The numbers of pictures at a time must be 1 or more, as in --batch 1,16.")
+    if not batches or min(batches) < 1 or max(batches) > MOST_TOGETHER:
+        raise EngineError(f"The numbers of pictures at a time must be from 1 to {MOST_TOGETHER}, as in --batch 1,16.")
     ways = [way for way in available(path) if engine in (None, way[0])]
     if engine is None:
         for each in missing():
@@ -112,7 +111,8 @@ def benchmark(
     if not ways:
         open_engine(path, engine or ENGINES[0])  # says why not
     judge = _reference(find(reference or path))
-    squares = _squares(data, judge.pixels, progress)
+    size = judge.pixels.size
+    squares = random_squares(size, RANDOM) if data is None else some_squares(Path(data), judge.pixels, MOST, progress)
     expected = _answers(judge, squares)
 
     cases: list[_Case] = []
@@ -189,20 +189,6 @@ def _answers(engine: Engine, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
     if not np.isfinite(found).all():
         raise not_finite()
     return found
-
-
-def _squares(data: str | Path | None, pixels: Pixels, progress: Progress) -> NDArray[np.uint8]:
-    """Random pictures, or those of a folder that can be read. Raises PictureError if none can."""
-    if data is None:
-        return random_squares(pixels.size, RANDOM)
-    entries = list(islice(picture_entries([Path(data)]), MOST))
-    squares = [pixels.square(image) for _, image in decoded(entries)]
-    faults = [f"{entry['file']}: {entry['error']}" for entry in entries if "error" in entry]
-    if not squares:
-        raise PictureError(f"{data} has no picture that can be read; the first: {faults[0]}")
-    for fault in faults:
-        progress.say(f"{fault}; left out")
-    return np.stack(squares)
 
 
 def _so_many(squares: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

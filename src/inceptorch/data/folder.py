@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from inceptorch.data.names import Files, Indices, Names
 from inceptorch.data.source import Batch, Folder, Source
 from inceptorch.errors import DataError, PictureError, did_you_mean
 from inceptorch.pixels import Pixels, Square, decode
+from inceptorch.progress import Progress
 
 TRAIN = ("train", "training")
 HELD_OUT = ("val", "valid", "validation", "test")
@@ -165,7 +167,7 @@ def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> It
     has none, or whose folders cannot all be read. Of folders, what lies in `but_within` is left out. They come one by
     one, so that there may be any number."""
     for path in paths:
-        left_out = but_within.resolve() if but_within is not None and path.is_dir() else None
+        left_out = but_within.resolve() if but_within is not None and os.path.isdir(path) else None
         try:
             for file in find_pictures(path):
                 if left_out is None or not Path(file).resolve().is_relative_to(left_out):
@@ -187,12 +189,25 @@ def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any],
         yield entry, image
 
 
+def some_squares(path: Path, pixels: Pixels, most: int, progress: Progress) -> NDArray[np.uint8]:
+    """The squares [N, S, S, 3] of the first pictures behind an argument, at most so many; those that cannot be read are
+    named and left out. Raises PictureError if none can be read."""
+    entries = list(islice(picture_entries([path]), most))
+    squares = [pixels.square(image) for _, image in decoded(entries)]
+    faults = [f"{entry['file']}: {entry['error']}" for entry in entries if "error" in entry]
+    if not squares:
+        raise PictureError(f"{path} has no picture that can be read; the first: {faults[0]}")
+    for fault in faults:
+        progress.say(f"{fault}; left out")
+    return np.stack(squares)
+
+
 def find_pictures(path: Path) -> Iterator[str]:
     """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
 
     Raises PictureError for a folder without pictures; a missing file is left for whoever opens it.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir would raise for a name that is too long
         yield str(path)
         return
     found = False

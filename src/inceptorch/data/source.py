@@ -93,7 +93,7 @@ class Folder(Tree):
     def folders(self, within: str = "") -> list[str]:
         path = self.root / within
         try:
-            return sorted(e.name for e in os.scandir(path) if e.is_dir() and not _hidden(e.name))
+            return sorted(e.name for e in os.scandir(path) if _is_folder(e) and not _hidden(e.name))
         except OSError as error:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
 
@@ -153,7 +153,7 @@ class Folder(Tree):
             folders[within] = os.stat(path).st_mtime_ns  # before its entries, so that a change meanwhile shows
             # With its slash, a folder stands where its files do among sorted paths.
             names = sorted(
-                f"{entry.name}/" if entry.is_dir() else entry.name
+                f"{entry.name}/" if _is_folder(entry) else entry.name
                 for entry in os.scandir(path)
                 if not _hidden(entry.name)
             )
@@ -264,6 +264,13 @@ class Zip(Tree):
 
     def label(self, path: str) -> str:
         return f"{self.path}/{path}" if path else str(self.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: for whoever opens it
+        return False
 
 
 def open_tree(path: Path) -> Tree:

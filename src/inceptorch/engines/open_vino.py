@@ -52,6 +52,8 @@ class OpenVino:
         self.at_once = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
+        # The binding sets itself up in its first call; several threads that make it at once wait for one another for ever.
+        self.logits(np.zeros((1, self.pixels.size, self.pixels.size, 3), np.uint8))
 
     def answer(self, squares: NDArray[np.uint8]) -> Answer:
         return Answer(*self._outputs(squares, len(self.compiled.outputs)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from inceptorch.bundle import CONFIG, WEIGHTS, describe, read_config
 from inceptorch.engines.engine import Engine
 from inceptorch.errors import BundleError, EngineError, did_you_mean
+from inceptorch.graph import INPUT, PROBABILITIES
 from inceptorch.zoo import folder_of
 
 ENGINES = ("onnxruntime", "openvino", "torch")  # by how soon they give a first answer
@@ -22,7 +24,9 @@ EXTRA = {"openvino": "openvino", "onnxruntime": "", "torch": "train"}
 def is_exported(model: str | Path) -> bool:
     """Whether MODEL is an exported file, which needs no torch: FILE.onnx, or a folder with OpenVINO's model in it."""
     path = Path(model)
-    return path.suffix == ".onnx" or path.name == IR or (path / IR).is_file()
+    if os.path.isfile(path / IR) or path.name == IR:  # Path.is_file would raise for a name that is too long
+        return True
+    return path.suffix == ".onnx" and not os.path.isdir(path)
 
 
 def open_engine(
@@ -85,6 +89,7 @@ def open_graph(
         from inceptorch.engines.open_vino import OpenVino, metadata, read_model
 
         model = read_model(source)
+        _require_tensors([*model.inputs, *model.outputs], lambda port: port.names, name)
         values = _values(metadata(model), name)
         precision = _checked(precision, engine, str(values.get("precision", "fp32")))
         about = describe(values, name)
@@ -92,9 +97,19 @@ def open_graph(
     from inceptorch.engines.onnx_runtime import OnnxRuntime, session_of
 
     session, at_once = session_of(source, threads, streams)
+    _require_tensors([*session.get_inputs(), *session.get_outputs()], lambda tensor: {tensor.name}, name)
     values = _values(session.get_modelmeta().custom_metadata_map, name)
     precision = _checked(precision, engine, str(values.get("precision", "fp32")))
     return OnnxRuntime(session, source, describe(values, name), precision, streams=at_once, batch=batch or 1)
+
+
+def _require_tensors(tensors: list[Any], names: Callable[[Any], set[str]], file: str | Path) -> None:
+    """Raise BundleError unless the first are the input and the first output of an exported file."""
+    first = [names(tensor) for tensor in tensors[:2]]
+    if len(first) < 2 or INPUT not in first[0] or PROBABILITIES not in first[1]:
+        raise BundleError(
+            f"{file} is no file that `inceptorch export` made: it does not turn {INPUT} into {PROBABILITIES}."
+        )
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
@@ -132,8 +147,8 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if path.name == IR:
         path = path.parent
-    if path.suffix == ".onnx" and not path.is_dir():
-        if not path.is_file():
+    if path.suffix == ".onnx" and not os.path.isdir(path):
+        if not os.path.isfile(path):
             raise BundleError(f"{path} does not exist; make it with: inceptorch export MODEL --out {path}")
         return path
     return path if is_exported(path) else folder_of(model)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.bundle import CONFIG, describe, load, read_config
-from inceptorch.data.folder import picture_entries
+from inceptorch.data.folder import some_squares
 from inceptorch.engines.auto import random_squares
 from inceptorch.engines.engine import Answer, Engine
 from inceptorch.engines.opening import IR, graph_of, open_graph
-from inceptorch.errors import ExportError, PictureError, did_you_mean
+from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.export.quantise import Quantised, quantised
 from inceptorch.files import new_folder, refuse_if_used, write_whole
-from inceptorch.pixels import Pixels
 from inceptorch.progress import Progress
 from inceptorch.zoo import folder_of
 
@@ -82,7 +80,7 @@ def export(
     pixels = describe(read_config(folder), folder / CONFIG).pixels
     squares = random_squares(pixels.size, max(BATCHES))
     if pictures is not None:
-        squares = np.concatenate([squares, _squares(Path(pictures), pixels)])
+        squares = np.concatenate([squares, some_squares(Path(pictures), pixels, max(BATCHES), progress)])
     progress.say(f"comparing engines on {len(squares)} pictures")
     reference, differences = _compared(folder, graph, squares)
     report = None
@@ -113,17 +111,10 @@ def _check_name(out: Path, format: str) -> None:
         if out.suffix == ".onnx":
             raise ExportError(f"{out}: OpenVINO's format is a folder of two files; name one with --out.")
         refuse_if_used(out)
+    if format == "onnx" and out.is_dir():
+        raise ExportError(f"{out} is a folder; name a file.")
     if format == "onnx" and not out.parent.is_dir():
         raise ExportError(f"{out} cannot be written: the folder {out.parent} does not exist.")
-
-
-def _squares(pictures: Path, pixels: Pixels) -> NDArray[np.uint8]:
-    """The squares of the first pictures behind an argument. Raises PictureError."""
-    entries = list(islice(picture_entries([pictures]), max(BATCHES)))
-    for entry in entries:
-        if "error" in entry:
-            raise PictureError(f"{entry['file']} {entry['error']}.")
-    return np.stack([pixels.square(entry["file"]) for entry in entries])
 
 
 def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[str, list[Difference]]:

@@ -113,6 +113,11 @@ class Output(ABC):
             self._remember()
         self._since = time.monotonic()
 
+    def stop(self) -> None:
+        """Make safe what came in whole batches, before the end."""
+        del self._waiting[len(self._waiting) // self.together * self.together :]
+        self.save()
+
     def finish(self) -> None:
         """Make the file complete; the sidecar disappears."""
         self.save()
@@ -205,7 +210,12 @@ def write_answers(
     entries = picture_entries(paths)
     output.skip(entries)
     left = sum(1 for _ in picture_entries(paths)) - output.state.done
-    for entry in progress.track(answer(entries), left, "predicting"):
-        output.write(entry)
+    try:
+        for entry in progress.track(answer(entries), left, "predicting"):
+            output.write(entry)
+    except (KeyboardInterrupt, SystemExit):
+        output.stop()
+        progress.say(f"stopped after {output.state.done} pictures; the same command goes on")
+        raise
     output.finish()
     return output.state

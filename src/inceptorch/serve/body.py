@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from inceptorch.serve.limits import Limits, Place
+
+logging.getLogger("python_multipart").setLevel(
+    logging.CRITICAL
+)  # a line for every malformed form, which anyone can send
 
 
 def announced(request: Request, limits: Limits) -> int:
@@ -83,7 +88,7 @@ class Form:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise malformed(f"The form cannot be read: {error}") from None
+            raise malformed(f"The form cannot be read: {error}.") from None
 
     def finish(self) -> list[Upload]:
         """The files, when the body has ended."""
