@@ -72,7 +72,7 @@ the server with {found["connections"]} connections has {found["of_engine_alone"]
 
 {mutated["pictures"]} mutated pictures: {mutated["answered"]} answered, {mutated["unreadable"]} with an error of their own, no crash and no hang. Memory:
 {memory["at_first"]:.0f} MB at first, {memory["after_load"]:.0f} after the loads, {memory["after_mutated"]:.0f} after the mutated pictures.
-A server with a small network has {at_first:.0f} MB after {first} requests and {at_last:.0f} after {last}.
+A server with a small network on torch has {at_first:.0f} MB after {first} requests and {at_last:.0f} after {last}.
 """
 
 

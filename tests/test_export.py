@@ -70,7 +70,7 @@ def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tm
     (tmp_path / "some" / "bad.png").write_bytes(b"no picture")
     words = ["export", str(run), "--out", str(tmp_path / "a.onnx"), "--pictures", str(tmp_path / "some")]
     refused = CliRunner().invoke(app, words)
-    assert "some has no picture that can be read; the first: " in str(refused.exception)
+    assert "There is no picture to be read: " in str(refused.exception)
     (tmp_path / "some" / "good.png").symlink_to(next(pictures.rglob("*.png")))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0

@@ -27,11 +27,23 @@ from inceptorch.engines.opening import graph_of
 from inceptorch.errors import InceptorchError, PictureError, RunError
 from inceptorch.model import Model
 from inceptorch.pixels import contract, decode
-from inceptorch.predicting import alone, answered, writing
+from inceptorch.predicting import alone, answered, lines, writing
 from inceptorch.protocols import CENTER, Views
 from tests.conftest import COLOURS, TINY, write_classes
 
 # What runs as a process of its own writes parts of 16 pictures.
+SLOWLY = """
+import sys, time
+from inceptorch.cli import main
+from inceptorch.predicting.writing import Output
+real = Output.write
+def write(self, entry):
+    real(self, entry)
+    print("written", file=sys.stderr, flush=True)
+    time.sleep(0.01)
+Output.write = write
+main()
+"""
 SMALL_PARTS = "import inceptorch.predicting.writing as w; w.PART = 16; from inceptorch.cli import main; main()"
 
 
@@ -176,19 +188,40 @@ def test_the_same_command_goes_on_after_a_kill(bundle: Path, folder: Path, tmp_p
 def test_a_polite_end_saves_what_there_is(bundle: Path, folder: Path, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
     words = ["predict", bundle, *[folder] * 400, "--engine", "onnxruntime", "--out"]
-    command = [sys.executable, "-m", "inceptorch", *map(str, words), str(stopped)]
+    command = [sys.executable, "-c", SLOWLY, *map(str, words), str(stopped)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     sidecar = tmp_path / "stopped.jsonl.part.json"
-    while process.poll() is None and not sidecar.exists():
-        time.sleep(0.01)
-    time.sleep(0.3)
+    assert process.stderr is not None
+    while process.stderr.readline() != "written\n":
+        pass
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert 0 < done(sidecar) < 9600
+    assert 0 < done(sidecar) < 10_000
     assert f"stopped after {done(sidecar)} pictures; the same command goes on" in said
     for out in (stopped, whole):
         assert invoke(*words, out).exit_code == 1
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_an_end_in_the_middle_of_saving_writes_nothing_twice(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
+    monkeypatch.setattr(writing, "PART", 8)
+    with monkeypatch.context() as patch:
+        real = lines.JsonLines._append
+
+        def append(self: lines.JsonLines, entries: list[Any]) -> None:
+            real(self, entries)
+            if self.state.done == 8:
+                raise KeyboardInterrupt
+
+        patch.setattr(lines.JsonLines, "_append", append)
+        assert invoke("predict", bundle, folder, "--out", stopped).exit_code == 130
+    assert done(tmp_path / "stopped.jsonl.part.json") == 8
+    for out in (stopped, whole):
+        assert invoke("predict", bundle, folder, "--out", out).exit_code == 1
     assert stopped.read_bytes() == whole.read_bytes()
 
 

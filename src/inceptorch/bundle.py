@@ -198,7 +198,7 @@ def load(path: str | Path) -> Classifier:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """What the `config.json` of a bundle or run holds. Raises BundleError if there is no bundle."""
-    if folder.suffix == ".onnx" or (folder / "model.xml").exists():
+    if (folder.suffix == ".onnx" and not folder.is_dir()) or (folder / "model.xml").exists():
         raise BundleError(
             f"{folder} is an exported file, which cannot be changed or looked into; name the bundle that it was made of."
         )

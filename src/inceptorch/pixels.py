@@ -15,7 +15,6 @@ with each kind of file is decided in this file alone:
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
@@ -237,7 +236,7 @@ def _faults_as_sentences() -> Iterator[None]:
     except PermissionError:
         raise PictureError("may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
-        if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+        if isinstance(error, OSError) and error.errno is not None:  # it is the system's, not a decoder's
             raise PictureError(f"could not be read: {reason(error)}") from None
         raise DamagedPicture(f"is damaged: {str(error) or type(error).__name__}") from None
 

@@ -40,7 +40,7 @@ def first_answer(model: Path, engine: str, precision: str, streams: int, batch: 
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - began
-        process.wait()
+        process.communicate()
         complaints.seek(0)
         errors = complaints.read()
     if process.returncode:

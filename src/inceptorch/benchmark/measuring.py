@@ -27,7 +27,7 @@ from inceptorch.progress import Progress
 ROUNDS = 3  # in which everything is measured in turn, so that other work on the machine strikes all alike
 MOST = 128  # pictures of a folder whose answers are compared
 RANDOM = 32
-MOST_TOGETHER = 4096
+MOST_TOGETHER = 4096  # pictures of a call
 CALLS = (4, 200)  # timed one after the other in a round: at least, at most
 
 
@@ -92,14 +92,14 @@ def benchmark(
     progress: Progress | None = None,
 ) -> list[Measured]:
     """Measure every engine that is installed, or one, in every precision it has, with each number of pictures at a time;
-    the most pictures per second first. Where all engines are measured, against this classifier itself, the fastest whose
-    answers agree is remembered for `--engine auto`.
+    the most pictures per second first. Where all engines are measured, the fastest whose answers agree is remembered for
+    `--engine auto`.
 
     seconds    of each measurement: throughput and latency of each row
     data       a picture or a folder of them, on which the answers are compared; random pictures by default
     reference  the classifier whose answers in fp32 are the right ones; by default this one
 
-    Raises EngineError if nothing can execute the classifier, PictureError for a picture that cannot be read.
+    Raises EngineError if nothing can execute the classifier, PictureError if none of the pictures can be read.
     """
     progress, path = progress or Progress(), find(model)
     if not batches or min(batches) < 1 or max(batches) > MOST_TOGETHER:
@@ -136,8 +136,9 @@ def benchmark(
     peaks = {precision: peak(precision) for precision in dict.fromkeys(precision for _, precision in ways)}
     measured = [_result(case, peaks[case.engine.precision], described(judge)) for case in cases]
     measured.sort(key=lambda each: -each.per_second)
-    if engine is None and reference is None:
-        remember(path, [_way(each) for each in measured if _agrees(each)], progress)
+    ways_that_agree = [_way(each) for each in measured if _agrees(each)]
+    if engine is None and ways_that_agree:
+        remember(path, ways_that_agree, progress)
     return measured
 
 

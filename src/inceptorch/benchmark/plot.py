@@ -30,6 +30,7 @@ def draw_engines(measured: Sequence[Measured], title: str, out: Path) -> None:
     latency.plot(rare, lines, "D", color=ORANGE, ms=5, label="99th percentile")
     latency.set_xscale("log")
     latency.xaxis.set_major_formatter("{x:g}")
+    latency.xaxis.set_minor_formatter("")
     latency.legend(frameon=False, fontsize="small")
     memory.barh(lines, [each.memory_mib or 0 for each in measured], color=BLUE)
     figure.suptitle(shortened(title, 70), x=0.01, ha="left", color=INK)

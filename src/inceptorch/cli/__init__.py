@@ -1,5 +1,6 @@
 """The command line: one thin file per verb. Each imports what it needs when it runs, so that --help answers at once."""
 
+import errno
 import signal
 import sys
 
@@ -22,6 +23,7 @@ from inceptorch.cli import (
     weights,
 )
 from inceptorch.errors import InceptorchError
+from inceptorch.files import reason
 
 EXTRAS = {
     "torch": "train",
@@ -78,6 +80,14 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in (
+            errno.ENAMETOOLONG,
+            errno.ELOOP,
+        ):  # which the system says of names wherever they are used
+            raise
+        print(f"inceptorch: {error.filename}: {reason(error)}; name another.", file=sys.stderr)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -167,10 +167,10 @@ def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> It
     has none, or whose folders cannot all be read. Of folders, what lies in `but_within` is left out. They come one by
     one, so that there may be any number."""
     for path in paths:
-        left_out = but_within.resolve() if but_within is not None and os.path.isdir(path) else None
+        left_out = os.path.realpath(but_within) if but_within is not None and os.path.isdir(path) else None
         try:
             for file in find_pictures(path):
-                if left_out is None or not Path(file).resolve().is_relative_to(left_out):
+                if left_out is None or not Path(os.path.realpath(file)).is_relative_to(left_out):
                     yield {"file": file}
         except PictureError as error:
             yield {"file": str(path), "error": str(error)}
@@ -196,7 +196,7 @@ def some_squares(path: Path, pixels: Pixels, most: int, progress: Progress) -> N
     squares = [pixels.square(image) for _, image in decoded(entries)]
     faults = [f"{entry['file']}: {entry['error']}" for entry in entries if "error" in entry]
     if not squares:
-        raise PictureError(f"{path} has no picture that can be read; the first: {faults[0]}")
+        raise PictureError(f"There is no picture to be read: {faults[0]}.")
     for fault in faults:
         progress.say(f"{fault}; left out")
     return np.stack(squares)

@@ -86,9 +86,9 @@ def are_shards(path: Path) -> bool:
     """Whether a folder is one of shards: it has tar files, and no folders."""
     try:
         entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+        return any(entry.name.endswith(".tar") for entry in entries) and not any(entry.is_dir() for entry in entries)
     except OSError:
         return False
-    return any(entry.name.endswith(".tar") for entry in entries) and not any(entry.is_dir() for entry in entries)
 
 
 def part_of(file: str) -> str:

@@ -19,6 +19,7 @@ from inceptorch.metrics import Floats
 
 # In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
+_ALONE = threading.Lock()  # held for what must not be done by two threads at once
 
 
 class OpenVino:
@@ -53,7 +54,8 @@ class OpenVino:
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
         # The binding sets itself up in its first call; several threads that make it at once wait for one another for ever.
-        self.logits(np.zeros((1, self.pixels.size, self.pixels.size, 3), np.uint8))
+        with _ALONE:
+            self.logits(np.zeros((1, self.pixels.size, self.pixels.size, 3), np.uint8))
 
     def answer(self, squares: NDArray[np.uint8]) -> Answer:
         return Answer(*self._outputs(squares, len(self.compiled.outputs)))
@@ -81,10 +83,15 @@ class OpenVino:
         return self._free.get()
 
 
-@cache
 def core() -> openvino.Core:
     """The only one of this process. Each sets another stack for signals, and when it goes brings back the one before, which
     may be gone by then: with several, the next signal, a Ctrl-C or the end of a child, could be a SIGSEGV."""
+    with _ALONE:
+        return _core()
+
+
+@cache
+def _core() -> openvino.Core:
     return openvino.Core()
 
 

@@ -57,9 +57,8 @@ def open_engine(
 
         chosen = remembered(path, precision)
         engine, precision, batch = chosen.engine, chosen.precision, batch or chosen.batch
-        streams = streams or chosen.streams
-        if threads is not None and streams is not None:
-            streams = min(streams, threads)
+        if streams is None and chosen.streams is not None:
+            streams = min(chosen.streams, threads or chosen.streams)
     elif engine not in ENGINES:
         raise EngineError(f"There is no engine {engine!r}: {did_you_mean(engine, ENGINES)}")
     _require(engine, path)
@@ -133,7 +132,7 @@ def precision_of(path: Path) -> str:
 
 def exported_metadata(path: Path) -> dict[str, Any]:
     """What an exported file says of itself: the values of `config.json`, and its "precision"."""
-    if path.suffix == ".onnx":
+    if not os.path.isdir(path):
         from inceptorch.engines.onnx_runtime import metadata_of
 
         return _values(metadata_of(path), path)

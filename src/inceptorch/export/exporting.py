@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -69,7 +70,7 @@ def export(
                held-out part; refused if that loses more than `max_drop` points of top-1, or is not faster here
 
     The answers of every installed engine are compared first, in batches of 1, 2, 7 and 32. Raises ExportError, and writes
-    nothing, where they differ.
+    nothing, where they differ; PictureError if none of `pictures` can be read.
     """
     progress = progress or Progress()
     out, folder = Path(out), folder_of(model)
@@ -111,7 +112,7 @@ def _check_name(out: Path, format: str) -> None:
         if out.suffix == ".onnx":
             raise ExportError(f"{out}: OpenVINO's format is a folder of two files; name one with --out.")
         refuse_if_used(out)
-    if format == "onnx" and out.is_dir():
+    if format == "onnx" and os.path.isdir(out):
         raise ExportError(f"{out} is a folder; name a file.")
     if format == "onnx" and not out.parent.is_dir():
         raise ExportError(f"{out} cannot be written: the folder {out.parent} does not exist.")

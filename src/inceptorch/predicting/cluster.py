@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import ray.exceptions
@@ -26,6 +28,16 @@ from inceptorch.predicting.overlap import in_batches
 CHUNK = 256  # pictures of a task at least: seconds of work
 CORES = 4  # of a task, where machines have so many
 TRIES = 10  # of a task whose machine fails
+
+
+class Opening(NamedTuple):
+    """How every process opens the classifier."""
+
+    model: str
+    engine: str
+    precision: str
+    cores: int
+    batch: int
 
 
 def predictions_by_cluster(
@@ -43,8 +55,8 @@ def predictions_by_cluster(
         # Whole batches, as one machine has them.
         together = pictures_at_once(engine, asked.protocol)
         for chunk in in_batches(entries, -(-CHUNK // together) * together):
-            how = (engine.name, engine.precision, cores, engine.batch)
-            waiting.append(task.remote(where, how, os.getcwd(), chunk, asked))
+            opening = Opening(where, engine.name, engine.precision, cores, engine.batch)
+            waiting.append(task.remote(opening, os.getcwd(), chunk, asked))
             if len(waiting) >= 2 * max(1, _cores_in_all() // cores):
                 yield from _result(waiting.popleft())
         while waiting:
@@ -54,6 +66,7 @@ def predictions_by_cluster(
 
 
 def _connect(address: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False,
                  logging_level=logging.ERROR)  # fmt: skip
@@ -62,6 +75,8 @@ def _connect(address: str) -> None:
         raise RunError(
             f"There is no Ray cluster at {address!r} ({reason}); start one with: ray start --head."
         ) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray's own would end with another exit code
 
 
 def _cores_in_all() -> int:
@@ -92,14 +107,12 @@ def _result(reference: Any) -> list[Entry]:
     return answers
 
 
-def _answer_chunk(
-    model: str, how: tuple[str, str, int, int], folder: str, chunk: list[Entry], asked: Asked
-) -> list[Entry]:
+def _answer_chunk(opening: Opening, folder: str, chunk: list[Entry], asked: Asked) -> list[Entry]:
     """The task: answers to a chunk of entries, whose names are of files in `folder`."""
-    return list(predictions(_opened(model, *how), chunk, asked, how[2], Path(folder)))
+    return list(predictions(_opened(opening), chunk, asked, opening.cores, Path(folder)))
 
 
 @cache
-def _opened(model: str, engine: str, precision: str, cores: int, batch: int) -> Engine:
+def _opened(opening: Opening) -> Engine:
     """The engine, once for every process, as Ray gives it one task after another."""
-    return open_engine(model, engine, precision, threads=cores, batch=batch)
+    return open_engine(opening.model, opening.engine, opening.precision, threads=opening.cores, batch=opening.batch)

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,17 @@ class Output(ABC):
             self.save()
 
     def save(self) -> None:
-        """Make all answers so far safe."""
+        """Make all answers so far safe. Broken off on the way, it loses them, as a kill does; it never writes them twice."""
         if self._waiting:
-            self._guarded(lambda: self._append(self._waiting))
-            for entry in self._waiting:
-                self.state.names = _with_name(self.state.names, entry)
-                self.state.failed += "error" in entry
-            self.state.done += len(self._waiting)
-            self._waiting = []
+            entries, self._waiting = self._waiting, []
+            self._guarded(lambda: self._append(entries))
+            names = self.state.names
+            for entry in entries:
+                names = _with_name(names, entry)
+            failed = sum("error" in entry for entry in entries)
+            self.state = replace(
+                self.state, names=names, failed=self.state.failed + failed, done=self.state.done + len(entries)
+            )
             self._remember()
         self._since = time.monotonic()
 

@@ -171,7 +171,7 @@ async def infer(name: str, request: Request, serving: Shared) -> Response:
     with served.room.place(announced(request, limits)) as place:
         await read_body(request, limits, body.extend)
         head = request.headers.get(inference.HEAD)
-        readers = serving.for_large if len(body) > LONG else serving.decoders
+        readers = serving.for_large if head is None and len(body) > LONG else serving.decoders
         asked = await loop.run_in_executor(readers, inference.parse, bytes(body), head, served, limits)
         place.take(len(asked.squares) - 1)  # the first has its place already
         ones = await unless_gone(request, together(serving.answer(served, square) for square in asked.squares))

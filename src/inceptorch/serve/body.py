@@ -13,9 +13,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from inceptorch.serve.limits import Limits, Place
 
-logging.getLogger("python_multipart").setLevel(
-    logging.CRITICAL
-)  # a line for every malformed form, which anyone can send
+# It has a line for every malformed form, which anyone can send.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def announced(request: Request, limits: Limits) -> int:
@@ -50,6 +49,12 @@ class Upload:
 
     name: str
     content: bytearray = field(default_factory=bytearray)
+
+    def taken(self) -> bytes:
+        """What is in it, which it gives up."""
+        content = bytes(self.content)
+        self.content.clear()
+        return content
 
 
 class Form:

@@ -27,7 +27,7 @@ from inceptorch.serve.priority import PICTURES, step_back
 Result = TypeVar("Result")
 
 LARGE = 16_000_000  # pixels; larger pictures are decoded one at a time, as each may take a gigabyte while it is
-LONG = 2**20  # bytes of JSON; longer ones are read one at a time, as numbers take several times their text
+LONG = 2**20  # bytes of JSON alone; longer ones are read one at a time, as numbers take several times their text
 
 
 class Served:
@@ -81,9 +81,10 @@ class Serving:
         loop = asyncio.get_running_loop()
         try:
             pixels = served.engine.pixels
-            read = await loop.run_in_executor(self.decoders, _unless_large, upload, pixels, maps)
+            content = upload.taken()
+            read = await loop.run_in_executor(self.decoders, _unless_large, content, pixels, maps)
             if read is None:
-                read = await loop.run_in_executor(self.for_large, _square, upload, pixels, maps)
+                read = await loop.run_in_executor(self.for_large, _square, content, pixels, maps)
         except PictureError as error:
             served.metrics.unreadable.inc()
             return {**entry, "error": str(error)}
@@ -139,17 +140,14 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, initializer=step_back, initargs=(PICTURES,))
 
 
-def _unless_large(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]] | None:
+def _unless_large(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]] | None:
     """What `_square` says of a file; None for a large picture, which is to be read elsewhere. Raises PictureError."""
-    width, height = size_of(bytes(upload.content))
-    return None if width * height > LARGE else _square(upload, pixels, sized)
+    width, height = size_of(content)
+    return None if width * height > LARGE else _square(content, pixels, sized)
 
 
-def _square(upload: Upload, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
-    """The square of a file, which the upload gives up, and, if `sized`, width and height of its upright picture.
-    Raises PictureError."""
-    content = bytes(upload.content)
-    upload.content.clear()
+def _square(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
+    """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
     if not sized:
         return pixels.square(content), (0, 0)
     image = decode(content)
