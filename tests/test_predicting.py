@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app
-from inceptorch.data.folder import find_pictures
+from inceptorch.data.folder import find_pictures, picture_entries
 from inceptorch.data.source import Folder
 from inceptorch.engines import open_engine
 from inceptorch.engines.opening import graph_of
@@ -32,6 +32,9 @@ from inceptorch.protocols import CENTER, Views
 from tests.conftest import COLOURS, TINY, write_classes
 
 # What runs as a process of its own writes parts of 16 pictures.
+SMALL_PARTS = "import inceptorch.predicting.writing as w; w.PART = 16; from inceptorch.cli import main; main()"
+
+# What runs so has time to be interrupted, and a line for each answer that is taken.
 SLOWLY = """
 import sys, time
 from inceptorch.cli import main
@@ -44,7 +47,6 @@ def write(self, entry):
 Output.write = write
 main()
 """
-SMALL_PARTS = "import inceptorch.predicting.writing as w; w.PART = 16; from inceptorch.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +194,7 @@ def test_a_polite_end_saves_what_there_is(bundle: Path, folder: Path, tmp_path: 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     sidecar = tmp_path / "stopped.jsonl.part.json"
     assert process.stderr is not None
-    while process.stderr.readline() != "written\n":
-        pass
+    assert "written\n" in iter(process.stderr.readline, "")
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
@@ -236,6 +237,10 @@ def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder:
         long: "could not be read: file name too long",
         "loop.png": "could not be read: too many levels of symbolic links",
     }
+    within = {Path(entry["file"]).name for entry in picture_entries([tmp_path / "red"], but_within=tmp_path)}
+    assert not within
+    beside = {Path(entry["file"]).name for entry in picture_entries([tmp_path / "red"], but_within=folder)}
+    assert "loop.png" in beside
     for model in (f"{'a' * 300}.onnx", "a" * 300):
         with pytest.raises(InceptorchError, match=r"does not exist|There is neither"):
             open_engine(model)

@@ -81,10 +81,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        if error.errno not in (
-            errno.ENAMETOOLONG,
-            errno.ELOOP,
-        ):  # which the system says of names wherever they are used
+        # The system says these of names, wherever they are used.
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
             raise
         print(f"inceptorch: {error.filename}: {reason(error)}; name another.", file=sys.stderr)
         sys.exit(2)

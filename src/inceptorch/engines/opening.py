@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def open_graph(
         from inceptorch.engines.open_vino import OpenVino, metadata, read_model
 
         model = read_model(source)
-        _require_tensors([*model.inputs, *model.outputs], lambda port: port.names, name)
+        _require_tensors([port.names for port in (*model.inputs, *model.outputs)], name)
         values = _values(metadata(model), name)
         precision = _checked(precision, engine, str(values.get("precision", "fp32")))
         about = describe(values, name)
@@ -96,16 +96,15 @@ def open_graph(
     from inceptorch.engines.onnx_runtime import OnnxRuntime, session_of
 
     session, at_once = session_of(source, threads, streams)
-    _require_tensors([*session.get_inputs(), *session.get_outputs()], lambda tensor: {tensor.name}, name)
+    _require_tensors([{tensor.name} for tensor in (*session.get_inputs(), *session.get_outputs())], name)
     values = _values(session.get_modelmeta().custom_metadata_map, name)
     precision = _checked(precision, engine, str(values.get("precision", "fp32")))
     return OnnxRuntime(session, source, describe(values, name), precision, streams=at_once, batch=batch or 1)
 
 
-def _require_tensors(tensors: list[Any], names: Callable[[Any], set[str]], file: str | Path) -> None:
-    """Raise BundleError unless the first are the input and the first output of an exported file."""
-    first = [names(tensor) for tensor in tensors[:2]]
-    if len(first) < 2 or INPUT not in first[0] or PROBABILITIES not in first[1]:
+def _require_tensors(names: list[set[str]], file: str | Path) -> None:
+    """Raise BundleError unless the first inputs and outputs, each by all its names, are those of an exported file."""
+    if len(names) < 2 or INPUT not in names[0] or PROBABILITIES not in names[1]:
         raise BundleError(
             f"{file} is no file that `inceptorch export` made: it does not turn {INPUT} into {PROBABILITIES}."
         )

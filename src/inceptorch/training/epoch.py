@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from inceptorch.data.augment import Augmented, key
 from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
+from inceptorch.engines.engine import processors
 from inceptorch.errors import RunError
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
@@ -126,8 +126,7 @@ def _workers(recipe: Recipe, world: Processes, data: Augmented, left: list[list[
         return recipe.workers
     if world.device.type == "cpu" or not left:
         return 0
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = min(MOST_WORKERS, max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    cores = min(MOST_WORKERS, processors())
     if estimate.computing is None or data.split.streams:
         return cores
     began = time.monotonic()
