@@ -24,6 +24,7 @@ from inceptorch.training.averaging import average_for
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
+from inceptorch.training.memory import memory_kept
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step, seed_step
@@ -32,7 +33,7 @@ from inceptorch.training.work import Work, prepared
 
 ROUNDS = 5
 CASES = {
-    "googlenet_bn at 224, batch 32": {"net": "googlenet_bn", "size": 224, "batch": 32, "steps": 4},
+    "googlenet_bn at 224, batch 32": {"net": "googlenet_bn", "size": 224, "batch": 32, "steps": 12},
     "googlenet_small at 28, batch 64": {"net": "googlenet_small", "size": 28, "batch": 64, "steps": 30},
 }
 
@@ -68,7 +69,7 @@ def bare(work: Work, step: Step, batch: tuple[torch.Tensor, torch.Tensor], steps
 
 def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
     quiet, world = Progress(quiet=True), Processes(0, 1, torch.device("cpu"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, memory_kept():
         write_pictures(Path(folder) / "data", batch * steps, size)
         values = {"net": net, "size": size, "batch": batch, "epochs": 100, "lr": 1e-6, "aux_weight": 0.3}
         recipe = with_values(SCRATCH, values)
@@ -92,7 +93,7 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
             bare_seconds = bare(work, step, fixed, steps)
             began = time.perf_counter()
             for _ in range(steps):
-                average.update_parameters(model)  # type: ignore[union-attr]
+                average.update()  # type: ignore[union-attr]
             if number:
                 whole.append(spent)
                 loop.append(spent * (1 - row["waiting"]))

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import platform
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,3 +282,25 @@ def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp
     words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}
     with pytest.raises(RecipeError, match="has 3 rows to freeze, not 4"):
         inceptorch.train(pictures, out=tmp_path / "other", **words)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told to keep memory")
+def test_freed_memory_stays_with_the_process_in_training_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+
+    def faults() -> int:
+        """The pages that the system has to provide for twenty maps of 40 MiB, one after the other."""
+        torch.empty(10 << 20).zero_()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            torch.empty(10 << 20).zero_()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    before = faults()
+    with memory.memory_kept():
+        during = faults()
+    assert during < 0.1 * before
+    assert faults() > 0.5 * before
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.mmap_max=65536")  # whoever set it knows why
+    with memory.memory_kept():
+        assert faults() > 0.5 * before

@@ -31,7 +31,7 @@ from inceptorch.scale import Scale
 from inceptorch.spec import Conv, Net
 from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
-from inceptorch.training.averaging import new_average
+from inceptorch.training.averaging import Average
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.schedule import rate as _rate
 from tests.conftest import COLOURS, write_classes
@@ -541,13 +541,13 @@ def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Pat
 
 def test_average_follows_the_weights_with_a_growing_memory(tiny: Net) -> None:
     model = Model(tiny, 2)
-    average = new_average(model, 0.99)
+    average = Average(model, 0.99)
     weight = model.get_classifier().weight
     expected = 0.0
     for n in range(5):
         with torch.no_grad():
             weight.fill_(n)
-        average.update_parameters(model)
+        average.update()
         expected = float(n) if n == 0 else expected + (n - expected) * (1 - min(0.99, (1 + n) / (10 + n)))
     averaged = average.module.get_submodule("head.linear").weight
     assert isinstance(averaged, torch.Tensor)

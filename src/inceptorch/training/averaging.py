@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from itertools import chain
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor, nn
 
 from inceptorch.model import Model
 from inceptorch.recipes import Recipe
 
 
-def average_for(model: Model, recipe: Recipe) -> AveragedModel | None:
+class Average(nn.Module):
+    """A running average of a model's parameters and buffers whose memory grows with the run: min(decay, (1 + n) / (10 + n))
+    after n updates. Without a decay, the equal average of all n + 1 (Polyak).
+
+    torch's `AveragedModel` pairs all tensors anew at every step, which takes longer than averaging them; here they are
+    paired once, so that the model must keep its tensors.
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, model: Model, decay: float | None):
+        super().__init__()
+        self.module = copy.deepcopy(model)
+        self.decay = decay
+        self.register_buffer("n_averaged", torch.tensor(0))  # on the CPU: a GPU would be waited for
+        self._averages, self._values = _numbers(self.module), _numbers(model)
+        self._counts, self._counted = _counts(self.module), _counts(model)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the averages towards the model's weights as they are now."""
+        n = int(self.n_averaged)
+        weight = 1 / (n + 1) if self.decay is None or n == 0 else 1 - min(self.decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(self._averages, self._values, weight)
+        if self._counts:
+            torch._foreach_copy_(self._counts, self._counted)
+        self.n_averaged += 1
+
+    def restart(self) -> None:
+        """Forget what was averaged: the next update takes the weights themselves."""
+        self.n_averaged.zero_()
+
+
+def average_for(model: Model, recipe: Recipe) -> Average | None:
     """The average that is judged and kept, where the recipe has one."""
     if recipe.polyak:
-        return new_average(model, None)
-    return new_average(model, recipe.ema) if recipe.ema else None
+        return Average(model, None)
+    return Average(model, recipe.ema) if recipe.ema else None
 
 
-def new_average(model: Model, decay: float | None) -> AveragedModel:
-    """A running average of the weights whose memory grows with the run: min(decay, (1 + n) / (10 + n)) after n steps.
-    Without a decay, the equal average of all n + 1 (Polyak)."""
-
-    def update(averages: Any, values: Any, count: Tensor | int) -> None:
-        n = int(average.n_averaged)  # `count` is a copy on the device, for which every step would wait
-        weight = 1 / (n + 1) if decay is None else 1 - min(decay, (1 + n) / (10 + n))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, weight)
-        else:
-            torch._foreach_copy_(averages, values)
-
-    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    return average
-
-
-def judged(model: Model, average: AveragedModel | None) -> Model:
+def judged(model: Model, average: Average | None) -> Model:
     """The model that is judged and kept: the average of the weights where there is one."""
-    chosen = model if average is None else average.module
-    assert isinstance(chosen, Model)
-    return chosen
+    return model if average is None else average.module
+
+
+def _numbers(model: Model) -> list[Tensor]:
+    return [tensor for tensor in _tensors(model) if tensor.is_floating_point()]
+
+
+def _counts(model: Model) -> list[Tensor]:
+    """How many batches a batch normalisation has seen."""
+    return [tensor for tensor in _tensors(model) if not tensor.is_floating_point()]
+
+
+def _tensors(model: Model) -> list[Tensor]:
+    return [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]

@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.errors import RunError
 from inceptorch.files import reason
 from inceptorch.model import Model
+from inceptorch.training.averaging import Average
 from inceptorch.weights import write_safetensors
 
 
@@ -34,7 +34,7 @@ class Progressed:
     seconds: float = 0.0
 
 
-def save(path: Path, done: Progressed, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> None:
+def save(path: Path, done: Progressed, model: Model, average: Average | None, optimizer: Optimizer) -> None:
     """Write a checkpoint. Raises RunError if the disk does not take it; the one before then stays."""
     tensors: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if average is not None:
@@ -54,7 +54,7 @@ def is_finished(path: Path) -> bool:
         return False
 
 
-def restore(path: Path, model: Model, average: AveragedModel | None, optimizer: Optimizer) -> Progressed:
+def restore(path: Path, model: Model, average: Average | None, optimizer: Optimizer) -> Progressed:
     """Load a checkpoint into the given objects. Raises RunError if it is damaged or belongs to another network."""
     try:
         with safe_open(path, framework="pt") as file:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from inceptorch.bundle import CONFIG
 from inceptorch.data.augment import Augmented, key
@@ -22,6 +21,7 @@ from inceptorch.errors import RunError
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.training.averaging import Average
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.run import Run
@@ -36,7 +36,7 @@ MOST_WORKERS = 16
 def train_epoch(
     work: Work,
     step: Step,
-    average: AveragedModel | None,
+    average: Average | None,
     done: Progressed,
     keep_place: Callable[[], None],
     estimate: Estimate,
@@ -84,8 +84,8 @@ def train_epoch(
         loss = step(pictures, labels, whole, lr, seed, counted)
         if average is not None:
             if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
-                average.n_averaged.zero_()  # not yet: the average is the weights themselves
-            average.update_parameters(step.classifier.model)
+                average.restart()  # not yet: the average is the weights themselves
+            average.update()
 
         due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
         told = torch.stack([loss, loss.new_tensor(stopping.asked is not None), loss.new_tensor(due)])

@@ -28,7 +28,7 @@ from inceptorch.training.checkpoint import Progressed, restore, save
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
 from inceptorch.training.events import write_events
-from inceptorch.training.memory import remedy_for_memory
+from inceptorch.training.memory import memory_kept, remedy_for_memory
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.run import Run, in_words
@@ -119,7 +119,7 @@ def _progress(work: Work, world: Processes, given: Progress | None) -> Progress:
 
 def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
     """The run from wherever it stands to its end."""
-    with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe):
+    with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe), memory_kept():
         return _finish(work, world, done, progress)
 
 
