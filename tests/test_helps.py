@@ -85,7 +85,8 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
     assert (done.steps, done.epochs) == (5, 3)
     assert done.epoch_seconds is not None
     assert {"config.json", "model.safetensors", "checkpoints", "run.yaml"} <= set(seen)
-    assert list((tmp_path / "temporary").iterdir()) == []
+    # Torch makes a folder for its compiler, when that is first imported.
+    assert [path for path in (tmp_path / "temporary").iterdir() if not path.name.startswith("torchinductor")] == []
 
 
 def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
