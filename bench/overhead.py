@@ -24,7 +24,7 @@ from inceptorch.training.averaging import average_for
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
-from inceptorch.training.memory import memory_kept
+from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step, seed_step
@@ -60,7 +60,9 @@ def bare(work: Work, step: Step, batch: tuple[torch.Tensor, torch.Tensor], steps
             logits, taps = model.taps(scale(pictures), aux)
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             for name in aux:
-                loss = loss + recipe.aux_weight * F.cross_entropy(taps[name], labels)
+                loss = loss + recipe.aux_weight * F.cross_entropy(
+                    taps[name], labels, label_smoothing=recipe.label_smoothing
+                )
         step.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         step.optimizer.step()

@@ -8,6 +8,7 @@ The curves are drawn in docs/recipes.png.
 import json
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def run(name: str) -> dict[str, Any]:
         )
         epochs = metrics(f"{folder}/run")
     about = {"recipe": recipe, "net": table.name, "settings": values, "top1": result.top1, "seconds": result.seconds}
-    return {"name": name, **about, "epochs": epochs}
+    return {"name": name, "measured": datetime.now(UTC).date().isoformat(), **about, "epochs": epochs}
 
 
 def draw(rows: list[dict[str, Any]], out: Path) -> None:

@@ -2,14 +2,15 @@
 
 The peer is torchvision's own GoogLeNet in its reference loop (float32, SGD), with the auxiliary losses that its script cannot take
 added; the same batch, size and losses. Ours is the same network from its table, in the recipe's precision. Every way has a process
-of its own, as whoever runs it has, and they take turns; the ratio is of the medians. `convolutions` is the part of a step that
-torch's own convolutions take, which nothing around them can make shorter.
+of its own, as whoever runs it has, and they take turns; a ratio is the median of the rounds' ratios. `convolutions` is the part of our
+step that they take, which nothing around them makes shorter, and what they reach of this processor's best matrix product.
 """
 
+import math
 import multiprocessing
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -20,21 +21,24 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common import save
+from inceptorch.benchmark.peak import peak
 from inceptorch.bundle import Classifier
 from inceptorch.model import Model, best_device
 from inceptorch.nets import net
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.recipes import SCRATCH
-from inceptorch.training.memory import memory_kept
+from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step
 
 BATCH, SIZE, WARM, ROUNDS = 32, 224, 4, 12
 PEER, OURS = "torchvision's reference loop", "ours, bf16"
-CONVOLUTIONS = ("aten::mkldnn_convolution", "aten::convolution_backward")
+PROFILED = ("aten::mkldnn_convolution", "aten::convolution_backward")
+COUNTED = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 RECIPE = replace(SCRATCH, net="googlenet_tv", batch=BATCH, epochs=1, label_smoothing=0.0, ema=0.0, nesterov=False)
 
@@ -85,24 +89,38 @@ WAYS = {
 
 
 def stepping(way: str, asked: Connection) -> None:
-    """A process that takes a step whenever it is asked, and answers with its seconds; asked for "parts", with those of its
-    convolutions."""
+    """A process that answers "step" with the seconds of one, and "convolutions" with what they take of it."""
     pictures = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     labels = torch.randint(0, 1000, (BATCH,))
-    with memory_kept() if way.startswith("ours") else ExitStack():
-        step = WAYS[way]()
+    with memory_kept() if way.startswith("ours") else nullcontext():
+        step = partial(WAYS[way](), pictures, labels)
         for _ in range(WARM):
-            step(pictures, labels)
+            step()
         asked.send("ready")
         while (word := asked.recv()) != "end":
-            began = time.perf_counter()
-            with profile(activities=[ProfilerActivity.CPU]) if word == "parts" else ExitStack() as profiler:
-                step(pictures, labels)
-            seconds = time.perf_counter() - began
-            if isinstance(profiler, profile):
-                rows = profiler.key_averages()
-                seconds = sum(row.self_cpu_time_total for row in rows if row.key in CONVOLUTIONS) / 1e6
-            asked.send(seconds)
+            asked.send(timed(step) if word == "step" else convolutions(step))
+
+
+def timed(step: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def convolutions(step: Callable[[], Any]) -> dict[str, float]:
+    """The share of a step's seconds that its convolutions take, and how much of this processor's peak they reach."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    operations = sum(counter.get_flop_counts()["Global"].get(each, 0) for each in COUNTED)
+    shares, rates = [], []
+    for _ in range(ROUNDS):
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            whole = timed(step)
+        rows = profiler.key_averages()
+        own = sum(row.self_cpu_time_total for row in rows if row.key in PROFILED) / 1e6
+        shares.append(own / whole)
+        rates.append(operations / own)
+    return {"share": median(shares), "of_peak": median(rates) / (peak("bf16") or math.nan)}
 
 
 def main() -> None:
@@ -111,27 +129,27 @@ def main() -> None:
     for way in WAYS:
         asking[way], answering = context.Pipe()
         context.Process(target=stepping, args=(way, answering), daemon=True).start()
+        answering.close()  # else nobody would hear of its death
         asking[way].recv()
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, pipe in asking.items():
             pipe.send("step")
             seconds[way].append(pipe.recv())
-    convolutions = []
-    for _ in range(ROUNDS):
-        asking[OURS].send("parts")
-        convolutions.append(asking[OURS].recv())
+    asking[OURS].send("convolutions")
+    parts = asking[OURS].recv()
     for pipe in asking.values():
         pipe.send("end")
-    peer = median(seconds[PEER])
     rows = [
-        {"way": way, "pictures_per_second": BATCH / median(times), "ratio": peer / median(times)}
+        {
+            "way": way,
+            "pictures_per_second": BATCH / median(times),
+            "ratio": median(peer / own for peer, own in zip(seconds[PEER], times, strict=True)),
+        }
         for way, times in seconds.items()
     ]
-    share = median(convolutions) / median(seconds[OURS])
-    save(
-        "steps", {"command": "python -m bench.steps", "batch": BATCH, "size": SIZE, "rows": rows, "convolutions": share}
-    )
+    about = {"command": "python -m bench.steps", "batch": BATCH, "size": SIZE}
+    save("steps", {**about, "rows": rows, "convolutions": parts})
 
 
 if __name__ == "__main__":

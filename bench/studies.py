@@ -26,10 +26,10 @@ def main() -> None:
     data = need(SHARED / "cifar10")
     for name in sys.argv[1:] or WORDS:
         with tempfile.TemporaryDirectory() as folder:
-            words = ["study", name, "--data", str(data), *WORDS[name]]
+            words = ["study", name, "--data", str(data), *WORDS.get(name, [])]
             command = [sys.executable, "-m", "inceptorch", *words, "--out", f"{folder}/study", "--json"]
             results = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        shown = " ".join(["inceptorch study", name, "--data cifar10", *WORDS[name]])
+        shown = " ".join(["inceptorch study", name, "--data cifar10", *WORDS.get(name, [])])
         save(f"study_{name}", {"command": shown, **results})
         draw(results, DOCS / f"study_{name}.png")
 

@@ -21,7 +21,7 @@ from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.spec import Net
-from inceptorch.training import find_rate, measure, memory, rehearse, speed
+from inceptorch.training import find_rate, measure, memory, memory_kept, rehearse, speed
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.memory import parts_that_fit
 from inceptorch.training.objective import class_weights
@@ -142,6 +142,28 @@ def test_rates_fall_from_the_classifier_to_the_stem(tiny: Net, recipe: Recipe) -
     assert {shares[id(p)] for p in model.body.get_submodule("mix").parameters()} == {0.25}
     assert {shares[id(p)] for p in model.head.parameters()} == {1.0}
     assert len(shares) == len(list(model.parameters()))
+
+
+def test_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
+    whole = memory._free(ALONE)
+    for name, text in {
+        "memory.max": "900",
+        "memory.current": "500",
+        "memory.stat": "anon 400\ninactive_file 70",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert memory._free(ALONE) == 470
+    (tmp_path / "memory.max").write_text("max")
+    assert memory._free(ALONE) > 0.5 * whole
+
+
+def test_no_square_is_larger_than_the_whole_size(recipe: Recipe) -> None:
+    growing = replace(recipe, growth=((0.0, 0.5), (1.0, 1.0)), epochs=200)
+    for size in (28, 31, 79, 299):
+        sides = [side(growing, size, epoch) for epoch in range(200)]
+        assert sides == sorted(sides)
+        assert sides[-1] == size
 
 
 def test_memory_decides_the_parts_of_a_batch(
@@ -287,21 +309,21 @@ def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told to keep memory")
 def test_freed_memory_stays_with_the_process_in_training_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    for name in (*memory_kept.OTHERS, "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
 
-    def faults() -> int:
-        """The pages that the system has to provide for twenty maps of 40 MiB, one after the other."""
-        torch.empty(10 << 20).zero_()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(20):
-            torch.empty(10 << 20).zero_()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    def resident() -> int:
+        """MiB of this process that are in memory."""
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
 
-    before = faults()
-    with memory.memory_kept():
-        during = faults()
-    assert during < 0.1 * before
-    assert faults() > 0.5 * before
-    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.mmap_max=65536")  # whoever set it knows why
-    with memory.memory_kept():
-        assert faults() > 0.5 * before
+    def after_use() -> int:
+        torch.empty(100 << 20).zero_()  # 400 MiB, freed at once
+        return resident()
+
+    usual = after_use()
+    with memory_kept.memory_kept():
+        assert after_use() > usual + 300
+    assert resident() < usual + 100
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")  # whoever set it knows why
+    with memory_kept.memory_kept():
+        assert after_use() < usual + 100

@@ -230,7 +230,7 @@ def test_ctrl_c_while_judging_loses_no_step(
 def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
     pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
-    """Late, as where a GPU or other processes are waited for."""
+    """Late, as where a GPU is waited for."""
     inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     left, step = [5], torch.optim.SGD.step
 
@@ -580,11 +580,11 @@ def test_a_disk_without_room_is_met_before_anything_is_written(
 ) -> None:
     model = Model(NETS[recipe.net], 3, aux=True, size=16)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4 * weights - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights - 1))
     with pytest.raises(RunError, match=r"has 0 MiB free, and the classifier and its checkpoint need about 1 MiB"):
         inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "new").exists()
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4 * weights))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights))
     inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
 
 

@@ -39,9 +39,8 @@ class Processes:
 
     @property
     def late(self) -> int:
-        """How many steps late it is heard what a step came to: a device and other processes work on while their answer
-        is on the way."""
-        return 0 if self.count == 1 and self.device.type == "cpu" else 1
+        """How many steps late it is heard what a step came to: a GPU works on while its answer is on the way."""
+        return 1 if self.device.type == "cuda" else 0
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """This process's part of `items`: equal to within one, together all of them, none twice."""
@@ -110,6 +109,22 @@ class Processes:
         if self.count > 1:
             for tensor in (*module.parameters(), *module.buffers()):
                 dist.broadcast(tensor.detach(), 0)
+
+
+class Arriving:
+    """Numbers on their way from a device. Reading waits for them, not for what the device was asked to do after them."""
+
+    def __init__(self, numbers: Tensor):
+        self._numbers = numbers.to("cpu", non_blocking=True)
+        self._arrived = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._arrived:
+            self._arrived.record()
+
+    def read(self) -> list[float]:
+        if self._arrived:
+            self._arrived.synchronize()
+        found: list[float] = self._numbers.tolist()
+        return found
 
 
 def speaks() -> bool:

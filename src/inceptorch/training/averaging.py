@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +12,12 @@ from inceptorch.recipes import Recipe
 
 
 class Average(nn.Module):
-    """A running average of a model's parameters and buffers whose memory grows with the run: min(decay, (1 + n) / (10 + n))
-    after n updates. Without a decay, the equal average of all n + 1 (Polyak).
+    """A running average of a model's parameters and buffers. The first update takes the weights themselves; after n, the
+    average keeps min(decay, (1 + n) / (10 + n)) of itself, so that its memory grows with the run. Without a decay it is
+    the equal average of all (Polyak).
 
-    torch's `AveragedModel` pairs all tensors anew at every step, which takes longer than averaging them; here they are
-    paired once, so that the model must keep its tensors.
+    torch's `AveragedModel` pairs all tensors anew at every step, which takes longer than averaging them. Here they are
+    paired once: neither the model nor the average may be moved to another device afterwards.
     """
 
     n_averaged: Tensor
@@ -34,8 +34,8 @@ class Average(nn.Module):
     def update(self) -> None:
         """Move the averages towards the model's weights as they are now."""
         n = int(self.n_averaged)
-        weight = 1 / (n + 1) if self.decay is None or n == 0 else 1 - min(self.decay, (1 + n) / (10 + n))
-        torch._foreach_lerp_(self._averages, self._values, weight)
+        kept = n / (n + 1) if self.decay is None else min(self.decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(self._averages, self._values, 1 - kept if n else 1.0)
         if self._counts:
             torch._foreach_copy_(self._counts, self._counted)
         self.n_averaged += 1
@@ -67,4 +67,4 @@ def _counts(model: Model) -> list[Tensor]:
 
 
 def _tensors(model: Model) -> list[Tensor]:
-    return [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]
+    return [*model.parameters(), *model.buffers()]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from inceptorch.bundle import CONFIG
 from inceptorch.data.augment import Augmented, key
@@ -18,7 +17,7 @@ from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
 from inceptorch.engines.engine import processors
 from inceptorch.errors import RunError
-from inceptorch.processes import Processes
+from inceptorch.processes import Arriving, Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.averaging import Average
@@ -52,18 +51,18 @@ def train_epoch(
     data.epoch = epoch
     data.side = side(recipe, work.classifier.pixels.size, epoch)
     order = batches(split, recipe.batch, run.seed, epoch, recipe.shuffle)
-    left = [world.share_or_stand_in(batch.tolist()) for batch in order[done.step :]]
+    left = [list(world.share(batch.tolist())) for batch in order[done.step :]]
     loader = load_batches(data, left, _workers(recipe, world, data, left, estimate))
 
     began = kept = ready = time.monotonic()
     waited, seen, lr = 0.0, 0, rate(recipe, epoch, max(0, done.step - 1), len(order))
-    unheard: deque[tuple[int, Tensor]] = deque()
+    unheard: deque[tuple[int, Arriving]] = deque()
 
     def hear() -> tuple[bool, bool]:
         """Count the loss of the oldest step not yet heard of; whether a process was asked to stop, and whether a
         checkpoint is due."""
         number, told = unheard.popleft()
-        loss, asked, due = told.tolist()
+        loss, asked, due = told.read()
         if not math.isfinite(loss):
             raise RunError(_not_finite(run, loss, epoch, number))
         done.loss += loss * len(order[number])
@@ -79,17 +78,16 @@ def train_epoch(
         waited += waiting
         lr = rate(recipe, epoch, done.step, len(order))
         whole = len(order[done.step])
-        counted = whole > world.rank  # else these pictures stand in for a part that is empty
         seed = key(run.seed, epoch, done.step, *([world.rank] if world.rank else []))
-        loss = step(pictures, labels, whole, lr, seed, counted)
+        loss = step(pictures, labels, whole, lr, seed)
         if average is not None:
             if recipe.polyak and epoch + (done.step + 1) / len(order) <= (1 - recipe.polyak) * recipe.epochs:
                 average.restart()  # not yet: the average is the weights themselves
             average.update()
 
-        due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
-        told = torch.stack([loss, loss.new_tensor(stopping.asked is not None), loss.new_tensor(due)])
-        unheard.append((done.step, world.sum(told)))
+        is_due = world.first and 0 < 60 * recipe.checkpoint_minutes <= time.monotonic() - kept
+        told = [loss, *(loss.new_full((), wish) for wish in (stopping.asked is not None, is_due))]
+        unheard.append((done.step, Arriving(world.sum(torch.stack(told)))))
         done.step += 1
         seen += whole
         keeping = recipe.checkpoint_every > 0 and done.step % recipe.checkpoint_every == 0

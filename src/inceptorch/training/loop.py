@@ -28,7 +28,8 @@ from inceptorch.training.checkpoint import Progressed, restore, save
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
 from inceptorch.training.events import write_events
-from inceptorch.training.memory import memory_kept, remedy_for_memory
+from inceptorch.training.memory import remedy_for_memory
+from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.run import Run, in_words
@@ -83,6 +84,7 @@ def train(
     def prepare() -> Path:
         nonlocal work
         work = prepared(data, out, net, weights, recipe, seed, world, progress or Progress())
+        _check_parts(work.run.recipe, len(work.train), world)
         check_space(work)
         work.run.begin(work.train, work.held_out)
         return work.run.folder

@@ -1,13 +1,13 @@
-"""How many pictures fit into memory at once, what to say when they do not, and memory that is used again from step to step."""
+"""How many pictures fit into memory at once, and what to say when they do not."""
 
 from __future__ import annotations
 
 import copy
-import ctypes
+import math
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,14 +20,9 @@ from inceptorch.scale import Scale
 from inceptorch.training.objective import Objective
 from inceptorch.training.step import precision
 
+CONTAINER = Path("/sys/fs/cgroup")
 TRIED = 2  # pictures in the pass that is measured
 USED = 0.5  # of the free memory: what a pass keeps is not all it needs
-
-# mallopt(3) of the GNU C library: what is set, while memory is kept and afterwards.
-TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
-KEEPING = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1, TOP_PAD: 64 << 20}
-# Defaults, and the largest thresholds that the library would choose by itself, as it no longer does once they were set.
-USUAL = {MMAP_MAX: 65536, TRIM_THRESHOLD: 64 << 20, TOP_PAD: 128 << 10, MMAP_THRESHOLD: 32 << 20}
 
 
 def parts_that_fit(classifier: Classifier, recipe: Recipe, world: Processes) -> int:
@@ -66,10 +61,20 @@ def _free(world: Processes) -> float:
     try:
         with open("/proc/meminfo") as file:
             lines = dict(line.split(":") for line in file)
-        free = int(lines["MemAvailable"].split()[0]) * 1024
+        free = min(int(lines["MemAvailable"].split()[0]) * 1024, _free_in_container())
     except (OSError, KeyError):  # not Linux: half of all memory
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return free / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _free_in_container() -> float:
+    """Free bytes of a container's own memory, where it has a limit."""
+    try:
+        limit, used = (int((CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
+        parts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no limit is the word "max"
+        return math.inf
+    return limit - used + int(parts.get("inactive_file", 0))  # which goes when there is need
 
 
 @contextmanager
@@ -87,27 +92,3 @@ def remedy_for_memory(recipe: Recipe) -> Iterator[None]:
             f"{recipe.batch} through the network in {parts} parts, with accumulate=0 for as few as fit, or with a smaller "
             f"--size or --set batch={max(2, recipe.batch // 2)}."
         ) from None
-
-
-@contextmanager
-def memory_kept() -> Iterator[None]:
-    """While this lasts, freed memory stays with the process, which uses it again. The C library gives maps of such sizes
-    back to the system, whose zeroing them again can take a tenth of a step on a CPU. All that is free is given back at
-    the end.
-
-    A process has one such setting, so that it is left alone where the environment sets it; other C libraries have none.
-    """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    set_by_others = any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ
-    if set_by_others or not hasattr(libc, "mallopt"):
-        yield
-        return
-    assert libc is not None
-    try:
-        for setting, value in KEEPING.items():
-            libc.mallopt(setting, value)
-        yield
-    finally:
-        for setting, value in USUAL.items():
-            libc.mallopt(setting, value)
-        libc.malloc_trim(0)

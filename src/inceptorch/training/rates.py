@@ -17,6 +17,7 @@ from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.loop import fit_head
+from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
@@ -61,7 +62,8 @@ def find_rate(
             work.run.begin(work.train, work.held_out)  # for the features
             for _ in fit_head(work, world, progress):
                 pass
-        return _search(work, world, progress)
+        with memory_kept():
+            return _search(work, world, progress)
 
 
 def _search(work: Work, world: Processes, progress: Progress) -> Rates:

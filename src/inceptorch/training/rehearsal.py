@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data import Split
+from inceptorch.data.order import steps_in
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import WARM
 from inceptorch.training.loop import Result, finish
+from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.schedule import side
 from inceptorch.training.speed import Way, measure_ways
 from inceptorch.training.work import on_trial
@@ -43,8 +45,9 @@ def rehearse(
     progress: Progress | None = None,
     look: Callable[[Result], None] = lambda result: None,
 ) -> Rehearsal:
-    """Look at all pictures, train for five steps at the run's largest side, judge a few pictures, write checkpoint and bundle into a temporary
-    folder, let `look` see the run, and delete it. The words are those of `train`, and so are the errors."""
+    """Look at all pictures, train for five steps at the run's largest side, judge a few pictures, write checkpoint and
+    bundle into a temporary folder, let `look` see the run, and delete it. The words are those of `train`, and so are the
+    errors."""
     progress = progress or Progress()
     with on_trial(data, net, weights, recipe, seed, progress, needs_steps=False) as (work, world):
         real, pictures = work.run.recipe, len(work.train)
@@ -65,7 +68,7 @@ def rehearse(
         done = Progressed()
         result = finish(work, world, done, progress)
         look(result)
-    steps = -(-pictures // real.batch)
+    steps = steps_in(pictures, real.batch)
     if not real.epochs:
         return Rehearsal(steps, 0, None, None)
     # Of few pictures there are too few steps for a pace; what they took is then all that is known.
@@ -85,7 +88,7 @@ def measure(
     """Time the steps of a run in every way to compute them, and remember which is fastest on this machine: later runs of
     the same network, size and batch take it, where their recipe leaves the choice. The words are those of `train`."""
     progress = progress or Progress()
-    with on_trial(data, net, weights, recipe, seed, progress) as (work, world):
+    with on_trial(data, net, weights, recipe, seed, progress) as (work, world), memory_kept():
         return measure_ways(work.classifier, work.train, work.run.recipe, world, progress)
 
 

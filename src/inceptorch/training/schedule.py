@@ -21,7 +21,7 @@ def rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
 def side(recipe: Recipe, size: int, epoch: int) -> int:
     """The side in pixels of the training squares of an epoch, of a recipe whose whole size is `size`."""
     share = at(recipe.growth, epoch / max(1, recipe.epochs - 1))
-    return size if share == 1 else max(SIDES, round(size * share / SIDES) * SIDES)
+    return size if share == 1 else min(size, max(SIDES, round(size * share / SIDES) * SIDES))
 
 
 def at(knots: Knots, share: float) -> float:

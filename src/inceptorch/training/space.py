@@ -3,9 +3,9 @@
 import shutil
 
 from inceptorch.errors import RunError
+from inceptorch.recipes import Recipe
 from inceptorch.training.work import Work
 
-COPIES = 4  # of the weights: the classifier, and in a checkpoint the model, its average and the optimiser's memory
 MIB = 2**20
 
 
@@ -13,10 +13,20 @@ def check_space(work: Work) -> None:
     """Raise RunError before anything is written where the disk has no room for a run's classifier and checkpoint."""
     folder = work.run.folder.absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    needed = COPIES * sum(tensor.nbytes for tensor in work.classifier.model.state_dict().values())
+    needed = copies(work.run.recipe) * sum(tensor.nbytes for tensor in work.classifier.model.state_dict().values())
     free = shutil.disk_usage(there).free
     if free < needed:
         raise RunError(
             f"The disk of {folder} has {free // MIB} MiB free, and the classifier and its checkpoint need about "
             f"{-(-needed // MIB)} MiB; make room, or name another --out."
         )
+
+
+def copies(recipe: Recipe) -> int:
+    """How many times the weights are written at most: the classifier, and two checkpoints, as the old one stays until the
+    new one is whole. Each holds the model, its average and what the optimiser remembers."""
+    if not recipe.epochs:
+        return 3
+    average = bool(recipe.ema or recipe.polyak)
+    remembered = 1 if recipe.optimizer == "sgd" else 2
+    return 1 + 2 * (1 + average + remembered)

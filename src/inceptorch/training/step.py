@@ -39,12 +39,9 @@ class Step:
             self.objective.compile()
         self._to_training()
 
-    def __call__(
-        self, pictures: Tensor, labels: Tensor, whole: int, lr: float, seed: int, counted: bool = True
-    ) -> Tensor:
+    def __call__(self, pictures: Tensor, labels: Tensor, whole: int, lr: float, seed: int) -> Tensor:
         """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `whole` pictures;
-        returns the sum of the part's losses over `whole`, float64 [], on the device. Pictures that stand in for an empty
-        part are not counted."""
+        returns the sum of the part's losses over `whole`, float64 [], on the device."""
         pictures = pictures.to(self.world.device, non_blocking=True)
         labels = labels.to(self.world.device, non_blocking=True)
         for group in self.optimizer.param_groups:
@@ -59,7 +56,7 @@ class Step:
         for number, (x, y) in enumerate(zip(pictures.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
             wrapped = self.objective if number < parts else None  # the last part sends the gradients of all
             with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
-                loss += self._backward(x, y, (1 / whole) if counted else 0.0, seed + number)
+                loss += self._backward(x, y, 1 / whole, seed + number)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.classifier.model.parameters(), self.recipe.clip)
         self.optimizer.step()

@@ -23,7 +23,7 @@ from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.spec import Linear, Net, with_dropout
-from inceptorch.training.memory import memory_kept, parts_that_fit, remedy_for_memory
+from inceptorch.training.memory import parts_that_fit, remedy_for_memory
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
 from inceptorch.training.speed import in_the_fastest_way
@@ -102,7 +102,7 @@ def on_trial(
         raise RecipeError(f"Recipe {recipe.name!r} trains the classifier alone, in no steps; name another --recipe.")
     with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
         work = prepared(data, Path(folder) / "run", net, weights, recipe, seed, world, progress)
-        with remedy_for_memory(work.run.recipe), memory_kept():
+        with remedy_for_memory(work.run.recipe):
             yield work, world
 
 
