@@ -32,6 +32,10 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("lr=fast", "must be a number"),
         ("lr=.nan", "must be a number"),
         ("lr=-1", "at least 0"),
+        ("mixup=1e-300", "0, or from 0.001 to 1000"),
+        ("jitter=1e9", "from 0 to 1"),
+        ("epochs=99999999999999999999", "at most a million"),
+        ("schedule=[[0,-1],[1,1]]", "factors of at least 0"),
         ("epochs=1.5", "must be a whole number"),
         ("epochs=true", "must be a whole number"),
         ("epochs=0", "at least 1"),
@@ -76,3 +80,8 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none.yaml could not be read"):
         read_recipe(tmp_path / "none.yaml")
     assert with_values(SCRATCH, {}) == SCRATCH
+
+
+def test_a_value_set_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match="--set lr is given twice"):
+        with_settings(SCRATCH, ["lr=1", " lr=2"])

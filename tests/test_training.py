@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ from safetensors.torch import load_file
 import inceptorch
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
-from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
+from inceptorch.errors import BundleError, InceptorchError, PictureError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.processes import Processes
@@ -33,6 +35,7 @@ from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.averaging import Average
 from inceptorch.training.optimizers import TensorFlowRMSProp
+from inceptorch.training.run import read_run
 from inceptorch.training.schedule import rate as _rate
 from tests.conftest import COLOURS, write_classes
 
@@ -433,7 +436,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(pictures: Path, recipe: R
 def test_a_folder_in_use_is_not_written_into(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunError, match="already holds files; name another --out"):
+    with pytest.raises(RunError, match="already holds files; name another folder"):
         inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
@@ -603,3 +606,58 @@ def test_checkpoints_hold_nothing_that_is_run(tiny: Net, tmp_path: Path) -> None
     for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
         assert torch.equal(other_optimizer.state[mine]["momentum_buffer"], optimizer.state[theirs]["momentum_buffer"])
+
+
+def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(pictures, out=run, recipe=replace(recipe, epochs=1), progress=QUIET)
+    other = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run)]
+    with read_run(run).held():
+        done = subprocess.run(other, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"Another process is training in {run}; wait for its end" in done.stderr
+    assert subprocess.run(other, capture_output=True).returncode == 0
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.safetensors"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_goes_in_mid_run_loses_nothing(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    data, recipe = shutil.copytree(pictures, tmp_path / "data"), replace(recipe, workers=workers)
+    inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    left, step = [7], torch.optim.SGD.step
+    there, gone = data / "train" / "red", tmp_path / "gone"
+
+    def losing(self: torch.optim.SGD, *args: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            there.rename(gone)
+        return step(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", losing)
+        with pytest.raises(PictureError, match=r"Put it back, and go on with: inceptorch train --resume"):
+            inceptorch.train(data, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    gone.rename(there)
+    with safe_open(tmp_path / "run" / "checkpoints" / "last.safetensors", "np") as file:
+        progressed = json.loads(file.metadata()["progressed"])
+    assert (progressed["epoch"], progressed["step"]) >= (1, 2)
+    inceptorch.resume(tmp_path / "run", QUIET)
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+
+
+def test_what_cannot_be_written_says_how_to_go_on(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = torch.optim.SGD.step
+
+    def losing(self: torch.optim.SGD, *args: object) -> object:
+        shutil.rmtree(tmp_path / "run" / "checkpoints", ignore_errors=True)
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", losing)
+    with pytest.raises(
+        RunError, match=r"could not be written: .* Mend that, and go on with: inceptorch train --resume"
+    ):
+        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)

@@ -282,7 +282,9 @@ def in_markdown(text: str) -> str:
 
 def not_finite() -> BundleError:
     """What is wrong with a network whose answers are nan or infinite: comparisons with nan would make any look right."""
-    return BundleError("The network's answers are not finite numbers: its weights are damaged, or training diverged.")
+    return BundleError(
+        "The network's answers are not finite numbers: its weights are damaged, or training diverged, as at too high a rate."
+    )
 
 
 def _in_words(value: Any) -> str:

@@ -151,7 +151,7 @@ def refuse_if_used(path: Path) -> None:
     try:
         if path.is_dir():
             if any(path.iterdir()):
-                raise RunError(f"{path} already holds files; name another --out, or empty it first.")
+                raise RunError(f"{path} already holds files; name another folder, or empty it first.")
         elif path.exists():
             raise RunError(f"{path} is a file; name a folder with --out.")
     except OSError as error:

@@ -161,6 +161,12 @@ class Recipe:
         self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
         self._require(0 <= self.accumulate <= self.batch // 2, "accumulate", "from 0 to half the batch")
         self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
+        self._require(self.jitter <= 1, "jitter", "from 0 to 1")
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            self._require(value == 0 or 0.001 <= value <= 1000, name, "0, or from 0.001 to 1000")
+        for name in ("epochs", "head_steps"):
+            self._require(getattr(self, name) <= 1_000_000, name, "at most a million")
         self._require(0 <= self.balance <= 1, "balance", "from 0, for none, to 1, for classes that weigh the same")
         self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and at most 1")
         self._require(self.freeze == "stem" or self.freeze >= 0, "freeze", "at least 0, or stem")
@@ -179,6 +185,7 @@ class Recipe:
             at = [share for share, _ in getattr(self, name)]
             rising = at == sorted(at) and bool(at) and at[0] == 0 and at[-1] == 1
             self._require(rising, name, "knots [share, factor] whose shares rise from 0 to 1")
+        self._require(all(factor >= 0 for _, factor in self.schedule), "schedule", "knots with factors of at least 0")
         sides = [side for _, side in self.growth]
         self._require(all(0 < side <= 1 for side in sides), "growth", "knots with shares of the size above 0, up to 1")
 
@@ -342,6 +349,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         key, equals, text = setting.partition("=")
         if not equals:
             raise RecipeError(f"--set {setting}: write it as key=value.")
+        if key.strip() in values:
+            raise RecipeError(f"--set {key.strip()} is given twice; give it once.")
         try:
             values[key.strip()] = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):  # no date, too long a number, too deep

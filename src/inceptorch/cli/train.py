@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -190,7 +191,12 @@ def _finished(result: Result, json: bool) -> None:
         return
     from inceptorch import report
 
-    report.draw(result)
+    try:
+        report.draw(result)
+    except KeyboardInterrupt:
+        again = f"inceptorch train --resume {quote(str(result.run))}"
+        print(f"the run is finished, but not all is drawn, as {again} does", file=sys.stderr)
+        raise
     if json:
         print_json(
             {

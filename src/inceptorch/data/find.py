@@ -32,7 +32,7 @@ def find_train_and_held_out(data: str | Path, held_out_share: float, seed: int) 
     parts = parts_of(data)
     name, held_out_name = _first(parts, ("", *TRAIN)), _first(parts, HELD_OUT)
     if name is None:
-        raise DataError(f"{data} has {' and '.join(parts)} but no train beside it.")
+        raise DataError(f"{data} has {' and '.join(parts)} but no train beside it; put what is to be trained on there.")
     train = parts[name]()
     held_out = None if held_out_name is None else parts[held_out_name]()
     _check_training_classes(train)

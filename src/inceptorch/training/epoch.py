@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from inceptorch.bundle import CONFIG
-from inceptorch.data.augment import Augmented, key
+from inceptorch.data.augment import Augmented, Batch, key
 from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
 from inceptorch.engines.engine import processors
-from inceptorch.errors import RunError
+from inceptorch.errors import PictureError, RunError
 from inceptorch.processes import Arriving, Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -73,7 +73,18 @@ def train_epoch(
         waiting = f"waiting {waited / (time.monotonic() - began):.0%}"
         return waiting if seconds is None else f"{waiting}, done in {as_people_say(seconds)}"
 
-    for pictures, labels, _ in progress.track(loader, len(left), f"epoch {epoch + 1}", note):
+    def loaded() -> Iterator[Batch]:
+        """What the loader gives. Before it fails for a picture that is gone, the place is kept."""
+        try:
+            yield from loader
+        except PictureError:
+            while unheard:
+                hear()
+            if world.count == 1:  # else others may be in the middle of a step
+                keep_place()
+            raise
+
+    for pictures, labels, _ in progress.track(loaded(), len(left), f"epoch {epoch + 1}", note):
         began_step, waiting = ready, time.monotonic() - ready
         waited += waiting
         lr = rate(recipe, epoch, done.step, len(order))

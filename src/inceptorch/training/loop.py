@@ -6,6 +6,7 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from inceptorch.bundle import Classifier
 from inceptorch.data.order import steps_in
 from inceptorch.data.verify import report_skipped
-from inceptorch.errors import RunError
+from inceptorch.errors import PictureError, RunError
 from inceptorch.evaluation import Evaluation, judgement, outputs_of
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
@@ -87,9 +88,10 @@ def train(
         _check_parts(work.run.recipe, len(work.train), world)
         check_space(work)
         work.run.begin(work.train, work.held_out)
+        held.enter_context(work.run.held())
         return work.run.folder
 
-    with processes() as world:
+    with processes() as world, ExitStack() as held:
         folder = world.from_first(prepare)
         work = work or reopened(folder)
         progress = _progress(work, world, progress)
@@ -105,10 +107,14 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
     or BundleError if its pictures or the weights it began from are gone.
     """
     began = time.monotonic()
-    with processes() as world:
+    with processes() as world, ExitStack() as held:
         work = reopened(Path(folder))
-        if world.first:
+
+        def take() -> None:
+            held.enter_context(work.run.held())
             work.run.clear_leftovers()
+
+        world.from_first(take)
         progress = _progress(work, world, progress)
         return finish(work, world, Progressed(seconds=time.monotonic() - began), progress)
 
@@ -121,8 +127,19 @@ def _progress(work: Work, world: Processes, given: Progress | None) -> Progress:
 
 def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
     """The run from wherever it stands to its end."""
-    with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe), memory_kept():
-        return _finish(work, world, done, progress)
+    again = f"inceptorch train --resume {shlex.quote(str(work.run.folder))}"
+    try:
+        with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe), memory_kept():
+            return _finish(work, world, done, progress)
+    except (KeyboardInterrupt, SystemExit):
+        progress.say(f"stopped. Go on with: {again}")
+        raise
+    except PictureError as error:
+        raise PictureError(f"{error} Put it back, and go on with: {again}") from None
+    except RunError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise RunError(f"{error} Mend that, and go on with: {again}") from None
 
 
 def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
@@ -190,61 +207,56 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
         if world.first:
             save(run.checkpoint, done, model, average, optimizer)
 
-    try:
-        # The classifier alone, on features of the frozen body.
-        if recipe.head_steps and not done.head_done:
-            for row, evaluation in fit_head(work, world, progress):
-                record(row, evaluation)
-            world.copy_first(model)
-            if average is not None:
-                average = average_for(model, recipe)
-                kept.model = judged(model, average)
-            done.head_done = True
-            done.finished = recipe.epochs == 0
-            keep()
-        if world.first:
-            run.features.unlink(missing_ok=True)
+    # The classifier alone, on features of the frozen body.
+    if recipe.head_steps and not done.head_done:
+        for row, evaluation in fit_head(work, world, progress):
+            record(row, evaluation)
+        world.copy_first(model)
+        if average is not None:
+            average = average_for(model, recipe)
+            kept.model = judged(model, average)
+        done.head_done = True
+        done.finished = recipe.epochs == 0
+        keep()
+    if world.first:
+        run.features.unlink(missing_ok=True)
 
-        # The whole network.
-        if recipe.epochs:
-            step = Step(classifier, optimizer, recipe, class_weights(train_split, recipe), world)
-            steps = steps_in(len(train_split), recipe.batch)
-            estimate = Estimate(recipe, classifier.pixels.size, len(train_split), len(held_out), steps)
-        with Stopping(patient=world.count > 1) as stopping:
-            while not done.finished:
-                row = train_epoch(work, step, average, done, keep_place, estimate, stopping, progress)
-                if world.count > 1:
-                    keep_place()  # several processes cannot break off their judging together
-                last = done.epoch + 1 == recipe.epochs
-                judging = time.monotonic()
-                try:
-                    world.copy_first(kept.model)
-                    evaluation = _judge(kept, work, world, stopping, progress, bf16=step.bf16 and not last)
-                    if not last and _waited_enough([*done.rows, {**row, "loss": evaluation.loss}], recipe.patience):
-                        progress.say(
-                            f"the held-out loss has not fallen for {recipe.patience} epochs: the run ends here"
-                        )
-                        last = True
-                        if step.bf16:
-                            evaluation = _judge(kept, work, world, stopping, progress)
-                except (KeyboardInterrupt, SystemExit):
-                    keep_place()
-                    raise
-                estimate.judged(time.monotonic() - judging)
-                record(row, evaluation)
-                chance = math.log(len(classifier.classes))
-                if not done.epoch and row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * chance:
-                    progress.say(_learned_nothing(run, row, step.of_chance))
-                done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
-                done.finished = last
-                keep()
-                if world.first:
-                    write_events(run.folder / "events", row, progress)
-                if not done.finished:
-                    stopping.obey_if_asked()
-    except (KeyboardInterrupt, SystemExit):
-        progress.say(f"stopped. Go on with: inceptorch train --resume {shlex.quote(str(run.folder))}")
-        raise
+    # The whole network.
+    if recipe.epochs:
+        step = Step(classifier, optimizer, recipe, class_weights(train_split, recipe), world)
+        steps = steps_in(len(train_split), recipe.batch)
+        estimate = Estimate(recipe, classifier.pixels.size, len(train_split), len(held_out), steps)
+    with Stopping(patient=world.count > 1) as stopping:
+        while not done.finished:
+            row = train_epoch(work, step, average, done, keep_place, estimate, stopping, progress)
+            if world.count > 1:
+                keep_place()  # several processes cannot break off their judging together
+            last = done.epoch + 1 == recipe.epochs
+            judging = time.monotonic()
+            try:
+                world.copy_first(kept.model)
+                evaluation = _judge(kept, work, world, stopping, progress, bf16=step.bf16 and not last)
+                if not last and _waited_enough([*done.rows, {**row, "loss": evaluation.loss}], recipe.patience):
+                    progress.say(f"the held-out loss has not fallen for {recipe.patience} epochs: the run ends here")
+                    last = True
+                    if step.bf16:
+                        evaluation = _judge(kept, work, world, stopping, progress)
+            except (KeyboardInterrupt, SystemExit, PictureError):
+                keep_place()
+                raise
+            estimate.judged(time.monotonic() - judging)
+            record(row, evaluation)
+            chance = math.log(len(classifier.classes))
+            if not done.epoch and row["train_loss"] > 0.99 * step.of_chance and evaluation.loss > 0.99 * chance:
+                progress.say(_learned_nothing(run, row, step.of_chance))
+            done.epoch, done.step, done.loss = done.epoch + 1, 0, 0.0
+            done.finished = last
+            keep()
+            if world.first:
+                write_events(run.folder / "events", row, progress)
+            if not done.finished:
+                stopping.obey_if_asked()
+
     seconds = time.monotonic() - began
     pace = estimate.step_seconds if recipe.epochs else None
     return Result(

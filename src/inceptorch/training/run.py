@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import platform
 import shlex
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,7 +23,7 @@ from inceptorch import nets, table
 from inceptorch.data import Skipped, Split
 from inceptorch.data.address import short_name
 from inceptorch.data.folder import HELD_OUT_PART
-from inceptorch.errors import RunError
+from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import NotYamlError, read_yaml, reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
@@ -98,6 +100,31 @@ class Run:
             about["split"] = drawn
         return about
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this lasts, no other process can train in the folder. Raises RunError where one does."""
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # Windows
+            yield
+            return
+        lock = self.checkpoint.parent / ".lock"
+        lock.parent.mkdir(exist_ok=True)
+        with open(lock, "a+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which processes that read pictures do not inherit
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN):
+                    yield  # a file system without locks
+                    return
+                raise RunError(
+                    f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
+                ) from None
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
     def clear_leftovers(self) -> None:
         """Delete the half-written files of a process that was killed, and make the folder that it may not have come to."""
         self.checkpoint.parent.mkdir(exist_ok=True)
@@ -131,6 +158,8 @@ def read_run(folder: Path) -> Run:
             fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
         )
+    except RecipeError as error:
+        raise RunError(f"{folder / ASKED}: {error}") from None
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{folder / ASKED} lacks what a run is begun with, so it cannot be resumed.") from None
 
