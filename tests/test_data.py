@@ -2,8 +2,10 @@
 
 import gc
 import hashlib
+import os
 import pickle
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.folder import find_pictures
+from inceptorch.data.folder import decoded, find_pictures, picture_entries
 from inceptorch.data.names import Names
 from inceptorch.errors import DataError, PictureError
 from inceptorch.progress import Progress
@@ -111,6 +113,29 @@ def test_unreadable_pictures_are_named_and_left_out(pictures: Path) -> None:
     assert [Path(one["file"]).name for one in skipped] == ["00.png", "01.png", "text.jpg"]
     assert all(one["error"] for one in skipped)
     assert sorted(pictures.rglob("*")) == before
+
+
+def test_pipes_and_devices_are_unreadable_pictures(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    red = pictures / "train" / "red"
+    os.mkfifo(red / "pipe.jpg")
+    (red / "device.jpg").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(red)  # a socket has a short path
+        server.bind("socket.jpg")
+    kept, skipped = without_unreadable(find_train_and_held_out(pictures, 0.2, 0)[0], QUIET)
+    assert kept.counts() == dict.fromkeys(CLASSES, 12)
+    assert {Path(one["file"]).name: one["error"] for one in skipped} == {
+        "device.jpg": "is a pipe or a device, not a regular file",
+        "pipe.jpg": "is a pipe or a device, not a regular file",
+        "socket.jpg": "could not be read: no such device or address",
+    }
+    entries = list(picture_entries([red]))
+    assert len(list(decoded(entries))) == 12
+    assert [Path(one["file"]).name for one in entries if "error" in one] == [
+        "device.jpg",
+        "pipe.jpg",
+        "socket.jpg",
+    ]
 
 
 def test_a_class_without_a_readable_picture_is_refused(pictures: Path) -> None:

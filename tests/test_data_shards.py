@@ -242,6 +242,9 @@ def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: P
     refused(written, rf"{shard} has {len(content) - 512} bytes, where index.json says {len(content)}; copy it again")
     shard.unlink()
     refused(written, rf"{shard} is not there, though index.json lists it")
+    os.mkfifo(shard)
+    refused(written, rf"{shard} is a pipe or a device, not a regular file; put the shard itself there")
+    shard.unlink()
     shard.write_bytes(content)
     values = json.loads((written / "index.json").read_text())
     values["shards"][0]["labels"][0] = 9

@@ -18,12 +18,13 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,18 +197,30 @@ def size_of(file: bytes) -> tuple[int, int]:
         return image.size
 
 
-def _opened(file: str | Path | bytes) -> Image.Image:
+def open_regular(path: str | Path) -> BinaryIO:
+    """A file, open to be read. Raises PictureError for a pipe or a device, which might never come to an end, and OSError."""
+    # So that a pipe to which nobody writes is opened at once.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 (for the caller to close)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise PictureError("is a pipe or a device, not a regular file")
+    return file
+
+
+@contextmanager
+def _opened(picture: str | Path | bytes) -> Iterator[Image.Image]:
     """A file of a size that is read here, not decoded yet."""
     Image.preinit()
-    try:
-        image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
-    except UnidentifiedImageError:
-        empty = not file if isinstance(file, bytes) else os.path.getsize(file) == 0
-        raise PictureError("is empty" if empty else "is not a picture in a format that is read here") from None
-    if image.width * image.height > MOST_PIXELS:
-        image.close()
-        raise Image.DecompressionBombError
-    return image
+    with io.BytesIO(picture) if isinstance(picture, bytes) else open_regular(picture) as file:
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError:
+            empty = file.seek(0, os.SEEK_END) == 0
+            raise PictureError("is empty" if empty else "is not a picture in a format that is read here") from None
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
 
 
 def _orientation(image: Image.Image) -> int:

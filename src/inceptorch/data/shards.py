@@ -27,6 +27,7 @@ from inceptorch.data.remembered import Shard, recall_shards, remember_shards
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
+from inceptorch.pixels import open_regular
 
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"
@@ -69,7 +70,7 @@ class Shards(Source):
         index = bisect_left(self._names, path)
         size = int(self._sizes[index])
         try:
-            with open(self.folder / path.partition("/")[0], "rb") as file:
+            with open_regular(self.folder / path.partition("/")[0]) as file:
                 file.seek(int(self._starts[index]))
                 data = file.read(size)
         except OSError as error:
@@ -149,10 +150,12 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
             stat = path.stat()
             known = before.get(file)
             if known is None or (known.size, known.changed) != (stat.st_size, stat.st_mtime_ns):
-                with open(path, "rb") as opened:
+                with open_regular(path) as opened:
                     known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
         except OSError as error:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
+        except PictureError as error:
+            raise DataError(f"{path} {error}; put the shard itself there.") from None
         found[file] = known
     if list(found) != list(before) or any(found[file] is not before[file] for file in found):
         remember_shards(address, found, began)

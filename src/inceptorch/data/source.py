@@ -21,7 +21,7 @@ from inceptorch.data.names import UNKNOWN, Files, Names
 from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
-from inceptorch.pixels import SUFFIXES
+from inceptorch.pixels import SUFFIXES, open_regular
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -168,7 +168,8 @@ class Folder(Tree):
 
     def read(self, path: str) -> bytes:
         try:
-            return (self.root / path).read_bytes()
+            with open_regular(self.root / path) as file:
+                return file.read()
         except OSError as error:
             raise PictureError(f"could not be read: {reason(error)}") from None
 
