@@ -176,6 +176,17 @@ def test_shapes_that_are_refused(pictures: Path, tmp_path: Path) -> None:
     refused(one, "the one class 'red'; a classifier needs at least two")
 
 
+def test_a_class_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "all", 5)
+    os.rename(tmp_path / "all" / "red", os.fsencode(tmp_path / "all") + b"/\xfe")
+    for find in (
+        lambda: find_train_and_held_out(tmp_path / "all", 0.2, 0),
+        lambda: find_split(tmp_path / "all", CLASSES),
+    ):
+        with pytest.raises(DataError, match=r"all: the name of the class folder '\\udcfe' is not in UTF-8; rename it"):
+            find()
+
+
 def test_eval_takes_test_before_val_and_what_is_asked_for(pictures: Path) -> None:
     write_classes(pictures / "test", 2)
     assert len(find_split(pictures, CLASSES)) == 6

@@ -199,8 +199,8 @@ def size_of(file: bytes) -> tuple[int, int]:
 
 def open_regular(path: str | Path) -> BinaryIO:
     """A file, open to be read. Raises PictureError for a pipe or a device, which might never come to an end, and OSError."""
-    # So that a pipe to which nobody writes is opened at once.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 (for the caller to close)
+    at_once = getattr(os, "O_NONBLOCK", 0)  # without it, a pipe is waited for until somebody writes to it
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once))  # noqa: SIM115 (the caller's)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise PictureError("is a pipe or a device, not a regular file")

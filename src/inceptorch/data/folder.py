@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data.names import Files, Indices, Names
+from inceptorch.data.names import Files, Indices, Names, is_text
 from inceptorch.data.source import Batch, Folder, Source
 from inceptorch.errors import DataError, PictureError, did_you_mean
 from inceptorch.pixels import Pixels, Square, decode
@@ -42,6 +42,14 @@ class Split:
     labels: NDArray[np.int32]
     shards: NDArray[np.int32] | None = None
     within: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise DataError for a class whose name is not text, which no file of a run could hold."""
+        for name in self.classes:
+            if not is_text(name):
+                raise DataError(
+                    f"{self.where}: the name of the {self.source.class_word} {name!r} is not in UTF-8; rename it."
+                )
 
     def __len__(self) -> int:
         return len(self.files)
