@@ -80,7 +80,14 @@ RED, BLUE = "train/red/00.png", "train/blue/00.png"
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["path,class", f"{RED},red"], "list.csv, line 1: there is no column 'label'"),
+        (["path,class", f"{RED},red"], "list.csv, line 1: there is no column 'label', only 'path', 'class'; the first"),
+        (["path;label", f"{RED};red"], "list.csv, line 1: there is no column 'path', only 'path;label'; the first"),
+        ([""], "list.csv, line 1: there is no column 'path', nor any other; the first"),
+        (["path,label,label ", f"{RED},red,red"], "list.csv, line 1: the column 'label' is there twice"),
+        (
+            ["path,label", f"{RED},red", f"{BLUE},blue, dark"],
+            "list.csv, line 3 has more fields than the 2 columns of line 1; quote the label",
+        ),
         (["path,label", f"{RED},red", f"{BLUE},"], "list.csv, line 3: the label is empty"),
         (["path,label", f"{RED},red", BLUE], "list.csv, line 3: the label is empty"),
         (["path,label", ",red"], "list.csv, line 2: the path is empty"),
@@ -88,6 +95,8 @@ RED, BLUE = "train/red/00.png", "train/blue/00.png"
         (["path,label,split", f"{RED},red,tran"], "list.csv, line 2: there is no split 'tran'; did you mean 'train'"),
         (["path,label,split", f"{RED},red,train", f"{BLUE},blue,"], "list.csv, line 3: the split is empty"),
         (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
+        (["path,label", f"{RED},red", f"./{RED},blue"], f"list.csv, line 3 lists ./{RED} again, which line 2 has"),
+        (["path,label", f"val/../{RED},red", f"{RED},red"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
         (["path,label"], "list.csv lists no pictures"),
         (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
         (["path,label,split", f"{RED},red,val"], "list.csv has val but no train beside it"),
@@ -100,12 +109,28 @@ def test_faults_of_a_table_name_the_line(pictures: Path, lines: list[str], sente
         find_train_and_held_out(data, 0.2, 0)
 
 
+def test_a_picture_by_its_whole_path_is_the_same(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv_of(pictures, "path,label", f"{RED},red", f"{pictures / RED},red")
+    monkeypatch.chdir(pictures)
+    with pytest.raises(DataError, match=f"list.csv, line 3 lists {pictures / RED} again, which line 2 has"):
+        find_train_and_held_out("list.csv", 0.2, 0)
+
+
+def test_blanks_around_labels_and_columns_do_not_count(pictures: Path) -> None:
+    rows = [f"train/{name}/{number:02}.png,{name}{' ' * number}, train" for name in CLASSES for number in range(3)]
+    data = csv_of(pictures, "path , label, split", *rows)
+    assert find_split(data, CLASSES, "train").counts() == dict.fromkeys(CLASSES, 3)
+    data = pictures / "list.jsonl"
+    data.write_text(f'{{"path": "{RED}", "label": "red"}}\n{{"path": "{BLUE}", "label": " red\\n"}}\n')
+    assert find_split(data, CLASSES).counts() == {"blue": 0, "green": 0, "red": 2}
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
         ("nonsense", "line 2 is not a JSON object"),
         ("[1]", "line 2 is not a JSON object"),
-        ('{"path": "train/blue/00.png"}', "line 2 has no 'label'"),
+        ('{"path": "train/blue/00.png"}', "line 2 has no 'label', only 'path'; every line"),
         ('{"path": "train/blue/00.png", "label": null}', "line 2: the label is empty"),
         ('{"path": 7, "label": "red"}', "line 2: the path is 7; it must be text"),
         ('{"path": "a\\u0000b", "label": "red"}', "line 2: the path is .*not text"),
