@@ -252,6 +252,26 @@ def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: P
     refused(written, r"index.json is damaged \(the labels of train-000000.tar do not fit\)")
     (written / "index.json").write_text("{")
     refused(written, r"index.json is damaged")
+    for text in ('{"format": "inceptorch shards 9", "classes": []}', "[]"):
+        (written / "index.json").write_text(text)
+        refused(
+            written, r"index.json is in a format that this version does not read; write the shards again, or delete"
+        )
+
+
+def test_a_shard_of_other_pictures_is_refused(written: Path) -> None:
+    first, second = sorted(written.glob("train-*.tar"))[:2]
+    assert first.stat().st_size == second.stat().st_size
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(
+        DataError, match=f"{second} holds pictures of other classes than index.json lists; write the sh"
+    ):
+        find_train_and_held_out(written, 0.2, 0)
+
+
+def test_an_index_of_the_library_beside_shards_of_others_is_passed_over(written: Path) -> None:
+    (written / "index.json").write_text('{"wids_version": 1, "shardlist": []}')
+    assert find_train_and_held_out(written, 0.2, 0)[0].classes == ("0", "1", "2")
 
 
 def test_shards_are_read_through_once(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:

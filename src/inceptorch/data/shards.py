@@ -41,6 +41,10 @@ class Entry:
     bytes: int
     labels: NDArray[np.int32]
 
+    def fits(self, shard: Shard) -> bool:
+        """Whether a shard holds pictures of these classes, in this order."""
+        return shard.labels == Names(map(str, self.labels.tolist()))
+
 
 @dataclass(frozen=True)
 class Index:
@@ -225,14 +229,24 @@ def _check(folder: Path, part: str, shards: dict[str, Shard], index: Index) -> N
             raise DataError(
                 f"{folder / entry.file} has {shards[entry.file].size} bytes, where {INDEX} says {entry.bytes}; copy it again."
             )
+        if not entry.fits(shards[entry.file]):
+            raise DataError(
+                f"{folder / entry.file} holds pictures of other classes than {INDEX} lists; write the shards again."
+            )
 
 
 def read_index(text: bytes, where: str) -> Index | None:
-    """The index that `inceptorch shards` wrote; None for one in another format. Raises DataError if it is damaged."""
+    """The index that `inceptorch shards` wrote; None for WebDataset's own, which names no classes. Raises DataError if it is
+    damaged or another."""
     try:
         values: Any = json.loads(text)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if isinstance(values, dict) and "wids_version" in values:
             return None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(
+                f"{where} is in a format that this version does not read; write the shards again, or delete this file if they were "
+                "not written by `inceptorch shards`."
+            )
         classes = tuple(str(name) for name in values["classes"])
         shards = []
         for one in values["shards"]:
