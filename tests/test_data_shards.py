@@ -267,6 +267,9 @@ def test_a_shard_of_other_pictures_is_refused(written: Path) -> None:
         DataError, match=f"{second} holds pictures of other classes than index.json lists; write the sh"
     ):
         find_train_and_held_out(written, 0.2, 0)
+    train = find_split(piped(written)[0], CLASSES, "train")
+    with pytest.raises(DataError, match=f"^{second.name} holds pictures of other classes than index.json lists"):
+        list(train.feed(batches(train, 8, 0, 0)))
 
 
 def test_an_index_of_the_library_beside_shards_of_others_is_passed_over(written: Path) -> None:

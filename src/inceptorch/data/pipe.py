@@ -88,10 +88,9 @@ class Piped(Source):
     streams = True
     checked = True  # when the shards were made
 
-    def __init__(self, command: Command, bytes_of: dict[str, int], count_of: dict[str, int]):
+    def __init__(self, command: Command, entries: Sequence[Entry]):
         self.command = command
-        self.bytes_of = bytes_of
-        self.count_of = count_of
+        self.entries = {entry.file: entry for entry in entries}
         self._begin()
 
     def _begin(self) -> None:
@@ -157,16 +156,15 @@ class Piped(Source):
     def _fetch(self, file: str, commands: Commands) -> Held:
         """A shard through the command. Raises DataError."""
         data = commands.output(self.command.of(file), file)
-        if len(data) != self.bytes_of[file]:
+        entry = self.entries[file]
+        if len(data) != entry.bytes:
             raise DataError(
-                f"{file}: the command gave {len(data)} bytes, where {INDEX} says {self.bytes_of[file]}; the shard is cut "
+                f"{file}: the command gave {len(data)} bytes, where {INDEX} says {entry.bytes}; the shard is cut "
                 "off or another one."
             )
         shard = scan(io.BytesIO(data), file, len(data), UNKNOWN)
-        if len(shard.names) != self.count_of[file]:
-            raise DataError(
-                f"{file}: {INDEX} says that it holds {self.count_of[file]} pictures, but there are {len(shard.names)}."
-            )
+        if not entry.fits(shard):
+            raise DataError(f"{file} holds pictures of other classes than {INDEX} lists; write the shards again.")
         return Held(data, shard)
 
 
@@ -244,9 +242,7 @@ def open_pipe(data: str) -> dict[str, Callable[[], Split]]:
 
 def _part(part: str, command: Command, entries: Sequence[Entry], classes: tuple[str, ...]) -> Split:
     names = Names(f"{entry.file}/{number:06}" for entry in entries for number in range(len(entry.labels)))
-    source = Piped(
-        command, {entry.file: entry.bytes for entry in entries}, {entry.file: len(entry.labels) for entry in entries}
-    )
+    source = Piped(command, entries)
     labels = np.concatenate([entry.labels for entry in entries])
     shards = np.repeat(np.arange(len(entries), dtype=np.int32), [len(entry.labels) for entry in entries])
     where = f"{PIPE}{command.of(part or INDEX)}"
