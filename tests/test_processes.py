@@ -176,6 +176,23 @@ def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object],
             assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 31))
 
 
+def test_where_torchrun_ends_the_others_the_sentence_comes_first(words: list[object], tmp_path: Path) -> None:
+    command = torchrun(2, "train", *words, "--out", tmp_path / "run", "--epochs", 100000)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launcher = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    try:
+        _, said = launcher.communicate(timeout=60)
+    finally:
+        launcher.kill()
+    assert "inceptorch: The 2 processes lost one another" in said
+    assert "--resume goes on from the last checkpoint" in said
+
+
 def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[object], tmp_path: Path) -> None:
     """Without torchrun, which would end them too: as on several machines."""
     command = [sys.executable, "-m", "inceptorch", "train", *words, "--out", tmp_path / "run", "--epochs", "100000"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,8 +159,10 @@ def processes(together: bool = True) -> Iterator[Processes]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, and this is to be said first
         raise RunError(
-            f"The {count} processes lost one another ({str(error).strip().splitlines()[0]}). If one of them ended, what it "
+            f"The {count} processes lost one another ({str(error).strip().splitlines()[0].partition('. This is')[0]}). If one of them ended, what it "
             "wrote says why; --resume goes on from the last checkpoint."
         ) from error
     except BaseException as error:
