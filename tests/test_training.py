@@ -618,6 +618,10 @@ def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe
         assert f"Another process is training in {run}; wait for its end" in done.stderr
     assert subprocess.run(other, capture_output=True).returncode == 0
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.safetensors"]
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").write_text("")
+    with pytest.raises(RunError, match="run cannot be written into: file exists"):
+        inceptorch.resume(run, QUIET)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

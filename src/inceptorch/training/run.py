@@ -109,17 +109,19 @@ class Run:
             yield
             return
         lock = self.checkpoint.parent / ".lock"
-        lock.parent.mkdir(exist_ok=True)
-        with open(lock, "a+") as file:
+        try:
+            lock.parent.mkdir(exist_ok=True)
+            file = open(lock, "a+")  # noqa: SIM115 (closed below)
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be written into: {reason(error)}.") from None
+        with file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which processes that read pictures do not inherit
             except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EAGAIN):
-                    yield  # a file system without locks
-                    return
-                raise RunError(
-                    f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
-                ) from None
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    raise RunError(
+                        f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
+                    ) from None  # any other: a file system without locks
             try:
                 yield
             finally:
