@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import inceptorch
 from inceptorch.cli import app
 from inceptorch.data import find_split
-from inceptorch.errors import RecipeError, RunError, TableError
+from inceptorch.errors import PictureError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
 from inceptorch.processes import Processes
@@ -142,6 +142,21 @@ def test_rates_fall_from_the_classifier_to_the_stem(tiny: Net, recipe: Recipe) -
     assert {shares[id(p)] for p in model.body.get_submodule("mix").parameters()} == {0.25}
     assert {shares[id(p)] for p in model.head.parameters()} == {1.0}
     assert len(shares) == len(list(model.parameters()))
+
+
+def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = torch.optim.SGD.step
+
+    def losing(self: torch.optim.SGD, *args: object) -> object:
+        if (pictures / "train" / "red").exists():
+            (pictures / "train" / "red").rename(tmp_path / "gone")
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", losing)
+    with pytest.raises(PictureError, match=r"It could be read when training began\.$"):
+        rehearse(pictures, recipe=recipe, progress=QUIET)
 
 
 def test_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ def train(
         work = work or reopened(folder)
         progress = _progress(work, world, progress)
         report_skipped(work.run.skipped, progress.say)
-        return finish(work, world, Progressed(seconds=time.monotonic() - began), progress)
+        with _how_to_go_on(work.run, progress):
+            return finish(work, world, Progressed(seconds=time.monotonic() - began), progress)
 
 
 def resume(folder: str | Path, progress: Progress | None = None) -> Result:
@@ -116,7 +117,8 @@ def resume(folder: str | Path, progress: Progress | None = None) -> Result:
 
         world.from_first(take)
         progress = _progress(work, world, progress)
-        return finish(work, world, Progressed(seconds=time.monotonic() - began), progress)
+        with _how_to_go_on(work.run, progress):
+            return finish(work, world, Progressed(seconds=time.monotonic() - began), progress)
 
 
 def _progress(work: Work, world: Processes, given: Progress | None) -> Progress:
@@ -125,12 +127,12 @@ def _progress(work: Work, world: Processes, given: Progress | None) -> Progress:
     return Progress(work.run.log if world.first else None, quiet)
 
 
-def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
-    """The run from wherever it stands to its end."""
-    again = f"inceptorch train --resume {shlex.quote(str(work.run.folder))}"
+@contextmanager
+def _how_to_go_on(run: Run, progress: Progress) -> Iterator[None]:
+    """While this lasts, what ends a run before its time says how to go on with it."""
+    again = f"inceptorch train --resume {shlex.quote(str(run.folder))}"
     try:
-        with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe), memory_kept():
-            return _finish(work, world, done, progress)
+        yield
     except (KeyboardInterrupt, SystemExit):
         progress.say(f"stopped. Go on with: {again}")
         raise
@@ -140,6 +142,12 @@ def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -
         if not isinstance(error.__cause__, OSError):
             raise
         raise RunError(f"{error} Mend that, and go on with: {again}") from None
+
+
+def finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
+    """The run from wherever it stands to its end."""
+    with only_deterministic(work.run.recipe.deterministic), remedy_for_memory(work.run.recipe), memory_kept():
+        return _finish(work, world, done, progress)
 
 
 def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) -> Result:
