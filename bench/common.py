@@ -17,10 +17,14 @@ SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "s
 
 def save(name: str, results: dict[str, Any]) -> None:
     """Write bench/results/NAME.json, with machine and versions, and print it."""
-    record = {"measured": datetime.now(UTC).date().isoformat(), **machine(), **results}
+    record = {"measured": today(), **machine(), **results}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(record, indent=2))
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def need(path: Path) -> Path:

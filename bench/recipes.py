@@ -8,14 +8,13 @@ The curves are drawn in docs/recipes.png.
 import json
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import inceptorch
-from bench.common import RESULTS, SHARED, metrics, need, save
+from bench.common import RESULTS, SHARED, metrics, need, save, today
 from inceptorch.bundle import Classifier
 from inceptorch.files import write_whole
 from inceptorch.model import Model
@@ -64,7 +63,7 @@ def run(name: str) -> dict[str, Any]:
         )
         epochs = metrics(f"{folder}/run")
     about = {"recipe": recipe, "net": table.name, "settings": values, "top1": result.top1, "seconds": result.seconds}
-    return {"name": name, "measured": datetime.now(UTC).date().isoformat(), **about, "epochs": epochs}
+    return {"name": name, "measured": today(), **about, "epochs": epochs}
 
 
 def draw(rows: list[dict[str, Any]], out: Path) -> None:

@@ -161,8 +161,9 @@ def processes(together: bool = True) -> Iterator[Processes]:
             raise
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, and this is to be said first
+        why = str(error).strip().splitlines()[0].partition(". This is")[0]  # what follows is advice to developers
         raise RunError(
-            f"The {count} processes lost one another ({str(error).strip().splitlines()[0].partition('. This is')[0]}). If one of them ended, what it "
+            f"The {count} processes lost one another ({why}). If one of them ended, what it "
             "wrote says why; --resume goes on from the last checkpoint."
         ) from error
     except BaseException as error:
