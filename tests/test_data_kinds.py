@@ -259,19 +259,12 @@ def test_data_sets_that_are_refused(data: str, sentence: str) -> None:
 
 def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    pipe = "pipe:curl -s https://host/flowers/train-{000000..000099}.tar"
-    assert [absolute(data) for data in ("flowers", "torchvision:MNIST", "torchvision:MNIST:sets", pipe)] == [
+    assert [absolute(data) for data in ("flowers", "torchvision:MNIST", "torchvision:MNIST:sets")] == [
         f"{tmp_path}/flowers",
         "torchvision:MNIST",
         f"torchvision:MNIST:{tmp_path}/sets",
-        pipe,
     ]
-    names = [short_name(data) for data in ("flowers/", "flowers.zip", "torchvision:MNIST:sets", pipe, "pipe:x", ".")]
-    assert names == ["flowers", "flowers", "MNIST", "flowers", "pipe", tmp_path.name]
+    names = [short_name(data) for data in ("flowers/", "flowers.zip", "torchvision:MNIST:sets", ".")]
+    assert names == ["flowers", "flowers", "MNIST", tmp_path.name]
     run = Path("flowers/run")
-    assert [lies_inside(run, data) for data in ("flowers", "other", "torchvision:MNIST:flowers", pipe)] == [
-        True,
-        False,
-        True,
-        False,
-    ]
+    assert [lies_inside(run, data) for data in ("flowers", "other", "torchvision:MNIST:flowers")] == [True, False, True]

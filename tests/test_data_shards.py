@@ -1,26 +1,21 @@
-"""Shards: written, read at random from a folder, and streamed through a command."""
+"""Shards: written, and read at random from a folder."""
 
 import json
 import math
 import os
 import pickle
-import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch.utils.data import DataLoader, Dataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
-from inceptorch.data.order import batches
-from inceptorch.data.pipe import Commands
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, PictureError, RunError
 from inceptorch.evaluation import evaluate, judgement
@@ -41,17 +36,6 @@ def written(pictures: Path, tmp_path: Path) -> Path:
     out = tmp_path / "shards"
     write_shards(pictures, out, megabytes=SIZE, progress=QUIET)
     return out
-
-
-def piped(folder: Path, files: str = "train-{000000..000002}.tar") -> tuple[str, Path]:
-    """A pipe from a folder through a script that notes every file it is asked for, and its notes."""
-    notes, script = folder.parent / "notes.txt", folder.parent / "fetch.sh"
-    script.write_text(f'echo "$1" | sed "s:.*/::" >> {shlex.quote(str(notes))}\ncat "$1"\n')
-    return f"pipe:sh {shlex.quote(str(script))} {folder}/{files}", notes
-
-
-def whole_range(folder: Path) -> str:
-    return f"train-{{000000..{len(list(folder.glob('train-*.tar'))) - 1:06}}}.tar"
 
 
 def test_shards_hold_the_pictures_with_their_bytes(pictures: Path, written: Path) -> None:
@@ -133,8 +117,6 @@ def test_shards_are_written_whole_or_not_at_all(
     for share in (0, 1, 20, math.nan):
         with pytest.raises(DataError, match=f"to judge with is {share:g}; it must be between 0 and 1"):
             write_shards(pictures, tmp_path / "out", held_out_share=share, progress=QUIET)
-    with pytest.raises(DataError, match="is shards already"):
-        write_shards("pipe:cat train-{0..3}.tar", tmp_path / "out", progress=QUIET)
     before = sorted(path.name for path in tmp_path.iterdir())
     split = find_split(pictures, CLASSES, "train")
 
@@ -267,9 +249,6 @@ def test_a_shard_of_other_pictures_is_refused(written: Path) -> None:
         DataError, match=f"{second} holds pictures of other classes than index.json lists; write the sh"
     ):
         find_train_and_held_out(written, 0.2, 0)
-    train = find_split(piped(written)[0], CLASSES, "train")
-    with pytest.raises(DataError, match=f"^{second.name} holds pictures of other classes than index.json lists"):
-        list(train.feed(batches(train, 8, 0, 0)))
 
 
 def test_an_index_of_the_library_beside_shards_of_others_is_passed_over(written: Path) -> None:
@@ -296,167 +275,32 @@ def test_shards_are_read_through_once(written: Path, monkeypatch: pytest.MonkeyP
     assert scanned == ["train-000002.tar"]
 
 
-def test_a_pipe_gives_what_the_folder_holds_in_the_order_of_its_shards(written: Path) -> None:
-    data, notes = piped(written, whole_range(written))
-    train, held_out = find_train_and_held_out(data, 0.2, 0)
-    local, local_held_out = find_train_and_held_out(written, 0.2, 0)
-    assert train.streams
-    assert not local.streams
-    assert (train.name, held_out.name, train.classes) == ("train", "val", CLASSES)
-    assert train.labels.tolist() == local.labels.tolist()
-    assert [held_out.read(i) for i in range(12)] == [local_held_out.read(i) for i in range(12)]
-    assert without_unreadable(train, QUIET) == (train, [])
-
-    plan = batches(train, 5, seed=4, epoch=1)
-    assert [batch.tolist() for batch in plan] == [b.tolist() for b in batches(local, 5, 4, 1, shuffle="shards")]
-    notes.unlink()
-    fed = list(train.feed(plan))
-    assert [[index for index, _ in batch] for batch in fed] == [batch.tolist() for batch in plan]  # type: ignore[misc]
-    assert [data for batch in fed for _, data in batch] == [local.read(int(i)) for batch in plan for i in batch]  # type: ignore[misc]
-    assert sorted(notes.read_text().split()) == sorted(path.name for path in written.glob("train-*.tar"))
-    assert list(local.feed(plan)) == plan
+@pytest.mark.parametrize("data", ["pipe:touch trace; cat train-{000000..000002}.tar", "pipe:touch trace"])
+def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="shell commands are not run"):
+        find_split(data, CLASSES)
+    with pytest.raises(DataError, match="shell commands are not run"):
+        train(data, out="run", progress=QUIET)
+    assert list(tmp_path.iterdir()) == []
 
 
-class Bytes(Dataset[tuple[int, bytes]]):
-    """What a training data set does with an item of a stream."""
-
-    def __getitem__(self, item: tuple[int, bytes]) -> tuple[int, bytes]:
-        return item
-
-
-def test_a_loader_with_workers_takes_a_feed_for_batches(written: Path) -> None:
-    data, _ = piped(written)
-    train = find_split(data, CLASSES, "train")
-    plan = batches(train, 5, seed=0, epoch=0)
-    loader = DataLoader(
-        Bytes(),
-        batch_sampler=train.feed(plan),  # type: ignore[arg-type]
-        num_workers=2,
-        collate_fn=list,
-        multiprocessing_context="fork",
-    )
-    assert list(loader) == list(train.feed(plan))
-
-
-def test_from_the_middle_of_an_epoch_only_what_is_left_is_fetched(written: Path) -> None:
-    data, notes = piped(written, whole_range(written))
-    train = find_split(data, CLASSES, "train")
-    assert train.shards is not None
-    plan = batches(train, 4, seed=0, epoch=0)
-    whole = list(train.feed(plan))
-    notes.unlink()
-    left = list(train.feed(plan[6:]))
-    assert left == whole[6:]
-    needed = {int(train.shards[index]) for batch in plan[6:] for index in batch}
-    assert {f"train-{shard:06}.tar" for shard in needed} == set(notes.read_text().split())
-    assert len(notes.read_text().split()) == len(needed) < len(set(train.shards.tolist()))
-    assert list(train.feed([])) == []
-
-
-def test_one_shard_is_fetched_ahead_of_use(written: Path) -> None:
-    data, notes = piped(written, whole_range(written))
-    train = find_split(data, CLASSES, "train")
-    notes.unlink()
-    feed = iter(train.feed(batches(train, 2, 0, 0)))
-    next(feed)
-    feed.close()  # type: ignore[attr-defined]
-    assert len(notes.read_text().split()) <= 2
-
-
-def test_a_feed_that_is_closed_ends_its_command(written: Path, tmp_path: Path) -> None:
-    slow = tmp_path / "slow.sh"
-    begun, ended = tmp_path / "begun", tmp_path / "ended"
-    slow.write_text(f'case "$1" in *1.tar) touch {begun}; sleep 5; touch {ended};; *) cat "$1";; esac\n')
-    train = find_split(f"pipe:sh {slow} {written}/train-{{000000..000001}}.tar", CLASSES, "train")
-    assert train.shards is not None
-    first = np.flatnonzero(train.shards == 0)
-    feed = iter(train.feed([first[:2], np.flatnonzero(train.shards == 1)]))
-    assert len(next(feed)) == 2
-    while not begun.exists():
-        time.sleep(0.01)
-    feed.close()  # type: ignore[attr-defined]  # which waits for the command
-    assert not ended.exists()
-
-
-def test_a_command_is_ended_where_processes_have_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "killpg")  # as on Windows
-    commands = Commands()
-    with ThreadPoolExecutor(1) as pool:
-        output = pool.submit(commands.output, "exec sleep 30", "a shard")
-        while commands._process is None:
-            time.sleep(0.01)
-        commands.stop()
-        with pytest.raises(DataError, match="a shard could not be read: .*exit code -9"):
-            output.result()
-
-
-def test_mistakes_of_a_stream_are_drawn_from_one_fetch_of_each_shard_or_left_empty(
-    written: Path, tmp_path: Path
-) -> None:
-    data, notes = piped(written, whole_range(written))
-    split = find_split(data, CLASSES, "train")
-    confidences = np.random.default_rng(0).uniform(1, 9, len(split))
-    logits = confidences[:, None] * np.eye(3)[(split.labels + 1) % 3]  # all wrong
-    evaluation = judgement(logits, CLASSES, split, [], "")
-    notes.unlink()
+def test_mistakes_whose_pictures_are_gone_are_left_empty(pictures: Path, tmp_path: Path) -> None:
+    split = find_split(pictures, CLASSES, "train")
+    evaluation = judgement(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
     draw_mistakes(evaluation, tmp_path / "mistakes.png")
-    fetched = notes.read_text().split()
-    assert len(fetched) == len(set(fetched)) > 3
-
-    for file in fetched:
-        (written / file).unlink()
-    draw_mistakes(judgement(logits, CLASSES, find_split(data, CLASSES, "train"), [], ""), tmp_path / "without.png")
+    shutil.rmtree(pictures)
+    draw_mistakes(evaluation, tmp_path / "without.png")
     assert (tmp_path / "without.png").stat().st_size < 0.8 * (tmp_path / "mistakes.png").stat().st_size
 
 
-def test_a_pipe_of_part_of_the_shards(written: Path) -> None:
-    data, _ = piped(written, "train-{000001..000002}.tar")
-    train, held_out = find_train_and_held_out(data, 0.2, 0)
-    assert {path.partition("/")[0] for path in train.paths} == {"train-000001.tar", "train-000002.tar"}
-    assert len(held_out) == 12
-    one, _ = piped(written, "train-000001.tar")
-    assert len(find_split(one, CLASSES, "train")) == len(
-        [path for path in train.paths if path.startswith("train-000001")]
-    )
-    judged, _ = piped(written, "val-{000000..000001}.tar")
-    assert find_split(judged, CLASSES).name == "val"
-
-
-def test_a_classifier_is_judged_alike_on_folders_shards_and_pipes(
+def test_a_classifier_is_judged_alike_on_folders_and_shards(
     pictures: Path, written: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     run = train(pictures, out=tmp_path / "run", recipe=with_values(recipe, {"epochs": 1}), progress=QUIET).run
-    whole, _ = piped(written, whole_range(written))
-    found = [evaluate(run, data, progress=QUIET) for data in (pictures, written, whole)]
-    assert [one.n for one in found] == [12, 12, 12]
+    found = [evaluate(run, data, progress=QUIET) for data in (pictures, written)]
+    assert [one.n for one in found] == [12, 12]
     assert found[0].loss == pytest.approx(found[1].loss, abs=1e-5)
-    assert found[1].loss == found[2].loss
-
-
-def test_faults_of_a_pipe_name_the_shard(written: Path) -> None:
-    def read_all(data: str) -> None:
-        split = find_split(data, CLASSES, "train")
-        list(split.feed(batches(split, 8, 0, 0)))
-
-    def refused(data: str, sentence: str) -> None:
-        with pytest.raises(DataError, match=sentence):
-            read_all(data)
-
-    data, _ = piped(written)
-    refused("pipe:cat everything", "names no shards; write the command with a range of numbers")
-    refused("pipe:cat /nowhere/train-{000000..000002}.tar", "index.json could not be read: 'cat /nowhere/index.json' ended "
-            "with exit code 1 and said: cat: /nowhere/index.json: No such file")  # fmt: skip
-    refused(f"pipe:cat {written}/train-{{000000..000099}}.tar", r"train-\d+.tar is not among the \d+ shards")
-    shard = written / "train-000002.tar"
-    content = shard.read_bytes()
-    shard.write_bytes(content[:3000])
-    refused(data, rf"train-000002.tar: the command gave 3000 bytes, where index.json says {len(content)}")
-    shard.write_bytes(content[:3000].ljust(len(content), b"x"))
-    refused(data, r"train-000002.tar is no tar file, or is cut off")
-    shard.unlink()
-    refused(data, r"train-000002.tar could not be read: .*exit code 1 and said: cat: .*train-000002.tar: No such file")
-    (written / "index.json").write_text('{"wids_version": 1}')
-    refused(data, r"does not give the index.json that `inceptorch shards` writes")
 
 
 def test_without_the_library_a_sentence_says_how_to_install_it(pictures: Path, tmp_path: Path) -> None:

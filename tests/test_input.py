@@ -169,28 +169,6 @@ def test_batches_come_in_order_and_are_the_same_from_any_process(pictures: Path,
         assert torch.equal(images, torch.stack([data[index][0] for index in batch]))
 
 
-def test_a_split_that_feeds_its_pictures_is_asked_to(pictures: Path, recipe: Recipe) -> None:
-    split = find_split(pictures, list(COLOURS), "train")
-    order = [[3, 1], [2]]
-
-    class Fed(type(split)):  # type: ignore[misc]
-        def feed(self, batches: list[list[int]]) -> object:
-            for batch in batches:
-                yield [(index, split.read(index)) for index in batch]
-
-        def read(self, index: int) -> bytes:
-            raise AssertionError("the bytes have come along")
-
-    fed = Fed(*(getattr(split, name) for name in split.__dataclass_fields__))
-    plain = list(load(Augmented(split, contract(16), recipe, seed=0), order, 0))
-    for (images, labels, indices), wanted in zip(
-        load(Augmented(fed, contract(16), recipe, seed=0), order, 0), plain, strict=True
-    ):
-        assert torch.equal(images, wanted[0])
-        assert torch.equal(labels, wanted[1])
-        assert torch.equal(indices, wanted[2])
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Recipe, workers: int) -> None:
     data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)

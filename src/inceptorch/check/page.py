@@ -8,7 +8,7 @@ from html import escape
 from PIL import Image
 
 from inceptorch.check.findings import KINDS, Finding, Findings
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import PictureError
 from inceptorch.webpage import address, document
 
 LINES = 5  # findings of a kind on a terminal
@@ -141,8 +141,7 @@ def _pictures(findings: Findings) -> dict[int, str]:
     wanted = dict.fromkeys(
         number for found in findings.by_kind.values() for one in found[:CARDS] for number in one.pictures[:ON_A_CARD]
     )
-    # In the order of the data, so that of a stream no shard is fetched twice.
-    addresses = {number: _address(findings, number) for number in sorted(list(wanted)[:MOST_PICTURES])}
+    addresses = {number: _address(findings, number) for number in list(wanted)[:MOST_PICTURES]}
     return {number: address for number, address in addresses.items() if address}
 
 
@@ -152,7 +151,7 @@ def _address(findings: Findings, number: int) -> str:
         return ""
     try:
         picture = findings.survey.image(number)
-    except (PictureError, DataError):
+    except PictureError:
         return ""
     picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     return address(picture)

@@ -196,12 +196,12 @@ def _read_split(
             )
 
     left = np.flatnonzero(fresh)
-    batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
+    batches = [left[start : start + BATCH].tolist() for start in range(0, len(left), BATCH)]
     cores = os.cpu_count() or 1
     last, pause = time.monotonic(), EVERY
     try:
         with ThreadPoolExecutor(cores) as pool:
-            results = ahead(pool, lambda batch: [_read(split, item) for item in batch], split.feed(batches), 2 * cores)
+            results = ahead(pool, lambda batch: [_read(split, index) for index in batch], batches, 2 * cores)
             what = f"reading {split.name or 'pictures'}"
             for index, row, fault in progress.track(chain.from_iterable(results), len(left), what):
                 if row is not None:
@@ -218,15 +218,10 @@ def _read_split(
     return rows, readable, faults
 
 
-def _read(split: Split, item: int | tuple[int, bytes]) -> Read:
-    """The row of a picture, given by its index and where pictures stream with its bytes, and what is wrong with it."""
+def _read(split: Split, index: int) -> Read:
+    """The row of a picture, and what is wrong with it."""
     try:
-        if isinstance(item, tuple):
-            index, data = item
-        else:
-            index = int(item)
-            data = split.read(index)
-        row, complaint = look(data)
+        row, complaint = look(split.read(index))
     except DamagedPicture as error:
         return index, None, Fault("truncated", str(error))
     except HugePicture as error:

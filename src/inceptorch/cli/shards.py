@@ -14,11 +14,11 @@ def shards(
     seed: Annotated[int, typer.Option(help="The order of the pictures depends on it.", min=0)] = 0,
     json: Json = False,
 ) -> None:
-    """Pack pictures into tar files that can be read over a network from front to back, in the layout of WebDataset.
+    """Pack pictures into tar files in the layout of WebDataset.
 
     inceptorch shards flowers/ flowers_shards/
 
-    inceptorch train "pipe:curl -s https://host/train-{000000..000099}.tar"
+    inceptorch train flowers_shards/
     """
     from inceptorch.data.verify import report_skipped
     from inceptorch.data.write_shards import write_shards

@@ -21,7 +21,7 @@ def train(
         str | None,
         typer.Argument(
             help="A folder or zip of class folders, or of train/ and val/; a list as .csv or .jsonl; a folder of shards; "
-            "torchvision:NAME; pipe:COMMAND.",
+            "torchvision:NAME.",
             metavar="DATA",
         ),
     ] = None,

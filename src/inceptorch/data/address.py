@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from inceptorch.errors import DataError
 
 TORCHVISION = "torchvision:"  # NAME or NAME:ROOT
-PIPE = "pipe:"  # a command that writes shards
+PIPE = "pipe:"  # a shell command, which `find.parts_of` refuses
 
 
 def absolute(data: str | Path) -> str:
-    """DATA so that it means the same from another working directory. Of a pipe's command, the paths are the user's."""
+    """DATA so that it means the same from another working directory."""
     text = str(data)
     if text.startswith(PIPE):
         return text
@@ -23,22 +22,16 @@ def absolute(data: str | Path) -> str:
 
 
 def short_name(data: str | Path) -> str:
-    """A word for DATA, for a run's folder and its card: the last part of its path, the name of a data set, or of the
-    folder that a pipe reads."""
+    """A word for DATA, for a run's folder and its card: the last part of its path, or the name of a data set."""
     text = str(data)
     if text.startswith(TORCHVISION):
         return torchvision_parts(text)[0]
-    if text.startswith(PIPE):
-        folders = [word.rpartition("/")[0] for word in text.removeprefix(PIPE).split() if "{" in word]
-        return os.path.basename(folders[0]) if folders and os.path.basename(folders[0]) else "pipe"
     return Path(data).resolve().stem or "run"
 
 
 def lies_inside(path: Path, data: str | Path) -> bool:
     """Whether `path` is DATA or lies in it, so that writing there would change DATA."""
     text = str(data)
-    if text.startswith(PIPE):
-        return False
     if text.startswith(TORCHVISION):
         root = torchvision_parts(text)[1]
         return root is not None and path.absolute().is_relative_to(root.absolute())

@@ -30,7 +30,6 @@ from inceptorch.recipes import Recipe
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
-Item = int | tuple[int, bytes]  # a picture's index, perhaps with its file's bytes where they have been read already
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
@@ -54,22 +53,20 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, item: Item) -> tuple[Tensor, int, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
         """One picture. Raises PictureError naming the file."""
-        index = item[0] if isinstance(item, tuple) else item
         try:
-            data = item[1] if isinstance(item, tuple) else self.split.read(index)
-            picture = self._augmented(data, random.Random(key(self.seed, self.epoch, index)))
+            picture = self._augmented(self.split.read(index), random.Random(key(self.seed, self.epoch, index)))
         except PictureError as error:
             raise PictureError(f"{self.split.file(index)} {error}.") from None
         return picture, int(self.split.labels[index]), index
 
-    def __getitems__(self, items: Sequence[Item]) -> Batch:
+    def __getitems__(self, batch: Sequence[int]) -> Batch:
         """A batch at once: uint8 [N, 3, S, S] with channels last in memory, labels [N], indices [N]."""
-        pictures = torch.empty(len(items), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
-        labels, indices = torch.empty(2, len(items), dtype=torch.int64)
-        for place, item in enumerate(items):
-            pictures[place], labels[place], indices[place] = self[item]
+        pictures = torch.empty(len(batch), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        labels, indices = torch.empty(2, len(batch), dtype=torch.int64)
+        for place, index in enumerate(batch):
+            pictures[place], labels[place], indices[place] = self[index]
         return pictures, labels, indices
 
     def _augmented(self, data: bytes, draw: random.Random) -> Tensor:

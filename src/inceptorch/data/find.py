@@ -13,7 +13,6 @@ from inceptorch.data.address import PIPE, TORCHVISION
 from inceptorch.data.folder import HELD_OUT, SPLITS, TRAIN, Split, stratified
 from inceptorch.data.ilsvrc import in_words_of, is_validation, open_validation
 from inceptorch.data.named import open_dataset
-from inceptorch.data.pipe import open_pipe
 from inceptorch.data.shards import are_shards, open_shards
 from inceptorch.data.source import Folder, Tree, open_tree
 from inceptorch.errors import DataError, did_you_mean
@@ -26,7 +25,7 @@ def find_train_and_held_out(data: str | Path, held_out_share: float, seed: int) 
 
     DATA has `train/` with `val/` (or `test/`) beside it, as folders or as zip files, or it is a folder or zip of class
     folders, of which every class then gives `held_out_share` by a split that depends on the seed alone. So it is with
-    a list of pictures (.csv or .jsonl), a folder of shards, "torchvision:NAME" and "pipe:COMMAND".
+    a list of pictures (.csv or .jsonl), a folder of shards, and "torchvision:NAME".
     Raises DataError where there are not two classes with pictures, and where the splits' classes differ.
     """
     parts = parts_of(data)
@@ -69,7 +68,7 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
 def parts_of(data: str | Path) -> Parts:
     """How to get each part of DATA that its own division gives; "" stands for all of it where it is not divided."""
     if str(data).startswith(PIPE):
-        return open_pipe(str(data))
+        raise DataError(f"Cannot read {data}: shell commands are not run. Give the folder that holds the shards.")
     if str(data).startswith(TORCHVISION):
         return open_dataset(str(data))
     path = Path(data)

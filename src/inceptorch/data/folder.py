@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.data.names import Files, Indices, Names, is_text
-from inceptorch.data.source import Batch, Folder, Source
+from inceptorch.data.source import Folder, Source
 from inceptorch.errors import DataError, PictureError, did_you_mean
 from inceptorch.pixels import Pixels, Square, decode
 from inceptorch.progress import Progress
@@ -58,16 +58,6 @@ class Split:
     def paths(self) -> Names:
         """The pictures' names within the source."""
         return self.files.names
-
-    @property
-    def streams(self) -> bool:
-        """Whether pictures come in the order of their shards alone, through `feed`."""
-        return self.source.streams
-
-    def feed(self, batches: Iterable[Batch]) -> Iterable[Batch]:
-        """What a loader is to be given for these batches of indices: the batches themselves, or, where pictures stream,
-        for each a list of (index, the file's bytes). Raises DataError for a stream that fails."""
-        return self.source.feed(self.paths, self.shards, batches)
 
     def read(self, index: int) -> bytes:
         """The file's bytes. Raises PictureError."""

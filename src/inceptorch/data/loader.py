@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,13 +21,13 @@ NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other p
 MARGIN = 1.25  # pictures differ: more reading than on average
 
 
-def load(data: Augmented, batches: Sequence[Sequence[int]], workers: int) -> Iterator[Batch]:
+def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: as was asked
         loader = DataLoader(
             data,
-            batch_sampler=data.split.feed(batches),  # type: ignore[arg-type]  # a stream hands the pictures' bytes along
+            batch_sampler=batches,
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),

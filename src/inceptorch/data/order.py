@@ -16,16 +16,14 @@ def batches(
     """One epoch's order of the pictures as batches of at most `size`, equal to within one.
 
     shuffle  "all": any order of all pictures; "shards": the shards in a drawn order, and drawn orders of the pictures
-             within each (arXiv:1502.03167 section 4.2.1). A split that streams always has the latter; without shards,
-             a split counts as one.
+             within each (arXiv:1502.03167 section 4.2.1). Without shards, a split counts as one.
 
     Equal batches leave none of a single picture, which batch normalisation could not take (with `size` 2 and an odd
     count, one has three).
     """
     count = len(split)
     random = np.random.default_rng([seed, epoch])
-    by_shards = shuffle == "shards" or split.streams
-    order = _within_shards(split, random) if by_shards else random.permutation(count)
+    order = _within_shards(split, random) if shuffle == "shards" else random.permutation(count)
     return np.array_split(order, steps_in(count, size))
 
 

@@ -9,13 +9,12 @@ import zipfile
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inceptorch.data.names import UNKNOWN, Files, Names
 from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
@@ -25,13 +24,10 @@ from inceptorch.pixels import SUFFIXES, open_regular
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
-Batch = Sequence[int] | NDArray[np.int64] | list[tuple[int, bytes]]
-
 
 class Source(ABC):
     """Files that are read by their names. Nothing in a source is ever written to."""
 
-    streams = False  # whether it can only be read from front to back
     checked = False  # whether its pictures need not be decoded to know that they can be
     class_word = "class"  # what a class is called in sentences
 
@@ -42,10 +38,6 @@ class Source(ABC):
     @abstractmethod
     def label(self, path: str) -> str:
         """The name by which a user finds a file."""
-
-    def feed(self, paths: Names, shards: NDArray[np.int32] | None, batches: Iterable[Batch]) -> Iterable[Batch]:
-        """Batches of indices into `paths` and `shards`; where a source streams, each index with the file's bytes."""
-        return batches
 
 
 class Tree(Source):

@@ -1,4 +1,4 @@
-"""DATA as shards: tar files of pictures in a mixed order, which a pipe can read from front to back."""
+"""DATA as shards: tar files of pictures in a mixed order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from webdataset import TarWriter
 
-from inceptorch.data.address import PIPE, lies_inside
+from inceptorch.data.address import lies_inside
 from inceptorch.data.find import find_train_and_held_out, parts_of
 from inceptorch.data.folder import Split
 from inceptorch.data.shards import INDEX, Entry, Index
@@ -48,8 +48,6 @@ def write_shards(
     DataError, RunError, and PictureError for a picture that vanishes meanwhile.
     """
     progress = progress or Progress()
-    if str(data).startswith(PIPE):
-        raise DataError(f"{data} is shards already.")
     if not 0 < megabytes < math.inf:
         raise DataError(f"The size of a shard is {megabytes:g} MB; it must be above 0, and finite.")
     if not 0 < held_out_share < 1:

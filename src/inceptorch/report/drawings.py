@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from inceptorch.data import Split
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import PictureError
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_whole
 from inceptorch.plots import BLUE, GRID, INK, ORANGE, any_letters, shortened
@@ -81,10 +81,9 @@ def draw_mistakes(evaluation: Evaluation, out: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = evaluation.mistakes[:MISTAKES]
-    # In the order of the split, so that of a stream no shard is fetched twice.
     split = evaluation.split
     assert split is not None  # only predictions without their pictures have none
-    pictures = {index: _thumbnail(split, index) for index in sorted(mistake.index for mistake in shown)}
+    pictures = {mistake.index: _thumbnail(split, mistake.index) for mistake in shown}
     columns = max(1, min(6, len(shown)))
     lines = max(1, -(-len(shown) // columns))
     n, wrong = evaluation.n, len(evaluation.mistakes)
@@ -111,7 +110,7 @@ def _thumbnail(split: Split, index: int) -> Image.Image | None:
     """A small form of a picture; None if it cannot be read any more."""
     try:
         picture = split.image(index)
-    except (PictureError, DataError):
+    except PictureError:
         return None
     picture.thumbnail((160, 160))
     return picture

@@ -136,7 +136,7 @@ def _workers(recipe: Recipe, world: Processes, data: Augmented, left: list[list[
     if world.device.type == "cpu" or not left:
         return 0
     cores = min(MOST_WORKERS, processors())
-    if estimate.computing is None or data.split.streams:
+    if estimate.computing is None:
         return cores
     began = time.monotonic()
     data.__getitems__(left[0])

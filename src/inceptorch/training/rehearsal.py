@@ -93,7 +93,5 @@ def measure(
 
 
 def _some(split: Split, count: int, seed: int) -> Split:
-    """At most `count` of its pictures, drawn; of a stream the first, which lie in one shard."""
-    if split.streams:
-        return split.keep(range(min(count, len(split))))
+    """At most `count` of its pictures, drawn."""
     return split.keep(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))
