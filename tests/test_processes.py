@@ -267,4 +267,6 @@ def test_a_step_that_leaves_a_process_with_one_picture_is_refused() -> None:
     with pytest.raises(RunError, match=r"41 pictures in batches of 4 leave a step with 3.*--set batch=8"):
         _check_parts(replace(RECIPE, batch=4), 41, two)
     _check_parts(replace(RECIPE, batch=8), 41, two)
+    with pytest.raises(RecipeError, match="sync_bn needs CUDA"):
+        _check_parts(replace(RECIPE, batch=8, sync_bn=True), 41, two)
     _check_parts(replace(RECIPE, batch=4), 41, Processes(0, 1, CPU))

@@ -63,7 +63,7 @@ class Recipe:
     polyak           last share of the run over which weights are averaged equally instead (Polyak); 0: not so
     patience         epochs without a smaller held-out loss after which the run ends early; 0: never
     dropout          rate before the classifier; -1: the network's own
-    sync_bn          batch normalisation over the pictures of all processes
+    sync_bn          batch normalization over the images of all processes; needs CUDA
     growth           knots [share of the run, share of `size`]: the side of the training squares grows with the epochs
     crop_area        smallest and largest share of the area a training crop takes; (1, 1): the judging square
     crop_aspect      smallest and largest aspect ratio of a training crop

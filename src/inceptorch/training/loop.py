@@ -17,14 +17,13 @@ from torch import Tensor
 from inceptorch.bundle import Classifier
 from inceptorch.data.order import steps_in
 from inceptorch.data.verify import report_skipped
-from inceptorch.errors import PictureError, RunError
+from inceptorch.errors import PictureError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation, judgement, outputs_of
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training import head
 from inceptorch.training.averaging import average_for, judged
-from inceptorch.training.batch_norm import synchronised
 from inceptorch.training.checkpoint import Progressed, restore, save
 from inceptorch.training.epoch import train_epoch
 from inceptorch.training.estimate import Estimate
@@ -158,7 +157,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
     # The order matters: the average copies the model, and a checkpoint fills all three.
     model.to(world.device)
     if recipe.sync_bn and world.count > 1:
-        synchronised(model)
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     average = average_for(model, recipe) if recipe.epochs else None
     optimizer = optimizer_for(model, recipe)
     if run.checkpoint.exists():
@@ -188,9 +187,9 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
     if without:
         progress.say(f"{held_out.name} has no pictures of {', '.join(without[:5])}: its figures say nothing of them")
     if world.count > 1 and not recipe.sync_bn and recipe.batch < FEW * world.count and model.net.norm:
+        remedy = "--set sync_bn=true or a larger batch" if world.device.type == "cuda" else "a larger batch"
         progress.say(
-            f"batch normalisation sees {recipe.batch // world.count} pictures in each process; with fewer than {FEW} try "
-            "--set sync_bn=true or a larger batch"
+            f"batch normalisation sees {recipe.batch // world.count} images in each process; below {FEW}, try {remedy}"
         )
 
     def record(row: dict[str, Any], evaluation: Evaluation) -> None:
@@ -312,7 +311,10 @@ def _judge(
 
 
 def _check_parts(recipe: Recipe, pictures: int, world: Processes) -> None:
-    """Raise where a process would get fewer than two pictures of some step: batch normalisation cannot take one."""
+    """Raise where a process would get fewer than two pictures of some step: batch normalisation cannot take one. Raise for
+    `sync_bn` on CPUs, for which torch has none."""
+    if recipe.sync_bn and world.count > 1 and world.device.type != "cuda":
+        raise RecipeError("Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false.")
     smallest = pictures // steps_in(pictures, recipe.batch)
     if recipe.epochs and smallest < 2 * world.count:
         enough = 2 * world.count * -(-recipe.batch // smallest)
