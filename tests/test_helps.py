@@ -21,9 +21,8 @@ from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.spec import Net
-from inceptorch.training import find_rate, measure, memory, memory_kept, rehearse, speed
+from inceptorch.training import find_rate, measure, memory_kept, rehearse, speed
 from inceptorch.training.estimate import Estimate, as_people_say
-from inceptorch.training.memory import parts_that_fit
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
@@ -159,45 +158,12 @@ def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
         rehearse(pictures, recipe=recipe, progress=QUIET)
 
 
-def test_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
-    whole = memory._free(ALONE)
-    for name, text in {
-        "memory.max": "900",
-        "memory.current": "500",
-        "memory.stat": "anon 400\ninactive_file 70",
-    }.items():
-        (tmp_path / name).write_text(text)
-    assert memory._free(ALONE) == 470
-    (tmp_path / "memory.max").write_text("max")
-    assert memory._free(ALONE) > 0.5 * whole
-
-
 def test_no_square_is_larger_than_the_whole_size(recipe: Recipe) -> None:
     growing = replace(recipe, growth=((0.0, 0.5), (1.0, 1.0)), epochs=200)
     for size in (28, 31, 79, 299):
         sides = [side(growing, size, epoch) for epoch in range(200)]
         assert sides == sorted(sides)
         assert sides[-1] == size
-
-
-def test_memory_decides_the_parts_of_a_batch(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    classifier = _begin(recipe, None, None, tuple(COLOURS), 0)
-    before = {name: tensor.clone() for name, tensor in classifier.model.state_dict().items()}
-    parts = []
-    for free in (1e12, 1e6, 2e5, 1.0):
-        monkeypatch.setattr(memory, "_free", lambda world, free=free: free)
-        parts.append(parts_that_fit(classifier, replace(recipe, batch=64), ALONE))
-    assert parts[0] == 1
-    assert parts == sorted(parts)
-    assert parts[-1] == 32
-    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.model.state_dict().items())
-
-    monkeypatch.setattr(memory, "_free", lambda world: 1.0)
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, accumulate=0, epochs=1), progress=QUIET)
-    assert "accumulate: 4" in (tmp_path / "run" / "run.yaml").read_text()
 
 
 def test_too_little_memory_says_what_to_change(

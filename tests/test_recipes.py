@@ -42,6 +42,7 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("flip=perhaps", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
         ("batch=1", "from 2 to 65536"),
+        ("accumulate=0", "from 1 to half the batch"),
         ("freeze=-1", "at least 0, or stem"),
         ("freeze=head", "a whole number, or stem"),
         ("seed=5", "give it as --seed 5"),

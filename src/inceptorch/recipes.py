@@ -38,8 +38,7 @@ class Recipe:
     head_decay       weight of the classifier's squared weights in that fit, on features of unit scale
     epochs           passes of the whole network over the training pictures; 0: none
     batch            pictures in a step, of all processes together
-    accumulate       parts in which a process takes its share of a step through the network, to save memory; 0: as few
-                     as its memory allows, by what two pictures need
+    accumulate       parts in which a process takes its share of a step through the network, to save memory
     shuffle          all: the order of all pictures is drawn; shards: that of the shards, and that within each
     optimizer        sgd, rmsprop as TensorFlow computes it, or adamw
     lr               learning rate at factor 1
@@ -159,7 +158,7 @@ class Recipe:
         self._require(self.size <= 2048, "size", "at most 2048")
         self._require(2 <= self.batch <= 65536, "batch", "from 2 to 65536")
         self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
-        self._require(0 <= self.accumulate <= self.batch // 2, "accumulate", "from 0 to half the batch")
+        self._require(1 <= self.accumulate <= self.batch // 2, "accumulate", "from 1 to half the batch")
         self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
         self._require(self.jitter <= 1, "jitter", "from 0 to 1")
         for name in ("mixup", "cutmix"):

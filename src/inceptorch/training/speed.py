@@ -114,6 +114,6 @@ def _key(classifier: Classifier, recipe: Recipe, world: Processes) -> str:
         with suppress(OSError, StopIteration):
             lines = Path("/proc/cpuinfo").read_text().splitlines()
             processor = f"{next(line for line in lines if line.startswith('model name')).split(': ')[1]}, {processor}"
-    batch = -(-recipe.batch // world.count // max(1, recipe.accumulate))
+    batch = -(-recipe.batch // world.count // recipe.accumulate)
     net = f"{classifier.model.net.name} at {classifier.pixels.size}, batch {batch}"
     return f"{net}, torch {torch.__version__}, {processor}"

@@ -23,7 +23,7 @@ from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
 from inceptorch.spec import Linear, Net, with_dropout
-from inceptorch.training.memory import parts_that_fit, remedy_for_memory
+from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
 from inceptorch.training.speed import in_the_fastest_way
@@ -77,9 +77,6 @@ def prepared(
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     recipe = replace(recipe, net=classifier.model.net.name)
-    if not recipe.accumulate:
-        recipe = replace(recipe, accumulate=parts_that_fit(classifier, recipe, world))
-        progress.say(f"batches of {recipe.batch} go through the network in {recipe.accumulate} part(s)")
     recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
     run = Run(folder, data, given, recipe, classifier.model.net, seed, whole, skipped + skipped_held_out)
     return Work(run, classifier, train_split, held_out)
