@@ -68,7 +68,7 @@ def theirs(bf16: bool, channels_last: bool) -> Callable[[Tensor, Tensor], Any]:
     return step
 
 
-def ours(precision: str, compile: str = "never") -> Callable[[Tensor, Tensor], Any]:
+def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], Any]:
     """A step of our loop on the same network."""
     torch.manual_seed(0)
     recipe = replace(RECIPE, precision=precision, compile=compile)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ WAYS = {
     "the same, channels last and bf16": partial(theirs, bf16=True, channels_last=True),
     "ours, fp32": partial(ours, "fp32"),
     OURS: partial(ours, "bf16"),
-    "ours, bf16, compiled": partial(ours, "bf16", "always"),
+    "ours, bf16, compiled": partial(ours, "bf16", compile=True),
 }
 
 

@@ -21,12 +21,11 @@ from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.spec import Net
-from inceptorch.training import find_rate, measure, memory_kept, rehearse, speed
+from inceptorch.training import find_rate, memory_kept, rehearse
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
-from inceptorch.training.work import _begin
 from tests.conftest import COLOURS
 
 QUIET = Progress(quiet=True)
@@ -58,9 +57,8 @@ def test_lr_find_from_the_shell(pictures: Path, recipe: Recipe, tmp_path: Path) 
 
 def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
-    for trial in (find_rate, measure):
-        with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
-            trial(pictures, weights=tmp_path / "run", progress=QUIET)
+    with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
+        find_rate(pictures, weights=tmp_path / "run", progress=QUIET)
     done = rehearse(pictures, weights=tmp_path / "run", progress=QUIET)
     assert (done.epochs, done.epoch_seconds) == (0, None)
 
@@ -230,43 +228,17 @@ def test_recipes_of_every_kind_resume_exactly(
     assert NETS["tiny"] == tiny
 
 
-@pytest.mark.parametrize("two", [("--lr-find", "--measure"), ("--fast-dev-run", "--out=x"), ("--measure", "--out=x")])
+@pytest.mark.parametrize("two", [("--lr-find", "--fast-dev-run"), ("--fast-dev-run", "--out=x")])
 def test_trials_that_exclude_each_other(pictures: Path, two: tuple[str, str]) -> None:
     done = CliRunner().invoke(app, ["train", str(pictures), *two])
     assert isinstance(done.exception, RunError)
     assert "alone" in str(done.exception)
 
 
-def test_what_was_measured_here_decides_how_steps_are_computed(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(speed, "KINDS", (("fp32", "never"), ("bf16", "never")))  # compiling takes its time
-    ways = measure(pictures, recipe=recipe, progress=QUIET)
-    assert [way.pictures_per_second for way in ways] == sorted((way.pictures_per_second for way in ways), reverse=True)
-    classifier = _begin(recipe, None, None, tuple(COLOURS), 0)
-    (kept,) = json.loads((tmp_path / "home" / "steps.json").read_text()).values()
-
-    def remember(*pairs: tuple[str, str, float, float]) -> None:
-        names = ("precision", "compile", "pictures_per_second", "start")
-        file = json.loads((tmp_path / "home" / "steps.json").read_text())
-        text = json.dumps({key: [dict(zip(names, pair, strict=True)) for pair in pairs] for key in file})
-        (tmp_path / "home" / "steps.json").write_text(text)
-
-    def chosen(epochs: int, **changes: object) -> tuple[str, str]:
-        made = speed.in_the_fastest_way(with_values(recipe, {"epochs": epochs, **changes}), classifier, 1000, ALONE)
-        return made.precision, made.compile
-
-    assert len(kept) == 2
-    assert chosen(3)[0] == ways[0].precision
-    remember(("bf16", "always", 400, 20), ("bf16", "never", 200, 0), ("fp32", "never", 100, 0))
-    assert chosen(10) == ("bf16", "never")  # 25 s saved, which are not twice what compiling costs
-    assert chosen(20) == ("bf16", "always")
-    assert chosen(20, compile="never") == ("bf16", "never")
-    assert chosen(20, precision="fp32") == ("fp32", "never")
-    assert chosen(20, batch=9, precision="fp32", compile="always") == ("fp32", "always")  # never measured
-    (tmp_path / "home" / "steps.json").write_text("[")
-    assert chosen(20, precision="fp32") == ("fp32", "never")
+def test_measuring_is_no_more(pictures: Path) -> None:
+    done = CliRunner().invoke(app, ["train", str(pictures), "--measure"])
+    assert isinstance(done.exception, RunError)
+    assert "--measure was removed. Try --set precision=fp32" in str(done.exception)
 
 
 def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:

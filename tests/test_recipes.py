@@ -40,6 +40,7 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("epochs=true", "must be a whole number"),
         ("epochs=0", "at least 1"),
         ("flip=perhaps", "true or false"),
+        ("compile=auto", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
         ("batch=1", "from 2 to 65536"),
         ("accumulate=0", "from 1 to half the batch"),

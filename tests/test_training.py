@@ -306,6 +306,10 @@ def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe
     again = inceptorch.resume(run, QUIET)  # judges and changes nothing
     assert (again.epochs, again.top1) == (first.epochs, first.top1)
     assert digest(run) == before
+    text = (run / "run.yaml").read_text()
+    (run / "run.yaml").write_text(text.replace("compile: false", "compile: always"))  # as it was written before
+    assert read_run(run).recipe.compile is True
+    (run / "run.yaml").write_text(text)
     (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"last.safetensors cannot be used to go on: it is damaged"):
         inceptorch.resume(run, QUIET)

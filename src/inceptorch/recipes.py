@@ -73,8 +73,8 @@ class Recipe:
     erasing          share of the pictures in which a rectangle becomes the mean colour (arXiv:1708.04896)
     mixup            alpha of the mixing of pairs of pictures (arXiv:1710.09412); 0: none
     cutmix           alpha of rectangles cut from other pictures (arXiv:1905.04899); 0: none; with mixup, either in turn
-    precision        auto: as was measured on this machine, else bf16 where the processor has it
-    compile          by torch.compile; auto: where it was measured on this machine to pay, see --measure
+    precision        fp32, bf16, or auto: bf16 where the processor computes in it
+    compile          steps compiled by torch.compile
     deterministic    on a GPU, only algorithms that give the same bits again; a CPU's always do
     checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
     checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
@@ -127,7 +127,7 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: Literal["auto", "never", "always"] = "auto"
+    compile: bool = False
     deterministic: bool = False
     checkpoint_every: int = 0
     checkpoint_minutes: float = 10.0

@@ -13,7 +13,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import Rates, Rehearsal, Result, Way
+    from inceptorch.training import Rates, Rehearsal, Result
 
 
 def train(
@@ -59,10 +59,7 @@ def train(
     fast_dev_run: Annotated[
         bool, typer.Option("--fast-dev-run", help="Go the whole way in five steps, keep nothing, and stop.")
     ] = False,
-    measure: Annotated[
-        bool,
-        typer.Option("--measure", help="Time steps in fp32 and bf16, compiled or not, remember the fastest, and stop."),
-    ] = False,
+    measure: Annotated[bool, typer.Option("--measure", hidden=True)] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -82,11 +79,9 @@ def train(
         "deterministic": deterministic or None,
     }
     given = {name: value for name, value in flags.items() if value is not None}
-    trials = [
-        flag
-        for flag, asked in (("--lr-find", lr_find), ("--measure", measure), ("--fast-dev-run", fast_dev_run))
-        if asked
-    ]
+    if measure:
+        raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
+    trials = [flag for flag, asked in (("--lr-find", lr_find), ("--fast-dev-run", fast_dev_run)) if asked]
     if resume:
         if any((data, out, weights, recipe, config, settings, given, seed, trials, print_config)):
             raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
@@ -114,8 +109,6 @@ def train(
     if lr_find:
         picture = _picture_in(out or Path(), data)
         _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
-    elif measure:
-        _measured(training.measure(data, net=net, weights=weights, recipe=chosen, seed=seed), json)
     elif fast_dev_run:
         from inceptorch import report
 
@@ -156,17 +149,6 @@ def _found(found: Rates, picture: Path, json: bool) -> None:
         )
         return
     print(f"take --set lr={found.suggested:g}; the losses are drawn in {picture}")
-
-
-def _measured(ways: list[Way], json: bool) -> None:
-    """Say how fast each way to compute a step is here."""
-    if json:
-        print_json([vars(way) for way in ways])
-        return
-    for way in ways:
-        compiled = f", compiled (the first step takes {way.start:.0f} s longer)" if way.compile == "always" else ""
-        print(f"{way.pictures_per_second:8.1f} pictures/s  {way.precision}{compiled}")
-    print("remembered for this network, size, batch and machine")
 
 
 def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:

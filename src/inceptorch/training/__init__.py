@@ -3,8 +3,7 @@
 
 from inceptorch.training.loop import Result, resume, train
 from inceptorch.training.rates import Rates, find_rate
-from inceptorch.training.rehearsal import Rehearsal, measure, rehearse
+from inceptorch.training.rehearsal import Rehearsal, rehearse
 from inceptorch.training.run import read_asked
-from inceptorch.training.speed import Way
 
-__all__ = ["Rates", "Rehearsal", "Result", "Way", "find_rate", "measure", "read_asked", "rehearse", "resume", "train"]
+__all__ = ["Rates", "Rehearsal", "Result", "find_rate", "read_asked", "rehearse", "resume", "train"]

@@ -314,7 +314,9 @@ def _check_parts(recipe: Recipe, pictures: int, world: Processes) -> None:
     """Raise where a process would get fewer than two pictures of some step: batch normalisation cannot take one. Raise for
     `sync_bn` on CPUs, for which torch has none."""
     if recipe.sync_bn and world.count > 1 and world.device.type != "cuda":
-        raise RecipeError("Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false.")
+        raise RecipeError(
+            "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."
+        )
     smallest = pictures // steps_in(pictures, recipe.batch)
     if recipe.epochs and smallest < 2 * world.count:
         enough = 2 * world.count * -(-recipe.batch // smallest)

@@ -1,4 +1,4 @@
-"""Before a long run: the whole way in a few steps, to see that it can be gone; what is fastest here."""
+"""Before a long run: the whole way in a few steps, to see that it can be gone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import WARM
 from inceptorch.training.loop import Result, finish
-from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.schedule import side
-from inceptorch.training.speed import Way, measure_ways
 from inceptorch.training.work import on_trial
 
 STEPS, KEPT_AFTER = WARM + 2, WARM  # the checkpoint, and the slow first steps, come before the pace is taken
@@ -74,22 +72,6 @@ def rehearse(
     # Of few pictures there are too few steps for a pace; what they took is then all that is known.
     one = result.step_seconds or real.batch / done.rows[-1]["pictures_per_second"]
     return Rehearsal(steps, real.epochs, steps * one, steps * one * sum((at / largest) ** 2 for at in sides))
-
-
-def measure(
-    data: str | Path,
-    *,
-    net: str | None = None,
-    weights: str | Path | None = None,
-    recipe: str | Recipe | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> list[Way]:
-    """Time the steps of a run in every way to compute them, and remember which is fastest on this machine: later runs of
-    the same network, size and batch take it, where their recipe leaves the choice. The words are those of `train`."""
-    progress = progress or Progress()
-    with on_trial(data, net, weights, recipe, seed, progress) as (work, world), memory_kept():
-        return measure_ways(work.classifier, work.train, work.run.recipe, world, progress)
 
 
 def _some(split: Split, count: int, seed: int) -> Split:

@@ -29,6 +29,7 @@ from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 
 ASKED = "run.yaml"
+OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
 COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
 
 
@@ -150,6 +151,8 @@ def read_run(folder: Path) -> Run:
     try:
         values = dict(asked["recipe"])
         name = str(values.pop("name"))
+        if values["compile"] in OLD_COMPILE:
+            values["compile"] = OLD_COMPILE[values["compile"]]
         return Run(
             folder=folder,
             data=str(asked["data"]),

@@ -35,7 +35,7 @@ class Step:
         objective = Objective(classifier.model, recipe, weights).to(world.device)
         self.of_chance = objective.of_chance
         self.objective = world.wrap(objective)
-        if recipe.compile == "always":
+        if recipe.compile:
             self.objective.compile()
         self._to_training()
 

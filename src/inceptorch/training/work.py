@@ -26,7 +26,7 @@ from inceptorch.spec import Linear, Net, with_dropout
 from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
-from inceptorch.training.speed import in_the_fastest_way
+from inceptorch.training.step import precision
 from inceptorch.zoo import folder_of
 
 
@@ -77,7 +77,7 @@ def prepared(
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     recipe = replace(recipe, net=classifier.model.net.name)
-    recipe = in_the_fastest_way(recipe, classifier, len(train_split), world)
+    recipe = replace(recipe, precision=precision(recipe, world.device))
     run = Run(folder, data, given, recipe, classifier.model.net, seed, whole, skipped + skipped_held_out)
     return Work(run, classifier, train_split, held_out)
 
