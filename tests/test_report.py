@@ -20,9 +20,9 @@ from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
-from inceptorch.report import draw, of_evaluation
+from inceptorch.report import draw, of_evaluation, page
 from inceptorch.report.card import card
-from inceptorch.report.charts import ticks
+from inceptorch.report.charts import lines, ticks
 from inceptorch.spec import Net
 from tests.conftest import COLOURS, write_classes
 
@@ -136,3 +136,27 @@ def test_an_evaluation_without_mistakes_or_pictures(tiny: Net, tmp_path: Path) -
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == expected
+
+
+def test_one_bad_epoch_does_not_flatten_the_curve() -> None:
+    curve = [(1.0, 2.0), (2.0, 900.0), (3.0, 1.0)]
+    svg = lines({"training": curve}, "epoch", most=4.0)
+    heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', svg)]
+    assert heights[1] < heights[0] < heights[2]
+    assert heights[2] - heights[0] > 50
+    assert 'cx="46.0"' in svg  # the axis begins at the first epoch
+
+
+def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: Net, tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", 2)
+    split = find_split(tmp_path / "data", list(COLOURS))
+    right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
+    rows = [
+        {"phase": "whole", "epoch": f"{epoch}", "train_loss": "1.0", "loss": loss, "top1": "0.25"}
+        for epoch, loss in enumerate(("1.5", "70.0", "0.5"), 1)
+    ]
+    html = page("t", judgement(right, list(COLOURS), split, [], "center"), None, "x", {}, rows)
+    assert "loss (at its highest 70.0)" in html
+    assert "validation accuracy: 25.00 %" in html
+    assert html.count('class="line validation"') == 2
+    assert html.count('class="line training"') == 1

@@ -57,8 +57,7 @@ def demo(out: Path | None = None) -> Result:
         f"""
 The pictures      {out / "digits"}
 The classifier    {result.run} (config.json, model.safetensors, README.md)
-Its mistakes      {result.run / "mistakes.png"}
-Its curve         {result.run / "curves.png"}
+Its report        {result.run / "report.html"} (curves, classes, mistakes)
 All of it took    {time.monotonic() - began:.0f} s
 
 For your own pictures, put each class into a folder of its own and type

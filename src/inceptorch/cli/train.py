@@ -193,6 +193,4 @@ def _finished(result: Result, json: bool) -> None:
     print(
         f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} held-out pictures, {result.seconds:.0f} s"
     )
-    print(
-        f"classifier, curves.png and mistakes.png in {result.run}; use it: inceptorch predict {quote(str(result.run))} PICTURE"
-    )
+    print(f"classifier and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} PICTURE")

@@ -1,4 +1,4 @@
-"""What people would rather look at than read: a run's curves and mistakes as pictures, and `report.html`, one page of all."""
+"""`report.html`, one page on a run or an evaluation, and the model card that goes with it."""
 
 import platform
 from importlib.metadata import version
@@ -11,17 +11,15 @@ from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_text
 from inceptorch.report.card import card
-from inceptorch.report.drawings import draw_curves, draw_mistakes, draw_rates
+from inceptorch.report.drawings import draw_rates
 from inceptorch.report.page import page, read_rows
 from inceptorch.training import Result, read_asked
 
-__all__ = ["draw", "draw_curves", "draw_mistakes", "draw_rates", "of_evaluation", "page"]
+__all__ = ["draw", "draw_rates", "of_evaluation", "page"]
 
 
 def draw(result: Result) -> None:
-    """Write curves.png, mistakes.png, report.html and the whole model card, README.md, into the run folder."""
-    draw_curves(result.run / "metrics.csv", result.run / "curves.png")
-    draw_mistakes(result.evaluation, result.run / "mistakes.png")
+    """Write report.html and the whole model card, README.md, into the run folder."""
     asked, classifier = read_asked(result.run), bundle.load(result.run)
     again = asked["command"] or f"inceptorch.train({asked['data']!r}, ...), see run.yaml"
     facts = _facts_of_run(result, asked)

@@ -13,23 +13,25 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
 MARKED = 40  # points, up to which each has a mark
 
 
-def lines(named: dict[str, Sequence[tuple[float, float]]], below: str, unit: str = "") -> str:
-    """Curves (x, y), each with its name, over what `below` says."""
-    points = [point for curve in named.values() for point in curve]
-    x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points))
-    y_ticks = ticks(min(0.0, *(y for _, y in points)), max(y for _, y in points))
+def lines(curves: dict[str, Sequence[tuple[float, float]]], below: str, unit: str = "", most: float = math.inf) -> str:
+    """Curves (x, y) by name over what `below` says, cut at `most`. The first word of a name is its CSS class."""
+    points = [(x, min(y, most)) for curve in curves.values() for x, y in curve]
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    to_x = (first, last) if last > first else (first - 1, last + 1)
+    x_ticks = [tick for tick in ticks(*to_x) if to_x[0] <= tick <= to_x[1]]
     if all(float(x).is_integer() for x, _ in points):
-        x_ticks = [tick for tick in x_ticks if float(tick).is_integer()] or x_ticks[:1]
-    to_x, to_y = _scale(x_ticks, points, 0), _scale(y_ticks, points, 1)
-    parts = [_frame(x_ticks, y_ticks, to_x, to_y, below, unit)]
-    for number, curve in enumerate(named.values()):
-        at = [(_across(x, to_x), _up(y, to_y)) for x, y in curve]
-        parts.append(f'<polyline class="line c{number}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
+        x_ticks = [tick for tick in x_ticks if float(tick).is_integer()]
+    y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
+    to_y = (y_ticks[0], y_ticks[-1])
+    parts, legend = [_frame(x_ticks, y_ticks, to_x, to_y, below, unit)], []
+    for name, curve in curves.items():
+        kind = name.split()[0]
+        at = [(_across(x, to_x), _up(min(y, most), to_y)) for x, y in curve]
+        parts.append(f'<polyline class="line {kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
         if len(at) <= MARKED:
-            parts += [f'<circle class="mark c{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in at]
-    names = [f'<span class="key c{number}">{escape(name)}</span>' for number, name in enumerate(named)]
-    legend = f'<p class="legend">{" ".join(names)}</p>' if len(named) > 1 else ""
-    return _svg("".join(parts), ", ".join(named)) + legend
+            parts += [f'<circle class="mark {kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in at]
+        legend.append(f'<span class="key {kind}">{escape(name)}</span>')
+    return _svg("".join(parts), ", ".join(curves)) + f'<p class="legend">{" ".join(legend)}</p>'
 
 
 def calibration(bins: Sequence[Reliability]) -> str:
@@ -57,12 +59,6 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next((step * by for by in (1, 2, 5) if span / (step * by) <= about), step * 10)
     first, last = math.floor(low / step + 1e-9), math.ceil((high if high > low else low + span) / step - 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]
-
-
-def _scale(at: Sequence[float], points: Sequence[tuple[float, float]], axis: int) -> tuple[float, float]:
-    values = [*at, *(point[axis] for point in points)]
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 1, high + 1)
 
 
 def _across(x: float, to: tuple[float, float]) -> float:

@@ -94,11 +94,16 @@ def _curves(rows: Sequence[dict[str, str]]) -> str:
         return [(float(row["epoch"]), by * float(row[name])) for row in mine]
 
     below = "step of the fit" if phase == "head" else "epoch"
-    loss = charts.lines({"training objective": curve("train_loss"), "held out": curve("loss")}, below)
-    accuracy = charts.lines({"right on held-out pictures": curve("top1", 100)}, below, " %")
+    training, validation, top1 = curve("train_loss"), curve("loss"), curve("top1", 100)
+    # One bad epoch, as while batch normalization's statistics lag, would make all the rest a flat line.
+    highest = max(loss for _, loss in training + validation)
+    usual = 2 * max(training[0][1], training[-1][1], validation[-1][1])
+    cut = f" (at its highest {highest:.1f})" if highest > usual else ""
+    loss = charts.lines({"training objective": training, "validation": validation}, below, most=usual)
+    accuracy = charts.lines({"validation": top1}, below, " %")
     return (
-        f'<section><h2>Training</h2><div class="pair"><figure><figcaption>loss</figcaption>{loss}</figure>'
-        f"<figure><figcaption>right on held-out pictures</figcaption>{accuracy}</figure></div></section>"
+        f'<section><h2>Training</h2><div class="pair"><figure><figcaption>loss{cut}</figcaption>{loss}</figure>'
+        f"<figure><figcaption>validation accuracy: {top1[-1][1]:.2f} %</figcaption>{accuracy}</figure></div></section>"
     )
 
 

@@ -13,7 +13,7 @@ svg { width: 100%; height: auto; font-size: 11px; fill: var(--soft) }
 .grid { stroke: var(--line) }
 .line { fill: none; stroke-width: 2; stroke: currentColor }
 .mark { fill: currentColor }
-.c0 { color: var(--blue) } .c1 { color: var(--orange) }
+.training { color: var(--blue) } .validation { color: var(--orange) }
 .legend { margin: 0 } .key { margin-right: 1em } .key::before { content: "\\2014  "; font-weight: bold }
 .bar { fill: var(--blue); opacity: .75 } .diagonal { fill: none; stroke: var(--orange); stroke-width: 1.5; stroke-dasharray: 5 4 }
 .wide { overflow-x: auto } li { overflow-wrap: anywhere }
