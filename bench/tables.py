@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import check_page, recipes_page, scaling_page, shipping_page, speed_page
+from bench import check_page, recipes_page, scaling, shipping_page, speed_page
 from bench.common import RESULTS
 from inceptorch.study import page
 
@@ -310,7 +310,7 @@ def main() -> None:
         (ROOT / "docs" / "shipping.md", shipping_page.shipping(optional("agreement"), optional("install"))),
         (ROOT / "docs" / "predicting.md", shipping_page.predicting(optional("folder"))),
         (ROOT / "docs" / "serving.md", shipping_page.serving(optional("serve"))),
-        (ROOT / "docs" / "scaling.md", scaling_page.page(result("scaling"))),
+        (ROOT / "docs" / "scaling.md", scaling.render(result("scaling"))),
         (ROOT / "docs" / "speed.md", speed_page.page(*map(optional, ("engines", "first_answer")))),
         (ROOT / "docs" / "check.md", check_page.page(result("near_duplicates"))),
     ):

@@ -21,7 +21,7 @@ from inceptorch.errors import DataError, PictureError, RunError
 from inceptorch.evaluation import evaluate, judgement
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.report import draw_mistakes
+from inceptorch.report import of_evaluation
 from inceptorch.training import train
 from tests.conftest import COLOURS
 
@@ -288,10 +288,12 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
 def test_mistakes_whose_pictures_are_gone_are_left_empty(pictures: Path, tmp_path: Path) -> None:
     split = find_split(pictures, CLASSES, "train")
     evaluation = judgement(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
-    draw_mistakes(evaluation, tmp_path / "mistakes.png")
+    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    assert html.count("<img") == html.count('class="mistake"') == 24
     shutil.rmtree(pictures)
-    draw_mistakes(evaluation, tmp_path / "without.png")
-    assert (tmp_path / "without.png").stat().st_size < 0.8 * (tmp_path / "mistakes.png").stat().st_size
+    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    assert html.count("cannot be read any more") == 24
+    assert "<img" not in html
 
 
 def test_a_classifier_is_judged_alike_on_folders_and_shards(
