@@ -256,6 +256,17 @@ def test_an_index_of_the_library_beside_shards_of_others_is_passed_over(written:
     assert find_train_and_held_out(written, 0.2, 0)[0].classes == ("0", "1", "2")
 
 
+def test_an_index_without_places_serves_in_a_folder(written: Path) -> None:
+    expected = find_split(written, CLASSES, "train")
+    values = json.loads((written / "index.json").read_text())
+    for one in values["shards"]:
+        for name in ("names", "starts", "sizes"):
+            del one[name]
+    (written / "index.json").write_text(json.dumps(values))
+    found = find_split(written, CLASSES, "train")
+    assert (found.paths, found.labels.tolist()) == (expected.paths, expected.labels.tolist())
+
+
 def test_shards_are_read_through_once(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in written.iterdir():
         os.utime(path, (1_600_000_000, 1_600_000_000))

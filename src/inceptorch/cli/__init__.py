@@ -44,6 +44,8 @@ EXTRAS = {
     "prometheus_client": "serve",
     "pyarrow": "parquet",
     "ray": "ray",
+    "fsspec": "remote",
+    "aiohttp": "remote",
 }
 
 app = typer.Typer(

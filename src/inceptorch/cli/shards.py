@@ -18,7 +18,7 @@ def shards(
 
     inceptorch shards flowers/ flowers_shards/
 
-    inceptorch train flowers_shards/
+    inceptorch train "https://host/flowers_shards/train-{000000..000099}.tar"
     """
     from inceptorch.data.verify import report_skipped
     from inceptorch.data.write_shards import write_shards

@@ -20,8 +20,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="A folder or zip of class folders, or of train/ and val/; a list as .csv or .jsonl; a folder of shards; "
-            "torchvision:NAME.",
+            help="A folder or zip of class folders, or of train/ and val/; a list as .csv or .jsonl; a folder of shards "
+            "or their URL; torchvision:NAME.",
             metavar="DATA",
         ),
     ] = None,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from inceptorch.errors import DataError
 
 TORCHVISION = "torchvision:"  # NAME or NAME:ROOT
 PIPE = "pipe:"  # a shell command, which `find.parts_of` refuses
+URL = "://"
 
 
 def absolute(data: str | Path) -> str:
     """DATA so that it means the same from another working directory."""
     text = str(data)
-    if text.startswith(PIPE):
+    if text.startswith(PIPE) or URL in text:
         return text
     if text.startswith(TORCHVISION):
         name, root = torchvision_parts(text)
@@ -22,16 +24,21 @@ def absolute(data: str | Path) -> str:
 
 
 def short_name(data: str | Path) -> str:
-    """A word for DATA, for a run's folder and its card: the last part of its path, or the name of a data set."""
+    """A word for DATA, for a run's folder and its card: the last part of its path, the name of a data set, or the
+    folder or host of a URL."""
     text = str(data)
     if text.startswith(TORCHVISION):
         return torchvision_parts(text)[0]
+    if URL in text:
+        return re.split(r"[/:]+", text.rpartition("/")[0])[-1] or "run"
     return Path(data).resolve().stem or "run"
 
 
 def lies_inside(path: Path, data: str | Path) -> bool:
     """Whether `path` is DATA or lies in it, so that writing there would change DATA."""
     text = str(data)
+    if URL in text:
+        return False
     if text.startswith(TORCHVISION):
         root = torchvision_parts(text)[1]
         return root is not None and path.absolute().is_relative_to(root.absolute())

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data import manifest
-from inceptorch.data.address import PIPE, TORCHVISION
+from inceptorch.data.address import PIPE, TORCHVISION, URL
 from inceptorch.data.folder import HELD_OUT, SPLITS, TRAIN, Split, stratified
 from inceptorch.data.ilsvrc import in_words_of, is_validation, open_validation
 from inceptorch.data.named import open_dataset
-from inceptorch.data.shards import are_shards, open_shards
+from inceptorch.data.shards import are_shards, open_remote, open_shards
 from inceptorch.data.source import Folder, Tree, open_tree
 from inceptorch.errors import DataError, did_you_mean
 
@@ -25,7 +25,7 @@ def find_train_and_held_out(data: str | Path, held_out_share: float, seed: int) 
 
     DATA has `train/` with `val/` (or `test/`) beside it, as folders or as zip files, or it is a folder or zip of class
     folders, of which every class then gives `held_out_share` by a split that depends on the seed alone. So it is with
-    a list of pictures (.csv or .jsonl), a folder of shards, and "torchvision:NAME".
+    a list of pictures (.csv or .jsonl), a folder of shards, their URL, and "torchvision:NAME".
     Raises DataError where there are not two classes with pictures, and where the splits' classes differ.
     """
     parts = parts_of(data)
@@ -68,7 +68,12 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
 def parts_of(data: str | Path) -> Parts:
     """How to get each part of DATA that its own division gives; "" stands for all of it where it is not divided."""
     if str(data).startswith(PIPE):
-        raise DataError(f"Cannot read {data}: shell commands are not run. Give the folder that holds the shards.")
+        raise DataError(
+            f"Cannot read {data}: shell commands are not run. Try the URL of the shards, such as "
+            "https://host/train-{000000..000099}.tar."
+        )
+    if URL in str(data):
+        return open_remote(str(data))
     if str(data).startswith(TORCHVISION):
         return open_dataset(str(data))
     path = Path(data)

@@ -1,7 +1,7 @@
 """Shards: tar files in the layout of WebDataset, in which KEY.jpg lies beside KEY.cls or KEY.json with its class.
 
-A folder of shards that `inceptorch shards` wrote has an index.json beside them, with the class names and the labels of
-all pictures; shards written by others need none.
+A folder of shards that `inceptorch shards` wrote has an index.json beside them, with the class names, and the label and
+place of every picture; shards written by others need none, unless they are read by URL.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tarfile
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.folder import HELD_OUT, TRAIN, Split
-from inceptorch.data.names import Files, Names, is_text
+from inceptorch.data.names import UNKNOWN, Files, Names, is_text
 from inceptorch.data.remembered import Shard, recall_shards, remember_shards
+from inceptorch.data.remote import read_range, read_url, split_url
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
@@ -31,15 +33,23 @@ from inceptorch.pixels import open_regular
 
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"
+END = 1024  # zero bytes that close a tar file
+READERS = 16  # connections that look at shards
+
+ReadRange = Callable[[str, str, int, int], bytes]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What an index says of a shard: its file name, its size, and the class of each picture in it, int32."""
+    """What an index says of a shard: its file name, its size, and the class of each picture in it, int32 [N]; their
+    names, and where the bytes of each begin and how many they are, int64 [N], unless an earlier version wrote it."""
 
     file: str
     bytes: int
     labels: NDArray[np.int32]
+    names: Names
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
 
     def fits(self, shard: Shard) -> bool:
         """Whether a shard holds pictures of these classes, in this order."""
@@ -53,7 +63,8 @@ class Index:
 
     def to_json(self) -> str:
         shards = [
-            {"file": one.file, "pictures": len(one.labels), "bytes": one.bytes, "labels": one.labels.tolist()}
+            {"file": one.file, "pictures": len(one.labels), "bytes": one.bytes, "names": list(one.names)}
+            | {name: getattr(one, name).tolist() for name in ("labels", "starts", "sizes")}
             for one in self.shards
         ]
         lines = ",\n".join(json.dumps(one, separators=(",", ":")) for one in shards)
@@ -62,21 +73,32 @@ class Index:
 
 
 class Shards(Source):
-    """Shards in a folder, any picture of which can be read. Names are SHARD/MEMBER, sorted."""
+    """Shards in a folder or at a URL, any picture of which can be read. Names are SHARD/MEMBER, sorted.
 
-    def __init__(self, folder: Path, names: Names, starts: NDArray[np.int64], sizes: NDArray[np.int64]):
-        self.folder = folder
+    `read_range(where, shard, start, end)` gives bytes of a shard, and raises OSError.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        read_range: ReadRange,
+        names: Names,
+        starts: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        checked: bool = False,
+    ):
+        self.where = where
+        self.checked = checked
+        self._read_range = read_range
         self._names = names
         self._starts = starts
         self._sizes = sizes
 
     def read(self, path: str) -> bytes:
         index = bisect_left(self._names, path)
-        size = int(self._sizes[index])
+        start, size = int(self._starts[index]), int(self._sizes[index])
         try:
-            with open_regular(self.folder / path.partition("/")[0]) as file:
-                file.seek(int(self._starts[index]))
-                data = file.read(size)
+            data = self._read_range(self.where, path.partition("/")[0], start, start + size)
         except OSError as error:
             raise PictureError(f"could not be read: {reason(error)}") from None
         if len(data) < size:
@@ -84,7 +106,13 @@ class Shards(Source):
         return data
 
     def label(self, path: str) -> str:
-        return str(self.folder / path)
+        return f"{self.where}/{path}"
+
+
+def _read_local(folder: str, file: str, start: int, end: int) -> bytes:
+    with open_regular(os.path.join(folder, file)) as opened:
+        opened.seek(start)
+        return opened.read(end - start)
 
 
 def are_shards(path: Path) -> bool:
@@ -117,6 +145,49 @@ def open_shards(folder: Path) -> dict[str, Callable[[], Split]]:
     return {part: partial(_read_part, folder, part, [f for f in files if part_of(f) == part], index) for part in parts}
 
 
+def open_remote(url: str) -> dict[str, Callable[[], Split]]:
+    """How to get each part of shards at a URL: those that it names, and where these are those to train on, the other
+    parts that the index.json beside them lists. Raises DataError."""
+    where = f"{url.rpartition('/')[0]}/{INDEX}"
+    try:
+        index = read_index(read_url(where), where)
+    except OSError as error:
+        raise DataError(f"Cannot read {where}: {reason(error)}. Put the index of `inceptorch shards` there.") from None
+    if index is None or not all(len(one.names) == len(one.labels) for one in index.shards):
+        raise DataError(f"Cannot read {url}: {where} does not say where pictures lie. Try `inceptorch shards` again.")
+    folder, files = split_url(url, {one.file for one in index.shards})
+    part = part_of(files[0])
+    found: dict[str, list[Entry]] = {}
+    for one in sorted(index.shards, key=lambda one: f"{one.file}/"):
+        if one.file in files or (part in TRAIN and part_of(one.file) in HELD_OUT):
+            found.setdefault(part_of(one.file), []).append(one)
+    return {part: partial(_read_remote_part, folder, part, entries, index.classes) for part, entries in found.items()}
+
+
+def _read_remote_part(folder: str, part: str, entries: Sequence[Entry], classes: tuple[str, ...]) -> Split:
+    _check_end(folder, entries[0])  # alone, as a server without ranges sends all of it
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(partial(_check_end, folder), entries[1:]))
+    names = Names.joined([Names(f"{one.file}/{name}" for name in one.names) for one in entries])
+    starts, sizes, labels = (
+        np.concatenate([getattr(one, what) for one in entries]) for what in ("starts", "sizes", "labels")
+    )
+    files = Files(names, sizes, np.full(len(names), UNKNOWN, np.int64))
+    shards = np.repeat(np.arange(len(entries), dtype=np.int32), [len(one.labels) for one in entries])
+    source = Shards(folder, read_range, names, starts, sizes, checked=True)
+    return Split(part, f"{folder}/{part}", source, classes, files, labels, shards)
+
+
+def _check_end(folder: str, entry: Entry) -> None:
+    """Raise DataError if a shard cannot be read, or does not end where the index says."""
+    try:
+        end = read_range(folder, entry.file, max(0, entry.bytes - END), entry.bytes)
+    except OSError as error:
+        raise DataError(f"Cannot read {folder}/{entry.file}: {reason(error)}. Check the server.") from None
+    if end != bytes(END):
+        raise DataError(f"Cannot read {folder}/{entry.file}: it is cut off, or not the one in {INDEX}. Copy it again.")
+
+
 def _read_part(folder: Path, part: str, files: Sequence[str], index: Index | None) -> Split:
     shards = _scan_all(folder, files)
     if index is not None:
@@ -128,7 +199,7 @@ def _read_part(folder: Path, part: str, files: Sequence[str], index: Index | Non
     classes, labels = _classes([text for shard in shards.values() for text in shard.labels], index)
     files_found = Files(names, sizes, changed)
     numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
-    source = Shards(folder, names, starts, sizes)
+    source = Shards(str(folder), _read_local, names, starts, sizes)
     return Split(part, str(folder), source, classes, files_found, labels, numbers)
 
 
@@ -251,13 +322,22 @@ def read_index(text: bytes, where: str) -> Index | None:
         shards = []
         for one in values["shards"]:
             labels = np.array(one["labels"], np.int32)
+            names, size = Names(map(str, one.get("names", ()))), int(one["bytes"])
+            starts, sizes = (np.array(one.get(name, ()), np.int64) for name in ("starts", "sizes"))
             if (
                 labels.ndim != 1
                 or len(labels) != one["pictures"]
                 or not ((labels >= 0) & (labels < len(classes))).all()
             ):
                 raise ValueError(f"the labels of {one['file']} do not fit")
-            shards.append(Entry(str(one["file"]), int(one["bytes"]), labels))
+            fit = starts.shape == sizes.shape == (len(names),) and len(names) in (0, len(labels))
+            if not fit or not ((starts >= 0) & (sizes >= 0) & (sizes <= size - starts)).all():
+                raise ValueError(f"the places of {one['file']} do not fit")
+            if list(names) != sorted(names):
+                raise ValueError(f"the names of {one['file']} are not sorted")
+            if "/" in one["file"]:  # it is put behind a URL
+                raise ValueError(f"{one['file']} is no file name")
+            shards.append(Entry(str(one["file"]), size, labels, names, starts, sizes))
         return Index(classes, tuple(shards))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{where} is damaged ({error}); copy it again, or make the shards again.") from None

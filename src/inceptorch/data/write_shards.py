@@ -13,7 +13,8 @@ from webdataset import TarWriter
 from inceptorch.data.address import lies_inside
 from inceptorch.data.find import find_train_and_held_out, parts_of
 from inceptorch.data.folder import Split
-from inceptorch.data.shards import INDEX, Entry, Index
+from inceptorch.data.names import UNKNOWN
+from inceptorch.data.shards import INDEX, Entry, Index, scan
 from inceptorch.data.source import is_picture
 from inceptorch.data.verify import Skipped, without_unreadable
 from inceptorch.errors import DataError, PictureError, RunError
@@ -100,7 +101,9 @@ def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], lim
                 labels.append(label)
                 number += 1
                 waiting = next(order, None)
-        yield Entry(path.name, path.stat().st_size, np.array(labels, np.int32))
+        with open(path, "rb") as written:
+            found = scan(written, str(path), path.stat().st_size, UNKNOWN)
+        yield Entry(path.name, found.size, np.array(labels, np.int32), found.names, found.starts, found.sizes)
         shard += 1
 
 
