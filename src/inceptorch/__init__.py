@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from inceptorch.training import Result, resume, train
     from inceptorch.zoo import create_model, load
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Classifier",
     "Cost",
@@ -63,3 +65,8 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(f"inceptorch.{module}"), name)
     raise AttributeError(f"module 'inceptorch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # Without this, tab completion lists only the names that were already used.
+    return sorted({*globals(), *__all__})

@@ -3,9 +3,11 @@
 import errno
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from inceptorch import __version__
 from inceptorch.cli import (
     bench,
     check,
@@ -55,6 +57,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"inceptorch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that stand before the verb."""
+
+
 app.command("demo")(demo.demo)
 app.command("nets")(nets.nets)
 app.command("check")(check.check)

@@ -1,0 +1,31 @@
+"""The package as it is installed: its version, and the names that tab completion offers."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import inceptorch
+from inceptorch.cli import app
+
+
+def test_the_command_prints_the_version() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert done.exit_code == 0
+    assert done.stdout == f"inceptorch {inceptorch.__version__}\n"
+
+
+def test_tab_completion_offers_every_public_name_without_loading_torch() -> None:
+    code = (
+        "import sys, inceptorch;"
+        "assert set(inceptorch.__all__) <= set(dir(inceptorch)), dir(inceptorch);"
+        "assert '__version__' in dir(inceptorch);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", inceptorch.__all__)
+def test_every_public_name_exists(name: str) -> None:
+    assert getattr(inceptorch, name).__module__.startswith("inceptorch.")
