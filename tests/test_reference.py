@@ -1,0 +1,28 @@
+"""The reference pages are those that the code gives, and name every option that --help names."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from inceptorch.cli import app
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_reference_is_up_to_date() -> None:
+    done = subprocess.run([sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
+def test_the_reference_names_the_options_that_help_names(verb: str) -> None:
+    page = (DOCS / "reference" / "cli.md").read_text()
+    (section,) = re.findall(rf"^## {verb}$(.*?)(?=^## |\Z)", page, flags=re.MULTILINE | re.DOTALL)
+    done = CliRunner().invoke(app, [verb, "--help"])
+    assert done.exit_code == 0, done.output
+    named = set(re.findall(r"^ +(?:-\w, )?(--[a-z0-9-]+)", done.stdout, flags=re.MULTILINE)) - {"--help"}
+    assert named == set(re.findall(r"^\| `(?:-\w, )?(--[a-z0-9-]+)", section, flags=re.MULTILINE))
