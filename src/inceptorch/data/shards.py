@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -106,7 +106,7 @@ class Shards(Source):
         return data
 
     def label(self, path: str) -> str:
-        return f"{self.where}/{path}"
+        return f"{self.where}/{PurePosixPath(path)}"
 
 
 def _read_local(folder: str, file: str, start: int, end: int) -> bytes:
