@@ -20,7 +20,7 @@ from inceptorch.errors import EngineError
 from inceptorch.progress import Progress
 from inceptorch.spec import Conv, GlobalAverage, Net
 from tests.conftest import TINY
-from tests.test_engines import classifier_of
+from tests.helpers import classifier_of
 
 HEAVY = Net(
     "heavy",

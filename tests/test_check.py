@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 import inceptorch
-from bench.near_duplicates import brightened, compressed, cut, resized, scenes
 from inceptorch.check import KINDS, Findings, alike, check, page, survey
 from inceptorch.check.labels import doubtful
 from inceptorch.check.pictures import LARGE, SUFFIXES_OF, TINY
@@ -31,8 +30,7 @@ from inceptorch.pixels import SUFFIXES
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from tests.conftest import write_classes
-from tests.test_cli import invoke
-from tests.test_pixels import png
+from tests.helpers import brightened, compressed, cut, invoke, png, resized, scenes
 
 QUIET = Progress(quiet=True)
 LONG_AGO = 1_600_000_000

@@ -13,39 +13,20 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
-from typer.testing import CliRunner, Result
 
 from inceptorch import progress
-from inceptorch.cli import app, main
+from inceptorch.cli import app
 from inceptorch.cli.evaluate import print_table
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Row
 from inceptorch.recipes import Recipe
 from tests.conftest import COLOURS, hear_ctrl_c, write_classes
-from tests.test_pixels import png
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
+from tests.helpers import invoke, png, sentence
 
 
 def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "inceptorch", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
-
-
-def sentence(*words: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What `main` says about a mistake, after checking that it is one line on standard error and exit code 2."""
-    monkeypatch.setattr(sys, "argv", ["inceptorch", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = capsys.readouterr()
-    assert stop.value.code == 2
-    assert said.out == ""
-    assert "Traceback" not in said.err
-    last = said.err.strip().splitlines()[-1]
-    assert last.startswith("inceptorch: ")
-    return last
 
 
 @pytest.fixture

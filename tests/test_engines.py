@@ -9,43 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 import inceptorch
 from inceptorch import nets
-from inceptorch.bundle import Classifier
 from inceptorch.costs import min_size
 from inceptorch.engines import Engine, available, identity, open_engine
 from inceptorch.engines.auto import Way, random_squares, remember, remembered
 from inceptorch.engines.opening import graph_of, open_graph
 from inceptorch.errors import BundleError, EngineError
 from inceptorch.graph import pooled_row
-from inceptorch.model import Model
-from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.spec import LRN, Conv, GlobalAverage, Net
 from tests.conftest import TINY
-
-
-def classifier_of(net: Net, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:
-    """A classifier with random weights, batch normalisation's statistics among them, whose answers tell pictures apart."""
-    torch.manual_seed(0)
-    pixels = contract(size or net.size, channels)  # type: ignore[arg-type]
-    model = Model(net, classes, pixels.in_chans, size=pixels.size).eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
-            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.1)
-    classifier = Classifier(model, pixels, [f"class {number}" for number in range(classes)], {"licence": "none"})
-    linear = model.get_classifier()
-    logits = classifier.logits(random_squares(pixels.size, 2))
-    spread = float(np.ptp(logits, 0).mean())
-    linear.weight.data *= 0.3 / spread
-    linear.bias.data -= torch.from_numpy(0.3 * logits.mean(0) / spread)
-    return classifier
+from tests.helpers import classifier_of
 
 
 @pytest.fixture

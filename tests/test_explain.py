@@ -41,7 +41,7 @@ from inceptorch.nets.narrow import narrowed
 from inceptorch.pixels import Pixels, Square, contract, decode
 from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool, Residual
 from tests.conftest import TINY
-from tests.test_cli import sentence
+from tests.helpers import sentence
 
 # Every kind of row that a body can have, and fully connected ones behind it.
 EVERY = Net(
@@ -74,12 +74,7 @@ def every() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def bvlc(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    from tests.conftest import SHARED
-
-    npz = SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz"
-    if not npz.exists():
-        pytest.skip(f"BVLC's weights are not in {npz}; set INCEPTORCH_SHARED to the folder of real data")
+def bvlc(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return convert(npz, tmp_path_factory.mktemp("converted") / "googlenet")
 
 

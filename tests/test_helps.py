@@ -12,11 +12,13 @@ import torch
 from typer.testing import CliRunner
 
 import inceptorch
+from inceptorch.bundle import Classifier
 from inceptorch.cli import app
 from inceptorch.data import find_split
 from inceptorch.errors import PictureError, RecipeError, RunError, TableError
 from inceptorch.model import Model
 from inceptorch.nets import NETS
+from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
@@ -26,10 +28,16 @@ from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
-from tests.conftest import COLOURS
+from tests.conftest import COLOURS, TINY
 
 QUIET = Progress(quiet=True)
 ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def beginner() -> Classifier:
+    """A classifier as the recipe's run begins with."""
+    model = Model(TINY, len(COLOURS), aux=True).to(memory_format=torch.channels_last)
+    return Classifier(model, contract(TINY.size), list(COLOURS))
 
 
 def rows(run: Path) -> list[dict[str, str]]:

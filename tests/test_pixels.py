@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from inceptorch.errors import BundleError, PictureError
 from inceptorch.pixels import Pixels, contract, decode, size_of
+from tests.helpers import png
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
@@ -20,16 +20,6 @@ PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
 def saved(image: Image.Image, path: Path, **options: Any) -> np.ndarray:
     image.save(path, **options)
     return np.asarray(decode(path)).astype(int)
-
-
-def png(width: int, height: int, data: bytes) -> bytes:
-    """A PNG whose header says what it likes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm", "gif", "webp", "jpg", "jp2", "avif"])

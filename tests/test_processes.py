@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.order import batches
-from inceptorch.errors import RecipeError, RunError
+from inceptorch.errors import RecipeError
 from inceptorch.model import Model
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
@@ -28,7 +29,6 @@ from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.spec import Net
 from inceptorch.table import to_yaml
-from inceptorch.training.loop import _check_parts
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step
 from tests.conftest import COLOURS, TINY
@@ -262,11 +262,9 @@ def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tm
     assert alone["n"] == 36
 
 
-def test_a_step_that_leaves_a_process_with_one_picture_is_refused() -> None:
-    two = Processes(0, 2, CPU)
-    with pytest.raises(RunError, match=r"41 pictures in batches of 4 leave a step with 3.*--set batch=8"):
-        _check_parts(replace(RECIPE, batch=4), 41, two)
-    _check_parts(replace(RECIPE, batch=8), 41, two)
-    with pytest.raises(RecipeError, match="sync_bn needs CUDA"):
-        _check_parts(replace(RECIPE, batch=8, sync_bn=True), 41, two)
-    _check_parts(replace(RECIPE, batch=4), 41, Processes(0, 1, CPU))
+def test_a_step_that_leaves_a_process_with_one_picture_is_refused(words: list[object], tmp_path: Path) -> None:
+    command = torchrun(2, "train", *words, "--set", "batch=4", "--set", "limit=11", "--out", tmp_path / "run")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert re.search(r"33 pictures in batches of 4 leave a step with 3.*--set batch=8", done.stderr), done.stderr
+    assert not (tmp_path / "run").exists()

@@ -38,7 +38,7 @@ from inceptorch.pixels import contract, decode
 from inceptorch.serve import Limits, bind, server_of, serving_of
 from inceptorch.serve.limits import Room
 from tests.conftest import TINY
-from tests.test_pixels import png
+from tests.helpers import png
 
 CLASSES = ["ant", "bee", "cat"]
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
