@@ -46,8 +46,8 @@ COMPILE := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --
 sbom: .venv/installed$(LOCK)  ## a bill of materials of .venv, as CycloneDX
 	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment .venv --pyproject pyproject.toml -o sbom.json
 
-bench: .venv/installed  ## measure again, one script after the other, and rewrite the tables
-	for script in startup construct lines index input near_duplicates steps overhead estimate killed lrn photos protocols leaked demo head finetune scratch_rate cifar10 recipes studies scaling agreement engines first_answer folder serve install tables; do $(BIN)/python -m bench.$$script || exit 1; done
+bench: .venv/installed$(LOCK)  ## measure again and rewrite the tables
+	$(BIN)/python -m bench --all
 
 # The demo needs a part of what the tests need, and each has its own stamp.
 .venv/demo: pyproject.toml | .venv/bin/python

@@ -1,4 +1,4 @@
-"""What every measurement shares: where results go, on what machine they were got, where the real data lies."""
+"""What every measurement shares: results with where they come from, the real data, and small tools."""
 
 import csv
 import json
@@ -7,30 +7,127 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+ROOT = Path(__file__).parents[1]
+RESULTS, DOCS = ROOT / "bench" / "results", ROOT / "docs"
+SHARED = Path(os.environ.get("INCEPTORCH_SHARED", ROOT.parent / "shared" / "data"))
+VERSIONS = ("inceptorch", "torch", "torchvision", "timm", "onnxruntime", "openvino", "numpy", "pillow")
+UNKNOWN = "not recorded"
+
+Record = dict[str, Any]
 
 
-def save(name: str, results: dict[str, Any]) -> None:
-    """Write bench/results/NAME.json, with machine and versions, and print it."""
-    record = {"measured": today(), **machine(), **results}
+def save(name: str, record: Record) -> Record:
+    """Write bench/results/NAME.json, with date, commit, machine, n and versions in it and in each of its rows.
+
+    A row that was measured earlier keeps what it says of itself.
+    """
+    about: Record = {"measured": today(), "commit": commit(), "machine": machine(), "versions": versions()}
+    about |= {"n": record.get("n")}
+    rows = record.get("rows", [])
+    if isinstance(rows, list):
+        rows = [row if "measured" in row else {**about, **row} for row in rows]
+    whole = {"command": f"python -m bench {name}", **record, **about, "rows": rows}
+    if "rows" not in record:
+        del whole["rows"]
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(json.dumps(record, indent=2))
+    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
+    return whole
+
+
+def result(name: str) -> Record | None:
+    """The record of a measurement; None where it was not made yet."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return None
+    record: Record = json.loads(path.read_text())
+    return record
+
+
+def provenance(record: Record) -> str:
+    """Date, commit, machine, versions and n of a record or row, in one line; what it does not say is called so."""
+    known = {"measured", "commit", "machine", "versions", "n"} & set(record)
+    if not known:
+        return f"date, commit, machine, versions and n: {UNKNOWN}"
+    about = record.get("machine", {})
+    cores, threads = about.get("cores", UNKNOWN), about.get("threads", UNKNOWN)
+    parts = [
+        record.get("measured", f"date {UNKNOWN}"),
+        f"commit {record.get('commit') or UNKNOWN}",
+        f"{about['processor']}, cores: {cores}, threads: {threads}" if about else f"machine {UNKNOWN}",
+        f"torch {record['versions']['torch']}" if "torch" in record.get("versions", {}) else f"versions {UNKNOWN}",
+        "n: " + (", ".join(f"{count} {what}" for what, count in (record.get("n") or {}).items()) or UNKNOWN),
+    ]
+    if about.get("gpu"):
+        parts.insert(3, about["gpu"])
+    return "; ".join(parts)
+
+
+def command(record: Record) -> str:
+    """The command that measures it; old records have its old spelling."""
+    return str(record["command"]).replace("python -m bench.", "python -m bench ")
+
+
+def on_machine(record: Record) -> str:
+    """Cores and processor, for a sentence."""
+    about = record["machine"]
+    return f"{about['cores']} cores of an {about['processor']}{' with bf16' if about['bf16'] else ''}"
+
+
+def in_bf16(record: Record) -> str:
+    """A remark on processors that compute in bf16, which is about twice as fast."""
+    return ", in bf16" if record["machine"]["bf16"] else ""
 
 
 def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
+def commit() -> str | None:
+    """The commit of the working tree, with "-dirty" where files differ from it; None without git."""
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def machine() -> Record:
+    """CPU model, cores and threads of this process, and a GPU that torch sees."""
+    processor, flags = platform.processor() or platform.machine(), ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        flags = cpuinfo.read_text()
+        names = [line.split(":")[1].strip() for line in flags.splitlines() if line.startswith("model name")]
+        processor = names[0] if names else processor
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "bf16": "avx512_bf16" in flags or "amx_bf16" in flags,
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def need(path: Path) -> Path:
     """`path` if it is there, else an end with a sentence."""
     if not path.exists():
-        sys.exit(f"{path} is not here; set INCEPTORCH_SHARED to the folder of real pictures and weights.")
+        sys.exit(f"Cannot find {path}. Set INCEPTORCH_SHARED to the folder of real images and weights.")
     return path
 
 
@@ -46,19 +143,3 @@ def metrics(run: str | Path) -> list[dict[str, str]]:
     """The rows of a run's metrics.csv."""
     with open(Path(run) / "metrics.csv", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def machine() -> dict[str, Any]:
-    processor, bf16 = platform.processor() or platform.machine(), False
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        bf16 = "avx512_bf16" in cpuinfo.read_text() or "amx_bf16" in cpuinfo.read_text()
-        names = [
-            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        processor = names[0] if names else processor
-    return {
-        "machine": {"processor": processor, "cores": os.cpu_count(), "bf16": bf16},
-        "versions": {name: version(name) for name in ("inceptorch", "torch", "torchvision", "pillow")}
-        | {"python": platform.python_version()},
-    }

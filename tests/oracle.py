@@ -1,8 +1,12 @@
 """BVLC's GoogLeNet straight from its .npz: plain torch.nn.functional and Pillow, nothing of inceptorch.
 
-The expected answers of the tests come from here, so this page shares no code with what it judges.
+The expected answers of the tests come from here, so this page shares no code with what it judges. As a script, it writes
+the probabilities of images with "center", "10crop" or "144crop":
+
+    python tests/oracle.py WEIGHTS.npz CROPS OUT.npy IMAGE...
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +99,16 @@ def forward(w: dict[str, Tensor], x: Tensor) -> Tensor:
         x = inception(x, name)
     x = inception(inception(pool(x), "5a"), "5b")
     return F.linear(x.mean((2, 3)), w["loss3/classifier.weight"], w["loss3/classifier.bias"])
+
+
+def main(weights: str, crops: str, out: str, *images: str) -> None:
+    paths = [Path(image) for image in images]
+    if crops == "center":
+        found = probabilities(Path(weights), paths)
+    else:
+        found = torch.stack([probabilities_of_crops(Path(weights), path, crops) for path in paths])
+    np.save(out, found.numpy())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_figures_in_the_documents_are_those_of_the_results() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench.tables", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "bench", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,1 @@
+"""How fast images are found, read and checked."""

@@ -1,0 +1,322 @@
+"""What `inceptorch check` finds and how fast.
+
+How far changed images are from what they were, and different ones from each other; the search among 100,000 images
+into which changed ones were planted; CIFAR-10 as it is; and whole checks of a folder of JPEG files, against
+decoding alone.
+"""
+
+import io
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from bench.common import SHARED, Record, command, need, on_machine
+from inceptorch.check import KINDS, check
+from inceptorch.check.alike import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
+from inceptorch.check.survey import ROW, look, thumbnails
+from inceptorch.pixels import decode
+from inceptorch.progress import Progress
+
+COUNT = 100_000  # pictures of the search
+PLANTED = 200  # of them changed, for each change
+FILES = 2_000  # of the whole check
+QUIET = Progress(quiet=True)
+
+Pictures = NDArray[np.uint8]
+
+
+def scenes(count: int, side: int, seed: int) -> Iterator[Pictures]:
+    """Images uint8 [side, side, 3], no two alike: smooth random fields with frequencies weighed as in photographs."""
+    random = np.random.default_rng(seed)
+    at_once = max(1, 2**22 // side**2)
+    for start in range(0, count, at_once):
+        n = min(at_once, count - start)
+        brightness, colours = _field(random, n, side), _field(random, 3 * n, side).reshape(n, 3, side, side)
+        contrast = random.uniform(35, 65, (n, 1, 1, 1))
+        level = random.uniform(90, 165, (n, 1, 1, 1))
+        values = level + contrast * (brightness[:, None] + 0.35 * colours)
+        yield from np.clip(values, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def _field(random: np.random.Generator, count: int, side: int) -> NDArray[np.float32]:
+    """Smooth noise [count, side, side] about 0, with a deviation of 1: octaves, each half as strong as the last."""
+    field = np.zeros((count, side, side), np.float32)
+    for octave in range(1, 6):
+        cells = 2**octave
+        at = np.linspace(0, cells, side)
+        rise = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells + 1))).astype(np.float32)
+        field += rise @ random.standard_normal((count, cells + 1, cells + 1), np.float32) @ rise.T / cells
+    flat = field.reshape(count, -1)
+    scaled: NDArray[np.float32] = (field - flat.mean(1)[:, None, None]) / flat.std(1)[:, None, None]
+    return scaled
+
+
+def resized(image: Image.Image, share: float) -> Image.Image:
+    return image.resize((round(share * image.width), round(share * image.height)), Image.Resampling.BICUBIC)
+
+
+def compressed(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return decode(file.getvalue())
+
+
+def brightened(image: Image.Image, factor: float) -> Image.Image:
+    return ImageEnhance.Brightness(image).enhance(factor)
+
+
+def cut(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    """Without these shares of its sides."""
+    width, height = image.size
+    return image.crop(
+        (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
+    )
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half the size": lambda image: resized(image, 0.5),
+    "JPEG of quality 30": lambda image: compressed(image, 30),
+    "30 % brighter": lambda image: brightened(image, 1.3),
+    "30 % darker": lambda image: brightened(image, 0.7),
+    "cut by 3 % at every side": lambda image: cut(image, 0.03, 0.03, 0.03, 0.03),
+    "cut by 5 % at every side": lambda image: cut(image, 0.05, 0.05, 0.05, 0.05),
+    "cut by 6 % below": lambda image: cut(image, 0, 0, 0, 0.06),
+    "cut by 2 % at every side, 70 % the size, 15 % brighter, JPEG of quality 50": lambda image: compressed(
+        brightened(resized(cut(image, 0.02, 0.02, 0.02, 0.02), 0.7), 1.15), 50
+    ),
+    "cut by 10 % at every side": lambda image: cut(image, 0.1, 0.1, 0.1, 0.1),  # more than is promised
+}
+
+
+def rows_of(pictures: Iterator[Pictures], count: int) -> NDArray[np.void]:
+    """The thumbnails of pictures."""
+    rows = np.zeros(count, ROW)
+    for number, picture in enumerate(pictures):
+        rows["spread"][number], rows["gray"][number], rows["tint"][number] = thumbnails(picture)
+    return rows
+
+
+def distances(pictures: list[Pictures]) -> dict[str, Any]:
+    """How far each change takes pictures from themselves, and how near different ones come to each other."""
+    before = rows_of(iter(pictures), len(pictures))
+    hashes = hashes_of(before["gray"])
+    changes = []
+    for name, change in CHANGES.items():
+        after = rows_of((np.asarray(change(Image.fromarray(one))) for one in pictures), len(pictures))
+        bits = np.bitwise_count(hashes ^ hashes_of(after["gray"]))
+        numbers = np.arange(len(pictures))
+        gray, tint = (np.concatenate([before[name], after[name]]) for name in ("gray", "tint"))
+        alike = likeness(gray, tint, numbers, numbers + len(pictures))
+        changes.append(
+            {
+                "change": name,
+                "found": float(((bits <= RADIUS) & (alike >= ALIKE)).mean()),
+                "bits_median": float(np.median(bits)),
+                "bits_99": float(np.quantile(bits, 0.99)),
+                "alike_median": float(np.median(alike)),
+                "alike_1": float(np.quantile(alike, 0.01)),
+            }
+        )
+    pairs = [np.stack(pair) for pair in pairs_within(hashes, RADIUS)]
+    a, b = np.concatenate([np.zeros((2, 0), np.int64), *pairs], 1)
+    alike = np.sort(likeness(before["gray"], before["tint"], a, b))
+    return {
+        "pictures": len(pictures),
+        "changes": changes,
+        "different": {
+            "pairs": len(pictures) * (len(pictures) - 1) // 2,
+            "of_like_hashes": len(a),
+            "alike": int((alike >= ALIKE).sum()),
+            "most_alike": alike[-5:].tolist(),
+        },
+    }
+
+
+def search() -> dict[str, Any]:
+    """The search among many pictures, some of which are changed ones of others."""
+    names = [name for name in CHANGES if "10 %" not in name]
+    rows = rows_of(scenes(COUNT - PLANTED * len(names), 64, seed=1), COUNT)
+    original, first = np.arange(COUNT), COUNT - PLANTED * len(names)
+    # The changed ones are of the first pictures, which are made again, larger.
+    sources = scenes(PLANTED * len(names), 128, seed=2)
+    for number, picture in enumerate(sources):
+        change = CHANGES[names[number // PLANTED]]
+        original[first + number] = number
+        for at, pixels in ((number, picture), (first + number, np.asarray(change(Image.fromarray(picture))))):
+            rows["spread"][at], rows["gray"][at], rows["tint"][at] = thumbnails(pixels)
+    began, working = time.perf_counter(), time.process_time()
+    groups, _ = groups_of(rows["gray"], rows["tint"], QUIET)
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - working
+    together = groups[first:] == groups[original[first:]]
+    # Pictures of different origin in one group: a group of n origins takes n - 1 false pairs at least.
+    origins = np.unique(np.stack([groups, original]), axis=1)
+    false = origins.shape[1] - len(np.unique(origins[0]))
+    return {
+        "pictures": COUNT,
+        "planted": len(together),
+        "recall": float(together.mean()),
+        "recall_of_each": {
+            name: float(together[PLANTED * at : PLANTED * (at + 1)].mean()) for at, name in enumerate(names)
+        },
+        "false_pairs": int(false),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+    }
+
+
+def cifar10() -> dict[str, Any]:
+    """CIFAR-10, of whose test pictures Barz and Denzler (arXiv:1902.00423) found 3.25 % in the training pictures."""
+    began, working = time.perf_counter(), time.process_time()
+    findings = check(need(SHARED / "cifar10"), tiny=0, progress=QUIET)
+    across = [one for one in findings.found if one.kind.endswith("duplicates-across-splits")]
+    test = list(findings.survey.splits).index("test")
+    told = {number for one in across for number in one.pictures if findings.survey.parts[number] == test}
+    return {
+        "pictures": len(findings.survey),
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - working,
+        "counts": findings.to_dict()["counts"],
+        "test_pictures_told": len(told),
+        "share_of_test": len(told) / len(findings.survey.splits["test"]),
+    }
+
+
+def whole(folder: Path) -> dict[str, Any]:
+    """Whole checks of a folder of JPEG files, the first and the second time, against decoding them in a plain loop."""
+    for number, picture in enumerate(scenes(FILES, 448, seed=3)):
+        path = folder / "data" / f"class-{number % 10}" / f"{number:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path, "JPEG", quality=90)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    files = [path.read_bytes() for path in sorted((folder / "data").rglob("*.jpg"))]
+    seconds, cpu_seconds = {}, {}
+    works: dict[str, Callable[[], object]] = {
+        "first check": lambda: check(folder / "data", progress=QUIET),
+        "second check": lambda: check(folder / "data", progress=QUIET),
+        "Pillow's decoding alone, one thread": lambda: [decode(file) for file in files],
+        "a row of each, one thread": lambda: [look(file) for file in files],
+        "simplejpeg to an eighth, one thread": lambda: [
+            simplejpeg.decode_jpeg(file, min_height=56, min_width=56) for file in files
+        ],
+    }
+    for name, work in works.items():
+        began, working = time.perf_counter(), time.process_time()
+        work()
+        seconds[name], cpu_seconds[name] = time.perf_counter() - began, time.process_time() - working
+    return {
+        "pictures": FILES,
+        "pixels": "448x448",
+        "mean_bytes": sum(map(len, files)) / FILES,
+        "per_second": {name: FILES / taken for name, taken in seconds.items()},
+        "per_cpu_second": {name: FILES / taken for name, taken in cpu_seconds.items()},
+    }
+
+
+def memory() -> dict[str, float]:
+    """What the search takes, in MB, beside the rows; before anything else here has taken more. It depends on how many
+    pictures there are, not on what they show."""
+    rows = np.zeros(COUNT, ROW)
+    rows["gray"] = np.random.default_rng(0).integers(0, 256, rows["gray"].shape, np.uint8)
+    before = _peak()
+    groups_of(rows["gray"], rows["tint"], QUIET)
+    return {"rows_mb": rows.nbytes / 2**20, "search_mb": _peak() - before}
+
+
+def _peak() -> float:
+    """The most memory that this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run() -> Record:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["INCEPTORCH_HOME"] = f"{folder}/home"
+        taken = memory()
+        searched = search()
+        photos = [np.asarray(decode(path)) for path in sorted(need(SHARED / "photos").glob("*.png"))]
+        flowers = [np.asarray(decode(path)) for path in sorted(need(SHARED / "flowers12").rglob("*.jpg"))]
+        return {
+            "n": {"images searched": COUNT, "files checked": FILES},
+            "load": os.getloadavg()[0],
+            "memory": taken,
+            "search": searched,
+            "distances": {
+                "photographs": distances(photos),
+                "flowers": distances(flowers),
+                "random fields": distances(list(scenes(1000, 128, seed=4))),
+            },
+            "whole": whole(Path(folder)),
+            "cifar10": cifar10(),
+        }
+
+
+def render(record: Record) -> str:
+    """The kinds of finding, from the code, and how well and how fast the near duplicates among them are found."""
+    parts = ["## What is looked for\n", "| finding | | what it is | what to do |\n| --- | --- | --- | --- |"]
+    for name, kind in KINDS.items():
+        parts.append(f"| {name} | {kind.severity} | {kind.what} | {kind.remedy} |")
+    return "\n".join(parts + _bounds(record) + _search(record) + _speed(record))
+
+
+def _bounds(record: Record) -> list[str]:
+    found = record["distances"]
+    parts = [
+        f"\n## Where the bounds come from\n\n`{command(record)}`: how many of the changed images are matched to their "
+        f"originals, and for the worst one in a hundred the bits in which the hashes differ (at most {RADIUS} are "
+        f"looked at) and the correlation of the slopes (at least {ALIKE:g} is taken for the same image).\n"
+    ]
+    parts.append("| change | " + " | ".join(f"{name}: found | bits | correlation" for name in found) + " |")
+    parts.append("| --- |" + " --- | --- | --- |" * len(found))
+    for rows in zip(*(one["changes"] for one in found.values()), strict=True):
+        cells = [f"{row['found']:.1%} | {row['bits_99']:.0f} | {row['alike_1']:.2f}" for row in rows]
+        parts.append(f"| {rows[0]['change']} | {' | '.join(cells)} |")
+    parts.append(
+        "\nOf all pairs of these images as they are; what was looked at of the flowers taken for the same is so "
+        "indeed:\n"
+    )
+    parts.append("| images | pairs | with like hashes | taken for the same | the highest correlations |")
+    parts.append("| --- | --- | --- | --- | --- |")
+    for name, one in found.items():
+        pairs = one["different"]
+        most = ", ".join(f"{value:.2f}" for value in pairs["most_alike"][::-1]) or "none"
+        parts.append(
+            f"| {one['pictures']:,} {name} | {pairs['pairs']:,} | {pairs['of_like_hashes']} | {pairs['alike']} "
+            f"| {most} |"
+        )
+    return parts
+
+
+def _search(record: Record) -> list[str]:
+    taken, found, cifar = record["memory"], record["search"], record["cifar10"]
+    return [
+        f"\n## The search\n\nAmong {found['pictures']:,} random fields, {found['planted']:,} of them changed ones of "
+        f"others: {found['recall']:.1%} of these found, {found['false_pairs']} false pairs, {found['seconds']:.1f} s "
+        f"({found['cpu_seconds']:.1f} s of a core), {taken['search_mb']:.0f} MB beside the {taken['rows_mb']:.0f} MB "
+        "of the rows themselves.",
+        f"\nOf CIFAR-10's test images, {cifar['test_pictures_told']} ({cifar['share_of_test']:.2%}) are reported as "
+        "near or exact copies of training images; Barz and Denzler (arXiv:1902.00423) found 3.25 % by looking. The "
+        f"whole check of its {cifar['pictures']:,} images took {cifar['seconds']:.0f} s ({cifar['cpu_seconds']:.0f} s "
+        "of a core).",
+    ]
+
+
+def _speed(record: Record) -> list[str]:
+    found = record["whole"]
+    parts = [
+        f"\n## Whole checks\n\n{found['pictures']:,} JPEG files of {found['pixels']} pixels, "
+        f"{found['mean_bytes'] / 1000:.0f} kB each, on {on_machine(record)}, beside other work (load "
+        f"{record['load']:.1f}).\n",
+        "| what | images/s | for each second of a core |\n| --- | --- | --- |",
+    ]
+    return parts + [
+        f"| {name} | {value:,.0f} | {found['per_cpu_second'][name]:,.0f} |"
+        for name, value in found["per_second"].items()
+    ]

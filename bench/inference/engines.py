@@ -1,0 +1,145 @@
+"""Engines against eager torch, side by side.
+
+BVLC's GoogLeNet, against our own module of it, and Inception-v3 with random weights, against torchvision's module:
+eager float32 in channels last, from uint8 pictures to probabilities. Each round times every way in turn; a ratio is
+the median over the rounds of the ratios within a round. "alone" is one caller, "busy" as many callers as there are
+processors.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.common import SHARED, Record, bvlc, need, save
+from inceptorch.bundle import Classifier, load
+from inceptorch.costs import cost
+from inceptorch.data.folder import find_pictures
+from inceptorch.engines import Engine
+from inceptorch.engines.engine import processors
+from inceptorch.engines.opening import graph_of, open_graph
+from inceptorch.engines.timing import throughput
+from inceptorch.export.quantise import in_8_bits
+from inceptorch.model import Model
+from inceptorch.nets import net
+from inceptorch.pixels import Pixels, contract
+from inceptorch.progress import Progress
+
+BATCHES, ROUNDS, SECONDS, CALIBRATION = (1, 16), 5, 1.5, 64
+BARS = {
+    "googlenet": {"fp32": 1.6, "bf16": 3.0, "int8": 5.0},
+    "inception_v3_tv": {"fp32": 1.4, "bf16": 2.7, "int8": 5.0},
+}
+PEER = "torch, eager, channels last"
+
+
+class Eager:
+    """A module as a plain script calls it; timed as an engine is."""
+
+    at_once = 1
+
+    def __init__(self, module: nn.Module, pixels: Pixels):
+        self.module = module.eval().to(memory_format=torch.channels_last)
+        self.order = [2, 1, 0] if pixels.channels == "bgr" else [0, 1, 2]
+        self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (pixels.mean, pixels.std))
+
+    def logits(self, squares: NDArray[np.uint8]) -> Tensor:
+        with torch.inference_mode():
+            x = torch.from_numpy(squares).permute(0, 3, 1, 2)[:, self.order].float()
+            x = ((x - self.mean) / self.std).to(memory_format=torch.channels_last)
+            found: Tensor = self.module(x).softmax(1)
+        return found
+
+
+def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, Any]:
+    """Every way against the module, with the ratios and what 8 bits and 16 change in the answers to photographs."""
+    graph, pixels = graph_of(folder), load(folder).pixels
+    squares = np.stack([pixels.square(path) for path in photographs])
+    calibration, judged = squares[:CALIBRATION], squares[CALIBRATION:]
+    graphs = {"fp32": graph, "bf16": graph, "int8": in_8_bits(graph, calibration, Progress())}
+    ways: dict[str, Engine] = {PEER: cast(Engine, Eager(module, pixels))}
+    for precision, each in graphs.items():
+        for callers, streams in {"alone": 1, "busy": processors()}.items():
+            ways[f"{precision}, {callers}"] = open_graph(each, "the graph", "openvino", precision, streams=streams)
+    full, others = ways["fp32, alone"], {precision: ways[f"{precision}, alone"] for precision in ("bf16", "int8")}
+    answers = full.logits(judged).argmax(1)
+    agreement = {name: float((engine.logits(judged).argmax(1) == answers).mean()) for name, engine in others.items()}
+    races = [race(ways, squares[:batch]) for batch in BATCHES]
+    name = full.net.name
+    macs = cost(full.net, pixels.size, len(full.classes)).macs
+    return {
+        "net": name,
+        "macs": macs,
+        "bars": BARS[name],
+        "races": races,
+        "agreement": agreement,
+        "judged": len(judged),
+    }
+
+
+def race(ways: dict[str, Engine], squares: NDArray[np.uint8]) -> dict[str, Any]:
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in Progress().track(range(ROUNDS), ROUNDS, f"{len(squares)} at a time"):
+        for name, engine in ways.items():
+            rates[name].append(throughput(engine, squares, SECONDS))
+    rows = [
+        {
+            "way": name,
+            "per_second": median(found),
+            "ratio": median(one / peer for one, peer in zip(found, rates[PEER], strict=True)),
+        }
+        for name, found in rates.items()
+    ]
+    return {"batch": len(squares), "rows": rows}
+
+
+def googlenet(folder: str) -> tuple[Path, nn.Module]:
+    bundle = bvlc(folder)
+    return bundle, load(bundle).model
+
+
+def inception_v3(folder: str) -> tuple[Path, nn.Module]:
+    torch.manual_seed(0)
+    ours = Classifier(Model(net("inception_v3_tv"), 1000), contract(299), [str(number) for number in range(1000)])
+    ours.save(Path(folder) / "inception_v3")
+    theirs = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True)
+    return Path(folder) / "inception_v3", theirs
+
+
+def run() -> Record:
+    photographs = list(find_pictures(need(SHARED / "photos")))
+    makers: list[Callable[[str], tuple[Path, nn.Module]]] = [googlenet, inception_v3]
+    networks = []
+    for make in makers:
+        with tempfile.TemporaryDirectory() as folder:
+            networks.append(raced(*make(folder), photographs))
+        # After each network, as it takes minutes.
+        record = {"n": {"rounds": ROUNDS}, "rounds": ROUNDS, "peer": PEER, "networks": networks}
+        save("engines", record)
+    return record
+
+
+def render(record: Record) -> str:
+    lines: list[str] = []
+    for network in record["networks"]:
+        bars = ", ".join(f"{precision} {bar:g}" for precision, bar in network["bars"].items())
+        columns = [f"{race['batch']} at a time, images/s | times torch" for race in network["races"]]
+        lines += [
+            f"`{network['net']}`, {network['macs'] / 1e9:.2f} billion multiply-adds; aimed at {bars} times:",
+            "",
+            f"| way | {' | '.join(columns)} |",
+            "| --- |" + " ---: | ---: |" * len(columns),
+        ]
+        for rows in zip(*(race["rows"] for race in network["races"]), strict=True):
+            cells = " | ".join(f"{row['per_second']:.1f} | {row['ratio']:.2f}" for row in rows)
+            lines.append(f"| {rows[0]['way']} | {cells} |")
+        same = ", ".join(f"{precision} {fraction:.1%}" for precision, fraction in network["agreement"].items())
+        lines += ["", f"Same first answer as fp32 on {network['judged']} photographs: {same}.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""A folder of JPEG photographs end to end, against the usual script and against the parts alone.
+
+The photographs are shared ones, ten times each with small changes. `inceptorch predict --out` takes the engine that
+`auto` takes, as `benchmark` finds it fastest here. Both it and the script (folder_plain.py) are processes of their own,
+timed from their start to their end, with the same weights. What decoding and the network allow on the same cores is
+1 / (1 / decoding + 1 / network), each measured alone on all of them; against it stand both the whole process and the
+overlap within it, without what starting takes. Everything is measured in turns; the medians are given.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance
+
+from bench.common import SHARED, Record, command, need, on_machine
+from inceptorch.benchmark import benchmark
+from inceptorch.bundle import Classifier
+from inceptorch.data.folder import picture_entries
+from inceptorch.engines import described, open_engine
+from inceptorch.engines.engine import processors
+from inceptorch.engines.timing import throughput
+from inceptorch.pixels import contract, decode
+from inceptorch.predicting import Asked, predictions
+from inceptorch.protocols import CENTER
+from inceptorch.zoo import create_model
+
+EACH, SIZE, QUALITY = 10, (500, 375), 90
+ROUNDS, SECONDS = 3, 5.0
+
+
+def photographs(folder: Path) -> list[str]:
+    """JPEG files made of the shared photographs: cut out, mirrored, of other brightness."""
+    random = np.random.default_rng(0)
+    for path in sorted(need(SHARED / "photos").glob("*.png")):
+        with Image.open(path) as photo:
+            whole = photo.convert("RGB")
+        for number in range(EACH):
+            left, top = (int(value) for value in random.integers(0, 20, 2))
+            changed = whole.crop((left, top, whole.width - 20 + left, whole.height - 20 + top)).resize(SIZE)
+            if number % 2:
+                changed = changed.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            changed = ImageEnhance.Brightness(changed).enhance(random.uniform(0.8, 1.2))
+            changed.save(folder / f"{path.stem}-{number}.jpg", quality=QUALITY)
+    return sorted(map(str, folder.iterdir()))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def largest_difference(ours: Path, theirs: Path) -> float:
+    """Of the first answer's probability, over all pictures."""
+    with open(ours, newline="") as one, open(theirs, newline="") as other:
+        rows = list(csv.DictReader(one))
+        return max(abs(float(a["probability1"]) - float(b[2])) for a, b in zip(rows, csv.reader(other), strict=True))
+
+
+def run() -> Record:
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        os.environ["INCEPTORCH_HOME"] = str(work / "home")  # auto measures here, and is not remembered beyond
+        pictures = work / "pictures"
+        pictures.mkdir()
+        files = photographs(pictures)
+        torch.manual_seed(0)
+        pixels = contract(224)
+        bundle, weights = work / "googlenet", work / "googlenet.pth"
+        Classifier(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
+        subprocess.run([sys.executable, "-m", "inceptorch", "convert", bundle, "--out", weights], check=True)
+        squares = np.stack([pixels.square(file) for file in files[::EACH][:32]])
+        benchmark(bundle, batches=(1, 8), seconds=1.5, data=pictures)
+        engine = open_engine(bundle)
+
+        def views(file: str) -> object:
+            return CENTER.views(decode(file), pixels)
+
+        def decoding() -> None:
+            with ThreadPoolExecutor(processors()) as pool:
+                for _ in pool.map(views, files):
+                    pass
+
+        out, plain = work / "ours.csv", work / "plain.csv"
+        ours = [sys.executable, "-m", "inceptorch", "predict", str(bundle), str(pictures), "--out", str(out)]
+        theirs = [sys.executable, "-m", "bench.inference.folder_plain", str(weights), str(pictures), str(plain)]
+        found: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
+            out.unlink(missing_ok=True)
+            rates = {
+                "usual script": len(files) / seconds(lambda: subprocess.run(theirs, check=True)),
+                "inceptorch predict": len(files) / seconds(lambda: subprocess.run(ours, check=True)),
+                "decoding alone": len(files) / seconds(decoding),
+                "network alone": throughput(engine, squares[: engine.batch], SECONDS),
+                "overlap": len(files)
+                / seconds(lambda: list(predictions(engine, picture_entries([pictures]), Asked()))),
+            }
+            for name, rate in rates.items():
+                found.setdefault(name, []).append(rate)
+            found.setdefault("allowed", []).append(1 / (1 / rates["decoding alone"] + 1 / rates["network alone"]))
+        per_second = {name: median(rates) for name, rates in found.items()}
+        return {
+            "n": {"rounds": ROUNDS, "images": len(files)},
+            "pictures": len(files),
+            "jpeg": {"size": SIZE, "quality": QUALITY},
+            "net": "googlenet_tv",
+            "engine": described(engine),
+            "batch": engine.batch,
+            "at_once": engine.at_once,
+            "pictures_per_second": per_second,
+            "rounds": found,
+            "times_the_usual_script": per_second["inceptorch predict"] / per_second["usual script"],
+            "of_what_is_allowed": {
+                name: median(one / most for one, most in zip(found[name], found["allowed"], strict=True))
+                for name in ("inceptorch predict", "overlap")
+            },
+            "largest_difference_of_a_probability": largest_difference(out, plain),
+        }
+
+
+def render(record: Record) -> str:
+    rates, allowed = record["pictures_per_second"], record["of_what_is_allowed"]
+    rows = "\n".join(f"| {name} | {rate:.1f} |" for name, rate in rates.items())
+    size, quality = record["jpeg"]["size"], record["jpeg"]["quality"]
+    calls = "one call" if record["at_once"] == 1 else f"{record['at_once']} calls"
+    return f"""
+## Measured
+
+`{command(record)}`, on {on_machine(record)}: {record["pictures"]} JPEG photographs of {size[0]}x{size[1]}, quality
+{quality}, {record["net"]} on {record["engine"]}, the way that `auto` chose, {calls} at once with {record["batch"]}
+images each. The usual script is `bench/inference/folder_plain.py`: Pillow, torchvision's transforms, eager torch,
+batches of 32, two loading processes.
+
+| what | images per second |
+| --- | --- |
+{rows}
+
+That is {record["times_the_usual_script"]:.1f} times the usual script, from the shell to the last line written, and
+{allowed["inceptorch predict"]:.0%} of what decoding alone and the network alone would allow one after the other on
+these cores ({allowed["overlap"]:.0%} without starting the process). Probabilities differ from the script's by at most
+{record["largest_difference_of_a_probability"]:.3f}.
+"""

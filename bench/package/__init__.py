@@ -1,0 +1,1 @@
+"""The package itself: its size and its start-up."""

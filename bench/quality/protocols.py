@@ -1,0 +1,165 @@
+"""The papers' crops with BVLC's weights on 200 photographs.
+
+    python -m bench protocols [PHOTOGRAPHS]
+
+Ours beside an independent implementation that takes crops one by one (tests/oracle.py as a script). Of 144 crops
+that sees as many photographs as asked: all by default, which takes it a quarter of an hour. Then the time of 144
+crops against the straightforward loop on the same module (protocols_plain.py), on square and on wide photographs,
+by torch and by OpenVINO in fp32, and the memory of evaluating a thousand and ten thousand images.
+"""
+
+import csv
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import inceptorch
+from bench.common import SHARED, Record, bvlc, command, need
+from bench.quality.photos import oracle
+from bench.quality.protocols_plain import straightforward
+from inceptorch.data.ilsvrc import synsets
+from inceptorch.evaluation import evaluate
+from inceptorch.evaluation.predictions import read_predictions
+from inceptorch.pixels import decode
+
+ROUNDS, TIMED = 3, 4
+PEAK = (
+    "import resource, sys; from inceptorch.evaluation import evaluate; evaluate(sys.argv[1], sys.argv[2]); "
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+)
+
+
+def in_class_folders(rows: list[dict[str, str]], root: Path, times: int = 1) -> Path:
+    """Links to the photographs, each so many times, in folders named by synset."""
+    for number in range(times):
+        for row in rows:
+            folder = root / synsets()[int(row["class_index"])]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}-{Path(row['file']).name}").symlink_to(SHARED / "photos" / row["file"])
+    return root
+
+
+def judged(bundle: Path, data: Path, name: str, folder: Path) -> dict[str, Any]:
+    """A protocol's row of the table; its predictions are kept in the folder."""
+    began = time.perf_counter()
+    evaluation = evaluate(bundle, data, protocol=name, save_predictions=folder)
+    seconds = time.perf_counter() - began
+    return {
+        "protocol": name,
+        "description": evaluation.protocol,
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "intervals": evaluation.intervals,
+        "ms_per_picture": 1000 * seconds / evaluation.n,
+    }
+
+
+def compared(data: Path, name: str, folder: Path, npz: Path, number: int) -> dict[str, Any]:
+    """The largest difference of a kept probability from the independent page's, on the first so many pictures."""
+    predictions = read_predictions(next(folder.glob(f"*.{name}.*")))
+    ours = np.exp(np.concatenate([rows for _, rows in predictions.parts()]))[:number]
+    paths = [data / file for file in predictions.files[:number]]
+    theirs = oracle(npz, paths, name)
+    print(name, float(np.abs(ours - theirs).max()), file=sys.stderr)
+    return {"compared": len(paths), "largest_difference": float(np.abs(ours - theirs).max())}
+
+
+def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
+    """Seconds a picture of the loop and of ours, by turns, and how far the answers differ."""
+    for path in paths:
+        (root / synsets()[0]).mkdir(parents=True, exist_ok=True)
+        (root / synsets()[0] / path.name).symlink_to(path)
+    plain = inceptorch.load(bundle)
+    plain.model.to(memory_format=torch.contiguous_format)
+    seconds: dict[str, list[float]] = {"loop": [], "torch": [], "openvino": []}
+    apart = dict.fromkeys(("torch", "openvino"), 0.0)
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        theirs = [straightforward(plain, path) for path in sorted(paths, key=lambda path: path.name)]
+        seconds["loop"].append((time.perf_counter() - began) / len(paths))
+        for engine in apart:
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                evaluate(bundle, root, protocol="144crop", save_predictions=folder, engine=engine, precision="fp32")
+                seconds[engine].append((time.perf_counter() - began) / len(paths))
+                ((_, logs),) = read_predictions(next(Path(folder).iterdir())).parts()
+            apart[engine] = max(apart[engine], float(np.abs(np.exp(logs) - np.stack(theirs)).max()))
+        print(number, seconds, file=sys.stderr)
+    middle = {name: median(values) for name, values in seconds.items()}
+    ratios = {name: middle["loop"] / middle[name] for name in apart}
+    return {"seconds": middle, "ratios": ratios, "largest_differences": apart}
+
+
+def peak(bundle: Path, data: Path) -> float:
+    """MiB at most that judging a folder takes, in a process of its own."""
+    words = [sys.executable, "-c", PEAK, str(bundle), str(data)]
+    return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def races(bundle: Path, rows: list[dict[str, str]], folder: Path) -> dict[str, Any]:
+    """144 crops of square photographs, as they are, and of wide ones, whose three squares differ."""
+    square = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
+    wide = [folder / "wide" / path.name for path in square]
+    (folder / "wide").mkdir()
+    for path, made in zip(square, wide, strict=True):
+        decode(path).resize((400, 300), Image.Resampling.BICUBIC).save(made)
+    return {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
+
+
+def run(compared_by_144_crops: str = "") -> Record:
+    npz = need(SHARED / "bvlc_googlenet" / "bvlc_googlenet_oihw.npz")
+    with open(need(SHARED / "photos" / "labels.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    many = int(compared_by_144_crops or len(rows))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, bundle = Path(temporary), bvlc(temporary)
+        found = {"races": races(bundle, rows, folder)}
+        data = in_class_folders(rows, folder / "photos")
+        names = ("center", "10crop", "144crop")
+        table = [judged(bundle, data, name, folder / "kept") for name in names]
+        memory = {
+            str(5 * len(rows) * times): peak(bundle, in_class_folders(rows, folder / f"many{times}", 5 * times))
+            for times in (1, 10)
+        }
+        # Last, for it takes long and is not timed.
+        for row, name in zip(table, names, strict=True):
+            row |= compared(data, name, folder / "kept", npz, many if name == "144crop" else len(rows))
+    n = {"images": len(rows), "rounds": ROUNDS}
+    return {"n": n, "pictures": len(rows), "table": table, **found, "peak_mib": memory}
+
+
+def render(record: Record) -> str:
+    images = record["pictures"]
+    parts = [
+        f"\n## Measured\n\n`{command(record)}`, BVLC's weights on {images} photographs:\n",
+        "| protocol | top-1 | top-5 | ms an image | largest difference of a probability from an independent page |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in record["table"]:
+        (low1, high1), (low5, high5) = row["intervals"]["top1"], row["intervals"]["top5"]
+        parts.append(
+            f"| `{row['protocol']}` | {row['top1']:.1%} ({low1:.1%} to {high1:.1%}) "
+            f"| {row['top5']:.1%} ({low5:.1%} to {high5:.1%}) "
+            f"| {row['ms_per_picture']:.0f} | {row['largest_difference']:.1e}, {row['compared']} images |"
+        )
+    parts.append(
+        "\n144 crops against the straightforward loop, one crop at a time through the same module in eager torch:\n"
+    )
+    parts.append("| images | loop, s an image | torch | ratio | OpenVINO fp32 | ratio |\n|" + " --- |" * 6)
+    for name, race in record["races"].items():
+        seconds, ratios = race["seconds"], race["ratios"]
+        parts.append(
+            f"| {name} | {seconds['loop']:.2f} | {seconds['torch']:.2f} | {ratios['torch']:.1f} "
+            f"| {seconds['openvino']:.2f} | {ratios['openvino']:.1f} |"
+        )
+    peaks = ", ".join(f"{mib:.0f} MiB for {int(count):,}" for count, mib in record["peak_mib"].items())
+    parts.append(f"\nMemory at most, by images evaluated: {peaks}.")
+    return "\n".join(parts)

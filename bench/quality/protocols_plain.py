@@ -1,0 +1,43 @@
+"""Peer of `protocols`, no measurement: 144 crops one by one through the eager module, in torch's usual layout."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from inceptorch.bundle import Classifier
+from inceptorch.pixels import decode
+from inceptorch.scale import Scale
+
+SIZE = 224
+
+
+def straightforward(classifier: Classifier, path: Path) -> NDArray[np.float64]:
+    """The probabilities of one image, averaged over its crops."""
+    scale = Scale(classifier.pixels)
+    with torch.inference_mode():
+        answers = [
+            classifier.model(scale(torch.from_numpy(np.array(crop)).permute(2, 0, 1)[None].contiguous()))
+            for crop in crops(decode(path))
+        ]
+        found: NDArray[np.float64] = torch.cat(answers).softmax(1).double().mean(0).numpy()
+    return found
+
+
+def crops(image: Image.Image) -> Iterator[Image.Image]:
+    """arXiv:1409.4842 section 7: four scales, three squares of each, six crops of a square, and their mirrors."""
+    for short in (256, 288, 320, 352):
+        ratio = short / min(image.size)
+        whole = image.resize((round(image.width * ratio), round(image.height * ratio)), Image.Resampling.BILINEAR)
+        spare, far = max(whole.size) - short, short - SIZE
+        for offset in (0, spare // 2, spare):
+            left, top = (offset, 0) if whole.width >= whole.height else (0, offset)
+            square = whole.crop((left, top, left + short, top + short))
+            corners = [(0, 0), (far, 0), (0, far), (far, far), (far // 2, far // 2)]
+            views = [square.crop((x, y, x + SIZE, y + SIZE)) for x, y in corners]
+            for view in (*views, square.resize((SIZE, SIZE), Image.Resampling.BILINEAR)):
+                yield view
+                yield view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -1,0 +1,90 @@
+"""What each piece of `finetune` brings, before the test images are looked at.
+
+A fifth of flowers12's training pictures is held out, and then another, and every way of training is tried on both.
+Two runs go on at a time, one thread each, so the seconds are those of a processor.
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from math import sqrt
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench.common import SHARED, Record, bvlc, metrics, need
+
+ON_ONE_THREAD = (
+    "import atexit, time, torch; atexit.register(lambda: print(time.process_time())); torch.set_num_threads(1);"
+    "from inceptorch.cli import main; main()"
+)
+FOLDS, TRIED = 5, 2  # a fifth of the training pictures held out, for the first two of the fifths
+PLAIN: dict[str, Any] = {"epochs": 3, "lr": 0.002, "freeze": 0, "layer_decay": 1.0, "growth": [[0, 1], [1, 1]]}
+SMALLER = {**PLAIN, "epochs": 6, "growth": [[0, 0.714], [1, 0.714]]}
+WAYS = {
+    "at the size that is judged": PLAIN,
+    "training squares of 160 pixels, twice the epochs": SMALLER,
+    "the same, higher rate": {**SMALLER, "lr": 0.005},
+    "the same, mixup": {**SMALLER, "mixup": 0.2},
+    "the same, frozen stem, 8 epochs": {**SMALLER, "epochs": 8, "freeze": 7},
+    "the same, higher rate, lower for lower rows": {**SMALLER, "lr": 0.005, "layer_decay": 0.9},
+    "the recipe: that and a frozen stem": {},
+}
+
+
+def write_folds(pictures: Path, folder: Path) -> list[Path]:
+    """Folders with `train` and `val`, of links to the training pictures."""
+    draw = random.Random(5)
+    folds = [folder / str(number) for number in range(TRIED)]
+    for kind in sorted(path for path in pictures.iterdir() if path.is_dir()):
+        files = sorted(kind.iterdir())
+        draw.shuffle(files)
+        for number, fold in enumerate(folds):
+            for place, file in enumerate(files):
+                to = fold / ("val" if place % FOLDS == number else "train") / kind.name
+                to.mkdir(parents=True, exist_ok=True)
+                (to / file.name).symlink_to(file)
+    return folds
+
+
+def trained(bundle: Path, fold: Path, way: str) -> Record:
+    """One training: what it reached on the pictures held out, and what the classifier alone had."""
+    out = fold.parent / f"{fold.name}-{way}"
+    words = ["--weights", bundle, "--recipe", "finetune", "--out", out]
+    for name, value in WAYS[way].items():
+        words += ["--set", f"{name}={value}"]
+    command = [sys.executable, "-c", ON_ONE_THREAD, "train", str(fold), *map(str, words)]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    rows = metrics(out)
+    head = [row for row in rows if row["phase"] == "head"][-1]
+    shutil.rmtree(out)
+    reached = {"head_top1": float(head["top1"]), "top1": float(rows[-1]["top1"])}
+    return {"way": way, "fold": int(fold.name), "cpu_seconds": float(said.split()[-1]), **reached}
+
+
+def run() -> Record:
+    flowers = need(SHARED / "flowers12" / "train").resolve()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        bundle = bvlc(folder)
+        folds = write_folds(flowers, Path(folder))
+        runs = list(pool.map(lambda each: trained(bundle, *each), [(fold, way) for way in WAYS for fold in folds]))
+        held_out = len(list(folds[0].glob("val/*/*")))
+    return {"n": {"validation images": held_out * TRIED}, "held_out": held_out, "runs": runs}
+
+
+def render(record: Record) -> str:
+    """The ways that were tried, with what their standard error is."""
+    runs = record["runs"]
+    rows = ["| way | correct | of the classifier alone | CPU seconds |", "| --- | --- | --- | --- |"]
+    for way in dict.fromkeys(run["way"] for run in runs):
+        mine = [run for run in runs if run["way"] == way]
+        top1, head, seconds = (mean(run[name] for run in mine) for name in ("top1", "head_top1", "cpu_seconds"))
+        rows.append(f"| {way} | {top1:.1%} | {head:.1%} | {seconds:.0f} |")
+    n = record["held_out"] * len({run["fold"] for run in runs})
+    top1 = mean(run["top1"] for run in runs)
+    error = 100 * sqrt(top1 * (1 - top1) / n)
+    note = f" They were {record['note']}." if "note" in record else ""
+    return "\n".join([*rows, "", f"Of {n} images, with a standard error of {error:.1f} points.{note}"])

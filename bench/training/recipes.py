@@ -1,0 +1,173 @@
+"""What the papers' recipes reach on an ordinary computer, on CIFAR-10 (re-encoded as JPEG).
+
+    python -m bench recipes [RECIPE...]
+
+Each trains its own network, as published or narrower by the one rule, on part of the images and for a few epochs:
+enough to see that it learns. Networks without batch normalization are known to stall where their first weights are
+careless; `careless` shows it. The curves are drawn in docs/recipes.png.
+"""
+
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import inceptorch
+from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result, save
+from bench.training import cifar10, finetune, finetune_pieces, head
+from inceptorch.bundle import Classifier
+from inceptorch.files import write_whole
+from inceptorch.model import Model
+from inceptorch.nets import net
+from inceptorch.nets.narrow import narrowed
+from inceptorch.pixels import contract
+from inceptorch.recipes import RECIPES, Recipe, with_values
+from inceptorch.spec import Net
+from inceptorch.table import to_yaml
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}
+AVERAGED = {"size": 32, "epochs": 8, "ema": 0.999}
+# A recipe's values that docs/recipes.md says in words, and those on how and not what it trains.
+IN_WORDS = ("name", "source", "net", "epochs", "head_steps")
+RUNTIME = ("checkpoint_every", "checkpoint_minutes", "workers", "precision", "compile")
+
+# name: (recipe, network, settings beside SMALL)
+RUNS: dict[str, tuple[str, Net, dict[str, Any]]] = {
+    "szegedy2014": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 12}),
+    "careless": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 3}),
+    "bvlc_quick": ("bvlc_quick", net("googlenet"), {"size": 80, "limit": 500, "epochs": 6}),
+    "ioffe2015": ("ioffe2015", narrowed(net("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
+    "szegedy2015": ("szegedy2015", narrowed(net("inception_v3_small"), 0.5), AVERAGED),
+    "szegedy2016": ("szegedy2016", narrowed(net("inception_v4_small"), 0.375), AVERAGED),
+}
+
+
+def careless(table: Net, folder: str) -> str:
+    """A bundle of the network whose weights are all drawn with deviation 0.01, whatever a layer's inputs."""
+    torch.manual_seed(0)
+    model = Model(table, len(CLASSES), size=80)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, 0, 0.01)
+    Classifier(model, contract(80), CLASSES).save(f"{folder}/careless")
+    return f"{folder}/careless"
+
+
+def trained(name: str) -> Record:
+    """Train one; its curve and what it was."""
+    recipe, table, settings = RUNS[name]
+    values = {**SMALL, **settings}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(f"{folder}/net.yaml").write_text(to_yaml(table))
+        weights = careless(table, folder) if name == "careless" else None
+        chosen = with_values(RECIPES[recipe], values)
+        ended = inceptorch.train(
+            need(SHARED / "cifar10"), out=f"{folder}/run", net=f"{folder}/net.yaml", weights=weights, recipe=chosen
+        )
+        epochs = metrics(f"{folder}/run")
+    about = {"recipe": recipe, "net": table.name, "settings": values, "top1": ended.top1, "seconds": ended.seconds}
+    return {"name": name, **about, "epochs": epochs}
+
+
+def draw(rows: list[dict[str, Any]], out: Path) -> None:
+    """Loss and accuracy of every recipe, by epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    for row in rows:
+        at = [int(epoch["epoch"]) for epoch in row["epochs"]]
+        style = {"ls": "--" if row["name"] == "careless" else "-", "marker": "o", "ms": 3}
+        loss.plot(at, [float(epoch["train_loss"]) for epoch in row["epochs"]], label=row["name"], **style)
+        accuracy.plot(at, [100 * float(epoch["top1"]) for epoch in row["epochs"]], **style)
+    loss.set_title("training objective", loc="left")
+    accuracy.set_title("per cent of the test images correct", loc="left")
+    accuracy.axhline(10, color="#888", lw=0.8, ls=":")
+    for axes in (loss, accuracy):
+        axes.set_xlabel("epoch")
+        axes.grid(color="#d8dce0", lw=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=len(rows), frameon=False)
+    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def run(*names: str) -> Record:
+    rows = {row["name"]: row for row in (result("recipes") or {"rows": []})["rows"]}
+    for name in names or RUNS:
+        rows[name] = trained(name)
+        record = {"n": {"seed": 1}, "rows": [rows[each] for each in RUNS if each in rows]}
+        rows = {row["name"]: row for row in save("recipes", record)["rows"]}
+    draw(list(rows.values()), DOCS / "recipes.png")
+    return {"n": {"seed": 1}, "rows": list(rows.values())}
+
+
+def render(record: Record) -> str:
+    """A section for each recipe: its source, its network, what differs from the defaults, and what it reached."""
+    rows = {row["name"]: row for row in record["rows"]}
+    others = elsewhere()
+    parts = []
+    for name, recipe in RECIPES.items():
+        parts.append(f"## {name}\n\nSource: {recipe.source}.\n")
+        values = "".join(f", `{value}`" for value in differences(recipe))
+        parts.append(f"Network {recipe.net}, {length(recipe)}{values}.\n")
+        if name in others:
+            parts.append(f"Here: {others[name]}\n")
+        if name in rows:
+            parts.append(f"Here: {in_words(rows[name])}\n")
+        if name not in others and name not in rows:
+            parts.append("It was not run here yet.\n")
+    parts.append("![losses and accuracy by epoch](recipes.png)\n")
+    if "careless" in rows:
+        parts.append(
+            "`careless` is `szegedy2014` on the same network with all first weights drawn with a deviation of 0.01: "
+            f"{in_words(rows['careless'])}\n"
+        )
+    return "\n".join(parts)
+
+
+def elsewhere() -> dict[str, str]:
+    """What other measurements say of recipes."""
+    found = {}
+    for recipe, bench in {"scratch": cifar10, "head": head, "finetune": finetune}.items():
+        if record := result(bench.__name__.rpartition(".")[2]):
+            found[recipe] = bench.reached(record)
+    if "finetune" in found and (pieces := result("finetune_pieces")):
+        before = "Ways that were tried before, on validation images taken from the training images:"
+        found["finetune"] += f" {before}\n\n{finetune_pieces.render(pieces)}"
+    return found
+
+
+def length(recipe: Recipe) -> str:
+    head = f"{recipe.head_steps} steps for the classifier alone" if recipe.head_steps else ""
+    epochs = f"{recipe.epochs} epochs" if recipe.epochs else ""
+    return " and ".join(part for part in (head, epochs) if part)
+
+
+def differences(recipe: Recipe) -> list[str]:
+    """The values in which a recipe is not every recipe's default."""
+    return [
+        f"{field.name}={short(getattr(recipe, field.name))}"
+        for field in fields(Recipe)
+        if field.name not in IN_WORDS + RUNTIME and getattr(recipe, field.name) != field.default
+    ]
+
+
+def short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(short, value)) + "]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def in_words(row: Record) -> str:
+    """One run: on what, for how long, to what, and where."""
+    settings = row["settings"]
+    first, last = row["epochs"][0], row["epochs"][-1]
+    return (
+        f"{row['net']} at {settings['size']} pixels on {settings['limit']} CIFAR-10 images of each class, "
+        f"{settings['epochs']} epochs: {row['top1']:.1%} of the test images in {row['seconds'] / 60:.0f} min; the "
+        f"training objective went from {float(first['train_loss']):.3f} to {float(last['train_loss']):.3f} "
+        f"({provenance(row)})."
+    )
