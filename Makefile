@@ -18,11 +18,12 @@ test-fast: .venv/installed$(LOCK)  ## the tests of about a minute: none that are
 coverage: .venv/installed$(LOCK)  ## the tests again, with the lines that they run; fails below the floor in pyproject.toml
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-check: .venv/installed$(LOCK)  ## lint, types, layers
+check: .venv/installed$(LOCK)  ## lint, types, layers, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: .venv/installed$(LOCK)  ## format the code
 	$(BIN)/ruff check --fix .

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_command_prints_the_version() -> None:
@@ -29,3 +33,8 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 @pytest.mark.parametrize("name", inceptorch.__all__)
 def test_every_public_name_exists(name: str) -> None:
     assert getattr(inceptorch, name).__module__.startswith("inceptorch.")
+
+
+def test_citation_and_changelog_know_this_version() -> None:
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == inceptorch.__version__
+    assert f"\n## {inceptorch.__version__}" in (ROOT / "CHANGELOG.md").read_text()
