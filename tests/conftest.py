@@ -11,16 +11,17 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
-from inceptorch.nets import NETS
+from inceptorch.networks.layers import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Pool
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.spec import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool
 
 # Bit for bit is promised on a CPU; the tests judge that also where there is a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "shared" / "data"))
 
-TINY = Net(
+TINY = NetworkSpec(
     "tiny",
     title="three rows",
     source="these tests",
@@ -66,14 +67,14 @@ def converted(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> Net:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> NetworkSpec:
     """The three-row network, known by its name while a test runs."""
     monkeypatch.setitem(NETS, TINY.name, TINY)
     return TINY
 
 
 @pytest.fixture
-def recipe(tiny: Net) -> Recipe:
+def recipe(tiny: NetworkSpec) -> Recipe:
     """A recipe that trains the three-row network in a second."""
     return with_values(
         SCRATCH, {"net": "tiny", "epochs": 3, "batch": 8, "lr": 0.05, "ema": 0.5, "crop_area": (0.5, 1.0)}

@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app, main
 from inceptorch.engines.auto import random_squares
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.pixels import contract, decode
-from inceptorch.spec import Net
 
 
 def invoke(*words: object) -> Result:
@@ -49,7 +49,7 @@ def png(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
-def classifier_of(net: Net, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:
+def classifier_of(net: NetworkSpec, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:
     """A classifier with random weights and statistics, whose answers tell images apart."""
     torch.manual_seed(0)
     pixels = contract(size or net.size, channels)  # type: ignore[arg-type]

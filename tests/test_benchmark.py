@@ -12,17 +12,18 @@ from typer.testing import CliRunner, Result
 from inceptorch.benchmark import benchmark, measuring, peak, row_times
 from inceptorch.benchmark.fresh import first_answer
 from inceptorch.cli import app
-from inceptorch.costs import cost
 from inceptorch.engines import ENGINES, available, open_engine
 from inceptorch.engines.auto import TOLERANCE, remembered
 from inceptorch.engines.opening import graph_of
 from inceptorch.errors import EngineError
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.layers import Conv, GlobalAverage
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.progress import Progress
-from inceptorch.spec import Conv, GlobalAverage, Net
 from tests.conftest import TINY
 from tests.helpers import classifier_of
 
-HEAVY = Net(
+HEAVY = NetworkSpec(
     "heavy",
     title="one row does nearly all the work",
     source="these tests",
@@ -33,7 +34,7 @@ HEAVY = Net(
 
 
 @pytest.fixture
-def bundle(tiny: Net, tmp_path: Path) -> Path:
+def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     classifier_of(tiny).save(tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -139,10 +140,10 @@ def test_the_row_that_does_the_work_takes_the_time(name: str, tmp_path: Path) ->
     finally:
         torch.set_num_threads(threads)
     found = {each.row: each for each in times}
-    counted = cost(HEAVY, num_classes=7)
-    assert [each.row for each in times if not each.row.startswith("(")] == [row.name for row in counted.rows]
+    counted = count_complexity(HEAVY, num_classes=7)
+    assert [each.row for each in times if not each.row.startswith("(")] == [row.name for row in counted.layers]
     assert {each.row: each.macs for each in times if each.macs} == {
-        row.name: row.macs for row in counted.rows if row.macs
+        row.name: row.macs for row in counted.layers if row.macs
     }
     assert sum(each.share for each in times) == pytest.approx(1)
     assert sum(each.macs_share for each in times) == pytest.approx(1)

@@ -17,18 +17,19 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.convert import convert
 from inceptorch.errors import BundleError, PictureError, RunError
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.networks.layers import Conv
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_plain
+from inceptorch.networks.zoo import NETS
 from inceptorch.pixels import contract
 from inceptorch.published import Hash, published
-from inceptorch.spec import Conv, Net
-from inceptorch.table import to_plain
 from inceptorch.zoo import folder_of
 from tests.conftest import Trap
 
 
 @pytest.fixture
-def bundle(tiny: Net, tmp_path: Path) -> Path:
+def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"}).save(tmp_path / "bundle")
     return tmp_path / "bundle"
@@ -39,7 +40,7 @@ def edit(bundle: Path, **changes: object) -> None:
     (bundle / "config.json").write_text(json.dumps({**config, **changes}))
 
 
-def test_a_saved_classifier_answers_as_before(tiny: Net, tmp_path: Path) -> None:
+def test_a_saved_classifier_answers_as_before(tiny: NetworkSpec, tmp_path: Path) -> None:
     torch.manual_seed(0)
     classifier = Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"})
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -162,7 +163,7 @@ def test_weights_carry_over_to_other_classes_and_channels(bundle: Path) -> None:
         inceptorch.create_model("googlenet", weights=bundle)
 
 
-def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: Net, tmp_path: Path) -> None:
+def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: NetworkSpec, tmp_path: Path) -> None:
     Classifier(Model(tiny, 3, aux=True), contract(16), ["a", "b", "c"], keep_aux=True).save(tmp_path / "bundle")
     gray = inceptorch.create_model("tiny", in_chans=1, weights=tmp_path / "bundle", aux=True)
     kept = load_file(tmp_path / "bundle" / "model.safetensors")
@@ -170,7 +171,7 @@ def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: Net, tm
     assert torch.equal(gray.state_dict()["body.conv1.conv.weight"], kept["body.conv1.conv.weight"].sum(1, keepdim=True))
 
 
-def test_weights_of_another_table_of_the_same_name_are_refused(tiny: Net, bundle: Path) -> None:
+def test_weights_of_another_table_of_the_same_name_are_refused(tiny: NetworkSpec, bundle: Path) -> None:
     longer = replace(tiny, body={**tiny.body, "more": Conv(16)})
     with pytest.raises(BundleError, match="another table called 'tiny': row more differs"):
         inceptorch.create_model(longer, weights=bundle)

@@ -18,10 +18,10 @@ from inceptorch.convert import convert, export
 from inceptorch.convert.caffe import net_parameter
 from inceptorch.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
 from inceptorch.errors import BundleError, RunError
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.networks.layers import Conv
+from inceptorch.networks.zoo import NETS
 from inceptorch.pixels import contract
-from inceptorch.spec import Conv
 from tests.conftest import Trap
 
 

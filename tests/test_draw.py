@@ -12,11 +12,9 @@ import matplotlib
 import pytest
 from PIL import ImageFont
 
-from inceptorch.draw import svg
 from inceptorch.errors import TableError
-from inceptorch.nets import NETS
-from inceptorch.nets.googlenet import GOOGLENET
-from inceptorch.spec import (
+from inceptorch.networks.draw import svg
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     BatchNorm,
@@ -26,11 +24,13 @@ from inceptorch.spec import (
     GlobalAverage,
     Layer,
     Linear,
-    Net,
     Pool,
     Residual,
     SeparableConv,
 )
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
+from inceptorch.networks.zoo.googlenet import GOOGLENET
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</text><script>\"'&]]>\x00\x1b\ud800\uffff"
@@ -39,7 +39,7 @@ NESTED = Fork(
     Residual((Conv(8), Fork((Conv(4, (1, 7)), Residual((), 0.5, relu=False)), Conv(4, groups=2)))),
     (Fork(Pool("max"), (Fork(Conv(3), Conv(5)), Residual(Conv(8, norm=False, relu=False), 0.125))), LRN()),
 )
-ODD = Net(
+ODD = NetworkSpec(
     "odd",
     title="all that a table may hold: deep nesting, rows without layers, auxiliary heads row upon row",
     source="a table of one's own",
@@ -73,14 +73,14 @@ NAMELESS = replace(
     },
     aux=("網" * 40, "4d"),
 )
-ALL = {**NETS, "odd": ODD, "nameless": NAMELESS, "tiny": Net("tiny", "", "", 1, {"row": ()}, {})}
+ALL = {**NETS, "odd": ODD, "nameless": NAMELESS, "tiny": NetworkSpec("tiny", "", "", 1, {"row": ()}, {})}
 each_net = pytest.mark.parametrize("net", ALL.values(), ids=ALL)
 
 Area = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @each_net
-def test_picture_is_one_file_without_scripts_and_references(net: Net) -> None:
+def test_picture_is_one_file_without_scripts_and_references(net: NetworkSpec) -> None:
     root = drawing(net)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg", "title", "desc", "g", "rect", "text", "polyline", "polygon", "circle",
@@ -91,7 +91,7 @@ def test_picture_is_one_file_without_scripts_and_references(net: Net) -> None:
 
 
 @each_net
-def test_every_layer_is_a_box(net: Net) -> None:
+def test_every_layer_is_a_box(net: NetworkSpec) -> None:
     """A run of equal rows is drawn once and names them all."""
     rows = [*net.body.values(), *net.head.values(), Linear(1000, relu=False)]
     heads = [layer for _ in net.aux for layer in (*(net.aux_head or {}).values(), Linear(1000, relu=False))]
@@ -107,7 +107,7 @@ def test_every_layer_is_a_box(net: Net) -> None:
 
 
 @each_net
-def test_every_row_and_width_can_be_read(net: Net) -> None:
+def test_every_row_and_width_can_be_read(net: NetworkSpec) -> None:
     root = drawing(net)
     titles = " ".join(row.findtext(f"{SVG}title") or "" for row in root.iter(f"{SVG}g"))
     words = Counter(word for text in root.iter(f"{SVG}text") for word in (text.text or "").replace(",", "").split())
@@ -121,7 +121,7 @@ def test_every_row_and_width_can_be_read(net: Net) -> None:
 
 
 @each_net
-def test_nothing_lies_on_anything_else(net: Net) -> None:
+def test_nothing_lies_on_anything_else(net: NetworkSpec) -> None:
     root = drawing(net)
     all_boxes = [area for _, area, _ in boxes(root)]
     texts = [(text.text, text_area(text)) for text in root.iter(f"{SVG}text")]
@@ -141,7 +141,7 @@ def test_nothing_lies_on_anything_else(net: Net) -> None:
 
 
 @each_net
-def test_text_fits_its_box(net: Net) -> None:
+def test_text_fits_its_box(net: NetworkSpec) -> None:
     root = drawing(net)
     for _, (left, top, right, bottom), texts in boxes(root):
         assert texts
@@ -176,11 +176,11 @@ def test_a_net_that_does_not_fit_its_own_size_is_refused() -> None:
         svg(replace(GOOGLENET, size=2, body={"conv1": Conv(64, 7, 2, "valid")}, aux=()))
 
 
-def drawing(net: Net) -> ElementTree.Element:
+def drawing(net: NetworkSpec) -> ElementTree.Element:
     return ElementTree.fromstring(svg(net).encode())
 
 
-def texts_of(net: Net) -> set[str]:
+def texts_of(net: NetworkSpec) -> set[str]:
     return {text.text or "" for text in drawing(net).iter(f"{SVG}text")}
 
 

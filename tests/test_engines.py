@@ -12,21 +12,22 @@ import pytest
 from numpy.typing import NDArray
 
 import inceptorch
-from inceptorch import nets
-from inceptorch.costs import min_size
 from inceptorch.engines import Engine, available, identity, open_engine
 from inceptorch.engines.auto import Way, random_squares, remember, remembered
 from inceptorch.engines.opening import graph_of, open_graph
 from inceptorch.errors import BundleError, EngineError
-from inceptorch.graph import pooled_row
+from inceptorch.networks.complexity import min_size
+from inceptorch.networks.layers import LRN, Conv, GlobalAverage
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.onnx_graph import pooled_row
+from inceptorch.networks.zoo import get_network
 from inceptorch.progress import Progress
-from inceptorch.spec import LRN, Conv, GlobalAverage, Net
 from tests.conftest import TINY
 from tests.helpers import classifier_of
 
 
 @pytest.fixture
-def bundle(tiny: Net, tmp_path: Path) -> Path:
+def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     classifier_of(tiny).save(tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -53,7 +54,7 @@ LINES = (
 
 @pytest.mark.parametrize("name", LINES)
 def test_networks_answer_alike_on_torch_and_onnxruntime(name: str, tmp_path: Path) -> None:
-    net = nets.net(name)
+    net = get_network(name)
     classifier_of(net, size=max(min_size(net), min(net.size, 64))).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", engine) for engine in ("torch", "onnxruntime"))
     squares = random_squares(ours.pixels.size, 2)
@@ -66,7 +67,7 @@ def test_networks_answer_alike_on_torch_and_onnxruntime(name: str, tmp_path: Pat
 @pytest.mark.parametrize("spec", [LRN(5, 3.0), LRN(3, 2.0, 0.5, 2.0)])
 def test_local_response_norm(spec: LRN, tmp_path: Path) -> None:
     """So strong that a band or a power that is a little off would show."""
-    plain = Net(
+    plain = NetworkSpec(
         "norm",
         title="one",
         source="these tests",
@@ -88,7 +89,7 @@ def test_local_response_norm(spec: LRN, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", ["rgb", "bgr", "gray"])
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_channels_and_numbers_of_pictures(tiny: Net, channels: str, engine: str, tmp_path: Path) -> None:
+def test_channels_and_numbers_of_pictures(tiny: NetworkSpec, channels: str, engine: str, tmp_path: Path) -> None:
     classifier_of(tiny, channels=channels).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", each) for each in ("torch", engine))
     for count in (1, 2, 7, 32):
@@ -99,7 +100,7 @@ def test_channels_and_numbers_of_pictures(tiny: Net, channels: str, engine: str,
 
 @pytest.mark.parametrize("name", ["googlenet_small", "inception_v3_small"])
 def test_openvino_in_fp32_and_bf16(name: str, tmp_path: Path) -> None:
-    classifier_of(nets.net(name), size=32).save(tmp_path / "bundle")
+    classifier_of(get_network(name), size=32).save(tmp_path / "bundle")
     ours = open_engine(tmp_path / "bundle", "torch")
     squares = random_squares(32, 3)
     probability, maps = differences(ours, open_engine(tmp_path / "bundle", "openvino", "fp32"), squares)
@@ -145,8 +146,8 @@ for thread in threads: thread.join()
 
 
 def test_heads_of_fully_connected_layers_have_no_maps() -> None:
-    assert pooled_row(nets.net("googlenet"), (3, 224, 224)) == "avgpool"
-    assert pooled_row(nets.net("alexnet"), (3, 224, 224)) is None
+    assert pooled_row(get_network("googlenet"), (3, 224, 224)) == "avgpool"
+    assert pooled_row(get_network("alexnet"), (3, 224, 224)) is None
 
 
 def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:

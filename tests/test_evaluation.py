@@ -28,12 +28,12 @@ from inceptorch.evaluation.calibration import (
 )
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.metrics import Answers, log_softmax
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.protocols import PROTOCOLS
 from inceptorch.recipes import SCRATCH, Recipe
-from inceptorch.spec import Net
 from tests import oracle
 from tests.conftest import COLOURS, write_classes
 
@@ -41,7 +41,7 @@ QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
-def members(tiny: Net, pictures: Path) -> list[Classifier]:
+def members(tiny: NetworkSpec, pictures: Path) -> list[Classifier]:
     """Two networks on pictures of two sizes, with random weights that say something of colours."""
     made = []
     for seed, size in ((1, 16), (2, 24)):
@@ -257,7 +257,7 @@ def test_the_table_of_crops_and_models(members: list[Classifier], pictures: Path
     assert rows[4].gained1 == pytest.approx(rows[4].top1 - rows[0].top1)
     assert rows[4].gained1_interval[0] <= rows[4].gained1 <= rows[4].gained1_interval[1]
     assert rows[5].multiply_adds == 144 * sum(
-        inceptorch.cost(member.model.net, member.pixels.size, 3).macs for member in members
+        inceptorch.complexity(member.model.net, member.pixels.size, 3).macs for member in members
     )
 
 
@@ -330,7 +330,7 @@ def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
 
 
 @pytest.fixture
-def imagenet(tiny: Net) -> Classifier:
+def imagenet(tiny: NetworkSpec) -> Classifier:
     classes = ["tench, Tinca tinca", *(f"name of {synset}" for synset in synsets()[1:])]
     return Classifier(Model(tiny, 1000, size=16).eval(), contract(16), classes)
 

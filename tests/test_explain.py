@@ -20,7 +20,6 @@ from inceptorch import plots
 from inceptorch.bundle import Classifier
 from inceptorch.cli import app
 from inceptorch.convert import convert
-from inceptorch.costs import Shape, output_shape
 from inceptorch.errors import BundleError, InceptorchError, PictureError, TableError
 from inceptorch.explain import (
     METHODS,
@@ -35,16 +34,18 @@ from inceptorch.explain import (
 )
 from inceptorch.explain.gradients import TOLERANCE
 from inceptorch.explain.grid import Map, averaged, summed
-from inceptorch.model import Model
-from inceptorch.nets import NETS
-from inceptorch.nets.narrow import narrowed
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import Shape, output_shape
+from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.transforms import narrowed
+from inceptorch.networks.zoo import NETS
 from inceptorch.pixels import Pixels, Square, contract, decode
-from inceptorch.spec import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Net, Pool, Residual
 from tests.conftest import TINY
 from tests.helpers import sentence
 
 # Every kind of row that a body can have, and fully connected ones behind it.
-EVERY = Net(
+EVERY = NetworkSpec(
     "every",
     title="every kind of row",
     source="these tests",
@@ -81,7 +82,7 @@ def bvlc(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 @pytest.fixture(scope="module")
 def colours() -> Classifier:
     """A network whose logits are how much red and how much green there is, made by hand."""
-    net = Net(
+    net = NetworkSpec(
         "colours",
         title="red and green",
         source="these tests",
@@ -110,7 +111,7 @@ def red_and_green() -> Square:
     return square
 
 
-def classifier_of(net: Net, classes: int = 3, seed: int = 0) -> Classifier:
+def classifier_of(net: NetworkSpec, classes: int = 3, seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
     model = Model(net, classes)
     with torch.no_grad():  # logits that differ, and batch normalisation with statistics of its own
@@ -292,7 +293,7 @@ def test_randomised_weights_change_the_maps_of_a_trained_googlenet(bvlc: Classif
 
 
 @pytest.mark.parametrize("net", NETS.values(), ids=lambda net: net.name)
-def test_every_network_has_a_row_that_tells_places_apart(net: Net) -> None:
+def test_every_network_has_a_row_that_tells_places_apart(net: NetworkSpec) -> None:
     row = default_row(net, net.size)
     shape: Shape = (3, net.size, net.size)
     shapes = {}
@@ -313,7 +314,7 @@ def test_the_rows_are_those_that_one_would_choose() -> None:
     assert default_row(NETS["inception_resnet_v2_released"], 299) == "conv7b"
     assert default_row(NETS["googlenet_small"], 32) == "4e"  # behind it are maps of 2x2
     assert default_row(NETS["googlenet_small"], 96) == "5b"
-    shrinking = Net("shrinking", "", "", 6, {"a": Conv(4, 4, 1, "valid"), "b": Conv(4), "c": Conv(4, 3, 1, "valid")}, {"avgpool": GlobalAverage()})  # fmt: skip
+    shrinking = NetworkSpec("shrinking", "", "", 6, {"a": Conv(4, 4, 1, "valid"), "b": Conv(4), "c": Conv(4, 3, 1, "valid")}, {"avgpool": GlobalAverage()})  # fmt: skip
     assert default_row(shrinking, 6) == "b"  # 3x3, 3x3, 1x1: the last of the largest
 
 
@@ -385,7 +386,9 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
         explain(tiny_classifier, [square], row="avgpool")
     with pytest.raises(PictureError, match=r"none.png does not exist\."):
         explain(tiny_classifier, [tmp_path / "none.png"])
-    flat = classifier_of(Net("flat", "", "", 16, {"conv": Conv(4, 3), "fc": Linear(5)}, {"dropout": Dropout(0.1)}))
+    flat = classifier_of(
+        NetworkSpec("flat", "", "", 16, {"conv": Conv(4, 3), "fc": Linear(5)}, {"dropout": Dropout(0.1)})
+    )
     assert explain(flat, [square])[0].row == "conv"
     with pytest.raises(TableError, match="A fully connected row has no map"):
         explain(flat, [square], row="fc")
@@ -395,7 +398,7 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
         explain(tiny_classifier, [square])
 
 
-def test_gray_pictures_and_many_of_them(tiny: Net) -> None:
+def test_gray_pictures_and_many_of_them(tiny: NetworkSpec) -> None:
     torch.manual_seed(0)
     classifier = Classifier(Model(tiny, 3, in_chans=1), contract(16, "gray"), ["a", "b", "c"])
     squares = noise(10, 16)

@@ -16,13 +16,13 @@ from inceptorch.bundle import Classifier
 from inceptorch.cli import app
 from inceptorch.data import find_split
 from inceptorch.errors import PictureError, RecipeError, RunError, TableError
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.spec import Net
 from inceptorch.training import find_rate, memory_kept, rehearse
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.objective import class_weights
@@ -139,7 +139,7 @@ def test_growth_where_the_network_takes_one_size_alone(pictures: Path, recipe: R
     assert not (tmp_path / "run").exists()
 
 
-def test_rates_fall_from_the_classifier_to_the_stem(tiny: Net, recipe: Recipe) -> None:
+def test_rates_fall_from_the_classifier_to_the_stem(tiny: NetworkSpec, recipe: Recipe) -> None:
     model = Model(tiny, 3)
     optimizer = optimizer_for(model, with_values(recipe, {"layer_decay": 0.5, "optimizer": "adamw"}))
     shares = {id(parameter): group["share"] for group in optimizer.param_groups for parameter in group["params"]}
@@ -204,7 +204,7 @@ def test_lengths_of_time_as_people_say_them() -> None:
 
 
 def test_recipes_of_every_kind_resume_exactly(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Net
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
 ) -> None:
     """Every value that changes what a step does, at once, stopped between two epochs and within one."""
     rich = with_values(

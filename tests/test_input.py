@@ -20,9 +20,9 @@ from inceptorch.data.augment import Augmented
 from inceptorch.data.decode import Box, Part, decode_part, upright_jpeg
 from inceptorch.data.loader import choose_workers, load
 from inceptorch.errors import PictureError
+from inceptorch.models.normalize import Scale
 from inceptorch.pixels import contract, decode
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.scale import Scale
 from tests.conftest import COLOURS, hear_ctrl_c
 
 BOX = Box(16, 32, 176, 128)

@@ -9,11 +9,12 @@ from torch import nn
 from torch.nn import functional as F
 
 import inceptorch
-from inceptorch.costs import aux_rows_of, cost, min_size, rows_of
 from inceptorch.errors import TableError
-from inceptorch.model import LocalResponseNorm, Model
-from inceptorch.nets import NETS
-from inceptorch.spec import LRN, Net
+from inceptorch.models.module import LocalResponseNorm, Model
+from inceptorch.networks.complexity import aux_layer_costs, count_complexity, layer_costs, min_size
+from inceptorch.networks.layers import LRN
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 
 
 def parameters(module: nn.Module) -> int:
@@ -24,7 +25,7 @@ def parameters(module: nn.Module) -> int:
 def test_every_row_has_the_shape_and_the_parameters_its_table_says(name: str) -> None:
     model = Model(NETS[name]).eval()
     size = NETS[name].size
-    rows = cost(name).rows
+    rows = count_complexity(name).layers
     with torch.inference_mode():
         logits, taps = model.taps(torch.zeros(1, 3, size, size), [row.name for row in rows])
     for row in rows:
@@ -32,13 +33,13 @@ def test_every_row_has_the_shape_and_the_parameters_its_table_says(name: str) ->
         where = model.body if row.name in NETS[name].body else model.head
         assert parameters(where.get_submodule(row.name)) == row.params
     assert logits.shape == (1, 1000)
-    assert parameters(model) == cost(name).params
+    assert parameters(model) == count_complexity(name).params
 
 
 def test_parameters_with_both_auxiliary_heads() -> None:
     model = Model(NETS["googlenet"], aux=True)
     assert parameters(model) == 13_378_280
-    rows = aux_rows_of(model.net, "4a", (512, 14, 14), 1000)
+    rows = aux_layer_costs(model.net, "4a", (512, 14, 14), 1000)
     assert [row.output for row in rows] == [(512, 4, 4), (128, 4, 4), (1024, 1, 1), (1024, 1, 1), (1000, 1, 1)]
     assert sum(row.params for row in rows) == parameters(model.aux["4a"]) == 3_188_840
 
@@ -59,7 +60,7 @@ def test_training_gives_finite_logits_and_gradients_everywhere(name: str) -> Non
         assert parameter.grad.abs().sum() > 0, parameter_name
 
 
-def test_forward_returns_logits_in_training_and_in_evaluation(tiny: Net) -> None:
+def test_forward_returns_logits_in_training_and_in_evaluation(tiny: NetworkSpec) -> None:
     model = Model(tiny, num_classes=5, aux=True)
     for mode in (True, False):
         out = model.train(mode)(torch.randn(3, 3, 16, 16))
@@ -83,7 +84,7 @@ def test_the_smallest_size_works_and_one_pixel_less_does_not(name: str) -> None:
 @pytest.mark.parametrize("size", [31, 100, 225, 300])
 def test_table_and_torch_agree_on_odd_sizes(size: int) -> None:
     model = Model(NETS["googlenet"], num_classes=2).eval()
-    rows = rows_of(model.net, (3, size, size), 2)
+    rows = layer_costs(model.net, (3, size, size), 2)
     with torch.inference_mode():
         _, taps = model.taps(torch.zeros(1, 3, size, size), model.net.body)
     assert {name: tuple(tap.shape[1:]) for name, tap in taps.items()} == {
@@ -111,7 +112,7 @@ def test_local_response_norm_has_the_gradient_it_says() -> None:
     assert torch.autograd.gradcheck(norm, (torch.randn(2, 7, 3, 2, dtype=torch.double, requires_grad=True),))
 
 
-def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: Net) -> None:
+def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: NetworkSpec) -> None:
     model = Model(tiny, aux=True)
     with pytest.raises(TableError, match="did you mean 'aux.mix'"):
         model.taps(torch.zeros(1, 3, 16, 16), ["aux.mx"])
@@ -119,7 +120,7 @@ def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: Net) 
         model.taps(torch.zeros(1, 3, 24, 24), ["aux.mix"])
 
 
-def test_reset_classifier_reaches_every_head(tiny: Net) -> None:
+def test_reset_classifier_reaches_every_head(tiny: NetworkSpec) -> None:
     model = Model(tiny, num_classes=3, aux=True).eval()
     model.reset_classifier(7)
     logits, taps = model.taps(torch.zeros(2, 3, 16, 16), ["aux.mix"])
@@ -127,7 +128,7 @@ def test_reset_classifier_reaches_every_head(tiny: Net) -> None:
     assert model.num_classes == 7
 
 
-def test_features_and_head_make_up_the_model(tiny: Net) -> None:
+def test_features_and_head_make_up_the_model(tiny: NetworkSpec) -> None:
     model = Model(tiny, num_classes=3).eval()
     x = torch.randn(2, 3, 16, 16)
     features = model.forward_features(x)
@@ -138,7 +139,7 @@ def test_features_and_head_make_up_the_model(tiny: Net) -> None:
     assert [info["reduction"] for info in model.feature_info] == [2, 2, 4]
 
 
-def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: Net) -> None:
+def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: NetworkSpec) -> None:
     model = Model(tiny, num_classes=3, aux=True).eval()
     x = torch.randn(2, 3, 16, 16)
     pooled = model.forward_head(model.forward_features(x), pre_logits=True)
@@ -150,7 +151,7 @@ def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: N
     assert Model(tiny, num_classes=0)(x).shape == (2, 16)
 
 
-def test_recomputing_going_backward_changes_nothing_but_memory(tiny: Net) -> None:
+def test_recomputing_going_backward_changes_nothing_but_memory(tiny: NetworkSpec) -> None:
     torch.manual_seed(0)
     plain = Model(tiny, num_classes=3).train()
     thrifty = copy.deepcopy(plain)
@@ -209,14 +210,14 @@ def test_reductions_are_those_of_the_strides_at_any_size() -> None:
         ]
 
 
-def test_a_model_can_be_made_in_inference_mode_and_without_memory(tiny: Net) -> None:
+def test_a_model_can_be_made_in_inference_mode_and_without_memory(tiny: NetworkSpec) -> None:
     with torch.inference_mode():
         assert Model(tiny, 2)(torch.zeros(1, 3, 16, 16)).isfinite().all()
     with torch.device("meta"):
         assert Model(tiny, 2).get_classifier().weight.is_meta
 
 
-def test_a_fresh_classifier_is_where_the_model_is_and_as_precise(tiny: Net) -> None:
+def test_a_fresh_classifier_is_where_the_model_is_and_as_precise(tiny: NetworkSpec) -> None:
     model = Model(tiny, 2).double()
     model.reset_classifier(4)
     assert model.get_classifier().weight.dtype == torch.float64
@@ -224,7 +225,7 @@ def test_a_fresh_classifier_is_where_the_model_is_and_as_precise(tiny: Net) -> N
 
 
 @pytest.mark.parametrize("arguments", [{"num_classes": -1}, {"in_chans": 0}])
-def test_impossible_numbers_are_refused(arguments: dict[str, int], tiny: Net) -> None:
+def test_impossible_numbers_are_refused(arguments: dict[str, int], tiny: NetworkSpec) -> None:
     with pytest.raises(TableError, match="at least 0 classes and 1 channel"):
         Model(tiny, **arguments)  # type: ignore[arg-type]
 
@@ -274,7 +275,7 @@ def test_compiling_exporting_and_ddp(name: str, tmp_path: Path) -> None:
         torch.distributed.destroy_process_group()
 
 
-def test_create_model_takes_classes_and_channels(tiny: Net) -> None:
+def test_create_model_takes_classes_and_channels(tiny: NetworkSpec) -> None:
     model = inceptorch.create_model("tiny", num_classes=4, in_chans=5)
     assert model(torch.zeros(2, 5, 16, 16)).shape == (2, 4)
     assert inceptorch.create_model("tiny").num_classes == 1000

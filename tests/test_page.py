@@ -34,7 +34,7 @@ from playwright.sync_api import (
 from inceptorch.bundle import Classifier
 from inceptorch.engines import open_engine
 from inceptorch.explain.overlay import overlay
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.pixels import contract
 from inceptorch.serve import Limits, address, bind, server_of, serving_of
 from inceptorch.serve.serving import Serving

@@ -10,10 +10,11 @@ import pytest
 
 from inceptorch import papers
 from inceptorch.errors import TableError
-from inceptorch.nets import NETS
+from inceptorch.networks.layers import Conv, Fork, Layer, Pool
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 from inceptorch.papers.quantities import Nets, filled, value_of
 from inceptorch.papers.verdicts import VERDICTS, Figure, Row, Table, judged, sources
-from inceptorch.spec import Conv, Fork, Layer, Net, Pool
 
 GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
     NETS["googlenet"],
@@ -46,15 +47,15 @@ def figure_of(row: Row, column: str) -> Figure:
     return next(figure for figure in row.figures if figure.column == column)
 
 
-def table_1(net: Net) -> Table:
+def table_1(net: NetworkSpec) -> Table:
     return judged(sources()[0]["tables"][0], Nets(net))
 
 
-def figure_5(net: Net) -> Table:
+def figure_5(net: NetworkSpec) -> Table:
     return judged(sources()[1]["tables"][0], Nets(net))
 
 
-def with_row(net: Net, **rows: Layer) -> Net:
+def with_row(net: NetworkSpec, **rows: Layer) -> NetworkSpec:
     return replace(net, body={**net.body, **rows})
 
 
@@ -66,7 +67,7 @@ def test_every_row_of_every_table_has_a_verdict(table: Table) -> None:
 
 
 def test_no_verdict_is_written_in_the_data() -> None:
-    for file in (Path(papers.__file__).parents[1] / "nets" / "papers").glob("*.yaml"):
+    for file in (Path(papers.__file__).parents[1] / "networks" / "zoo" / "papers").glob("*.yaml"):
         words = file.read_text(encoding="utf-8").replace(",", " ").replace(":", " ").split()
         assert not {"explained", "erratum", "unexplained"} & set(words), file.name
 

@@ -25,7 +25,7 @@ from inceptorch.data.source import Folder
 from inceptorch.engines import open_engine
 from inceptorch.engines.opening import graph_of
 from inceptorch.errors import InceptorchError, PictureError, RunError
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.pixels import contract, decode
 from inceptorch.predicting import alone, answered, lines, writing
 from inceptorch.protocols import CENTER, Views

@@ -22,13 +22,13 @@ from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_yaml
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.spec import Net
-from inceptorch.table import to_yaml
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step
 from tests.conftest import COLOURS, TINY
@@ -60,7 +60,9 @@ def words(tmp_path: Path, pictures: Path) -> list[object]:
     return [pictures, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
 
 
-def gradients(net: Net, recipe: Recipe, world: Processes, pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def gradients(
+    net: NetworkSpec, recipe: Recipe, world: Processes, pictures: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
     """All gradients of one step in one vector, this process having its share of the pictures."""
     torch.manual_seed(0)
     model = Model(net, 3, aux=bool(net.aux), size=16)
@@ -71,7 +73,7 @@ def gradients(net: Net, recipe: Recipe, world: Processes, pictures: torch.Tensor
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def in_process(rank: int, count: int, port: int, net: Net, recipe: Recipe, size: int, out: str) -> None:
+def in_process(rank: int, count: int, port: int, net: NetworkSpec, recipe: Recipe, size: int, out: str) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     with processes() as world:

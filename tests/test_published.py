@@ -27,7 +27,7 @@ from typer.testing import CliRunner, Result
 
 from inceptorch.cli.weights import weights
 from inceptorch.errors import BundleError
-from inceptorch.nets import NETS
+from inceptorch.networks.zoo import NETS
 from inceptorch.published import CHUNK, Accuracy, Hash, Published, fetch, find, published
 from tests.conftest import hear_ctrl_c
 

@@ -16,14 +16,14 @@ import inceptorch
 from inceptorch.bundle import Classifier
 from inceptorch.data import find_split
 from inceptorch.evaluation import judgement
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.report import draw, of_evaluation, page
 from inceptorch.report.card import card
 from inceptorch.report.charts import lines, ticks
-from inceptorch.spec import Net
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)
@@ -99,7 +99,7 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
     assert sum(int(number) for number in re.findall(r'<td class="(?:hit|miss)"[^>]*>(\d+)<', html)) == 12
 
 
-def test_a_thousand_classes_stay_small(tiny: Net, tmp_path: Path) -> None:
+def test_a_thousand_classes_stay_small(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 40)
     names = [f"class {number}, with its synonyms, as ImageNet has them" for number in range(1000)]
     split = find_split(tmp_path / "data", list(COLOURS))
@@ -117,7 +117,7 @@ def test_a_thousand_classes_stay_small(tiny: Net, tmp_path: Path) -> None:
     assert said.endswith("    inceptorch eval\n    x\n")
 
 
-def test_an_evaluation_without_mistakes_or_pictures(tiny: Net, tmp_path: Path) -> None:
+def test_an_evaluation_without_mistakes_or_pictures(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 2)
     split = find_split(tmp_path / "data", list(COLOURS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
@@ -147,7 +147,7 @@ def test_one_bad_epoch_does_not_flatten_the_curve() -> None:
     assert 'cx="46.0"' in svg  # the axis begins at the first epoch
 
 
-def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: Net, tmp_path: Path) -> None:
+def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 2)
     split = find_split(tmp_path / "data", list(COLOURS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()

@@ -33,7 +33,7 @@ from inceptorch.cli import app, main
 from inceptorch.engines import Answer, Engine, open_engine
 from inceptorch.engines.engine import processors
 from inceptorch.engines.opening import graph_of
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.pixels import contract, decode
 from inceptorch.serve import Limits, bind, server_of, serving_of
 from inceptorch.serve.limits import Room

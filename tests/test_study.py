@@ -12,20 +12,21 @@ from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
-from inceptorch.costs import cost
 from inceptorch.data import find_train_and_held_out, limited
 from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
-from inceptorch.nets import NETS, net
-from inceptorch.nets.googlenet import block
-from inceptorch.nets.narrow import narrowed
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.layers import Conv, Linear
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_yaml
+from inceptorch.networks.transforms import narrowed
+from inceptorch.networks.zoo import NETS, get_network
+from inceptorch.networks.zoo.googlenet import block
 from inceptorch.progress import Progress
 from inceptorch.recipes import with_values
-from inceptorch.spec import Conv, Linear, Net
 from inceptorch.study import STUDIES, Study, page, run_study
 from inceptorch.study.grid import plan
 from inceptorch.study.statistics import QUANTILES, Interval, interval, verdict
 from inceptorch.study.studies import RECIPE, Arm, Claim, googlenet, naive_of_equal_cost
-from inceptorch.table import to_yaml
 from tests.conftest import TINY, write_classes
 
 QUIET = Progress(quiet=True)
@@ -79,30 +80,30 @@ def test_a_verdict_never_says_more_than_the_interval(
 
 
 def test_narrowed_multiplies_all_widths_and_rounds_them_to_eights() -> None:
-    half = narrowed(net("googlenet_fc"), 0.5)
+    half = narrowed(get_network("googlenet_fc"), 0.5)
     assert half.body["3a"] == block(32, 48, 64, 8, 16, 16)
     assert half.body["conv2"] == (Conv(32), Conv(96, 3))
     assert half.head["fc"] == Linear(512)
     assert half.aux_head is not None
     assert (half.aux_head["conv"], half.aux_head["fc"]) == (Conv(64), Linear(512))
-    assert narrowed(net("googlenet"), 0.001).body["4e"] == block(8, 8, 8, 8, 8, 8)
-    assert narrowed(net("googlenet"), 0.5, 4).body["4b"] == block(80, 56, 112, 12, 32, 32)
-    assert narrowed(net("alexnet"), 0.3).body["conv2"] == replace(net("alexnet").body["conv2"], out=80)  # type: ignore[type-var]
-    whole = narrowed(net("googlenet"), 1)
-    assert cost(whole).rows == cost("googlenet").rows
+    assert narrowed(get_network("googlenet"), 0.001).body["4e"] == block(8, 8, 8, 8, 8, 8)
+    assert narrowed(get_network("googlenet"), 0.5, 4).body["4b"] == block(80, 56, 112, 12, 32, 32)
+    assert narrowed(get_network("alexnet"), 0.3).body["conv2"] == replace(get_network("alexnet").body["conv2"], out=80)  # type: ignore[type-var]
+    whole = narrowed(get_network("googlenet"), 1)
+    assert count_complexity(whole).layers == count_complexity("googlenet").layers
 
 
 def test_narrowed_refuses_what_it_would_break() -> None:
     with pytest.raises(TableError, match="adds what its modules compute"):
-        narrowed(net("inception_resnet_v1"), 0.5)
+        narrowed(get_network("inception_resnet_v1"), 0.5)
     for factor in (0, -1, float("inf"), float("nan")):
         with pytest.raises(TableError, match="above 0"):
-            narrowed(net("googlenet"), factor)
+            narrowed(get_network("googlenet"), factor)
 
 
 @pytest.mark.parametrize("size", [28, 32, 64, 224])
 def test_modules_without_reductions_cost_the_same(size: int) -> None:
-    naive, reduced = (cost(arm(size), num_classes=10).macs for arm in (naive_of_equal_cost, googlenet))
+    naive, reduced = (count_complexity(arm(size), num_classes=10).macs for arm in (naive_of_equal_cost, googlenet))
     assert naive == pytest.approx(reduced, rel=0.03)
 
 
@@ -117,7 +118,7 @@ def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tm
     for each in plan(study, tmp_path / "pictures", values):
         table = tmp_path / f"{each.arm.name}.yaml"
         table.write_text(to_yaml(each.net))
-        assert net(str(table)) == each.net
+        assert get_network(str(table)) == each.net
         result = inceptorch.train(
             tmp_path / "pictures", out=tmp_path / each.arm.name, net=str(table), recipe=each.recipe, progress=QUIET
         )
@@ -132,7 +133,10 @@ def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tm
 def test_auxiliary_heads_are_there_where_the_study_is_about_them(pictures: Path) -> None:
     for name in ("aux-heads", "v3-ladder"):
         nets = {each.arm.name: each.net for each in plan(STUDIES[name], pictures, {"epochs": 1})}
-        trained = {arm: cost(table, 32).params_with_aux - cost(table, 32).params for arm, table in nets.items()}
+        trained = {
+            arm: count_complexity(table, 32).params_with_aux - count_complexity(table, 32).params
+            for arm, table in nets.items()
+        }
         assert all(extra > 0 for arm, extra in trained.items() if arm != "none"), trained
 
 
@@ -161,7 +165,7 @@ def test_limited_takes_as_many_of_each_class_by_the_seed(pictures: Path) -> None
 # --- the grid ----------------------------------------------------------------------------------------------------------
 
 
-def tiny_of(_: int) -> Net:
+def tiny_of(_: int) -> NetworkSpec:
     return TINY
 
 
@@ -199,8 +203,8 @@ def test_a_study_from_pictures_to_a_plot(trial: str, pictures: Path, tmp_path: P
     ]
     assert weights[0] == weights[1] != weights[2] == weights[3]  # seeds are paired
     assert len(plain["top1"]) == results["seeds"] == 2
-    assert plain["params"] == cost(TINY, 16, 3).params < plain["params_with_aux"]
-    assert (plain["macs"], still["lr"]) == (cost(TINY, 16, 3).macs, pytest.approx(5e-8))
+    assert plain["params"] == count_complexity(TINY, 16, 3).params < plain["params_with_aux"]
+    assert (plain["macs"], still["lr"]) == (count_complexity(TINY, 16, 3).macs, pytest.approx(5e-8))
     assert plain["top1"] == [curve[-1] for curve in plain["curves"]]
     equal, worse, early = results["claims"]
     assert (equal["differences"], equal["verdict"]) == ([0, 0], "agrees")

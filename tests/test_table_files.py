@@ -9,14 +9,13 @@ import yaml
 
 import inceptorch
 from inceptorch.bundle import Classifier
-from inceptorch.costs import cost
 from inceptorch.errors import InceptorchError, TableError
-from inceptorch.model import Model
-from inceptorch.nets import NETS, list_models
-from inceptorch.nets import net as find_net
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.layers import Conv, Fork, Pool, Residual
+from inceptorch.networks.serialization import from_plain, read_table, to_plain, to_yaml
+from inceptorch.networks.zoo import NETS, get_network, list_models
 from inceptorch.pixels import contract
-from inceptorch.spec import Conv, Fork, Pool, Residual
-from inceptorch.table import from_plain, read_table, to_plain, to_yaml
 
 OWN = """
 name: mine
@@ -55,15 +54,15 @@ def test_every_table_comes_back_from_yaml_and_json_as_it_was(name: str) -> None:
 
 
 def test_a_network_of_ones_own_reads_as_it_is_written(own: Path) -> None:
-    net = find_net(str(own))
+    net = get_network(str(own))
     assert net.body["add"] == Residual((Conv(4), Conv(16, norm=False, relu=False)), 0.2)
     mix = Fork(Conv(4), (Conv(4), Conv(8, (1, 3)), Conv(8, (3, 1))), (Pool("max"), Conv(4)))
     assert net.body["mix"] == mix
-    assert cost(str(own)).params == sum(p.numel() for p in Model(net).parameters())
+    assert count_complexity(str(own)).params == sum(p.numel() for p in Model(net).parameters())
 
 
 def test_a_bundle_carries_its_table(own: Path, tmp_path: Path) -> None:
-    model = Model(find_net(str(own)), 3)
+    model = Model(get_network(str(own)), 3)
     Classifier(model, contract(32), ["a", "b", "c"]).save(tmp_path / "bundle")
     own.unlink()
     again = inceptorch.load(tmp_path / "bundle").model
@@ -127,7 +126,7 @@ def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
     assert OWN.count(whole) == 1
     own.write_text(OWN.replace(whole, broken))
     with pytest.raises(InceptorchError) as caught:
-        Model(find_net(str(own)), aux=True)
+        Model(get_network(str(own)), aux=True)
     said = str(caught.value)
     assert any(part in said for part in sentence.split("|")), said
     assert "\n" not in said
@@ -153,14 +152,14 @@ def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
 def test_tables_that_would_do_harm(text: str, sentence: str, own: Path) -> None:
     own.write_text(text)
     with pytest.raises(TableError) as caught:
-        Model(find_net(str(own)), aux=True)
+        Model(get_network(str(own)), aux=True)
     assert any(part in str(caught.value) for part in sentence.split("|")), str(caught.value)
     assert len(str(caught.value)) < 500
 
 
 def test_keys_are_words_as_they_are_written(own: Path) -> None:
     own.write_text("name: digits\nsize: 8\nbody:\n  010: {conv: 1}\n  1_1: {conv: 2}\n  3: {kernel: 3, conv: 3}\n")
-    assert list(find_net(str(own)).body) == ["010", "1_1", "3"]
+    assert list(get_network(str(own)).body) == ["010", "1_1", "3"]
 
 
 def test_layers_within_layers_without_end_are_refused(tmp_path: Path) -> None:
@@ -169,4 +168,4 @@ def test_layers_within_layers_without_end_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="row a: .*more than 20 deep"):
         read_table(tmp_path / "deep.yaml")
     with pytest.raises(TableError, match=r"nowhere.yaml could not be read: no such file"):
-        find_net("nowhere.yaml")
+        get_network("nowhere.yaml")

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 import yaml
 
-from inceptorch import nets
-from inceptorch.costs import check_size, cost, min_size, output_shape
 from inceptorch.errors import TableError
-from inceptorch.nets import NETS
-from inceptorch.nets.googlenet import GOOGLENET, block
-from inceptorch.spec import Conv, Fork, Pool, stem
+from inceptorch.networks.complexity import check_size, count_complexity, min_size, output_shape
+from inceptorch.networks.layers import Conv, Fork, Pool
+from inceptorch.networks.network import stem
+from inceptorch.networks.zoo import NETS, get_network
+from inceptorch.networks.zoo.googlenet import GOOGLENET, block
 
-PAPER = yaml.safe_load((files("inceptorch.nets") / "papers" / "googlenet.yaml").read_text(encoding="utf-8"))
+PAPER = yaml.safe_load((files("inceptorch.networks.zoo") / "papers" / "googlenet.yaml").read_text(encoding="utf-8"))
 TABLE_1 = [dict(zip(PAPER["tables"][0]["columns"], row, strict=True)) for row in PAPER["tables"][0]["rows"]]
 
 
 @pytest.mark.parametrize("printed", TABLE_1, ids=lambda row: row["row"])
 def test_googlenet_rows_have_the_papers_shapes_and_widths(printed: dict[str, Any]) -> None:
-    channels, height, width = {row.name: row for row in cost("googlenet").rows}[printed["row"]].output
+    channels, height, width = {row.name: row for row in count_complexity("googlenet").layers}[printed["row"]].output
     assert f"{height}x{width}x{channels}" == printed["output"]
     columns = [printed[name] for name in ("#1x1", "#3x3red", "#3x3", "#5x5red", "#5x5", "proj")]
     if all(columns):
@@ -61,7 +61,7 @@ def test_googlenet_rows_have_the_papers_shapes_and_widths(printed: dict[str, Any
     ],
 )
 def test_totals(name: str, params: int, params_with_aux: int, macs: int) -> None:
-    counted = cost(name)
+    counted = count_complexity(name)
     assert (counted.params, counted.params_with_aux, counted.macs) == (params, params_with_aux, macs)
 
 
@@ -108,14 +108,17 @@ def test_small_variants_serve_pictures_of_28_to_96_pixels(name: str) -> None:
         check_size(NETS[name], size)
     # The rule changes the first convolution's window and nothing else that has parameters.
     whole = {"googlenet_small": "googlenet_bn"}.get(name, name.removesuffix("_small"))
-    (_, *small), (_, *large) = cost(name, 96).rows, cost(whole, 128 if whole == "alexnet" else None).rows
+    (_, *small), (_, *large) = (
+        count_complexity(name, 96).layers,
+        count_complexity(whole, 128 if whole == "alexnet" else None).layers,
+    )
     for row, other in zip(small, large, strict=True):
         assert row.params == other.params or row.name == "fc6"  # which depends on the size
 
 
 @pytest.mark.parametrize("name", ["inception_v3", "inception_v3_151", "inception_v3_79"])
 def test_low_resolution_stems_lead_to_the_same_grids(name: str) -> None:
-    outputs = {row.name: row.output for row in cost(name).rows}
+    outputs = {row.name: row.output for row in count_complexity(name).layers}
     assert outputs["5d"][0] == 288
     assert outputs["6e"] == (768, 17, 17)
     assert outputs["7c"] == (2048, 8, 8)
@@ -150,13 +153,13 @@ GRIDS = {
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_rows_have_the_papers_grids(name: str) -> None:
-    outputs = {row.name: row.output for row in cost(name).rows}
+    outputs = {row.name: row.output for row in count_complexity(name).layers}
     assert {row: outputs[row] for row in GRIDS[name]} == GRIDS[name]
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(TableError, match="did you mean 'googlenet'"):
-        nets.net("gogglenet")
+        get_network("gogglenet")
 
 
 def test_a_table_that_contradicts_itself_is_refused() -> None:
@@ -166,7 +169,7 @@ def test_a_table_that_contradicts_itself_is_refused() -> None:
         replace(GOOGLENET, aux_head=None)
     uneven = replace(GOOGLENET, body={"a": Fork(Conv(4), Conv(4, 3, 2))}, aux=())
     with pytest.raises(TableError, match="row a: branches give maps of different sizes"):
-        cost(uneven)
+        count_complexity(uneven)
 
 
 def test_the_stem_is_what_stands_before_the_first_module() -> None:

@@ -15,8 +15,8 @@ from torch import nn
 import inceptorch.timm  # noqa: F401 (importing it is what is tested)
 from inceptorch.bundle import Classifier
 from inceptorch.errors import BundleError, TableError
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.networks.zoo import NETS
 from inceptorch.published import published
 
 

@@ -24,14 +24,15 @@ import inceptorch
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
 from inceptorch.errors import BundleError, InceptorchError, PictureError, RecipeError, RunError, TableError
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.models.normalize import Scale
+from inceptorch.networks.layers import Conv
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_yaml
+from inceptorch.networks.zoo import NETS
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import RECIPES, Recipe, with_values
-from inceptorch.scale import Scale
-from inceptorch.spec import Conv, Net
-from inceptorch.table import to_yaml
 from inceptorch.training import checkpoint
 from inceptorch.training.averaging import Average
 from inceptorch.training.optimizers import TensorFlowRMSProp
@@ -178,7 +179,7 @@ def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
 
 
 def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, tiny: Net
+    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, tiny: NetworkSpec
 ) -> None:
     table = tmp_path / "mine.yaml"
     text = to_yaml(replace(tiny, name="mine", body={**tiny.body, "more": Conv(12)}))
@@ -412,7 +413,7 @@ def test_answers_that_are_not_finite_are_never_called_right(pictures: Path, reci
 
 
 def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Net
+    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
 ) -> None:
     monkeypatch.setitem(NETS, "tiny", replace(tiny, norm=None))
     with pytest.raises(RunError, match="The loss became nan"):
@@ -546,7 +547,7 @@ def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Pat
     assert [m.p for m in inceptorch.load(tmp_path / "run").model.modules() if isinstance(m, torch.nn.Dropout)] == [0.0]
 
 
-def test_average_follows_the_weights_with_a_growing_memory(tiny: Net) -> None:
+def test_average_follows_the_weights_with_a_growing_memory(tiny: NetworkSpec) -> None:
     model = Model(tiny, 2)
     average = Average(model, 0.99)
     weight = model.get_classifier().weight
@@ -561,7 +562,7 @@ def test_average_follows_the_weights_with_a_growing_memory(tiny: Net) -> None:
     torch.testing.assert_close(averaged, torch.full_like(weight, expected))
 
 
-def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net, tmp_path: Path) -> None:
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: NetworkSpec, tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
@@ -595,7 +596,7 @@ def test_a_disk_without_room_is_met_before_anything_is_written(
     inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
 
 
-def test_checkpoints_hold_nothing_that_is_run(tiny: Net, tmp_path: Path) -> None:
+def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path) -> None:
     model = Model(tiny, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(torch.zeros(2, 3, 16, 16)).sum().backward()

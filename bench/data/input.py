@@ -27,9 +27,9 @@ from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
 from inceptorch.data.names import Files, Names
 from inceptorch.data.source import Folder
+from inceptorch.models.normalize import Scale
 from inceptorch.pixels import Pixels, contract
 from inceptorch.recipes import SCRATCH, with_values
-from inceptorch.scale import Scale
 
 BATCH, ROUNDS = 32, 9
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 
 from bench.common import SHARED, Record, bvlc, need, save
 from inceptorch.bundle import Classifier, load
-from inceptorch.costs import cost
 from inceptorch.data.folder import find_pictures
 from inceptorch.engines import Engine
 from inceptorch.engines.engine import processors
 from inceptorch.engines.opening import graph_of, open_graph
 from inceptorch.engines.timing import throughput
 from inceptorch.export.quantise import in_8_bits
-from inceptorch.model import Model
-from inceptorch.nets import net
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.zoo import get_network
 from inceptorch.pixels import Pixels, contract
 from inceptorch.progress import Progress
 
@@ -73,7 +73,7 @@ def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, 
     agreement = {name: float((engine.logits(judged).argmax(1) == answers).mean()) for name, engine in others.items()}
     races = [race(ways, squares[:batch]) for batch in BATCHES]
     name = full.net.name
-    macs = cost(full.net, pixels.size, len(full.classes)).macs
+    macs = count_complexity(full.net, pixels.size, len(full.classes)).macs
     return {
         "net": name,
         "macs": macs,
@@ -107,7 +107,9 @@ def googlenet(folder: str) -> tuple[Path, nn.Module]:
 
 def inception_v3(folder: str) -> tuple[Path, nn.Module]:
     torch.manual_seed(0)
-    ours = Classifier(Model(net("inception_v3_tv"), 1000), contract(299), [str(number) for number in range(1000)])
+    ours = Classifier(
+        Model(get_network("inception_v3_tv"), 1000), contract(299), [str(number) for number in range(1000)]
+    )
     ours.save(Path(folder) / "inception_v3")
     theirs = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True)
     return Path(folder) / "inception_v3", theirs

@@ -9,8 +9,8 @@ import timm
 import torchvision
 
 from bench.common import Record, command
-from inceptorch.model import Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Model
+from inceptorch.networks.zoo import NETS
 
 ROUNDS = 3
 PEERS: dict[str, tuple[str, Callable[[], object]]] = {

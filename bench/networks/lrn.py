@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.common import Record, command
-from inceptorch.model import LocalResponseNorm
-from inceptorch.spec import LRN
+from inceptorch.models.module import LocalResponseNorm
+from inceptorch.networks.layers import LRN
 
 PICTURES, ROUNDS = 16, 7
 

@@ -27,7 +27,7 @@ def installed(package: str, *files: str) -> int:
 
 
 def run() -> Record:
-    from inceptorch.nets import NETS
+    from inceptorch.networks.zoo import NETS
 
     torchvision = installed("torchvision", "googlenet.py", "inception.py")
     timm = installed("timm", "inception_v3.py", "inception_v4.py", "inception_resnet_v2.py")

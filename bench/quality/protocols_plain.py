@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.bundle import Classifier
+from inceptorch.models.normalize import Scale
 from inceptorch.pixels import decode
-from inceptorch.scale import Scale
 
 SIZE = 224
 

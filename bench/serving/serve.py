@@ -29,16 +29,17 @@ from bench.common import SHARED, Record, bvlc, command, need, on_machine
 from inceptorch.bundle import Classifier
 from inceptorch.engines import described, open_engine
 from inceptorch.engines.timing import throughput
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.pixels import contract, decode
-from inceptorch.spec import BatchNorm, Conv, GlobalAverage, Net
 
 SECONDS = 20.0  # of each load
 CONNECTIONS = 64
 SIDE = 500  # pixels of the longer side of the pictures sent
 MUTATED, TOGETHER = 10_000, 32  # pictures, and how many a request
 MANY, STEP = 100_000, 10_000  # requests, and after how many of them memory is looked at
-TINY = Net(
+TINY = NetworkSpec(
     "tiny",
     title="two layers",
     source="this measurement, which is about the server",

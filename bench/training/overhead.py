@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from bench.common import Record, command
 from inceptorch.data.augment import key
+from inceptorch.models.normalize import Scale
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, with_values
-from inceptorch.scale import Scale
 from inceptorch.training.averaging import average_for
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.epoch import train_epoch

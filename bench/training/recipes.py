@@ -19,13 +19,13 @@ from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result
 from bench.training import cifar10, finetune, finetune_pieces, head
 from inceptorch.bundle import Classifier
 from inceptorch.files import write_whole
-from inceptorch.model import Model
-from inceptorch.nets import net
-from inceptorch.nets.narrow import narrowed
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_yaml
+from inceptorch.networks.transforms import narrowed
+from inceptorch.networks.zoo import get_network
 from inceptorch.pixels import contract
 from inceptorch.recipes import RECIPES, Recipe, with_values
-from inceptorch.spec import Net
-from inceptorch.table import to_yaml
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}
@@ -35,17 +35,17 @@ IN_WORDS = ("name", "source", "net", "epochs", "head_steps")
 RUNTIME = ("checkpoint_every", "checkpoint_minutes", "workers", "precision", "compile")
 
 # name: (recipe, network, settings beside SMALL)
-RUNS: dict[str, tuple[str, Net, dict[str, Any]]] = {
-    "szegedy2014": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 12}),
-    "careless": ("szegedy2014", net("googlenet"), {"size": 80, "limit": 500, "epochs": 3}),
-    "bvlc_quick": ("bvlc_quick", net("googlenet"), {"size": 80, "limit": 500, "epochs": 6}),
-    "ioffe2015": ("ioffe2015", narrowed(net("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
-    "szegedy2015": ("szegedy2015", narrowed(net("inception_v3_small"), 0.5), AVERAGED),
-    "szegedy2016": ("szegedy2016", narrowed(net("inception_v4_small"), 0.375), AVERAGED),
+RUNS: dict[str, tuple[str, NetworkSpec, dict[str, Any]]] = {
+    "szegedy2014": ("szegedy2014", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 12}),
+    "careless": ("szegedy2014", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 3}),
+    "bvlc_quick": ("bvlc_quick", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 6}),
+    "ioffe2015": ("ioffe2015", narrowed(get_network("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
+    "szegedy2015": ("szegedy2015", narrowed(get_network("inception_v3_small"), 0.5), AVERAGED),
+    "szegedy2016": ("szegedy2016", narrowed(get_network("inception_v4_small"), 0.375), AVERAGED),
 }
 
 
-def careless(table: Net, folder: str) -> str:
+def careless(table: NetworkSpec, folder: str) -> str:
     """A bundle of the network whose weights are all drawn with deviation 0.01, whatever a layer's inputs."""
     torch.manual_seed(0)
     model = Model(table, len(CLASSES), size=80)

@@ -21,9 +21,9 @@ from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 
 from bench.common import Record
-from inceptorch import nets
-from inceptorch.costs import cost
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.zoo import get_network
 from inceptorch.processes import Processes
 
 SIZES = [1 << power for power in range(12, 26, 2)] + [1 << 25]  # bytes of an all-reduce
@@ -119,7 +119,7 @@ def _all_reduces() -> Iterator[dict[str, float]]:
 def _steps(name: str, pictures: int) -> dict[str, Any]:
     """Seconds of a step: alone while the other process waits, beside it, and together with it."""
     torch.manual_seed(0)
-    net = nets.net(name)
+    net = get_network(name)
     plain = Model(net, CLASSES).to(memory_format=torch.channels_last)
     both = Processes(dist.get_rank(), dist.get_world_size(), torch.device("cpu")).wrap(copy.deepcopy(plain))
     x = torch.randn(pictures, 3, net.size, net.size).to(memory_format=torch.channels_last)
@@ -132,7 +132,7 @@ def _steps(name: str, pictures: int) -> dict[str, Any]:
         beside_another = step()
         dist.barrier()
         rounds.append({"alone": alone, "beside_another": beside_another, "distributed": step_together()})
-    about = {"net": name, "pictures": pictures, "gradient_bytes": FLOAT * cost(net).params}
+    about = {"net": name, "pictures": pictures, "gradient_bytes": FLOAT * count_complexity(net).params}
     return about | {"rounds": rounds[1:]}  # the first one warms up
 
 

@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.common import Record, command
 from inceptorch.benchmark.peak import peak
 from inceptorch.bundle import Classifier
-from inceptorch.model import Model, best_device
-from inceptorch.nets import net
+from inceptorch.models.module import Model, best_device
+from inceptorch.networks.zoo import get_network
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.recipes import SCRATCH
@@ -73,7 +73,7 @@ def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], An
     """A step of our loop on the same network."""
     torch.manual_seed(0)
     recipe = replace(RECIPE, precision=precision, compile=compile)  # type: ignore[arg-type]
-    model = Model(net("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
+    model = Model(get_network("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
     classifier = Classifier(model.to(best_device()), contract(SIZE), [str(n) for n in range(1000)])
     world = Processes(0, 1, best_device())
     step = Step(classifier, optimizer_for(model, recipe), recipe, torch.ones(1000), world)

@@ -14,53 +14,64 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inceptorch.bundle import Classifier, Prediction
-    from inceptorch.costs import Cost, cost
     from inceptorch.errors import InceptorchError
     from inceptorch.evaluation import Evaluation, evaluate
-    from inceptorch.nets import list_models, net
+    from inceptorch.networks.complexity import Complexity
+    from inceptorch.networks.complexity import count_complexity as complexity
+    from inceptorch.networks.network import NetworkSpec
+    from inceptorch.networks.zoo import get_network, list_models
     from inceptorch.pixels import Pixels
     from inceptorch.recipes import Recipe
-    from inceptorch.spec import Net
     from inceptorch.training import Result, resume, train
     from inceptorch.zoo import create_model, load
+
+    Cost, Net, cost, net = Complexity, NetworkSpec, complexity, get_network
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Classifier",
-    "Cost",
+    "Complexity",
     "Evaluation",
     "InceptorchError",
-    "Net",
+    "NetworkSpec",
     "Pixels",
     "Prediction",
     "Recipe",
     "Result",
-    "cost",
+    "complexity",
     "create_model",
     "evaluate",
+    "get_network",
     "list_models",
     "load",
-    "net",
     "resume",
     "train",
 ]
 
 _HOME = {
     "bundle": ("Classifier", "Prediction"),
-    "costs": ("Cost", "cost"),
     "errors": ("InceptorchError",),
     "evaluation": ("Evaluation", "evaluate"),
-    "nets": ("list_models", "net"),
+    "networks.complexity": ("Complexity", "count_complexity"),
+    "networks.network": ("NetworkSpec",),
+    "networks.zoo": ("get_network", "list_models"),
     "pixels": ("Pixels",),
     "recipes": ("Recipe",),
-    "spec": ("Net",),
     "training": ("Result", "resume", "train"),
     "zoo": ("create_model", "load"),
+}
+_RENAMED = {  # Cost, Net, cost and net are the names of version 0.1
+    "complexity": "count_complexity",
+    "cost": "count_complexity",
+    "net": "get_network",
+    "Cost": "Complexity",
+    "Net": "NetworkSpec",
 }
 
 
 def __getattr__(name: str) -> Any:
+    name = _RENAMED.get(name, name)
     for module, names in _HOME.items():
         if name in names:
             return getattr(import_module(f"inceptorch.{module}"), name)

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, TypedDict, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch import nets, table
 from inceptorch.errors import BundleError, PictureError, TableError
 from inceptorch.files import new_folder, reason, write_text
+from inceptorch.networks import serialization
+from inceptorch.networks.zoo import get_network
 from inceptorch.pixels import Picture, Pixels, Square
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inceptorch.model import Model
-    from inceptorch.spec import Net
+    from inceptorch.models.module import Model
+    from inceptorch.networks.network import NetworkSpec
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FORMAT = 2  # of config.json; format 1 had no table of the network in it
@@ -97,7 +98,7 @@ class Classifier:
         """One batch of uint8 squares [S, S, 3] as the network takes it: float32 [N, C, S, S] on the model's device."""
         import torch
 
-        from inceptorch.scale import Scale
+        from inceptorch.models.normalize import Scale
 
         device = next(self.model.parameters()).device
         batch = torch.from_numpy(np.array(squares)).permute(0, 3, 1, 2).to(device)  # channels last in memory
@@ -106,7 +107,7 @@ class Classifier:
 
     def to_best_device(self) -> Classifier:
         """The same classifier, its model moved to the GPU if there is one."""
-        from inceptorch.model import best_device
+        from inceptorch.models.module import best_device
 
         self.model.to(best_device())
         return self
@@ -125,7 +126,7 @@ class Classifier:
 
     def write(self, folder: Path) -> None:
         """Write the three files of the bundle into `folder`, replacing those there one by one."""
-        from inceptorch.weights import write_safetensors
+        from inceptorch.models.weights import write_safetensors
 
         tensors = self.model.state_dict() if self.keep_aux else evaluation_tensors(self.model)
         write_safetensors(folder / WEIGHTS, tensors, {"format": "pt"})
@@ -138,7 +139,7 @@ class Classifier:
             "format": FORMAT,
             "library_name": "inceptorch",
             "architecture": self.model.net.name,
-            "network": table.to_plain(self.model.net),
+            "network": serialization.to_plain(self.model.net),
             "aux_heads": self.keep_aux and bool(self.model.aux),
             "num_classes": len(self.classes),
             "num_features": self.model.num_features,
@@ -179,8 +180,8 @@ def load(path: str | Path) -> Classifier:
     """
     import torch
 
-    from inceptorch.model import Model
-    from inceptorch.weights import fit, read_safetensors
+    from inceptorch.models.module import Model
+    from inceptorch.models.weights import fit, read_safetensors
 
     folder = Path(path)
     config = read_config(folder)
@@ -219,7 +220,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 class Description:
     """What a classifier is, without its weights."""
 
-    net: Net
+    net: NetworkSpec
     pixels: Pixels
     classes: list[str]
     about: dict[str, Any]
@@ -229,7 +230,11 @@ def describe(config: dict[str, Any], source: str | Path) -> Description:
     """The classifier that a config describes; `source` is named where it is wrong. Raises BundleError."""
     classes, pixels, about = _checked(config, source)
     try:
-        net = nets.net(str(config["architecture"])) if config["format"] == 1 else table.from_plain(config["network"])
+        net = (
+            get_network(str(config["architecture"]))
+            if config["format"] == 1
+            else serialization.from_plain(config["network"])
+        )
     except TableError as error:
         raise BundleError(f"{source}: {error}") from None
     return Description(net, pixels, classes, about)
@@ -238,7 +243,7 @@ def describe(config: dict[str, Any], source: str | Path) -> Description:
 def copy_weights(given: Model, model: Model) -> None:
     """Copy weights of the same network into `model`: the body, the auxiliary heads that both have and that fit, and the
     classifiers where there are as many classes. Raises BundleError where the rest does not fit."""
-    from inceptorch.weights import adapt_channels
+    from inceptorch.models.weights import adapt_channels
 
     for row in {**given.net.body, **model.net.body}:
         if given.net.body.get(row) != model.net.body.get(row):

@@ -20,7 +20,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from inceptorch.errors import RunError
-from inceptorch.model import best_device
+from inceptorch.models.module import best_device
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=12)  # the first process may have a million pictures to look at while the others wait

@@ -18,7 +18,7 @@ import yaml
 
 from inceptorch.errors import RecipeError, did_you_mean
 from inceptorch.files import NotYamlError, read_yaml, reason
-from inceptorch.spec import Net, stem
+from inceptorch.networks.network import NetworkSpec, stem
 
 Knots = tuple[tuple[float, float], ...]
 Freeze = int | Literal["stem"]
@@ -192,7 +192,7 @@ class Recipe:
         if not holds:
             raise RecipeError(f"Recipe {self.name!r}: {name} is {getattr(self, name)!r}; it must be {what}.")
 
-    def frozen_rows(self, net: Net) -> int:
+    def frozen_rows(self, net: NetworkSpec) -> int:
         """How many first rows of the network's body stay as they are."""
         return stem(net) if self.freeze == "stem" else self.freeze
 

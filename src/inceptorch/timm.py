@@ -17,17 +17,18 @@ from timm.models import _factory, register_model
 from timm.models._features import FeatureInfo
 
 from inceptorch.errors import BundleError, TableError
-from inceptorch.model import Features, Model
-from inceptorch.nets import NETS
+from inceptorch.models.module import Features, Model
+from inceptorch.networks.layers import SeparableConv
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 from inceptorch.pixels import Pixels, contract
 from inceptorch.published import published
-from inceptorch.spec import Net, SeparableConv
 from inceptorch.zoo import create_model
 
 PREFIX = "inceptorch/"
 
 
-def _settings(net: Net, pixels: Pixels) -> dict[str, Any]:
+def _settings(net: NetworkSpec, pixels: Pixels) -> dict[str, Any]:
     """What timm wants to know of a network and its pixels, in timm's words."""
     return {
         "url": "",
@@ -44,7 +45,7 @@ def _settings(net: Net, pixels: Pixels) -> dict[str, Any]:
     }
 
 
-def _first_conv(net: Net) -> str:
+def _first_conv(net: NetworkSpec) -> str:
     """The module of the first convolution, within the body."""
     row, layer = next(iter(net.body.items()))
     if isinstance(layer, tuple):
@@ -55,7 +56,7 @@ def _first_conv(net: Net) -> str:
 default_cfgs = {PREFIX + name: _settings(net, contract(net.size)) for name, net in NETS.items()}
 
 
-def _entrypoint(net: Net) -> Callable[..., Model | Features]:
+def _entrypoint(net: NetworkSpec) -> Callable[..., Model | Features]:
     def build(
         pretrained: bool = False,
         pretrained_cfg: Any = None,
@@ -90,7 +91,7 @@ def _entrypoint(net: Net) -> Callable[..., Model | Features]:
     return build
 
 
-def _weights(net: Net, tag: str | None) -> str:
+def _weights(net: NetworkSpec, tag: str | None) -> str:
     """The name of the published weights of a network: by timm's tag, or the only ones there are."""
     names = {each.name.partition(".")[2]: each.name for each in published().values() if each.net == net.name}
     if tag is None and len(names) == 1:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from inceptorch import bundle, nets, published
+from inceptorch import bundle, published
 from inceptorch.bundle import Classifier
 from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
-from inceptorch.spec import Net, with_dropout
+from inceptorch.networks.network import NetworkSpec, with_dropout
+from inceptorch.networks.zoo import get_network
 
 if TYPE_CHECKING:
-    from inceptorch.model import Features, Model
+    from inceptorch.models.module import Features, Model
 
 
 def load(weights: str | Path) -> Classifier:
@@ -49,18 +50,18 @@ def folder_of(weights: str | Path) -> Path:
 
 @overload
 def create_model(
-    name: str | Path | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
     aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[False] = ..., out_indices: Sequence[int] | None = ...,
 ) -> Model: ...  # fmt: skip
 @overload
 def create_model(
-    name: str | Path | Net, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
+    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
     aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[True], out_indices: Sequence[int] | None = ...,
 ) -> Features: ...  # fmt: skip
 def create_model(
-    name: str | Path | Net,
+    name: str | Path | NetworkSpec,
     num_classes: int | None = None,
     in_chans: int = 3,
     weights: str | Path | None = None,
@@ -83,9 +84,9 @@ def create_model(
 
     Raises TableError for an unknown name and BundleError if the weights belong to another network.
     """
-    from inceptorch.model import Features, Model
+    from inceptorch.models.module import Features, Model
 
-    net = name if isinstance(name, Net) else nets.net(str(name))
+    net = name if isinstance(name, NetworkSpec) else get_network(str(name))
     given = load(weights) if weights is not None else None
     if given and given.model.net.name != net.name:
         raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from inceptorch.benchmark.fresh import Fresh, first_answer
 from inceptorch.benchmark.peak import peak
 from inceptorch.bundle import not_finite
-from inceptorch.costs import cost
 from inceptorch.data.folder import some_squares
 from inceptorch.engines import ENGINES, Engine, available, open_engine
 from inceptorch.engines.auto import TOLERANCE, Way, random_squares, remember
@@ -22,6 +21,7 @@ from inceptorch.engines.engine import described, processors
 from inceptorch.engines.opening import find, missing
 from inceptorch.engines.timing import latencies, throughput
 from inceptorch.errors import EngineError
+from inceptorch.networks.complexity import count_complexity
 from inceptorch.progress import Progress
 
 ROUNDS = 3  # in which everything is measured in turn, so that other work on the machine strikes all alike
@@ -156,7 +156,7 @@ def _result(case: _Case, at_best: float | None, reference: str) -> Measured:
     engine = case.engine
     rates = {streams: median(found) for streams, found in case.rates.items()}
     streams = max(rates, key=lambda each: rates[each])
-    macs = cost(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans).macs
+    macs = count_complexity(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans).macs
     p50, p99 = np.percentile(case.seconds, (50, 99)) * 1000
     memory = [fresh.memory_mib for fresh in case.fresh if fresh.memory_mib is not None]
     return Measured(

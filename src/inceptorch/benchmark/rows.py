@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.bundle import Classifier
-from inceptorch.costs import cost
 from inceptorch.engines import Engine
 from inceptorch.engines.auto import random_squares
 from inceptorch.engines.engine import channels_first
 from inceptorch.errors import EngineError
-from inceptorch.spec import Net
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.network import NetworkSpec
 
 CALLS, WARM = 20, 3
 BEFORE, AFTER, OTHER = "(pixels)", "(answers)", "(other)"  # what belongs to no row
@@ -51,8 +51,8 @@ def row_times(engine: Engine, batch: int = 1) -> list[RowTime]:
     squares = random_squares(engine.pixels.size, batch)
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
     calls = measure(engine, squares)[WARM:]
-    counted = cost(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans)
-    macs = {row.name: row.macs for row in counted.rows}
+    counted = count_complexity(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans)
+    macs = {row.name: row.macs for row in counted.layers}
     names = [BEFORE, *macs, AFTER, OTHER]
     ms = {name: median(call.get(name, 0.0) for call in calls) for name in names}
     total = sum(ms.values())
@@ -63,7 +63,7 @@ def row_times(engine: Engine, batch: int = 1) -> list[RowTime]:
     ]
 
 
-def _by_row(operations: Iterable[tuple[str, float]], net: Net) -> Times:
+def _by_row(operations: Iterable[tuple[str, float]], net: NetworkSpec) -> Times:
     """Milliseconds by row, of operations that are called by the row and a slash; what engines add has names of their own."""
     rows = BESIDE | {row: row for row in (*net.body, *net.head, "linear")}
     found: Times = defaultdict(float)
@@ -100,7 +100,7 @@ def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
 def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     import onnxruntime
 
-    from inceptorch.graph import INPUT
+    from inceptorch.networks.onnx_graph import INPUT
 
     options = onnxruntime.SessionOptions()
     options.enable_profiling = True

@@ -6,8 +6,8 @@ import typer
 from inceptorch.cli.output import Json, print_json, printable
 
 if TYPE_CHECKING:
-    from inceptorch.costs import Cost
-    from inceptorch.spec import Net
+    from inceptorch.networks.complexity import Complexity
+    from inceptorch.networks.network import NetworkSpec
 
 
 def nets(
@@ -27,10 +27,9 @@ def nets(
 
     inceptorch nets googlenet --yaml > mine.yaml
     """
-    from inceptorch.costs import cost
     from inceptorch.errors import TableError
-    from inceptorch.nets import NETS
-    from inceptorch.nets import net as find_net
+    from inceptorch.networks.complexity import count_complexity
+    from inceptorch.networks.zoo import NETS, get_network
 
     if (paper, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
         raise TableError("--paper, --draw and --yaml are to be given one at a time, and --json alone or with --paper.")
@@ -39,7 +38,7 @@ def nets(
     if name is None:
         if paper or draw or yaml:
             raise TableError("--paper, --draw and --yaml are for one network: name it.")
-        costs = [cost(each) for each in NETS]
+        costs = [count_complexity(each) for each in NETS]
         if json:
             print_json([_summary(counted) for counted in costs])
             return
@@ -50,15 +49,15 @@ def nets(
             )
         return
 
-    net = find_net(name)
+    net = get_network(name)
     if draw is not None:
-        from inceptorch.draw import svg
         from inceptorch.files import write_text
+        from inceptorch.networks.draw import svg
 
         write_text(draw, svg(net))
         print(f"{net.name} drawn in {draw}")
     elif yaml:
-        from inceptorch.table import to_yaml
+        from inceptorch.networks.serialization import to_yaml
 
         print(to_yaml(net), end="")
     elif paper:
@@ -69,17 +68,17 @@ def nets(
         else:
             print(papers.text(net), end="")
     elif json:
-        counted = cost(net)
+        counted = count_complexity(net)
         rows = [
             {"name": row.name, "output": list(row.output), "params": row.params, "macs": row.macs}
-            for row in counted.rows
+            for row in counted.layers
         ]
         print_json({**_summary(counted), "params_with_aux": counted.params_with_aux, "rows": rows})
     else:
-        _print_table(net, cost(net))
+        _print_table(net, count_complexity(net))
 
 
-def _summary(counted: "Cost") -> dict[str, Any]:
+def _summary(counted: "Complexity") -> dict[str, Any]:
     return {
         "name": counted.net,
         "source": counted.source,
@@ -89,14 +88,14 @@ def _summary(counted: "Cost") -> dict[str, Any]:
     }
 
 
-def _print_table(net: "Net", counted: "Cost") -> None:
-    from inceptorch.costs import as_printed
+def _print_table(net: "NetworkSpec", counted: "Complexity") -> None:
+    from inceptorch.networks.complexity import as_printed
 
     print(
         f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"
     )
     print(f"{'row':<12}{'output':>16}{'parameters':>13}{'multiply-adds':>16}")
-    for row in counted.rows:
+    for row in counted.layers:
         print(f"{printable(row.name):<12}{as_printed(row.output):>16}{row.params:>13,}{row.macs:>16,}")
     print(f"{'total':<12}{'':>16}{counted.params:>13,}{counted.macs:>16,}")
     if net.aux:

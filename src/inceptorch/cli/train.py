@@ -67,7 +67,7 @@ def train(
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
-    from inceptorch.nets import net as find_net
+    from inceptorch.networks.zoo import get_network
     from inceptorch.recipes import find_recipe, read_recipe, with_settings, with_values
 
     flags = {
@@ -96,7 +96,7 @@ def train(
         raise RecipeError(f"Give --{twice[0].replace('_', '-')} or --set {twice[0]}=..., not both.")
     chosen = read_recipe(config) if config else find_recipe(recipe or ("head" if weights else "scratch"))
     chosen = with_values(with_settings(chosen, settings or []), given)
-    find_net(chosen.net)
+    get_network(chosen.net)
     if print_config:
         print(chosen.to_yaml(), end="")
         return

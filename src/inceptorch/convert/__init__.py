@@ -17,10 +17,10 @@ from inceptorch.convert.files import read_tensors
 from inceptorch.convert.names import NAMES, Names, tensor_names
 from inceptorch.errors import BundleError
 from inceptorch.files import reason, refuse_if_used, write_whole
-from inceptorch.model import Model
-from inceptorch.nets import net
+from inceptorch.models.module import Model
+from inceptorch.models.weights import fit, write_safetensors
+from inceptorch.networks.zoo import get_network
 from inceptorch.published import Published, find, published
-from inceptorch.weights import fit, write_safetensors
 
 IMAGENET = 1000  # classes
 
@@ -63,7 +63,7 @@ def export(bundle: Path, out: Path) -> str:
     if names is None:
         others = ", ".join(name for each in NAMES if each.library != "Caffe" for name in each.nets)
         raise BundleError(f"{bundle} holds {model.net.name}, which no other library has; they have: {others}.")
-    if model.net.body != net(model.net.name).body:
+    if model.net.body != get_network(model.net.name).body:
         raise BundleError(f"{bundle} holds a table of one's own, which is only called {model.net.name}.")
     if out.suffix not in (".safetensors", ".pth"):
         raise BundleError(f"{out} must end in .safetensors or .pth.")
@@ -171,7 +171,9 @@ def _renamed(
     aux = bool(aux_rows) and all(f"{names.rows[row][-1]}.weight" in tensors for row in aux_rows)
     # TensorFlow's networks have a class more in front, the background; not all copies of them were freed of it.
     background = outputs == IMAGENET + 1 and ".tf_" in source.name and not labelled
-    model = Model(net(source.net), outputs - background, channels, aux=aux, size=source.pixels.size, initialise=False)
+    model = Model(
+        get_network(source.net), outputs - background, channels, aux=aux, size=source.pixels.size, initialise=False
+    )
     expected = model.state_dict()
     classifiers = {"head.linear", *(f"aux.{row}.linear" for row in model.aux)}
     left = dict(tensors)

@@ -14,7 +14,7 @@ from torch import Tensor
 from inceptorch.convert.caffe import read_caffemodel
 from inceptorch.errors import BundleError
 from inceptorch.files import reason
-from inceptorch.weights import looks_pickled, read_safetensors
+from inceptorch.models.weights import looks_pickled, read_safetensors
 
 WRAPPED = ("state_dict", "model", "state_dict_ema", "model_ema")  # what training scripts put around the tensors
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from inceptorch.bundle import Classifier
 from inceptorch.metrics import Floats
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.pixels import Pixels
-from inceptorch.spec import Net
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Engine(typing.Protocol):
     precision: str
     batch: int
     at_once: int
-    net: Net
+    net: NetworkSpec
     pixels: Pixels
     classes: list[str]
     about: dict[str, Any]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from inceptorch.bundle import Description
 from inceptorch.engines.engine import Answer, channels_first, logarithms, processors
 from inceptorch.errors import BundleError
-from inceptorch.graph import INPUT, PROBABILITIES
 from inceptorch.metrics import Floats
+from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
 
 FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
 

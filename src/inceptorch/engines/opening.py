@@ -12,7 +12,7 @@ from typing import Any
 from inceptorch.bundle import CONFIG, WEIGHTS, describe, read_config
 from inceptorch.engines.engine import Engine
 from inceptorch.errors import BundleError, EngineError, did_you_mean
-from inceptorch.graph import INPUT, PROBABILITIES
+from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
 from inceptorch.zoo import folder_of
 
 ENGINES = ("onnxruntime", "openvino", "torch")  # by how soon they give a first answer
@@ -193,7 +193,7 @@ def _torch(path: Path, precision: str | None, threads: int | None, batch: int | 
 
 def graph_of(folder: Path) -> bytes:
     """The ONNX graph of a bundle, made without torch. Raises BundleError."""
-    from inceptorch.graph import graph
+    from inceptorch.networks.onnx_graph import graph
 
     config = read_config(folder)
     description = describe(config, folder / CONFIG)

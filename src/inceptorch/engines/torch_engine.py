@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from inceptorch.bundle import Classifier
 from inceptorch.engines.engine import Answer
-from inceptorch.graph import MOST_MAPS, pooled_row
 from inceptorch.metrics import Floats
-from inceptorch.model import best_device
+from inceptorch.models.module import best_device
+from inceptorch.networks.onnx_graph import MOST_MAPS, pooled_row
 
 
 class Torch:

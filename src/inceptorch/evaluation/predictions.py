@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from inceptorch.costs import cost
 from inceptorch.data import Split, fingerprint
 from inceptorch.engines import Engine, identity
 from inceptorch.errors import ProtocolError, RunError
 from inceptorch.evaluation.outputs import log_probabilities, pictures_at_once, side_by_side
 from inceptorch.files import reason, write_text, write_whole
 from inceptorch.metrics import Floats, Ints
+from inceptorch.networks.complexity import count_complexity
 from inceptorch.progress import Progress
 from inceptorch.protocols import Protocol
 
@@ -76,7 +76,7 @@ def about(engine: Engine, split: Split, protocol: Protocol) -> About:
         protocol=protocol.name,
         description=protocol.describe(pixels),
         crops=protocol.count,
-        multiply_adds=cost(net, pixels.size, len(engine.classes), pixels.in_chans).macs,
+        multiply_adds=count_complexity(net, pixels.size, len(engine.classes), pixels.in_chans).macs,
         classes=engine.classes,
         pictures=fingerprint(split),
         changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest(),

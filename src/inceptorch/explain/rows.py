@@ -13,15 +13,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from inceptorch.costs import Shape, output_shape
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.model import Model
-from inceptorch.spec import Conv, Fork, Layer, Net, Residual, SeparableConv
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import Shape, output_shape
+from inceptorch.networks.layers import Conv, Fork, Layer, Residual, SeparableConv
+from inceptorch.networks.network import NetworkSpec
 
 SMALLEST = 4  # a map of 2x2 only tells quarters of a picture apart
 
 
-def default_row(net: Net, size: int) -> str:
+def default_row(net: NetworkSpec, size: int) -> str:
     """The row of the body that is looked at, for squares of `size` pixels, where none is named.
 
     It is the last row with a convolution in it whose map is at least 4x4: the deepest one, whose channels are nearest to

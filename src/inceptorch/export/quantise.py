@@ -18,8 +18,8 @@ from inceptorch.engines.opening import open_graph
 from inceptorch.engines.timing import throughput
 from inceptorch.errors import ExportError, PictureError
 from inceptorch.evaluation.choosing import pictures, trained_on
-from inceptorch.graph import INPUT
 from inceptorch.metrics import Interval, gain_interval
+from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.progress import Progress
 
 CALIBRATION = 300  # pictures; NNCF's own number

@@ -9,10 +9,10 @@ from textwrap import fill
 from typing import Any
 
 from inceptorch.errors import TableError
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.grids import Grid, about, aligned, grid, markdown, notes
 from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS, Data, Table, judged, judged_claims, sources
-from inceptorch.spec import Net
 
 LEGEND = 'Where a printed figure is computed otherwise, that follows in brackets, or in a column "computed".'
 WIDTH = 120
@@ -38,7 +38,7 @@ class Paper:
         return tuple(table for table in (*self.tables, self.claims, *self.accuracy) if table.rows)
 
 
-def text(net: Net) -> str:
+def text(net: NetworkSpec) -> str:
     """What the papers print of a network, row by row beside what is computed from its table.
 
     Raises TableError for a network that none of them is about.
@@ -57,7 +57,7 @@ def text(net: Net) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_json(net: Net) -> dict[str, Any]:
+def to_json(net: NetworkSpec) -> dict[str, Any]:
     """The same as plain values. Raises TableError as `text` does."""
     see, found = _about(net)
     return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in found]}
@@ -68,8 +68,8 @@ def page() -> str:
     found = judged_papers(Nets())
     parts = [
         "# The papers against the tables",
-        "What the papers print is data, in `src/inceptorch/nets/papers/`. This page holds it against what follows from the\n"
-        "tables in `src/inceptorch/nets/`; `python -m inceptorch.papers > docs/papers.md` writes it anew.",
+        "What the papers print is data, in `src/inceptorch/networks/zoo/papers/`. This page holds it against what follows from\n"
+        "the tables in `src/inceptorch/networks/zoo/`; `python -m inceptorch.papers > docs/papers.md` writes it anew.",
         f"{LEGEND}\nA row has the worst verdict of its figures, which are from best to worst:",
         markdown([["verdict", "meaning"], *map(list, VERDICTS.items())]),
         "## Contents",
@@ -121,7 +121,7 @@ def _belongs(entry: Data, name: str | None) -> bool:
     return name is None or name in entry.get("nets", (entry.get("net"), *entry.get("also", ())))
 
 
-def _about(net: Net) -> tuple[str, list[Paper]]:
+def _about(net: NetworkSpec) -> tuple[str, list[Paper]]:
     """A sentence that names the nearest network with tables, if it is another one; and what there is on this one."""
     nearest = _nearest(net.name)
     if nearest is None:

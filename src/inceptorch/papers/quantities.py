@@ -9,24 +9,31 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost, stride
-from inceptorch.nets import NETS
-from inceptorch.spec import (
+from inceptorch.networks.complexity import (
+    Complexity,
+    LayerCost,
+    Shape,
+    as_printed,
+    aux_layer_costs,
+    count_complexity,
+    stride,
+)
+from inceptorch.networks.layers import (
     Conv,
     Dropout,
     Fork,
     GlobalAverage,
     Layer,
+    Layers,
     Linear,
-    Net,
     Pool,
     Residual,
-    Rows,
     SeparableConv,
-    changed,
+    map_layers,
     sides,
-    with_classifier,
 )
+from inceptorch.networks.network import NetworkSpec, with_classifier
+from inceptorch.networks.zoo import NETS
 
 CLASSES = 1000
 Value = int | float | str
@@ -38,7 +45,7 @@ class CountedRow:
 
     layer: Layer
     comes_in: Shape
-    cost: RowCost
+    cost: LayerCost
     aux: Mapping[str, CountedRow] = field(default_factory=dict)
     modules: int = 0  # rows of branches on its grid
     modules_with_reduction: int = 0  # those that bring it about included
@@ -109,14 +116,14 @@ class CountedRow:
 class CountedNet:
     """A network with its rows, and "softmax" behind them, counted for pictures of its own size."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: NetworkSpec) -> None:
         self.net = net
-        self._cost: Cost = cost(net, num_classes=CLASSES)
-        self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), self._cost.rows)
-        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), RowCost("softmax", (CLASSES, 1, 1), 0, 0))
+        self._cost: Complexity = count_complexity(net, num_classes=CLASSES)
+        self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), self._cost.layers)
+        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0))
         for name in net.aux:
             shape = self.rows[name].cost.output
-            rows = _counted(net.aux_head or {}, shape, aux_rows_of(net, name, shape, CLASSES))
+            rows = _counted(net.aux_head or {}, shape, aux_layer_costs(net, name, shape, CLASSES))
             self.rows[name] = replace(self.rows[name], aux=rows)
         for name, row in self.rows.items():
             grid = [other for other in self.rows.values() if isinstance(other.layer, Fork) and other.side == row.side]
@@ -148,7 +155,7 @@ class CountedNet:
 
     @property
     def pools(self) -> int:
-        """Rows that pool."""
+        """Layers that pool."""
         return sum(isinstance(row.layer, Pool | GlobalAverage) for row in self.rows.values())
 
     @property
@@ -177,14 +184,14 @@ class CountedNet:
         def whole(layer: Layer) -> Layer:
             return replace(layer, groups=1) if isinstance(layer, Conv) else layer
 
-        body = {name: changed(row, whole) for name, row in self.net.body.items()}
-        return cost(replace(self.net, body=body), num_classes=CLASSES).params
+        body = {name: map_layers(row, whole) for name, row in self.net.body.items()}
+        return count_complexity(replace(self.net, body=body), num_classes=CLASSES).params
 
 
 class Nets(dict[str, CountedNet]):
     """The networks by name, each counted when it is first asked for. `own` stands in for the one of its name."""
 
-    def __init__(self, own: Net | None = None) -> None:
+    def __init__(self, own: NetworkSpec | None = None) -> None:
         super().__init__({own.name: CountedNet(own)} if own else {})
 
     def __missing__(self, name: str) -> CountedNet:
@@ -235,7 +242,7 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     raise ValueError(f"{ast.unparse(node)} is not arithmetic.")
 
 
-def _counted(rows: Rows, shape: Shape, costs: tuple[RowCost, ...]) -> dict[str, CountedRow]:
+def _counted(rows: Layers, shape: Shape, costs: tuple[LayerCost, ...]) -> dict[str, CountedRow]:
     counted = {}
     layers = with_classifier(rows, CLASSES)
     for row in costs:

@@ -83,7 +83,7 @@ class Table:
 @cache
 def sources() -> tuple[Data, ...]:
     """The files as they are written."""
-    folder = files("inceptorch.nets") / "papers"
+    folder = files("inceptorch.networks.zoo") / "papers"
     return tuple(yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in FILES)
 
 

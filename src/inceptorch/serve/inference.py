@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
+from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.batches import One
 from inceptorch.serve.body import malformed, too_many
 from inceptorch.serve.limits import Limits

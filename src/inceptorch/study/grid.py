@@ -16,18 +16,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inceptorch.costs import cost
 from inceptorch.data import find_train_and_held_out, limited
 from inceptorch.data.address import absolute, lies_inside, short_name
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import reason, refuse_if_used, write_text
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_plain, to_yaml
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.spec import Net
 from inceptorch.study import page
 from inceptorch.study.statistics import interval, verdict
 from inceptorch.study.studies import Arm, Claim, Results, Study, find_study
-from inceptorch.table import to_plain, to_yaml
 
 PASSES = 50_000  # training pictures that a run sees by default, whatever their number
 FEWEST_EPOCHS = 5
@@ -41,7 +41,7 @@ class Planned:
     """An arm with all that follows from the settings: its network, its recipe."""
 
     arm: Arm
-    net: Net
+    net: NetworkSpec
     recipe: Recipe
 
 
@@ -198,7 +198,7 @@ def _results(
     classes, recipe = int(config["num_classes"]), planned[0].recipe
     arms = []
     for each in planned:
-        counted = cost(each.net, each.recipe.size, classes)
+        counted = count_complexity(each.net, each.recipe.size, classes)
         tops = [[epoch["top1"] for epoch in curve] for curve in curves[each.arm.name]]
         arms.append(
             {

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from inceptorch.costs import cost
 from inceptorch.errors import RunError, did_you_mean
-from inceptorch.nets.googlenet import GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
-from inceptorch.nets.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7, INCEPTION_V3
-from inceptorch.nets.narrow import narrowed
-from inceptorch.nets.small import for_small_pictures
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.layers import AdaptiveAverage, Conv, Layers
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.transforms import for_small_pictures, narrowed
+from inceptorch.networks.zoo.googlenet import GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
+from inceptorch.networks.zoo.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7, INCEPTION_V3
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.spec import AdaptiveAverage, Conv, Net, Rows
 from inceptorch.study.statistics import Prediction
 
 Results = dict[str, Any]  # the JSON form of a study's outcome; shares of pictures are 0..1
@@ -37,7 +37,7 @@ class Arm:
 
     name: str
     what: str
-    net: Callable[[int], Net]
+    net: Callable[[int], NetworkSpec]
     settings: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     side: float = 1.0
@@ -84,12 +84,12 @@ RECIPE = replace(
 )
 
 
-def without_heads(net: Net, size: int) -> Net:
+def without_heads(net: NetworkSpec, size: int) -> NetworkSpec:
     """`net` for pictures of `size` pixels, its auxiliary heads left out."""
     return for_small_pictures(net, size) if size <= SMALL else replace(net, size=size, aux=(), aux_head=None)
 
 
-def fitted(net: Net, size: int, width: float, aux_head: Rows | None = None) -> Net:
+def fitted(net: NetworkSpec, size: int, width: float, aux_head: Layers | None = None) -> NetworkSpec:
     """`net` for pictures of `size` pixels, with its widths times `width`; with auxiliary heads, where it has some, of
     the rows `aux_head`, which must fit."""
     small = without_heads(net, size)
@@ -101,19 +101,19 @@ def fitted(net: Net, size: int, width: float, aux_head: Rows | None = None) -> N
 # --- auxiliary heads ---------------------------------------------------------------------------------------------------
 
 # GoogLeNet's own head averages its 14x14 maps to 4x4; this does so with maps of any size.
-PLAIN_HEAD: Rows = {
+PLAIN_HEAD: Layers = {
     **(GOOGLENET_BN.aux_head or {}),
     "avgpool": AdaptiveAverage(4),
     "conv": Conv(128, norm=False),
 }
-NORMALISED_HEAD: Rows = {**PLAIN_HEAD, "conv": Conv(128)}
+NORMALISED_HEAD: Layers = {**PLAIN_HEAD, "conv": Conv(128)}
 
 
-def googlenet(size: int) -> Net:
+def googlenet(size: int) -> NetworkSpec:
     return fitted(GOOGLENET_BN, size, 0.375)
 
 
-def with_heads(aux_head: Rows, *at: str) -> Callable[[int], Net]:
+def with_heads(aux_head: Layers, *at: str) -> Callable[[int], NetworkSpec]:
     """GoogLeNet with auxiliary heads on the rows `at`."""
     return lambda size: fitted(replace(GOOGLENET_BN, aux=at), size, 0.375, aux_head)
 
@@ -158,13 +158,13 @@ NAIVE = replace(
 )
 
 
-def naive_of_equal_cost(size: int) -> Net:
+def naive_of_equal_cost(size: int) -> NetworkSpec:
     """The network without 1x1 reductions, as much narrower as makes its multiply-adds those of `googlenet`."""
-    macs = cost(googlenet(size), num_classes=10).macs
+    macs = count_complexity(googlenet(size), num_classes=10).macs
     small = without_heads(NAIVE, size)
 
-    def off(net: Net) -> float:
-        return abs(cost(net, num_classes=10).macs / macs - 1)
+    def off(net: NetworkSpec) -> float:
+        return abs(count_complexity(net, num_classes=10).macs / macs - 1)
 
     # Widths that are multiples of 8 are the fastest; where they are too coarse, finer ones.
     for multiple in (8, 4, 2, 1):
@@ -226,7 +226,7 @@ LADDER_HEADS = {
 }  # fmt: skip
 
 
-def before_7x7_is_factorised(size: int) -> Net:
+def before_7x7_is_factorised(size: int) -> NetworkSpec:
     """The stem keeps its 7x7 window, which the rule for small pictures would make 3x3."""
     net = fitted(INCEPTION_V2_7X7, size, 0.25, LADDER_HEADS[False])
     if size > SMALL:
@@ -236,7 +236,7 @@ def before_7x7_is_factorised(size: int) -> Net:
     return replace(net, body={**net.body, "conv1": replace(conv1, kernel=7)})
 
 
-def after_7x7_is_factorised(norm: bool) -> Callable[[int], Net]:
+def after_7x7_is_factorised(norm: bool) -> Callable[[int], NetworkSpec]:
     return lambda size: fitted(INCEPTION_V2, size, 0.25, LADDER_HEADS[norm])
 
 
@@ -282,10 +282,10 @@ LABEL_SMOOTHING = Study(
 # --- low resolution ----------------------------------------------------------------------------------------------------
 
 
-def stem(stride: int, pool: bool) -> Callable[[int], Net]:
+def stem(stride: int, pool: bool) -> Callable[[int], NetworkSpec]:
     """GoogLeNet whose first convolution has that stride, with pooling behind it or not, as Table 2 has Inception-v3."""
 
-    def net(size: int) -> Net:
+    def net(size: int) -> NetworkSpec:
         small = fitted(GOOGLENET_BN, size, 0.5)
         conv1 = small.body["conv1"]
         assert isinstance(conv1, Conv)

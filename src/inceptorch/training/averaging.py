@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.recipes import Recipe
 
 

@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 
 from inceptorch.errors import RunError
 from inceptorch.files import reason
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.models.weights import write_safetensors
 from inceptorch.training.averaging import Average
-from inceptorch.weights import write_safetensors
 
 
 @dataclass

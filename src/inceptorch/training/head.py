@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from inceptorch.bundle import Classifier
 from inceptorch.data import Split
 from inceptorch.evaluation import outputs_of
+from inceptorch.models.weights import write_safetensors
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
-from inceptorch.weights import write_safetensors
 
 STEPS_AT_A_TIME = 10
 CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next ends the fit

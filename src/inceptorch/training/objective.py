@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inceptorch.data import Split
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.recipes import Recipe
 
 

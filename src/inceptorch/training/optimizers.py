@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 from inceptorch.recipes import Recipe
 
 

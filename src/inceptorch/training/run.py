@@ -19,14 +19,15 @@ from typing import Any
 
 import yaml
 
-from inceptorch import nets, table
 from inceptorch.data import Skipped, Split
 from inceptorch.data.address import short_name
 from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import NotYamlError, read_yaml, reason, refuse_if_used, write_text
+from inceptorch.networks import serialization
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.spec import Net
 
 ASKED = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
@@ -41,7 +42,7 @@ class Run:
     data: str  # as `data.address` has it
     weights: Path | None
     recipe: Recipe
-    net: Net
+    net: NetworkSpec
     seed: int
     fingerprint: str  # of all pictures found, readable or not
     skipped: list[Skipped]
@@ -69,7 +70,7 @@ class Run:
             "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
-            "network": table.to_plain(self.net),
+            "network": serialization.to_plain(self.net),
             "classes": list(train.classes),
             "train": {"pictures": len(train), "split": train.name},
             "held_out": {"pictures": len(held_out), "split": held_out.name},
@@ -158,7 +159,7 @@ def read_run(folder: Path) -> Run:
             data=str(asked["data"]),
             weights=Path(asked["weights"]) if asked["weights"] else None,
             recipe=replace(with_values(SCRATCH, values), name=name),  # every value is there, so the base is any
-            net=table.from_plain(asked["network"]) if "network" in asked else nets.net(values["net"]),
+            net=serialization.from_plain(asked["network"]) if "network" in asked else get_network(values["net"]),
             seed=int(asked["seed"]),
             fingerprint=str(asked["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],

@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from inceptorch.bundle import Classifier
+from inceptorch.models.normalize import Scale
 from inceptorch.processes import Processes
 from inceptorch.recipes import Recipe
-from inceptorch.scale import Scale
 from inceptorch.training.mixing import mix
 from inceptorch.training.objective import Objective
 

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import torch
 
-from inceptorch import nets
 from inceptorch.bundle import Classifier, copy_weights, load
-from inceptorch.costs import check_size
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
 from inceptorch.data.address import absolute, lies_inside
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import refuse_if_used
-from inceptorch.model import Model
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import check_size
+from inceptorch.networks.layers import Linear
+from inceptorch.networks.network import NetworkSpec, with_dropout
+from inceptorch.networks.zoo import get_network
 from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
-from inceptorch.spec import Linear, Net, with_dropout
 from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
@@ -73,7 +74,7 @@ def prepared(
     train_split, held_out = find_train_and_held_out(data, recipe.held_out_share, seed)
     whole = fingerprint(train_split, held_out)
     train_split, held_out = (limited(split, recipe.limit, seed) for split in (train_split, held_out))
-    classifier = _begin(recipe, nets.net(net) if net else None, given, train_split.classes, seed)
+    classifier = _begin(recipe, get_network(net) if net else None, given, train_split.classes, seed)
     train_split, skipped = without_unreadable(train_split, progress)
     held_out, skipped_held_out = without_unreadable(held_out, progress)
     recipe = replace(recipe, net=classifier.model.net.name)
@@ -127,13 +128,15 @@ def reopened(folder: Path) -> Work:
     return Work(run, classifier, train_split, held_out)
 
 
-def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple[str, ...], seed: int) -> Classifier:
+def _begin(
+    recipe: Recipe, net: NetworkSpec | None, weights: Path | None, classes: tuple[str, ...], seed: int
+) -> Classifier:
     """The classifier a run begins from: the network for these classes, with fresh or given weights. Pictures of a size
     that is too small for it are refused here, before the first batch."""
     given = load(weights) if weights else None
     if given and net and net.name != given.model.net.name:
         raise RecipeError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}; leave out --net.")
-    table = net or (given.model.net if given else nets.net(recipe.net))
+    table = net or (given.model.net if given else get_network(recipe.net))
     aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
     pixels = given.pixels if given else contract(recipe.size or table.size, recipe.channels)
     if recipe.size and recipe.size != pixels.size:
@@ -153,7 +156,7 @@ def _begin(recipe: Recipe, net: Net | None, weights: Path | None, classes: tuple
     return Classifier(model.to(memory_format=torch.channels_last), pixels, list(classes))
 
 
-def _check_growth(recipe: Recipe, table: Net, aux: bool, size: int) -> None:
+def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:
     """Raise where squares are to grow before fully connected layers, which take one size alone, or begin too small."""
     sides = {side(recipe, size, epoch) for epoch in range(recipe.epochs)} - {size}
     if not sides:

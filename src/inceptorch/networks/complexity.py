@@ -10,8 +10,7 @@ import math
 from dataclasses import dataclass
 
 from inceptorch.errors import TableError
-from inceptorch.nets import net as find_net
-from inceptorch.spec import (
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     Conv,
@@ -20,24 +19,24 @@ from inceptorch.spec import (
     GlobalAverage,
     Kernel,
     Layer,
+    Layers,
     Linear,
-    Net,
     Padding,
     Pool,
     Residual,
-    Rows,
     SeparableConv,
     pads,
     sides,
-    with_classifier,
 )
+from inceptorch.networks.network import NetworkSpec, with_classifier
+from inceptorch.networks.zoo import get_network
 
 Shape = tuple[int, int, int]  # channels, height, width
 MOST_NUMBERS = 1_000_000_000  # in one row's weights, and in its output; a slip in a table should not fill the memory
 
 
 @dataclass(frozen=True)
-class RowCost:
+class LayerCost:
     """One row: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one picture."""
 
     name: str
@@ -47,59 +46,66 @@ class RowCost:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Complexity:
     """A whole network for one picture: the evaluation network's rows, and what training heads add."""
 
     net: str
     source: str
     size: int
-    rows: tuple[RowCost, ...]
+    layers: tuple[LayerCost, ...]
     params_with_aux: int
 
     @property
+    def rows(self) -> tuple[LayerCost, ...]:
+        """`layers` by its former name."""
+        return self.layers
+
+    @property
     def params(self) -> int:
-        return sum(row.params for row in self.rows)
+        return sum(layer.params for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        return sum(row.macs for row in self.rows)
+        return sum(layer.macs for layer in self.layers)
 
 
 class _TooSmallError(TableError):
     """A window does not fit into what is left of the picture."""
 
 
-def cost(name: str | Net, size: int | None = None, num_classes: int = 1000, in_chans: int = 3) -> Cost:
+def count_complexity(
+    name: str | NetworkSpec, size: int | None = None, num_classes: int = 1000, in_chans: int = 3
+) -> Complexity:
     """Count the network `name` for square pictures of `size` pixels (the paper's own by default).
 
     Raises TableError naming the row where a picture of that size leaves nothing to work on. A size that only the
     auxiliary heads cannot take is no error here: their parameters then count as 0.
     """
-    net = find_net(name) if isinstance(name, str) else name
+    net = get_network(name) if isinstance(name, str) else name
     size = net.size if size is None else size
     try:
-        rows = rows_of(net, (in_chans, size, size), num_classes)
+        rows = layer_costs(net, (in_chans, size, size), num_classes)
     except TableError as error:
         raise TableError(f"Network {net.name!r}, {size}x{size} pixels: {error}.") from None
     outputs = {row.name: row.output for row in rows}
     try:
-        aux = sum(row.params for at in net.aux for row in aux_rows_of(net, at, outputs[at], num_classes))
+        aux = sum(row.params for at in net.aux for row in aux_layer_costs(net, at, outputs[at], num_classes))
     except _TooSmallError:
         aux = 0
-    return Cost(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
+    return Complexity(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
 
 
-def rows_of(net: Net, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
+def layer_costs(net: NetworkSpec, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
     """The evaluation network's rows, body then head, for an input of `shape` (C, H, W)."""
     return _walk(net, {**net.body, **with_classifier(net.head, num_classes)}, shape, "row ")
 
 
-def aux_rows_of(net: Net, at: str, shape: Shape, num_classes: int) -> tuple[RowCost, ...]:
+def aux_layer_costs(net: NetworkSpec, at: str, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
     """The rows of the auxiliary head that stands on row `at`, whose output has `shape` (C, H, W)."""
     return _walk(net, with_classifier(net.aux_head or {}, num_classes), shape, f"the auxiliary head on row {at}, at ")
 
 
-def min_size(net: Net, aux: bool = False) -> int:
+def min_size(net: NetworkSpec, aux: bool = False) -> int:
     """The smallest square input in pixels that every row can take; with `aux`, the auxiliary heads too."""
     fitting = (size for size in range(1, 4097) if _fits(net, size, aux))
     smallest = next(fitting, None)
@@ -108,7 +114,7 @@ def min_size(net: Net, aux: bool = False) -> int:
     return smallest
 
 
-def check_size(net: Net, size: int, aux: bool = False) -> None:
+def check_size(net: NetworkSpec, size: int, aux: bool = False) -> None:
     """Raise TableError, naming the row and the smallest size that works, if `size` pixels are too few."""
     try:
         _check_rows(net, size, aux)
@@ -173,7 +179,7 @@ def stride(layer: Layer) -> int:
             return 1
 
 
-def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
+def _count(layer: Layer, shape: Shape, net: NetworkSpec) -> tuple[int, int]:
     """Parameters and multiply-adds of `layer` on an input of `shape`."""
     match layer:
         case Conv(out, kernel, groups=groups, norm=norm):
@@ -203,21 +209,21 @@ def _count(layer: Layer, shape: Shape, net: Net) -> tuple[int, int]:
     return sum(params for params, _ in counts), sum(macs for _, macs in counts)
 
 
-def _beside(out: int, net: Net | None) -> int:
+def _beside(out: int, net: NetworkSpec | None) -> int:
     """The parameters of a convolution beside its weights: a bias, or normalisation's two, or all three."""
     if net is None or net.norm is None:
         return out
     return 3 * out if net.norm.conv_bias else 2 * out
 
 
-def _walk(net: Net, rows: Rows, shape: Shape, where: str) -> tuple[RowCost, ...]:
+def _walk(net: NetworkSpec, rows: Layers, shape: Shape, where: str) -> tuple[LayerCost, ...]:
     costs = []
     for name, layer in rows.items():
         try:
             output = output_shape(layer, shape)
         except TableError as error:
             raise type(error)(f"{where}{name}: {error}") from None
-        row = RowCost(name, output, *_count(layer, shape, net))
+        row = LayerCost(name, output, *_count(layer, shape, net))
         for what, numbers in (("weights", row.params), ("output for one picture", math.prod(output))):
             if numbers > MOST_NUMBERS:
                 raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4")
@@ -229,14 +235,14 @@ def _walk(net: Net, rows: Rows, shape: Shape, where: str) -> tuple[RowCost, ...]
     return tuple(costs)
 
 
-def _check_rows(net: Net, size: int, aux: bool) -> None:
+def _check_rows(net: NetworkSpec, size: int, aux: bool) -> None:
     """Raise _TooSmallError if a row has no room on pictures of `size`, TableError if the table contradicts itself."""
-    outputs = {row.name: row.output for row in rows_of(net, (3, size, size), 1)}
+    outputs = {row.name: row.output for row in layer_costs(net, (3, size, size), 1)}
     for at in net.aux if aux else ():
-        aux_rows_of(net, at, outputs[at], 1)
+        aux_layer_costs(net, at, outputs[at], 1)
 
 
-def _fits(net: Net, size: int, aux: bool) -> bool:
+def _fits(net: NetworkSpec, size: int, aux: bool) -> bool:
     try:
         _check_rows(net, size, aux)
     except TableError:  # too small, or halved unevenly by branches that round differently

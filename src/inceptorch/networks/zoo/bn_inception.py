@@ -7,18 +7,18 @@ channels from there on (Caffe's line); who took the sum has pool projections of 
 from dataclasses import replace
 from typing import Literal
 
-from inceptorch.spec import (
+from inceptorch.networks.layers import (
     BatchNorm,
     Conv,
     Fork,
     GlobalAverage,
-    Net,
     Padding,
     Pool,
     SeparableConv,
-    changed,
     counting_pad,
+    map_layers,
 )
+from inceptorch.networks.network import NetworkSpec
 
 
 def block(c1: int, c3r: int, c3: int, d3r: int, d3: int, pool: Literal["max", "avg"], proj: int) -> Fork:
@@ -31,7 +31,7 @@ def reduction(c3r: int, c3: int, d3r: int, d3: int, pad: Padding = "same") -> Fo
     return Fork((Conv(c3r), Conv(c3, 3, 2)), (Conv(d3r), Conv(d3, 3), Conv(d3, 3, 2)), Pool("max", 3, 2, pad))
 
 
-BN_INCEPTION = Net(
+BN_INCEPTION = NetworkSpec(
     "bn_inception",
     title="BN-Inception with the branches as printed: 608 and 1056 channels",
     source="arXiv:1502.03167 Figure 5",
@@ -78,7 +78,7 @@ BN_INCEPTION_CAFFE = replace(
     title="Caffe's BN-Inception: dense stem, biases beside batch norm",
     source="arXiv:1502.03167 Figure 5, as the published Caffe weights changed it",
     body={
-        **{name: changed(row, counting_pad) for name, row in BN_INCEPTION.body.items()},
+        **{name: map_layers(row, counting_pad) for name, row in BN_INCEPTION.body.items()},
         "conv1": Conv(64, 7, 2),
         "3c": reduction(128, 160, 64, 96, "ceil"),
         "4e": reduction(128, 192, 192, 256, "ceil"),

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from inceptorch.costs import Shape, check_size, output_shape, stride
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.spec import (
+from inceptorch.networks.complexity import Shape, check_size, output_shape, stride
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     Conv,
@@ -24,15 +24,14 @@ from inceptorch.spec import (
     Fork,
     GlobalAverage,
     Layer,
+    Layers,
     Linear,
-    Net,
     Pool,
     Residual,
-    Rows,
     SeparableConv,
     pads,
-    with_classifier,
 )
+from inceptorch.networks.network import NetworkSpec, with_classifier
 
 PIECE = 1 << 22  # numbers drawn from one generator
 
@@ -52,7 +51,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        net: Net,
+        net: NetworkSpec,
         num_classes: int = 1000,
         in_chans: int = 3,
         *,
@@ -340,7 +339,7 @@ def _statistics_kept(row: nn.Module) -> Iterator[None]:
             norm.momentum, norm.num_batches_tracked = momentum, batches
 
 
-def _rows(rows: Rows, shape: Shape, net: Net) -> nn.Sequential:
+def _rows(rows: Layers, shape: Shape, net: NetworkSpec) -> nn.Sequential:
     """Named rows in sequence, for an input of `shape` (C, H, W)."""
     modules = OrderedDict[str, nn.Module]()
     for name, layer in rows.items():
@@ -349,7 +348,7 @@ def _rows(rows: Rows, shape: Shape, net: Net) -> nn.Sequential:
     return nn.Sequential(modules)
 
 
-def _build(layer: Layer, shape: Shape, net: Net) -> nn.Module:
+def _build(layer: Layer, shape: Shape, net: NetworkSpec) -> nn.Module:
     """The module for `layer` on an input of `shape` (C, H, W)."""
     channels = shape[0]
     match layer:
@@ -389,7 +388,7 @@ def _build(layer: Layer, shape: Shape, net: Net) -> nn.Module:
             return nn.Sequential(*modules)
 
 
-def _activated(parts: OrderedDict[str, nn.Module], channels: int, net: Net | None, relu: bool) -> nn.Sequential:
+def _activated(parts: OrderedDict[str, nn.Module], channels: int, net: NetworkSpec | None, relu: bool) -> nn.Sequential:
     """A convolution with the network's normalisation and ReLU behind it."""
     if net is not None and net.norm is not None:
         parts["bn"] = nn.BatchNorm2d(channels, net.norm.eps, net.norm.momentum)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.costs import Shape, output_shape
-from inceptorch.pixels import LUMA, Pixels
-from inceptorch.spec import (
+from inceptorch.networks.complexity import Shape, output_shape
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     Conv,
@@ -27,15 +26,15 @@ from inceptorch.spec import (
     Kernel,
     Layer,
     Linear,
-    Net,
     Padding,
     Pool,
     Residual,
     SeparableConv,
     pads,
     sides,
-    with_classifier,
 )
+from inceptorch.networks.network import NetworkSpec, with_classifier
+from inceptorch.pixels import LUMA, Pixels
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -47,7 +46,9 @@ MOST_MAPS = 5  # classes whose activation maps are given, as many as are usually
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def graph(net: Net, pixels: Pixels, num_classes: int, tensors: Tensors, config: Mapping[str, Any]) -> ModelProto:
+def graph(
+    net: NetworkSpec, pixels: Pixels, num_classes: int, tensors: Tensors, config: Mapping[str, Any]
+) -> ModelProto:
     """The ONNX model of a classifier from the tensors of its `model.safetensors`.
 
     Input   "pictures", uint8 RGB [N, 3, S, S]
@@ -91,7 +92,7 @@ def graph(net: Net, pixels: Pixels, num_classes: int, tensors: Tensors, config: 
     return model
 
 
-def pooled_row(net: Net, shape: Shape) -> str | None:
+def pooled_row(net: NetworkSpec, shape: Shape) -> str | None:
     """The row of the head that averages the whole map (more than one place) right before the linear layer to the classes,
     for an input of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
     for layer in net.body.values():
@@ -144,7 +145,7 @@ def _maps(writer: _Writer, pooled: str, shape: Shape, num_classes: int) -> None:
 class _Writer:
     """Nodes and constants of a graph in the making."""
 
-    def __init__(self, net: Net, tensors: Tensors):
+    def __init__(self, net: NetworkSpec, tensors: Tensors):
         self.net = net
         self.tensors = tensors
         self.nodes: list[Any] = []

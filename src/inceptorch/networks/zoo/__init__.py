@@ -3,9 +3,12 @@
 from fnmatch import fnmatchcase
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.nets.baselines import ALEXNET, NIN, VGG16
-from inceptorch.nets.bn_inception import BN_INCEPTION, BN_INCEPTION_CAFFE, BN_INCEPTION_SLIM
-from inceptorch.nets.googlenet import (
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import SUFFIXES, read_table
+from inceptorch.networks.transforms import for_small_pictures, for_tiny_pictures
+from inceptorch.networks.zoo.baselines import ALEXNET, NIN, VGG16
+from inceptorch.networks.zoo.bn_inception import BN_INCEPTION, BN_INCEPTION_CAFFE, BN_INCEPTION_SLIM
+from inceptorch.networks.zoo.googlenet import (
     GOOGLENET,
     GOOGLENET_BN,
     GOOGLENET_FC,
@@ -14,7 +17,7 @@ from inceptorch.nets.googlenet import (
     GOOGLENET_SEPARABLE,
     GOOGLENET_TV,
 )
-from inceptorch.nets.inception_v3 import (
+from inceptorch.networks.zoo.inception_v3 import (
     INCEPTION_V2,
     INCEPTION_V2_7X7,
     INCEPTION_V2_BN_AUX,
@@ -24,15 +27,12 @@ from inceptorch.nets.inception_v3 import (
     INCEPTION_V3_FID,
     INCEPTION_V3_TV,
 )
-from inceptorch.nets.inception_v4 import (
+from inceptorch.networks.zoo.inception_v4 import (
     INCEPTION_RESNET_V1,
     INCEPTION_RESNET_V2,
     INCEPTION_RESNET_V2_RELEASED,
     INCEPTION_V4,
 )
-from inceptorch.nets.small import for_small_pictures, for_tiny_pictures
-from inceptorch.spec import Net
-from inceptorch.table import SUFFIXES, read_table
 
 # For each that the papers train; the others differ in what a small picture does not show.
 WITH_SMALL = (
@@ -80,7 +80,7 @@ NETS = {
 }
 
 
-def net(name: str) -> Net:
+def get_network(name: str) -> NetworkSpec:
     """The network called `name`, or the table in the YAML file of that path. Raises TableError."""
     if name.lower().endswith(SUFFIXES):
         return read_table(name)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inceptorch.errors import BundleError
 from inceptorch.files import reason, write_whole
-from inceptorch.model import Model
+from inceptorch.models.module import Model
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """A network's table as one SVG picture, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
 
-Rows stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts are
+Layers stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts are
 put together into larger ones, and the page places the parts of the rows on one axis.
 """
 
@@ -14,8 +14,16 @@ from html import escape
 from itertools import accumulate
 from unicodedata import east_asian_width
 
-from inceptorch.costs import Cost, RowCost, Shape, as_printed, aux_rows_of, cost, output_shape
-from inceptorch.spec import (
+from inceptorch.networks.complexity import (
+    Complexity,
+    LayerCost,
+    Shape,
+    as_printed,
+    aux_layer_costs,
+    count_complexity,
+    output_shape,
+)
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     Conv,
@@ -23,15 +31,14 @@ from inceptorch.spec import (
     Fork,
     GlobalAverage,
     Layer,
+    Layers,
     Linear,
-    Net,
     Pool,
     Residual,
-    Rows,
     SeparableConv,
     sides,
-    with_classifier,
 )
+from inceptorch.networks.network import NetworkSpec, with_classifier
 
 CLASSES = 1000
 FIGURES = ("output", "parameters", "multiply-adds")
@@ -121,7 +128,7 @@ class Row:
     names: tuple[str, ...]
     layer: Layer | None  # None: the picture that comes in, the softmax at the end
     shape: Shape  # of what comes in
-    cost: RowCost
+    cost: LayerCost
     part: Part
 
     @property
@@ -148,7 +155,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """Rows under each other: names, parts on one axis, figures. Positions count from the column's left edge."""
+    """Layers under each other: names, parts on one axis, figures. Positions count from the column's left edge."""
 
     rows: tuple[Row, ...]
     axis: float
@@ -202,12 +209,12 @@ class Head:
             top += row.height
 
 
-def svg(net: Net) -> str:
+def svg(net: NetworkSpec) -> str:
     """The picture of `net` as the text of an SVG file, for the paper's own picture size and 1000 classes.
 
     Raises TableError, naming the row, where the table does not fit that size.
     """
-    counted = cost(net)
+    counted = count_complexity(net)
     body, heads = _body(net, counted), _heads(net, counted)
     aside = MARGIN + body.width + 2 * GAP
     width = max([MARGIN + body.width, *(aside + head.width for head in heads.values())])
@@ -230,25 +237,27 @@ def svg(net: Net) -> str:
     return _page(net, counted, width + MARGIN, max(y, free) + MARGIN, "\n".join(drawn))
 
 
-def _body(net: Net, counted: Cost) -> Column:
+def _body(net: NetworkSpec, counted: Complexity) -> Column:
     picture = (3, counted.size, counted.size)
-    rows = _rows({**net.body, **with_classifier(net.head, CLASSES)}, picture, counted.rows, net, alone=net.aux)
-    first = Row(("picture",), None, picture, RowCost("", picture, 0, 0), _leaf("input", "picture"))
+    rows = _rows({**net.body, **with_classifier(net.head, CLASSES)}, picture, counted.layers, net, alone=net.aux)
+    first = Row(("picture",), None, picture, LayerCost("", picture, 0, 0), _leaf("input", "picture"))
     return _column((first, *rows), FIGURES, NARROWEST)
 
 
-def _heads(net: Net, counted: Cost) -> dict[str, Head]:
+def _heads(net: NetworkSpec, counted: Complexity) -> dict[str, Head]:
     """The auxiliary heads by the rows that they stand on."""
-    outputs = {row.name: row.output for row in counted.rows}
+    outputs = {row.name: row.output for row in counted.layers}
     layers = with_classifier(net.aux_head or {}, CLASSES)
-    rows = {at: _rows(layers, outputs[at], aux_rows_of(net, at, outputs[at], CLASSES), net) for at in net.aux}
+    rows = {at: _rows(layers, outputs[at], aux_layer_costs(net, at, outputs[at], CLASSES), net) for at in net.aux}
     return {
         at: Head(f"auxiliary head on {_short(at)}, in training", _column(each, FIGURES[:1]))
         for at, each in rows.items()
     }
 
 
-def _rows(layers: Rows, shape: Shape, costs: Sequence[RowCost], net: Net, alone: Sequence[str] = ()) -> tuple[Row, ...]:
+def _rows(
+    layers: Layers, shape: Shape, costs: Sequence[LayerCost], net: NetworkSpec, alone: Sequence[str] = ()
+) -> tuple[Row, ...]:
     """The rows with the softmax behind them. Equal rows in succession are one, but a row of `alone` stays alone."""
     rows: list[Row] = []
     for (name, layer), counted in zip(layers.items(), costs, strict=True):
@@ -258,7 +267,7 @@ def _rows(layers: Rows, shape: Shape, costs: Sequence[RowCost], net: Net, alone:
         else:
             rows.append(Row((name,), layer, shape, counted, _part(layer, shape, net)))
         shape = counted.output
-    return *rows, Row(("softmax",), None, shape, RowCost("", shape, 0, 0), _leaf("head", "softmax"))
+    return *rows, Row(("softmax",), None, shape, LayerCost("", shape, 0, 0), _leaf("head", "softmax"))
 
 
 def _column(rows: Sequence[Row], headings: Sequence[str], narrowest: float = 0) -> Column:
@@ -271,7 +280,7 @@ def _column(rows: Sequence[Row], headings: Sequence[str], narrowest: float = 0) 
     return Column(tuple(rows), axis, tuple(accumulate(widths, initial=axis + right + spare))[1:])
 
 
-def _part(layer: Layer, shape: Shape, net: Net) -> Part:
+def _part(layer: Layer, shape: Shape, net: NetworkSpec) -> Part:
     """How `layer` looks on an input of `shape`."""
     match layer:
         case tuple():
@@ -361,7 +370,7 @@ def _sum(branch: Part, scale: float) -> Part:
     return Part(axis + max(branch.width - branch.axis, half), end + ARROW + THIN, axis, marks)
 
 
-def _header(net: Net, counted: Cost, rows: Sequence[Row], right: float) -> tuple[list[str], float]:
+def _header(net: NetworkSpec, counted: Complexity, rows: Sequence[Row], right: float) -> tuple[list[str], float]:
     """Title, totals, what the short words mean and the legend, up to `right`; and the height at which to go on."""
     aux = f" ({counted.params_with_aux:,} with the auxiliary heads, which only training has)" if net.aux else ""
     norm = 'batch normalisation ("bias": a bias instead)' if net.norm else "a bias"
@@ -387,9 +396,9 @@ def _header(net: Net, counted: Cost, rows: Sequence[Row], right: float) -> tuple
     return drawn, y + 2 * LINE
 
 
-def _page(net: Net, counted: Cost, width: float, height: float, drawn: str) -> str:
-    rows = "; ".join(f"{row.name} {as_printed(row.output)}" for row in counted.rows)
-    about = f"{net.source}. Rows from top to bottom, with what each gives as height x width x channels: {rows}."
+def _page(net: NetworkSpec, counted: Complexity, width: float, height: float, drawn: str) -> str:
+    rows = "; ".join(f"{row.name} {as_printed(row.output)}" for row in counted.layers)
+    about = f"{net.source}. Layers from top to bottom, with what each gives as height x width x channels: {rows}."
     across, down = _number(width), _number(height)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" viewBox="0 0 {across} {down}" \
 role="img" font-family="Helvetica, Arial, sans-serif" fill="{INK}">

@@ -161,7 +161,7 @@ Layer = (
     | Residual
     | tuple["Layer", ...]
 )
-Rows = Mapping[str, Layer]
+Layers = Mapping[str, Layer]
 
 
 def sides(kernel: Kernel) -> tuple[int, int]:
@@ -175,26 +175,21 @@ def pads(kernel: Kernel, pad: Padding) -> tuple[int, int]:
     return ((height - 1) // 2, (width - 1) // 2) if pad == "same" else (0, 0)
 
 
-def with_classifier(rows: Rows, num_classes: int) -> dict[str, Layer]:
-    """The rows of a head with the linear layer to the classes behind them, as row "linear"."""
-    return {**rows, "linear": Linear(num_classes, relu=False)}
-
-
-def changed(layer: Layer, change: Callable[[Layer], Layer]) -> Layer:
+def map_layers(layer: Layer, change: Callable[[Layer], Layer]) -> Layer:
     """`layer` with `change` applied to every layer in it that is not made of others."""
     match layer:
         case tuple():
-            return tuple(changed(part, change) for part in layer)
+            return tuple(map_layers(part, change) for part in layer)
         case Fork(branches):
-            return Fork(*(changed(branch, change) for branch in branches))
+            return Fork(*(map_layers(branch, change) for branch in branches))
         case Residual(inner):
-            return replace(layer, layer=changed(inner, change))
+            return replace(layer, layer=map_layers(inner, change))
         case _:
             return change(layer)
 
 
 def counting_pad(layer: Layer) -> Layer:
-    """An average that counts the padding instead of one that leaves it out; for `changed`."""
+    """An average that counts the padding instead of one that leaves it out; for `map_layers`."""
     return replace(layer, count_pad=True) if isinstance(layer, Pool) and layer.kind == "avg" else layer
 
 
@@ -214,70 +209,6 @@ class BatchNorm:
             raise TableError(
                 f"Batch normalisation needs eps above 0 and momentum from 0 to 1, not {self.eps} and {self.momentum}."
             )
-
-
-@dataclass(frozen=True)
-class Net:
-    """A paper's table.
-
-    body      rows in order, named as the paper names them
-    head      rows after the body; the linear layer to the classes is added behind them as row "linear"
-    aux       rows of the body that carry an auxiliary classifier during training
-    aux_head  the rows of each auxiliary classifier, before its own linear layer to the classes
-    size      the side in pixels of the square input that the paper uses
-    norm      None: convolutions have biases and nothing is normalised
-    """
-
-    name: str
-    title: str
-    source: str
-    size: int
-    body: Rows
-    head: Rows
-    aux: tuple[str, ...] = ()
-    aux_head: Rows | None = None
-    norm: BatchNorm | None = None
-
-    def __post_init__(self) -> None:
-        here = f"Network {self.name!r}"
-        if not self.body:
-            raise TableError(f"{here} has no rows in its body.")
-        if not 1 <= self.size <= 4096:
-            raise TableError(f"{here}: size {self.size} is not from 1 to 4096 pixels.")
-        for row in (*self.body, *self.head, *(self.aux_head or {})):
-            if not row or "." in row:
-                raise TableError(f"{here}: a row cannot be called {row!r}; row names are not empty and have no dots.")
-        for row in self.head:
-            if row in self.body:
-                raise TableError(f"{here}: the head has a row {row!r}, and so has the body; activations go by name.")
-        if any("linear" in rows for rows in (self.body, self.head, self.aux_head or {})):
-            raise TableError(f"{here}: row 'linear' is the layer to the classes, which is added by itself.")
-        for row in self.aux:
-            if row not in self.body:
-                raise TableError(f"{here}: the auxiliary head on row {row!r} has no such row to stand on.")
-        if len(set(self.aux)) < len(self.aux):
-            raise TableError(f"{here}: a row carries two auxiliary heads: {', '.join(self.aux)}.")
-        if self.aux and self.aux_head is None:
-            raise TableError(f"{here}: rows {', '.join(self.aux)} carry auxiliary heads but aux_head is not given.")
-
-
-def stem(net: Net) -> int:
-    """How many rows of the body stand before the first module, which has branches in it; 0 where there is no module."""
-    return next((number for number, row in enumerate(net.body.values()) if _branches(row)), 0)
-
-
-def _branches(layer: Layer) -> bool:
-    if isinstance(layer, tuple):
-        return any(_branches(part) for part in layer)
-    return isinstance(layer, Fork | Residual)
-
-
-def with_dropout(net: Net, rate: float) -> Net:
-    """The network with `rate` for every dropout of its main head; one that has none gets one before the classifier."""
-    if not any(isinstance(row, Dropout) for row in net.head.values()):
-        return replace(net, head={**net.head, "dropout": Dropout(rate)})
-    head = {name: Dropout(rate) if isinstance(row, Dropout) else row for name, row in net.head.items()}
-    return replace(net, head=head)
 
 
 def _require_whole(**values: int) -> None:

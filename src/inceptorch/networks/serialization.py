@@ -25,7 +25,7 @@ import yaml
 
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.files import NotYamlError, read_yaml, reason
-from inceptorch.spec import (
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     BatchNorm,
@@ -34,13 +34,13 @@ from inceptorch.spec import (
     Fork,
     GlobalAverage,
     Layer,
+    Layers,
     Linear,
-    Net,
     Pool,
     Residual,
-    Rows,
     SeparableConv,
 )
+from inceptorch.networks.network import NetworkSpec
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers
@@ -60,7 +60,7 @@ KINDS: dict[str, type] = {
 NAMES = {cls: name for name, cls in KINDS.items()}
 
 
-def to_plain(net: Net) -> dict[str, Any]:
+def to_plain(net: NetworkSpec) -> dict[str, Any]:
     """The table as dictionaries, lists, words and numbers, without what is as usual."""
     return {
         "name": net.name,
@@ -74,12 +74,12 @@ def to_plain(net: Net) -> dict[str, Any]:
     }
 
 
-def to_yaml(net: Net) -> str:
+def to_yaml(net: NetworkSpec) -> str:
     """The table as a YAML text that `read_table` reads back as the same network."""
     return yaml.dump(to_plain(net), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
 
 
-def read_table(path: str | Path) -> Net:
+def read_table(path: str | Path) -> NetworkSpec:
     """The network in a YAML file. Raises TableError naming the file, and the row where one is wrong."""
     try:
         return from_plain(read_yaml(Path(path)))
@@ -91,7 +91,7 @@ def read_table(path: str | Path) -> Net:
         raise TableError(f"{path} is not YAML: {error}.") from None
 
 
-def from_plain(values: Any) -> Net:
+def from_plain(values: Any) -> NetworkSpec:
     """The network that `to_plain` wrote down. Raises TableError, naming the row where one is wrong."""
     if not isinstance(values, dict):
         raise TableError("A network is written as values by name: name, size, body, head.")
@@ -105,7 +105,7 @@ def from_plain(values: Any) -> Net:
     aux, norm = values.get("aux", []), values.get("norm")
     if not isinstance(aux, list):
         raise TableError(f"aux must be a list of rows, not {_shown(aux)}.")
-    return Net(
+    return NetworkSpec(
         name=_checked("name", values["name"], str),
         title=_checked("title", values.get("title", values["name"]), str),
         source=_checked("source", values.get("source", "a table of one's own"), str),
@@ -118,7 +118,7 @@ def from_plain(values: Any) -> Net:
     )
 
 
-def _rows(where: str, values: Any) -> Rows:
+def _rows(where: str, values: Any) -> Layers:
     if not isinstance(values, dict):
         raise TableError(f"{where} must hold rows by name, not {_shown(values)}.")
     rows = {}
@@ -207,7 +207,7 @@ def _checked(what: str, value: Any, kind: Any) -> Any:
     raise TableError(f"{what} is {_shown(value)}; it must be {expected or ' or '.join(typing.get_args(kind))}.")
 
 
-def _plain_rows(rows: Rows) -> dict[str, Any]:
+def _plain_rows(rows: Layers) -> dict[str, Any]:
     return {name: _plain(layer) for name, layer in rows.items()}
 
 

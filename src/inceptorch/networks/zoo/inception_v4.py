@@ -5,7 +5,8 @@
 
 from dataclasses import replace
 
-from inceptorch.spec import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Layer, Net, Pool, Residual
+from inceptorch.networks.layers import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Layer, Pool, Residual
+from inceptorch.networks.network import NetworkSpec
 
 NARROW = Pool("max", 3, 2, "valid")
 
@@ -48,7 +49,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Fork:  # noqa: E741 (the pape
     return Fork(Conv(n, 3, 2, "valid"), (Conv(k), Conv(l, 3), Conv(m, 3, 2, "valid")), NARROW)
 
 
-INCEPTION_V4 = Net(
+INCEPTION_V4 = NetworkSpec(
     "inception_v4",
     title="Inception-v4",
     source="arXiv:1602.07261 Figure 9",
@@ -101,7 +102,7 @@ def reduction_b(c1: int, c2: int, c3: tuple[int, int]) -> Fork:
 # The paper scales residuals by 0.1 to 0.3 without saying which; these are the released network's three.
 SCALE_A, SCALE_B, SCALE_C = 0.17, 0.10, 0.20
 
-INCEPTION_RESNET_V1 = Net(
+INCEPTION_RESNET_V1 = NetworkSpec(
     "inception_resnet_v1",
     title="Inception-ResNet-v1 as drawn",
     source="arXiv:1602.07261 Figures 10 to 15",

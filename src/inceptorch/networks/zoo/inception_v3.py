@@ -7,7 +7,18 @@ whose row names these are.
 from dataclasses import replace
 from typing import Literal
 
-from inceptorch.spec import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Layer, Net, Pool, changed, counting_pad
+from inceptorch.networks.layers import (
+    BatchNorm,
+    Conv,
+    Dropout,
+    Fork,
+    GlobalAverage,
+    Layer,
+    Pool,
+    counting_pad,
+    map_layers,
+)
+from inceptorch.networks.network import NetworkSpec
 
 
 def block_a(proj: int) -> Fork:
@@ -68,7 +79,7 @@ MODULES: dict[str, Layer] = {
     "7c": block_c(),
 }
 
-INCEPTION_V3 = Net(
+INCEPTION_V3 = NetworkSpec(
     "inception_v3",
     title="Inception-v3 as Google released it",
     source="arXiv:1512.00567, widths of the released weights",
@@ -109,7 +120,7 @@ INCEPTION_V3_TV = replace(
     name="inception_v3_tv",
     title="torchvision's and timm's Inception-v3: averages count the padding",
     source="arXiv:1512.00567, as torchvision and timm run it",
-    body={name: changed(row, counting_pad) for name, row in INCEPTION_V3.body.items()},
+    body={name: map_layers(row, counting_pad) for name, row in INCEPTION_V3.body.items()},
     head={"avgpool": GlobalAverage(), "dropout": Dropout(0.5)},
 )
 INCEPTION_V3_FID = replace(

@@ -1,9 +1,10 @@
 """The networks that the papers compare themselves with."""
 
-from inceptorch.spec import LRN, Conv, Dropout, GlobalAverage, Linear, Net, Pool
+from inceptorch.networks.layers import LRN, Conv, Dropout, GlobalAverage, Linear, Pool
+from inceptorch.networks.network import NetworkSpec
 
 # Two groups in conv2, conv4 and conv5: the halves of the network on two GPUs. Pooling after normalisation, 227 pixels.
-ALEXNET = Net(
+ALEXNET = NetworkSpec(
     "alexnet",
     title="AlexNet with its groups",
     source="Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.5",
@@ -23,7 +24,7 @@ ALEXNET = Net(
     head={"fc6": Linear(4096), "drop6": Dropout(0.5), "fc7": Linear(4096), "drop7": Dropout(0.5)},
 )
 
-VGG16 = Net(
+VGG16 = NetworkSpec(
     "vgg16",
     title="VGG with 16 layers",
     source="arXiv:1409.1556 Table 1, column D",
@@ -45,7 +46,7 @@ VGG16 = Net(
 
 # The paper's last layer makes a map per class and averages each. The average of a linear map is the linear map of the
 # average, so the layer to the classes stands behind the pooling here; the ReLU on the scores is left out.
-NIN = Net(
+NIN = NetworkSpec(
     "nin",
     title="Network in Network, in the widths of the Caffe model zoo's ImageNet weights",
     source="arXiv:1312.4400, widths of the Caffe model zoo",

@@ -7,7 +7,7 @@ BVLC replication in Caffe, whose published weights fit this table.
 from collections.abc import Callable
 from dataclasses import replace
 
-from inceptorch.spec import (
+from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
     BatchNorm,
@@ -17,10 +17,10 @@ from inceptorch.spec import (
     GlobalAverage,
     Layer,
     Linear,
-    Net,
     Pool,
     SeparableConv,
 )
+from inceptorch.networks.network import NetworkSpec
 
 
 def block(c1: int, c3r: int, c3: int, c5r: int, c5: int, proj: int, five: int = 5) -> Fork:
@@ -61,7 +61,7 @@ def rows(block: Callable[[int, int, int, int, int, int], Layer]) -> dict[str, La
     }
 
 
-GOOGLENET = Net(
+GOOGLENET = NetworkSpec(
     "googlenet",
     title="GoogLeNet as printed: true 5x5, local response normalisation, no batch norm",
     source="arXiv:1409.4842 Table 1",

@@ -1,0 +1,1 @@
+"""The torch modules that tables describe, and their weights."""
