@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from typer.testing import CliRunner, Result
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app, main
-from inceptorch.engines.auto import random_squares
+from inceptorch.images.preprocessing import contract, decode
+from inceptorch.inference.engines.selection import random_squares
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.pixels import contract, decode
 
 
 def invoke(*words: object) -> Result:

@@ -13,9 +13,9 @@ from PIL import Image, ImageEnhance
 
 from inceptorch.data import Split, find_split
 from inceptorch.data.augment import Augmented, jitter, random_box, resize
-from inceptorch.data.decode import Part
 from inceptorch.errors import PictureError
-from inceptorch.pixels import contract
+from inceptorch.images.decode import Part
+from inceptorch.images.preprocessing import contract
 from inceptorch.recipes import Recipe, with_values
 from tests.conftest import COLOURS
 

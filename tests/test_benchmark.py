@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from inceptorch.benchmark import benchmark, measuring, peak, row_times
 from inceptorch.benchmark.fresh import first_answer
 from inceptorch.cli import app
-from inceptorch.engines import ENGINES, available, open_engine
-from inceptorch.engines.auto import TOLERANCE, remembered
-from inceptorch.engines.opening import graph_of
 from inceptorch.errors import EngineError
+from inceptorch.inference.engines import ENGINES, available, open_engine
+from inceptorch.inference.engines.factory import graph_of
+from inceptorch.inference.engines.selection import TOLERANCE, remembered
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec

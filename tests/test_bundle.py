@@ -14,15 +14,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.convert import convert
 from inceptorch.errors import BundleError, PictureError, RunError
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain
 from inceptorch.networks.zoo import NETS
-from inceptorch.pixels import contract
 from inceptorch.published import Hash, published
 from inceptorch.zoo import folder_of
 from tests.conftest import Trap

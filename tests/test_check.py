@@ -26,7 +26,7 @@ from inceptorch.check.pictures import LARGE, SUFFIXES_OF, TINY
 from inceptorch.cli import check as verb
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, RunError
-from inceptorch.pixels import SUFFIXES
+from inceptorch.images.preprocessing import SUFFIXES
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from tests.conftest import write_classes

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torchvision.models import googlenet, inception_v3
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.convert import convert, export
 from inceptorch.convert.caffe import net_parameter
 from inceptorch.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
 from inceptorch.errors import BundleError, RunError
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.zoo import NETS
-from inceptorch.pixels import contract
 from tests.conftest import Trap
 
 

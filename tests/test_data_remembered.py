@@ -11,7 +11,7 @@ from inceptorch.data import find_split, verify, without_unreadable
 from inceptorch.data.folder import Split
 from inceptorch.data.source import Folder
 from inceptorch.errors import DataError, PictureError
-from inceptorch.pixels import decode
+from inceptorch.images.preprocessing import decode
 from inceptorch.progress import Progress
 from tests.conftest import COLOURS, write_classes
 

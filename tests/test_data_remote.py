@@ -22,7 +22,7 @@ from inceptorch.data.loader import load
 from inceptorch.data.order import batches
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError
-from inceptorch.pixels import contract
+from inceptorch.images.preprocessing import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training import loop, resume, train

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import inceptorch
-from inceptorch.engines import Engine, available, identity, open_engine
-from inceptorch.engines.auto import Way, random_squares, remember, remembered
-from inceptorch.engines.opening import graph_of, open_graph
 from inceptorch.errors import BundleError, EngineError
+from inceptorch.inference.engines import Engine, available, identity, open_engine
+from inceptorch.inference.engines.factory import graph_of, open_graph
+from inceptorch.inference.engines.selection import Way, random_squares, remember, remembered
 from inceptorch.networks.complexity import min_size
 from inceptorch.networks.layers import LRN, Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
@@ -129,8 +129,8 @@ def test_first_calls_from_many_threads_at_once(bundle: Path) -> None:
     """OpenVINO's binding sets itself up in its first call, and threads that made it together waited for ever."""
     script = """
 import sys, threading
-from inceptorch.engines import open_engine
-from inceptorch.engines.auto import random_squares
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines.selection import random_squares
 opened = open_engine(sys.argv[1], "openvino", streams=2)
 sys.setswitchinterval(1e-6)
 together = threading.Barrier(4)
@@ -232,7 +232,7 @@ def test_signals_come_when_engines_are_gone(bundle: Path) -> None:
     """OpenVINO's own setting up and taking down of stacks for signals made SIGSEGV of them."""
     script = """
 import gc, signal, sys
-from inceptorch.engines import open_engine
+from inceptorch.inference.engines import open_engine
 opened = [open_engine(sys.argv[1], "openvino") for _ in range(3)]
 while opened:
     del opened[0]

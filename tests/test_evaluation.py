@@ -13,12 +13,11 @@ from torch import nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.ilsvrc import synsets
-from inceptorch.engines.torch_engine import Torch
 from inceptorch.errors import DataError, InceptorchError, ProtocolError
-from inceptorch.evaluation import crops_and_models, evaluate, log_probabilities
+from inceptorch.evaluation import crops_and_models, evaluate
 from inceptorch.evaluation.calibration import (
     at_threshold,
     calibration_error,
@@ -27,12 +26,14 @@ from inceptorch.evaluation.calibration import (
     threshold,
 )
 from inceptorch.evaluation.predictions import read_predictions
+from inceptorch.images.crops import PROTOCOLS
+from inceptorch.images.preprocessing import contract
+from inceptorch.inference.engines.torch import Torch
+from inceptorch.inference.forward import log_probabilities
 from inceptorch.metrics import Answers, log_softmax
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.pixels import contract
 from inceptorch.progress import Progress
-from inceptorch.protocols import PROTOCOLS
 from inceptorch.recipes import SCRATCH, Recipe
 from tests import oracle
 from tests.conftest import COLOURS, write_classes

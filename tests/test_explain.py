@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
 from inceptorch import plots
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.convert import convert
 from inceptorch.errors import BundleError, InceptorchError, PictureError, TableError
@@ -34,13 +34,13 @@ from inceptorch.explain import (
 )
 from inceptorch.explain.gradients import TOLERANCE
 from inceptorch.explain.grid import Map, averaged, summed
+from inceptorch.images.preprocessing import Pixels, Square, contract, decode
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import Shape, output_shape
 from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import NETS
-from inceptorch.pixels import Pixels, Square, contract, decode
 from tests.conftest import TINY
 from tests.helpers import sentence
 

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
-from inceptorch.engines import open_engine
-from inceptorch.engines.opening import exported_metadata, graph_of, open_graph
 from inceptorch.errors import BundleError, ExportError, RunError
 from inceptorch.evaluation import evaluate
 from inceptorch.export import export, exporting
 from inceptorch.export.quantise import in_8_bits, quantised
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines.factory import exported_metadata, graph_of, open_graph
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from tests.conftest import COLOURS

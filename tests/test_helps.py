@@ -12,14 +12,14 @@ import torch
 from typer.testing import CliRunner
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data import find_split
 from inceptorch.errors import PictureError, RecipeError, RunError, TableError
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values

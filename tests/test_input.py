@@ -14,14 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from inceptorch.data import decode as decoding
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
-from inceptorch.data.decode import Box, Part, decode_part, upright_jpeg
 from inceptorch.data.loader import choose_workers, load
 from inceptorch.errors import PictureError
+from inceptorch.images import decode as decoding
+from inceptorch.images.decode import Box, Part, decode_part, upright_jpeg
+from inceptorch.images.preprocessing import contract, decode
 from inceptorch.models.normalize import Scale
-from inceptorch.pixels import contract, decode
 from inceptorch.recipes import Recipe, with_values
 from tests.conftest import COLOURS, hear_ctrl_c
 
@@ -183,7 +183,7 @@ ENDLESS = """
     from inceptorch.data import find_split
     from inceptorch.data.augment import Augmented
     from inceptorch.data.loader import load
-    from inceptorch.pixels import contract
+    from inceptorch.images.preprocessing import contract
     from inceptorch.recipes import SCRATCH
     from inceptorch.training.stopping import Stopping
     split = find_split(Path({pictures!r}), ["blue", "green", "red"], "train")

@@ -31,13 +31,13 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inceptorch.bundle import Classifier
-from inceptorch.engines import open_engine
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.explain.overlay import overlay
+from inceptorch.images.preprocessing import contract
+from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model
-from inceptorch.pixels import contract
 from inceptorch.serve import Limits, address, bind, server_of, serving_of
-from inceptorch.serve.serving import Serving
+from inceptorch.serve.service import Serving
 from tests.conftest import TINY
 
 CHROMIUM = Path("/usr/bin/chromium")

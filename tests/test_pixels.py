@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import BundleError, PictureError
-from inceptorch.pixels import Pixels, contract, decode, size_of
+from inceptorch.images.preprocessing import Pixels, contract, decode, size_of
 from tests.helpers import png
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)

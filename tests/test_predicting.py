@@ -18,27 +18,30 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data.folder import find_pictures, picture_entries
 from inceptorch.data.source import Folder
-from inceptorch.engines import open_engine
-from inceptorch.engines.opening import graph_of
 from inceptorch.errors import InceptorchError, PictureError, RunError
+from inceptorch.images.crops import CENTER, Views
+from inceptorch.images.preprocessing import contract, decode
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines.factory import graph_of
+from inceptorch.inference.predictor import answered
+from inceptorch.inference.writers import base as writing
+from inceptorch.inference.writers import lines
+from inceptorch.inference.writers.base import alone
 from inceptorch.models.module import Model
-from inceptorch.pixels import contract, decode
-from inceptorch.predicting import alone, answered, lines, writing
-from inceptorch.protocols import CENTER, Views
 from tests.conftest import COLOURS, TINY, write_classes
 
 # What runs as a process of its own writes parts of 16 pictures.
-SMALL_PARTS = "import inceptorch.predicting.writing as w; w.PART = 16; from inceptorch.cli import main; main()"
+SMALL_PARTS = "import inceptorch.inference.writers.base as w; w.PART = 16; from inceptorch.cli import main; main()"
 
 # What runs so has time to be interrupted, and a line for each answer that is taken.
 SLOWLY = """
 import sys, time
 from inceptorch.cli import main
-from inceptorch.predicting.writing import Output
+from inceptorch.inference.writers.base import Output
 real = Output.write
 def write(self, entry):
     real(self, entry)
@@ -363,7 +366,7 @@ def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'inceptorch[ray]'")
     from ray.cluster_utils import Cluster
 
-    from inceptorch.predicting import cluster
+    from inceptorch.inference import ray as cluster
 
     answer_chunk, working = cluster._answer_chunk, tmp_path / "working"
 

@@ -18,14 +18,14 @@ import torch
 from torch import multiprocessing
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.order import batches
 from inceptorch.errors import RecipeError
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import ProtocolError
-from inceptorch.pixels import Pixels, contract
-from inceptorch.protocols import PROTOCOLS, Protocol, protocol
+from inceptorch.images.crops import PROTOCOLS, Protocol, protocol
+from inceptorch.images.preprocessing import Pixels, contract
 
 PIXELS = Pixels(28, 32)
 RANDOM = np.random.default_rng(0)

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.evaluation import judgement
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.pixels import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.report import draw, of_evaluation, page

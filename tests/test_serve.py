@@ -28,15 +28,15 @@ pytest.importorskip("onnxruntime", reason="these tests serve with ONNX Runtime")
 
 from fastapi import HTTPException
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app, main
-from inceptorch.engines import Answer, Engine, open_engine
-from inceptorch.engines.engine import processors
-from inceptorch.engines.opening import graph_of
+from inceptorch.images.preprocessing import contract, decode
+from inceptorch.inference.engines import Answer, Engine, open_engine
+from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
-from inceptorch.pixels import contract, decode
 from inceptorch.serve import Limits, bind, server_of, serving_of
 from inceptorch.serve.limits import Room
+from inceptorch.utils.cpu import processors
 from tests.conftest import TINY
 from tests.helpers import png
 
@@ -564,8 +564,8 @@ def test_large_pictures_are_decoded_one_at_a_time(
             meanwhile -= 1
         return image
 
-    monkeypatch.setattr("inceptorch.serve.serving.LARGE", large)
-    monkeypatch.setattr("inceptorch.serve.serving.decode", watched)
+    monkeypatch.setattr("inceptorch.serve.service.LARGE", large)
+    monkeypatch.setattr("inceptorch.serve.service.decode", watched)
     entries = server.predict(*[("a", picture())] * 8, ("b", png(30_000, 30_000, b"")), query="?maps=1").json
     assert all("predictions" in entry for entry in entries[:8])
     assert entries[8]["error"] == "has more than 89 million pixels; reduce it before use"
@@ -674,7 +674,7 @@ def test_the_connections_go_before_what_computes(exported: Path) -> None:
 def test_an_exported_file_is_served_without_torch(exported: Path) -> None:
     check = f"""
 import sys
-from inceptorch.engines import open_engine
+from inceptorch.inference.engines import open_engine
 from inceptorch.serve import Limits, server_of, serving_of
 server_of(serving_of({{"tiny": open_engine({str(exported)!r}, "onnxruntime")}}, Limits()))
 assert not {{"torch", "torchvision"}} & set(sys.modules)

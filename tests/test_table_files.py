@@ -8,14 +8,14 @@ import torch
 import yaml
 
 import inceptorch
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import InceptorchError, TableError
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, Fork, Pool, Residual
 from inceptorch.networks.serialization import from_plain, read_table, to_plain, to_yaml
 from inceptorch.networks.zoo import NETS, get_network, list_models
-from inceptorch.pixels import contract
 
 OWN = """
 name: mine

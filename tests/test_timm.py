@@ -13,7 +13,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 
 import inceptorch.timm  # noqa: F401 (importing it is what is tested)
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import BundleError, TableError
 from inceptorch.models.module import Model
 from inceptorch.networks.zoo import NETS

@@ -271,7 +271,7 @@ def test_judging_is_broken_off_and_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Model, "forward", asking)
-        patch.setattr("inceptorch.evaluation.outputs.BATCH", 2)
+        patch.setattr("inceptorch.inference.forward.BATCH", 2)
         with pytest.raises(SystemExit, match="143"):
             inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "stopped" / "metrics.csv").exists()

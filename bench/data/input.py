@@ -27,8 +27,8 @@ from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
 from inceptorch.data.names import Files, Names
 from inceptorch.data.source import Folder
+from inceptorch.images.preprocessing import Pixels, contract
 from inceptorch.models.normalize import Scale
-from inceptorch.pixels import Pixels, contract
 from inceptorch.recipes import SCRATCH, with_values
 
 BATCH, ROUNDS = 32, 9

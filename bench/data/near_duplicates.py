@@ -23,7 +23,7 @@ from bench.common import SHARED, Record, command, need, on_machine
 from inceptorch.check import KINDS, check
 from inceptorch.check.alike import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
 from inceptorch.check.survey import ROW, look, thumbnails
-from inceptorch.pixels import decode
+from inceptorch.images.preprocessing import decode
 from inceptorch.progress import Progress
 
 COUNT = 100_000  # pictures of the search

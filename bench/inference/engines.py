@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.common import SHARED, Record, bvlc, need, save
-from inceptorch.bundle import Classifier, load
+from inceptorch.classifier.classifier import Classifier, load
 from inceptorch.data.folder import find_pictures
-from inceptorch.engines import Engine
-from inceptorch.engines.engine import processors
-from inceptorch.engines.opening import graph_of, open_graph
-from inceptorch.engines.timing import throughput
 from inceptorch.export.quantise import in_8_bits
+from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.inference.engines import Engine
+from inceptorch.inference.engines.factory import graph_of, open_graph
+from inceptorch.inference.engines.timing import throughput
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.zoo import get_network
-from inceptorch.pixels import Pixels, contract
 from inceptorch.progress import Progress
+from inceptorch.utils.cpu import processors
 
 BATCHES, ROUNDS, SECONDS, CALIBRATION = (1, 16), 5, 1.5, 64
 BARS = {

@@ -24,14 +24,14 @@ from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, Record, command, need, on_machine
 from inceptorch.benchmark import benchmark
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data.folder import picture_entries
-from inceptorch.engines import described, open_engine
-from inceptorch.engines.engine import processors
-from inceptorch.engines.timing import throughput
-from inceptorch.pixels import contract, decode
-from inceptorch.predicting import Asked, predictions
-from inceptorch.protocols import CENTER
+from inceptorch.images.crops import CENTER
+from inceptorch.images.preprocessing import contract, decode
+from inceptorch.inference.engines import described, open_engine
+from inceptorch.inference.engines.timing import throughput
+from inceptorch.inference.options import Asked, predictions
+from inceptorch.utils.cpu import processors
 from inceptorch.zoo import create_model
 
 EACH, SIZE, QUALITY = 10, (500, 375), 90

@@ -13,8 +13,8 @@ from typing import Any
 from PIL import Image
 
 from bench.common import ROOT, Record, bvlc, command
-from inceptorch.engines.auto import random_squares
 from inceptorch.export import export
+from inceptorch.inference.engines.selection import random_squares
 from inceptorch.progress import Progress
 
 PREDICT = (

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from bench.common import SHARED, Record, bvlc, command, need
 from bench.serving.serve import serving
-from inceptorch.engines import Answer, Engine, open_engine
-from inceptorch.engines.opening import graph_of, open_graph
 from inceptorch.export import export
 from inceptorch.export.quantise import in_8_bits
+from inceptorch.inference.engines import Answer, Engine, open_engine
+from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.metrics import gain_interval, share_interval
 from inceptorch.progress import Progress
 

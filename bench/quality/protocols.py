@@ -28,7 +28,7 @@ from bench.quality.protocols_plain import straightforward
 from inceptorch.data.ilsvrc import synsets
 from inceptorch.evaluation import evaluate
 from inceptorch.evaluation.predictions import read_predictions
-from inceptorch.pixels import decode
+from inceptorch.images.preprocessing import decode
 
 ROUNDS, TIMED = 3, 4
 PEAK = (

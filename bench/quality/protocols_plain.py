@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.preprocessing import decode
 from inceptorch.models.normalize import Scale
-from inceptorch.pixels import decode
 
 SIZE = 224
 

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.common import SHARED, Record, bvlc, command, need, on_machine
-from inceptorch.bundle import Classifier
-from inceptorch.engines import described, open_engine
-from inceptorch.engines.timing import throughput
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.preprocessing import contract, decode
+from inceptorch.inference.engines import described, open_engine
+from inceptorch.inference.engines.timing import throughput
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.pixels import contract, decode
 
 SECONDS = 20.0  # of each load
 CONNECTIONS = 64

@@ -17,14 +17,14 @@ import torch
 import inceptorch
 from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result, save
 from bench.training import cifar10, finetune, finetune_pieces, head
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.files import write_whole
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import get_network
-from inceptorch.pixels import contract
 from inceptorch.recipes import RECIPES, Recipe, with_values
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

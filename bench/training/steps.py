@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common import Record, command
 from inceptorch.benchmark.peak import peak
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model, best_device
 from inceptorch.networks.zoo import get_network
-from inceptorch.pixels import contract
 from inceptorch.processes import Processes
 from inceptorch.recipes import SCRATCH
 from inceptorch.training.memory_kept import memory_kept

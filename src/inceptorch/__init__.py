@@ -13,14 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inceptorch.bundle import Classifier, Prediction
+    from inceptorch.classifier import Classifier, Prediction
     from inceptorch.errors import InceptorchError
     from inceptorch.evaluation import Evaluation, evaluate
+    from inceptorch.images.preprocessing import Pixels
     from inceptorch.networks.complexity import Complexity
     from inceptorch.networks.complexity import count_complexity as complexity
     from inceptorch.networks.network import NetworkSpec
     from inceptorch.networks.zoo import get_network, list_models
-    from inceptorch.pixels import Pixels
     from inceptorch.recipes import Recipe
     from inceptorch.training import Result, resume, train
     from inceptorch.zoo import create_model, load
@@ -50,13 +50,13 @@ __all__ = [
 ]
 
 _HOME = {
-    "bundle": ("Classifier", "Prediction"),
+    "classifier": ("Classifier", "Prediction"),
     "errors": ("InceptorchError",),
     "evaluation": ("Evaluation", "evaluate"),
     "networks.complexity": ("Complexity", "count_complexity"),
     "networks.network": ("NetworkSpec",),
     "networks.zoo": ("get_network", "list_models"),
-    "pixels": ("Pixels",),
+    "images.preprocessing": ("Pixels",),
     "recipes": ("Recipe",),
     "training": ("Result", "resume", "train"),
     "zoo": ("create_model", "load"),

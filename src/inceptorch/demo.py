@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from inceptorch import report
-from inceptorch.bundle import load
+from inceptorch.classifier.classifier import load
 from inceptorch.files import new_folder, refuse_if_used
 from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, with_values

@@ -25,7 +25,7 @@ import yaml
 
 from inceptorch.errors import BundleError, RunError, did_you_mean
 from inceptorch.files import cache_folder, reason, write_text
-from inceptorch.pixels import Pixels
+from inceptorch.images.preprocessing import Pixels
 from inceptorch.progress import Progress
 
 CHUNK = 2**20

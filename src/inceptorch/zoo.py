@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from inceptorch import bundle, published
-from inceptorch.bundle import Classifier
+from inceptorch import published
+from inceptorch.classifier import classifier as bundle
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network

@@ -50,8 +50,8 @@ def first_answer(model: Path, engine: str, precision: str, streams: int, batch: 
 
 
 def main() -> None:
-    from inceptorch.engines import open_engine
-    from inceptorch.engines.auto import random_squares
+    from inceptorch.inference.engines import open_engine
+    from inceptorch.inference.engines.selection import random_squares
 
     model, engine, precision, streams, batch = sys.argv[1:]
     opened = open_engine(model, engine, precision, streams=int(streams))

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from inceptorch.benchmark.fresh import Fresh, first_answer
 from inceptorch.benchmark.peak import peak
-from inceptorch.bundle import not_finite
+from inceptorch.classifier.classifier import not_finite
 from inceptorch.data.folder import some_squares
-from inceptorch.engines import ENGINES, Engine, available, open_engine
-from inceptorch.engines.auto import TOLERANCE, Way, random_squares, remember
-from inceptorch.engines.engine import described, processors
-from inceptorch.engines.opening import find, missing
-from inceptorch.engines.timing import latencies, throughput
 from inceptorch.errors import EngineError
+from inceptorch.inference.engines import ENGINES, Engine, available, open_engine
+from inceptorch.inference.engines.base import described
+from inceptorch.inference.engines.factory import find, missing
+from inceptorch.inference.engines.selection import TOLERANCE, Way, random_squares, remember
+from inceptorch.inference.engines.timing import latencies, throughput
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.progress import Progress
+from inceptorch.utils.cpu import processors
 
 ROUNDS = 3  # in which everything is measured in turn, so that other work on the machine strikes all alike
 MOST = 128  # pictures of a folder whose answers are compared

@@ -50,7 +50,7 @@ def _openvino(precision: str) -> Callable[[], Any]:
     import openvino
     from openvino import opset13
 
-    from inceptorch.engines.open_vino import HINTS, core
+    from inceptorch.inference.engines.openvino import HINTS, core
 
     left, right = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE)).astype(np.float32)
     given = opset13.parameter([SIDE, SIDE], np.float32)

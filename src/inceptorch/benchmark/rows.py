@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Classifier
-from inceptorch.engines import Engine
-from inceptorch.engines.auto import random_squares
-from inceptorch.engines.engine import channels_first
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import EngineError
+from inceptorch.inference.engines import Engine
+from inceptorch.inference.engines.base import channels_first
+from inceptorch.inference.engines.selection import random_squares
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 
@@ -124,7 +124,7 @@ def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
 
 
 def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
-    from inceptorch.engines.open_vino import HINTS, core, read_model
+    from inceptorch.inference.engines.openvino import HINTS, core, read_model
 
     assert isinstance(engine.source, bytes | Path)
     settings = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[engine.precision]}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from inceptorch.pixels import MOST_PIXELS
+from inceptorch.images.preprocessing import MOST_PIXELS
 
 if TYPE_CHECKING:
     from inceptorch.check.survey import Survey

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Classifier, not_finite
 from inceptorch.check.findings import Finding
 from inceptorch.check.survey import Survey
+from inceptorch.classifier.classifier import Classifier, not_finite
 from inceptorch.data import Split, fingerprint, stratified
 from inceptorch.data.folder import TRAIN
-from inceptorch.evaluation import outputs_of
+from inceptorch.inference.forward import outputs_of
 from inceptorch.metrics import log_softmax
 from inceptorch.progress import Progress
 

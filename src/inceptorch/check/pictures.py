@@ -12,7 +12,7 @@ from inceptorch.check.survey import FORMATS, Survey
 from inceptorch.data import Split
 from inceptorch.data.source import Tree, is_picture
 from inceptorch.errors import PictureError
-from inceptorch.pixels import SUFFIXES, format_of
+from inceptorch.images.preprocessing import SUFFIXES, format_of
 from inceptorch.progress import Progress
 
 TINY = 32  # pixels of the shorter side: the smallest squares that our networks are made for have 28

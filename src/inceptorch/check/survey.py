@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.ahead import ahead
 from inceptorch.data import Split
-from inceptorch.data.decode import DECODERS, decode_whole
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall, remember
 from inceptorch.errors import DamagedPicture, HugePicture, PictureError
+from inceptorch.images.decode import DECODERS, decode_whole
 from inceptorch.progress import Progress
+from inceptorch.utils.ordered_map import ahead
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")  # rows hold their numbers
 SIDE, TINT_SIDE = 16, 4  # of the thumbnails in a row

@@ -37,9 +37,9 @@ def bench(
     inceptorch bench runs/flowers --rows
     """
     from inceptorch.benchmark import benchmark, row_times
-    from inceptorch.engines import described, open_engine
     from inceptorch.errors import EngineError
     from inceptorch.files import make_folder
+    from inceptorch.inference.engines import described, open_engine
     from inceptorch.progress import Progress
 
     if precision is not None and not rows:

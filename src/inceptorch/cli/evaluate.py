@@ -125,9 +125,9 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
     import sys
 
     from inceptorch import report
-    from inceptorch.engines import is_exported
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.files import write_text
+    from inceptorch.inference.engines import is_exported
     from inceptorch.zoo import load
 
     alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])

@@ -42,11 +42,12 @@ def predict(
     inceptorch predict runs/flowers archive/ --out archive.parquet
     """
     from inceptorch.data.folder import picture_entries
-    from inceptorch.engines import open_engine
     from inceptorch.errors import ProtocolError, RunError
-    from inceptorch.predicting import Asked, Entry, alone, made_with, new_output, predictions, write_answers
+    from inceptorch.images.crops import protocol as named_protocol
+    from inceptorch.inference.engines import open_engine
+    from inceptorch.inference.options import Asked, Entry, predictions
+    from inceptorch.inference.writers.base import alone, made_with, new_output, write_answers
     from inceptorch.progress import Progress
-    from inceptorch.protocols import protocol as named_protocol
 
     if ray is not None and out is None:
         raise RunError("What a cluster answers is written into a file; name one with --out.")
@@ -62,7 +63,7 @@ def predict(
     def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
         if ray is None:
             return predictions(opened, entries, asked)
-        from inceptorch.predicting.cluster import predictions_by_cluster
+        from inceptorch.inference.ray import predictions_by_cluster
 
         return predictions_by_cluster(ray, model, opened, entries, asked)
 

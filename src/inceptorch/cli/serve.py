@@ -38,8 +38,8 @@ def serve(
 
     curl -F file=@tulip.jpg http://127.0.0.1:8000/predict
     """
-    from inceptorch.engines import described, open_engine
     from inceptorch.errors import ServeError
+    from inceptorch.inference.engines import described, open_engine
     from inceptorch.serve import Limits, address, bind, computing, is_loopback, named, run, server_of, serving_of
 
     if token == "":

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inceptorch.bundle import Classifier, load
+from inceptorch.classifier.classifier import Classifier, load
 from inceptorch.convert.files import read_tensors
 from inceptorch.convert.names import NAMES, Names, tensor_names
 from inceptorch.errors import BundleError

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from inceptorch.data.decode import Box, Part, decode_part
 from inceptorch.data.folder import Split
 from inceptorch.errors import PictureError
-from inceptorch.pixels import Pixels
+from inceptorch.images.decode import Box, Part, decode_part
+from inceptorch.images.preprocessing import Pixels
 from inceptorch.recipes import Recipe
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)

@@ -19,7 +19,7 @@ from PIL import Image
 from inceptorch.data.names import Files, Indices, Names, is_text
 from inceptorch.data.source import Folder, Source
 from inceptorch.errors import DataError, PictureError, did_you_mean
-from inceptorch.pixels import Pixels, Square, decode
+from inceptorch.images.preprocessing import Pixels, Square, decode
 from inceptorch.progress import Progress
 
 TRAIN = ("train", "training")

@@ -29,7 +29,7 @@ from inceptorch.data.remote import read_range, read_url, split_url
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
-from inceptorch.pixels import open_regular
+from inceptorch.images.preprocessing import open_regular
 
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"

@@ -20,7 +20,7 @@ from inceptorch.data.names import UNKNOWN, Files, Names
 from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
-from inceptorch.pixels import SUFFIXES, open_regular
+from inceptorch.images.preprocessing import SUFFIXES, open_regular
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 

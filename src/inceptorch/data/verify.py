@@ -11,7 +11,7 @@ import numpy as np
 from inceptorch.data.folder import Split
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall_readable, remember_readable
 from inceptorch.errors import DataError, PictureError
-from inceptorch.pixels import decode
+from inceptorch.images.preprocessing import decode
 from inceptorch.progress import Progress
 
 

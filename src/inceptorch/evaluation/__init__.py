@@ -1,8 +1,7 @@
 """Judging: protocols of crops, ensembles, saved predictions, scores and how sure one can be of them."""
 
-from inceptorch.evaluation.judging import Evaluation, Mistake, evaluate, judge, judgement
-from inceptorch.evaluation.outputs import log_probabilities, outputs_of, pictures_at_once
-from inceptorch.evaluation.table import Row, crops_and_models
+from inceptorch.evaluation.compare import Row, crops_and_models
+from inceptorch.evaluation.evaluation import Evaluation, Mistake, evaluate, judge, judgement
 
 __all__ = [
     "Evaluation",
@@ -12,7 +11,4 @@ __all__ = [
     "evaluate",
     "judge",
     "judgement",
-    "log_probabilities",
-    "outputs_of",
-    "pictures_at_once",
 ]

@@ -20,14 +20,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from inceptorch.data import Split, fingerprint
-from inceptorch.engines import Engine, identity
 from inceptorch.errors import ProtocolError, RunError
-from inceptorch.evaluation.outputs import log_probabilities, pictures_at_once, side_by_side
 from inceptorch.files import reason, write_text, write_whole
+from inceptorch.images.crops import Protocol
+from inceptorch.inference.engines import Engine, identity
+from inceptorch.inference.forward import log_probabilities, pictures_at_once, side_by_side
 from inceptorch.metrics import Floats, Ints
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.progress import Progress
-from inceptorch.protocols import Protocol
 
 if TYPE_CHECKING:
     from inceptorch.processes import Processes

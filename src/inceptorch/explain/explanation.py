@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inceptorch.bundle import Classifier, Prediction, not_finite, top_classes
+from inceptorch.classifier.classifier import Classifier, Prediction, not_finite, top_classes
 from inceptorch.errors import InceptorchError, PictureError, did_you_mean
 from inceptorch.explain.classes import find_class
 from inceptorch.explain.gradcam import gradcam
@@ -18,7 +18,7 @@ from inceptorch.explain.gradients import integrated_gradients, near
 from inceptorch.explain.grid import Map
 from inceptorch.explain.occlusion import occlusion
 from inceptorch.explain.rows import default_row
-from inceptorch.pixels import Picture, Square, decode
+from inceptorch.images.preprocessing import Picture, Square, decode
 
 METHODS = ("gradcam", "integrated-gradients", "occlusion")
 BATCH = 8  # pictures that go through a network together

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.explain.grid import Map
 from inceptorch.explain.rows import cut, default_row, gradients, maps_of
-from inceptorch.pixels import Square
+from inceptorch.images.preprocessing import Square
 
 
 def gradcam(classifier: Classifier, squares: Sequence[Square], classes: Sequence[int], row: str | None = None) -> Map:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.explain.grid import Map, summed
 from inceptorch.explain.rows import cut, gradients, maps_of
-from inceptorch.pixels import Square
+from inceptorch.images.preprocessing import Square
 
 CELLS = 14  # a side of the map, at most: single pixels are noise to the eye
 STEPS = (32, 64, 128, 256)  # along the path; more are taken until the sum is as near as this to what it should be:

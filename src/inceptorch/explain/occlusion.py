@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.explain.grid import Map, averaged
 from inceptorch.explain.rows import cut, gradients, maps_of
-from inceptorch.pixels import Square
+from inceptorch.images.preprocessing import Square
 
 CELLS = 16  # a side of the map, at most; a window covers 2x2 of them
 BATCH = 8  # windows that go through the network together

@@ -11,7 +11,7 @@ from PIL import Image
 
 from inceptorch.explain.grid import Map
 from inceptorch.files import write_whole
-from inceptorch.pixels import Square
+from inceptorch.images.preprocessing import Square
 from inceptorch.plots import INK, any_letters, shortened
 
 if TYPE_CHECKING:

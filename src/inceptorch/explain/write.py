@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data.folder import decoded, picture_entries
 from inceptorch.explain.explanation import BATCH, explain
 from inceptorch.explain.overlay import draw

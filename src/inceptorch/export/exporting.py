@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import CONFIG, describe, load, read_config
+from inceptorch.classifier.classifier import CONFIG, describe, load, read_config
 from inceptorch.data.folder import some_squares
-from inceptorch.engines.auto import random_squares
-from inceptorch.engines.engine import Answer, Engine
-from inceptorch.engines.opening import IR, graph_of, open_graph
 from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.export.quantise import Quantised, quantised
 from inceptorch.files import new_folder, refuse_if_used, write_whole
+from inceptorch.inference.engines.base import Answer, Engine
+from inceptorch.inference.engines.factory import IR, graph_of, open_graph
+from inceptorch.inference.engines.selection import random_squares
 from inceptorch.progress import Progress
 from inceptorch.zoo import folder_of
 
@@ -92,7 +92,7 @@ def export(
     else:
         import openvino
 
-        from inceptorch.engines.open_vino import read_model
+        from inceptorch.inference.engines.openvino import read_model
 
         with new_folder(out) as new:
             openvino.save_model(read_model(graph), str(new / IR), compress_to_fp16=False)
@@ -122,7 +122,7 @@ def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[s
     """How far the engines are from the first: torch where it is installed. Raises ExportError where one differs."""
     engines: list[Engine] = []
     if find_spec("torch") is not None:
-        from inceptorch.engines.torch_engine import Torch
+        from inceptorch.inference.engines.torch import Torch
 
         engines.append(Torch(load(folder), device="cpu"))  # as the others: a GPU rounds what convolutions multiply
     for name in ("onnxruntime", "openvino"):

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data import Split
-from inceptorch.engines.engine import Engine
-from inceptorch.engines.opening import open_graph
-from inceptorch.engines.timing import throughput
 from inceptorch.errors import ExportError, PictureError
-from inceptorch.evaluation.choosing import pictures, trained_on
+from inceptorch.evaluation.inputs import pictures, trained_on
+from inceptorch.inference.engines.base import Engine
+from inceptorch.inference.engines.factory import open_graph
+from inceptorch.inference.engines.timing import throughput
 from inceptorch.metrics import Interval, gain_interval
 from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.progress import Progress

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from inceptorch.pixels import LUMA, Pixels
+from inceptorch.images.preprocessing import LUMA, Pixels
 
 
 class Scale(nn.Module):

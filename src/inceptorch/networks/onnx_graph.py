@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inceptorch.images.preprocessing import LUMA, Pixels
 from inceptorch.networks.complexity import Shape, output_shape
 from inceptorch.networks.layers import (
     LRN,
@@ -34,7 +35,6 @@ from inceptorch.networks.layers import (
     sides,
 )
 from inceptorch.networks.network import NetworkSpec, with_classifier
-from inceptorch.pixels import LUMA, Pixels
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from inceptorch import bundle
-from inceptorch.bundle import Classifier
+from inceptorch.classifier import classifier as bundle
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.files import write_text

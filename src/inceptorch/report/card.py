@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inceptorch.bundle import Classifier, in_markdown
+from inceptorch.classifier.classifier import Classifier, in_markdown
 from inceptorch.evaluation import Evaluation
 from inceptorch.metrics import ClassScore, Interval
 from inceptorch.papers.grids import markdown

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
 from inceptorch.explain import default_row, gradcam, overlay

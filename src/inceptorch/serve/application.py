@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from inceptorch.serve import inference, schemas
 from inceptorch.serve.body import Form, announced, read_body
 from inceptorch.serve.schemas import responses
-from inceptorch.serve.serving import LONG, Serving, together, unless_gone
+from inceptorch.serve.service import LONG, Serving, together, unless_gone
 
 PAGE = Path(__file__).parent / "page"
 PAGE_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}

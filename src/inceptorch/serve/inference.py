@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
-from inceptorch.serve.batches import One
 from inceptorch.serve.body import malformed, too_many
+from inceptorch.serve.dynamic_batcher import One
 from inceptorch.serve.limits import Limits
-from inceptorch.serve.serving import Served
+from inceptorch.serve.service import Served
 
 HEAD = "Inference-Header-Content-Length"  # the header that says how long the JSON is before the bytes of tensors
 OUTPUTS = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # as `One` has them

@@ -13,14 +13,14 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from inceptorch.engines import Engine
 from inceptorch.errors import ServeError
 from inceptorch.files import reason
+from inceptorch.inference.engines import Engine
 from inceptorch.serve.application import application
 from inceptorch.serve.edge import Protocol, edge
 from inceptorch.serve.limits import Limits
 from inceptorch.serve.metrics import Metrics
-from inceptorch.serve.serving import Served, Serving
+from inceptorch.serve.service import Served, Serving
 
 KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
-from inceptorch.bundle import CONFIG
+from inceptorch.classifier.classifier import CONFIG
 from inceptorch.data.augment import Augmented, Batch, key
 from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
-from inceptorch.engines.engine import processors
 from inceptorch.errors import PictureError, RunError
 from inceptorch.processes import Arriving, Processes
 from inceptorch.progress import Progress
@@ -28,6 +27,7 @@ from inceptorch.training.schedule import rate, side
 from inceptorch.training.step import Step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work
+from inceptorch.utils.cpu import processors
 
 MOST_WORKERS = 16
 

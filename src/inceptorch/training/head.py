@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Split
-from inceptorch.evaluation import outputs_of
+from inceptorch.inference.forward import outputs_of
 from inceptorch.models.weights import write_safetensors
 from inceptorch.processes import Processes
 from inceptorch.progress import Progress

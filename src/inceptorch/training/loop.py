@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data.order import steps_in
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import PictureError, RecipeError, RunError
-from inceptorch.evaluation import Evaluation, judgement, outputs_of
+from inceptorch.evaluation import Evaluation, judgement
+from inceptorch.inference.forward import outputs_of
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe

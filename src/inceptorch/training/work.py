@@ -10,17 +10,17 @@ from pathlib import Path
 
 import torch
 
-from inceptorch.bundle import Classifier, copy_weights, load
+from inceptorch.classifier.classifier import Classifier, copy_weights, load
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
 from inceptorch.data.address import absolute, lies_inside
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.files import refuse_if_used
+from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.pixels import contract
 from inceptorch.processes import Processes, processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from inceptorch.bundle import Classifier, not_finite
+from inceptorch.classifier.classifier import Classifier, not_finite
 from inceptorch.data import Skipped, Split
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.calibration import (
@@ -25,13 +25,13 @@ from inceptorch.evaluation.calibration import (
     temperature_of,
     threshold,
 )
-from inceptorch.evaluation.choosing import Chosen, Given, choose, pictures
-from inceptorch.evaluation.outputs import outputs_of
+from inceptorch.evaluation.inputs import Chosen, Given, choose, pictures
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
+from inceptorch.images.crops import CENTER, Protocol
+from inceptorch.images.crops import protocol as named_protocol
+from inceptorch.inference.forward import outputs_of
 from inceptorch.metrics import Answers, Floats, Interval, Ints, Scores, scores
 from inceptorch.progress import Progress
-from inceptorch.protocols import CENTER, Protocol
-from inceptorch.protocols import protocol as named_protocol
 
 if TYPE_CHECKING:
     from inceptorch.processes import Processes

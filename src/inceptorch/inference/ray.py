@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import ray
 import ray.exceptions
 
-from inceptorch.engines import Engine, open_engine
 from inceptorch.errors import InceptorchError, RunError
-from inceptorch.evaluation import pictures_at_once
-from inceptorch.predicting.asking import Asked, Entry, predictions
-from inceptorch.predicting.overlap import in_batches
+from inceptorch.inference.engines import Engine, open_engine
+from inceptorch.inference.forward import pictures_at_once
+from inceptorch.inference.options import Asked, Entry, predictions
+from inceptorch.inference.predictor import in_batches
 
 CHUNK = 256  # pictures of a task at least: seconds of work
 CORES = 4  # of a task, where machines have so many

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.preprocessing import Pixels
 from inceptorch.metrics import Floats
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,6 @@ def logarithms(probabilities: NDArray[np.float32]) -> Floats:
 def described(engine: Engine) -> str:
     """An engine and how it computes, in words."""
     return f"{engine.name} {engine.precision}"
-
-
-def processors() -> int:
-    """How many processors this process may use; under torchrun, its share of them."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def channels_first(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,16 +13,16 @@ from fastapi import HTTPException, Request
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 
-from inceptorch.bundle import not_finite, top_classes
-from inceptorch.engines import Engine
-from inceptorch.engines.engine import processors
+from inceptorch.classifier.classifier import not_finite, top_classes
 from inceptorch.errors import PictureError, did_you_mean
-from inceptorch.pixels import Pixels, Square, decode, size_of
-from inceptorch.serve.batches import Batches, One, ones
+from inceptorch.images.preprocessing import Pixels, Square, decode, size_of
+from inceptorch.inference.engines import Engine
 from inceptorch.serve.body import Upload
+from inceptorch.serve.dynamic_batcher import Batches, One, ones
 from inceptorch.serve.limits import Limits, Room
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.priority import PICTURES, step_back
+from inceptorch.utils.cpu import processors
 
 Result = TypeVar("Result")
 

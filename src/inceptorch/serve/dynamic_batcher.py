@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.engines import Answer, Engine
-from inceptorch.pixels import Square
+from inceptorch.images.preprocessing import Square
+from inceptorch.inference.engines import Answer, Engine
 from inceptorch.serve.metrics import ModelMetrics
 from inceptorch.serve.priority import NETWORK, step_back
 

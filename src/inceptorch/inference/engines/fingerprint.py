@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from inceptorch.bundle import Classifier
-from inceptorch.engines.engine import Engine, described
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.inference.engines.base import Engine, described
 
 
 def identity(engine: Engine) -> str:

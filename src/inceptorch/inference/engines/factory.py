@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from inceptorch.bundle import CONFIG, WEIGHTS, describe, read_config
-from inceptorch.engines.engine import Engine
+from inceptorch.classifier.classifier import CONFIG, WEIGHTS, describe, read_config
 from inceptorch.errors import BundleError, EngineError, did_you_mean
+from inceptorch.inference.engines.base import Engine
 from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
 from inceptorch.zoo import folder_of
 
@@ -53,7 +53,7 @@ def open_engine(
     """
     path = find(model)
     if engine == "auto":
-        from inceptorch.engines.auto import remembered
+        from inceptorch.inference.engines.selection import remembered
 
         chosen = remembered(path, precision)
         engine, precision, batch = chosen.engine, chosen.precision, batch or chosen.batch
@@ -85,7 +85,7 @@ def open_graph(
     """Open an exported file, or the bytes of an ONNX graph, with "onnxruntime" or "openvino"; as `open_engine`. `name` is
     what sentences call it."""
     if engine == "openvino":
-        from inceptorch.engines.open_vino import OpenVino, metadata, read_model
+        from inceptorch.inference.engines.openvino import OpenVino, metadata, read_model
 
         model = read_model(source)
         _require_tensors([port.names for port in (*model.inputs, *model.outputs)], name)
@@ -93,7 +93,7 @@ def open_graph(
         precision = _checked(precision, engine, str(values.get("precision", "fp32")))
         about = describe(values, name)
         return OpenVino(model, source, about, precision, threads=threads, streams=streams, batch=batch or 1)
-    from inceptorch.engines.onnx_runtime import OnnxRuntime, session_of
+    from inceptorch.inference.engines.onnxruntime import OnnxRuntime, session_of
 
     session, at_once = session_of(source, threads, streams)
     _require_tensors([{tensor.name} for tensor in (*session.get_inputs(), *session.get_outputs())], name)
@@ -132,10 +132,10 @@ def precision_of(path: Path) -> str:
 def exported_metadata(path: Path) -> dict[str, Any]:
     """What an exported file says of itself: the values of `config.json`, and its "precision"."""
     if not os.path.isdir(path):
-        from inceptorch.engines.onnx_runtime import metadata_of
+        from inceptorch.inference.engines.onnxruntime import metadata_of
 
         return _values(metadata_of(path), path)
-    from inceptorch.engines.open_vino import metadata, read_model
+    from inceptorch.inference.engines.openvino import metadata, read_model
 
     return _values(metadata(read_model(path / IR)), path)
 
@@ -183,8 +183,8 @@ def _not_installed(engine: str) -> str:
 def _torch(path: Path, precision: str | None, threads: int | None, batch: int | None) -> Engine:
     import torch
 
-    from inceptorch.bundle import load
-    from inceptorch.engines.torch_engine import Torch
+    from inceptorch.classifier.classifier import load
+    from inceptorch.inference.engines.torch import Torch
 
     if threads is not None:
         torch.set_num_threads(threads)

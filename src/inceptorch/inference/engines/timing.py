@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.engines.engine import Engine
+from inceptorch.inference.engines.base import Engine
 
 WARM = 2  # calls of each thread before the clock starts
 

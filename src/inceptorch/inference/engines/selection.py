@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import WEIGHTS
-from inceptorch.engines import opening
-from inceptorch.engines.engine import processors
+from inceptorch.classifier.classifier import WEIGHTS
 from inceptorch.files import keep_measured, read_measured
+from inceptorch.inference.engines import factory
 from inceptorch.progress import Progress
+from inceptorch.utils.cpu import processors
 
 TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
 FILE = "engines.json"
@@ -38,9 +38,9 @@ def remembered(path: Path, precision: str | None = None) -> Way:
     with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
         ways = [Way(**way) for way in read_measured(FILE)[_key(path)]]
         return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
-    if not opening.is_exported(path):
+    if not factory.is_exported(path):
         return Way("torch", precision or "fp32")
-    engine = next(iter(opening.installed(path)), "openvino")  # of which opening says that it is not there
+    engine = next(iter(factory.installed(path)), "openvino")  # of which factory says that it is not there
     return Way(engine, precision)
 
 
@@ -59,10 +59,10 @@ def remember(path: Path, ways: list[Way], progress: Progress) -> None:
 
 def _key(path: Path) -> str:
     """What a measurement holds for: this file, these versions, this machine."""
-    file = path if path.is_file() else path / (opening.IR if opening.is_exported(path) else WEIGHTS)
+    file = path if path.is_file() else path / (factory.IR if factory.is_exported(path) else WEIGHTS)
     stat = file.stat()
     versions = []
-    for engine in opening.ENGINES:
+    for engine in factory.ENGINES:
         with suppress(PackageNotFoundError):
             versions.append(f"{engine} {version(engine)}")
     machine = f"{platform.node()} {platform.machine()} with {processors()} processors"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inceptorch.evaluation.choosing import Given, choose
-from inceptorch.evaluation.judging import Evaluation, judge_predictions, kept_in, predict_all
+from inceptorch.evaluation.evaluation import Evaluation, judge_predictions, kept_in, predict_all
+from inceptorch.evaluation.inputs import Given, choose
 from inceptorch.evaluation.predictions import Predictions
+from inceptorch.images.crops import Protocol, protocol
 from inceptorch.metrics import Interval, gain_interval
 from inceptorch.progress import Progress
-from inceptorch.protocols import Protocol, protocol
 
 PROTOCOLS = ("center", "10crop", "144crop")
 

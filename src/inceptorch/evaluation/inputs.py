@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
 from inceptorch.data.find import parts_of
 from inceptorch.data.ilsvrc import listed
-from inceptorch.engines import Engine, is_exported, open_engine
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
+from inceptorch.inference.engines import Engine, is_exported, open_engine
 from inceptorch.progress import Progress
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _names(given: Sequence[Given]) -> list[str]:
 
 def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predictions:
     if isinstance(model, Classifier):
-        from inceptorch.engines.torch_engine import Torch
+        from inceptorch.inference.engines.torch import Torch
 
         return Torch(model)
     if str(model).endswith(SUFFIX):

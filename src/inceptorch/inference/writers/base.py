@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.data.folder import picture_entries
-from inceptorch.engines import Engine, described, identity
 from inceptorch.errors import RunError, did_you_mean
-from inceptorch.evaluation import pictures_at_once
 from inceptorch.files import reason, write_text
-from inceptorch.predicting.asking import Asked, Entry
+from inceptorch.inference.engines import Engine, described, identity
+from inceptorch.inference.forward import pictures_at_once
+from inceptorch.inference.options import Asked, Entry
 from inceptorch.progress import Progress
 
 try:
@@ -179,7 +179,7 @@ def alone(path: Path) -> Iterator[None]:
 
 def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engine) -> Output:
     """The file to write, or to go on with, by the end of its name. Raises RunError."""
-    from inceptorch.predicting.lines import Csv, JsonLines
+    from inceptorch.inference.writers.lines import Csv, JsonLines
 
     kind, together = path.suffix.lower(), pictures_at_once(engine, asked.protocol)
     if kind == ".jsonl":
@@ -187,7 +187,7 @@ def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engi
     if kind == ".csv":
         return Csv(path, made_with, together, min(asked.top, len(engine.classes)))
     if kind == ".parquet":
-        from inceptorch.predicting.parquet import Parquet
+        from inceptorch.inference.writers.parquet import Parquet
 
         return Parquet(path, made_with, together)
     raise RunError(f"{path} does not say what to write: {did_you_mean(kind, ('.jsonl', '.csv', '.parquet'))}")

@@ -17,7 +17,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from inceptorch.pixels import MOST_PIXELS, Header, decode, decode_with_header
+from inceptorch.images.preprocessing import MOST_PIXELS, Header, decode, decode_with_header
 
 try:
     import simplejpeg

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from inceptorch.errors import RunError
 from inceptorch.files import make_folder, refuse_if_used, write_whole
-from inceptorch.predicting.asking import Entry
-from inceptorch.predicting.overlap import in_batches
-from inceptorch.predicting.writing import Output
+from inceptorch.inference.options import Entry
+from inceptorch.inference.predictor import in_batches
+from inceptorch.inference.writers.base import Output
 
 PARTS = 64  # that become one row group
 

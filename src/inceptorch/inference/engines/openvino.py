@@ -12,9 +12,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Description
-from inceptorch.engines.engine import Answer, logarithms
+from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
+from inceptorch.inference.engines.base import Answer, logarithms
 from inceptorch.metrics import Floats
 
 # In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Classifier
-from inceptorch.engines.engine import Answer
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.inference.engines.base import Answer
 from inceptorch.metrics import Floats
 from inceptorch.models.module import best_device
 from inceptorch.networks.onnx_graph import MOST_MAPS, pooled_row

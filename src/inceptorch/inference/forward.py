@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from inceptorch.ahead import ahead
-from inceptorch.bundle import Classifier
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Split
-from inceptorch.engines import Engine
-from inceptorch.engines.engine import processors
+from inceptorch.images.crops import Protocol, Views
+from inceptorch.inference.engines import Engine
 from inceptorch.metrics import Floats, log_softmax
 from inceptorch.progress import Progress
-from inceptorch.protocols import Protocol, Views
+from inceptorch.utils.cpu import processors
+from inceptorch.utils.ordered_map import ahead
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,7 +22,7 @@ from PIL import Image
 
 from inceptorch.errors import ProtocolError, did_you_mean
 from inceptorch.files import NotYamlError, read_yaml, reason
-from inceptorch.pixels import Pixels, Square, resize_shorter
+from inceptorch.images.preprocessing import Pixels, Square, resize_shorter
 
 SIZE = 224  # of the networks that the papers' protocols are written for
 SUFFIXES = (".yaml", ".yml")

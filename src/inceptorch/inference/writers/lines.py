@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.errors import RunError
-from inceptorch.predicting.asking import Entry
-from inceptorch.predicting.writing import Output
+from inceptorch.inference.options import Entry
+from inceptorch.inference.writers.base import Output
 
 
 class Lines(Output):

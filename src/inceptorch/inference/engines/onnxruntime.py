@@ -10,11 +10,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inceptorch.bundle import Description
-from inceptorch.engines.engine import Answer, channels_first, logarithms, processors
+from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
+from inceptorch.inference.engines.base import Answer, channels_first, logarithms
 from inceptorch.metrics import Floats
 from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
+from inceptorch.utils.cpu import processors
 
 FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
 

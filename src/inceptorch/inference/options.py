@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inceptorch.bundle import top_classes
-from inceptorch.engines import Engine
+from inceptorch.classifier.classifier import top_classes
 from inceptorch.errors import PictureError
-from inceptorch.evaluation import pictures_at_once
-from inceptorch.pixels import decode
-from inceptorch.predicting.overlap import Told, answered
-from inceptorch.protocols import CENTER, Protocol, Views
+from inceptorch.images.crops import CENTER, Protocol, Views
+from inceptorch.images.preprocessing import decode
+from inceptorch.inference.engines import Engine
+from inceptorch.inference.forward import pictures_at_once
+from inceptorch.inference.predictor import Told, answered
 
 Entry = dict[str, Any]  # {"file"} with "predictions", and "unknown" if that was asked, or with "error"
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError, PictureError, TableError
 from inceptorch.files import new_folder, reason, write_text
+from inceptorch.images.preprocessing import Picture, Pixels, Square
 from inceptorch.networks import serialization
 from inceptorch.networks.zoo import get_network
-from inceptorch.pixels import Picture, Pixels, Square
 
 if TYPE_CHECKING:
     from torch import Tensor

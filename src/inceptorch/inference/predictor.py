@@ -9,11 +9,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.bundle import not_finite
-from inceptorch.engines import Engine
+from inceptorch.classifier.classifier import not_finite
 from inceptorch.errors import PictureError
-from inceptorch.evaluation.outputs import log_probabilities, side_by_side
-from inceptorch.protocols import Views
+from inceptorch.images.crops import Views
+from inceptorch.inference.engines import Engine
+from inceptorch.inference.forward import log_probabilities, side_by_side
 
 Item = TypeVar("Item")
 Told = NDArray[np.float32] | PictureError  # the probabilities [classes] of a picture, or why it cannot be read

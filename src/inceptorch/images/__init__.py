@@ -1,0 +1,1 @@
+"""From an image to the uint8 crops that a network sees."""

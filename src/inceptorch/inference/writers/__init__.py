@@ -1,0 +1,1 @@
+"""Answers in a file: JSON lines, CSV, Parquet."""
