@@ -1,4 +1,4 @@
-"""What is remembered of pictures between runs, so that a million of them are listed and decoded once.
+"""What is remembered of pictures between runs, so that a million of them are decoded once.
 
 It lies in index/ in the user's cache folder, never beside the data, as arrays that hold no code. Nothing depends on it:
 what is damaged or foreign counts as not there, and what has changed meanwhile does not count.
@@ -22,14 +22,6 @@ FORMAT = "inceptorch index 1"
 RECENT = 2_000_000_000  # nanoseconds within which a second change may leave the time of change as it was (on FAT)
 
 Arrays = dict[str, NDArray[np.generic]]
-
-
-@dataclass(frozen=True)
-class ClassFolder:
-    """The pictures in a class folder at any depth, and the time of the last change of every folder they lie in."""
-
-    folders: dict[str, int]
-    pictures: Names
 
 
 @dataclass(frozen=True)
@@ -96,39 +88,6 @@ def remember(kind: str, address: str, arrays: Arrays) -> str | None:
     except OSError as error:
         return f"{path.parent} could not be created: {reason(error)}."
     return None
-
-
-def recall_listing(address: str) -> dict[str, ClassFolder]:
-    """The class folders that were last found at an address; none if that is not known."""
-    found = recall("listing", address)
-    try:
-        classes, folders, pictures = (_names(found, name) for name in ("classes", "folders", "pictures"))
-        folder_ends, picture_ends = (np.cumsum(found[name]).tolist() for name in ("folder_counts", "picture_counts"))
-        changed = found["changed"].tolist()
-        listing = {}
-        for index, name in enumerate(classes):
-            folder, picture = (ends[index - 1] if index else 0 for ends in (folder_ends, picture_ends))
-            mine = slice(folder, folder_ends[index])
-            listing[name] = ClassFolder(
-                dict(zip(folders[mine], changed[mine], strict=True)), pictures[picture : picture_ends[index]]
-            )
-        return listing
-    except (KeyError, ValueError, IndexError, TypeError):
-        return {}
-
-
-def remember_listing(address: str, listing: dict[str, ClassFolder], seen: int) -> str | None:
-    """Remember the class folders seen at a time; what is wrong if that is not possible."""
-    changed = np.array([at for one in listing.values() for at in one.folders.values()], np.int64)
-    arrays: Arrays = {
-        "folder_counts": np.array([len(one.folders) for one in listing.values()], np.int64),
-        "picture_counts": np.array([len(one.pictures) for one in listing.values()], np.int64),
-        "changed": np.where(is_settled(changed, seen), changed, UNKNOWN),
-        **_arrays("classes", Names(listing)),
-        **_arrays("folders", Names(name for one in listing.values() for name in one.folders)),
-        **_arrays("pictures", Names.joined([one.pictures for one in listing.values()])),
-    }
-    return remember("listing", address, arrays)
 
 
 def recall_shards(address: str) -> dict[str, Shard]:

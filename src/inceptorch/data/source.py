@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import zipfile
 from abc import ABC, abstractmethod
 from array import array
@@ -17,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data.names import UNKNOWN, Files, Names
-from inceptorch.data.remembered import ClassFolder, recall_listing, remember_listing
 from inceptorch.errors import DataError, PictureError
 from inceptorch.files import reason
 from inceptorch.images.preprocessing import SUFFIXES, open_regular
@@ -76,8 +74,7 @@ class Tree(Source):
 
 
 class Folder(Tree):
-    """A folder of the file system. What is in class folders is remembered between runs and listed again only where a
-    folder has changed."""
+    """A folder of the file system."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -90,23 +87,12 @@ class Folder(Tree):
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
 
     def files(self, within: str) -> list[str]:
-        return self._walk(within)[0]
+        return list(self._each(within))
 
     def classes(self, within: str) -> tuple[list[str], list[int], Files]:
-        address = f"{self.root}\0{within}"
-        before, began = recall_listing(address), time.time_ns()
-        listing = {}
-        for name in self.folders(within):
-            known = before.get(name)
-            if known is None or any(self._changed(folder) != at for folder, at in known.folders.items()):
-                path = f"{within}/{name}" if within else name
-                found, folders = self._walk(path)
-                known = ClassFolder(folders, Names(filter(is_picture, found)))
-            listing[name] = known
-        if list(listing) != list(before) or any(listing[name] is not before[name] for name in listing):
-            remember_listing(address, listing, began)
-        names = Names.joined([one.pictures for one in listing.values()])
-        return list(listing), [len(one.pictures) for one in listing.values()], self.files_of(names)
+        names = self.folders(within)
+        pictures = [Names(filter(is_picture, self._each(f"{within}/{name}" if within else name))) for name in names]
+        return names, [len(one) for one in pictures], self.files_of(Names.joined(pictures))
 
     def files_of(self, names: Names) -> Files:
         sizes, changed = array("q"), array("q")
@@ -121,28 +107,17 @@ class Folder(Tree):
                     changed.append(UNKNOWN)
         return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
 
-    def _changed(self, folder: str) -> int | None:
-        try:
-            return os.stat(self.root / folder).st_mtime_ns
-        except OSError:
-            return None
-
     def each_picture(self) -> Iterator[str]:
         """As `pictures("")`, one by one: no more is kept in memory than the names in the folders on the way to each."""
-        return filter(is_picture, self._each("", {}, frozenset()))
+        return filter(is_picture, self._each(""))
 
-    def _walk(self, within: str) -> tuple[list[str], dict[str, int]]:
-        """Sorted paths of all files at any depth in `within`, and the time of change of every folder on the way."""
-        folders: dict[str, int] = {}
-        return list(self._each(within, folders, frozenset())), folders
-
-    def _each(self, within: str, folders: dict[str, int], above: frozenset[str]) -> Iterator[str]:
+    def _each(self, within: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+        """Sorted paths of all files at any depth in `within`."""
         path = self.root / within
         real = os.path.realpath(path)
         if real in above:  # a link back to a folder that we are in
             return
         try:
-            folders[within] = os.stat(path).st_mtime_ns  # before its entries, so that a change meanwhile shows
             # With its slash, a folder stands where its files do among sorted paths.
             names = sorted(
                 f"{entry.name}/" if _is_folder(entry) else entry.name
@@ -154,7 +129,7 @@ class Folder(Tree):
         for name in names:
             inner = f"{within}/{name}" if within else name
             if inner.endswith("/"):
-                yield from self._each(inner[:-1], folders, above | {real})
+                yield from self._each(inner[:-1], above | {real})
             else:
                 yield inner
 
