@@ -1,7 +1,9 @@
 """DATA that is no folder: lists of pictures, and torchvision's data sets."""
 
+import inspect
 import json
 import pickle
+import shutil
 import struct
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, verify, without_unreadable
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, named, verify, without_unreadable
 from inceptorch.data.address import absolute, lies_inside, short_name
 from inceptorch.errors import DataError
 from inceptorch.progress import Progress
+from inceptorch.recipes import Recipe, with_values
+from inceptorch.training import resume, train
 from tests.conftest import COLOURS, write_classes
 
 CLASSES = tuple(COLOURS)
@@ -155,18 +159,18 @@ def test_a_list_in_another_encoding_is_refused(pictures: Path) -> None:
 
 
 class FewFakes(datasets.FakeData):  # type: ignore[misc]  # it has no types
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
         super().__init__(size=60, image_size=(3, 8, 8), num_classes=3)
 
 
 def test_a_data_set_without_parts_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "FakeData", FewFakes)
-    train, held_out = find_train_and_held_out("torchvision:FakeData", 0.2, 0)
+    monkeypatch.setattr(datasets, "EuroSAT", FewFakes)
+    train, held_out = find_train_and_held_out("torchvision:EuroSAT", 0.2, 0)
     assert train.classes == ("0", "1", "2")
     assert len(train) + len(held_out) == 60
     kept, skipped = without_unreadable(train, QUIET)
     assert (len(kept), skipped) == (len(train), [])
-    original = FewFakes()
+    original = FewFakes("")
     for index in (0, 7):
         picture, label = original[int(train.paths[index])]
         assert np.array_equal(np.asarray(train.image(index)), np.asarray(picture))
@@ -174,7 +178,7 @@ def test_a_data_set_without_parts_is_divided(monkeypatch: pytest.MonkeyPatch) ->
     assert train.source.checked is False  # it draws each picture when it is asked for one
     again = pickle.loads(pickle.dumps(train))
     assert again.read(3) == train.read(3)
-    assert held_out.file(0) == f"picture {held_out.paths[0]} of torchvision:FakeData"
+    assert held_out.file(0) == f"picture {held_out.paths[0]} of torchvision:EuroSAT"
 
 
 def write_mnist(root: Path) -> dict[str, np.ndarray]:
@@ -243,13 +247,36 @@ def test_what_cannot_be_downloaded_is_said_with_what_to_put_where(
     assert capsys.readouterr().out == ""
 
 
+def test_every_data_set_takes_the_arguments_that_choose_its_parts(tmp_path: Path) -> None:
+    for name, parts in named.DATASETS.items():
+        make = getattr(datasets, name)
+        assert set(parts) in ({""}, {"train", "test"}, {"train", "val"}, {"train", "val", "test"})
+        assert "download" in inspect.signature(make).parameters or name in named.NOT_DOWNLOADED
+        for arguments in parts.values():
+            with pytest.raises(
+                (RuntimeError, OSError, ImportError)
+            ):  # its files are not there; ValueError: no such part
+                make(root=str(tmp_path), **arguments)
+
+
+def test_resuming_downloads_nothing(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path / "sets")
+    data, run = f"torchvision:MNIST:{tmp_path / 'sets'}", tmp_path / "run"
+    train(data, out=run, recipe=with_values(recipe, {"epochs": 1}), progress=QUIET)
+    shutil.rmtree(tmp_path / "sets")
+    monkeypatch.setattr(datasets.MNIST, "download", lambda self: pytest.fail("it was downloaded"))
+    with pytest.raises(DataError, match=f"MNIST:{tmp_path / 'sets'} could not be had from {tmp_path / 'sets'}: "):
+        resume(run, QUIET)
+    assert not (tmp_path / "sets").exists()
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("torchvision:CIFAR", "torchvision has no data set 'CIFAR': did you mean 'CIFAR10'"),
+        ("torchvision:CIFAR", "Cannot read torchvision's data set 'CIFAR': did you mean 'CIFAR10'"),
         ("torchvision:", "write it as torchvision:NAME"),
-        ("torchvision:EMNIST:none", "`split` of torchvision's EMNIST is none of train, val and test"),
-        ("torchvision:CocoDetection:none", "could not be had from none"),
+        ("torchvision:EMNIST:none", "Cannot read torchvision's data set 'EMNIST': did you mean 'MNIST'"),
+        ("torchvision:ImageNet:none", "could not be had from none: "),
     ],
 )
 def test_data_sets_that_are_refused(data: str, sentence: str) -> None:

@@ -20,15 +20,18 @@ from inceptorch.errors import DataError, did_you_mean
 Parts = Mapping[str, Callable[[], Split]]  # how to get each part of DATA, by its name in lower case; "": all of it
 
 
-def find_train_and_held_out(data: str | Path, held_out_share: float, seed: int) -> tuple[Split, Split]:
+def find_train_and_held_out(
+    data: str | Path, held_out_share: float, seed: int, *, download: bool = True
+) -> tuple[Split, Split]:
     """The pictures to train on and those to judge with.
 
     DATA has `train/` with `val/` (or `test/`) beside it, as folders or as zip files, or it is a folder or zip of class
     folders, of which every class then gives `held_out_share` by a split that depends on the seed alone. So it is with
-    a list of pictures (.csv or .jsonl), a folder of shards, their URL, and "torchvision:NAME".
+    a list of pictures (.csv or .jsonl), a folder of shards, their URL, and "torchvision:NAME", which is downloaded
+    if it is not there and `download` says so.
     Raises DataError where there are not two classes with pictures, and where the splits' classes differ.
     """
-    parts = parts_of(data)
+    parts = parts_of(data, download)
     name, held_out_name = _first(parts, ("", *TRAIN)), _first(parts, HELD_OUT)
     if name is None:
         raise DataError(f"{data} has {' and '.join(parts)} but no train beside it; put what is to be trained on there.")
@@ -65,7 +68,7 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
     return pictures
 
 
-def parts_of(data: str | Path) -> Parts:
+def parts_of(data: str | Path, download: bool = True) -> Parts:
     """How to get each part of DATA that its own division gives; "" stands for all of it where it is not divided."""
     if str(data).startswith(PIPE):
         raise DataError(
@@ -75,7 +78,7 @@ def parts_of(data: str | Path) -> Parts:
     if URL in str(data):
         return open_remote(str(data))
     if str(data).startswith(TORCHVISION):
-        return open_dataset(str(data))
+        return open_dataset(str(data), download)
     path = Path(data)
     if path.suffix.lower() in manifest.SUFFIXES and path.is_file():
         return manifest.open_manifest(path)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,8 +21,44 @@ from inceptorch.data.source import Listed, Source
 from inceptorch.errors import DataError, PictureError, did_you_mean
 from inceptorch.files import cache_folder
 
-# What the data sets' argument `split` calls the parts, by our names; the first one that a data set knows.
-SPLIT_VALUES = {"train": ("train", "trainval"), "val": ("val", "valid"), "test": ("test",)}
+
+def _splits(**values: str) -> dict[str, dict[str, Any]]:
+    return {part: {"split": value} for part, value in values.items()}
+
+
+WHOLE: dict[str, dict[str, Any]] = {"": {}}
+TRAIN_TEST: dict[str, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
+THREE = _splits(train="train", val="val", test="test")
+TWO = _splits(train="train", test="test")
+
+# The data sets that are read here: the arguments that choose each part, by our name for it; "" where it is not divided.
+DATASETS = {
+    "CIFAR10": TRAIN_TEST,
+    "CIFAR100": TRAIN_TEST,
+    "MNIST": TRAIN_TEST,
+    "FashionMNIST": TRAIN_TEST,
+    "KMNIST": TRAIN_TEST,
+    "USPS": TRAIN_TEST,
+    "FGVCAircraft": THREE,
+    "Flowers102": THREE,
+    "DTD": THREE,
+    "PCAM": THREE,
+    "Country211": _splits(train="train", val="valid", test="test"),
+    "Food101": TWO,
+    "GTSRB": TWO,
+    "STL10": TWO,
+    "SVHN": TWO,
+    "StanfordCars": TWO,
+    "OxfordIIITPet": _splits(train="trainval", test="test"),
+    "ImageNet": _splits(train="train", val="val"),
+    "Imagenette": _splits(train="train", val="val"),
+    "Caltech101": WHOLE,
+    "Caltech256": WHOLE,
+    "EuroSAT": WHOLE,
+    "SUN397": WHOLE,
+    "ImageFolder": WHOLE,
+}
+NOT_DOWNLOADED = ("ImageNet", "ImageFolder")  # torchvision cannot
 
 
 class Dataset(Source):
@@ -57,49 +91,23 @@ class Dataset(Source):
         return f"picture {path} of {self.where}"
 
 
-def open_dataset(data: str) -> dict[str, Callable[[], Split]]:
+def open_dataset(data: str, download: bool) -> dict[str, Callable[[], Split]]:
     """How to get each part of "torchvision:NAME" or "torchvision:NAME:FOLDER", by its name; "" where it is not divided.
 
-    What is not in the folder is downloaded if torchvision can. Raises DataError.
+    What is not in the folder is downloaded if `download` says so and torchvision can. Raises DataError.
     """
     from torchvision import datasets
 
     name, root = torchvision_parts(data)
-    known = [each for each in datasets.__all__ if inspect.isclass(getattr(datasets, each))]
-    if name not in known:
-        raise DataError(f"torchvision has no data set {name!r}: {did_you_mean(name, known)}")
-    make = getattr(datasets, name)
-    takes = inspect.signature(make).parameters
-    values: dict[str, dict[str, Any]] = {"": {}}
-    if "train" in takes:
-        values = {"train": {"train": True}, "test": {"train": False}}
-    elif "split" in takes:
-        values = {part: {"split": value} for part, value in _split_values(make).items()}
-        if not values:
-            raise DataError(f"{data}: the argument `split` of torchvision's {name} is none of train, val and test.")
+    if name not in DATASETS:
+        raise DataError(f"Cannot read torchvision's data set {name!r}: {did_you_mean(name, DATASETS)}")
     root = root or cache_folder() / "torchvision"
-    return {part: partial(_read_part, data, part, make, root, arguments) for part, arguments in values.items()}
-
-
-def _split_values(make: Callable[..., Any]) -> dict[str, str]:
-    """What a data set's argument `split` calls each part that it has; a value it does not know is a ValueError."""
-    found = {}
-    with TemporaryDirectory() as empty:
-        for part, values in SPLIT_VALUES.items():
-            for value in values:
-                try:
-                    make(empty, split=value)
-                except ValueError:
-                    continue
-                except Exception:  # its files are not there, or a library that it needs
-                    pass
-                found[part] = value
-                break
-    return found
+    make = partial(_open, data, getattr(datasets, name), root, download and name not in NOT_DOWNLOADED)
+    return {part: partial(_read_part, data, part, make, root, chosen) for part, chosen in DATASETS[name].items()}
 
 
 def _read_part(data: str, part: str, make: Callable[..., Any], root: Path, arguments: dict[str, Any]) -> Split:
-    dataset = _open(data, make, root, arguments)
+    dataset = make(arguments)
     where = f"{data} ({part})" if part else data
     labels = _labels(dataset, where)
     numbers, labels = np.unique(labels, return_inverse=True)
@@ -114,18 +122,16 @@ def _read_part(data: str, part: str, make: Callable[..., Any], root: Path, argum
     return Split(part, where, source, classes, files, labels.astype(np.int32))
 
 
-def _open(data: str, make: Callable[..., Any], root: Path, arguments: dict[str, Any]) -> Any:
+def _open(data: str, make: Callable[..., Any], root: Path, download: bool, arguments: dict[str, Any]) -> Any:
     """The data set, downloaded if need be. Raises DataError."""
-    takes = inspect.signature(make).parameters
-    place = {"root": str(root)} if "root" in takes else {}
     try:
         try:
-            return make(**place, **arguments)
+            return make(root=str(root), **arguments)
         except (RuntimeError, OSError):
-            if "download" not in takes:
+            if not download:
                 raise
         root.mkdir(parents=True, exist_ok=True)
-        return make(**place, **arguments, download=True)
+        return make(root=str(root), **arguments, download=True)
     except ImportError as error:
         raise DataError(f"{data} needs {error.name}, which is not installed: pip install {error.name}") from None
     except (
@@ -133,7 +139,7 @@ def _open(data: str, make: Callable[..., Any], root: Path, arguments: dict[str, 
     ) as error:  # torchvision raises what comes: no network, a damaged archive, arguments that are missing
         why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{data} could not be had from {root}, nor be downloaded: {why.rstrip('.')}; {_remedy(make, root)}."
+            f"{data} could not be had from {root}{', nor be downloaded' if download else ''}: {why.rstrip('.')}; {_remedy(make, root)}."
         ) from None
 
 

@@ -114,7 +114,8 @@ def _chosen(recipe: str | Recipe | None, weights: str | Path | None) -> Recipe:
 def reopened(folder: Path) -> Work:
     """What the run in a folder works on."""
     run = read_run(folder)
-    splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed)
+    # A run's file may come from a stranger: it decides on no download.
+    splits = find_train_and_held_out(run.data, run.recipe.held_out_share, run.seed, download=False)
     if fingerprint(*splits) != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {folder} began; start a new run with inceptorch train.")
     train_split, held_out = (limited(split, run.recipe.limit, run.seed) for split in splits)
