@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 
 from inceptorch.data import Split, find_split
 from inceptorch.data.augment import Augmented, jitter, random_box, resize
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 from inceptorch.images.decode import Part
 from inceptorch.images.preprocessing import contract
 from inceptorch.recipes import Recipe, with_values
@@ -64,7 +64,7 @@ def test_a_batch_at_once_is_its_pictures_one_by_one(split: Split, recipe: Recipe
 def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
     data = Augmented(split, contract(16), recipe, seed=0)
     Path(split.file(3)).unlink()
-    with pytest.raises(PictureError, match=rf"^{split.file(3)} could not be read"):
+    with pytest.raises(ImageError, match=rf"^{split.file(3)} could not be read"):
         data[3]
 
 

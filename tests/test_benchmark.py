@@ -181,7 +181,7 @@ def test_the_peak_is_that_of_a_processor(precision: str, monkeypatch: pytest.Mon
         (["--engine", "openvin"], "did you mean 'openvino'"),
         (["--precision", "bf16"], "--precision goes with --rows"),
         (["--rows", "--data", "."], "leave out --data and --reference"),
-        (["--data", "nowhere.png"], "no picture to be read: nowhere.png: does not exist."),
+        (["--data", "nowhere.png"], "nowhere.png holds no image that can be read: nowhere.png does not exist."),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(words: list[str], sentence: str, bundle: Path) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.convert import convert
-from inceptorch.errors import BundleError, PictureError, RunError
+from inceptorch.errors import BundleError, ImageError, RunError
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
@@ -212,7 +212,7 @@ def test_published_weights_by_name_are_converted_once(
 
 
 def test_a_picture_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=rf"{tmp_path / 'none.jpg'} does not exist"):
+    with pytest.raises(ImageError, match=rf"{tmp_path / 'none.jpg'} does not exist"):
         inceptorch.load(bundle).predict(tmp_path / "none.jpg")
 
 

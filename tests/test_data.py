@@ -15,7 +15,7 @@ import pytest
 from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
 from inceptorch.data.folder import decoded, find_pictures, picture_entries
 from inceptorch.data.names import Names
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
@@ -223,7 +223,7 @@ def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
     assert len(found) == 12
     assert list(find_pictures(pictures / "none.jpg")) == [str(pictures / "none.jpg")]
     (pictures / "bare").mkdir()
-    with pytest.raises(PictureError, match="holds no pictures"):
+    with pytest.raises(ImageError, match="holds no pictures"):
         list(find_pictures(pictures / "bare"))
 
 

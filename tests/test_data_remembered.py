@@ -10,7 +10,7 @@ import pytest
 from inceptorch.data import find_split, verify, without_unreadable
 from inceptorch.data.folder import Split
 from inceptorch.data.source import Folder
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import decode
 from inceptorch.progress import Progress
 from tests.conftest import COLOURS, write_classes
@@ -138,7 +138,7 @@ def test_without_a_place_for_the_index_it_takes_time_and_a_line(
 
 def test_a_passing_fault_is_not_remembered(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(folder: Folder, path: str) -> bytes:
-        raise PictureError("could not be read: input/output error")
+        raise ImageError(path, "could not be read: input/output error")
 
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "read", failing)

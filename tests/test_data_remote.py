@@ -21,7 +21,7 @@ from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import load
 from inceptorch.data.order import batches
 from inceptorch.data.write_shards import write_shards
-from inceptorch.errors import DataError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import contract
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -224,7 +224,7 @@ def test_a_picture_that_cannot_be_read_any_more_is_named(server: Server, recipe:
     split = find_split(server.url, CLASSES, "train")
     (server.folder / "train-000000.tar").write_bytes(b"short")
     data = Augmented(split, contract(16), recipe, seed=0)
-    with pytest.raises(Exception, match=f"^{split.file(0)} could not be read: its shard has become shorter"):
+    with pytest.raises(ImageError, match=f"^{split.file(0)} could not be read: its shard has become shorter"):
         data[0]
 
 

@@ -17,7 +17,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
 from inceptorch.data.write_shards import write_shards
-from inceptorch.errors import DataError, PictureError, RunError
+from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.evaluation import evaluate, judgement
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
@@ -145,7 +145,7 @@ def test_a_picture_that_vanishes_meanwhile_is_named(pictures: Path, tmp_path: Pa
                 gone.unlink()
             yield from items
 
-    with pytest.raises(PictureError, match=f"{gone} could not be read: no such file or directory, though it was there"):
+    with pytest.raises(ImageError, match=f"{gone} could not be read: no such file or directory, though it was there"):
         write_shards(pictures, tmp_path / "out", progress=Vanishing(quiet=True))
     assert not (tmp_path / "out").exists()
 

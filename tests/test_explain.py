@@ -20,7 +20,7 @@ from inceptorch import plots
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.convert import convert
-from inceptorch.errors import BundleError, InceptorchError, PictureError, TableError
+from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
 from inceptorch.explain import (
     METHODS,
     default_row,
@@ -384,7 +384,7 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
             explain(tiny_classifier, [square], method, row="mixx")
     with pytest.raises(TableError, match="has no row 'avgpool'"):  # of the head
         explain(tiny_classifier, [square], row="avgpool")
-    with pytest.raises(PictureError, match=r"none.png does not exist\."):
+    with pytest.raises(ImageError, match=r"none.png does not exist\."):
         explain(tiny_classifier, [tmp_path / "none.png"])
     flat = classifier_of(
         NetworkSpec("flat", "", "", 16, {"conv": Conv(4, 3), "fc": Linear(5)}, {"dropout": Dropout(0.1)})

@@ -74,7 +74,7 @@ def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tm
     (tmp_path / "some" / "good.png").symlink_to(next(pictures.rglob("*.png")))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0
-    assert "bad.png: is not a picture in a format that is read here; left out" in result.stderr
+    assert "bad.png is not a picture in a format that is read here; left out" in result.stderr
     (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(ExportError, match=r"folder\.onnx is a folder; name a file"):
         export(run, tmp_path / "folder.onnx", progress=QUIET)

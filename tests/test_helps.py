@@ -15,7 +15,7 @@ import inceptorch
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data import find_split
-from inceptorch.errors import PictureError, RecipeError, RunError, TableError
+from inceptorch.errors import ImageError, RecipeError, RunError, TableError
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
@@ -160,7 +160,7 @@ def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.SGD, "step", losing)
-    with pytest.raises(PictureError, match=r"It could be read when training began\.$"):
+    with pytest.raises(ImageError, match=r"red/\d+.png could not be read: no such file or directory\.$"):
         rehearse(pictures, recipe=recipe, progress=QUIET)
 
 

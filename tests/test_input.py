@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import choose_workers, load
-from inceptorch.errors import PictureError
+from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, Part, decode_part, upright_jpeg
 from inceptorch.images.preprocessing import contract, decode
@@ -129,7 +130,7 @@ def test_crops_of_a_real_photograph_are_those_of_pillow(shared: Path, decoder: s
 @pytest.mark.parametrize("kept", [2, 20, 300, 0.5, 0.99])
 def test_a_damaged_file_is_pillows_to_judge(decoder: str, kept: float) -> None:
     file = FILES["plain"][0]
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         part(file[: int(kept if kept > 1 else kept * len(file))])
 
 
@@ -138,7 +139,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(decode
     frame = file.index(b"\xff\xc0")
     file[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
     assert upright_jpeg(bytes(file)) is None
-    with pytest.raises(PictureError, match="million pixels"):
+    with pytest.raises(ImageError, match="million pixels"):
         part(bytes(file))
 
 
@@ -174,8 +175,18 @@ def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Re
     data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)
     gone = pictures / "train" / "red" / "03.png"
     gone.unlink()
-    with pytest.raises(PictureError, match=rf"^{gone} could not be read: no such file or directory\. It could be"):
+    with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
         list(load(data, [list(range(len(data)))], workers))
+    assert (caught.value.path, caught.value.reason) == (str(gone), "could not be read: no such file or directory")
+
+
+@pytest.mark.parametrize("kind", [ImageError, DamagedImage, HugeImage])
+@pytest.mark.parametrize("path", ["a.jpg", None])
+def test_an_error_of_an_image_is_the_same_in_another_process(kind: type[ImageError], path: str | None) -> None:
+    error = kind(path, "is empty")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.path, again.reason) == (kind, path, "is empty")
+    assert str(again) == str(error) == f"{path or 'An image'} is empty."
 
 
 ENDLESS = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inceptorch.errors import BundleError, PictureError
+from inceptorch.errors import BundleError, ImageError
 from inceptorch.images.preprocessing import Pixels, contract, decode, size_of
 from tests.helpers import png
 
@@ -120,10 +120,10 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
         (float_picture.getvalue(), "floating point"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ]:
-        with pytest.raises(PictureError, match=sentence):
+        with pytest.raises(ImageError, match=sentence):
             decode(data)
     for path, sentence in [(tmp_path / "none.jpg", "does not exist"), (tmp_path, "is a folder")]:
-        with pytest.raises(PictureError, match=sentence):
+        with pytest.raises(ImageError, match=sentence):
             decode(path)
 
 
@@ -166,7 +166,7 @@ def test_contract_survives_json_and_refuses_nonsense() -> None:
 
 def test_the_size_is_read_without_decoding() -> None:
     assert size_of(png(300, 200, b"not that many pixels")) == (300, 200)
-    with pytest.raises(PictureError, match="more than 89 million pixels"):
+    with pytest.raises(ImageError, match="more than 89 million pixels"):
         size_of(png(30_000, 30_000, b""))
-    with pytest.raises(PictureError, match="is not a picture"):
+    with pytest.raises(ImageError, match="is not a picture"):
         size_of(b"text")

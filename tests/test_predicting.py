@@ -22,7 +22,7 @@ from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data.folder import find_pictures, picture_entries
 from inceptorch.data.source import Folder
-from inceptorch.errors import InceptorchError, PictureError, RunError
+from inceptorch.errors import ImageError, InceptorchError, RunError
 from inceptorch.images.crops import CENTER, Views
 from inceptorch.images.preprocessing import contract, decode
 from inceptorch.inference.engines import open_engine
@@ -116,7 +116,7 @@ def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Pa
 
     def read(item: int) -> Views:
         if item % 10 == 3:
-            raise PictureError(f"is bad {item}")
+            raise ImageError(str(item), "is bad")
         time.sleep(0.02 if item == 0 else 0)  # those behind it are ready first
         return CENTER.views(image, engine.pixels)
 
@@ -128,8 +128,8 @@ def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Pa
     assert len(taken) <= 2 * 3 * 4  # two batches for each thread
     rest = list(answers)
     assert [item for item, _ in rest] == list(range(1, 1000))
-    bad = [(item, str(told)) for item, told in rest if isinstance(told, PictureError)]
-    assert bad == [(item, f"is bad {item}") for item in range(3, 1000, 10)]
+    bad = [(item, str(told)) for item, told in rest if isinstance(told, ImageError)]
+    assert bad == [(item, f"{item} is bad.") for item in range(3, 1000, 10)]
 
 
 def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 InceptorchError            exit code 2; the message names the file and the remedy
   + TableError             a network's table, or an input it cannot take; names the row
-  + PictureError           one picture file cannot be used
-      + DamagedPicture     it is cut off or damaged, and decodes only in part
-      + HugePicture        it has more pixels than are read
+  + ImageError             one image file cannot be used
+      + DamagedImage       it is cut off or damaged, and decodes only in part
+      + HugeImage          it has more pixels than are read
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
   + EngineError            what executes a classifier is not installed, or cannot do what is asked
@@ -12,11 +12,13 @@ InceptorchError            exit code 2; the message names the file and the remed
   + RecipeError            a recipe, or a value given for it
   + ProtocolError          a way of judging, or predictions that cannot be judged together
   + RunError               a training run that cannot start or go on
+      + DiskError          the system refuses to read or write a file
   + ServeError             a server that cannot start
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class InceptorchError(Exception):
@@ -27,16 +29,24 @@ class TableError(InceptorchError):
     """A network's table is wrong, or cannot take the input it was given."""
 
 
-class PictureError(InceptorchError):
-    """One picture file cannot be read as a picture."""
+class ImageError(InceptorchError):
+    """One image file cannot be read as an image: its path, None for bytes, and the reason as a phrase behind the path."""
+
+    def __init__(self, path: str | Path | None, reason: str):
+        super().__init__(path, reason)  # as `args`, of which unpickling makes the error again
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{'An image' if self.path is None else self.path} {self.reason}."
 
 
-class DamagedPicture(PictureError):
-    """One picture file is cut off or damaged, so that it decodes only in part, if at all."""
+class DamagedImage(ImageError):
+    """One image file is cut off or damaged, so that it decodes only in part, if at all."""
 
 
-class HugePicture(PictureError):
-    """One picture file has more pixels than are read."""
+class HugeImage(ImageError):
+    """One image file has more pixels than are read."""
 
 
 class DataError(InceptorchError):
@@ -65,6 +75,10 @@ class ProtocolError(InceptorchError):
 
 class RunError(InceptorchError):
     """A training run cannot start or cannot go on."""
+
+
+class DiskError(RunError):
+    """The system refuses to read or write a file."""
 
 
 class ServeError(InceptorchError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from inceptorch.errors import RunError
+from inceptorch.errors import DiskError, RunError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -34,7 +34,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, target)
     except OSError as error:
         untouched = " What was there before is untouched." if there else ""
-        raise RunError(f"{path} could not be written: {reason(error)}.{untouched}") from error
+        raise DiskError(f"{path} could not be written: {reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
@@ -67,7 +67,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.mkdir()
     except OSError as error:
-        raise RunError(f"{path} could not be created: {reason(error)}.") from error
+        raise DiskError(f"{path} could not be created: {reason(error)}.") from None
     try:
         yield temporary
         if path.exists():
@@ -75,7 +75,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise RunError(f"{path} could not be written: {reason(error)}.") from error
+        raise DiskError(f"{path} could not be written: {reason(error)}.") from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

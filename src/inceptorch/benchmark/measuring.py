@@ -100,7 +100,7 @@ def benchmark(
     data       a picture or a folder of them, on which the answers are compared; random pictures by default
     reference  the classifier whose answers in fp32 are the right ones; by default this one
 
-    Raises EngineError if nothing can execute the classifier, PictureError if none of the pictures can be read.
+    Raises EngineError if nothing can execute the classifier, ImageError if none of the pictures can be read.
     """
     progress, path = progress or Progress(), find(model)
     if not batches or min(batches) < 1 or max(batches) > MOST_TOGETHER:

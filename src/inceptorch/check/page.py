@@ -8,7 +8,7 @@ from html import escape
 from PIL import Image
 
 from inceptorch.check.findings import KINDS, Finding, Findings
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 from inceptorch.webpage import address, document
 
 LINES = 5  # findings of a kind on a terminal
@@ -151,7 +151,7 @@ def _address(findings: Findings, number: int) -> str:
         return ""
     try:
         picture = findings.survey.image(number)
-    except PictureError:
+    except ImageError:
         return ""
     picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     return address(picture)

@@ -11,7 +11,7 @@ from inceptorch.check.findings import Finding
 from inceptorch.check.survey import FORMATS, Survey
 from inceptorch.data import Split
 from inceptorch.data.source import Tree, is_picture
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 from inceptorch.images.preprocessing import SUFFIXES, format_of
 from inceptorch.progress import Progress
 
@@ -98,5 +98,5 @@ def _format(source: Tree, name: str, size: int) -> str | None:
         return None
     try:
         return format_of(source.read(name))
-    except PictureError:
+    except ImageError:
         return None

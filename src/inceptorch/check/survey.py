@@ -21,7 +21,7 @@ from PIL import Image
 
 from inceptorch.data import Split
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall, remember
-from inceptorch.errors import DamagedPicture, HugePicture, PictureError
+from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images.decode import DECODERS, decode_whole
 from inceptorch.progress import Progress
 from inceptorch.utils.ordered_map import ahead
@@ -88,7 +88,7 @@ class Survey:
         return split.file(index)
 
     def image(self, number: int) -> Image.Image:
-        """A picture in mode RGB, at its own size. Raises PictureError naming the file."""
+        """A picture in mode RGB, at its own size. Raises ImageError naming the file."""
         split, index = self._place(number)
         return split.image(index)
 
@@ -135,7 +135,7 @@ def read_all(splits: dict[str, Split], progress: Progress) -> Survey:
 
 def look(data: bytes) -> tuple[tuple[Any, ...], str]:
     """The row of a picture file but for its first field, and what a strict decoder has to say against it. Raises
-    PictureError."""
+    ImageError."""
     header, pixels, complaint = decode_whole(data)
     # The whole picture is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
     of_pixels = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
@@ -222,12 +222,12 @@ def _read(split: Split, index: int) -> Read:
     """The row of a picture, and what is wrong with it."""
     try:
         row, complaint = look(split.read(index))
-    except DamagedPicture as error:
-        return index, None, Fault("truncated", str(error))
-    except HugePicture as error:
-        return index, None, Fault("huge", str(error))
-    except PictureError as error:
-        return index, None, Fault("unreadable", str(error))
+    except DamagedImage as error:
+        return index, None, Fault("truncated", error.reason)
+    except HugeImage as error:
+        return index, None, Fault("huge", error.reason)
+    except ImageError as error:
+        return index, None, Fault("unreadable", error.reason)
     return index, row, Fault("damaged", f"decodes, but with a complaint: {complaint}") if complaint else None
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.errors import BundleError, PictureError, TableError
+from inceptorch.errors import BundleError, TableError
 from inceptorch.files import new_folder, reason, write_text
 from inceptorch.images.preprocessing import Picture, Pixels, Square
 from inceptorch.networks import serialization
@@ -62,13 +62,13 @@ class Classifier:
         """The `top` most probable classes of one picture, best first; for a list of pictures, a list of such lists.
 
         A picture is a path, the bytes of a file, a Pillow image or a uint8 array [H, W] or [H, W, 3]. Raises
-        PictureError for one that cannot be read.
+        ImageError for one that cannot be read.
         """
         if not isinstance(pictures, list | tuple):
             return self.predict([pictures], top)[0]  # type: ignore[list-item]
         answers: list[list[Prediction]] = []
         for start in range(0, len(pictures), BATCH):
-            squares = [self._square(picture) for picture in pictures[start : start + BATCH]]
+            squares = [self.pixels.square(picture) for picture in pictures[start : start + BATCH]]
             answers += [top_classes(row, self.classes, top) for row in self.probabilities(squares)]
         return answers
 
@@ -111,13 +111,6 @@ class Classifier:
 
         self.model.to(best_device())
         return self
-
-    def _square(self, picture: Picture) -> Square:
-        try:
-            return self.pixels.square(picture)
-        except PictureError as error:
-            name = picture if isinstance(picture, str | Path) else "A picture"
-            raise PictureError(f"{name} {error}.") from None
 
     def save(self, folder: str | Path) -> None:
         """Write the three files of the bundle into a new folder. Raises RunError if it is in use."""

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from inceptorch.data.folder import Split
-from inceptorch.errors import PictureError
 from inceptorch.images.decode import Box, Part, decode_part
 from inceptorch.images.preprocessing import Pixels
 from inceptorch.recipes import Recipe
@@ -54,11 +53,9 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        """One picture. Raises PictureError naming the file."""
-        try:
-            picture = self._augmented(self.split.read(index), random.Random(key(self.seed, self.epoch, index)))
-        except PictureError as error:
-            raise PictureError(f"{self.split.file(index)} {error}.") from None
+        """One picture. Raises ImageError naming the file."""
+        draw = random.Random(key(self.seed, self.epoch, index))
+        picture = self.split.decoded(index, lambda data: self._augmented(data, draw))
         return picture, int(self.split.labels[index]), index
 
     def __getitems__(self, batch: Sequence[int]) -> Batch:

@@ -6,11 +6,11 @@ import hashlib
 import heapq
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ from PIL import Image
 
 from inceptorch.data.names import Files, Indices, Names, is_text
 from inceptorch.data.source import Folder, Source
-from inceptorch.errors import DataError, PictureError, did_you_mean
+from inceptorch.errors import DataError, ImageError, did_you_mean
 from inceptorch.images.preprocessing import Pixels, Square, decode
 from inceptorch.progress import Progress
 
 TRAIN = ("train", "training")
 HELD_OUT = ("val", "valid", "validation", "test")
 SPLITS = {"train": TRAIN, "val": HELD_OUT[:3], "test": HELD_OUT[3:]}
+Decoded = TypeVar("Decoded")
 HELD_OUT_PART = "held-out"  # the name of a split that was drawn, not found
 
 
@@ -60,19 +61,24 @@ class Split:
         return self.files.names
 
     def read(self, index: int) -> bytes:
-        """The file's bytes. Raises PictureError."""
+        """The file's bytes. Raises ImageError."""
         return self.source.read(self.paths[index])
 
     def square(self, index: int, pixels: Pixels) -> Square:
-        """The picture as the contract's uint8 square [S, S, 3]. Raises PictureError naming the file."""
+        """The picture as the contract's uint8 square [S, S, 3]. Raises ImageError naming the file."""
         return pixels.square(self.image(index))
 
     def image(self, index: int) -> Image.Image:
-        """The picture in mode RGB, at its own size. Raises PictureError naming the file."""
+        """The picture in mode RGB, at its own size. Raises ImageError naming the file."""
+        return self.decoded(index, decode)
+
+    def decoded(self, index: int, decode: Callable[[bytes], Decoded]) -> Decoded:
+        """What `decode` makes of the file's bytes. Raises ImageError naming the file."""
+        data = self.read(index)
         try:
-            return decode(self.read(index))
-        except PictureError as error:
-            raise PictureError(f"{self.file(index)} {error}.") from None
+            return decode(data)
+        except ImageError as error:
+            raise type(error)(self.file(index), error.reason) from None
 
     def file(self, index: int) -> str:
         """The name by which a user finds the picture."""
@@ -170,8 +176,8 @@ def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> It
             for file in find_pictures(path):
                 if left_out is None or not Path(os.path.realpath(file)).is_relative_to(left_out):
                     yield {"file": file}
-        except PictureError as error:
-            yield {"file": str(path), "error": str(error)}
+        except ImageError as error:
+            yield {"file": str(path), "error": error.reason}
 
 
 def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Image.Image]]:
@@ -181,20 +187,20 @@ def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any],
             continue
         try:
             image = decode(entry["file"])
-        except PictureError as error:
-            entry["error"] = str(error)
+        except ImageError as error:
+            entry["error"] = error.reason
             continue
         yield entry, image
 
 
 def some_squares(path: Path, pixels: Pixels, most: int, progress: Progress) -> NDArray[np.uint8]:
     """The squares [N, S, S, 3] of the first pictures behind an argument, at most so many; those that cannot be read are
-    named and left out. Raises PictureError if none can be read."""
+    named and left out. Raises ImageError if none can be read."""
     entries = list(islice(picture_entries([path]), most))
     squares = [pixels.square(image) for _, image in decoded(entries)]
-    faults = [f"{entry['file']}: {entry['error']}" for entry in entries if "error" in entry]
+    faults = [f"{entry['file']} {entry['error']}" for entry in entries if "error" in entry]
     if not squares:
-        raise PictureError(f"There is no picture to be read: {faults[0]}.")
+        raise ImageError(path, f"holds no image that can be read: {faults[0]}")
     for fault in faults:
         progress.say(f"{fault}; left out")
     return np.stack(squares)
@@ -203,7 +209,7 @@ def some_squares(path: Path, pixels: Pixels, most: int, progress: Progress) -> N
 def find_pictures(path: Path) -> Iterator[str]:
     """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
 
-    Raises PictureError for a folder without pictures; a missing file is left for whoever opens it.
+    Raises ImageError for a folder without pictures; a missing file is left for whoever opens it.
     """
     if not os.path.isdir(path):  # Path.is_dir would raise for a name that is too long
         yield str(path)
@@ -214,6 +220,6 @@ def find_pictures(path: Path) -> Iterator[str]:
             found = True
             yield str(path / name)
     except DataError as error:
-        raise PictureError(str(error)) from None
+        raise ImageError(path, f"could not be listed: {str(error).removesuffix('.')}") from None
     if not found:
-        raise PictureError("is a folder that holds no pictures")
+        raise ImageError(path, "is a folder that holds no pictures")

@@ -12,34 +12,32 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.augment import Augmented, Batch
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 
 NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
 MARGIN = 1.25  # pictures differ: more reading than on average
 
 
 def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
-    """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises PictureError naming the file."""
+    """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises ImageError naming the file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: as was asked
         loader = DataLoader(
-            data,
+            _Handed(data),
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_begin_as_worker if workers else None,
         )
-        ready = iter(loader)
-    try:
-        yield from ready
-    except PictureError as error:
-        # A worker process sends its stack trace along; the sentence is its last line.
-        sentence = str(error).strip().splitlines()[-1].removeprefix("inceptorch.errors.PictureError: ")
-        raise PictureError(f"{sentence} It could be read when training began.") from None
+        ready: Iterator[Batch | ImageError] = iter(loader)
+    for batch in ready:
+        if isinstance(batch, ImageError):
+            raise batch
+        yield batch
 
 
 def choose_workers(loading: float, step: float, spare_cores: int) -> int:
@@ -48,6 +46,19 @@ def choose_workers(loading: float, step: float, spare_cores: int) -> int:
     if loading <= NEGLIGIBLE * step:
         return 0
     return min(spare_cores, math.ceil(MARGIN * loading / step))
+
+
+class _Handed(Dataset[Batch]):
+    """Batches of a data set. An ImageError is returned, not raised: torch would put a worker's traceback in its place."""
+
+    def __init__(self, data: Augmented):
+        self.data = data
+
+    def __getitems__(self, batch: list[int]) -> Batch | ImageError:
+        try:
+            return self.data.__getitems__(batch)
+        except ImageError as error:
+            return error
 
 
 def _as_it_is(batch: Any) -> Any:

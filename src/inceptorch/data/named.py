@@ -18,7 +18,7 @@ from inceptorch.data.address import torchvision_parts
 from inceptorch.data.folder import Split
 from inceptorch.data.names import Files, Names
 from inceptorch.data.source import Listed, Source
-from inceptorch.errors import DataError, PictureError, did_you_mean
+from inceptorch.errors import DataError, ImageError, did_you_mean
 from inceptorch.files import cache_folder
 
 
@@ -82,7 +82,7 @@ class Dataset(Source):
                 picture = self.dataset[int(path)][0]
             image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture))
         except Exception as error:  # a data set's own code
-            raise PictureError(f"could not be read: {error or type(error).__name__}") from None
+            raise ImageError(self.label(path), f"could not be read: {error or type(error).__name__}") from None
         png = io.BytesIO()
         image.save(png, "PNG", compress_level=1)
         return png.getvalue()

@@ -27,7 +27,7 @@ from inceptorch.data.names import UNKNOWN, Files, Names, is_text
 from inceptorch.data.remembered import Shard, recall_shards, remember_shards
 from inceptorch.data.remote import read_range, read_url, split_url
 from inceptorch.data.source import Source, is_picture
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.files import reason
 from inceptorch.images.preprocessing import open_regular
 
@@ -100,9 +100,9 @@ class Shards(Source):
         try:
             data = self._read_range(self.where, path.partition("/")[0], start, start + size)
         except OSError as error:
-            raise PictureError(f"could not be read: {reason(error)}") from None
+            raise ImageError(self.label(path), f"could not be read: {reason(error)}") from None
         if len(data) < size:
-            raise PictureError("could not be read: its shard has become shorter")
+            raise ImageError(self.label(path), "could not be read: its shard has become shorter")
         return data
 
     def label(self, path: str) -> str:
@@ -229,8 +229,8 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
                     known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
         except OSError as error:
             raise DataError(f"{path} could not be read: {reason(error)}.") from None
-        except PictureError as error:
-            raise DataError(f"{path} {error}; put the shard itself there.") from None
+        except ImageError as error:
+            raise DataError(f"{path} {error.reason}; put the shard itself there.") from None
         found[file] = known
     if list(found) != list(before) or any(found[file] is not before[file] for file in found):
         remember_shards(address, found, began)

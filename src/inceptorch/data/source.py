@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data.names import UNKNOWN, Files, Names
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.files import reason
 from inceptorch.images.preprocessing import SUFFIXES, open_regular
 
@@ -31,7 +31,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, path: str) -> bytes:
-        """The bytes of a file. Raises PictureError."""
+        """The bytes of a file. Raises ImageError."""
 
     @abstractmethod
     def label(self, path: str) -> str:
@@ -138,7 +138,7 @@ class Folder(Tree):
             with open_regular(self.root / path) as file:
                 return file.read()
         except OSError as error:
-            raise PictureError(f"could not be read: {reason(error)}") from None
+            raise ImageError(self.label(path), f"could not be read: {reason(error)}") from None
 
     def label(self, path: str) -> str:
         return str(self.root / path)  # root / "" is root
@@ -226,9 +226,9 @@ class Zip(Tree):
         try:
             return self._archive().read(path)
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-            raise PictureError(f"could not be read from the zip file: {error}") from None
+            raise ImageError(self.label(path), f"could not be read from the zip file: {error}") from None
         except Exception as error:  # zlib.error and kin, from a damaged member
-            raise PictureError(f"is damaged inside the zip file: {error}") from None
+            raise ImageError(self.label(path), f"is damaged inside the zip file: {error}") from None
 
     def label(self, path: str) -> str:
         return f"{self.path}/{path}" if path else str(self.path)

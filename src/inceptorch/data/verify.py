@@ -10,7 +10,7 @@ import numpy as np
 
 from inceptorch.data.folder import Split
 from inceptorch.data.remembered import are_among, digests_of, is_settled, recall_readable, remember_readable
-from inceptorch.errors import DataError, PictureError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import decode
 from inceptorch.progress import Progress
 
@@ -54,8 +54,8 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
     def fault(index: int) -> str | None:
         try:
             decode(split.read(index))
-        except PictureError as error:
-            return str(error)
+        except ImageError as error:
+            return error.reason
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

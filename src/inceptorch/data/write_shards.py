@@ -17,7 +17,7 @@ from inceptorch.data.names import UNKNOWN
 from inceptorch.data.shards import INDEX, Entry, Index, scan
 from inceptorch.data.source import is_picture
 from inceptorch.data.verify import Skipped, without_unreadable
-from inceptorch.errors import DataError, PictureError, RunError
+from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.files import new_folder, refuse_if_used, write_text
 from inceptorch.progress import Progress
 
@@ -46,7 +46,7 @@ def write_shards(
     Pictures keep their bytes. Each part's order is drawn by the seed; where DATA has nothing to judge with, the seed also
     draws `held_out_share` of every class. A shard has at most so many megabytes, or one picture. The same DATA gives
     the same bytes. Pictures that cannot be read are left out. `out` appears when all is written, or not at all. Raises
-    DataError, RunError, and PictureError for a picture that vanishes meanwhile.
+    DataError, RunError, and ImageError for a picture that vanishes meanwhile.
     """
     progress = progress or Progress()
     if not 0 < megabytes < math.inf:
@@ -110,8 +110,8 @@ def _write_part(folder: Path, part: str, split: Split, order: Iterator[int], lim
 def _read(split: Split, index: int) -> bytes:
     try:
         return split.read(index)
-    except PictureError as error:
-        raise PictureError(f"{split.file(index)} {error}, though it was there before; begin again.") from None
+    except ImageError as error:
+        raise ImageError(error.path, f"{error.reason}, though it was there before; begin again") from None
 
 
 def _suffix(path: str) -> str:

@@ -122,7 +122,7 @@ def predict_split(
 ) -> Predictions:
     """The predictions for a split, from the folder `kept` if they are there already, else computed, each process its
     share, and written there by the first; an interrupted attempt at the same goes on. `name`, the model's, begins the
-    file's name, and a hash of what they are of ends it. Raises RunError and PictureError."""
+    file's name, and a hash of what they are of ends it. Raises RunError and ImageError."""
     of = about(engine, split, protocol)
     file = kept / f"{Path(name).name}.{protocol.name}.{_digest(of)}{SUFFIX}"
     if (found := world.from_first(lambda: _kept(file, progress))) is not None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from inceptorch.classifier.classifier import Classifier, Prediction, not_finite, top_classes
-from inceptorch.errors import InceptorchError, PictureError, did_you_mean
+from inceptorch.errors import InceptorchError, did_you_mean
 from inceptorch.explain.classes import find_class
 from inceptorch.explain.gradcam import gradcam
 from inceptorch.explain.gradients import integrated_gradients, near
@@ -94,7 +93,7 @@ def explain(
     """Where a network looked for class `wanted` (its name or index; the first answer by default) in every picture.
 
     A picture is what `Classifier.predict` takes. `row` names a row of the body; by default Grad-CAM looks at that of
-    `default_row`, the other methods at the pixels. `top` is how many answers go with each. Raises PictureError for a
+    `default_row`, the other methods at the pixels. `top` is how many answers go with each. Raises ImageError for a
     picture that cannot be read, TableError for a row and BundleError for a class that there is not.
     """
     if method not in METHODS:
@@ -104,7 +103,7 @@ def explain(
     index = None if wanted is None else find_class(classifier.classes, wanted)
     explained = []
     for start in range(0, len(pictures), BATCH):
-        images = [_decoded(picture) for picture in pictures[start : start + BATCH]]
+        images = [decode(picture) for picture in pictures[start : start + BATCH]]
         explained += _explain(classifier, images, method, row, index, top)
     return explained
 
@@ -148,14 +147,6 @@ def _maps(
     if method == "occlusion":
         return [(occlusion(classifier, square, index, row), None) for square, index in each]
     return [integrated_gradients(classifier, square, index, row) for square, index in each]
-
-
-def _decoded(picture: Picture) -> Image.Image:
-    try:
-        return decode(picture)
-    except PictureError as error:
-        name = picture if isinstance(picture, str | Path) else "A picture"
-        raise PictureError(f"{name} {error}.") from None
 
 
 def _shortest(value: Any) -> float:

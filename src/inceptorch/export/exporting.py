@@ -70,7 +70,7 @@ def export(
                held-out part; refused if that loses more than `max_drop` points of top-1, or is not faster here
 
     The answers of every installed engine are compared first, in batches of 1, 2, 7 and 32. Raises ExportError, and writes
-    nothing, where they differ; PictureError if none of `pictures` can be read.
+    nothing, where they differ; ImageError if none of `pictures` can be read.
     """
     progress = progress or Progress()
     out, folder = Path(out), folder_of(model)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data import Split
-from inceptorch.errors import ExportError, PictureError
+from inceptorch.errors import ExportError, ImageError
 from inceptorch.evaluation.inputs import pictures, trained_on
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.factory import open_graph
@@ -108,7 +108,7 @@ def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]
     for index in progress.track(chosen, len(chosen), "reading"):
         try:
             squares.append(split.square(index, engine.pixels))
-        except PictureError:  # it is as good without one
+        except ImageError:  # it is as good without one
             continue
     if not squares:
         raise ExportError(f"{split.where} has no picture that can be read, so there is nothing to calibrate 8 bits on.")

@@ -49,7 +49,7 @@ class Box(NamedTuple):
 def decode_part(data: bytes, choose: Callable[[int, int], Box], side: int) -> Part:
     """The box that `choose(height, width)` names, of a picture file, as uint8 RGB [H, W, 3].
 
-    It may come reduced by 2, 4 or 8 where that leaves it at least `side` by `side`. Raises PictureError.
+    It may come reduced by 2, 4 or 8 where that leaves it at least `side` by `side`. Raises ImageError.
     """
     size = upright_jpeg(data)
     if size is None:
@@ -78,7 +78,7 @@ class Decoded(NamedTuple):
 
 
 def decode_whole(data: bytes) -> Decoded:
-    """The whole of a picture file at its own size. Raises PictureError."""
+    """The whole of a picture file at its own size. Raises ImageError."""
     size, complaint = upright_jpeg(data), ""
     if size is not None and simplejpeg is not None:
         height, width = size

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from inceptorch.errors import BundleError, DamagedPicture, HugePicture, PictureError
+from inceptorch.errors import BundleError, DamagedImage, HugeImage, ImageError
 from inceptorch.files import reason
 
 # Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
@@ -115,7 +115,7 @@ class Pixels:
         return 1 if self.channels == "gray" else 3
 
     def square(self, picture: Picture) -> Square:
-        """The uint8 RGB square [size, size, 3] of a picture. Raises PictureError."""
+        """The uint8 RGB square [size, size, 3] of a picture. Raises ImageError."""
         image = resize_shorter(decode(picture), self.resize, self.filter)
         left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
         return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
@@ -162,10 +162,9 @@ def contract(size: int, channels: Literal["rgb", "bgr", "gray"] = "rgb") -> Pixe
 def decode(picture: Picture) -> Image.Image:
     """A picture in mode RGB, upright, at its own size.
 
-    Takes a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, 3]. Raises PictureError, whose
-    message fits behind the name of the file.
+    Takes a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, 3]. Raises ImageError.
     """
-    with _faults_as_sentences():
+    with _naming(picture):
         if isinstance(picture, np.ndarray):
             return Image.fromarray(picture).convert("RGB")
         if isinstance(picture, Image.Image):
@@ -176,7 +175,7 @@ def decode(picture: Picture) -> Image.Image:
 
 def decode_with_header(file: str | Path | bytes) -> tuple[Header, Image.Image]:
     """As `decode`, of a file, with what the file says of itself."""
-    with _faults_as_sentences(), _opened(file) as image:
+    with _naming(file), _opened(file) as image:
         # Before it is decoded: Pillow turns a TIFF while it decodes, and forgets that it did.
         header = Header(image.format or "", image.width, image.height, _orientation(image))
         return header, _to_rgb(image)
@@ -192,18 +191,18 @@ def format_of(file: bytes) -> str | None:
 
 
 def size_of(file: bytes) -> tuple[int, int]:
-    """Width and height of a picture as stored, from its head alone: nothing is decoded. Raises PictureError."""
-    with _faults_as_sentences(), _opened(file) as image:
+    """Width and height of a picture as stored, from its head alone: nothing is decoded. Raises ImageError."""
+    with _naming(file), _opened(file) as image:
         return image.size
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """A file, open to be read. Raises PictureError for a pipe or a device, which might never come to an end, and OSError."""
+    """A file, open to be read. Raises ImageError for a pipe or a device, which might never come to an end, and OSError."""
     at_once = getattr(os, "O_NONBLOCK", 0)  # without it, a pipe is waited for until somebody writes to it
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once))  # noqa: SIM115 (the caller's)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise PictureError("is a pipe or a device, not a regular file")
+        raise ImageError(path, "is a pipe or a device, not a regular file")
     return file
 
 
@@ -216,7 +215,7 @@ def _opened(picture: str | Path | bytes) -> Iterator[Image.Image]:
             image = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError:
             empty = file.seek(0, os.SEEK_END) == 0
-            raise PictureError("is empty" if empty else "is not a picture in a format that is read here") from None
+            raise ImageError(None, "is empty" if empty else "is not a picture in a format that is read here") from None
         with image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
@@ -233,25 +232,26 @@ def _orientation(image: Image.Image) -> int:
 
 
 @contextmanager
-def _faults_as_sentences() -> Iterator[None]:
-    """Whatever goes wrong inside with a picture, as a PictureError."""
+def _naming(picture: Picture) -> Iterator[None]:
+    """Whatever goes wrong inside with a picture, as an ImageError with its path."""
+    path = picture if isinstance(picture, str | Path) else None
     try:
         yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = MOST_PIXELS // 1_000_000
-        raise HugePicture(f"has more than {limit} million pixels; reduce it before use") from None
-    except PictureError:
-        raise
+        raise HugeImage(path, f"has more than {limit} million pixels; reduce it before use") from None
+    except ImageError as error:
+        raise type(error)(path, error.reason) from None
     except FileNotFoundError:
-        raise PictureError("does not exist") from None
+        raise ImageError(path, "does not exist") from None
     except IsADirectoryError:
-        raise PictureError("is a folder, not a picture") from None
+        raise ImageError(path, "is a folder, not a picture") from None
     except PermissionError:
-        raise PictureError("may not be read: permission denied") from None
+        raise ImageError(path, "may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         if isinstance(error, OSError) and error.errno is not None:  # it is the system's, not a decoder's
-            raise PictureError(f"could not be read: {reason(error)}") from None
-        raise DamagedPicture(f"is damaged: {str(error) or type(error).__name__}") from None
+            raise ImageError(path, f"could not be read: {reason(error)}") from None
+        raise DamagedImage(path, f"is damaged: {str(error) or type(error).__name__}") from None
 
 
 def resize_shorter(image: Image.Image, side: int, filter: str) -> Image.Image:
@@ -280,13 +280,13 @@ def _centred(size: int, side: int, original: int, offset: int = 0) -> tuple[floa
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.width < 1 or image.height < 1:
-        raise PictureError("has no pixels")
+        raise ImageError(None, "has no pixels")
     try:
         image = ImageOps.exif_transpose(image)
     except Exception:  # broken EXIF is common and says nothing about the pixels
         image.load()
     if image.mode == "F":
-        raise PictureError("has floating point pixels, which have no agreed range; save it with 8 or 16 bits")
+        raise ImageError(None, "has floating point pixels, which have no agreed range; save it with 8 or 16 bits")
     if image.mode.startswith("I"):
         # 16-bit grayscale; mode "I" holds the same values in 32 bits
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.classifier.classifier import top_classes
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 from inceptorch.images.crops import CENTER, Protocol, Views
 from inceptorch.images.preprocessing import decode
 from inceptorch.inference.engines import Engine
@@ -33,8 +33,8 @@ class Asked:
 
     def answer(self, entry: Entry, told: Told, classes: list[str]) -> Entry:
         """The entry with what was told of its picture."""
-        if isinstance(told, PictureError):
-            return {**entry, "error": str(told)}
+        if isinstance(told, ImageError):
+            return {**entry, "error": told.reason}
         answer = {**entry, "predictions": top_classes(told.tolist(), classes, self.top)}
         if self.unknown_below is not None:
             answer["unknown"] = float(told.max()) < self.unknown_below
@@ -50,7 +50,7 @@ def predictions(
 
     def read(entry: Entry) -> Views:
         if "error" in entry:
-            raise PictureError(entry["error"])
+            raise ImageError(entry["file"], entry["error"])
         return asked.protocol.views(decode(folder / entry["file"]), engine.pixels)
 
     for entry, told in answered(engine, entries, read, pictures_at_once(engine, asked.protocol), threads):

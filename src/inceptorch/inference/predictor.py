@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import not_finite
-from inceptorch.errors import PictureError
+from inceptorch.errors import ImageError
 from inceptorch.images.crops import Views
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.forward import log_probabilities, side_by_side
 
 Item = TypeVar("Item")
-Told = NDArray[np.float32] | PictureError  # the probabilities [classes] of a picture, or why it cannot be read
+Told = NDArray[np.float32] | ImageError  # the probabilities [classes] of a picture, or why it cannot be read
 
 
 def answered(
     engine: Engine, items: Iterable[Item], read: Callable[[Item], Views], together: int, threads: int | None = None
 ) -> Iterator[tuple[Item, Told]]:
-    """Each item with its probabilities float32 [classes], or with the PictureError that `read` raised for it, in order.
+    """Each item with its probabilities float32 [classes], or with the ImageError that `read` raised for it, in order.
 
     `read` gives a protocol's views of an item. Batches of `together` items are read and go through the network side by
     side, in as many threads as there are processors (or `threads`), a few batches ahead of whoever takes the answers,
@@ -32,12 +32,12 @@ def answered(
 
     def answer(batch: list[Item]) -> list[tuple[Item, Told]]:
         views: list[Views] = []
-        faults: list[PictureError | None] = []
+        faults: list[ImageError | None] = []
         for item in batch:
             try:
                 views.append(read(item))
                 faults.append(None)
-            except PictureError as error:
+            except ImageError as error:
                 faults.append(error)
         rows = iter(_probabilities(engine, views) if views else ())
         return [(item, next(rows) if fault is None else fault) for item, fault in zip(batch, faults, strict=True)]

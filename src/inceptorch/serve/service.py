@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 
 from inceptorch.classifier.classifier import not_finite, top_classes
-from inceptorch.errors import PictureError, did_you_mean
+from inceptorch.errors import ImageError, did_you_mean
 from inceptorch.images.preprocessing import Pixels, Square, decode, size_of
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.body import Upload
@@ -85,9 +85,9 @@ class Serving:
             read = await loop.run_in_executor(self.decoders, _unless_large, content, pixels, maps)
             if read is None:
                 read = await loop.run_in_executor(self.for_large, _square, content, pixels, maps)
-        except PictureError as error:
+        except ImageError as error:
             served.metrics.unreadable.inc()
-            return {**entry, "error": str(error)}
+            return {**entry, "error": error.reason}
         square, size = read
         one = await self.answer(served, square)
         entry["predictions"] = top_classes(one.probabilities.tolist(), served.engine.classes, top)
@@ -141,13 +141,13 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 def _unless_large(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]] | None:
-    """What `_square` says of a file; None for a large picture, which is to be read elsewhere. Raises PictureError."""
+    """What `_square` says of a file; None for a large picture, which is to be read elsewhere. Raises ImageError."""
     width, height = size_of(content)
     return None if width * height > LARGE else _square(content, pixels, sized)
 
 
 def _square(content: bytes, pixels: Pixels, sized: bool) -> tuple[Square, tuple[int, int]]:
-    """The square of a file, and, if `sized`, width and height of its upright picture. Raises PictureError."""
+    """The square of a file, and, if `sized`, width and height of its upright picture. Raises ImageError."""
     if not sized:
         return pixels.square(content), (0, 0)
     image = decode(content)

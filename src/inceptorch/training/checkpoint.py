@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
 
-from inceptorch.errors import RunError
+from inceptorch.errors import DiskError, RunError
 from inceptorch.files import reason
 from inceptorch.models.module import Model
 from inceptorch.models.weights import write_safetensors
@@ -76,7 +76,7 @@ def restore(path: Path, model: Model, average: Average | None, optimizer: Optimi
     except torch.OutOfMemoryError:
         raise
     except OSError as error:
-        raise RunError(f"{path} could not be read: {reason(error)}.") from error
+        raise DiskError(f"{path} could not be read: {reason(error)}.") from None
     except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         damaged = isinstance(error, SafetensorError)
         why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"

@@ -15,7 +15,7 @@ from inceptorch.data.augment import Augmented, Batch, key
 from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.order import batches
-from inceptorch.errors import PictureError, RunError
+from inceptorch.errors import ImageError, RunError
 from inceptorch.processes import Arriving, Processes
 from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
@@ -77,7 +77,7 @@ def train_epoch(
         """What the loader gives. Before it fails for a picture that is gone, the place is kept."""
         try:
             yield from loader
-        except PictureError:
+        except ImageError:
             while unheard:
                 hear()
             if world.count == 1:  # else others may be in the middle of a step

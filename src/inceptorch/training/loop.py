@@ -17,7 +17,7 @@ from torch import Tensor
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data.order import steps_in
 from inceptorch.data.verify import report_skipped
-from inceptorch.errors import PictureError, RecipeError, RunError
+from inceptorch.errors import DiskError, ImageError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation, judgement
 from inceptorch.inference.forward import outputs_of
 from inceptorch.processes import Processes, processes
@@ -136,11 +136,9 @@ def _how_to_go_on(run: Run, progress: Progress) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         progress.say(f"stopped. Go on with: {again}")
         raise
-    except PictureError as error:
-        raise PictureError(f"{error} Put it back, and go on with: {again}") from None
-    except RunError as error:
-        if not isinstance(error.__cause__, OSError):
-            raise
+    except ImageError as error:
+        raise RunError(f"{error} It could be read when training began. Put it back, and go on with: {again}") from None
+    except DiskError as error:
         raise RunError(f"{error} Mend that, and go on with: {again}") from None
 
 
@@ -249,7 +247,7 @@ def _finish(work: Work, world: Processes, done: Progressed, progress: Progress) 
                     last = True
                     if step.bf16:
                         evaluation = _judge(kept, work, world, stopping, progress)
-            except (KeyboardInterrupt, SystemExit, PictureError):
+            except (KeyboardInterrupt, SystemExit, ImageError):
                 keep_place()
                 raise
             estimate.judged(time.monotonic() - judging)
