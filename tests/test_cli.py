@@ -226,7 +226,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     assert "model.pth does not exist" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "num_classes": 4}))
-    assert "says 4 classes but names 3" in said("predict", run, "a.jpg")
+    assert "num_classes is 4, but label_names has 3" in said("predict", run, "a.jpg")
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "y").exists()
 

@@ -31,33 +31,34 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("lr", "write it as key=value"),
         ("lr=fast", "must be a number"),
         ("lr=.nan", "must be a number"),
-        ("lr=-1", "at least 0"),
+        ("name=mine", "none of its values"),
+        ("lr=-1", "lr is -1; it must be a number >= 0"),
         ("mixup=1e-300", "0, or from 0.001 to 1000"),
-        ("jitter=1e9", "from 0 to 1"),
-        ("epochs=99999999999999999999", "at most a million"),
-        ("schedule=[[0,-1],[1,1]]", "factors of at least 0"),
+        ("jitter=1e9", "a number <= 1"),
+        ("epochs=99999999999999999999", "a whole number <= 1000000"),
+        ("schedule=[[0,-1],[1,1]]", "none of them below 0"),
         ("epochs=1.5", "must be a whole number"),
         ("epochs=true", "must be a whole number"),
         ("epochs=0", "at least 1"),
         ("flip=perhaps", "true or false"),
         ("compile=auto", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
-        ("batch=1", "from 2 to 65536"),
+        ("batch=1", "a whole number >= 2"),
         ("accumulate=0", "from 1 to half the batch"),
-        ("freeze=-1", "at least 0, or stem"),
+        ("freeze=-1", "a whole number, or stem"),
         ("freeze=head", "a whole number, or stem"),
         ("seed=5", "give it as --seed 5"),
-        ("crop_area=[0, 1]", "two shares"),
-        ("crop_area=[0.1]", "two numbers"),
+        ("crop_area=[0, 1]", "two fractions"),
+        ("crop_area=[0.1]", "two fractions"),
         ("schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),
-        ("schedule=7", r"list of \[share, factor\]"),
-        ("ema=1", "less than 1"),
+        ("schedule=7", r"list of \[fraction, factor\]"),
+        ("ema=1", "a number < 1"),
         ("lr=[", "cannot be read"),
         ("source=2020-13-45", "the value cannot be read"),
         ("lr=" + 5000 * "1", "the value cannot be read"),
         ("lr=" + 400 * "1", "must be a number"),
         ("epochs=" + 400 * "1", "must be a whole number"),
-        ("crop_area=[0, " + 400 * "1" + "]", "two numbers"),
+        ("crop_area=[0, " + 400 * "1" + "]", "two fractions"),
         ("schedule=" + 5000 * "[", "cannot be read"),
     ],
 )
@@ -79,7 +80,7 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "r.yaml").write_text(content)
         with pytest.raises(RecipeError, match=sentence):
             read_recipe(tmp_path / "r.yaml")
-    with pytest.raises(RecipeError, match=r"none.yaml could not be read"):
+    with pytest.raises(RecipeError, match=r"none.yaml does not exist"):
         read_recipe(tmp_path / "none.yaml")
     assert with_values(SCRATCH, {}) == SCRATCH
 

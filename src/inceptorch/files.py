@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from inceptorch.errors import DiskError, RunError
+from inceptorch.errors import DiskError, InceptorchError, RunError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -79,6 +79,31 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextmanager
+def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
+    """While this lasts, a file that cannot be read, or is not UTF-8 where text is read, is an `error` that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise error(f"{path} does not exist.") from None
+    except OSError as found:
+        raise error(f"{path} could not be read: {reason(found)}.") from None
+    except UnicodeDecodeError:
+        raise error(f"{path} is not text in UTF-8; save it as that.") from None
+
+
+def load_yaml(path: Path, error: type[InceptorchError], example: str) -> dict[str, Any]:
+    """What a YAML file says of each name in it. Raises `error`; `example` says how such a file is written."""
+    try:
+        with reading(path, error):
+            values = read_yaml(path)
+    except NotYamlError as found:
+        raise error(f"{path} is not YAML: {found}; {example}.") from None
+    if not isinstance(values, dict):
+        raise error(f"{path} must hold values by name; {example}.")
+    return values
 
 
 class NotYamlError(Exception):

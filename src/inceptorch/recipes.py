@@ -7,21 +7,36 @@ them), a decay by steps of epochs, and a power of what is left of the run.
 from __future__ import annotations
 
 import dataclasses
-import math
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from msgspec import Meta
 
 from inceptorch.errors import RecipeError, did_you_mean
-from inceptorch.files import NotYamlError, read_yaml, reason
+from inceptorch.files import load_yaml
 from inceptorch.networks.network import NetworkSpec, stem
+from inceptorch.validate import build, check_fields
 
-Knots = tuple[tuple[float, float], ...]
-Freeze = int | Literal["stem"]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Limit = Annotated[int, Meta(ge=0, le=10**12)]
+Positive = Annotated[float, Meta(ge=0, le=1e12)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+AboveZero = Annotated[float, Meta(gt=0, le=1)]
+BelowOne = Annotated[float, Meta(ge=0, lt=1)]
+Alpha = Annotated[float, Meta(ge=0, le=1000)]
+Ratio = Annotated[float, Meta(gt=0, le=1e12)]
+Knots = Annotated[
+    tuple[tuple[Fraction, Positive], ...], Meta(description="a list of [fraction, factor], none of them below 0")
+]
+Sizes = Annotated[
+    tuple[tuple[Fraction, AboveZero], ...], Meta(description="a list of [fraction, size], sizes above 0 and up to 1")
+]
+Freeze = Annotated[
+    Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["stem"], Meta(description="a whole number, or stem")
+]
 
 
 @dataclass(frozen=True)
@@ -84,109 +99,71 @@ class Recipe:
     name: str
     source: str = "one's own"
     net: str = "googlenet_bn"
-    size: int = 0
+    size: Annotated[int, Meta(ge=0, le=2048)] = 0
     channels: Literal["rgb", "bgr", "gray"] = "rgb"
-    held_out_share: float = 0.2
-    limit: int = 0
-    head_steps: int = 0
-    head_decay: float = 0.01
-    epochs: int = 0
-    batch: int = 32
-    accumulate: int = 1
+    held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    limit: Limit = 0
+    head_steps: Count = 0
+    head_decay: Positive = 0.01
+    epochs: Count = 0
+    batch: Annotated[int, Meta(ge=2, le=65536)] = 32
+    accumulate: Count = 1
     shuffle: Literal["all", "shards"] = "all"
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
-    lr: float = 0.02
-    momentum: float = 0.9
+    lr: Positive = 0.02
+    momentum: BelowOne = 0.9
     nesterov: bool = True
-    rms_decay: float = 0.9
-    rms_eps: float = 1.0
-    weight_decay: float = 1e-4
+    rms_decay: BelowOne = 0.9
+    rms_eps: Ratio = 1.0
+    weight_decay: Positive = 1e-4
     freeze: Freeze = 0
-    layer_decay: float = 1.0
+    layer_decay: AboveZero = 1.0
     schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
-    decay_factor: float = 1.0
-    decay_epochs: float = 0.0
-    decay_power: float = 0.0
-    label_smoothing: float = 0.1
-    balance: float = 0.0
-    aux_weight: float = 0.3
-    clip: float = 0.0
-    ema: float = 0.999
-    polyak: float = 0.0
-    patience: int = 0
-    dropout: float = -1.0
+    decay_factor: AboveZero = 1.0
+    decay_epochs: Positive = 0.0
+    decay_power: Positive = 0.0
+    label_smoothing: BelowOne = 0.1
+    balance: Fraction = 0.0
+    aux_weight: Positive = 0.3
+    clip: Positive = 0.0
+    ema: BelowOne = 0.999
+    polyak: Fraction = 0.0
+    patience: Limit = 0
+    dropout: Annotated[float, Meta(ge=-1, lt=1)] = -1.0
     sync_bn: bool = False
-    growth: Knots = ((0.0, 1.0), (1.0, 1.0))
-    crop_area: tuple[float, float] = (0.25, 1.0)
-    crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    growth: Sizes = ((0.0, 1.0), (1.0, 1.0))
+    crop_area: Annotated[
+        tuple[AboveZero, AboveZero], Meta(description="two fractions [low, high] above 0, up to 1")
+    ] = (0.25, 1.0)
+    crop_aspect: Annotated[tuple[Ratio, Ratio], Meta(description="two ratios [low, high] above 0")] = (3 / 4, 4 / 3)
     flip: bool = True
     interpolation: Literal["contract", "random"] = "contract"
-    jitter: float = 0.0
+    jitter: Fraction = 0.0
     policy: Literal["none", "trivial"] = "none"
-    erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    erasing: Fraction = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     deterministic: bool = False
-    checkpoint_every: int = 0
-    checkpoint_minutes: float = 10.0
-    workers: int = -1
+    checkpoint_every: Limit = 0
+    checkpoint_minutes: Positive = 10.0
+    workers: Annotated[int, Meta(ge=-1, le=1024)] = -1
 
     def __post_init__(self) -> None:
-        for name in (
-            "decay_epochs",
-            "decay_power",
-            "size",
-            "limit",
-            "head_steps",
-            "head_decay",
-            "epochs",
-            "lr",
-            "weight_decay",
-            "aux_weight",
-            "clip",
-            "jitter",
-            "mixup",
-            "cutmix",
-            "patience",
-            "checkpoint_every",
-            "checkpoint_minutes",
-        ):
-            self._require(getattr(self, name) >= 0, name, "at least 0")
+        check_fields(self, RecipeError, f"Recipe {self.name!r}: ")
         self._require(self.head_steps + self.epochs > 0, "epochs", "at least 1, or head_steps")
-        self._require(self.size <= 2048, "size", "at most 2048")
-        self._require(2 <= self.batch <= 65536, "batch", "from 2 to 65536")
-        self._require(-1 <= self.workers <= 1024, "workers", "from -1 to 1024")
         self._require(1 <= self.accumulate <= self.batch // 2, "accumulate", "from 1 to half the batch")
-        self._require(0 <= self.erasing <= 1, "erasing", "from 0 to 1")
-        self._require(self.jitter <= 1, "jitter", "from 0 to 1")
+        self._require(not (self.polyak and self.ema), "polyak", "0 beside ema")
+        self._require(self.crop_area[0] <= self.crop_area[1], "crop_area", "two fractions, rising")
+        self._require(self.crop_aspect[0] <= self.crop_aspect[1], "crop_aspect", "two ratios, rising")
+        self._require(self.dropout == -1 or self.dropout >= 0, "dropout", "at least 0 and less than 1, or -1")
         for name in ("mixup", "cutmix"):
-            value = getattr(self, name)
-            self._require(value == 0 or 0.001 <= value <= 1000, name, "0, or from 0.001 to 1000")
-        for name in ("epochs", "head_steps"):
-            self._require(getattr(self, name) <= 1_000_000, name, "at most a million")
-        self._require(0 <= self.balance <= 1, "balance", "from 0, for none, to 1, for classes that weigh the same")
-        self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and at most 1")
-        self._require(self.freeze == "stem" or self.freeze >= 0, "freeze", "at least 0, or stem")
-        self._require(0 < self.held_out_share < 1, "held_out_share", "between 0 and 1")
-        for name in ("momentum", "label_smoothing", "ema", "rms_decay"):
-            self._require(0 <= getattr(self, name) < 1, name, "at least 0 and less than 1")
-        self._require(
-            0 <= self.polyak <= 1 and not (self.polyak and self.ema), "polyak", "from 0 to 1, and 0 beside ema"
-        )
-        self._require(self.dropout == -1 or 0 <= self.dropout < 1, "dropout", "at least 0 and less than 1, or -1")
-        self._require(self.rms_eps > 0, "rms_eps", "above 0")
-        self._require(0 < self.decay_factor <= 1, "decay_factor", "above 0 and at most 1")
-        self._require(0 < self.crop_area[0] <= self.crop_area[1] <= 1, "crop_area", "two shares, rising, within 0 to 1")
-        self._require(0 < self.crop_aspect[0] <= self.crop_aspect[1], "crop_aspect", "two positive ratios, rising")
+            self._require(not 0 < getattr(self, name) < 0.001, name, "0, or from 0.001 to 1000")
         for name in ("schedule", "growth"):
             at = [share for share, _ in getattr(self, name)]
             rising = at == sorted(at) and bool(at) and at[0] == 0 and at[-1] == 1
-            self._require(rising, name, "knots [share, factor] whose shares rise from 0 to 1")
-        self._require(all(factor >= 0 for _, factor in self.schedule), "schedule", "knots with factors of at least 0")
-        sides = [side for _, side in self.growth]
-        self._require(all(0 < side <= 1 for side in sides), "growth", "knots with shares of the size above 0, up to 1")
+            self._require(rising, name, "knots whose fractions rise from 0 to 1")
 
     def _require(self, holds: bool, name: str, what: str) -> None:
         if not holds:
@@ -320,16 +297,7 @@ def find_recipe(name: str) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a YAML file: values over those of the recipe it names, such as `--print-config` prints."""
-    try:
-        values = read_yaml(path)
-    except OSError as error:
-        raise RecipeError(f"{path} could not be read: {reason(error)}.") from None
-    except NotYamlError as error:
-        raise RecipeError(
-            f"{path} is not YAML: {error}; `inceptorch train --print-config` shows how to write it."
-        ) from None
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path} must hold values by name, as `inceptorch train --print-config` prints them.")
+    values = load_yaml(path, RecipeError, "`inceptorch train --print-config` shows how to write it")
     try:
         return with_values(find_recipe(str(values.pop("name", "scratch"))), values)
     except RecipeError as error:
@@ -359,53 +327,11 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """The recipe with some values replaced, each checked against its type. Raises RecipeError."""
-    types = typing.get_type_hints(Recipe)
-    known = [name for name in types if name != "name"]
-    checked = {}
-    for name, value in values.items():
-        if name == "seed":
-            raise RecipeError(f"A recipe has no seed, which every run has of its own: give it as --seed {value}.")
-        if name not in known:
-            raise RecipeError(f"A recipe has no value {name!r}: {did_you_mean(str(name), known)}")
-        checked[name] = _checked(name, value, types[name])
-    return dataclasses.replace(recipe, **checked)
-
-
-def _checked(name: str, value: Any, kind: Any) -> Any:
-    """`value` as the field's type, or RecipeError."""
-    try:
-        if kind is bool and isinstance(value, bool):
-            return value
-        if kind in (int, Freeze) and isinstance(value, int) and not isinstance(value, bool) and math.isfinite(value):
-            return value
-        if kind is float:
-            return _number(value)
-        if kind is str and isinstance(value, str):
-            return value
-        if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
-            return value
-        if kind == Freeze and value == "stem":
-            return value
-        if kind == Knots:
-            return tuple((_number(share), _number(factor)) for share, factor in value)
-        if kind == tuple[float, float]:
-            low, high = value
-            return _number(low), _number(high)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    what = {
-        bool: "true or false", int: "a whole number", float: "a number", str: "a word",
-        Knots: "a list of [share, factor]", Freeze: "a whole number, or stem", tuple[float, float]: "two numbers [low, high]",
-    }.get(kind) or "one of " + ", ".join(typing.get_args(kind))  # fmt: skip
-    raise RecipeError(f"The recipe's {name} is {value!r}; it must be {what}.")
-
-
-def _number(value: Any) -> float:
-    """A finite float. Raises TypeError or ValueError for anything else."""
-    number = float(value)
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(value)
-    return number
+    if "seed" in values:
+        raise RecipeError(f"A recipe has no seed, which every run has of its own: give it as --seed {values['seed']}.")
+    if "name" in values:
+        raise RecipeError("A recipe's name is none of its values: leave it out.")
+    return build(Recipe, {**vars(recipe), **values, "name": recipe.name}, "A recipe", RecipeError)
 
 
 def _plain(value: Any) -> Any:

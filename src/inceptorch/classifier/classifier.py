@@ -11,16 +11,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, overload
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError, TableError
-from inceptorch.files import new_folder, reason, write_text
+from inceptorch.files import new_folder, reading, write_text
 from inceptorch.images.preprocessing import Picture, Pixels, Square
 from inceptorch.networks import serialization
 from inceptorch.networks.zoo import get_network
+from inceptorch.validate import build, check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -221,16 +223,36 @@ class Description:
 
 def describe(config: dict[str, Any], source: str | Path) -> Description:
     """The classifier that a config describes; `source` is named where it is wrong. Raises BundleError."""
-    classes, pixels, about = _checked(config, source)
     try:
-        net = (
-            get_network(str(config["architecture"]))
-            if config["format"] == 1
-            else serialization.from_plain(config["network"])
-        )
-    except TableError as error:
+        found = build(_Config, config, "The file", BundleError, more=True)
+        by_name = found.format == 1  # which had no table of the network in it
+        net = get_network(found.architecture) if by_name else serialization.from_plain(found.network)
+        pixels = Pixels.from_dict(found.pixels)
+    except (BundleError, TableError) as error:
         raise BundleError(f"{source}: {error}") from None
-    return Description(net, pixels, classes, about)
+    return Description(net, pixels, found.label_names, found.about)
+
+
+@dataclass
+class _Config:
+    """What is read of a `config.json`; others' programs may find more in it."""
+
+    format: Annotated[Literal[1, 2], Meta(description="1 or 2 for this version of inceptorch to read it")]
+    num_classes: int
+    pixels: dict[str, Any]
+    label_names: Annotated[list[str], Meta(min_length=1, description="a list of class names")]
+    architecture: str = ""
+    network: Any = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self, BundleError)
+        if any("\ud800" <= letter <= "\udfff" for name in self.label_names for letter in name):
+            raise BundleError("label_names must be a list of class names that UTF-8 can hold.")
+        if len(set(self.label_names)) < len(self.label_names):
+            raise BundleError("label_names has a name twice.")
+        if self.num_classes != len(self.label_names):
+            raise BundleError(f"num_classes is {self.num_classes}, but label_names has {len(self.label_names)} names.")
 
 
 def copy_weights(given: Model, model: Model) -> None:
@@ -296,44 +318,10 @@ def _in_words(value: Any) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises BundleError."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise BundleError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+        with reading(path, BundleError):
+            value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
     if not isinstance(value, dict):
         raise BundleError(f"{path} must hold a JSON object.")
     return value
-
-
-def _is_text(name: str) -> bool:
-    """Whether a string can be written as UTF-8; JSON can hold halves of characters."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def _checked(config: dict[str, Any], path: str | Path) -> tuple[list[str], Pixels, dict[str, Any]]:
-    """The class names, pixel contract and remarks of a config.json. Raises BundleError naming what is wrong."""
-    if config.get("format") not in (1, FORMAT):
-        raise BundleError(
-            f"{path} has format {config.get('format')!r}; this version of inceptorch reads formats 1 and {FORMAT}."
-        )
-    needed = ("architecture" if config["format"] == 1 else "network", "num_classes", "pixels", "label_names")
-    for key in needed:
-        if key not in config:
-            raise BundleError(f"{path} has no {key!r}.")
-    classes, pixels, about = config["label_names"], config["pixels"], config.get("about", {})
-    if not (isinstance(classes, list) and classes and all(isinstance(n, str) and _is_text(n) for n in classes)):
-        raise BundleError(f"{path}: label_names must be a list of class names.")
-    if len(set(classes)) < len(classes):
-        raise BundleError(f"{path}: label_names has a name twice.")
-    if config["num_classes"] != len(classes):
-        raise BundleError(f"{path} says {config['num_classes']!r} classes but names {len(classes)}.")
-    for key, value in (("pixels", pixels), ("about", about)):
-        if not isinstance(value, dict):
-            raise BundleError(f"{path}: {key} must be an object.")
-    try:
-        return classes, Pixels.from_dict(pixels), about
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from None

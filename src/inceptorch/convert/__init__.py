@@ -16,7 +16,7 @@ from inceptorch.classifier.classifier import Classifier, load
 from inceptorch.convert.files import read_tensors
 from inceptorch.convert.names import NAMES, Names, tensor_names
 from inceptorch.errors import BundleError
-from inceptorch.files import reason, refuse_if_used, write_whole
+from inceptorch.files import reading, refuse_if_used, write_whole
 from inceptorch.models.module import Model
 from inceptorch.models.weights import fit, write_safetensors
 from inceptorch.networks.zoo import get_network
@@ -80,12 +80,8 @@ def export(bundle: Path, out: Path) -> str:
 
 def read_labels(path: Path) -> list[str]:
     """Class names, a line each; a synset number in front ("n01440764 tench") is dropped. Raises BundleError."""
-    try:
+    with reading(path, BundleError):
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
-    except UnicodeDecodeError:
-        raise BundleError(f"{path} is not a text file of class names.") from None
     lines = [line.strip() for line in lines if line.strip()]
     names = [re.sub(r"^n\d{8}\s+", "", line) for line in lines]
     return _told_apart(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inceptorch.errors import BundleError
-from inceptorch.files import reason
+from inceptorch.files import reading
 
 # message -> (field, number, type, repeated); the numbers are those of Caffe's caffe.proto.
 MESSAGES = {
@@ -74,9 +74,8 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     from google.protobuf.message import DecodeError
 
     try:
-        net = net_parameter().FromString(path.read_bytes())
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+        with reading(path, BundleError):
+            net = net_parameter().FromString(path.read_bytes())
     except DecodeError:
         raise BundleError(f"{path} is not a .caffemodel, or is damaged.") from None
     tensors: dict[str, Tensor] = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inceptorch.convert.caffe import read_caffemodel
 from inceptorch.errors import BundleError
-from inceptorch.files import reason
+from inceptorch.files import reading, reason
 from inceptorch.models.weights import looks_pickled, read_safetensors
 
 WRAPPED = ("state_dict", "model", "state_dict_ema", "model_ema")  # what training scripts put around the tensors
@@ -64,10 +64,8 @@ def read_pth(path: Path) -> dict[str, Tensor]:
 def read_npz(path: Path) -> dict[str, Tensor]:
     """Arrays by name. Raises BundleError for anything else; nothing is ever unpickled."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with reading(path, BundleError), np.load(path, allow_pickle=False) as archive:
             return {name: torch.from_numpy(np.array(archive[name], np.float32)) for name in archive.files}
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
     except (ValueError, TypeError, zipfile.BadZipFile, EOFError, AttributeError) as error:
         if "Object arrays" in str(error) or looks_pickled(path):
             raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None

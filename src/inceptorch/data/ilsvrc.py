@@ -17,7 +17,7 @@ from inceptorch.data.folder import Split, split_of
 from inceptorch.data.names import Names
 from inceptorch.data.source import Folder
 from inceptorch.errors import DataError
-from inceptorch.files import reason
+from inceptorch.files import reading, reason
 
 SYNSET = re.compile(r"n\d{8}")
 PICTURE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -136,9 +136,5 @@ def listed(split: Split, path: Path) -> set[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
+    with reading(path, DataError):
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except OSError as error:
-        raise DataError(f"{path} could not be read: {reason(error)}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not a text file.") from None

@@ -16,7 +16,7 @@ from inceptorch.data.folder import Split, split_of
 from inceptorch.data.names import UNKNOWN, Names, is_text
 from inceptorch.data.source import Listed
 from inceptorch.errors import DataError, did_you_mean
-from inceptorch.files import reason
+from inceptorch.files import reading
 
 SUFFIXES = (".csv", ".jsonl")
 PARTS = ("train", "val", "test")
@@ -66,7 +66,7 @@ def _whole(folder: str, picture: str) -> str:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every row and the line it ends on."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with reading(path, DataError), open(path, encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() == ".csv":
                 table = csv.DictReader(file, strict=True)
                 table.fieldnames = columns = _columns(table.fieldnames or (), f"{path}, line 1")
@@ -81,10 +81,6 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for line, text in enumerate(file, 1):
                 if text.strip():
                     yield line, _json_row(text, f"{path}, line {line}")
-    except OSError as error:
-        raise DataError(f"{path} could not be read: {reason(error)}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not text in UTF-8; save it as that.") from None
     except csv.Error as error:
         raise DataError(
             f"{path} is not a table of comma-separated values: {error} (line {table.reader.line_num})."

@@ -28,7 +28,7 @@ from inceptorch.data.remembered import Shard, recall_shards, remember_shards
 from inceptorch.data.remote import read_range, read_url, split_url
 from inceptorch.data.source import Source, is_picture
 from inceptorch.errors import DataError, ImageError
-from inceptorch.files import reason
+from inceptorch.files import reading, reason
 from inceptorch.images.preprocessing import open_regular
 
 INDEX = "index.json"
@@ -134,10 +134,8 @@ def open_shards(folder: Path) -> dict[str, Callable[[], Split]]:
     """How to get each part of a folder of shards; "" where their names tell none apart. Raises DataError."""
     index = None
     if (folder / INDEX).exists():
-        try:
+        with reading(folder / INDEX, DataError):
             index = read_index((folder / INDEX).read_bytes(), str(folder / INDEX))
-        except OSError as error:
-            raise DataError(f"{folder / INDEX} could not be read: {reason(error)}.") from None
     files = sorted((path.name for path in folder.glob("*.tar") if not path.name.startswith(".")), key="{}/".format)
     parts = sorted({part_of(file) for file in files})
     if parts[-1]:  # as with folders, what is not named like a part does not count beside those that are
@@ -222,13 +220,12 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
     for file in files:
         path = folder / file
         try:
-            stat = path.stat()
-            known = before.get(file)
-            if known is None or (known.size, known.changed) != (stat.st_size, stat.st_mtime_ns):
-                with open_regular(path) as opened:
-                    known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
-        except OSError as error:
-            raise DataError(f"{path} could not be read: {reason(error)}.") from None
+            with reading(path, DataError):
+                stat = path.stat()
+                known = before.get(file)
+                if known is None or (known.size, known.changed) != (stat.st_size, stat.st_mtime_ns):
+                    with open_regular(path) as opened:
+                        known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
         except ImageError as error:
             raise DataError(f"{path} {error.reason}; put the shard itself there.") from None
         found[file] = known

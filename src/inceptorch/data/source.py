@@ -17,7 +17,7 @@ import numpy as np
 
 from inceptorch.data.names import UNKNOWN, Files, Names
 from inceptorch.errors import DataError, ImageError
-from inceptorch.files import reason
+from inceptorch.files import reading, reason
 from inceptorch.images.preprocessing import SUFFIXES, open_regular
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -81,10 +81,8 @@ class Folder(Tree):
 
     def folders(self, within: str = "") -> list[str]:
         path = self.root / within
-        try:
+        with reading(path, DataError):
             return sorted(e.name for e in os.scandir(path) if _is_folder(e) and not _hidden(e.name))
-        except OSError as error:
-            raise DataError(f"{path} could not be read: {reason(error)}.") from None
 
     def files(self, within: str) -> list[str]:
         return list(self._each(within))
@@ -117,15 +115,13 @@ class Folder(Tree):
         real = os.path.realpath(path)
         if real in above:  # a link back to a folder that we are in
             return
-        try:
+        with reading(path, DataError):
             # With its slash, a folder stands where its files do among sorted paths.
             names = sorted(
                 f"{entry.name}/" if _is_folder(entry) else entry.name
                 for entry in os.scandir(path)
                 if not _hidden(entry.name)
             )
-        except OSError as error:
-            raise DataError(f"{path} could not be read: {reason(error)}.") from None
         for name in names:
             inner = f"{within}/{name}" if within else name
             if inner.endswith("/"):
@@ -262,10 +258,8 @@ def _stat_within(folder: Path) -> Iterator[Callable[[bytes], os.stat_result]]:
         root = os.fsencode(folder)
         yield lambda name: os.stat(os.path.join(root, name))
         return
-    try:
+    with reading(folder, DataError):
         number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
-    except OSError as error:
-        raise DataError(f"{folder} could not be read: {reason(error)}.") from None
     try:
         yield partial(os.stat, dir_fd=number)
     finally:

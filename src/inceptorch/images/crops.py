@@ -12,26 +12,34 @@ becomes round(size * 256 / 224). Everything that the papers leave open is fixed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 from PIL import Image
 
 from inceptorch.errors import ProtocolError, did_you_mean
-from inceptorch.files import NotYamlError, read_yaml, reason
+from inceptorch.files import load_yaml
 from inceptorch.images.preprocessing import Pixels, Square, resize_shorter
+from inceptorch.validate import build, check_fields
 
 SIZE = 224  # of the networks that the papers' protocols are written for
 SUFFIXES = (".yaml", ".yml")
-Squares = Literal["middle", "three"]
-Crop = Literal["corners", "centre", "whole"]
-
-
-def _is_whole(value: Any, lowest: int, highest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+Name = Annotated[
+    str,
+    Meta(pattern=r"\A[^./\\\x00][^/\\\x00]*\Z", description="a name without slashes that does not begin with a dot"),
+]
+Sides = Annotated[
+    tuple[Annotated[int, Meta(ge=SIZE, le=4096)], ...],
+    Meta(description=f"a list of whole numbers from {SIZE} to 4096"),
+]
+Crops = Annotated[
+    tuple[Literal["corners", "centre", "whole"], ...],
+    Meta(min_length=1, description="a list of some of corners, centre, whole"),
+]
 
 
 @dataclass(frozen=True)
@@ -48,33 +56,18 @@ class Protocol:
                details; 0: not so
     """
 
-    name: str
+    name: Name
     source: str = "one's own"
-    sides: tuple[int, ...] = ()
-    squares: Squares = "middle"
-    crops: tuple[Crop, ...] = ("centre",)
+    sides: Sides = ()
+    squares: Literal["middle", "three"] = "middle"
+    crops: Crops = ("centre",)
     mirror: bool = False
-    reduce_to: int = 0
+    reduce_to: Annotated[int, Meta(ge=0, le=4096)] = 0
 
     def __post_init__(self) -> None:
-        plain = isinstance(self.name, str) and self.name[:1] not in ("", ".") and not set(self.name) & set("/\\\0")
-        self._require(plain, "name", "a name without slashes that does not begin with a dot")
-        self._require(isinstance(self.source, str), "source", "words; write them in quotes")
-        sides = isinstance(self.sides, tuple) and all(_is_whole(side, SIZE, 4096) for side in self.sides)
-        self._require(sides, "sides", f"a list of whole numbers from {SIZE} to 4096")
-        self._require(self.squares in ("middle", "three"), "squares", "middle or three")
-        known = ("corners", "centre", "whole")
-        crops = isinstance(self.crops, tuple) and all(self.crops.count(crop) == 1 for crop in self.crops)
-        some = crops and bool(self.crops) and all(crop in known for crop in self.crops)
-        self._require(some, "crops", f"a list of some of {', '.join(known)}, each once")
-        self._require(isinstance(self.mirror, bool), "mirror", "true or false")
-        self._require(_is_whole(self.reduce_to, 0, 4096), "reduce_to", "a whole number from 1 to 4096, or 0")
-
-    def _require(self, holds: bool, name: str, what: str) -> None:
-        if not holds:
-            value = getattr(self, name)
-            value = list(value) if isinstance(value, tuple) else value  # as it is written
-            raise ProtocolError(f"Protocol {self.name!r}: {name} is {value!r}; it must be {what}.")
+        check_fields(self, ProtocolError, f"Protocol {self.name!r}: ")
+        if len(set(self.crops)) < len(self.crops):
+            raise ProtocolError(f"Protocol {self.name!r}: crops has a kind twice.")
 
     @property
     def count(self) -> int:
@@ -197,21 +190,9 @@ def protocol(name: str) -> Protocol:
 
 
 def _read(path: Path) -> Protocol:
+    values = load_yaml(path, ProtocolError, "such a file holds lines as `sides: [256, 288]`")
     try:
-        values = read_yaml(path)
-    except OSError as error:
-        raise ProtocolError(f"{path} could not be read: {reason(error)}.") from None
-    except NotYamlError as error:
-        raise ProtocolError(f"{path} is not YAML: {error}.") from None
-    if not isinstance(values, Mapping):
-        raise ProtocolError(f"{path} must hold names and values, such as `sides: [256, 288]`.")
-    known = [field.name for field in fields(Protocol)]
-    for name in values:
-        if name not in known:
-            raise ProtocolError(f"{path}: there is no value {name!r}; {did_you_mean(str(name), known)}")
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    try:
-        return Protocol(**{"name": path.stem, **values, **lists})
+        return build(Protocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:
         raise ProtocolError(f"{path}: {error}") from None
 

@@ -16,27 +16,29 @@ with each kind of file is decided in this file alone:
 from __future__ import annotations
 
 import io
-import math
 import os
 import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from inceptorch.errors import BundleError, DamagedImage, HugeImage, ImageError
 from inceptorch.files import reason
+from inceptorch.validate import Finite, build, check_fields
 
 # Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
+Side = Annotated[int, Meta(ge=1, le=4096)]
 Square = NDArray[np.uint8]  # [S, S, 3] RGB
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
@@ -88,27 +90,19 @@ class Pixels:
     is cut out, the channels are put into the order `channels`, then (value - mean) / std with values from 0 to 255.
     """
 
-    size: int
-    resize: int
+    size: Side
+    resize: Side
     channels: Literal["rgb", "bgr", "gray"] = "rgb"
-    mean: tuple[float, ...] = (123.675, 116.28, 103.53)  # of ImageNet's training pictures, in RGB
-    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    mean: tuple[Finite, ...] = (123.675, 116.28, 103.53)  # of ImageNet's training pictures, in RGB
+    std: tuple[Finite, ...] = (58.395, 57.12, 57.375)
     filter: Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] = "bilinear"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.size, int) and isinstance(self.resize, int) and 0 < self.size <= self.resize <= 4096):
-            raise BundleError(
-                f"Pixel contract: size {self.size!r} and resize {self.resize!r} must be whole numbers from 1 to 4096, "
-                "size not above resize."
-            )
-        if self.channels not in ("rgb", "bgr", "gray"):
-            raise BundleError(f"Pixel contract: channels {self.channels!r} must be rgb, bgr or gray.")
-        if self.filter not in ("nearest", "box", "bilinear", "bicubic", "lanczos"):
-            raise BundleError(f"Pixel contract: there is no filter {self.filter!r}.")
+        check_fields(self, BundleError, "Pixel contract: ")
+        if self.size > self.resize:
+            raise BundleError(f"Pixel contract: size {self.size} must not be above resize {self.resize}.")
         if not len(self.mean) == len(self.std) == self.in_chans or 0 in self.std:
             raise BundleError(f"Pixel contract: {self.channels} needs {self.in_chans} means and nonzero deviations.")
-        if not all(map(math.isfinite, self.mean + self.std)):
-            raise BundleError("Pixel contract: means and deviations must be finite numbers.")
 
     @property
     def in_chans(self) -> int:
@@ -139,12 +133,7 @@ class Pixels:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Pixels:
         """Read what `to_dict` wrote. Raises BundleError for missing, unknown or impossible values."""
-        try:
-            tuples = {name: tuple(float(v) for v in values[name]) for name in ("mean", "std")}
-            return cls(**{**values, **tuples})
-        except (TypeError, KeyError, ValueError) as error:
-            names = ", ".join(field.name for field in fields(cls))
-            raise BundleError(f"A pixel contract has the values {names}: {error}.") from None
+        return build(cls, values, "A pixel contract", BundleError)
 
 
 def contract(size: int, channels: Literal["rgb", "bgr", "gray"] = "rgb") -> Pixels:

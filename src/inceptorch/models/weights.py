@@ -13,19 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from inceptorch.errors import BundleError
-from inceptorch.files import reason, write_whole
+from inceptorch.files import reading, write_whole
 from inceptorch.models.module import Model
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises BundleError for anything else; nothing is ever unpickled."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with reading(path, BundleError), safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except FileNotFoundError:
-        raise BundleError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
     except SafetensorError:
         if looks_pickled(path):
             raise BundleError(

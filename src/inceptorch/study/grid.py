@@ -19,7 +19,7 @@ from typing import Any
 from inceptorch.data import find_train_and_held_out, limited
 from inceptorch.data.address import absolute, lies_inside, short_name
 from inceptorch.errors import RecipeError, RunError
-from inceptorch.files import reason, refuse_if_used, write_text
+from inceptorch.files import reading, reason, refuse_if_used, write_text
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain, to_yaml
@@ -139,9 +139,8 @@ def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> No
 def _require_same(path: Path, asked: dict[str, Any]) -> None:
     """Raise RunError, naming the first difference, if OUT was begun with other settings than those asked for."""
     try:
-        before = dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RunError(f"{path} could not be read: {reason(error)}.") from None
+        with reading(path, RunError):
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise RunError(f"{path} is damaged, so nothing can be added to {path.parent}; name another --out.") from None
     for key in {**before, **asked}:

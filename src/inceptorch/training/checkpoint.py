@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from inceptorch.errors import DiskError, RunError
-from inceptorch.files import reason
+from inceptorch.files import reading
 from inceptorch.models.module import Model
 from inceptorch.models.weights import write_safetensors
 from inceptorch.training.averaging import Average
@@ -57,7 +57,7 @@ def is_finished(path: Path) -> bool:
 def restore(path: Path, model: Model, average: Average | None, optimizer: Optimizer) -> Progressed:
     """Load a checkpoint into the given objects. Raises RunError if it is damaged or belongs to another network."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with reading(path, DiskError), safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             done = Progressed(**json.loads(file.metadata()["progressed"]))
         model.load_state_dict(_part(tensors, "model."))
@@ -75,8 +75,6 @@ def restore(path: Path, model: Model, average: Average | None, optimizer: Optimi
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except torch.OutOfMemoryError:
         raise
-    except OSError as error:
-        raise DiskError(f"{path} could not be read: {reason(error)}.") from None
     except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         damaged = isinstance(error, SafetensorError)
         why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"

@@ -23,7 +23,7 @@ from inceptorch.data import Skipped, Split
 from inceptorch.data.address import short_name
 from inceptorch.data.folder import HELD_OUT_PART
 from inceptorch.errors import RecipeError, RunError
-from inceptorch.files import NotYamlError, read_yaml, reason, refuse_if_used, write_text
+from inceptorch.files import load_yaml, reason, refuse_if_used, write_text
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import get_network
@@ -172,18 +172,7 @@ def read_run(folder: Path) -> Run:
 
 def read_asked(folder: Path) -> dict[str, Any]:
     """What was asked for, as run.yaml has it. Raises RunError."""
-    path = folder / ASKED
-    try:
-        asked = read_yaml(path)
-    except OSError as error:
-        raise RunError(
-            f"{path} could not be read ({reason(error)}): {folder} is not a run that can be resumed."
-        ) from None
-    except NotYamlError as error:
-        raise RunError(f"{path} is damaged: {error}.") from None
-    if not isinstance(asked, dict):
-        raise RunError(f"{path} is damaged: it must hold values by name.")
-    return asked
+    return load_yaml(folder / ASKED, RunError, f"{folder} is not a run that can be resumed")
 
 
 def in_words(row: dict[str, Any]) -> str:

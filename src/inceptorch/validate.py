@@ -1,0 +1,75 @@
+"""Values that people write in files, checked by msgspec against the annotations of the dataclass that holds them."""
+
+from __future__ import annotations
+
+import reprlib
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from inceptorch.errors import InceptorchError, did_you_mean
+
+T = TypeVar("T")
+Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]  # which nan and infinity are not
+WORDS = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`str`": "text; write it in quotes",
+    "`array`": "a list",
+    "`object`": "names and values",
+}
+
+
+def build(cls: type[T], values: Mapping[str, Any], what: str, error: type[InceptorchError], *, more: bool = False) -> T:
+    """A dataclass of the values in a file; `more`: keys that it does not have are passed over. Raises `error`."""
+    known = {field.name: field.default is MISSING and field.default_factory is MISSING for field in fields(cls)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known and not more:
+            raise error(f"{what} has no value {name!r}: {did_you_mean(str(name), known)}")
+    for name, needed in known.items():
+        if needed and name not in values:
+            raise error(f"{what} has no {name!r}.")
+    return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def check_fields(record: Any, error: type[InceptorchError], what: str = "") -> None:
+    """Convert every field of a new dataclass to the type that its annotation names. Raises `error`."""
+    for name, hint in _hints(record.__class__).items():
+        value = convert(getattr(record, name), hint, f"{what}{name}", error)
+        object.__setattr__(record, name, value)  # it may be frozen
+
+
+def convert(value: Any, hint: Any, what: str, error: type[InceptorchError]) -> Any:
+    """`value` as the type `hint`: lists become tuples, and words that are numbers become numbers, as YAML's 1e-3.
+
+    Raises `error`, which says what was expected: the `description` of an annotation, else msgspec's words."""
+    try:
+        return msgspec.convert(value, hint, strict=False)
+    except msgspec.ValidationError as found:
+        said, _, place = str(found).partition(" - at `$")
+    expected = next((meta.description for meta in getattr(hint, "__metadata__", ()) if meta.description), None)
+    if expected is None:
+        place = place.rstrip("`")
+        expected = f"at {place}, " * bool(place) + _in_words(said, hint)
+    value = list(value) if isinstance(value, tuple) else value  # as it is written
+    raise error(f"{what} is {reprlib.repr(value)}; it must be {expected}.")
+
+
+def _in_words(said: str, hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    said = said.partition(", got")[0].removeprefix("Expected ")
+    for kind, words in WORDS.items():
+        said = said.replace(kind, words)
+    return "a number of usual size" if said == "Number out of range" else said
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
