@@ -1,9 +1,10 @@
-"""Models and classifiers by name: networks, published weights, folders on disk."""
+"""Models and classifiers by name: networks, published weights, repositories on the Hugging Face hub, folders on disk."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -17,6 +18,8 @@ from inceptorch.networks.zoo import get_network
 if TYPE_CHECKING:
     from inceptorch.models.module import Features, Model
 
+HUB = "hf-hub:"
+
 
 def load(weights: str | Path) -> Classifier:
     """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU.
@@ -28,8 +31,12 @@ def load(weights: str | Path) -> Classifier:
 
 def folder_of(weights: str | Path) -> Path:
     """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
-    fetched if they are not kept here yet. Raises BundleError."""
+    fetched if they are not kept here yet; for `hf-hub:OWNER/NAME[@REVISION]`, the bundle in that repository.
+
+    Raises BundleError."""
     path, name = Path(weights), str(weights)
+    if name.startswith(HUB):
+        return _fetch_from_hub(name)
     if os.path.exists(path) or path.name != name:  # Path.exists would raise for a name that is too long
         return path.absolute()
     if name not in published.published():
@@ -47,6 +54,44 @@ def folder_of(weights: str | Path) -> Path:
             if not made.exists():  # unless another process was first
                 raise
     return made
+
+
+def _fetch_from_hub(name: str) -> Path:
+    """The bundle in a repository, which huggingface_hub keeps in a cache of its own: of one commit, its files alone."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repository, _, revision = name.removeprefix(HUB).partition("@")
+
+    def file(name: str, revision: str) -> Path:
+        return Path(hf_hub_download(repository, name, revision=revision, library_name="inceptorch"))
+
+    try:
+        folder = file(bundle.CONFIG, revision or "main").parent
+        file(bundle.WEIGHTS, folder.name)  # which is the commit
+        with suppress(EntryNotFoundError):
+            file(bundle.CARD, folder.name)
+    except HFValidationError:
+        why = "it is not the name of a repository. Write hf-hub:OWNER/NAME, or hf-hub:OWNER/NAME@REVISION"
+    except RevisionNotFoundError:
+        why = f"the repository has no revision {revision!r}. Try it without one"
+    except RepositoryNotFoundError:
+        why = "the hub has no such repository, or it is private. Try `hf auth login` for a private one"
+    except LocalEntryNotFoundError:
+        why = "the hub does not answer, and no copy is kept here. Try again with a network"
+    except EntryNotFoundError:
+        why = f"the repository holds no bundle, which has {bundle.CONFIG} and {bundle.WEIGHTS}. Try another one"
+    except Exception as error:  # of the server, the network or the disk, in kinds that change with the library
+        why = f"{' '.join(str(error).split())}. Try again later"
+    else:
+        return folder
+    raise BundleError(f"Cannot fetch {name}: {why}.")
 
 
 @overload

@@ -48,6 +48,7 @@ EXTRAS = {
     "ray": "ray",
     "fsspec": "remote",
     "aiohttp": "remote",
+    "huggingface_hub": "hub",
 }
 
 app = typer.Typer(

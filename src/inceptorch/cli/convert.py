@@ -30,9 +30,9 @@ def convert(
     """
     from inceptorch import convert as converting
     from inceptorch.published import published
-    from inceptorch.zoo import folder_of
+    from inceptorch.zoo import HUB, folder_of
 
-    if Path(file).is_dir() or file in published():
+    if Path(file).is_dir() or file in published() or file.startswith(HUB):
         if origin or labels:
             raise BundleError("--as and --labels belong to a file of weights; a bundle knows both.")
         library = converting.export(folder_of(file), out)
