@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from inceptorch.bundle import Classifier
-from inceptorch.model import Model
-from inceptorch.pixels import contract
 
 import inceptorch
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.preprocessing import contract
+from inceptorch.models.module import Model
 from tests.conftest import TINY
 
 pytest.importorskip("huggingface_hub")

@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import inceptorch
+from inceptorch.check import check
+from inceptorch.check import page as check_page
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
+from inceptorch.data.verify import Skipped
 from inceptorch.evaluation import judgement
 from inceptorch.images.preprocessing import contract
+from inceptorch.markdown import in_markdown
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.progress import Progress
@@ -27,7 +32,7 @@ from inceptorch.report.charts import lines, ticks
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "wbr"}
 NASTY = "<i onclick=x>&\"'"
 
 
@@ -83,7 +88,7 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert image.size == (16, 16)
     for mistake in result.evaluation.mistakes:
-        assert mistake.file in found.text
+        assert mistake.file.removeprefix(f"{pictures}/val/") in found.text
     card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     assert "\\<i onclick=x\\>\\&\"'" in card
     assert NASTY not in card
@@ -91,7 +96,7 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
         f"| top-1 | {result.top1:.2%} |",
         "## Confidence",
         "expected calibration error",
-        "unknown below",
+        "Rejecting predictions below",
         "| split |",
     ):
         assert said in card
@@ -125,9 +130,9 @@ def test_an_evaluation_without_mistakes_or_pictures(tiny: NetworkSpec, tmp_path:
     text = Page(of_evaluation("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
     assert "There are none." in text
     assert "No class was taken for another." in text
-    assert "1 picture left out" in text
+    assert "1 image left out" in text
     wrong = judgement(-right, list(COLOURS), split, [], "center")
-    assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("said ") == 6
+    assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
 
 
 @pytest.mark.parametrize(
@@ -160,3 +165,48 @@ def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_
     assert "validation accuracy: 25.00 %" in html
     assert html.count('class="line validation"') == 2
     assert html.count('class="line training"') == 1
+
+
+HOSTILE = "<script>alert(1)<-script> \"'{{ 7*7 }} {% raw %} `|*_[a](b)"
+
+
+def test_names_are_shown_as_they_are_in_every_page_and_card(tiny: NetworkSpec, tmp_path: Path) -> None:
+    classes = [HOSTILE, "green"]
+    for part in ("train", "val"):
+        for name in classes:
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            shade = np.full((20, 20, 3), len(name), np.uint8)
+            Image.fromarray(shade).save(tmp_path / "data" / part / name / f"{HOSTILE}.png")
+    split = find_split(tmp_path / "data", classes)
+    classifier = Classifier(Model(tiny, 2, size=16), contract(16), classes, {"weights": HOSTILE, "license": HOSTILE})
+    skipped = [Skipped(file=f"{HOSTILE}.jpg", error=HOSTILE)]
+    wrong = judgement(np.eye(2)[1 - np.asarray(split.labels)], classes, split, skipped, HOSTILE)
+    rows = [{"phase": "whole", "epoch": "1", "train_loss": "1", "loss": "1", "top1": "0"}]
+    checked = check_page.html(check(tmp_path / "data", progress=QUIET))
+    for html in (page(HOSTILE, wrong, classifier, HOSTILE, {HOSTILE: HOSTILE}, rows), checked):
+        found = Page(html)
+        assert HOSTILE in found.text
+        assert f"{HOSTILE}/{HOSTILE}.png" in found.text
+        assert not {"script", "a onclick"} & set(found.names)
+        assert found.names.count("meta") == 3
+        assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    card_of_run = card(classifier, wrong, HOSTILE, {HOSTILE: HOSTILE})
+    for markdown in (classifier.card(), card_of_run):
+        _, front, body = markdown.split("---\n", 2)
+        assert yaml.safe_load(front)["license_name"] == HOSTILE
+        prose = "\n".join(line for line in body.splitlines() if not line.startswith("    "))
+        assert in_markdown(HOSTILE) in prose
+        assert not re.search(r"(?<!\\)[<`*]", prose)
+        assert "[a]" not in prose
+    assert f"\n    {HOSTILE}\n" in card_of_run
+
+
+def test_the_license_in_front_matter_is_the_hubs_name_for_it(tiny: NetworkSpec) -> None:
+    for name, expected in (("Apache-2.0", "apache-2.0"), ("not stated", None), ("unrestricted", "other")):
+        card = Classifier(Model(tiny, 1), contract(16), ["a"], {"license": name}).card()
+        assert yaml.safe_load(card.split("---\n")[1]).get("license") == expected
+
+
+def test_an_address_is_left_as_it_is_and_nothing_behind_it() -> None:
+    assert in_markdown("https://a.org/b_c.pth") == "https://a.org/b_c.pth"
+    assert in_markdown("https://a.org/ <script>") == r"https://a.org/ \<script\>"

@@ -347,6 +347,12 @@ def test_the_page_has_every_study_with_or_without_a_result() -> None:
     assert "+0.20 (+0.10 to +0.30) | **agrees** |" in shown
 
 
+def test_a_data_set_may_be_called_anything() -> None:
+    shown = page.page([{**outcome(0.001, 0.003, "agrees"), "data": "<script>|a`{{ 7*7 }}"}])
+    assert "\\<script\\>\\|a\\`{{ 7\\*7 }}, 10 classes" in shown
+    assert "<script>" not in shown
+
+
 # --- the command -------------------------------------------------------------------------------------------------------
 
 

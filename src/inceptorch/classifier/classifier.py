@@ -7,13 +7,13 @@ both. torch is imported when a classifier is loaded, not with this module.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, overload
 
 import numpy as np
+import yaml
 from msgspec import Meta
 from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ from inceptorch.images.preprocessing import Picture, Pixels, Square
 from inceptorch.networks import serialization
 from inceptorch.networks.zoo import get_network
 from inceptorch.validate import build, check_fields
+from inceptorch.webpage import render
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from inceptorch.networks.network import NetworkSpec
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+HUB_LICENSES = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0", "cc0-1.0"}
 FORMAT = 2  # of config.json; format 1 had no table of the network in it
 BATCH = 16  # pictures that go through a network together
 
@@ -147,25 +149,20 @@ class Classifier:
     def card(self) -> str:
         """The model card, `README.md`."""
         net = self.model.net
-        shown = in_markdown(", ".join(self.classes[:20])) + (", ..." if len(self.classes) > 20 else "")
-        about = "\n".join(f"- {in_markdown(key)}: {in_markdown(_in_words(value))}" for key, value in self.about.items())
-        return f"""---
-library_name: inceptorch
-pipeline_tag: image-classification
----
-# {in_markdown(net.name)}, {len(self.classes)} classes
-
-- network: {in_markdown(net.title)} ({in_markdown(net.source)})
-- classes: {shown}
-- pixels: {self.pixels.describe()}; channels {self.pixels.channels}, mean {list(self.pixels.mean)}, std {list(self.pixels.std)}
-{about}
-
-    inceptorch predict THIS_FOLDER picture.jpg
-    inceptorch eval THIS_FOLDER DATA
-
-    import inceptorch
-    inceptorch.load("THIS_FOLDER").predict("picture.jpg")
-"""
+        front = {
+            "library_name": "inceptorch",
+            "pipeline_tag": "image-classification",
+            "tags": ["image-classification", "inception", net.name],
+            **_license(str(self.about.get("license") or self.about.get("licence") or "")),
+        }
+        return render(
+            "templates/bundle.md",
+            front_matter=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
+            net=net,
+            classes=self.classes,
+            pixels=self.pixels,
+            about={key: _in_words(value) for key, value in self.about.items()},
+        )
 
 
 def load(path: str | Path) -> Classifier:
@@ -294,17 +291,18 @@ def top_classes(probabilities: Sequence[float], classes: Sequence[str], top: int
     return [Prediction(label=classes[i], index=i, probability=probabilities[i]) for i in order]
 
 
-def in_markdown(text: str) -> str:
-    """Any words as Markdown that shows them as they are, on one line: an address as it is, all else escaped."""
-    line = " ".join(text.split())
-    return line if line.startswith("https://") else re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", line)
-
-
 def not_finite() -> BundleError:
     """What is wrong with a network whose answers are nan or infinite: comparisons with nan would make any look right."""
     return BundleError(
         "The network's answers are not finite numbers: its weights are damaged, or training diverged, as at too high a rate."
     )
+
+
+def _license(name: str) -> dict[str, str]:
+    """The license as the hub's front matter names it; nothing where it is not known."""
+    if name.lower() in HUB_LICENSES:
+        return {"license": name.lower()}
+    return {} if name.lower() in ("", "none", "not stated") else {"license": "other", "license_name": name}
 
 
 def _in_words(value: Any) -> str:

@@ -9,8 +9,9 @@ from textwrap import fill
 from typing import Any
 
 from inceptorch.errors import TableError
+from inceptorch.markdown import Grid, aligned, markdown
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.papers.grids import Grid, about, aligned, grid, markdown, notes
+from inceptorch.papers.grids import about, grid, notes
 from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS, Data, Table, judged, judged_claims, sources
 

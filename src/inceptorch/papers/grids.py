@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from inceptorch.markdown import Grid
 from inceptorch.papers.verdicts import CLAIM, Figure, Table, rounds_to, shown, shown_beside
-
-Grid = list[list[str]]  # lines of cells; the first one is the head
 
 
 def grid(table: Table) -> Grid:
@@ -35,25 +34,6 @@ def about(table: Table) -> str:
     return " ".join(part for part in (table.about, "All rows are quoted." if table.quoted else "") if part)
 
 
-def aligned(grid: Grid) -> str:
-    """Columns of even width, figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-    figures = _figure_columns(grid)
-    lines = [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, figures, strict=True)
-        )
-        for line in grid
-    ]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def markdown(grid: Grid) -> str:
-    rules = ["---:" if right else "---" for right in _figure_columns(grid)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (grid[0], rules, *grid[1:]))
-
-
 def _cells(column: tuple[Figure, ...]) -> Grid:
     """Printed figures, with computed ones in brackets; or in a column of their own, where decimals differ."""
     printed = [shown(figure.printed) for figure in column]
@@ -76,9 +56,3 @@ def _reads_the_same(figure: Figure) -> bool:
 
 def _finding(figure: Figure) -> str:
     return figure.finding if figure.column == CLAIM else f"{figure.column} {figure.finding}"
-
-
-def _figure_columns(grid: Grid) -> list[bool]:
-    """Which columns hold figures and nothing else; the first one holds names."""
-    columns = list(zip(*grid[1:], strict=True))
-    return [False, *(all(not cell or cell[0] in "0123456789-<" for cell in column) for column in columns[1:])]

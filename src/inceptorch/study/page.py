@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import Any
 
 from inceptorch.files import write_text
-from inceptorch.papers.grids import Grid, aligned, markdown
+from inceptorch.markdown import Grid, aligned, in_markdown, markdown
 from inceptorch.study.plot import draw
 from inceptorch.study.studies import STUDIES, Results, Study
 
@@ -70,7 +70,7 @@ def _outcome(results: Results, picture: str) -> list[str]:
     command = [f"`{results['command']}`"] if "command" in results else []
     return [
         *command,
-        _setting(results),
+        in_markdown(_setting(results)),
         markdown(_arms(results)),
         markdown(_claims(results)),
         f"![every seed, means and differences]({picture})",
