@@ -36,8 +36,7 @@ from inceptorch.explain.gradients import TOLERANCE
 from inceptorch.explain.grid import Map, averaged, summed
 from inceptorch.images.preprocessing import Pixels, Square, contract, decode
 from inceptorch.models.module import Model
-from inceptorch.networks.complexity import Shape, output_shape
-from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual
+from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import NETS
@@ -298,7 +297,7 @@ def test_every_network_has_a_row_that_tells_places_apart(net: NetworkSpec) -> No
     shape: Shape = (3, net.size, net.size)
     shapes = {}
     for name, layer in net.body.items():
-        shape = shapes[name] = output_shape(layer, shape)
+        shape = shapes[name] = as_layer(layer).output_shape(shape)
     assert min(shapes[row][1:]) >= 4
     # Nothing behind it is as large and has weights of its own: it is the deepest.
     rows = list(net.body)

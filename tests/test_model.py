@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 import inceptorch
 from inceptorch.errors import TableError
-from inceptorch.models.module import LocalResponseNorm, Model
+from inceptorch.models.lrn import LocalResponseNorm
+from inceptorch.models.module import Model
 from inceptorch.networks.complexity import aux_layer_costs, count_complexity, layer_costs, min_size
 from inceptorch.networks.layers import LRN
 from inceptorch.networks.network import NetworkSpec
@@ -75,7 +76,7 @@ def test_the_smallest_size_works_and_one_pixel_less_does_not(name: str) -> None:
     model = Model(net, num_classes=2).eval()
     with torch.inference_mode():
         assert model(torch.zeros(1, 3, size, size)).shape == (1, 2)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(TableError, match=f"at least {size}x{size}"):
             model(torch.zeros(1, 3, size - 1, size - 1))
     with pytest.raises(TableError, match=f"at least {size}x{size}"):
         Model(net, size=size - 1)
@@ -246,7 +247,7 @@ def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:
 def test_networks_with_fully_connected_layers_say_which_pictures_they_serve() -> None:
     model = Model(NETS["alexnet_small"], 5).eval()
     with pytest.raises(
-        TableError, match="for 4096 numbers was given 9216: the network was built for pictures of another"
+        TableError, match="48x48 through alexnet_small: its layer fc6 was built for images of 32x32. .*with size=48"
     ):
         model(torch.zeros(1, 3, 48, 48))
     assert Model(NETS["alexnet_small"], 5, size=48)(torch.zeros(2, 3, 48, 48)).shape == (2, 5)

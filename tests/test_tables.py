@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inceptorch.errors import TableError
-from inceptorch.networks.complexity import check_size, count_complexity, min_size, output_shape
+from inceptorch.networks.complexity import check_size, count_complexity, min_size
 from inceptorch.networks.layers import Conv, Fork, Pool
 from inceptorch.networks.network import stem
 from inceptorch.networks.zoo import NETS, get_network
@@ -88,7 +88,7 @@ def test_depth_of_googlenet_is_22_layers_with_parameters() -> None:
     ],
 )
 def test_windows_are_counted_as_caffe_counts_them(layer: Pool | Conv, side: int, expected: int) -> None:
-    assert output_shape(layer, (1, side, side)) == (1, expected, expected)
+    assert layer.output_shape((1, side, side)) == (1, expected, expected)
 
 
 def test_too_small_a_picture_is_refused_by_the_row_it_fails_in() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.common import Record, command
-from inceptorch.models.module import LocalResponseNorm
+from inceptorch.models.lrn import LocalResponseNorm
 from inceptorch.networks.layers import LRN
 
 PICTURES, ROUNDS = 16, 7

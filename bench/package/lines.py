@@ -1,6 +1,6 @@
 """Lines per network, comments included, ours against torchvision's, timm's and TF-slim's.
 
-Counted are whole files, as `wc -l` does: of theirs the files that define these networks; of ours `nets/` (the
+Counted are whole files, as `wc -l` does: of theirs the files that define these networks; of ours `networks/zoo/` (the
 tables and their list), and beside it what turns every table into a module, which is shared by all of them.
 """
 
@@ -32,11 +32,15 @@ def run() -> Record:
     torchvision = installed("torchvision", "googlenet.py", "inception.py")
     timm = installed("timm", "inception_v3.py", "inception_v4.py", "inception_resnet_v2.py")
     written = [name for name in NETS if not name.endswith("_small")]  # those come of a rule
-    tables = lines(*sorted((OURS / "nets").glob("*.py")))
-    builder = lines(OURS / "spec.py", OURS / "model.py")
+    tables = lines(*sorted((OURS / "networks" / "zoo").glob("*.py")))
+    builder = lines(*sorted((OURS / "networks" / "layers").glob("*.py")), *sorted((OURS / "models").glob("*.py")))
     rows: list[dict[str, Any]] = [
-        {"of": "inceptorch, nets/", "lines": tables, "networks": len(written)},
-        {"of": "inceptorch, nets/ with spec.py and model.py", "lines": tables + builder, "networks": len(written)},
+        {"of": "inceptorch, networks/zoo/", "lines": tables, "networks": len(written)},
+        {
+            "of": "inceptorch, networks/zoo/ with networks/layers/ and models/",
+            "lines": tables + builder,
+            "networks": len(written),
+        },
         {"of": "torchvision, googlenet.py and inception.py", "lines": torchvision, "networks": 2},
         {"of": "timm, inception_v3, inception_v4, inception_resnet_v2", "lines": timm, "networks": 3},
         {"of": "TF-slim, inception_v1, v2, v3", "lines": sum(TF_SLIM.values()), "networks": len(TF_SLIM)},

@@ -20,6 +20,7 @@ from inceptorch.errors import EngineError
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.base import channels_first
 from inceptorch.inference.engines.selection import random_squares
+from inceptorch.models.blocks import FLATTEN
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 
@@ -79,6 +80,8 @@ def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     hooks = []
     for part in (model.body, model.head):
         for name, row in part.named_children():
+            if name.startswith(FLATTEN):
+                continue
             hooks.append(row.register_forward_pre_hook(lambda *_, name=name: began.update({name: time.perf_counter()})))
             hooks.append(
                 row.register_forward_hook(

@@ -89,7 +89,7 @@ def _summary(counted: "Complexity") -> dict[str, Any]:
 
 
 def _print_table(net: "NetworkSpec", counted: "Complexity") -> None:
-    from inceptorch.networks.complexity import as_printed
+    from inceptorch.networks.layers import as_printed
 
     print(
         f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"

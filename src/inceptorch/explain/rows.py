@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.models.module import Model
-from inceptorch.networks.complexity import Shape, output_shape
-from inceptorch.networks.layers import Conv, Fork, Layer, Residual, SeparableConv
+from inceptorch.networks.layers import Conv, SeparableConv, Shape, as_layer, walk
 from inceptorch.networks.network import NetworkSpec
 
 SMALLEST = 4  # a map of 2x2 only tells quarters of a picture apart
@@ -32,9 +31,11 @@ def default_row(net: NetworkSpec, size: int) -> str:
     shape: Shape = (3, size, size)
     sides = {}
     for row, layer in net.body.items():
-        shape = output_shape(layer, shape)
+        shape = as_layer(layer).output_shape(shape)
         sides[row] = min(shape[1:])
-    rows = [row for row, layer in net.body.items() if _convolves(layer)] or list(net.body)
+    rows = [
+        row for row, layer in net.body.items() if any(isinstance(part, Conv | SeparableConv) for part in walk(layer))
+    ] or list(net.body)
     large = [row for row in rows if sides[row] >= SMALLEST]
     return large[-1] if large else max(reversed(rows), key=lambda row: sides[row])
 
@@ -66,18 +67,3 @@ def gradients(model: Model) -> Iterator[None]:
     device = next(model.parameters()).device
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         yield
-
-
-def _convolves(layer: Layer) -> bool:
-    """Whether there is a convolution in a row."""
-    match layer:
-        case Conv() | SeparableConv():
-            return True
-        case Fork(branches):
-            return any(map(_convolves, branches))
-        case Residual(inner):
-            return _convolves(inner)
-        case tuple():
-            return any(map(_convolves, layer))
-        case _:
-            return False

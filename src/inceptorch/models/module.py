@@ -5,35 +5,19 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.networks.complexity import Shape, check_size, output_shape, stride
-from inceptorch.networks.layers import (
-    LRN,
-    AdaptiveAverage,
-    Conv,
-    Dropout,
-    Fork,
-    GlobalAverage,
-    Layer,
-    Layers,
-    Linear,
-    Pool,
-    Residual,
-    SeparableConv,
-    pads,
-)
+from inceptorch.models.blocks import FLATTEN, fully_connected, sequential
+from inceptorch.models.init import initialize
+from inceptorch.networks.complexity import check_size, layer_costs
+from inceptorch.networks.layers import Linear, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec, with_classifier
-
-PIECE = 1 << 22  # numbers drawn from one generator
 
 
 class Model(nn.Module):
@@ -63,7 +47,8 @@ class Model(nn.Module):
         if num_classes < 0 or in_chans < 1:
             raise TableError(f"A network has at least 0 classes and 1 channel, not {num_classes} and {in_chans}.")
         for name in (*net.body, *net.head, *(net.aux_head or {})):
-            if hasattr(nn.Sequential, name) or hasattr(nn.ModuleDict, name) or name in self.__dict__:
+            taken = hasattr(nn.Sequential, name) or hasattr(nn.ModuleDict, name) or name in self.__dict__
+            if taken or name.startswith(FLATTEN):
                 raise TableError(f"Network {net.name!r}: a row cannot be called {name!r}; torch uses that name itself.")
         self.net = net
         self.num_classes = num_classes
@@ -75,21 +60,27 @@ class Model(nn.Module):
         shape: Shape = (in_chans, self.size, self.size)
         reduction = 1
         self.feature_info: list[dict[str, str | int]] = []
-        self.aux = nn.ModuleDict()
+        aux_heads: dict[str, nn.Module] = {}
         for name, layer in net.body.items():
-            shape = output_shape(layer, shape)
-            reduction *= stride(layer)
+            shape = as_layer(layer).output_shape(shape)
+            reduction *= as_layer(layer).reduction
             self.feature_info.append({"module": f"body.{name}", "num_chs": shape[0], "reduction": reduction})
             if aux and name in net.aux:
-                self.aux[name] = _rows(with_classifier(net.aux_head or {}, num_classes or 1), shape, net)
-        self.body = _rows(net.body, (in_chans, self.size, self.size), net)
-        self.head = _rows(with_classifier(net.head, num_classes or 1), shape, net)
+                aux_heads[name] = sequential(with_classifier(net.aux_head or {}, num_classes or 1), shape, net.norm)
+        if aux_heads:  # the order of children is that of the parameters in an optimizer's state
+            self.aux = nn.ModuleDict(aux_heads)
+        self.body = sequential(net.body, (in_chans, self.size, self.size), net.norm)
+        self.head = sequential(with_classifier(net.head, num_classes or 1), shape, net.norm)
+        if not aux_heads:  # torchvision's split_normalization_params is misled by an empty container as first child
+            self.aux = nn.ModuleDict()
         classifiers = [head.get_submodule("linear") for head in self._heads()]
         self._widths = [linear.in_features for linear in classifiers if isinstance(linear, nn.Linear)]
         if initialise:
-            _initialise(self, classifiers)
+            initialize(self, classifiers)
         if num_classes == 0:
             self.reset_classifier(0)
+        self._known_sizes = {(self.size, self.size)}
+        self.register_forward_pre_hook(_check_size)
 
     @property
     def num_features(self) -> int:
@@ -124,7 +115,7 @@ class Model(nn.Module):
         """
         wanted = set(names)
         rows = [*self.body.named_children(), *self.head.named_children()]
-        known = [name for name, _ in rows] + [f"aux.{name}" for name in self.aux]
+        known = [name for name, _ in rows if not name.startswith(FLATTEN)] + [f"aux.{name}" for name in self.aux]
         for name in wanted.difference(known):
             raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
         if wanted.intersection(f"aux.{name}" for name in self.aux):
@@ -155,8 +146,8 @@ class Model(nn.Module):
         self.num_classes = num_classes
         like = next(self.parameters(), torch.empty(0))
         for head, width in zip(self._heads(), self._widths, strict=True):
-            linear = FullyConnected(width, num_classes) if num_classes else nn.Flatten(1)
-            _initialise(linear, [linear])
+            linear = fully_connected(width, num_classes, relu=False) if num_classes else nn.Flatten(1)
+            initialize(linear, [linear])
             head.linear = linear.to(like.device, like.dtype)
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
@@ -192,6 +183,24 @@ class Model(nn.Module):
     def _heads(self) -> list[nn.Module]:
         """The main head, then each auxiliary head."""
         return [self.head, *self.aux.values()]
+
+
+def _check_size(model: Model, inputs: tuple[Tensor, ...]) -> None:
+    """A forward pre-hook, as torch.fx traces `forward` alone: raise TableError for images of a size that the fully
+    connected layers were not built for."""
+    height, width = size = inputs[0].shape[-2:]
+    if torch.compiler.is_compiling() or size in model._known_sizes:
+        return
+    check_size(model.net, min(height, width))
+    built = layer_costs(model.net, (model.in_chans, model.size, model.size), model.num_classes or 1)
+    given = layer_costs(model.net, (model.in_chans, height, width), model.num_classes or 1)
+    for layer, other in zip(built, given, strict=True):
+        if layer.params != other.params:
+            raise TableError(
+                f"Cannot run images of {width}x{height} through {model.net.name}: its layer {layer.name} was built for "
+                f"images of {model.size}x{model.size}. Try building the model with size={width}."
+            )
+    model._known_sizes.add((height, width))
 
 
 def best_device() -> torch.device:
@@ -230,101 +239,6 @@ class Features(nn.Module):
         return [kept[row] for row in self.rows]
 
 
-class Conv2d(nn.Conv2d):
-    """torch's, but its weights are drawn once, by `Model`, and not before that too."""
-
-    def reset_parameters(self) -> None: ...
-
-
-class Sum(nn.Module):
-    """The input plus a multiple of what `layer` makes of it, then perhaps ReLU."""
-
-    def __init__(self, layer: nn.Module, scale: float, relu: bool):
-        super().__init__()
-        self.layer = layer
-        self.scale = scale
-        self.relu = nn.ReLU(inplace=True) if relu else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.relu(torch.add(x, self.layer(x), alpha=self.scale))
-        return out
-
-
-class Branches(nn.ModuleList):
-    """Modules in parallel on the same input; their channels are concatenated."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self], dim=1)
-
-
-class FullyConnected(nn.Linear):
-    """A linear layer on the flattened map. Its weights are drawn once, by `Model`."""
-
-    def reset_parameters(self) -> None: ...
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.flatten(1)
-        if x.shape[1] != self.in_features:
-            raise TableError(
-                f"A fully connected layer for {self.in_features} numbers was given {x.shape[1]}: the network was built "
-                "for pictures of another size; build it with size=."
-            )
-        return super().forward(x)
-
-
-class LocalResponseNorm(nn.Module):
-    """Local response normalisation, x / (k + alpha/size * sum of squares over `size` channels) ** beta.
-
-    The sum is a product with a banded matrix: on a CPU that is faster than torch's own, which goes through
-    three-dimensional pooling (`bench/lrn.py`).
-    """
-
-    def __init__(self, channels: int, spec: LRN):
-        super().__init__()
-        self.spec = spec
-        distance = (torch.arange(channels)[:, None] - torch.arange(channels)[None, :]).abs()
-        band = (distance <= spec.size // 2).float() * (spec.alpha / spec.size)
-        self.register_buffer("band", band, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = _NormaliseAcross.apply(x, self.band, self.spec.k, self.spec.beta)
-        return out
-
-
-class _NormaliseAcross(torch.autograd.Function):
-    """x * s ** -beta with s = k + band(x * x). Written out with its gradient, and in as few buffers as it takes, because
-    these maps are the network's largest: step by step, autograd would keep five of them where two are enough."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, band: Tensor, k: float, beta: float) -> Tensor:
-        squares = x * x
-        s = _across(squares, band).add_(k)
-        ctx.save_for_backward(x, s, band)
-        ctx.beta = beta
-        return _power(s, beta, squares).mul_(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        x, s, band = ctx.saved_tensors
-        buffer = torch.empty_like(x)
-        shared = _power(s, ctx.beta, buffer).mul_(grads[0])
-        across = _across(torch.mul(shared, x, out=buffer).div_(s), band)  # the band is symmetric
-        return shared.sub_(across.mul_(x), alpha=2 * ctx.beta), None, None, None
-
-
-def _across(x: Tensor, band: Tensor) -> Tensor:
-    """The banded matrix applied to the channels of [N, C, H, W]; with channels last in memory, nothing is moved."""
-    return (x.permute(0, 2, 3, 1) @ band.to(x.dtype)).permute(0, 3, 1, 2)
-
-
-def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
-    """s ** -beta as a new tensor, `buffer` being overwritten on the way; two square roots are cheaper than a power for the papers' 3/4."""
-    if beta != 0.75:
-        return s.pow(-beta)
-    root = torch.rsqrt(s, out=buffer)
-    return root.sqrt().mul_(root)
-
-
 @contextmanager
 def _statistics_kept(row: nn.Module) -> Iterator[None]:
     """While this lasts, batch normalisation in `row` does not count a batch a second time."""
@@ -337,88 +251,3 @@ def _statistics_kept(row: nn.Module) -> Iterator[None]:
     finally:
         for norm, (momentum, batches) in zip(norms, before, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, batches
-
-
-def _rows(rows: Layers, shape: Shape, net: NetworkSpec) -> nn.Sequential:
-    """Named rows in sequence, for an input of `shape` (C, H, W)."""
-    modules = OrderedDict[str, nn.Module]()
-    for name, layer in rows.items():
-        modules[name] = _build(layer, shape, net)
-        shape = output_shape(layer, shape)
-    return nn.Sequential(modules)
-
-
-def _build(layer: Layer, shape: Shape, net: NetworkSpec) -> nn.Module:
-    """The module for `layer` on an input of `shape` (C, H, W)."""
-    channels = shape[0]
-    match layer:
-        case Conv(out, kernel, stride, pad, groups, norm, relu):
-            bias = net.norm is None or net.norm.conv_bias or not norm
-            conv = Conv2d(channels, out, kernel, stride, pads(kernel, pad), groups=groups, bias=bias)
-            return _activated(OrderedDict(conv=conv), out, net if norm else None, relu)
-        case SeparableConv(out, kernel, stride, multiplier, pad):
-            wide = channels * multiplier
-            depthwise = Conv2d(channels, wide, kernel, stride, pads(kernel, pad), groups=channels, bias=False)
-            pointwise = Conv2d(wide, out, 1, bias=net.norm is None or net.norm.conv_bias)
-            return _activated(OrderedDict(depthwise=depthwise, conv=pointwise), out, net, relu=True)
-        case Pool("max", kernel, stride, pad):
-            return nn.MaxPool2d(kernel, stride, pads(kernel, pad), ceil_mode=pad == "ceil")
-        case Pool(_, kernel, stride, pad, count_pad):
-            return nn.AvgPool2d(kernel, stride, pads(kernel, pad), pad == "ceil", count_pad)
-        case LRN():
-            return LocalResponseNorm(channels, layer)
-        case GlobalAverage():
-            return nn.AdaptiveAvgPool2d(1)
-        case AdaptiveAverage(side):
-            return nn.AdaptiveAvgPool2d(side)
-        case Dropout(rate):
-            return nn.Dropout(rate)
-        case Linear(out, relu):
-            linear = FullyConnected(math.prod(shape), out)
-            return nn.Sequential(OrderedDict(linear=linear, relu=nn.ReLU(inplace=True))) if relu else linear
-        case Fork(branches):
-            return Branches(_build(branch, shape, net) for branch in branches)
-        case Residual(inner, scale, relu):
-            return Sum(_build(inner, shape, net), scale, relu)
-        case tuple():
-            modules = []
-            for part in layer:
-                modules.append(_build(part, shape, net))
-                shape = output_shape(part, shape)
-            return nn.Sequential(*modules)
-
-
-def _activated(parts: OrderedDict[str, nn.Module], channels: int, net: NetworkSpec | None, relu: bool) -> nn.Sequential:
-    """A convolution with the network's normalisation and ReLU behind it."""
-    if net is not None and net.norm is not None:
-        parts["bn"] = nn.BatchNorm2d(channels, net.norm.eps, net.norm.momentum)
-    if relu:
-        parts["relu"] = nn.ReLU(inplace=True)
-    return nn.Sequential(parts)
-
-
-def _initialise(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
-    """He initialisation, which keeps the scale of activations through ReLU at any depth (arXiv:1502.01852); small
-    weights for `classifiers`, so that training begins from nearly equal class scores. Biases are 0.
-
-    Torch draws normal numbers on one core. Here every piece of every tensor has a generator of its own, seeded from
-    torch's, so that all cores draw and the numbers are the same whatever their number.
-    """
-    pieces = []
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
-            fan_in = math.prod(layer.weight.shape[1:])
-            std = 0.01 if layer in classifiers else math.sqrt(2 / fan_in)
-            pieces += [(piece, std) for piece in torch.split(layer.weight.detach().view(-1), PIECE)]
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    seeds = torch.randint(2**62, (len(pieces),), device="cpu").tolist()
-    inference = torch.is_inference_mode_enabled()  # which every thread has for itself
-
-    def draw(piece: Tensor, std: float, seed: int) -> None:
-        with torch.inference_mode(inference):
-            piece.normal_(0, std, generator=torch.Generator(piece.device).manual_seed(seed))
-
-    if pieces:
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(draw, *zip(*pieces, strict=True), seeds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import BatchNorm, Dropout, Fork, Layer, Layers, Linear, Residual
+from inceptorch.networks.layers import BatchNorm, Dropout, Fork, Layer, Layers, Linear, Residual, walk
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,10 @@ class NetworkSpec:
 
 def stem(net: NetworkSpec) -> int:
     """How many rows of the body stand before the first module, which has branches in it; 0 where there is no module."""
-    return next((number for number, row in enumerate(net.body.values()) if _branches(row)), 0)
-
-
-def _branches(layer: Layer) -> bool:
-    if isinstance(layer, tuple):
-        return any(_branches(part) for part in layer)
-    return isinstance(layer, Fork | Residual)
+    module = Fork | Residual
+    return next(
+        (number for number, layer in enumerate(net.body.values()) if any(isinstance(x, module) for x in walk(layer))), 0
+    )
 
 
 def with_dropout(net: NetworkSpec, rate: float) -> NetworkSpec:

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import Conv, Layer, Layers, Linear, Pool, Residual, SeparableConv, map_layers, sides
+from inceptorch.networks.layers import Conv, Layer, Layers, Linear, Pool, Residual, SeparableConv, map_layers, walk
 from inceptorch.networks.network import NetworkSpec
 
 
@@ -27,7 +27,7 @@ def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
     def narrow_rows(rows: Layers) -> dict[str, Layer]:
         return {name: map_layers(layer, narrow) for name, layer in rows.items()}
 
-    if any(_adds(layer) for layer in net.body.values()):
+    if any(isinstance(part, Residual) for layer in net.body.values() for part in walk(layer)):
         raise TableError(
             f"Network {net.name!r} adds what its modules compute to their input, so the rule does not fit it."
         )
@@ -39,11 +39,6 @@ def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
         head=narrow_rows(net.head),
         aux_head=None if net.aux_head is None else narrow_rows(net.aux_head),
     )
-
-
-def _adds(layer: Layer) -> bool:
-    """Whether a row is a residual module, or a sequence with one in it."""
-    return isinstance(layer, Residual) or (isinstance(layer, tuple) and any(map(_adds, layer)))
 
 
 def for_small_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
@@ -87,6 +82,6 @@ def for_tiny_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
 
 def _keep_edges(layer: Layer) -> Layer:
     """Padding "same" instead of "valid" wherever the window has a middle."""
-    if isinstance(layer, Conv | Pool) and layer.pad == "valid" and all(side % 2 for side in sides(layer.kernel)):
+    if isinstance(layer, Conv | Pool) and layer.pad == "valid" and all(side % 2 for side in layer.sides):
         return replace(layer, pad="same")
     return layer

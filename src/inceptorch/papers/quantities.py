@@ -5,19 +5,11 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from inceptorch.networks.complexity import (
-    Complexity,
-    LayerCost,
-    Shape,
-    as_printed,
-    aux_layer_costs,
-    count_complexity,
-    stride,
-)
+from inceptorch.networks.complexity import Complexity, LayerCost, aux_layer_costs, count_complexity
 from inceptorch.networks.layers import (
     Conv,
     Dropout,
@@ -27,10 +19,13 @@ from inceptorch.networks.layers import (
     Layers,
     Linear,
     Pool,
-    Residual,
     SeparableConv,
+    Shape,
+    Window,
+    as_layer,
+    as_printed,
     map_layers,
-    sides,
+    walk,
 )
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.zoo import NETS
@@ -77,11 +72,11 @@ class CountedRow:
     @property
     def depth(self) -> int:
         """Layers with parameters along the longest path."""
-        return _depth(self.layer)
+        return as_layer(self.layer).depth
 
     @property
     def stride(self) -> int:
-        return stride(self.layer)
+        return as_layer(self.layer).reduction
 
     @property
     def rate(self) -> float | None:
@@ -93,7 +88,7 @@ class CountedRow:
         last = _chain(self.layer)[-1]
         if isinstance(last, GlobalAverage):
             return "{1}x{2}/1".format(*self.comes_in)
-        return f"{_side(last)}/{last.stride}" if isinstance(last, Conv | SeparableConv | Pool) else None
+        return f"{_side(last)}/{last.stride}" if isinstance(last, Window) else None
 
     @property
     def pool(self) -> str | None:
@@ -160,7 +155,7 @@ class CountedNet:
 
     @property
     def convs(self) -> int:
-        return sum(isinstance(part, Conv) for row in self.rows.values() for part in _parts(row.layer))
+        return sum(isinstance(part, Conv) for row in self.rows.values() for part in walk(row.layer))
 
     @property
     def first_stride(self) -> int:
@@ -251,32 +246,6 @@ def _counted(rows: Layers, shape: Shape, costs: tuple[LayerCost, ...]) -> dict[s
     return counted
 
 
-def _depth(layer: Layer) -> int:
-    match layer:
-        case Conv() | SeparableConv() | Linear():
-            return 1
-        case Fork(branches):
-            return max(map(_depth, branches))
-        case Residual(inner):
-            return _depth(inner)
-        case tuple():
-            return sum(map(_depth, layer))
-        case _:
-            return 0
-
-
-def _parts(layer: Layer) -> Iterator[Layer]:
-    """The layers that are not made of others."""
-    match layer:
-        case tuple() | Fork():
-            for part in layer.branches if isinstance(layer, Fork) else layer:
-                yield from _parts(part)
-        case Residual(inner):
-            yield from _parts(inner)
-        case _:
-            yield layer
-
-
 def _chain(layer: Layer) -> tuple[Layer, ...]:
     return layer if isinstance(layer, tuple) else (layer,)
 
@@ -286,7 +255,7 @@ def _branches(layer: Layer) -> list[tuple[Layer, ...]]:
 
 
 def _side(layer: Layer) -> str:
-    return "{}x{}".format(*sides(layer.kernel)) if isinstance(layer, Conv | SeparableConv | Pool) else ""
+    return "{}x{}".format(*layer.sides) if isinstance(layer, Window) else ""
 
 
 def _width(layer: Layer) -> int:

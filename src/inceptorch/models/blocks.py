@@ -1,0 +1,81 @@
+"""The modules from which the layers of a table are built. Convolutions, linear layers and batch normalization are
+torch's own classes: quantizers, counters and tracers go by the exact type."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from inceptorch.networks.layers import BatchNorm, Layers, Shape, as_layer
+
+M = TypeVar("M", bound=nn.Module)
+FLATTEN = "flatten_"  # and the name of the linear layer behind it
+
+
+class ResidualSum(nn.Module):
+    """The input plus a multiple of what `layer` makes of it, then perhaps ReLU."""
+
+    def __init__(self, layer: nn.Module, scale: float, relu: bool):
+        super().__init__()
+        self.layer = layer
+        self.scale = scale
+        self.relu = nn.ReLU(inplace=True) if relu else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.relu(torch.add(x, self.layer(x), alpha=self.scale))
+        return out
+
+
+class Concat(nn.ModuleList):
+    """Modules in parallel on the same input; their channels are concatenated."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([each(x.flatten(1) if type(each) is nn.Linear else x) for each in self], dim=1)
+
+
+def sequential(layers: Layers, shape: Shape, norm: BatchNorm | None) -> nn.Sequential:
+    """Named layers in sequence, for an input of `shape`. What comes into a bare linear layer is flattened by a module of
+    its own."""
+    modules: dict[str, nn.Module] = {}
+    for name, layer in layers.items():
+        module = as_layer(layer).module(shape, norm)
+        if type(module) is nn.Linear:
+            modules[FLATTEN + name] = nn.Flatten(1)
+        modules[name] = module
+        shape = as_layer(layer).output_shape(shape)
+    return named(modules)
+
+
+def activated(convs: Mapping[str, nn.Conv2d], norm: BatchNorm | None, relu: bool) -> nn.Sequential:
+    """Convolutions, the last of them "conv", with batch normalization and ReLU behind them."""
+    modules: dict[str, nn.Module] = {**convs}
+    if norm is not None:
+        modules["bn"] = nn.BatchNorm2d(convs["conv"].out_channels, norm.eps, norm.momentum)
+    if relu:
+        modules["relu"] = nn.ReLU(inplace=True)
+    return named(modules)
+
+
+def fully_connected(in_features: int, out_features: int, relu: bool) -> nn.Module:
+    """A linear layer; with `relu`, between flattening and ReLU."""
+    linear = uninitialized(nn.Linear, in_features, out_features)
+    return named({"flatten": nn.Flatten(1), "linear": linear, "relu": nn.ReLU(inplace=True)}) if relu else linear
+
+
+def conv2d(*args: Any, **kwargs: Any) -> nn.Conv2d:
+    return uninitialized(nn.Conv2d, *args, **kwargs)
+
+
+def uninitialized(cls: type[M], *args: Any, **kwargs: Any) -> M:
+    """A module of class `cls` whose weights are as memory holds them: the model draws all weights once, in parallel."""
+    module: M = skip_init(cls, *args, device=torch.get_default_device(), **kwargs)  # type: ignore[no-untyped-call]
+    return module
+
+
+def named(modules: Mapping[str, nn.Module]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(modules))

@@ -1,0 +1,186 @@
+"""What every kind of layer answers for: its output shape, cost, torch module, ONNX nodes, drawing and written form.
+
+A kind of layer is one frozen dataclass in one file, registered by the name under which YAML knows it. A tuple of layers
+is "in sequence"; `Sequence` answers for it. Channels *in* are never written: whoever goes through a table carries the
+shape along.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from inceptorch.errors import TableError
+from inceptorch.networks.drawing import Part, stack
+from inceptorch.networks.plain import plain_values, values_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from inceptorch.networks.layers.batch_norm import BatchNorm
+    from inceptorch.networks.onnx_writer import OnnxWriter
+
+Shape = tuple[int, int, int]  # channels, height, width
+KINDS: dict[str, type[BaseLayer]] = {}  # by the name in YAML
+
+
+class TooSmallError(TableError):
+    """A window does not fit into what is left of the image."""
+
+
+@dataclass(frozen=True)
+class BaseLayer:
+    """One kind of layer. `norm` is the network's normalization, if it has one."""
+
+    key: ClassVar[str]
+
+    def __init_subclass__(cls, key: str = "") -> None:
+        super().__init_subclass__()
+        if key:
+            cls.key = key
+            KINDS[key] = cls
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers that this one is made of."""
+        return ()
+
+    def with_parts(self, parts: tuple[Layer, ...]) -> Layer:
+        """The same layer made of other `parts`."""
+        return self
+
+    @property
+    def reduction(self) -> int:
+        """How many pixels of its input it moves on for one of its output."""
+        return 1
+
+    @property
+    def depth(self) -> int:
+        """Layers with parameters along the longest path."""
+        return 0
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape that it makes of `shape`. Raises TableError where it does not fit."""
+        return shape
+
+    def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
+        """Parameters, and multiply-adds for one image of `shape`."""
+        return 0, 0
+
+    def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
+        """The torch module for an input of `shape`. torch is imported here and not with the file."""
+        raise NotImplementedError
+
+    def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
+        """Add nodes for the input `x` of `shape` and return their output. Their names begin with `name`, those of the
+        tensors in the state dict with `at`."""
+        raise NotImplementedError
+
+    def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
+        """How it looks on an input of `shape`."""
+        raise NotImplementedError
+
+    def to_plain(self) -> Any:
+        """Its written form: the kind with its first value, then what differs from the defaults."""
+        if not fields(self):
+            return self.key
+        first, *rest = fields(self)
+        return {self.key: getattr(self, first.name), **plain_values(self, rest)}
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any], read: Callable[[Any], Layer]) -> Self:
+        """The layer with these `values`; `read` reads layers within it. Raises TableError."""
+        return cls(**values_of(cls, values, cls.key))
+
+
+@dataclass(frozen=True)
+class Sequence(BaseLayer):
+    """Layers one after the other; in tables, a tuple."""
+
+    layers: tuple[Layer, ...]
+
+    def steps(self, shape: Shape) -> Iterator[tuple[BaseLayer, Shape]]:
+        """Each layer with the shape of its input."""
+        for each in map(as_layer, self.layers):
+            yield each, shape
+            shape = each.output_shape(shape)
+
+    @property
+    def reduction(self) -> int:
+        return math.prod(as_layer(each).reduction for each in self.layers)
+
+    @property
+    def depth(self) -> int:
+        return sum(as_layer(each).depth for each in self.layers)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        for each in self.layers:
+            shape = as_layer(each).output_shape(shape)
+        return shape
+
+    def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
+        counts = [each.count(at, norm) for each, at in self.steps(shape)]
+        return sum(params for params, _ in counts), sum(macs for _, macs in counts)
+
+    def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
+        from torch import nn
+
+        from inceptorch.models.blocks import sequential
+
+        if not self.layers:  # as a first child, an empty container misleads torchvision's split_normalization_params
+            return nn.Identity()
+        return sequential({str(number): each for number, each in enumerate(self.layers)}, shape, norm)
+
+    def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
+        for number, (each, comes_in) in enumerate(self.steps(shape)):
+            x = each.onnx(graph, x, comes_in, f"{name}/{number}", f"{at}.{number}")
+        return x
+
+    def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
+        return stack([each.draw(at, norm) for each, at in self.steps(shape)])
+
+    def to_plain(self) -> Any:
+        return [as_layer(each).to_plain() for each in self.layers]
+
+
+Layer = BaseLayer | tuple["Layer", ...]
+Layers = Mapping[str, Layer]
+
+
+def as_layer(layer: Layer) -> BaseLayer:
+    """The object that answers for `layer`, a tuple of layers included."""
+    return Sequence(layer) if isinstance(layer, tuple) else layer
+
+
+def walk(layer: Layer) -> Iterator[BaseLayer]:
+    """`layer` and every layer within it, from the input on; tuples are gone through."""
+    if isinstance(layer, tuple):
+        parts = layer
+    else:
+        yield layer
+        parts = layer.parts
+    for part in parts:
+        yield from walk(part)
+
+
+def map_layers(layer: Layer, change: Callable[[BaseLayer], Layer]) -> Layer:
+    """`layer` with `change` applied to every layer in it that is not made of others."""
+    if isinstance(layer, tuple):
+        return tuple(map_layers(part, change) for part in layer)
+    if layer.parts:
+        return layer.with_parts(tuple(map_layers(part, change) for part in layer.parts))
+    return change(layer)
+
+
+def as_printed(shape: Shape) -> str:
+    """A shape (C, H, W) as the papers print it: 28x28x256."""
+    channels, height, width = shape
+    return f"{height}x{width}x{channels}"
+
+
+def require_positive(**values: int) -> None:
+    for what, value in values.items():
+        if value < 1:
+            raise TableError(f"A {what} of {value} is not a whole number from 1 up.")
