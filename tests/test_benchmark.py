@@ -9,9 +9,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from inceptorch.benchmark import benchmark, measuring, peak, row_times
-from inceptorch.benchmark.fresh import first_answer
 from inceptorch.cli import app
+from inceptorch.deployment import benchmark as measuring
+from inceptorch.deployment import peak
+from inceptorch.deployment.benchmark import benchmark
+from inceptorch.deployment.cold_start import first_answer
+from inceptorch.deployment.per_layer import row_times
 from inceptorch.errors import EngineError
 from inceptorch.inference.engines import ENGINES, available, open_engine
 from inceptorch.inference.engines.factory import graph_of
@@ -19,7 +22,7 @@ from inceptorch.inference.engines.selection import TOLERANCE, remembered
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
 from tests.helpers import classifier_of
 

@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.convert import convert
+from inceptorch.classifier.convert import convert
+from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.published import Hash, published
 from inceptorch.errors import BundleError, ImageError, RunError
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
@@ -23,8 +25,6 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain
 from inceptorch.networks.zoo import NETS
-from inceptorch.published import Hash, published
-from inceptorch.zoo import folder_of
 from tests.conftest import Trap
 
 

@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 import inceptorch
-from inceptorch.check import KINDS, Findings, alike, check, page, survey
-from inceptorch.check.labels import doubtful
-from inceptorch.check.pictures import LARGE, SUFFIXES_OF, TINY
+from inceptorch.checks import KINDS, Findings, check, page
+from inceptorch.checks import near_duplicates as alike
+from inceptorch.checks import scan as survey
+from inceptorch.checks.images import LARGE, SUFFIXES_OF, TINY
+from inceptorch.checks.labels import doubtful
 from inceptorch.cli import check as verb
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, RunError
 from inceptorch.images.preprocessing import SUFFIXES
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 from tests.helpers import brightened, compressed, cut, invoke, png, resized, scenes
 from tests.test_report import Page

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from inceptorch import progress
 from inceptorch.cli import app
 from inceptorch.cli.evaluate import print_table
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Row
 from inceptorch.recipes import Recipe
+from inceptorch.utils import progress
 from tests.conftest import COLOURS, hear_ctrl_c, write_classes
 from tests.helpers import invoke, png, sentence
 

@@ -14,9 +14,9 @@ from torchvision.models import googlenet, inception_v3
 
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.convert import convert, export
-from inceptorch.convert.caffe import net_parameter
-from inceptorch.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
+from inceptorch.classifier.convert import convert, export
+from inceptorch.classifier.convert.caffe import net_parameter
+from inceptorch.classifier.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
 from inceptorch.errors import BundleError, RunError
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.folder import decoded, find_pictures, picture_entries
-from inceptorch.data.names import Names
+from inceptorch.data.split import decoded, find_pictures, picture_entries
+from inceptorch.data.string_array import Names
 from inceptorch.errors import DataError, ImageError
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
 CLASSES = tuple(COLOURS)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, named, verify, without_unreadable
-from inceptorch.data.address import absolute, lies_inside, short_name
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, verify, without_unreadable
+from inceptorch.data.locator import absolute, lies_inside, short_name
+from inceptorch.data.sources import torchvision_datasets as named
 from inceptorch.errors import DataError
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.training import resume, train
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
 CLASSES = tuple(COLOURS)

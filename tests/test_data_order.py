@@ -5,10 +5,10 @@ import itertools
 
 import numpy as np
 
-from inceptorch.data.folder import Split
-from inceptorch.data.names import Files, Names
-from inceptorch.data.order import batches
-from inceptorch.data.source import Listed
+from inceptorch.data.sampler import batches
+from inceptorch.data.sources.folders import Listed
+from inceptorch.data.split import Split
+from inceptorch.data.string_array import Files, Names
 
 
 def split_of(count: int, shards: int = 0) -> Split:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, verify, without_unreadable
-from inceptorch.data.folder import Split
-from inceptorch.data.source import Folder
+from inceptorch.data.sources.folders import Folder
+from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import decode
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
 CLASSES = tuple(COLOURS)

@@ -15,17 +15,18 @@ import pytest
 import torch
 import yaml
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, remote, without_unreadable
-from inceptorch.data.address import absolute, lies_inside, short_name
+from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
 from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import load
-from inceptorch.data.order import batches
+from inceptorch.data.locator import absolute, lies_inside, short_name
+from inceptorch.data.sampler import batches
+from inceptorch.data.sources import remote
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import contract
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.training import loop, resume, train
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS
 
 pytest.importorskip("aiohttp")

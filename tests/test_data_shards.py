@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from inceptorch.data import find_split, find_train_and_held_out, shards, without_unreadable
+from inceptorch.data import find_split, find_train_and_held_out, without_unreadable
+from inceptorch.data.sources import shards
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.evaluation import evaluate, judgement
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.report import of_evaluation
 from inceptorch.training import train
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS
 
 CLASSES = tuple(COLOURS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inceptorch.demo import write_digits
+from inceptorch.cli.demo import write_digits
 
 
 def test_digits_become_a_folder_of_pictures(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from inceptorch.networks.layers import LRN, Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.onnx_graph import pooled_row
 from inceptorch.networks.zoo import get_network
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
 from tests.helpers import classifier_of
 

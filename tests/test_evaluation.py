@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
-from inceptorch.data.ilsvrc import synsets
+from inceptorch.data.imagenet import synsets
 from inceptorch.errors import DataError, InceptorchError, ProtocolError
 from inceptorch.evaluation import crops_and_models, evaluate
 from inceptorch.evaluation.calibration import (
@@ -25,16 +25,16 @@ from inceptorch.evaluation.calibration import (
     temperature_of,
     threshold,
 )
+from inceptorch.evaluation.metrics import Answers, log_softmax
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
 from inceptorch.images.preprocessing import contract
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.forward import log_probabilities
-from inceptorch.metrics import Answers, log_softmax
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe
+from inceptorch.utils.progress import Progress
 from tests import oracle
 from tests.conftest import COLOURS, write_classes
 

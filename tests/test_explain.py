@@ -16,12 +16,11 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
-from inceptorch import plots
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.convert import convert
 from inceptorch.cli import app
-from inceptorch.convert import convert
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
-from inceptorch.explain import (
+from inceptorch.explanation import (
     METHODS,
     default_row,
     draw,
@@ -32,14 +31,15 @@ from inceptorch.explain import (
     occlusion,
     overlay,
 )
-from inceptorch.explain.gradients import TOLERANCE
-from inceptorch.explain.grid import Map, averaged, summed
+from inceptorch.explanation.gradients import TOLERANCE
+from inceptorch.explanation.grid import Map, averaged, summed
 from inceptorch.images.preprocessing import Pixels, Square, contract, decode
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import NETS
+from inceptorch.utils import plots
 from tests.conftest import TINY
 from tests.helpers import sentence
 
@@ -520,8 +520,8 @@ def test_a_map_that_is_not_complete_is_said_to_be_so(
 ) -> None:
     words = (bundle, photos / "a", "--method", "integrated-gradients", "--out", tmp_path / "out")
     assert "read it with care" not in invoke(*words).stderr
-    monkeypatch.setattr("inceptorch.explain.gradients.TOLERANCE", -1.0)
-    monkeypatch.setattr("inceptorch.explain.gradients.STEPS", (1,))
+    monkeypatch.setattr("inceptorch.explanation.gradients.TOLERANCE", -1.0)
+    monkeypatch.setattr("inceptorch.explanation.gradients.STEPS", (1,))
     result = invoke(*words)
     assert result.exit_code == 0
     assert "one.png: its map sums to " in result.stderr

@@ -10,14 +10,15 @@ from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
+from inceptorch.deployment import export as exporting
+from inceptorch.deployment.export import export
+from inceptorch.deployment.quantize import in_8_bits, quantised
 from inceptorch.errors import BundleError, ExportError, RunError
 from inceptorch.evaluation import evaluate
-from inceptorch.export import export, exporting
-from inceptorch.export.quantise import in_8_bits, quantised
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of, open_graph
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS
 
 QUIET = Progress(quiet=True)

@@ -20,14 +20,14 @@ from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.processes import Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, with_values
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training import find_rate, memory_kept, rehearse
 from inceptorch.training.estimate import Estimate, as_people_say
 from inceptorch.training.objective import class_weights
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, TINY
 
 QUIET = Progress(quiet=True)

@@ -86,7 +86,7 @@ def fetched(url: str, name: str, home: Path) -> tuple[str, str]:
     """The folder that a process of its own finds, or what it says instead: the library reads its settings once."""
     code = f"""
 from inceptorch.errors import BundleError
-from inceptorch.zoo import folder_of
+from inceptorch.classifier.hub import folder_of
 try:
     print(folder_of({name!r}), end="")
 except BundleError as error:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, precision_score, top_k_accuracy_score
 
-from inceptorch.metrics import (
+from inceptorch.evaluation.metrics import (
     Answers,
     Floats,
     Ints,
@@ -14,7 +14,7 @@ from inceptorch.metrics import (
     rank_of_label,
     share_interval,
 )
-from inceptorch.metrics import scores as scores_of
+from inceptorch.evaluation.metrics import scores as scores_of
 
 
 def scores(logits: Floats, labels: Ints, classes: list[str]) -> Scores:

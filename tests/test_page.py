@@ -32,7 +32,7 @@ from playwright.sync_api import (
 )
 
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.explain.overlay import overlay
+from inceptorch.explanation.overlay import overlay
 from inceptorch.images.preprocessing import contract
 from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model

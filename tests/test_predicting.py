@@ -20,8 +20,8 @@ from typer.testing import CliRunner, Result
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
-from inceptorch.data.folder import find_pictures, picture_entries
-from inceptorch.data.source import Folder
+from inceptorch.data.sources.folders import Folder
+from inceptorch.data.split import find_pictures, picture_entries
 from inceptorch.errors import ImageError, InceptorchError, RunError
 from inceptorch.images.crops import CENTER, Views
 from inceptorch.images.preprocessing import contract, decode

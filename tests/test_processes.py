@@ -20,17 +20,17 @@ from torch import multiprocessing
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
-from inceptorch.data.order import batches
+from inceptorch.data.sampler import batches
 from inceptorch.errors import RecipeError
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.processes import Processes, processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, TINY
 
 CPU = torch.device("cpu")

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from inceptorch.classifier.published import CHUNK, Accuracy, Hash, Published, fetch, find, published
 from inceptorch.cli.weights import weights
 from inceptorch.errors import BundleError
 from inceptorch.networks.zoo import NETS
-from inceptorch.published import CHUNK, Accuracy, Hash, Published, fetch, find, published
 from tests.conftest import hear_ctrl_c
 
 CONTENT = np.random.default_rng(0).bytes(2 * CHUNK + 12345)
@@ -405,7 +405,7 @@ def command(one: Published, folder: Path) -> list[str]:
     script = f"""
 from dataclasses import replace
 from pathlib import Path
-from inceptorch.published import BundleError, Hash, fetch, find
+from inceptorch.classifier.published import BundleError, Hash, fetch, find
 one = replace(find("googlenet.bvlc"), name={one.name!r}, url={one.url!r}, bytes=None, hash=Hash("sha256", {one.hash.digits!r}, ""))
 try:
     fetch(one, Path({str(folder)!r}))
@@ -416,7 +416,7 @@ except BundleError as error:
 
 
 def test_the_table_is_read_without_torch() -> None:
-    check = "import sys, inceptorch.published as p; p.published(); assert 'torch' not in sys.modules"
+    check = "import sys, inceptorch.classifier.published as p; p.published(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
 
 

@@ -14,21 +14,21 @@ import yaml
 from PIL import Image
 
 import inceptorch
-from inceptorch.check import check
-from inceptorch.check import page as check_page
+from inceptorch.checks import check
+from inceptorch.checks import page as check_page
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.verify import Skipped
 from inceptorch.evaluation import judgement
 from inceptorch.images.preprocessing import contract
-from inceptorch.markdown import in_markdown
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
 from inceptorch.report import draw, of_evaluation, page
 from inceptorch.report.card import card
 from inceptorch.report.charts import lines, ticks
+from inceptorch.utils.markdown import in_markdown
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)

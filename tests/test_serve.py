@@ -35,7 +35,7 @@ from inceptorch.inference.engines import Answer, Engine, open_engine
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
 from inceptorch.serve import Limits, bind, server_of, serving_of
-from inceptorch.serve.limits import Room
+from inceptorch.serve.admission import Room
 from inceptorch.utils.cpu import processors
 from tests.conftest import TINY
 from tests.helpers import png

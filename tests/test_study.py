@@ -21,12 +21,12 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import NETS, get_network
 from inceptorch.networks.zoo.googlenet import block
-from inceptorch.progress import Progress
+from inceptorch.papers.studies import STUDIES, Study, page, run_study
+from inceptorch.papers.studies.grid import plan
+from inceptorch.papers.studies.statistics import QUANTILES, Interval, interval, verdict
+from inceptorch.papers.studies.studies import RECIPE, Arm, Claim, googlenet, naive_of_equal_cost
 from inceptorch.recipes import with_values
-from inceptorch.study import STUDIES, Study, page, run_study
-from inceptorch.study.grid import plan
-from inceptorch.study.statistics import QUANTILES, Interval, interval, verdict
-from inceptorch.study.studies import RECIPE, Arm, Claim, googlenet, naive_of_equal_cost
+from inceptorch.utils.progress import Progress
 from tests.conftest import TINY, write_classes
 
 QUIET = Progress(quiet=True)

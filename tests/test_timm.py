@@ -14,10 +14,10 @@ from torch import nn
 
 import inceptorch.timm  # noqa: F401 (importing it is what is tested)
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.published import published
 from inceptorch.errors import BundleError, TableError
 from inceptorch.models.module import Model
 from inceptorch.networks.zoo import NETS
-from inceptorch.published import published
 
 
 def made(name: str, **options: Any) -> Model:
@@ -67,7 +67,7 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
     Classifier(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
     fetched = bundle.with_name("model.safetensors")
     fetched.write_bytes(b"")
-    monkeypatch.setattr("inceptorch.published.fetch", lambda name: fetched)  # no network here
+    monkeypatch.setattr("inceptorch.classifier.published.fetch", lambda name: fetched)  # no network here
     model = made("inceptorch/inception_v3_tv.gluon_in1k", pretrained=True)
     assert torch.equal(model.get_classifier().weight, given.get_classifier().weight)
     assert resolve_data_config({}, model=model)["mean"] == pytest.approx((0.485, 0.456, 0.406))

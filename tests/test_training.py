@@ -30,14 +30,14 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
-from inceptorch.processes import Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import RECIPES, Recipe, with_values
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training import checkpoint
 from inceptorch.training.averaging import Average
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.run import read_run
 from inceptorch.training.schedule import rate as _rate
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
 QUIET = Progress(quiet=True)
@@ -566,7 +566,7 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
-    from inceptorch.files import write_whole
+    from inceptorch.utils.files import write_whole
 
     kept = tmp_path / "last.safetensors"
     kept.write_bytes(b"old")

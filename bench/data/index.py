@@ -25,8 +25,8 @@ from torchvision.datasets import ImageFolder
 
 from bench.common import Record, command
 from inceptorch.data import Split, find_split, fingerprint, without_unreadable
-from inceptorch.data.remembered import digests_of, remember_readable
-from inceptorch.progress import Progress
+from inceptorch.data.index_cache import digests_of, remember_readable
+from inceptorch.utils.progress import Progress
 
 CLASSES = 1000
 PICTURES = 1000  # of each class

@@ -25,8 +25,8 @@ from torchvision.transforms import v2
 from bench.common import SHARED, Record, command, need
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
-from inceptorch.data.names import Files, Names
-from inceptorch.data.source import Folder
+from inceptorch.data.sources.folders import Folder
+from inceptorch.data.string_array import Files, Names
 from inceptorch.images.preprocessing import Pixels, contract
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import SCRATCH, with_values

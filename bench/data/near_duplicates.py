@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, Record, command, need, on_machine
-from inceptorch.check import KINDS, check
-from inceptorch.check.alike import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
-from inceptorch.check.survey import ROW, look, thumbnails
+from inceptorch.checks import KINDS, check
+from inceptorch.checks.near_duplicates import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
+from inceptorch.checks.scan import ROW, look, thumbnails
 from inceptorch.images.preprocessing import decode
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 COUNT = 100_000  # pictures of the search
 PLANTED = 200  # of them changed, for each change

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from bench.common import SHARED, Record, bvlc, need, save
 from inceptorch.classifier.classifier import Classifier, load
-from inceptorch.data.folder import find_pictures
-from inceptorch.export.quantise import in_8_bits
+from inceptorch.data.split import find_pictures
+from inceptorch.deployment.quantize import in_8_bits
 from inceptorch.images.preprocessing import Pixels, contract
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
@@ -29,8 +29,8 @@ from inceptorch.inference.engines.timing import throughput
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.zoo import get_network
-from inceptorch.progress import Progress
 from inceptorch.utils.cpu import processors
+from inceptorch.utils.progress import Progress
 
 BATCHES, ROUNDS, SECONDS, CALIBRATION = (1, 16), 5, 1.5, 64
 BARS = {

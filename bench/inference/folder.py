@@ -23,16 +23,16 @@ import torch
 from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, Record, command, need, on_machine
-from inceptorch.benchmark import benchmark
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.data.folder import picture_entries
+from inceptorch.classifier.hub import create_model
+from inceptorch.data.split import picture_entries
+from inceptorch.deployment.benchmark import benchmark
 from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import contract, decode
 from inceptorch.inference.engines import described, open_engine
 from inceptorch.inference.engines.timing import throughput
 from inceptorch.inference.options import Asked, predictions
 from inceptorch.utils.cpu import processors
-from inceptorch.zoo import create_model
 
 EACH, SIZE, QUALITY = 10, (500, 375), 90
 ROUNDS, SECONDS = 3, 5.0

@@ -13,9 +13,9 @@ from typing import Any
 from PIL import Image
 
 from bench.common import ROOT, Record, bvlc, command
-from inceptorch.export import export
+from inceptorch.deployment.export import export
 from inceptorch.inference.engines.selection import random_squares
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 PREDICT = (
     "import sys; from inceptorch.cli import main\n"

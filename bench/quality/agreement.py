@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from bench.common import SHARED, Record, bvlc, command, need
 from bench.serving.serve import serving
-from inceptorch.export import export
-from inceptorch.export.quantise import in_8_bits
+from inceptorch.deployment.export import export
+from inceptorch.deployment.quantize import in_8_bits
+from inceptorch.evaluation.metrics import gain_interval, share_interval
 from inceptorch.inference.engines import Answer, Engine, open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
-from inceptorch.metrics import gain_interval, share_interval
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 CALIBRATION = 300  # photographs of flowers, which the network was not trained to name
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import inceptorch
 from bench.common import ROOT, SHARED, Record, command, need
-from inceptorch.convert import convert
+from inceptorch.classifier.convert import convert
 
 
 def run() -> Record:

@@ -25,7 +25,7 @@ import inceptorch
 from bench.common import SHARED, Record, bvlc, command, need
 from bench.quality.photos import oracle
 from bench.quality.protocols_plain import straightforward
-from inceptorch.data.ilsvrc import synsets
+from inceptorch.data.imagenet import synsets
 from inceptorch.evaluation import evaluate
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.preprocessing import decode

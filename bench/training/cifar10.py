@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.common import DOCS, SHARED, Record, command, in_bf16, metrics, need
 from bench.training.demo import epoch_table
-from inceptorch.files import write_whole
+from inceptorch.utils.files import write_whole
 
 # Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Judged whole.
 WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch=64", "--set", "lr=0.05"]

@@ -28,8 +28,8 @@ def train(data: str, out: str, workers: int) -> None:
     import torch
 
     import inceptorch
-    from inceptorch.progress import Progress
     from inceptorch.recipes import SCRATCH, with_values
+    from inceptorch.utils.progress import Progress
 
     torch.set_num_threads(1)
     quiet = Progress(quiet=True)
@@ -72,7 +72,7 @@ def digest(run: str) -> str:
 
 def run() -> Record:
     CONTEXT.set_forkserver_preload(["torch", "torchvision", "inceptorch.training", "bench.training.killed"])
-    from inceptorch.demo import write_digits
+    from inceptorch.cli.demo import write_digits
 
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:

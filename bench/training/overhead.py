@@ -18,9 +18,8 @@ from torch.nn import functional as F
 from bench.common import Record, command
 from inceptorch.data.augment import key
 from inceptorch.models.normalize import Scale
-from inceptorch.processes import Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import SCRATCH, with_values
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training.averaging import average_for
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.epoch import train_epoch
@@ -31,6 +30,7 @@ from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step, seed_step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared
+from inceptorch.utils.progress import Progress
 
 ROUNDS = 9
 CASES = {

@@ -18,7 +18,6 @@ import inceptorch
 from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result, save
 from bench.training import cifar10, finetune, finetune_pieces, head
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.files import write_whole
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
@@ -26,6 +25,7 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import RECIPES, Recipe, with_values
+from inceptorch.utils.files import write_whole
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}

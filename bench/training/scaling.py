@@ -24,7 +24,7 @@ from bench.common import Record
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.zoo import get_network
-from inceptorch.processes import Processes
+from inceptorch.runtime.distributed import Processes
 
 SIZES = [1 << power for power in range(12, 26, 2)] + [1 << 25]  # bytes of an all-reduce
 CASES = tuple(

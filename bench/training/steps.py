@@ -25,13 +25,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common import Record, command
-from inceptorch.benchmark.peak import peak
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.deployment.peak import peak
 from inceptorch.images.preprocessing import contract
-from inceptorch.models.module import Model, best_device
+from inceptorch.models.module import Model
 from inceptorch.networks.zoo import get_network
-from inceptorch.processes import Processes
 from inceptorch.recipes import SCRATCH
+from inceptorch.runtime.device import best_device
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.step import Step

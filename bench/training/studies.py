@@ -11,8 +11,8 @@ import sys
 import tempfile
 
 from bench.common import DOCS, SHARED, Record, need, provenance, result, save
-from inceptorch.study.page import page
-from inceptorch.study.plot import draw
+from inceptorch.papers.studies.page import page
+from inceptorch.papers.studies.plot import draw
 
 WORDS = {
     "label-smoothing": ["--limit", "300", "--epochs", "8"],

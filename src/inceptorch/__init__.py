@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Classifier, Prediction
+    from inceptorch.classifier.hub import create_model, load
     from inceptorch.errors import InceptorchError
     from inceptorch.evaluation import Evaluation, evaluate
     from inceptorch.images.preprocessing import Pixels
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from inceptorch.networks.zoo import get_network, list_models
     from inceptorch.recipes import Recipe
     from inceptorch.training import Result, resume, train
-    from inceptorch.zoo import create_model, load
 
     Cost, Net, cost, net = Complexity, NetworkSpec, complexity, get_network
 
@@ -59,7 +59,7 @@ _HOME = {
     "images.preprocessing": ("Pixels",),
     "recipes": ("Recipe",),
     "training": ("Result", "resume", "train"),
-    "zoo": ("create_model", "load"),
+    "classifier.hub": ("create_model", "load"),
 }
 _RENAMED = {  # Cost, Net, cost and net are the names of version 0.1
     "complexity": "count_complexity",

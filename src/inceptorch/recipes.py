@@ -16,9 +16,9 @@ import yaml
 from msgspec import Meta
 
 from inceptorch.errors import RecipeError, did_you_mean
-from inceptorch.files import load_yaml
 from inceptorch.networks.network import NetworkSpec, stem
-from inceptorch.validate import build, check_fields
+from inceptorch.utils.files import load_yaml
+from inceptorch.utils.validation import build, check_fields
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=0, le=10**12)]

@@ -16,14 +16,14 @@ import timm
 from timm.models import _factory, register_model
 from timm.models._features import FeatureInfo
 
+from inceptorch.classifier.hub import create_model
+from inceptorch.classifier.published import published
 from inceptorch.errors import BundleError, TableError
 from inceptorch.images.preprocessing import Pixels, contract
 from inceptorch.models.module import Features, Model
 from inceptorch.networks.layers import SeparableConv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.published import published
-from inceptorch.zoo import create_model
 
 PREFIX = "inceptorch/"
 

@@ -18,12 +18,12 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError, TableError
-from inceptorch.files import new_folder, reading, write_text
 from inceptorch.images.preprocessing import Picture, Pixels, Square
 from inceptorch.networks import serialization
 from inceptorch.networks.zoo import get_network
-from inceptorch.validate import build, check_fields
-from inceptorch.webpage import render
+from inceptorch.utils.files import new_folder, reading, write_text
+from inceptorch.utils.html import render
+from inceptorch.utils.validation import build, check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +111,7 @@ class Classifier:
 
     def to_best_device(self) -> Classifier:
         """The same classifier, its model moved to the GPU if there is one."""
-        from inceptorch.models.module import best_device
+        from inceptorch.runtime.device import best_device
 
         self.model.to(best_device())
         return self
@@ -156,7 +156,7 @@ class Classifier:
             **_license(str(self.about.get("license") or self.about.get("licence") or "")),
         }
         return render(
-            "templates/bundle.md",
+            "utils/templates/bundle.md",
             front_matter=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
             net=net,
             classes=self.classes,

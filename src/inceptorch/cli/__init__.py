@@ -25,7 +25,7 @@ from inceptorch.cli import (
     weights,
 )
 from inceptorch.errors import InceptorchError
-from inceptorch.files import reason
+from inceptorch.utils.files import reason
 
 EXTRAS = {
     "torch": "train",

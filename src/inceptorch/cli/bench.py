@@ -6,7 +6,8 @@ import typer
 from inceptorch.cli.output import Json, print_json, printable
 
 if TYPE_CHECKING:
-    from inceptorch.benchmark import Measured, RowTime
+    from inceptorch.deployment.benchmark import Measured
+    from inceptorch.deployment.per_layer import RowTime
 
 
 def bench(
@@ -36,11 +37,12 @@ def bench(
 
     inceptorch bench runs/flowers --rows
     """
-    from inceptorch.benchmark import benchmark, row_times
+    from inceptorch.deployment.benchmark import benchmark
+    from inceptorch.deployment.per_layer import row_times
     from inceptorch.errors import EngineError
-    from inceptorch.files import make_folder
     from inceptorch.inference.engines import described, open_engine
-    from inceptorch.progress import Progress
+    from inceptorch.utils.files import make_folder
+    from inceptorch.utils.progress import Progress
 
     if precision is not None and not rows:
         raise EngineError("--precision goes with --rows; without it, every precision is measured.")
@@ -59,7 +61,7 @@ def bench(
             print(printable(f"{name} on {described(opened)}, {batches[0]} at a time"))
             _print_rows(times)
         if out is not None:
-            from inceptorch.benchmark.plot import draw_rows
+            from inceptorch.deployment.plot import draw_rows
 
             draw_rows(times, f"{name} on {described(opened)}, {batches[0]} at a time", out / "rows.png")
         return
@@ -77,7 +79,7 @@ def bench(
     else:
         _print_engines(measured)
     if out is not None:
-        from inceptorch.benchmark.plot import draw_engines
+        from inceptorch.deployment.plot import draw_engines
 
         draw_engines(measured, name, out / "bench.png")
 

@@ -28,10 +28,10 @@ def check(
 
     inceptorch check flowers/ --out flowers.html
     """
-    from inceptorch.check import check as look_over
-    from inceptorch.check import page
-    from inceptorch.data.address import lies_inside
-    from inceptorch.files import write_text
+    from inceptorch.checks import check as look_over
+    from inceptorch.checks import page
+    from inceptorch.data.locator import lies_inside
+    from inceptorch.utils.files import write_text
 
     if out is not None and out.suffix.lower() not in (".html", ".json"):
         raise RunError(f"{out} must end in .html or .json.")

@@ -28,9 +28,9 @@ def convert(
 
     inceptorch convert v3 --out v3_for_torchvision.pth
     """
-    from inceptorch import convert as converting
-    from inceptorch.published import published
-    from inceptorch.zoo import HUB, folder_of
+    from inceptorch.classifier import convert as converting
+    from inceptorch.classifier.hub import HUB, folder_of
+    from inceptorch.classifier.published import published
 
     if Path(file).is_dir() or file in published() or file.startswith(HUB):
         if origin or labels:

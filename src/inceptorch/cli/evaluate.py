@@ -49,8 +49,8 @@ def evaluate(
     from inceptorch.evaluation import crops_and_models
     from inceptorch.evaluation import evaluate as judge
     from inceptorch.evaluation.predictions import SUFFIX
-    from inceptorch.processes import speaks
-    from inceptorch.progress import Progress
+    from inceptorch.runtime.distributed import speaks
+    from inceptorch.utils.progress import Progress
 
     saved = all(word.endswith(SUFFIX) for word in words)
     models, data = (words, None) if saved else (words[:-1], words[-1])
@@ -125,10 +125,10 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
     import sys
 
     from inceptorch import report
+    from inceptorch.classifier.hub import load
     from inceptorch.evaluation.predictions import SUFFIX
-    from inceptorch.files import write_text
     from inceptorch.inference.engines import is_exported
-    from inceptorch.zoo import load
+    from inceptorch.utils.files import write_text
 
     alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])
     command = shlex.join(["inceptorch", *sys.argv[1:]])

@@ -29,8 +29,8 @@ def explain(
 
     inceptorch explain googlenet.bvlc holiday/ --class beagle --method occlusion
     """
-    from inceptorch.explain.write import write
-    from inceptorch.zoo import load
+    from inceptorch.classifier.hub import load
+    from inceptorch.explanation.write import write
 
     entries = write(load(model).to_best_device(), paths, out, method, row, wanted, top)
     print_pictures(entries, json, _where)

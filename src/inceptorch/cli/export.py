@@ -31,8 +31,8 @@ def export(
 
     inceptorch export runs/flowers --out flowers8 --format openvino --int8 flowers/
     """
-    from inceptorch.export import export as exported
-    from inceptorch.progress import Progress
+    from inceptorch.deployment.export import export as exported
+    from inceptorch.utils.progress import Progress
 
     result = exported(model, out, format, pictures=pictures, int8=int8, max_drop=max_drop, progress=Progress())
     if json:

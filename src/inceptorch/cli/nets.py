@@ -51,8 +51,8 @@ def nets(
 
     net = get_network(name)
     if draw is not None:
-        from inceptorch.files import write_text
         from inceptorch.networks.draw import svg
+        from inceptorch.utils.files import write_text
 
         write_text(draw, svg(net))
         print(f"{net.name} drawn in {draw}")

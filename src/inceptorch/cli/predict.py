@@ -41,13 +41,13 @@ def predict(
 
     inceptorch predict runs/flowers archive/ --out archive.parquet
     """
-    from inceptorch.data.folder import picture_entries
+    from inceptorch.data.split import picture_entries
     from inceptorch.errors import ProtocolError, RunError
     from inceptorch.images.crops import protocol as named_protocol
     from inceptorch.inference.engines import open_engine
     from inceptorch.inference.options import Asked, Entry, predictions
     from inceptorch.inference.writers.base import alone, made_with, new_output, write_answers
-    from inceptorch.progress import Progress
+    from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("What a cluster answers is written into a file; name one with --out.")

@@ -22,7 +22,7 @@ def shards(
     """
     from inceptorch.data.verify import report_skipped
     from inceptorch.data.write_shards import write_shards
-    from inceptorch.progress import Progress
+    from inceptorch.utils.progress import Progress
 
     progress = Progress()
     written = write_shards(data, out, megabytes=shard_size, held_out_share=held_out_share, seed=seed, progress=progress)

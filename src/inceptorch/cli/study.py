@@ -28,8 +28,8 @@ def study(
 
     A study that was stopped goes on with the same command; more --seeds add to it.
     """
+    from inceptorch.papers.studies.studies import STUDIES, find_study
     from inceptorch.recipes import parse_settings
-    from inceptorch.study.studies import STUDIES, find_study
 
     if name is None:
         if json:
@@ -48,7 +48,7 @@ def study(
         if value is not None:
             values[flag] = value
 
-    from inceptorch.study import page, run_study
+    from inceptorch.papers.studies import page, run_study
 
     results = run_study(name, data, out=out, seeds=seeds, values=values)
     if json:

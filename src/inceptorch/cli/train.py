@@ -129,8 +129,8 @@ def _training() -> ModuleType:
 
 def _picture_in(folder: Path, data: str) -> Path:
     """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
-    from inceptorch.data.address import absolute, lies_inside
-    from inceptorch.files import make_folder
+    from inceptorch.data.locator import absolute, lies_inside
+    from inceptorch.utils.files import make_folder
 
     if lies_inside(folder, absolute(data)):
         raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")

@@ -5,7 +5,7 @@ import typer
 from inceptorch.cli.output import Json, print_json
 
 if TYPE_CHECKING:
-    from inceptorch.published import Published
+    from inceptorch.classifier.published import Published
 
 
 def weights(
@@ -16,7 +16,7 @@ def weights(
     """List published weights, or one of them: network, accuracy as published, licence, source, where it is kept."""
     from dataclasses import asdict
 
-    from inceptorch import published
+    from inceptorch.classifier import published
     from inceptorch.errors import BundleError
 
     def plain(one: published.Published) -> dict[str, Any]:

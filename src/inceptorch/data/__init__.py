@@ -1,7 +1,7 @@
 """Labelled pictures: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
-from inceptorch.data.find import find_split, find_train_and_held_out
-from inceptorch.data.folder import Split, fingerprint, limited, stratified
+from inceptorch.data.resolve import find_split, find_train_and_held_out
+from inceptorch.data.split import Split, fingerprint, limited, stratified
 from inceptorch.data.verify import Skipped, without_unreadable
 
 __all__ = [

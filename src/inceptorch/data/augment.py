@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from inceptorch.data.folder import Split
+from inceptorch.data.split import Split
 from inceptorch.images.decode import Box, Part, decode_part
 from inceptorch.images.preprocessing import Pixels
 from inceptorch.recipes import Recipe

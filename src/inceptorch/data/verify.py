@@ -8,11 +8,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from inceptorch.data.folder import Split
-from inceptorch.data.remembered import are_among, digests_of, is_settled, recall_readable, remember_readable
+from inceptorch.data.index_cache import are_among, digests_of, is_settled, recall_readable, remember_readable
+from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import decode
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 
 class Skipped(TypedDict):

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from webdataset import TarWriter
 
-from inceptorch.data.address import lies_inside
-from inceptorch.data.find import find_train_and_held_out, parts_of
-from inceptorch.data.folder import Split
-from inceptorch.data.names import UNKNOWN
-from inceptorch.data.shards import INDEX, Entry, Index, scan
-from inceptorch.data.source import is_picture
+from inceptorch.data.locator import lies_inside
+from inceptorch.data.resolve import find_train_and_held_out, parts_of
+from inceptorch.data.sources.folders import is_picture
+from inceptorch.data.sources.shards import INDEX, Entry, Index, scan
+from inceptorch.data.split import Split
+from inceptorch.data.string_array import UNKNOWN
 from inceptorch.data.verify import Skipped, without_unreadable
 from inceptorch.errors import DataError, ImageError, RunError
-from inceptorch.files import new_folder, refuse_if_used, write_text
-from inceptorch.progress import Progress
+from inceptorch.utils.files import new_folder, refuse_if_used, write_text
+from inceptorch.utils.progress import Progress
 
 BLOCK = 512  # of a tar file: a header is one, and data fills whole ones
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from inceptorch.metrics import Answers, Floats, Interval, Ints, log_softmax
+from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, log_softmax
 
 BINS = 15  # of the expected calibration error, as in arXiv:1706.04599
 RESAMPLES = 1000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from inceptorch.evaluation.evaluation import Evaluation, judge_predictions, kept_in, predict_all
 from inceptorch.evaluation.inputs import Given, choose
+from inceptorch.evaluation.metrics import Interval, gain_interval
 from inceptorch.evaluation.predictions import Predictions
 from inceptorch.images.crops import Protocol, protocol
-from inceptorch.metrics import Interval, gain_interval
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 PROTOCOLS = ("center", "10crop", "144crop")
 
@@ -64,7 +64,7 @@ def crops_and_models(
 
     Raises as `evaluate` does.
     """
-    from inceptorch.processes import processes
+    from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
     chosen = [protocol(each) if isinstance(each, str) else each for each in protocols]

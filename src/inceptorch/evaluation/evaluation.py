@@ -26,15 +26,15 @@ from inceptorch.evaluation.calibration import (
     threshold,
 )
 from inceptorch.evaluation.inputs import Chosen, Given, choose, pictures
+from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, Scores, scores
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.images.crops import CENTER, Protocol
 from inceptorch.images.crops import protocol as named_protocol
 from inceptorch.inference.forward import outputs_of
-from inceptorch.metrics import Answers, Floats, Interval, Ints, Scores, scores
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.processes import Processes
+    from inceptorch.runtime.distributed import Processes
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def evaluate(
     Pictures that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
     where a class of DATA is none of the classifier's, ProtocolError where members do not belong together.
     """
-    from inceptorch.processes import processes
+    from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
     models = [model] if isinstance(model, Classifier | str | Path) else list(model)

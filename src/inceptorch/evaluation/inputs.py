@@ -11,15 +11,15 @@ import numpy as np
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
-from inceptorch.data.find import parts_of
-from inceptorch.data.ilsvrc import listed
+from inceptorch.data.imagenet import listed
+from inceptorch.data.resolve import parts_of
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
 from inceptorch.inference.engines import Engine, is_exported, open_engine
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.processes import Processes
+    from inceptorch.runtime.distributed import Processes
 
 Given = Classifier | str | Path
 

@@ -21,16 +21,16 @@ from safetensors import SafetensorError, safe_open
 
 from inceptorch.data import Split, fingerprint
 from inceptorch.errors import ProtocolError, RunError
-from inceptorch.files import reason, write_text, write_whole
+from inceptorch.evaluation.metrics import Floats, Ints
 from inceptorch.images.crops import Protocol
 from inceptorch.inference.engines import Engine, identity
 from inceptorch.inference.forward import log_probabilities, pictures_at_once, side_by_side
-from inceptorch.metrics import Floats, Ints
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.progress import Progress
+from inceptorch.utils.files import reason, write_text, write_whole
+from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.processes import Processes
+    from inceptorch.runtime.distributed import Processes
 
 SUFFIX = ".safetensors"
 FORMAT = "inceptorch predictions 1"

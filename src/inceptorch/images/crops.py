@@ -22,9 +22,9 @@ from msgspec import Meta
 from PIL import Image
 
 from inceptorch.errors import ProtocolError, did_you_mean
-from inceptorch.files import load_yaml
 from inceptorch.images.preprocessing import Pixels, Square, resize_shorter
-from inceptorch.validate import build, check_fields
+from inceptorch.utils.files import load_yaml
+from inceptorch.utils.validation import build, check_fields
 
 SIZE = 224  # of the networks that the papers' protocols are written for
 SUFFIXES = (".yaml", ".yml")

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from inceptorch.errors import BundleError, DamagedImage, HugeImage, ImageError
-from inceptorch.files import reason
-from inceptorch.validate import Finite, build, check_fields
+from inceptorch.utils.files import reason
+from inceptorch.utils.validation import Finite, build, check_fields
 
 # Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")

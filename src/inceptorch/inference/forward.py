@@ -11,12 +11,12 @@ import numpy as np
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Split
+from inceptorch.evaluation.metrics import Floats, log_softmax
 from inceptorch.images.crops import Protocol, Views
 from inceptorch.inference.engines import Engine
-from inceptorch.metrics import Floats, log_softmax
-from inceptorch.progress import Progress
 from inceptorch.utils.cpu import processors
 from inceptorch.utils.ordered_map import ahead
+from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -203,11 +203,6 @@ def _check_size(model: Model, inputs: tuple[Tensor, ...]) -> None:
     model._known_sizes.add((height, width))
 
 
-def best_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 class Features(nn.Module):
     """A network up to some of its rows: pictures in, the list of those rows' maps out.
 

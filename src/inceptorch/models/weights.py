@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from inceptorch.errors import BundleError
-from inceptorch.files import reading, write_whole
 from inceptorch.models.module import Model
+from inceptorch.utils.files import reading, write_whole
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

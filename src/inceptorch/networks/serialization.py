@@ -22,10 +22,10 @@ from typing import Any
 import yaml
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.files import NotYamlError, read_yaml, reason
 from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, as_layer
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.plain import checked, plain_values, shown, values_of
+from inceptorch.utils.files import NotYamlError, read_yaml, reason
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers

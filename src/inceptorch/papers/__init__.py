@@ -9,11 +9,11 @@ from textwrap import fill
 from typing import Any
 
 from inceptorch.errors import TableError
-from inceptorch.markdown import Grid, aligned, markdown
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.grids import about, grid, notes
 from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS, Data, Table, judged, judged_claims, sources
+from inceptorch.utils.markdown import Grid, aligned, markdown
 
 LEGEND = 'Where a printed figure is computed otherwise, that follows in brackets, or in a column "computed".'
 WIDTH = 120

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inceptorch.markdown import Grid
 from inceptorch.papers.verdicts import CLAIM, Figure, Table, rounds_to, shown, shown_beside
+from inceptorch.utils.markdown import Grid
 
 
 def grid(table: Table) -> Grid:

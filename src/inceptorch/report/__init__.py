@@ -7,13 +7,13 @@ from typing import Any
 
 from inceptorch.classifier import classifier as bundle
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.data.folder import HELD_OUT_PART
+from inceptorch.data.split import HELD_OUT_PART
 from inceptorch.evaluation import Evaluation
-from inceptorch.files import write_text
 from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_rates
 from inceptorch.report.page import page, read_rows
 from inceptorch.training import Result, read_asked
+from inceptorch.utils.files import write_text
 
 __all__ = ["draw", "draw_rates", "of_evaluation", "page"]
 

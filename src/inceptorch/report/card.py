@@ -5,7 +5,7 @@ from __future__ import annotations
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.evaluation import Evaluation
 from inceptorch.report.page import of_confidence, worst_first
-from inceptorch.webpage import render
+from inceptorch.utils.html import render
 
 LISTED = 50  # classes, up to which all are listed; of more, the best and the worst
 ENDS = 10

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inceptorch.files import write_whole
-from inceptorch.plots import BLUE, GRID, INK, ORANGE
 from inceptorch.training import Rates
+from inceptorch.utils.files import write_whole
+from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE
 
 
 def draw_rates(found: Rates, out: Path) -> None:

@@ -15,11 +15,11 @@ from PIL import Image
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
-from inceptorch.explain import default_row, gradcam, overlay
-from inceptorch.metrics import ClassScore
-from inceptorch.plots import shortened
+from inceptorch.evaluation.metrics import ClassScore
+from inceptorch.explanation import default_row, gradcam, overlay
 from inceptorch.report import charts
-from inceptorch.webpage import address, render
+from inceptorch.utils.html import address, render
+from inceptorch.utils.plots import shortened
 
 SHOWN = 24  # mistakes
 SIDE = 160  # pixels of their images

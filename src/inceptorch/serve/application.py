@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from inceptorch.serve import inference, schemas
+from inceptorch.serve import open_inference as inference
+from inceptorch.serve import schemas
 from inceptorch.serve.body import Form, announced, read_body
 from inceptorch.serve.schemas import responses
 from inceptorch.serve.service import LONG, Serving, together, unless_gone

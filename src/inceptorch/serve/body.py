@@ -11,7 +11,7 @@ from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from inceptorch.serve.limits import Limits, Place
+from inceptorch.serve.admission import Limits, Place
 
 # It has a line for every malformed form, which anyone can send.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

@@ -17,9 +17,9 @@ from inceptorch.classifier.classifier import not_finite, top_classes
 from inceptorch.errors import ImageError, did_you_mean
 from inceptorch.images.preprocessing import Pixels, Square, decode, size_of
 from inceptorch.inference.engines import Engine
+from inceptorch.serve.admission import Limits, Room
 from inceptorch.serve.body import Upload
 from inceptorch.serve.dynamic_batcher import Batches, One, ones
-from inceptorch.serve.limits import Limits, Room
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.priority import PICTURES, step_back
 from inceptorch.utils.cpu import processors

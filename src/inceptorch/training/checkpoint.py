@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from inceptorch.errors import DiskError, RunError
-from inceptorch.files import reading
 from inceptorch.models.module import Model
 from inceptorch.models.weights import write_safetensors
 from inceptorch.training.averaging import Average
+from inceptorch.utils.files import reading
 
 
 @dataclass

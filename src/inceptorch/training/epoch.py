@@ -14,11 +14,10 @@ from inceptorch.classifier.classifier import CONFIG
 from inceptorch.data.augment import Augmented, Batch, key
 from inceptorch.data.loader import choose_workers
 from inceptorch.data.loader import load as load_batches
-from inceptorch.data.order import batches
+from inceptorch.data.sampler import batches
 from inceptorch.errors import ImageError, RunError
-from inceptorch.processes import Arriving, Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.runtime.distributed import Arriving, Processes
 from inceptorch.training.averaging import Average
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import Estimate, as_people_say
@@ -28,6 +27,7 @@ from inceptorch.training.step import Step
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work
 from inceptorch.utils.cpu import processors
+from inceptorch.utils.progress import Progress
 
 MOST_WORKERS = 16
 

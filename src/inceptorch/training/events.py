@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from inceptorch.progress import Progress
+from inceptorch.utils.progress import Progress
 
 BROKEN = (OSError, ImportError, AttributeError, TypeError)  # a full disk; versions that do not fit together
 NAMES = {

@@ -20,9 +20,9 @@ from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Split
 from inceptorch.inference.forward import outputs_of
 from inceptorch.models.weights import write_safetensors
-from inceptorch.processes import Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.runtime.distributed import Processes
+from inceptorch.utils.progress import Progress
 
 STEPS_AT_A_TIME = 10
 CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next ends the fit

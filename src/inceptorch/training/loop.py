@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.data.order import steps_in
+from inceptorch.data.sampler import steps_in
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import DiskError, ImageError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation, judgement
 from inceptorch.inference.forward import outputs_of
-from inceptorch.processes import Processes, processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.training import head
 from inceptorch.training.averaging import average_for, judged
 from inceptorch.training.checkpoint import Progressed, restore, save
@@ -38,6 +37,7 @@ from inceptorch.training.space import check_space
 from inceptorch.training.step import Step, only_deterministic, precision
 from inceptorch.training.stopping import Stopping
 from inceptorch.training.work import Work, prepared, reopened
+from inceptorch.utils.progress import Progress
 
 FEW = 16  # pictures, with whose mean and variance batch normalisation begins to suffer
 

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from inceptorch.data.augment import Augmented, key
 from inceptorch.data.loader import load as load_batches
-from inceptorch.data.order import batches
+from inceptorch.data.sampler import batches
 from inceptorch.errors import RecipeError
-from inceptorch.processes import Processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training.loop import fit_head
 from inceptorch.training.memory_kept import memory_kept
 from inceptorch.training.objective import class_weights
@@ -23,6 +22,7 @@ from inceptorch.training.optimizers import optimizer_for
 from inceptorch.training.schedule import side
 from inceptorch.training.step import Step
 from inceptorch.training.work import Work, on_trial
+from inceptorch.utils.progress import Progress
 
 STEPS = 100
 FIRST, LAST = 1e-5, 10.0

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data import Split
-from inceptorch.data.order import steps_in
-from inceptorch.progress import Progress
+from inceptorch.data.sampler import steps_in
 from inceptorch.recipes import Recipe
 from inceptorch.training.checkpoint import Progressed
 from inceptorch.training.estimate import WARM
 from inceptorch.training.loop import Result, finish
 from inceptorch.training.schedule import side
 from inceptorch.training.work import on_trial
+from inceptorch.utils.progress import Progress
 
 STEPS, KEPT_AFTER = WARM + 2, WARM  # the checkpoint, and the slow first steps, come before the pace is taken
 JUDGED = 64  # pictures at most

@@ -20,14 +20,14 @@ from typing import Any
 import yaml
 
 from inceptorch.data import Skipped, Split
-from inceptorch.data.address import short_name
-from inceptorch.data.folder import HELD_OUT_PART
+from inceptorch.data.locator import short_name
+from inceptorch.data.split import HELD_OUT_PART
 from inceptorch.errors import RecipeError, RunError
-from inceptorch.files import load_yaml, reason, refuse_if_used, write_text
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.utils.files import load_yaml, reason, refuse_if_used, write_text
 
 ASKED = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it

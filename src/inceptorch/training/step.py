@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.models.normalize import Scale
-from inceptorch.processes import Processes
 from inceptorch.recipes import Recipe
+from inceptorch.runtime.distributed import Processes
 from inceptorch.training.mixing import mix
 from inceptorch.training.objective import Objective
 

@@ -11,24 +11,24 @@ from pathlib import Path
 import torch
 
 from inceptorch.classifier.classifier import Classifier, copy_weights, load
+from inceptorch.classifier.hub import folder_of
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
-from inceptorch.data.address import absolute, lies_inside
+from inceptorch.data.locator import absolute, lies_inside
 from inceptorch.errors import RecipeError, RunError
-from inceptorch.files import refuse_if_used
 from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.processes import Processes, processes
-from inceptorch.progress import Progress
 from inceptorch.recipes import Recipe, find_recipe
+from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.training.memory import remedy_for_memory
 from inceptorch.training.run import Run, free_folder, read_run
 from inceptorch.training.schedule import side
 from inceptorch.training.step import precision
-from inceptorch.zoo import folder_of
+from inceptorch.utils.files import refuse_if_used
+from inceptorch.utils.progress import Progress
 
 
 @dataclass

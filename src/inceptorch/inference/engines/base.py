@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.evaluation.metrics import Floats
 from inceptorch.images.preprocessing import Pixels
-from inceptorch.metrics import Floats
 from inceptorch.networks.network import NetworkSpec
 
 

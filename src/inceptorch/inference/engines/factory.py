@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.classifier.classifier import CONFIG, WEIGHTS, describe, read_config
+from inceptorch.classifier.hub import folder_of
 from inceptorch.errors import BundleError, EngineError, did_you_mean
 from inceptorch.inference.engines.base import Engine
 from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
-from inceptorch.zoo import folder_of
 
 ENGINES = ("onnxruntime", "openvino", "torch")  # by how soon they give a first answer
 PRECISIONS = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
+from inceptorch.evaluation.metrics import Floats
 from inceptorch.inference.engines.base import Answer, channels_first, logarithms
-from inceptorch.metrics import Floats
 from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
 from inceptorch.utils.cpu import processors
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
+from inceptorch.evaluation.metrics import Floats
 from inceptorch.inference.engines.base import Answer, logarithms
-from inceptorch.metrics import Floats
 
 # In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import WEIGHTS
-from inceptorch.files import keep_measured, read_measured
 from inceptorch.inference.engines import factory
-from inceptorch.progress import Progress
 from inceptorch.utils.cpu import processors
+from inceptorch.utils.files import keep_measured, read_measured
+from inceptorch.utils.progress import Progress
 
 TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
 FILE = "engines.json"

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.evaluation.metrics import Floats
 from inceptorch.inference.engines.base import Answer
-from inceptorch.metrics import Floats
-from inceptorch.models.module import best_device
 from inceptorch.networks.onnx_graph import MOST_MAPS, pooled_row
+from inceptorch.runtime.device import best_device
 
 
 class Torch:

@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from inceptorch.data.folder import picture_entries
+from inceptorch.data.split import picture_entries
 from inceptorch.errors import RunError, did_you_mean
-from inceptorch.files import reason, write_text
 from inceptorch.inference.engines import Engine, described, identity
 from inceptorch.inference.forward import pictures_at_once
 from inceptorch.inference.options import Asked, Entry
-from inceptorch.progress import Progress
+from inceptorch.utils.files import reason, write_text
+from inceptorch.utils.progress import Progress
 
 try:
     import fcntl

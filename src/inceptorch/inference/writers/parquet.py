@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inceptorch.errors import RunError
-from inceptorch.files import make_folder, refuse_if_used, write_whole
 from inceptorch.inference.options import Entry
 from inceptorch.inference.predictor import in_batches
 from inceptorch.inference.writers.base import Output
+from inceptorch.utils.files import make_folder, refuse_if_used, write_whole
 
 PARTS = 64  # that become one row group
 

@@ -1,7 +1,0 @@
-"""Looking DATA over before it is trained on: `checking.py` is the order of things, `survey.py` reads every picture once,
-`pictures.py`, `duplicates.py`, `classes.py` and `labels.py` say what is wrong, `findings.py` is the list of what can be."""
-
-from inceptorch.check.checking import check
-from inceptorch.check.findings import KINDS, Finding, Findings, Kind
-
-__all__ = ["KINDS", "Finding", "Findings", "Kind", "check"]

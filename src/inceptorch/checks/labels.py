@@ -1,0 +1,84 @@
+"""Labels that a classifier finds hard to believe.
+
+Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form: the mean probability that a model
+gives a class on the pictures labelled so is how sure it is of itself there. A picture is doubtful where the model is less
+sure than that of its own class, and at least as sure as that of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.checks.findings import Finding
+from inceptorch.checks.scan import Survey
+from inceptorch.classifier.classifier import Classifier, not_finite
+from inceptorch.data import Split, fingerprint, stratified
+from inceptorch.data.split import TRAIN
+from inceptorch.evaluation.metrics import log_softmax
+from inceptorch.inference.forward import outputs_of
+from inceptorch.utils.progress import Progress
+
+Probabilities = NDArray[np.floating]
+
+
+def of_labels(
+    survey: Survey, relabelled: Mapping[str, Split], classifier: Classifier, progress: Progress
+) -> tuple[list[Finding], list[str]]:
+    """The doubtful labels of every split, and what is to be kept in mind of the model. `relabelled` are the survey's splits
+    with the labels of the classifier."""
+    found, caveats = [], []
+    for name, split in relabelled.items():
+        numbers = survey.numbers(name)
+        kept = np.flatnonzero(survey.readable[numbers])
+        if not len(kept):
+            continue
+        pictures = split.keep(kept)
+        logits = outputs_of(classifier, pictures, progress, f"judging {name or 'pictures'}").numpy()
+        if not np.isfinite(logits).all():
+            raise not_finite()
+        probabilities = np.exp(log_softmax(logits))
+        for index, other in doubtful(probabilities, pictures.labels):
+            own, number = int(pictures.labels[index]), int(numbers[kept[index]])
+            note = (
+                f"is labelled {classifier.classes[own]!r} ({probabilities[index, own]:.0%} probable by the model), "
+                f"perhaps it is {classifier.classes[other]!r} ({probabilities[index, other]:.0%})"
+            )
+            found.append(Finding("doubtful-label", (survey.file(number),), note, (number,)))
+        caveat = _caveat(classifier, name, split)
+        if caveat:
+            caveats.append(caveat)
+    return found, caveats
+
+
+def doubtful(probabilities: Probabilities, labels: NDArray[np.integer]) -> list[tuple[int, int]]:
+    """The pictures whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may belong to
+    instead; the most doubtful first."""
+    pictures = np.arange(len(labels))
+    own = probabilities[pictures, labels]
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
+    sure = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    others = np.where(probabilities >= sure, probabilities, -1.0)
+    others[pictures, labels] = -1.0
+    best = others.argmax(1)
+    margins = others[pictures, best] - own
+    chosen = np.flatnonzero((own < sure[labels]) & (margins > 0))
+    return [(int(index), int(best[index])) for index in chosen[np.argsort(-margins[chosen], kind="stable")]]
+
+
+def _caveat(classifier: Classifier, name: str, split: Split) -> str:
+    """What is to be kept in mind where the model may have been trained on the very pictures that it judges."""
+    drawn = classifier.about.get("split")
+    by_heart = "of pictures that it was trained on, it may have learned wrong labels by heart"
+    if isinstance(drawn, dict) and drawn.get("fingerprint") == fingerprint(split):
+        trained, held_out = stratified(split, float(drawn["share"]), int(drawn["seed"]))
+        return (
+            f"The model was trained on {len(trained)} of these pictures and judged on the other {len(held_out)}; {by_heart}, "
+            "so more labels may be wrong than are listed."
+        )
+    if name in TRAIN:
+        return f"If the model was trained on {name}, judge it by what is said of other splits; {by_heart}."
+    return ""

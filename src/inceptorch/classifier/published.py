@@ -1,0 +1,263 @@
+"""Published weights by name: where they come from, what they expect, and a verified copy of them on this machine.
+
+The table is published.yaml. Files are kept in weights/NAME/ under the folder that the environment variable
+INCEPTORCH_HOME names, by default inceptorch/ in the user's cache folder. What they hold is not looked into here: they
+are only hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPException, HTTPResponse
+from importlib import resources
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import yaml
+
+from inceptorch.errors import BundleError, RunError, did_you_mean
+from inceptorch.images.preprocessing import Pixels
+from inceptorch.utils.files import cache_folder, reason, write_text
+from inceptorch.utils.progress import Progress
+
+CHUNK = 2**20
+PATIENCE = 30.0  # seconds of silence from a server
+
+
+@dataclass(frozen=True)
+class Hash:
+    """The published hash of a file, or its first digits, and who says so."""
+
+    algorithm: str  # by its name in hashlib
+    digits: str
+    by: str
+
+    @property
+    def whole(self) -> bool:
+        return len(self.digits) == 2 * hashlib.new(self.algorithm).digest_size
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {'' if self.whole else 'beginning with '}{self.digits}"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """As published, in percent."""
+
+    top1: float
+    top5: float
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """One set of weights that somebody has published; the fields are those of published.yaml."""
+
+    name: str
+    net: str
+    url: str
+    source: str
+    licence: str
+    pixels: Pixels
+    outputs: int
+    hash: Hash | None
+    accuracy: Accuracy | None
+    bytes: int | None = None
+    note: str | None = None
+
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    def path(self, folder: Path | None = None) -> Path:
+        """Where the file is kept, or would be put."""
+        return (folder or cache_folder()) / "weights" / self.name / self.file
+
+    def kept(self, folder: Path | None = None) -> str:
+        """Whether the file is there: "yes", "not verified yet", "in part" or "no"."""
+        path = self.path(folder)
+        if path.exists():
+            return "yes" if _is_remembered(self, path) else "not verified yet"
+        return "in part" if _beside(path, ".part").exists() else "no"
+
+    def about(self) -> dict[str, Any]:
+        """What a model card says of these weights."""
+        about = {"weights": f"{self.name}: {self.source}", "url": self.url, "licence": self.licence}
+        if self.accuracy:
+            about["accuracy as published"] = (
+                f"top-1 {self.accuracy.top1}%, top-5 {self.accuracy.top5}% ({self.accuracy.protocol})"
+            )
+        return about | ({"note": self.note} if self.note else {})
+
+
+@cache
+def published() -> dict[str, Published]:
+    """The table of published weights, by their names."""
+    text = resources.files("inceptorch.classifier").joinpath("published.yaml").read_text(encoding="utf-8")
+    return {name: _entry(name, **values) for name, values in yaml.safe_load(text).items()}
+
+
+def find(name: str) -> Published:
+    """The published weights called `name`. Raises BundleError."""
+    if name not in published():
+        raise BundleError(f"There are no published weights {name!r}: {did_you_mean(name, published())}")
+    return published()[name]
+
+
+def fetch(weights: str | Published, folder: Path | None = None, progress: Progress | None = None) -> Path:
+    """The file of published weights on this machine: fetched if it is not there, verified once.
+
+    weights  a name, or a description of one's own
+    folder   in place of what INCEPTORCH_HOME names
+
+    A fetch that was interrupted goes on where it ended. Raises BundleError if the file can neither be found nor fetched,
+    or is not the published one.
+    """
+    weights = find(weights) if isinstance(weights, str) else weights
+    progress = progress or Progress()
+    path = weights.path(folder)
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _download(weights, path, progress)
+        elif not _is_remembered(weights, path):
+            sha256, fault = _check(weights, path)
+            if fault:
+                raise BundleError(f"{path} is not the published file: {fault}; delete it, and it is fetched anew.")
+            _remember(weights, path, sha256, progress)
+    except OSError as error:
+        raise BundleError(
+            f"{path} could not be kept: {reason(error)}; the environment variable INCEPTORCH_HOME names another folder."
+        ) from None
+    return path
+
+
+def _download(weights: Published, path: Path, progress: Progress) -> None:
+    """Fetch what is missing of the .part file, verify it and put it in place."""
+    part = _beside(path, ".part")
+    # Without a hash nobody would see that two halves do not belong together.
+    have = part.stat().st_size if part.exists() and weights.hash else 0
+    if weights.bytes is None or have != weights.bytes:
+        try:
+            answer, have = _ask(weights.url, have)
+        except (OSError, HTTPException) as error:
+            raise _unreachable(weights, path, error) from None
+        with answer, open(part, "ab" if have else "wb") as file:
+            missing = answer.length
+            size = f"{(have + missing) / 1e6:.1f} MB" if missing is not None else "of unknown size"
+            progress.say(f"fetching {weights.url} ({size}) to {path}" + (f", from byte {have} on" if have else ""))
+            chunks = _copy(answer, file, weights, path)
+            for _ in progress.track(chunks, math.ceil((missing or 0) / CHUNK), f"{weights.name}, MiB"):
+                pass
+        size_now = part.stat().st_size
+        if missing is not None and size_now != have + missing:
+            raise _unreachable(weights, path, f"the connection ended after {size_now} of {have + missing} bytes")
+    sha256, fault = _check(weights, part)
+    if fault:
+        part.unlink()
+        raise BundleError(f"What was fetched from {weights.url} is not the published file, and was deleted: {fault}.")
+    os.replace(part, path)
+    _remember(weights, path, sha256, progress)
+
+
+def _ask(url: str, have: int) -> tuple[HTTPResponse, int]:
+    """The server's answer to the wish for all but the first `have` bytes, and how many it does leave out."""
+    wish = {"Range": f"bytes={have}-"} if have else {}
+    if not url.startswith(("https://", "http://")):
+        raise URLError("only http and https are fetched")
+    try:
+        answer: HTTPResponse = urlopen(Request(url, headers={"User-Agent": "inceptorch", **wish}), timeout=PATIENCE)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and have:  # there is more here than the server has
+            return _ask(url, 0)
+        raise
+    if answer.status == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        answer.close()
+        return _ask(url, 0)
+    return answer, have if answer.status == 206 else 0
+
+
+def _copy(answer: HTTPResponse, file: BinaryIO, weights: Published, path: Path) -> Iterator[None]:
+    """Write what a server sends. Its faults become BundleError, those of the disk stay OSError."""
+    while True:
+        try:
+            chunk = answer.read(CHUNK)
+        except (OSError, HTTPException) as error:
+            raise _unreachable(weights, path, error) from None
+        if not chunk:
+            return
+        file.write(chunk)
+        yield
+
+
+def _unreachable(weights: Published, path: Path, why: Exception | str) -> BundleError:
+    cause = why.reason if isinstance(why, URLError) else why
+    if isinstance(why, HTTPError):
+        cause = f"the server answers {why.code} {why.reason}"
+    elif isinstance(cause, OSError):
+        cause = reason(cause)
+    verified = ", where it is verified" if weights.hash else ""
+    return BundleError(
+        f"{weights.url} could not be fetched: {cause}; try again later, or fetch it in another way and put it at "
+        f"{path}{verified}."
+    )
+
+
+def _check(weights: Published, file: Path) -> tuple[str, str | None]:
+    """The sha256 of a file, and what shows that it is not the published one."""
+    expected = weights.hash
+    hashes = {name: hashlib.new(name) for name in ("sha256", expected.algorithm if expected else "sha256")}
+    with open(file, "rb") as opened:
+        while chunk := opened.read(CHUNK):
+            for each in hashes.values():
+                each.update(chunk)
+    found = {name: each.hexdigest() for name, each in hashes.items()}
+    if expected is None or found[expected.algorithm].startswith(expected.digits):
+        return found["sha256"], None
+    return found["sha256"], f"its {expected.algorithm} is {found[expected.algorithm]}, not {expected.digits}"
+
+
+def _remember(weights: Published, path: Path, sha256: str, progress: Progress) -> None:
+    """Write the sha256 beside a verified file, as `sha256sum --check` reads it, so that it is not verified again."""
+    if not weights.hash:
+        progress.say(f"{path} could not be verified, as no published hash of it is known here; its sha256 is {sha256}")
+    with suppress(RunError):  # in a folder that may only be read, it is verified every time
+        write_text(_beside(path, ".sha256"), f"{_state(weights, path)}\n{sha256}  {path.name}\n")
+
+
+def _is_remembered(weights: Published, path: Path) -> bool:
+    try:
+        return _beside(path, ".sha256").read_text(encoding="utf-8").startswith(_state(weights, path) + "\n")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _state(weights: Published, path: Path) -> str:
+    """What was verified against what; where either has changed, it is verified again."""
+    stat = path.stat()
+    return f"# {stat.st_size} bytes, changed at {stat.st_mtime_ns}, verified against {weights.hash or 'nothing'}"
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _entry(
+    name: str, hash: dict[str, str] | None, accuracy: dict[str, Any] | None, pixels: dict[str, Any], **others: Any
+) -> Published:
+    return Published(
+        name=name,
+        hash=Hash(**hash) if hash else None,
+        accuracy=Accuracy(**accuracy) if accuracy else None,
+        pixels=Pixels.from_dict(pixels),
+        **others,
+    )

@@ -1,0 +1,1 @@
+"""Where images and labels are read from: one file a kind of source."""

@@ -1,0 +1,135 @@
+"""Pictures listed in a file: a .csv or .jsonl with the columns path and label, and split if it is divided."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inceptorch.data.sources.folders import Listed
+from inceptorch.data.split import Split, split_of
+from inceptorch.data.string_array import UNKNOWN, Names, is_text
+from inceptorch.errors import DataError, did_you_mean
+from inceptorch.utils.files import reading
+
+SUFFIXES = (".csv", ".jsonl")
+PARTS = ("train", "val", "test")
+
+
+def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
+    """How to get each part that a list names, or "" if it names none. Paths in it are relative to its folder.
+
+    Raises DataError naming the line for a row that cannot be used, a picture that is not there or is listed twice.
+    """
+    rows: dict[str, list[tuple[str, str]]] = {}
+    lines: dict[str, int] = {}  # by the whole path, as there are several ways to write one
+    folder = os.path.abspath(path.parent)
+    for line, row in _rows(path):
+        where = f"{path}, line {line}"
+        picture, label = (_text(row, name, where) for name in ("path", "label"))
+        part = _text(row, "split", where) if "split" in row else ""
+        if part and part not in PARTS:
+            raise DataError(f"{where}: there is no split {part!r}; {did_you_mean(part, PARTS)}")
+        whole = _whole(folder, picture)
+        if whole in lines:
+            raise DataError(f"{where} lists {picture} again, which line {lines[whole]} has; delete one of the two.")
+        lines[whole] = line
+        rows.setdefault(part, []).append((label, picture))
+    if not rows:
+        raise DataError(f"{path} lists no pictures.")
+    if "" in rows and len(rows) > 1:
+        raise DataError(f"{path}: some rows have a split and some have none; give every row one, or none.")
+
+    source = Listed(path.parent)
+    found: dict[str, Callable[[], Split]] = {}
+    for part, pictures in rows.items():
+        pictures.sort()
+        files = source.files_of(Names(picture for _, picture in pictures))
+        for index in np.flatnonzero(files.changed == UNKNOWN)[:1]:
+            missing = files.names[index]
+            line = lines[_whole(folder, missing)]
+            raise DataError(f"{path}, line {line}: {source.label(missing)} does not exist.")
+        found[part] = partial(split_of, part, str(path), source, [label for label, _ in pictures], files)
+    return found
+
+
+def _whole(folder: str, picture: str) -> str:
+    return os.path.normpath(os.path.join(folder, picture))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row and the line it ends on."""
+    try:
+        with reading(path, DataError), open(path, encoding="utf-8-sig", newline="") as file:
+            if path.suffix.lower() == ".csv":
+                table = csv.DictReader(file, strict=True)
+                table.fieldnames = columns = _columns(table.fieldnames or (), f"{path}, line 1")
+                for row in table:
+                    if None in row:  # under which the library puts what is left over
+                        raise DataError(
+                            f"{path}, line {table.line_num} has more fields than the {len(columns)} columns of line 1; "
+                            "quote the label if there is a comma in it."
+                        )
+                    yield table.line_num, row
+                return
+            for line, text in enumerate(file, 1):
+                if text.strip():
+                    yield line, _json_row(text, f"{path}, line {line}")
+    except csv.Error as error:
+        raise DataError(
+            f"{path} is not a table of comma-separated values: {error} (line {table.reader.line_num})."
+        ) from None
+
+
+def _columns(head: Iterable[str], where: str) -> list[str]:
+    """The columns that a table's first line names. Raises DataError if one is missing, or there twice."""
+    columns = [name.strip() for name in head]
+    for name in ("path", "label"):
+        if name not in columns:
+            raise DataError(
+                f"{where}: there is no column {name!r}, {_only(columns)}; the first line must name the columns path and "
+                "label, and split if there is one, with commas between them."
+            )
+    for name in ("path", "label", "split"):
+        if columns.count(name) > 1:
+            raise DataError(f"{where}: the column {name!r} is there twice; delete one of the two.")
+    return columns
+
+
+def _only(names: Iterable[str]) -> str:
+    """What there is instead of a name that is missing, as half a sentence."""
+    found = ", ".join(map(repr, names))
+    return f"only {found}" if found else "nor any other"
+
+
+def _json_row(text: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise DataError(f'{where} is not a JSON object such as {{"path": "a.jpg", "label": "tulip"}}.')
+    for name in ("path", "label"):
+        if name not in row:
+            raise DataError(f"{where} has no {name!r}, {_only(row)}; every line must have path and label.")
+    return row
+
+
+def _text(row: dict[str, Any], name: str, where: str) -> str:
+    """A value as text, without blanks around a label or split; a label may be a whole number in JSON."""
+    value = row[name]
+    if name == "label" and type(value) is int:
+        value = str(value)
+    if value is None or value == "" or (isinstance(value, str) and value.isspace()):
+        raise DataError(f"{where}: the {name} is empty.")
+    if not isinstance(value, str):
+        raise DataError(f"{where}: the {name} is {value!r}; it must be text.")
+    if not is_text(value):
+        raise DataError(f"{where}: the {name} is {value!r}; it holds characters that are not text.")
+    return value if name == "path" else value.strip()

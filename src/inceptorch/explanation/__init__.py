@@ -1,0 +1,30 @@
+"""Where a network looked.
+
+import inceptorch
+from inceptorch.explanation import draw, explain
+
+(explanation,) = explain(inceptorch.load("runs/flowers"), ["tulip.jpg"])
+explanation.map                                 # float32 [h, w], not scaled
+draw(explanation, "tulip.png")                  # the square beside the same with the map over it
+"""
+
+from inceptorch.explanation.classes import find_class
+from inceptorch.explanation.explain import METHODS, Explanation, explain
+from inceptorch.explanation.gradcam import gradcam
+from inceptorch.explanation.gradients import integrated_gradients
+from inceptorch.explanation.occlusion import occlusion
+from inceptorch.explanation.overlay import draw, overlay
+from inceptorch.explanation.split_model import default_row
+
+__all__ = [
+    "METHODS",
+    "Explanation",
+    "default_row",
+    "draw",
+    "explain",
+    "find_class",
+    "gradcam",
+    "integrated_gradients",
+    "occlusion",
+    "overlay",
+]

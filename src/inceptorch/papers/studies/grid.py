@@ -1,0 +1,251 @@
+"""Running a study: every arm with every seed is one run in a folder of its own, through the public `train`.
+
+OUT/settings.json          what was asked for; nothing else is ever mixed in
+OUT/networks/ARM.yaml      the arms' networks
+OUT/runs/ARM/SEED/         the runs: finished ones are read back, interrupted ones are resumed
+OUT/study.json .md .png    what came of it
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inceptorch.data import find_train_and_held_out, limited
+from inceptorch.data.locator import absolute, lies_inside, short_name
+from inceptorch.errors import RecipeError, RunError
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.serialization import to_plain, to_yaml
+from inceptorch.papers.studies import page
+from inceptorch.papers.studies.statistics import interval, verdict
+from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, find_study
+from inceptorch.recipes import Recipe, with_values
+from inceptorch.utils.files import reading, reason, refuse_if_used, write_text
+from inceptorch.utils.progress import Progress
+
+PASSES = 50_000  # training pictures that a run sees by default, whatever their number
+FEWEST_EPOCHS = 5
+MOST_SEEDS = 100
+
+Curve = list[dict[str, float]]  # top1 and seconds after every epoch
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An arm with all that follows from the settings: its network, its recipe."""
+
+    arm: Arm
+    net: NetworkSpec
+    recipe: Recipe
+
+
+def run_study(
+    name: str,
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    seeds: int = 5,
+    values: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Train every arm of the study `name` on DATA with seeds 0 to `seeds` - 1, and compare them.
+
+    `values` are recipe values for all arms: size, epochs, limit (most pictures of a class), ... Without epochs, a run
+    takes as many as show it about 50,000 pictures. Called again with the same `out`, a study goes on where it stopped;
+    more seeds add to it. Raises RunError where `out` holds something else, RecipeError, DataError or TableError as
+    `train` does, before anything is written where it can.
+    """
+    study, progress, data = find_study(name), progress or Progress(), absolute(data)
+    out = Path(out) if out else Path("runs") / f"{study.name}-{short_name(data)}"
+    if not 2 <= seeds <= MOST_SEEDS:
+        raise RunError(f"A study needs from 2 to {MOST_SEEDS} seeds, not {seeds}: from one run nothing can be told.")
+    if lies_inside(out, data):
+        raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another --out.")
+    planned = plan(study, data, values or {})
+    _begin(out, study, data, planned)
+
+    curves: dict[str, list[Curve]] = {each.arm.name: [] for each in planned}
+    total = seeds * len(planned)
+    try:
+        for number in range(total):  # a seed through all arms, then the next: what is finished is always paired
+            seed, each = number // len(planned), planned[number % len(planned)]
+            curve = _run(each, data, out, seed)
+            curves[each.arm.name].append(curve)
+            progress.say(
+                f"{number + 1} of {total}: {each.arm.name}, seed {seed}: top-1 {curve[-1]['top1']:.2%}, "
+                f"{curve[-1]['seconds']:.0f} s"
+            )
+    except (KeyboardInterrupt, SystemExit):
+        progress.say(f"stopped; give the same command again and the study in {out} goes on from there")
+        raise
+    _require_one_fingerprint(out, planned, seeds)
+    results = _results(study, data, out, planned, curves)
+    page.write(results, out)
+    progress.say(f"study.json, study.md, study.png and the runs are in {out}")
+    return results
+
+
+def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Planned]:
+    """The arms of a study with their networks and recipes. Raises RecipeError for values that the arms decide."""
+    if "patience" in values:
+        raise RecipeError("The runs of a study are equally long; leave out patience.")
+    for key in values:
+        if key == "net" or any(key in arm.settings for arm in study.arms):
+            raise RecipeError(f"The arms of {study.name} differ in {key}, so it cannot be set for all of them.")
+    recipe = with_values(replace(study.recipe, size=study.size), values)
+    if "epochs" not in values:
+        splits = find_train_and_held_out(data, recipe.held_out_share, seed=0)
+        pictures = len(limited(splits[0], recipe.limit, seed=0))
+        recipe = replace(recipe, epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / pictures)))
+    if not recipe.size:
+        recipe = replace(recipe, size=study.size)
+    planned = []
+    for arm in study.arms:
+        size = max(1, round(recipe.size * arm.side))
+        own = with_values(recipe, {**arm.settings, "size": size, "lr": recipe.lr * arm.rate})
+        planned.append(Planned(arm, arm.net(size), own))
+    return planned
+
+
+def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> None:
+    """Make OUT, or see that it was made for the very same. Raises RunError."""
+    path = out / "settings.json"
+    asked = {
+        "study": study.name,
+        "data": data,
+        **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.to_dict().items()},
+        **{f"{each.arm.name}: network": to_plain(each.net) for each in planned},
+    }
+    asked = json.loads(json.dumps(asked))  # as it will be read back
+    if path.exists():
+        _require_same(path, asked)
+    else:
+        refuse_if_used(out)
+    try:
+        (out / "networks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out} could not be created: {reason(error)}.") from None
+    write_text(path, json.dumps(asked, indent=2) + "\n")
+    for each in planned:
+        write_text(_table(out, each.arm), to_yaml(each.net))
+
+
+def _require_same(path: Path, asked: dict[str, Any]) -> None:
+    """Raise RunError, naming the first difference, if OUT was begun with other settings than those asked for."""
+    try:
+        with reading(path, RunError):
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise RunError(f"{path} is damaged, so nothing can be added to {path.parent}; name another --out.") from None
+    for key in {**before, **asked}:
+        if before.get(key) != asked.get(key):
+            what = f"{key} {before.get(key)}, not {asked.get(key)}"
+            if key.endswith(": network"):
+                what = f"another network of {key.removesuffix(': network')}"
+            raise RunError(f"{path.parent} was begun with {what}; name another --out, or ask for the same again.")
+
+
+def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
+    """One run from wherever it stands to its end."""
+    from inceptorch.training import resume, train
+    from inceptorch.training.checkpoint import is_finished
+
+    folder, quiet = _folder(out, each.arm, seed), Progress(quiet=True)
+    if not (folder / "run.yaml").exists():
+        net = str(_table(out, each.arm))
+        train(data, out=folder, net=net, recipe=each.recipe, seed=seed, progress=quiet)
+    elif not is_finished(folder / "checkpoints" / "last.safetensors"):
+        resume(folder, quiet)
+    return _read_curve(folder)
+
+
+def _read_curve(folder: Path) -> Curve:
+    """What a run's metrics.csv has so far; empty if there is none."""
+    try:
+        with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
+            epochs = [row for row in csv.DictReader(file) if row["phase"] == "train"]
+        return [{name: float(row[name]) for name in ("top1", "seconds")} for row in epochs]
+    except FileNotFoundError:
+        return []
+    except (OSError, KeyError, TypeError, ValueError):
+        raise RunError(f"{folder / 'metrics.csv'} is damaged; delete the folder {folder} to train it again.") from None
+
+
+def _require_one_fingerprint(out: Path, planned: Sequence[Planned], seeds: int) -> None:
+    """Raise RunError if the pictures changed between runs, which then are no pairs."""
+    from inceptorch.training.run import read_run
+
+    folders = [_folder(out, each.arm, seed) for seed in range(seeds) for each in planned]
+    first = read_run(folders[0]).fingerprint
+    for folder in folders:
+        if read_run(folder).fingerprint != first:
+            raise RunError(
+                f"The pictures were others when {folder} began than when {folders[0]} did; start again in a new --out."
+            )
+
+
+def _results(
+    study: Study, data: str, out: Path, planned: Sequence[Planned], curves: Mapping[str, list[Curve]]
+) -> Results:
+    config = json.loads((_folder(out, planned[0].arm, 0) / "config.json").read_text(encoding="utf-8"))
+    classes, recipe = int(config["num_classes"]), planned[0].recipe
+    arms = []
+    for each in planned:
+        counted = count_complexity(each.net, each.recipe.size, classes)
+        tops = [[epoch["top1"] for epoch in curve] for curve in curves[each.arm.name]]
+        arms.append(
+            {
+                "name": each.arm.name,
+                "what": each.arm.what,
+                "size": each.recipe.size,
+                "lr": each.recipe.lr,
+                "params": counted.params,
+                "params_with_aux": counted.params_with_aux,
+                "macs": counted.macs,
+                "top1": [top1[-1] for top1 in tops],
+                **vars(interval([top1[-1] for top1 in tops])),
+                "seconds": [curve[-1]["seconds"] for curve in curves[each.arm.name]],
+                "curves": tops,
+            }
+        )
+    return {
+        "study": study.name,
+        "data": short_name(data),
+        "classes": classes,
+        "epochs": recipe.epochs,
+        "size": max(each.recipe.size for each in planned),
+        "limit": recipe.limit,
+        "seeds": len(curves[planned[0].arm.name]),
+        "arms": arms,
+        "claims": [_judged(claim, curves) for claim in study.claims],
+    }
+
+
+def _judged(claim: Claim, curves: Mapping[str, list[Curve]]) -> dict[str, Any]:
+    """A claim with the paired differences that were found, seed by seed."""
+    differences = [
+        _top1_at(claim.at, mine) - _top1_at(claim.at, theirs)
+        for mine, theirs in zip(curves[claim.of], curves[claim.against], strict=True)
+    ]
+    found = interval(differences)
+    said = verdict(found, claim.predicts, claim.margin)
+    return {**vars(claim), "differences": differences, **vars(found), "verdict": said}
+
+
+def _top1_at(share: float, curve: Curve) -> float:
+    """The accuracy after that share of the epochs."""
+    return curve[max(0, math.ceil(share * len(curve)) - 1)]["top1"]
+
+
+def _table(out: Path, arm: Arm) -> Path:
+    return out / "networks" / f"{arm.name}.yaml"
+
+
+def _folder(out: Path, arm: Arm, seed: int) -> Path:
+    return out / "runs" / arm.name / str(seed)

@@ -1,0 +1,174 @@
+"""The processes of one training or judging, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from inspect import signature
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from inceptorch.errors import RunError
+from inceptorch.runtime.device import best_device
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=12)  # the first process may have a million pictures to look at while the others wait
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes work together, which of them this is, and the device it computes on."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes, draws and speaks."""
+        return self.rank == 0
+
+    @property
+    def late(self) -> int:
+        """How many steps late it is heard what a step came to: a GPU works on while its answer is on the way."""
+        return 1 if self.device.type == "cuda" else 0
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of `items`: equal to within one, together all of them, none twice."""
+        return items[self.rank :: self.count]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with gradients averaged over the processes. Statistics stay each process's own; the first one's
+        are kept."""
+        if self.count == 1:
+            return module
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        newer = "forward_sync_buffers" in signature(DistributedDataParallel).parameters  # the name since torch 2.14
+        own_buffers: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True, **own_buffers)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of every process's `values`, in place. On a GPU it may still be under way."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def share_or_stand_in(self, items: Sequence[T]) -> list[T]:
+        """This process's part of `items`, or, where it is empty, the first two, for which nothing is to be counted: all
+        processes then take the same steps."""
+        return list(self.share(items)) or list(items[:2])
+
+    def gather(self, mine: Tensor, total: int) -> Tensor:
+        """The rows of all processes in the order in which `share` dealt `total` of them out, without stand-ins."""
+        if self.count == 1:
+            return mine
+        parts: list[Tensor] = [mine] * self.count
+        dist.all_gather_object(parts, mine.cpu())
+        whole = mine.new_empty(total, *mine.shape[1:])
+        for rank, part in enumerate(parts):
+            whole[rank :: self.count] = part[: len(range(rank, total, self.count))]
+        return whole
+
+    def collect(self, mine: T) -> list[T]:
+        """Every process's value, in their order, in the first one; in the others, nothing."""
+        if self.count == 1:
+            return [mine]
+        found: list[T | None] | None = [None] * self.count if self.first else None
+        dist.gather_object(mine, found)
+        return found or []  # type: ignore[return-value]
+
+    def from_first(self, value: Callable[[], T]) -> T:
+        """What `value` gives in the first process, in all of them. If it fails there, that one alone says why; the
+        others end with exit code 2."""
+        if self.count == 1:
+            return value()
+        told: list[T | None] = [None]
+        failed = [True]
+        try:
+            if self.first:
+                told, failed = [value()], [False]
+        finally:
+            dist.broadcast_object_list(failed)
+            if not failed[0]:
+                dist.broadcast_object_list(told)
+        if failed[0]:
+            raise SystemExit(2)
+        return told[0]  # type: ignore[return-value]
+
+    def copy_first(self, module: nn.Module) -> None:
+        """Give every process the first one's parameters and buffers, batch normalisation's statistics among them."""
+        if self.count > 1:
+            for tensor in (*module.parameters(), *module.buffers()):
+                dist.broadcast(tensor.detach(), 0)
+
+
+class Arriving:
+    """Numbers on their way from a device. Reading waits for them, not for what the device was asked to do after them."""
+
+    def __init__(self, numbers: Tensor):
+        self._numbers = numbers.to("cpu", non_blocking=True)
+        self._arrived = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._arrived:
+            self._arrived.record()
+
+    def read(self) -> list[float]:
+        if self._arrived:
+            self._arrived.synchronize()
+        found: list[float] = self._numbers.tolist()
+        return found
+
+
+def speaks() -> bool:
+    """Whether this process is the one to say what came of it all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def processes(together: bool = True) -> Iterator[Processes]:
+    """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `together=False` leaves the
+    others out of it."""
+    # Some clusters set WORLD_SIZE for every job; torchrun sets RANK too.
+    started = together and dist.is_available() and "RANK" in os.environ
+    count = int(os.environ.get("WORLD_SIZE", "1")) if started else 1
+    if count == 1:
+        yield Processes(0, 1, best_device())
+        return
+    device = best_device()
+    if device.type == "cuda":
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        if local >= torch.cuda.device_count():
+            raise RunError(
+                f"There are {torch.cuda.device_count()} GPUs here and more processes; start as many with --nproc-per-node."
+            )
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield Processes(dist.get_rank(), count, device)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, and this is to be said first
+        why = str(error).strip().splitlines()[0].partition(". This is")[0]  # what follows is advice to developers
+        raise RunError(
+            f"The {count} processes lost one another ({why}). If one of them ended, what it "
+            "wrote says why; --resume goes on from the last checkpoint."
+        ) from error
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # which hold on to the group too
+        raise
+    finally:
+        gc.collect()  # what wrap() made holds on to the group in a cycle, and a group that is left at the end aborts
+        dist.destroy_process_group()
