@@ -40,6 +40,16 @@ TINY = NetworkSpec(
 COLOURS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of pages need Chromium, and those with real weights or images take long: their fixtures tell."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if fixtures & {"npz", "converted", "shared"}:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is kept between runs is kept between tests, and not beyond them."""
