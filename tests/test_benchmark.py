@@ -161,7 +161,7 @@ def test_rows_as_text_json_and_picture(bundle: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     first, header, *lines = result.stdout.splitlines()
     assert first == "bundle on onnxruntime fp32, 2 at a time"
-    assert header.split() == ["row", "ms", "time", "multiply-adds", "share"]
+    assert header.split() == ["layer", "ms", "time", "multiply-adds", "fraction"]
     rows = json.loads(invoke(*words, "--json").stdout)
     assert [line.split()[0] for line in lines] == [*(row["row"] for row in rows), "total"]
     assert (tmp_path / "rows.png").stat().st_size > 5000

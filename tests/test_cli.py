@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 from safetensors import safe_open
 
 from inceptorch.cli import app
-from inceptorch.cli.evaluate import print_table
+from inceptorch.cli.evaluate import print_comparison
+from inceptorch.cli.output import print_table
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Row
 from inceptorch.recipes import Recipe
@@ -384,13 +386,13 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
 def test_a_table_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     sure = (0.4, 0.6)
     row = Row(["a"], ["tiny"], 10, "center", 1, 10**9, 0.5, sure, 0.75, sure, 0.0, (-0.1, 0.1), 0.0, (0.0, 0.00001))
-    print_table([row, replace(row, models=["a", "b"], networks=["tiny", "tiny"])])
+    print_comparison([row, replace(row, models=["a", "b"], networks=["tiny", "tiny"])])
     head, base, both, models = capsys.readouterr().out.splitlines()
     assert head.endswith("top-5 compared to base")
     assert base.split()[4:] == ["50.00%", "(40.0%-60.0%)", "25.00%", "(40.0%-60.0%)", "base"]
     assert both.endswith("  +0.00% (+0.00% to +0.00%)")
     assert models.startswith("models: a (tiny), b (tiny);")
-    print_table([replace(row, classes=5), replace(row, classes=5)])
+    print_comparison([replace(row, classes=5), replace(row, classes=5)])
     head, base, both, _ = capsys.readouterr().out.splitlines()
     assert "top-5" not in head
     assert both.split()[4:] == ["50.00%", "(40.0%-60.0%)", "+0.00%", "(-10.00%", "to", "+10.00%)"]
@@ -404,3 +406,30 @@ def test_a_line_of_progress_asks_for_its_note_once(
     assert list(progress.Progress().track("abc", 3, "reading", lambda: f"note {next(notes)}")) == ["a", "b", "c"]
     lines = capsys.readouterr().err.splitlines()
     assert [line.rpartition(", ")[2] for line in lines] == ["note 0", "note 1"]
+
+
+LONG_NAME = "a_class_name_of_many_letters_with_no_place_to_break_it"
+GRID = [["class", "images", "recall"], [LONG_NAME, "8", "100.00%"], ["猫 [b] :cat:", "1,024", "-"]]
+
+
+def test_a_table_in_a_pipe_is_whole_aligned_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(GRID)
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head == f"class{' ' * (len(LONG_NAME) - 5)}  images   recall"
+    assert first == f"{LONG_NAME}       8  100.00%"
+    assert second == f"猫 [b] :cat:{' ' * (len(LONG_NAME) - 12)}   1,024        -"  # the first letter is two wide
+
+
+def test_a_table_on_a_narrow_terminal_is_folded_and_not_cut() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    code = f"from inceptorch.cli.output import print_table; print_table({GRID})"
+    environment = {**os.environ, "COLUMNS": "40", "TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", code], stdout=theirs, env=environment, check=True)
+    os.close(theirs)
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in os.read(ours, 10_000).decode().splitlines()]
+    os.close(ours)
+    assert max(map(len, lines)) <= 40
+    assert LONG_NAME in "".join(line.split("  ")[0].strip() for line in lines)
+    assert "100.00%" in "".join(lines)

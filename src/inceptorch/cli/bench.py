@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from inceptorch.deployment.benchmark import Measured
@@ -94,23 +94,22 @@ def _numbers(text: str) -> list[int]:
 
 
 def _print_engines(measured: "list[Measured]") -> None:
-    print(
-        f"{'engine':<12}{'precision':<10}{'batch':>5}{'pictures/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>7}"
-        f"{'first s':>9}{'agree':>8}{'apart':>9}{'of peak':>9}"
-    )
+    head = "engine|precision|batch|images/s|p50 ms|p99 ms|MiB|first s|agree|apart|of peak"
+    grid = [head.split("|")]
     for each in measured:
+        timed = [f"{each.per_second:.1f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}"]
         memory = "" if each.memory_mib is None else f"{each.memory_mib:.0f}"
+        compared = [f"{each.top1_agreement:.1%}", f"{each.largest_difference:.1g}"]
         peak = "" if each.fraction_of_peak is None else f"{each.fraction_of_peak:.0%}"
-        print(
-            f"{each.engine:<12}{each.precision:<10}{each.batch:>5}{each.per_second:>12.1f}{each.p50_ms:>9.1f}"
-            f"{each.p99_ms:>9.1f}{memory:>7}{each.first_answer_s:>9.2f}{each.top1_agreement:>8.1%}"
-            f"{each.largest_difference:>9.1g}{peak:>9}"
-        )
+        first = f"{each.first_answer_s:.2f}"
+        grid.append([each.engine, each.precision, str(each.batch), *timed, memory, first, *compared, peak])
+    print_table(grid)
     print(f"agree and apart: top-1 and probabilities against {measured[0].reference}")
 
 
 def _print_rows(times: "list[RowTime]") -> None:
-    print(f"{'row':<12}{'ms':>9}{'time':>8}{'multiply-adds':>16}{'share':>8}")
-    for each in times:
-        print(printable(f"{each.row:<12}{each.ms:>9.3f}{each.share:>8.1%}{each.macs:>16,}{each.macs_share:>8.1%}"))
-    print(f"{'total':<12}{sum(each.ms for each in times):>9.3f}{'':>8}{sum(each.macs for each in times):>16,}")
+    rows = [
+        [each.row, f"{each.ms:.3f}", f"{each.share:.1%}", f"{each.macs:,}", f"{each.macs_share:.1%}"] for each in times
+    ]
+    total = ["total", f"{sum(each.ms for each in times):.3f}", "", f"{sum(each.macs for each in times):,}", ""]
+    print_table([["layer", "ms", "time", "multiply-adds", "fraction"], *rows, total])

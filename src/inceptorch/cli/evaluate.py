@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_json, print_table, printable
 
 WORDS = "A run, a bundle, an exported file, published weights or saved predictions; several are an ensemble. Behind them, DATA as for train."
 
@@ -80,7 +80,7 @@ def evaluate(
         if json and speaks():
             print_json([vars(row) for row in rows])
         elif speaks():
-            print_table(rows)
+            print_comparison(rows)
         return
     began = time.monotonic()
     evaluation = judge(
@@ -143,14 +143,14 @@ def print_evaluation(evaluation: Any) -> None:
     if len(evaluation.classes) > 5:  # of fewer, five answers are always right
         shown["top5"] = "top-5"
 
-    def row(name: str, pictures: object, scores: dict[str, Any]) -> str:
-        return f"{name:<24}{pictures:>9}" + "".join(f"{scores[each]:>9.2%}" for each in shown)
+    def row(name: str, scores: dict[str, Any], precision: str) -> list[str]:
+        return [name, str(scores["n"]), *(f"{scores[each]:.2%}" for each in shown), precision]
 
-    print(f"{'class':<24}{'pictures':>9}" + "".join(f"{each:>9}" for each in shown.values()) + f"{'precision':>11}")
+    grid = [["class", "images", *shown.values(), "precision"]]
     for name, one in evaluation.per_class.items():
-        precision = "never said" if one["precision"] is None else f"{one['precision']:.2%}"
-        print(f"{row(printable(name), one['n'], one)}{precision:>11}")
-    print(f"{row('all', evaluation.n, found)}   loss {evaluation.loss:.4f}")
+        grid.append(row(name, one, "-" if one["precision"] is None else f"{one['precision']:.2%}"))
+    print_table([*grid, row("all", found, "")])
+    print(f"loss {evaluation.loss:.4f}")
     ranges = []
     for each, name in shown.items():
         low, high = evaluation.intervals[each]
@@ -171,18 +171,20 @@ def print_evaluation(evaluation: Any) -> None:
     print(f"protocol: {printable(evaluation.protocol)}")
 
 
-def print_table(rows: list[Any]) -> None:
+def print_comparison(rows: list[Any]) -> None:
     """The columns of arXiv:1409.4842 Table 3, top-1 too, and what is sure of them. Of fewer than six classes five answers
     say nothing, so that top-1 is compared."""
     five = rows[0].classes > 5
-    head = f"{'models':>6}{'crops':>7}{'cost':>7}{'G mult-adds':>13}{'top-1 error':>21}"
-    print(head + (f"{'top-5 error':>21}  top-5" if five else "  top-1") + " compared to base")
+    errors = ["top-1 error", "top-5 error"] if five else ["top-1 error"]
+    grid = [["models", "crops", "cost", "G mult-adds", *errors, f"{errors[-1][:5]} compared to base"]]
     for row in rows:
-        errors = _error(row.top1, row.top1_interval) + (_error(row.top5, row.top5_interval) if five else "")
+        errors = [_error(row.top1, row.top1_interval)] + ([_error(row.top5, row.top5_interval)] if five else [])
         gained, (low, high) = (row.gained5, row.gained5_interval) if five else (row.gained1, row.gained1_interval)
         compared = "base" if row is rows[0] else f"{-gained:+z.2%} ({-high:+z.2%} to {-low:+z.2%})"
         crops = row.cost // len(row.models)
-        print(f"{len(row.models):>6}{crops:>7}{row.cost:>7}{row.multiply_adds / 1e9:>13.1f}{errors}  {compared}")
+        counts = [str(len(row.models)), str(crops), str(row.cost), f"{row.multiply_adds / 1e9:.1f}"]
+        grid.append([*counts, *errors, compared])
+    print_table(grid)
     every = dict.fromkeys(f"{name} ({net})" for row in rows for name, net in zip(row.models, row.networks, strict=True))
     print(printable(f"models: {', '.join(every)}; 95% intervals in brackets, of the last column picture by picture"))
 
@@ -190,7 +192,7 @@ def print_table(rows: list[Any]) -> None:
 def _error(right: float, interval: tuple[float, float]) -> str:
     """A column of errors: that of a share that is right, with its interval."""
     low, high = interval
-    return f"{f'{1 - right:.2%} ({1 - high:.1%}-{1 - low:.1%})':>21}"
+    return f"{1 - right:.2%} ({1 - high:.1%}-{1 - low:.1%})"
 
 
 def _numbers(text: str | None) -> list[float] | None:

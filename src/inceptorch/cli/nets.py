@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from inceptorch.networks.complexity import Complexity
@@ -42,11 +42,10 @@ def nets(
         if json:
             print_json([_summary(counted) for counted in costs])
             return
-        print(f"{'network':<30}{'size':>4}{'parameters':>13}{'multiply-adds':>16}  what it is")
-        for counted in costs:
-            print(
-                f"{counted.net:<30}{counted.size:>4}{counted.params:>13,}{counted.macs:>16,}  {NETS[counted.net].title}"
-            )
+        rows = [
+            [each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title] for each in costs
+        ]
+        print_table([["network", "size", "parameters", "multiply-adds", "what it is"], *rows])
         return
 
     net = get_network(name)
@@ -69,11 +68,11 @@ def nets(
             print(papers.text(net), end="")
     elif json:
         counted = count_complexity(net)
-        rows = [
+        layers = [
             {"name": row.name, "output": list(row.output), "params": row.params, "macs": row.macs}
             for row in counted.layers
         ]
-        print_json({**_summary(counted), "params_with_aux": counted.params_with_aux, "rows": rows})
+        print_json({**_summary(counted), "params_with_aux": counted.params_with_aux, "rows": layers})
     else:
         _print_table(net, count_complexity(net))
 
@@ -94,9 +93,8 @@ def _print_table(net: "NetworkSpec", counted: "Complexity") -> None:
     print(
         f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"
     )
-    print(f"{'row':<12}{'output':>16}{'parameters':>13}{'multiply-adds':>16}")
-    for row in counted.layers:
-        print(f"{printable(row.name):<12}{as_printed(row.output):>16}{row.params:>13,}{row.macs:>16,}")
-    print(f"{'total':<12}{'':>16}{counted.params:>13,}{counted.macs:>16,}")
+    rows = [[row.name, as_printed(row.output), f"{row.params:,}", f"{row.macs:,}"] for row in counted.layers]
+    total = ["total", "", f"{counted.params:,}", f"{counted.macs:,}"]
+    print_table([["layer", "output", "parameters", "multiply-adds"], *rows, total])
     if net.aux:
         print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {counted.params_with_aux:,} parameters")

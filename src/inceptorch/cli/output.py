@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
+
+from inceptorch.markdown import Grid, figure_columns
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output.")]
 
@@ -19,6 +22,27 @@ def printable(text: str) -> str:
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def print_table(grid: Grid) -> None:
+    """A table whose first line is the head, figures to the right; elsewhere than on a terminal as wide as it is long."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def line(cells: list[str]) -> list[Text]:
+        return [Text(printable(cell)) for cell in cells]
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head, right in zip(line(grid[0]), figure_columns(grid), strict=True):
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for cells in grid[1:]:
+        table.add_row(*line(cells))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(each.rstrip() for each in captured.get().splitlines()))
 
 
 def print_pictures(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from inceptorch.cli.output import Json, print_json
+from inceptorch.cli.output import Json, print_json, print_table
 from inceptorch.errors import RecipeError, RunError
 
 
@@ -35,8 +35,7 @@ def study(
         if json:
             print_json([{"name": one.name, "question": one.question} for one in STUDIES.values()])
             return
-        for one in STUDIES.values():
-            print(f"{one.name:<17}{one.question}")
+        print_table([["study", "question"], *([one.name, one.question] for one in STUDIES.values())])
         return
     find_study(name)
     if data is None:

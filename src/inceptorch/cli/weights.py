@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json
+from inceptorch.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
     from inceptorch.classifier.published import Published
@@ -30,11 +30,12 @@ def weights(
         if json:
             print_json([plain(one) for one in table])
             return
-        print(f"{'weights':<37}{'network':<30}{'top-1':>7}{'top-5':>7}  {'licence':<14}{'size':>9}  kept here")
+        grid = [["weights", "network", "top-1", "top-5", "license", "size", "kept here"]]
         for one in table:
             top1, top5 = (f"{one.accuracy.top1:.1f}", f"{one.accuracy.top5:.1f}") if one.accuracy else ("-", "-")
             size = f"{one.bytes / 1e6:.0f} MB" if one.bytes else "-"
-            print(f"{one.name:<37}{one.net:<30}{top1:>7}{top5:>7}  {one.licence:<14}{size:>9}  {one.kept()}")
+            grid.append([one.name, one.net, top1, top5, one.licence, size, one.kept()])
+        print_table(grid)
         return
 
     one = published.find(name)
