@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,6 +18,7 @@ from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.mixing import mix
 from inceptorch.training.objective import Objective
+from inceptorch.utils.cpu import cpuinfo
 
 
 class Step:
@@ -106,8 +106,5 @@ def precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf16"]:
         return recipe.precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "fp32"
+    flags = cpuinfo("flags").split()
     return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Description
+from inceptorch.engines.engine import Answer, channels_first, logarithms
 from inceptorch.errors import BundleError
 from inceptorch.evaluation.metrics import Floats
 from inceptorch.inference.engines.base import Answer, channels_first, logarithms
