@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch import nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
@@ -446,3 +448,14 @@ def test_one_picture_alone_can_be_judged(members: list[Classifier], tmp_path: Pa
     found = evaluate(members[0], tmp_path / "one", progress=QUIET).to_dict()
     assert found["intervals"]["loss"] is None
     assert json.loads(json.dumps(found, allow_nan=False))["n"] == 1
+
+
+def test_predictions_of_the_format_before_are_read(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    before = evaluate(members[0], pictures, "val", QUIET, save_predictions=tmp_path / "kept")
+    (file,) = (tmp_path / "kept").iterdir()
+    with safe_open(file, framework="numpy") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+        (held,) = map(json.loads, opened.metadata().values())
+    header = {"format": "inceptorch predictions 1", "name": held["name"], "about": json.dumps(held["about"])}
+    save_file(tensors, tmp_path / "old.safetensors", header)
+    assert evaluate(tmp_path / "old.safetensors", progress=QUIET).to_dict() == before.to_dict()

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from inceptorch.data import Split, fingerprint
 from inceptorch.errors import ProtocolError, RunError
@@ -28,14 +30,16 @@ from inceptorch.inference.forward import log_probabilities, pictures_at_once, si
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.utils.files import reason, write_text, write_whole
 from inceptorch.utils.progress import Progress
+from inceptorch.files import reading, reason, write_text, write_whole
 
 if TYPE_CHECKING:
     from inceptorch.runtime.distributed import Processes
 
 SUFFIX = ".safetensors"
-FORMAT = "inceptorch predictions 1"
+FORMAT, BEFORE = "inceptorch predictions 2", "inceptorch predictions 1"
 PART = 512  # crops: ten seconds' work or so on two cores
 READ = 512  # pictures at a time
+LOGS = "log_probabilities.npy"  # of the parts that are done
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def predict_split(
     folder = kept / f".{file.name}.parts"
     size = max(1, PART // protocol.count)
     starts = range(0, len(split), size)
-    done = world.from_first(lambda: _begun(folder, of, len(starts)))
+    done = world.from_first(lambda: _begun(folder, of, len(split), len(starts)))
     left = [number for number in range(len(starts)) if number not in done]
     if done:
         progress.say(f"going on after {len(done)} of {len(starts)} parts")
@@ -146,29 +150,29 @@ def predict_split(
         for turn, part in zip(turns, _made(engine, split, protocol, parts, progress), strict=True):
             numbers = left[turn : turn + world.count]
             for number, values in zip(numbers, world.collect(part), strict=False):
-                write_whole(folder / f"{number}.npy", partial(_save, values))
+                _save(folder, number, starts[number], values)
     except (KeyboardInterrupt, SystemExit):
         progress.say("stopped; with --save-predictions the same command goes on after the last whole part")
         raise
-    world.from_first(lambda: _join(folder, len(starts), file, name, of, split))
+    world.from_first(lambda: _join(folder, file, name, of, split))
     return world.from_first(lambda: read_predictions(file))
 
 
 def read_predictions(file: Path) -> Predictions:
     """The predictions in a file. Raises ProtocolError."""
     try:
-        with safe_open(file, framework="numpy") as opened:
+        with reading(file, ProtocolError), safe_open(file, framework="numpy") as opened:
             header = opened.metadata() or {}
-            if header.get("format") != FORMAT:
+            if FORMAT not in header and header.get("format") != BEFORE:
                 raise ProtocolError(f"{file} holds no predictions; `inceptorch eval --save-predictions` writes them.")
             labels, names = opened.get_tensor("labels"), opened.get_tensor("files")
             shape = opened.get_slice("log_probabilities").get_shape()
-        of = About(**json.loads(header["about"]))
+        if FORMAT in header:
+            header = json.loads(header[FORMAT])
+        else:  # the format before: to be read for one release
+            header["about"] = json.loads(header["about"])
+        of = About(**header["about"])
         files = names.tobytes().decode("utf-8", "surrogateescape").split("\0")
-    except FileNotFoundError:
-        raise ProtocolError(f"{file} does not exist.") from None
-    except OSError as error:
-        raise ProtocolError(f"{file} could not be read: {reason(error)}.") from None
     except (SafetensorError, KeyError, TypeError, ValueError):
         raise ProtocolError(
             f"{file} holds no predictions, or is damaged; `inceptorch eval --save-predictions` makes it again."
@@ -235,54 +239,48 @@ def _kept(file: Path, progress: Progress) -> Predictions | None:
     return found
 
 
-def _begun(folder: Path, of: About, count: int) -> set[int]:
+def _begun(folder: Path, of: About, pictures: int, count: int) -> set[int]:
     """The parts that an interrupted attempt at the same left; the parts of anything else are deleted."""
     note = folder / "about.json"
     wanted = json.dumps(asdict(of))
     with suppress(OSError, UnicodeDecodeError):
         if note.read_text(encoding="utf-8") == wanted:
-            return {number for number in range(count) if (folder / f"{number}.npy").exists()}
+            return {number for number in range(count) if (folder / f"{number}.done").exists()}
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)
+        open_memmap(folder / LOGS, "w+", "<f4", (pictures, len(of.classes)))
+        if hasattr(os, "posix_fallocate"):  # a disk that fills while memory is written to it would kill the process
+            with open(folder / LOGS, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))
     except OSError as error:
         raise RunError(f"{folder} could not be made: {reason(error)}.") from None
     write_text(note, wanted)
     return set()
 
 
-def _save(values: Floats, path: Path) -> None:
-    with open(path, "wb") as file:
-        np.save(file, values, allow_pickle=False)
+def _save(folder: Path, number: int, start: int, values: Floats) -> None:
+    """Write a part to its place, then mark it as done."""
+    with reading(folder / LOGS, RunError):
+        logs = open_memmap(folder / LOGS, "r+")
+        logs[start : start + len(values)] = values
+        logs.flush()
+    write_text(folder / f"{number}.done", "")
 
 
-def _join(folder: Path, count: int, file: Path, name: str, of: About, split: Split) -> None:
-    """Write the parts as one file, holding one at a time, and delete them."""
-    name = name.encode("utf-8", "replace").decode()  # a folder's name need not be text
-    labels = np.asarray(split.labels, "<i4").tobytes()
-    names = "\0".join(split.paths).encode("utf-8", "surrogateescape")
-    values = len(split) * len(of.classes) * 4
-    after = values + len(labels)
-    header: dict[str, Any] = {
-        "__metadata__": {"format": FORMAT, "name": name, "about": json.dumps(asdict(of))},
-        "log_probabilities": _entry("F32", [len(split), len(of.classes)], 0, values),
-        "labels": _entry("I32", [len(split)], values, after),
-        "files": _entry("U8", [len(names)], after, after + len(names)),
+def _join(folder: Path, file: Path, name: str, of: About, split: Split) -> None:
+    """Write all parts as one file, and delete them."""
+    tensors = {
+        "log_probabilities": np.load(folder / LOGS, mmap_mode="r"),  # of which safetensors makes no copy
+        "labels": np.asarray(split.labels, "<i4"),
+        "files": np.frombuffer("\0".join(split.paths).encode("utf-8", "surrogateescape"), np.uint8),
     }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-
-    def write(path: Path) -> None:
-        with open(path, "wb") as out:
-            out.write(len(text).to_bytes(8, "little") + text)
-            for number in range(count):
-                out.write(np.load(folder / f"{number}.npy", allow_pickle=False).astype("<f4").tobytes())
-            out.write(labels + names)
-
-    write_whole(file, write)
+    name = name.encode("utf-8", "replace").decode()  # a folder's name need not be text
+    header = json.dumps({"name": name, "about": asdict(of)})
+    try:
+        # One entry, as several come in any order, and equal predictions are equal files.
+        write_whole(file, lambda path: save_file(tensors, path, {FORMAT: header}))
+    except SafetensorError as error:
+        raise RunError(f"{file} could not be written: {error}.") from None
     read_predictions(file)  # before what it was made of goes
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _entry(kind: str, shape: list[int], start: int, end: int) -> dict[str, Any]:
-    return {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
