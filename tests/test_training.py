@@ -30,6 +30,7 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
+from inceptorch.files import locked
 from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training import checkpoint
@@ -611,6 +612,32 @@ def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path)
     for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
         assert torch.equal(other_optimizer.state[mine]["momentum_buffer"], optimizer.state[theirs]["momentum_buffer"])
+
+
+def test_a_killed_process_holds_no_folder_though_one_that_it_forked_lives_on(tmp_path: Path) -> None:
+    script = f"""
+import os, time
+from pathlib import Path
+from inceptorch.files import locked
+with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(RunError, match="busy"), locked(tmp_path / "lock", "busy", "unusable"):
+                pass
+            process.kill()
+            process.wait()
+            os.kill(child, 0)  # it lives
+            with locked(tmp_path / "lock", "busy", "unusable"):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:

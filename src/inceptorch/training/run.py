@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import platform
 import shlex
@@ -26,6 +25,7 @@ from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import get_network
+from inceptorch.files import load_yaml, locked, reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.utils.files import load_yaml, reason, refuse_if_used, write_text
 
@@ -106,28 +106,12 @@ class Run:
     def held(self) -> Iterator[None]:
         """While this lasts, no other process can train in the folder. Raises RunError where one does."""
         try:
-            import fcntl
-        except ModuleNotFoundError:  # Windows
-            yield
-            return
-        lock = self.checkpoint.parent / ".lock"
-        try:
-            lock.parent.mkdir(exist_ok=True)
-            file = open(lock, "a+")  # noqa: SIM115 (closed below)
+            self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder} cannot be written into: {reason(error)}.") from None
-        with file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which processes that read pictures do not inherit
-            except OSError as error:
-                if error.errno in (errno.EACCES, errno.EAGAIN):
-                    raise RunError(
-                        f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
-                    ) from None  # any other: a file system without locks
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
+        busy = f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
+        with locked(self.checkpoint.parent / ".lock", busy, f"{self.folder} cannot be written into"):
+            yield
 
     def clear_leftovers(self) -> None:
         """Delete the half-written files of a process that was killed, and make the folder that it may not have come to."""

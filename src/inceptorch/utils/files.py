@@ -82,6 +82,29 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
+    """While this lasts, no other process has the lock; a killed one loses it, and so do those that it forked.
+
+    Raises RunError: `busy` where another has it, `unusable` with the reason where the file cannot be made."""
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        raise RunError(busy) from None
+    except NotImplementedError:  # a file system without locks
+        pass
+    except OSError as error:
+        raise RunError(f"{unusable}: {reason(error)}.") from None
+    try:
+        yield
+    finally:
+        held.release()
+        lock.unlink(missing_ok=True)
+
+
+@contextmanager
 def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
     """While this lasts, a file that cannot be read, or is not UTF-8 where text is read, is an `error` that names it."""
     try:

@@ -20,11 +20,7 @@ from inceptorch.inference.forward import pictures_at_once
 from inceptorch.inference.options import Asked, Entry
 from inceptorch.utils.files import reason, write_text
 from inceptorch.utils.progress import Progress
-
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
+from inceptorch.files import locked, reason, write_text
 
 PART = 1024  # pictures
 SECONDS = 10.0  # a part is no longer in the making
@@ -161,20 +157,9 @@ def _with_name(names: str, entry: Entry) -> str:
 def alone(path: Path) -> Iterator[None]:
     """While this lasts, no other process writes the file. Raises RunError where one does."""
     lock = path.with_name(f"{path.name}.part.lock")
-    try:
-        held = open(lock, "w")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise RunError(f"{path} could not be written: {reason(error)}; name another --out.") from None
-    with held:
-        if fcntl is not None:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"Another process is writing {path}; wait for it, or name another --out.") from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    busy = f"Another process is writing {path}; wait for it, or name another --out."
+    with locked(lock, busy, f"{path} could not be written"):
+        yield
 
 
 def new_output(path: Path, made_with: dict[str, Any], asked: Asked, engine: Engine) -> Output:
