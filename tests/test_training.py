@@ -30,7 +30,6 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
-from inceptorch.files import locked
 from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training import checkpoint
@@ -38,6 +37,7 @@ from inceptorch.training.averaging import Average
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.run import read_run
 from inceptorch.training.schedule import rate as _rate
+from inceptorch.utils.files import locked
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
@@ -618,7 +618,7 @@ def test_a_killed_process_holds_no_folder_though_one_that_it_forked_lives_on(tmp
     script = f"""
 import os, time
 from pathlib import Path
-from inceptorch.files import locked
+from inceptorch.utils.files import locked
 with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
     child = os.fork()
     if child:

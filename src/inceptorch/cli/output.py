@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inceptorch.markdown import Grid, figure_columns
+from inceptorch.utils.markdown import Grid, figure_columns
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output.")]
 

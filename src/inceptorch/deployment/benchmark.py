@@ -15,7 +15,6 @@ from inceptorch.classifier.classifier import not_finite
 from inceptorch.data.split import some_squares
 from inceptorch.deployment.cold_start import Fresh, first_answer
 from inceptorch.deployment.peak import peak
-from inceptorch.engines.engine import described
 from inceptorch.errors import EngineError
 from inceptorch.inference.engines import ENGINES, Engine, available, open_engine
 from inceptorch.inference.engines.base import described

@@ -28,9 +28,8 @@ from inceptorch.images.crops import Protocol
 from inceptorch.inference.engines import Engine, identity
 from inceptorch.inference.forward import log_probabilities, pictures_at_once, side_by_side
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.utils.files import reason, write_text, write_whole
+from inceptorch.utils.files import reading, reason, write_text, write_whole
 from inceptorch.utils.progress import Progress
-from inceptorch.files import reading, reason, write_text, write_whole
 
 if TYPE_CHECKING:
     from inceptorch.runtime.distributed import Processes

@@ -25,9 +25,8 @@ from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import get_network
-from inceptorch.files import load_yaml, locked, reason, refuse_if_used, write_text
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.utils.files import load_yaml, reason, refuse_if_used, write_text
+from inceptorch.utils.files import load_yaml, locked, reason, refuse_if_used, write_text
 
 ASKED = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it

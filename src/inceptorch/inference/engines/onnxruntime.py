@@ -11,7 +11,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Description
-from inceptorch.engines.engine import Answer, channels_first, logarithms
 from inceptorch.errors import BundleError
 from inceptorch.evaluation.metrics import Floats
 from inceptorch.inference.engines.base import Answer, channels_first, logarithms

@@ -18,9 +18,8 @@ from inceptorch.errors import RunError, did_you_mean
 from inceptorch.inference.engines import Engine, described, identity
 from inceptorch.inference.forward import pictures_at_once
 from inceptorch.inference.options import Asked, Entry
-from inceptorch.utils.files import reason, write_text
+from inceptorch.utils.files import locked, reason, write_text
 from inceptorch.utils.progress import Progress
-from inceptorch.files import locked, reason, write_text
 
 PART = 1024  # pictures
 SECONDS = 10.0  # a part is no longer in the making
