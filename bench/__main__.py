@@ -56,7 +56,7 @@ def shown(words: str) -> str:
         return summary(others)
     record = result(name)
     if record is None:
-        return "Not measured yet.\n"
+        return f"`python -m bench {name}` was not run yet.\n"
     text: str = module(name).render(record)
     return f"{text.strip()}\n\n*{provenance(record)}*\n"
 

@@ -4,13 +4,13 @@
 
 Counted is the working tree, and beside it each git revision given; revisions counted earlier stay in the result.
 
-`copies of the inference path` are the source files outside `engines/`, `inference/` and the module's own definition that
-call a forward pass on images themselves: `engine.logits(...)`, `classifier.probabilities(...)`, `model(...)` and the
-like, told by the method and by the name of what it is called on. A renamed variable could hide one, so the files are
-listed in the result.
+`copies of the inference path` are the source files outside `engines/`, `inference/` and the module's own definition
+that call a forward pass on images themselves: `engine.logits(...)`, `classifier.probabilities(...)`, `model(...)`
+and the like, told by the method and by the name of what it is called on. A renamed variable could hide one, so the
+files are listed in the result.
 
-`unmirrored` are the files of src/inceptorch/PACKAGE/MODULE.py without a tests/PACKAGE/test_MODULE.py; `not imported by a
-test` is the weaker count, files that no test module names in an import.
+`unmirrored` are the files of src/inceptorch/PACKAGE/MODULE.py without a tests/PACKAGE/test_MODULE.py; `not imported
+by a test` is the weaker count, files that no test module names in an import.
 """
 
 import ast
