@@ -121,10 +121,9 @@ async def predict(
     """Say what is in pictures: for each file, in order, the most probable classes, or why it could not be read."""
     served = serving.named(model)
     with served.room.place(announced(request, serving.limits)) as place:
-        form = Form(request.headers.get("content-type"), serving.limits, place)
-        await read_body(request, serving.limits, form.write)
-        work = (serving.predict(served, upload, top, maps == 1) for upload in form.finish())
-        entries = await unless_gone(request, together(work))
+        async with Form(request, serving.limits, place).files() as files:
+            work = (serving.predict(served, file, top, maps == 1) for file in files)
+            entries = await unless_gone(request, together(work))
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
 
@@ -168,12 +167,12 @@ async def model_ready(name: str, serving: Shared) -> Any:
 async def infer(name: str, request: Request, serving: Shared) -> Response:
     """Give a model tensors: uint8 RGB squares [N, 3, S, S]."""
     served, limits = serving.named(name), serving.limits
-    body, loop = bytearray(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     with served.room.place(announced(request, limits)) as place:
-        await read_body(request, limits, body.extend)
+        body = await read_body(request, limits)
         head = request.headers.get(inference.HEAD)
         readers = serving.for_large if head is None and len(body) > LONG else serving.decoders
-        asked = await loop.run_in_executor(readers, inference.parse, bytes(body), head, served, limits)
+        asked = await loop.run_in_executor(readers, inference.parse, body, head, served, limits)
         place.take(len(asked.squares) - 1)  # the first has its place already
         ones = await unless_gone(request, together(serving.answer(served, square) for square in asked.squares))
     content, length = await loop.run_in_executor(serving.decoders, inference.answer, asked, served, ones)

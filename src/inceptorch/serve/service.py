@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from fastapi import HTTPException, Request
 from numpy.typing import NDArray
+from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from inceptorch.classifier.classifier import not_finite, top_classes
@@ -18,7 +19,6 @@ from inceptorch.errors import ImageError, did_you_mean
 from inceptorch.images.preprocessing import Pixels, Square, decode, size_of
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.admission import Limits, Room
-from inceptorch.serve.body import Upload
 from inceptorch.serve.dynamic_batcher import Batches, One, ones
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.priority import PICTURES, step_back
@@ -75,13 +75,14 @@ class Serving:
             raise HTTPException(404, f"There is no model {name!r}: {did_you_mean(name, self.models)}")
         return self.models[name]
 
-    async def predict(self, served: Served, upload: Upload, top: int, maps: bool) -> dict[str, Any]:
+    async def predict(self, served: Served, upload: UploadFile, top: int, maps: bool) -> dict[str, Any]:
         """The entry of one file, as `predict --json` prints it; with `maps`, also where the network looked."""
-        entry: dict[str, Any] = {"file": upload.name}
+        entry: dict[str, Any] = {"file": upload.filename}
         loop = asyncio.get_running_loop()
         try:
             pixels = served.engine.pixels
-            content = upload.taken()
+            content = upload.file.read()  # which is in memory
+            upload.file.close()
             read = await loop.run_in_executor(self.decoders, _unless_large, content, pixels, maps)
             if read is None:
                 read = await loop.run_in_executor(self.for_large, _square, content, pixels, maps)
