@@ -25,7 +25,8 @@ from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import contract
 from inceptorch.recipes import Recipe
-from inceptorch.training import loop, resume, train
+from inceptorch.training import resume, train
+from inceptorch.training.tensorboard import TensorBoard
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS
 
@@ -146,7 +147,7 @@ def test_a_run_goes_on_with_the_url_it_was_given(
     weights = []
     for data, name in ((server.folder, "local"), (server.url, "url")):
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "write_events", interrupt)  # after the first epoch's checkpoint
+            patch.setattr(TensorBoard, "on_validation", interrupt)  # after the first epoch's checkpoint
             with pytest.raises(KeyboardInterrupt):
                 train(data, out=tmp_path / name, recipe=recipe, progress=QUIET)
         assert resume(tmp_path / name, QUIET).epochs == 3

@@ -12,32 +12,22 @@ import torch
 from typer.testing import CliRunner
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data import find_split
 from inceptorch.errors import ImageError, RecipeError, RunError, TableError
-from inceptorch.images.preprocessing import contract
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.runtime.distributed import Processes
-from inceptorch.training import find_rate, memory_kept, rehearse
-from inceptorch.training.estimate import Estimate, as_people_say
-from inceptorch.training.objective import class_weights
-from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.schedule import side
+from inceptorch.tasks import Classification
+from inceptorch.training import dry_run, find_lr, malloc
+from inceptorch.training.eta import ETA, format_duration
+from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.schedule import image_size
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, TINY
+from tests.conftest import COLOURS
 
 QUIET = Progress(quiet=True)
-ALONE = Processes(0, 1, torch.device("cpu"))
-
-
-def beginner() -> Classifier:
-    """A classifier as the recipe's run begins with."""
-    model = Model(TINY, len(COLOURS), aux=True).to(memory_format=torch.channels_last)
-    return Classifier(model, contract(TINY.size), list(COLOURS))
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -46,7 +36,7 @@ def rows(run: Path) -> list[dict[str, str]]:
 
 
 def test_the_search_for_a_rate_finds_one_that_learns(pictures: Path, recipe: Recipe) -> None:
-    found = find_rate(pictures, recipe=recipe, progress=QUIET)
+    found = find_lr(pictures, recipe=recipe, progress=QUIET)
     assert found.rates == sorted(found.rates)
     assert len(found.rates) == len(found.losses) > 30
     assert 1e-4 < found.suggested < 1
@@ -66,8 +56,8 @@ def test_lr_find_from_the_shell(pictures: Path, recipe: Recipe, tmp_path: Path) 
 def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
     with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
-        find_rate(pictures, weights=tmp_path / "run", progress=QUIET)
-    done = rehearse(pictures, weights=tmp_path / "run", progress=QUIET)
+        find_lr(pictures, weights=tmp_path / "run", progress=QUIET)
+    done = dry_run(pictures, weights=tmp_path / "run", progress=QUIET)
     assert (done.epochs, done.epoch_seconds) == (0, None)
 
 
@@ -86,7 +76,7 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
         seen.extend(path.name for path in result.run.iterdir())
 
     weights = tmp_path / "given" if given else None
-    done = rehearse(pictures, weights=weights, recipe=recipe, progress=QUIET, look=look)
+    done = dry_run(pictures, weights=weights, recipe=recipe, progress=QUIET, look=look)
     assert (done.steps, done.epochs) == (5, 3)
     assert done.epoch_seconds is not None
     assert {"config.json", "model.safetensors", "checkpoints", "run.yaml"} <= set(seen)
@@ -116,17 +106,17 @@ def test_rare_classes_weigh_more(pictures: Path, recipe: Recipe) -> None:
     split = find_split(pictures, list(COLOURS), "train")
     few = split.keep([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
     assert few.counts() == {"blue": 12, "green": 12, "red": 3}
-    weights = class_weights(few, replace(recipe, balance=1.0))
+    weights = Classification(few.classes).class_weights(few, replace(recipe, balance=1.0))
     assert weights.tolist() == pytest.approx([0.75, 0.75, 3.0])
-    assert class_weights(few, recipe).tolist() == [1, 1, 1]
-    halfway = class_weights(few, replace(recipe, balance=0.5))
+    assert Classification(few.classes).class_weights(few, recipe).tolist() == [1, 1, 1]
+    halfway = Classification(few.classes).class_weights(few, replace(recipe, balance=0.5))
     assert float(halfway[2] / halfway[0]) == pytest.approx(2.0)
 
 
 def test_the_sides_grow_and_the_last_ones_are_whole(recipe: Recipe) -> None:
     growing = replace(recipe, epochs=5, growth=((0.0, 0.5), (0.5, 1.0), (1.0, 1.0)))
-    assert [side(growing, 64, epoch) for epoch in range(5)] == [32, 48, 64, 64, 64]
-    assert [side(recipe, 17, epoch) for epoch in range(3)] == [17, 17, 17]
+    assert [image_size(growing, 64, epoch) for epoch in range(5)] == [32, 48, 64, 64, 64]
+    assert [image_size(recipe, 17, epoch) for epoch in range(3)] == [17, 17, 17]
 
 
 def test_growth_where_the_network_takes_one_size_alone(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -141,8 +131,8 @@ def test_growth_where_the_network_takes_one_size_alone(pictures: Path, recipe: R
 
 def test_rates_fall_from_the_classifier_to_the_stem(tiny: NetworkSpec, recipe: Recipe) -> None:
     model = Model(tiny, 3)
-    optimizer = optimizer_for(model, with_values(recipe, {"layer_decay": 0.5, "optimizer": "adamw"}))
-    shares = {id(parameter): group["share"] for group in optimizer.param_groups for parameter in group["params"]}
+    optimizer = build_optimizer(model, with_values(recipe, {"layer_decay": 0.5, "optimizer": "adamw"}))
+    shares = {id(parameter): group["lr_scale"] for group in optimizer.param_groups for parameter in group["params"]}
     assert {shares[id(p)] for p in model.body.get_submodule("conv1").parameters()} == {0.125}
     assert {shares[id(p)] for p in model.body.get_submodule("mix").parameters()} == {0.25}
     assert {shares[id(p)] for p in model.head.parameters()} == {1.0}
@@ -161,13 +151,13 @@ def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
 
     monkeypatch.setattr(torch.optim.SGD, "step", losing)
     with pytest.raises(ImageError, match=r"red/\d+.png could not be read: no such file or directory\.$"):
-        rehearse(pictures, recipe=recipe, progress=QUIET)
+        dry_run(pictures, recipe=recipe, progress=QUIET)
 
 
 def test_no_square_is_larger_than_the_whole_size(recipe: Recipe) -> None:
     growing = replace(recipe, growth=((0.0, 0.5), (1.0, 1.0)), epochs=200)
     for size in (28, 31, 79, 299):
-        sides = [side(growing, size, epoch) for epoch in range(200)]
+        sides = [image_size(growing, size, epoch) for epoch in range(200)]
         assert sides == sorted(sides)
         assert sides[-1] == size
 
@@ -185,20 +175,20 @@ def test_too_little_memory_says_what_to_change(
 
 def test_the_estimate_follows_the_pace_and_the_area(recipe: Recipe) -> None:
     growing = replace(recipe, epochs=3, growth=((0.0, 0.5), (1.0, 1.0)))
-    estimate = Estimate(growing, size=64, pictures=100, held_out=50, steps=10)
-    assert estimate.left(0, 0) is None
+    eta = ETA(growing, size=64, train_images=100, val_images=50, steps=10)
+    assert eta.remaining(0, 0) is None
     for _ in range(3):
-        estimate.stepped(0, 100.0)  # a start says nothing
-    assert estimate.left(0, 3) is None
+        eta.add_step(0, 100.0)  # a start says nothing
+    assert eta.remaining(0, 3) is None
     for _ in range(5):
-        estimate.stepped(0, 1.0)  # a second for a quarter of the area
-    estimate.judged(7.0)
-    assert estimate.left(0, 8) == pytest.approx(2 * 1 + 10 * 2.25 + 10 * 4 + 3 * 7)
-    assert estimate.left(2, 10) == pytest.approx(7)
+        eta.add_step(0, 1.0)  # a second for a quarter of the area
+    eta.validation_seconds = 7.0
+    assert eta.remaining(0, 8) == pytest.approx(2 * 1 + 10 * 2.25 + 10 * 4 + 3 * 7)
+    assert eta.remaining(2, 10) == pytest.approx(7)
 
 
 def test_lengths_of_time_as_people_say_them() -> None:
-    assert [as_people_say(seconds) for seconds in (3.2, 119, 130, 3000, 9000, 90000)] == [
+    assert [format_duration(seconds) for seconds in (3.2, 119, 130, 3000, 9000, 90000)] == [
         "3 s", "119 s", "2.2 min", "50 min", "2.5 h", "25 h"
     ]  # fmt: skip
 
@@ -264,13 +254,13 @@ def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp
     with pytest.raises(RecipeError, match="name the weights with --weights"):
         inceptorch.train(pictures, out=tmp_path / "other", recipe=frozen, progress=QUIET)
     words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}
-    with pytest.raises(RecipeError, match="has 3 rows to freeze, not 4"):
+    with pytest.raises(RecipeError, match="has 3 layers to freeze, not 4"):
         inceptorch.train(pictures, out=tmp_path / "other", **words)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told to keep memory")
 def test_freed_memory_stays_with_the_process_in_training_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*memory_kept.OTHERS, "GLIBC_TUNABLES"):
+    for name in (*malloc.ENVIRONMENT, "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)
 
     def resident() -> int:
@@ -282,9 +272,9 @@ def test_freed_memory_stays_with_the_process_in_training_and_not_after(monkeypat
         return resident()
 
     usual = after_use()
-    with memory_kept.memory_kept():
+    with malloc.keep_freed_memory():
         assert after_use() > usual + 300
     assert resident() < usual + 100
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")  # whoever set it knows why
-    with memory_kept.memory_kept():
+    with malloc.keep_freed_memory():
         assert after_use() < usual + 100

@@ -196,7 +196,7 @@ ENDLESS = """
     from inceptorch.data.loader import load
     from inceptorch.images.preprocessing import contract
     from inceptorch.recipes import SCRATCH
-    from inceptorch.training.stopping import Stopping
+    from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({pictures!r}), ["blue", "green", "red"], "train")
     batches = load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
@@ -258,7 +258,7 @@ def test_workers_end_with_a_parent_that_is_killed(pictures: Path, start: str) ->
 def test_workers_go_on_where_the_parent_puts_ctrl_c_off(pictures: Path) -> None:
     """As training does, until the step under way is done."""
     then = """
-        with Stopping() as stopping:
+        with GracefulShutdown() as stopping:
             print("going", flush=True)
             while not stopping.asked:
                 next(batches)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.training.mixing import ERASED_AREA, mix
+from inceptorch.tasks.mixup import ERASED_AREA, mix
 
 CLASSES = 6
 

@@ -28,8 +28,10 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.runtime.distributed import Processes, processes
-from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.step import Step
+from inceptorch.tasks import Classification
+from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.setup import TrainRequest, new_run
+from inceptorch.training.step import TrainStep
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, TINY
 
@@ -67,7 +69,8 @@ def gradients(
     torch.manual_seed(0)
     model = Model(net, 3, aux=bool(net.aux), size=16)
     classifier = Classifier(model, contract(16), ["a", "b", "c"])
-    step = Step(classifier, optimizer_for(model, recipe), recipe, torch.tensor([0.5, 1.0, 2.0]), world)
+    weights, task = torch.tensor([0.5, 1.0, 2.0]), Classification(classifier.classes)
+    step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, weights, world)
     mine = world.share(range(len(labels)))
     step(pictures[mine], labels[mine], len(labels), 0.0, seed=1)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -115,15 +118,16 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
             world, seen = Processes(rank, 2, CPU), [0]
             monkeypatch.setattr(Processes, "wrap", lambda self, module: module)
 
-            def counted(self: Step, *args: object, seen: list[int] = seen) -> torch.Tensor:
+            def counted(self: TrainStep, *args: object, seen: list[int] = seen) -> torch.Tensor:
                 seen[0] += 1
                 return torch.zeros((), dtype=torch.float64)
 
-            monkeypatch.setattr(Step, "_backward", counted)
+            monkeypatch.setattr(TrainStep, "_backward", counted)
             model = Model(PLAIN, 3, size=16)
             classifier = Classifier(model, contract(16), ["a", "b", "c"])
             recipe = replace(RECIPE, accumulate=4)
-            step = Step(classifier, optimizer_for(model, recipe), recipe, torch.ones(3), world)
+            task = Classification(classifier.classes)
+            step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
             pictures, labels = batch(size)
             mine = world.share(range(size))
             step(pictures[mine], labels[mine], size, 0.0, seed=1)
@@ -238,10 +242,8 @@ def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], t
 def test_a_batch_too_small_for_the_processes_is_refused(
     pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inceptorch.training.work import prepared
-
     with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch=10"):
-        prepared(pictures, tmp_path / "run", None, None, recipe, 0, Processes(0, 5, CPU), Progress(quiet=True))
+        new_run(TrainRequest(pictures, tmp_path / "run", recipe=recipe), Processes(0, 5, CPU))
 
 
 def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tmp_path: Path) -> None:
@@ -268,5 +270,5 @@ def test_a_step_that_leaves_a_process_with_one_picture_is_refused(words: list[ob
     command = torchrun(2, "train", *words, "--set", "batch=4", "--set", "limit=11", "--out", tmp_path / "run")
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
-    assert re.search(r"33 pictures in batches of 4 leave a step with 3.*--set batch=8", done.stderr), done.stderr
+    assert re.search(r"33 images in batches of 4 leave a step with 3.*--set batch=8", done.stderr), done.stderr
     assert not (tmp_path / "run").exists()

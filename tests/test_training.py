@@ -32,11 +32,12 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
 from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.runtime.distributed import Processes
-from inceptorch.training import checkpoint
-from inceptorch.training.averaging import Average
+from inceptorch.training.checkpoint import Checkpointer, TrainState
+from inceptorch.training.ema import WeightAverage
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.run import read_run
-from inceptorch.training.schedule import rate as _rate
+from inceptorch.training.schedule import learning_rate as _rate
+from inceptorch.training.trainer import Trainer
 from inceptorch.utils.files import locked
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
@@ -222,7 +223,7 @@ def test_ctrl_c_while_judging_loses_no_step(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("inceptorch.training.loop._judge", impatient)
+        patch.setattr(Trainer, "evaluate", impatient)
         with pytest.raises(KeyboardInterrupt):
             inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
@@ -290,7 +291,7 @@ def test_a_run_that_goes_on_with_judging_has_no_pace_yet(
 
     chosen, run = replace(recipe, epochs=2, batch=9, checkpoint_every=4), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("inceptorch.training.loop._judge", killed)
+        patch.setattr(Trainer, "evaluate", killed)
         with pytest.raises(Stop):
             inceptorch.train(pictures, out=run, recipe=chosen, progress=QUIET)
     inceptorch.resume(run, QUIET)
@@ -313,7 +314,7 @@ def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe
     assert read_run(run).recipe.compile is True
     (run / "run.yaml").write_text(text)
     (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(RunError, match=r"last.safetensors cannot be used to go on: it is damaged"):
+    with pytest.raises(RunError, match=r"Cannot resume from .*last.safetensors: it is damaged"):
         inceptorch.resume(run, QUIET)
     Image.new("RGB", (9, 9)).save(pictures / "train" / "red" / "new.png")
     with pytest.raises(RunError, match=r"is not what it was when"):
@@ -355,7 +356,7 @@ def test_head_fit_equals_logistic_regression_by_another_library() -> None:
     from sklearn.linear_model import LogisticRegression
 
     from inceptorch.recipes import HEAD
-    from inceptorch.training.head import fit
+    from inceptorch.training.linear_probe import fit
 
     torch.manual_seed(0)
     features = torch.randn(60, 8)
@@ -550,7 +551,7 @@ def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Pat
 
 def test_average_follows_the_weights_with_a_growing_memory(tiny: NetworkSpec) -> None:
     model = Model(tiny, 2)
-    average = Average(model, 0.99)
+    average = WeightAverage(model, 0.99)
     weight = model.get_classifier().weight
     expected = 0.0
     for n in range(5):
@@ -603,11 +604,11 @@ def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path)
     model(torch.zeros(2, 3, 16, 16)).sum().backward()
     optimizer.step()
     path = tmp_path / "last.safetensors"
-    checkpoint.save(path, checkpoint.Progressed(epoch=2, rows=[{"epoch": 2}]), model, None, optimizer)
+    Checkpointer(path, model, None, optimizer).save(TrainState(epoch=2, rows=[{"epoch": 2}]))
     assert "model.head.linear.weight" in load_file(path)
     other = Model(tiny, 2)
     other_optimizer = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
-    done = checkpoint.restore(path, other, None, other_optimizer)
+    done = Checkpointer(path, other, None, other_optimizer).restore()
     assert (done.epoch, done.rows) == (2, [{"epoch": 2}])
     for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -644,7 +645,7 @@ def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe
     run = tmp_path / "run"
     inceptorch.train(pictures, out=run, recipe=replace(recipe, epochs=1), progress=QUIET)
     other = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run)]
-    with read_run(run).held():
+    with read_run(run).lock():
         done = subprocess.run(other, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"Another process is training in {run}; wait for its end" in done.stderr
@@ -675,7 +676,8 @@ def test_a_picture_that_goes_in_mid_run_loses_nothing(
         patch.setattr(torch.optim.SGD, "step", losing)
         with pytest.raises(
             RunError,
-            match=r"could not be read: .* It could be read when training began. Put it back, and go on with: inceptorch train --resume",
+            match=r"could not be read: .* It could be read when training began. Put it back, then resume with: "
+            r"inceptorch train --resume",
         ):
             inceptorch.train(data, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     gone.rename(there)
@@ -697,6 +699,6 @@ def test_what_cannot_be_written_says_how_to_go_on(
 
     monkeypatch.setattr(torch.optim.SGD, "step", losing)
     with pytest.raises(
-        RunError, match=r"could not be written: .* Mend that, and go on with: inceptorch train --resume"
+        RunError, match=r"could not be written: .* Fix this, then resume with: inceptorch train --resume"
     ):
         inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)

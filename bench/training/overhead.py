@@ -20,16 +20,11 @@ from inceptorch.data.augment import key
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import SCRATCH, with_values
 from inceptorch.runtime.distributed import Processes
-from inceptorch.training.averaging import average_for
-from inceptorch.training.checkpoint import Progressed
-from inceptorch.training.epoch import train_epoch
-from inceptorch.training.estimate import Estimate
-from inceptorch.training.memory_kept import memory_kept
-from inceptorch.training.objective import class_weights
-from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.step import Step, seed_step
-from inceptorch.training.stopping import Stopping
-from inceptorch.training.work import Work, prepared
+from inceptorch.training.checkpoint import TrainState
+from inceptorch.training.malloc import keep_freed_memory
+from inceptorch.training.setup import Overrides, TrainingContext, TrainRequest, new_run, setup
+from inceptorch.training.step import TrainStep, seed_step
+from inceptorch.training.trainer import Trainer
 from inceptorch.utils.progress import Progress
 
 ROUNDS = 9
@@ -48,10 +43,10 @@ def write_pictures(folder: Path, count: int, side: int) -> None:
     (folder / "val").symlink_to(folder / "train")
 
 
-def bare(work: Work, step: Step, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> float:
+def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> float:
     """Seconds of so many steps without anything around them."""
-    recipe, model = work.run.recipe, work.classifier.model
-    scale, aux = Scale(work.classifier.pixels), [f"aux.{name}" for name in model.aux]
+    recipe, model = context.run.recipe, context.classifier.model
+    scale, aux = Scale(context.classifier.pixels), [f"aux.{name}" for name in model.aux]
     pictures, labels = batch
     model.train()
     began = time.perf_counter()
@@ -72,16 +67,18 @@ def bare(work: Work, step: Step, batch: tuple[torch.Tensor, torch.Tensor], steps
 
 def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
     quiet, world = Progress(quiet=True), Processes(0, 1, torch.device("cpu"))
-    with tempfile.TemporaryDirectory() as folder, memory_kept():
+    with tempfile.TemporaryDirectory() as folder, keep_freed_memory():
         write_pictures(Path(folder) / "data", batch * steps, size)
         values = {"net": net, "size": size, "batch": batch, "epochs": 100, "lr": 1e-6, "aux_weight": 0.3}
         recipe = with_values(SCRATCH, values)
-        work = prepared(f"{folder}/data", f"{folder}/run", None, None, recipe, 0, world, quiet)
-        work.run.begin(work.train, work.held_out)
-        model, recipe = work.classifier.model, work.run.recipe
-        optimizer, average = optimizer_for(model, recipe), average_for(model, recipe)
-        step = Step(work.classifier, optimizer, recipe, class_weights(work.train, recipe), world)
-        estimate = Estimate(recipe, size, len(work.train), 1, steps)
+        request = TrainRequest(f"{folder}/data", f"{folder}/run", recipe=recipe)
+        context = setup(new_run(request, world), Overrides(), quiet)
+        context.run.begin(context.train, context.val)
+        trainer = Trainer(context, world, quiet)
+        assert trainer.average is not None
+        weights = trainer.task.class_weights(context.train, trainer.recipe)
+        parts = (context.classifier, trainer.optimizer, trainer.recipe, trainer.task, weights, world)
+        step = trainer.step = TrainStep(*parts)
         fixed = (
             torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8).permute(0, 3, 1, 2),
             torch.zeros(batch, dtype=torch.long),
@@ -89,15 +86,15 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
 
         rounds = []
         for number in range(ROUNDS + 1):
-            done = Progressed(epoch=number)
+            trainer.state = TrainState(epoch=number)
             began = time.perf_counter()
-            row = train_epoch(work, step, average, done, lambda: None, estimate, Stopping(), quiet)
+            row = trainer.train_epoch()
             whole = time.perf_counter() - began
             loop = whole * (1 - row["waiting"])
-            alone = bare(work, step, fixed, steps)
+            alone = bare(context, step, fixed, steps)
             began = time.perf_counter()
             for _ in range(steps):
-                average.update()  # type: ignore[union-attr]
+                trainer.average.update()
             averaging = time.perf_counter() - began
             rounds.append(
                 {

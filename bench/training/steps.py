@@ -33,9 +33,10 @@ from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import SCRATCH
 from inceptorch.runtime.device import best_device
 from inceptorch.runtime.distributed import Processes
-from inceptorch.training.memory_kept import memory_kept
-from inceptorch.training.optimizers import optimizer_for
-from inceptorch.training.step import Step
+from inceptorch.tasks import Classification
+from inceptorch.training.malloc import keep_freed_memory
+from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.step import TrainStep
 
 BATCH, SIZE, WARM, ROUNDS = 32, 224, 4, 12
 PEER, OURS = "torchvision's reference loop", "ours, bf16"
@@ -77,7 +78,8 @@ def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], An
     model = Model(get_network("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
     classifier = Classifier(model.to(best_device()), contract(SIZE), [str(n) for n in range(1000)])
     world = Processes(0, 1, best_device())
-    step = Step(classifier, optimizer_for(model, recipe), recipe, torch.ones(1000), world)
+    task, optimizer = Classification(classifier.classes), build_optimizer(model, recipe)
+    step = TrainStep(classifier, optimizer, recipe, task, torch.ones(1000), world)
     return lambda pictures, labels: float(step(pictures, labels, BATCH, 0.01, 1))
 
 
@@ -94,7 +96,7 @@ def stepping(way: str, asked: Connection) -> None:
     """A process that answers "step" with the seconds of one, and "convolutions" with what they take of it."""
     pictures = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     labels = torch.randint(0, 1000, (BATCH,))
-    with memory_kept() if way.startswith("ours") else nullcontext():
+    with keep_freed_memory() if way.startswith("ours") else nullcontext():
         step = partial(WAYS[way](), pictures, labels)
         for _ in range(WARM):
             step()

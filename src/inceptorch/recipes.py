@@ -75,7 +75,8 @@ class Recipe:
     clip             largest norm of the gradient; 0: no limit
     ema              decay of the weights' running average, which is what is judged and kept; 0: none
     polyak           last share of the run over which weights are averaged equally instead (Polyak); 0: not so
-    patience         epochs without a smaller held-out loss after which the run ends early; 0: never
+    patience         epochs without a smaller validation loss after which the run ends early; 0: never
+    keep             the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience
     dropout          rate before the classifier; -1: the network's own
     sync_bn          batch normalization over the images of all processes; needs CUDA
     growth           knots [share of the run, share of `size`]: the side of the training squares grows with the epochs
@@ -129,6 +130,7 @@ class Recipe:
     ema: BelowOne = 0.999
     polyak: Fraction = 0.0
     patience: Limit = 0
+    keep: Literal["auto", "best", "last"] = "auto"
     dropout: Annotated[float, Meta(ge=-1, lt=1)] = -1.0
     sync_bn: bool = False
     growth: Sizes = ((0.0, 1.0), (1.0, 1.0))
@@ -168,6 +170,11 @@ class Recipe:
     def _require(self, holds: bool, name: str, what: str) -> None:
         if not holds:
             raise RecipeError(f"Recipe {self.name!r}: {name} is {getattr(self, name)!r}; it must be {what}.")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the run leaves the weights of its best epoch rather than of its last."""
+        return self.epochs > 0 and (self.keep == "best" or (self.keep == "auto" and self.patience > 0))
 
     def frozen_rows(self, net: NetworkSpec) -> int:
         """How many first rows of the network's body stay as they are."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast, overload
 
 import numpy as np
 import yaml
@@ -26,7 +26,7 @@ from inceptorch.utils.html import render
 from inceptorch.utils.validation import build, check_fields
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from inceptorch.models.module import Model
     from inceptorch.networks.network import NetworkSpec
@@ -45,7 +45,8 @@ class Prediction(TypedDict):
 
 @dataclass
 class Classifier:
-    """A model, its pixel contract and its class names: everything needed to say what is in a picture.
+    """A model, its pixel contract and its class names: everything needed to say what is in a picture. The model may also be
+    any module of the caller's own that gives logits; it can be trained, evaluated and saved, not exported.
 
     about     what else the model card says: where the weights come from, what they scored, their licence
     keep_aux  the bundle keeps the auxiliary heads, as published weights have them; the papers discard them after
@@ -125,22 +126,35 @@ class Classifier:
         """Write the three files of the bundle into `folder`, replacing those there one by one."""
         from inceptorch.models.weights import write_safetensors
 
-        tensors = self.model.state_dict() if self.keep_aux else evaluation_tensors(self.model)
+        whole = self.keep_aux or self.is_custom
+        tensors = self.model.state_dict() if whole else evaluation_tensors(self.model)
         write_safetensors(folder / WEIGHTS, tensors, {"format": "pt"})
         write_text(folder / CONFIG, json.dumps(self.config(), indent=2, ensure_ascii=False) + "\n")
         write_text(folder / CARD, self.card())
 
+    @property
+    def is_custom(self) -> bool:
+        """Whether the model is a module of the caller's own, which no table describes."""
+        from inceptorch.models.module import Model
+
+        return not isinstance(self.model, Model)
+
     def config(self) -> dict[str, Any]:
         """What `config.json` holds."""
+        network: dict[str, Any] = {"custom": True}
+        if not self.is_custom:
+            network = {
+                "network": serialization.to_plain(self.model.net),
+                "aux_heads": self.keep_aux and bool(self.model.aux),
+                "num_features": self.model.num_features,
+            }
         return {
             "format": FORMAT,
             "library_name": "inceptorch",
-            "architecture": self.model.net.name,
-            "network": serialization.to_plain(self.model.net),
-            "aux_heads": self.keep_aux and bool(self.model.aux),
+            "architecture": architecture_of(self.model),
+            **network,
             "num_classes": len(self.classes),
-            "num_features": self.model.num_features,
-            "in_chans": self.model.in_chans,
+            "in_chans": self.pixels.in_chans,
             "pixels": self.pixels.to_dict(),
             "label_names": self.classes,
             "about": self.about,
@@ -148,25 +162,27 @@ class Classifier:
 
     def card(self) -> str:
         """The model card, `README.md`."""
-        net = self.model.net
+        name = architecture_of(self.model)
         front = {
             "library_name": "inceptorch",
             "pipeline_tag": "image-classification",
-            "tags": ["image-classification", "inception", net.name],
+            "tags": ["image-classification", "inception", name],
             **_license(str(self.about.get("license") or self.about.get("licence") or "")),
         }
         return render(
             "utils/templates/bundle.md",
             front_matter=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
-            net=net,
+            name=name,
+            net=None if self.is_custom else self.model.net,
             classes=self.classes,
             pixels=self.pixels,
             about={key: _in_words(value) for key, value in self.about.items()},
         )
 
 
-def load(path: str | Path) -> Classifier:
-    """The classifier in a bundle or run folder, ready to predict on the CPU.
+def load(path: str | Path, model: nn.Module | None = None) -> Classifier:
+    """The classifier in a bundle or run folder, ready to predict on the CPU. Weights of a module of the caller's own are
+    loaded into `model`, which is to be such a module.
 
     Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other.
     """
@@ -177,10 +193,14 @@ def load(path: str | Path) -> Classifier:
 
     folder = Path(path)
     config = read_config(folder)
+    if model is not None:
+        described = describe(config, folder / CONFIG, custom=True)
+        fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
+        return Classifier(cast("Model", model.eval()), described.pixels, described.classes, described.about)
     described = describe(config, folder / CONFIG)
     aux = config.get("aux_heads") is True
+    net, pixels, classes = described.net, described.pixels, described.classes
     try:
-        net, pixels, classes = described.net, described.pixels, described.classes
         model = Model(net, len(classes), pixels.in_chans, aux=aux, size=pixels.size, initialise=False)
     except TableError as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from None
@@ -218,12 +238,20 @@ class Description:
     about: dict[str, Any]
 
 
-def describe(config: dict[str, Any], source: str | Path) -> Description:
-    """The classifier that a config describes; `source` is named where it is wrong. Raises BundleError."""
+def describe(config: dict[str, Any], source: str | Path, custom: bool = False) -> Description:
+    """The classifier that a config describes; `source` is named where it is wrong. With `custom`, the model is a module
+    that the caller has. Raises BundleError."""
     try:
         found = build(_Config, config, "The file", BundleError, more=True)
+        if found.custom and not custom:
+            raise BundleError(
+                f"the weights are those of {found.architecture}, a module of the trainer's own. "
+                "Try inceptorch.load(FOLDER, model=...)."
+            )
         by_name = found.format == 1  # which had no table of the network in it
-        net = get_network(found.architecture) if by_name else serialization.from_plain(found.network)
+        net = cast(NetworkSpec, None)  # a module of the caller's own
+        if not custom:
+            net = get_network(found.architecture) if by_name else serialization.from_plain(found.network)
         pixels = Pixels.from_dict(found.pixels)
     except (BundleError, TableError) as error:
         raise BundleError(f"{source}: {error}") from None
@@ -239,6 +267,7 @@ class _Config:
     pixels: dict[str, Any]
     label_names: Annotated[list[str], Meta(min_length=1, description="a list of class names")]
     architecture: str = ""
+    custom: bool = False
     network: Any = None
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -278,6 +307,13 @@ def copy_weights(given: Model, model: Model) -> None:
             )
         del tensors[name]
     model.load_state_dict(tensors, strict=False)
+
+
+def architecture_of(model: nn.Module) -> str:
+    """The name of the network, or of the caller's own class."""
+    from inceptorch.models.module import Model
+
+    return model.net.name if isinstance(model, Model) else f"{type(model).__module__}.{type(model).__qualname__}"
 
 
 def evaluation_tensors(model: Model) -> dict[str, Tensor]:

@@ -16,17 +16,20 @@ from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from inceptorch.models.module import Features, Model
 
 HUB = "hf-hub:"
 
 
-def load(weights: str | Path) -> Classifier:
-    """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU.
+def load(weights: str | Path, model: nn.Module | None = None) -> Classifier:
+    """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU. Weights of a
+    module of the caller's own are loaded into `model`, which is to be such a module.
 
     Raises BundleError if it is missing or damaged.
     """
-    return bundle.load(folder_of(weights))
+    return bundle.load(folder_of(weights), model)
 
 
 def folder_of(weights: str | Path) -> Path:

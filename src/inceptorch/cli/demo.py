@@ -27,12 +27,12 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     from inceptorch.classifier.hub import load
     from inceptorch.recipes import SCRATCH, with_values
     from inceptorch.training import train
-    from inceptorch.training.run import free_folder
+    from inceptorch.training.run import next_run_dir
     from inceptorch.utils.files import refuse_if_used
     from inceptorch.utils.progress import Progress
 
     began = time.monotonic()
-    out = out or free_folder(Path("demo"))
+    out = out or next_run_dir(Path("demo"))
     refuse_if_used(out)
     progress = Progress()
     progress.say("scikit-learn's 1797 handwritten digits become a folder of pictures, one folder for each class.")

@@ -13,7 +13,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import Rates, Rehearsal, Result
+    from inceptorch.training import DryRunReport, LRCurve, Result
 
 
 def train(
@@ -108,12 +108,13 @@ def train(
         raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
         picture = _picture_in(out or Path(), data)
-        _found(training.find_rate(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
+        _found(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
     elif fast_dev_run:
         from inceptorch import report
 
-        rehearsal = training.rehearse(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.draw)
-        _rehearsed(rehearsal, json)
+        _dry_run_done(
+            training.dry_run(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.draw), json
+        )
     else:
         _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
 
@@ -138,7 +139,7 @@ def _picture_in(folder: Path, data: str) -> Path:
     return folder / "lr_find.png"
 
 
-def _found(found: Rates, picture: Path, json: bool) -> None:
+def _found(found: LRCurve, picture: Path, json: bool) -> None:
     """Draw the search for a rate and say what came of it."""
     from inceptorch import report
 
@@ -151,19 +152,19 @@ def _found(found: Rates, picture: Path, json: bool) -> None:
     print(f"take --set lr={found.suggested:g}; the losses are drawn in {picture}")
 
 
-def _rehearsed(rehearsal: Rehearsal, json: bool) -> None:
-    """Say that the whole way can be gone, and how long it would be."""
+def _dry_run_done(found: DryRunReport, json: bool) -> None:
+    """Say that all of it works, and how long it would take."""
     if json:
-        print_json(vars(rehearsal))
+        print_json(vars(found))
         return
-    from inceptorch.training.estimate import as_people_say
+    from inceptorch.training.eta import format_duration
 
-    print("the whole way can be gone: pictures, steps, checkpoint, judging, classifier, drawings; nothing was kept")
-    if rehearsal.epoch_seconds is not None and rehearsal.run_seconds is not None:
-        one, whole = rehearsal.epoch_seconds, rehearsal.run_seconds
+    print("Dry run passed: loading, training, checkpointing, evaluation and report all work. Nothing was saved.")
+    if found.epoch_seconds is not None and found.run_seconds is not None:
+        one, whole = found.epoch_seconds, found.run_seconds
         print(
-            f"an epoch has {rehearsal.steps} steps, about {as_people_say(one)}; "
-            f"all {rehearsal.epochs} about {as_people_say(whole)}, judging aside"
+            f"an epoch has {found.steps} steps, about {format_duration(one)}; "
+            f"all {found.epochs} about {format_duration(whole)}, without validation"
         )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from inceptorch.data.split import Split
+from inceptorch.errors import DataError
 from inceptorch.images.decode import Box, Part, decode_part
 from inceptorch.images.preprocessing import Pixels
 from inceptorch.recipes import Recipe
@@ -30,6 +32,7 @@ FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (a
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W, 3] or [3, H, W]
 
 
 class Augmented(Dataset[tuple[Tensor, int, int]]):
@@ -37,13 +40,15 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     changes of colour; without them, as the pixel contract brings them to the network everywhere else.
 
     `epoch` keys the draws and `side` is S, the contract's size unless it is set; either may be set between two passes.
+    A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
     """
 
-    def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int):
+    def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int, transform: Transform | None = None):
         self.split = split
         self.pixels = pixels
         self.recipe = recipe
         self.seed = seed
+        self.transform = transform
         self.epoch = 0
         self.side = pixels.size
         self.crops = recipe.crop_area != (1.0, 1.0)
@@ -54,6 +59,8 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
         """One picture. Raises ImageError naming the file."""
+        if self.transform is not None:
+            return self._transformed(self.transform, index), int(self.split.labels[index]), index
         draw = random.Random(key(self.seed, self.epoch, index))
         picture = self.split.decoded(index, lambda data: self._augmented(data, draw))
         return picture, int(self.split.labels[index]), index
@@ -65,6 +72,21 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         for place, index in enumerate(batch):
             pictures[place], labels[place], indices[place] = self[index]
         return pictures, labels, indices
+
+    def _transformed(self, transform: Transform, index: int) -> Tensor:
+        """What the caller's transform makes of an image. Raises DataError if it is not as the network takes it."""
+        image = self.split.image(index)
+        with seeded(key(self.seed, self.epoch, index)):
+            found = transform(image)
+        tensor = found if isinstance(found, Tensor) else torch.from_numpy(np.array(found))
+        if tensor.ndim == 3 and tensor.shape[2] == 3:
+            tensor = tensor.permute(2, 0, 1)
+        if tensor.shape != (3, self.side, self.side) or tensor.dtype != torch.uint8:
+            raise DataError(
+                f"Cannot train on what the transform gives: {tensor.dtype} {tuple(tensor.shape)}. "
+                f"Return uint8 [{self.side}, {self.side}, 3]."
+            )
+        return tensor
 
     def _augmented(self, data: bytes, draw: random.Random) -> Tensor:
         recipe = self.recipe
@@ -155,6 +177,20 @@ def drawing_from(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Python's, NumPy's and torch's generators seeded for a while, and afterwards as they were."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        with drawing_from(seed):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def key(*parts: int) -> int:

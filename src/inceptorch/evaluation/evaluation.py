@@ -26,11 +26,12 @@ from inceptorch.evaluation.calibration import (
     threshold,
 )
 from inceptorch.evaluation.inputs import Chosen, Given, choose, pictures
-from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, Scores, scores
+from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, Scores
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.images.crops import CENTER, Protocol
 from inceptorch.images.crops import protocol as named_protocol
 from inceptorch.inference.forward import outputs_of
+from inceptorch.tasks import Classification, Task
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -227,14 +228,15 @@ def judge_predictions(
 ) -> Evaluation:
     """Judge predictions, averaged with these weights where there are several."""
     first = members[0]
-    parts = [Answers.of(_finite(logs), first.labels[place]) for place, logs in combined(members, weights)]
+    task = Classification(first.about.classes)
+    parts = [task.summarize(_finite(logs), first.labels[place]) for place, logs in combined(members, weights)]
     described = dict.fromkeys(member.about.description for member in members)
     protocol = "; ".join(described)
     if len(members) > 1:
         names = [f"{weight:g} x {member.title}" for weight, member in zip(weights, members, strict=True)]
         protocol += f"; probabilities of {len(members)} models averaged: {', '.join(names)}"
     files = first.files if split is None else _Files(split)
-    return _evaluation(Answers.joined(parts), first.about.classes, protocol, skipped, files, split)
+    return _evaluation(Answers.joined(parts), task, protocol, skipped, files, split)
 
 
 def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:
@@ -250,8 +252,8 @@ def judgement(
     all finite: comparisons with nan would make every answer look right."""
     if not np.isfinite(logits).all():
         raise not_finite()
-    files = _Files(split)
-    return _evaluation(Answers.of(logits, split.labels), classes, protocol, skipped, files, split)
+    task = Classification(classes)
+    return _evaluation(task.summarize(logits, split.labels), task, protocol, skipped, _Files(split), split)
 
 
 class _Files(Sequence[str]):
@@ -269,15 +271,15 @@ class _Files(Sequence[str]):
 
 def _evaluation(
     answers: Answers,
-    classes: Sequence[str],
+    task: Task,
     protocol: str,
     skipped: list[Skipped],
     files: Sequence[str],
     split: Split | None,
 ) -> Evaluation:
-    found = vars(scores(answers, classes))
+    found = vars(task.scores(answers))
     return Evaluation(
-        **found, classes=classes, protocol=protocol, skipped=skipped, answers=answers, files=files, split=split
+        **found, classes=task.classes, protocol=protocol, skipped=skipped, answers=answers, files=files, split=split
     )
 
 
@@ -295,7 +297,8 @@ def _tempered(
     temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
     if temperature is None:
         return None
-    parts = [Answers.of(logs / temperature, judged[0].labels[place]) for place, logs in combined(judged, weights)]
+    task = Classification(judged[0].about.classes)
+    parts = [task.summarize(logs / temperature, judged[0].labels[place]) for place, logs in combined(judged, weights)]
     answers = Answers.joined(parts)
     return Tempered(
         temperature=temperature,

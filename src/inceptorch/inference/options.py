@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inceptorch.classifier.classifier import top_classes
 from inceptorch.errors import ImageError
 from inceptorch.images.crops import CENTER, Protocol, Views
 from inceptorch.images.preprocessing import decode
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.forward import pictures_at_once
 from inceptorch.inference.predictor import Told, answered
+from inceptorch.tasks import Classification
 
 Entry = dict[str, Any]  # {"file"} with "predictions", and "unknown" if that was asked, or with "error"
 
@@ -35,7 +35,7 @@ class Asked:
         """The entry with what was told of its picture."""
         if isinstance(told, ImageError):
             return {**entry, "error": told.reason}
-        answer = {**entry, "predictions": top_classes(told.tolist(), classes, self.top)}
+        answer = {**entry, "predictions": Classification(classes).answer(told.tolist(), self.top)}
         if self.unknown_below is not None:
             answer["unknown"] = float(told.max()) < self.unknown_below
         return answer

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from inceptorch.errors import BundleError
-from inceptorch.models.module import Model
 from inceptorch.utils.files import reading, write_whole
 
 
@@ -46,7 +45,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
     write_whole(path, write)
 
 
-def fit(model: Model, tensors: Mapping[str, Tensor], source: str | Path) -> None:
+def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
     """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first that does not."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -12,7 +12,7 @@ from inceptorch.evaluation import Evaluation
 from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_rates
 from inceptorch.report.page import page, read_rows
-from inceptorch.training import Result, read_asked
+from inceptorch.training import Result, read_run_config
 from inceptorch.utils.files import write_text
 
 __all__ = ["draw", "draw_rates", "of_evaluation", "page"]
@@ -20,12 +20,13 @@ __all__ = ["draw", "draw_rates", "of_evaluation", "page"]
 
 def draw(result: Result) -> None:
     """Write report.html and the whole model card, README.md, into the run folder."""
-    asked, classifier = read_asked(result.run), bundle.load(result.run)
-    again = asked["command"] or f"inceptorch.train({asked['data']!r}, ...), see run.yaml"
-    facts = _facts_of_run(result, asked)
-    title = f"{asked['network']['name']} on {Path(asked['data']).name}"
-    rows = read_rows(result.run / "metrics.csv")
-    write_text(result.run / "report.html", page(title, result.evaluation, classifier, again, facts, rows))
+    config, custom = read_run_config(result.run), result.classifier.is_custom
+    classifier = bundle.load(result.run, result.classifier.model if custom else None)
+    again = config["command"] or f"inceptorch.train({config['data']!r}, ...), see run.yaml"
+    facts = _facts_of_run(result, config)
+    title = f"{config['network']['name']} on {Path(config['data']).name}"
+    rows, looked_into = read_rows(result.run / "metrics.csv"), None if custom else classifier
+    write_text(result.run / "report.html", page(title, result.evaluation, looked_into, again, facts, rows))
     write_text(result.run / bundle.CARD, card(classifier, result.evaluation, again, facts))
 
 
@@ -39,18 +40,22 @@ def of_evaluation(
     return page(title, evaluation, classifier, command, facts)
 
 
-def _facts_of_run(result: Result, asked: dict[str, Any]) -> dict[str, str]:
-    recipe, train, held_out = asked["recipe"], asked["train"], asked["held_out"]
+def _facts_of_run(result: Result, config: dict[str, Any]) -> dict[str, str]:
+    recipe, train, held_out = config["recipe"], config["train"], config["held_out"]
     divided = f"{train['split']} to train on and {held_out['split']} to judge with, as DATA has them"
     if held_out["split"] == HELD_OUT_PART:
-        divided = f"{recipe['held_out_share']:.0%} of every class held out, drawn by seed {asked['seed']}"
+        divided = f"{recipe['held_out_share']:.0%} of every class held out, drawn by seed {config['seed']}"
+    kept = {}
+    if result.kept_epoch is not None:
+        kept["weights"] = f"epoch {result.kept_epoch} of {result.epochs}, chosen by the loss on the validation images"
     return {
-        "network": asked["network"]["name"],
-        "recipe": f"{recipe['name']}, seed {asked['seed']}; every value is in run.yaml",
+        "network": config["network"]["name"],
+        "recipe": f"{recipe['name']}, seed {config['seed']}; every value is in run.yaml",
         "pictures": f"{train['pictures']} to train on, {result.evaluation.n} of {held_out['split']} to judge with",
         "split": divided,
+        **kept,
         "time": f"{result.seconds:.0f} s for {result.epochs} epochs or steps of the fit",
-        "machine": f"{asked['machine']['processor']}, {asked['machine']['system']}",
-        "versions": ", ".join(f"{name} {number}" for name, number in asked["versions"].items()),
-        "begun": str(asked["started"]),
+        "machine": f"{config['machine']['processor']}, {config['machine']['system']}",
+        "versions": ", ".join(f"{name} {number}" for name, number in config["versions"].items()),
+        "begun": str(config["started"]),
     }

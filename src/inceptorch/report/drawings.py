@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inceptorch.training import Rates
+from inceptorch.training import LRCurve
 from inceptorch.utils.files import write_whole
 from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE
 
 
-def draw_rates(found: Rates, out: Path) -> None:
+def draw_rates(found: LRCurve, out: Path) -> None:
     """The loss against the learning rate, with the rate to take."""
     from matplotlib.figure import Figure
 

@@ -1,9 +1,11 @@
-"""Training a classifier. `loop.py` is the story of a run: on what (`work.py`), epoch by epoch (`epoch.py`), step by step
-(`step.py`, `objective.py`); `run.py` is the folder it leaves."""
+"""Training a classifier. `trainer.py` is the story of a run, on what `setup.py` found and built; `step.py` is one step and
+`loss.py` what it minimizes, `run.py` the folder it leaves."""
 
-from inceptorch.training.loop import Result, resume, train
-from inceptorch.training.rates import Rates, find_rate
-from inceptorch.training.rehearsal import Rehearsal, rehearse
-from inceptorch.training.run import read_asked
+from inceptorch.training.api import resume, train
+from inceptorch.training.callbacks import Callback
+from inceptorch.training.dry_run import DryRunReport, dry_run
+from inceptorch.training.lr_finder import LRCurve, find_lr
+from inceptorch.training.run import read_run_config
+from inceptorch.training.trainer import Result
 
-__all__ = ["Rates", "Rehearsal", "Result", "find_rate", "read_asked", "rehearse", "resume", "train"]
+__all__ = ["Callback", "DryRunReport", "LRCurve", "Result", "dry_run", "find_lr", "read_run_config", "resume", "train"]

@@ -12,7 +12,7 @@ from inceptorch.recipes import Recipe
 
 
 @contextmanager
-def remedy_for_memory(recipe: Recipe) -> Iterator[None]:
+def translate_oom(recipe: Recipe) -> Iterator[None]:
     """While this lasts, too little memory is a RunError that says what to change."""
     try:
         yield

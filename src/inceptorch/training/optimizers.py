@@ -1,4 +1,4 @@
-"""The optimiser that a recipe names. What torch has is torch's."""
+"""The optimizer that a recipe names. What torch has is torch's."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from inceptorch.models.module import Model
 from inceptorch.recipes import Recipe
 
+OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
 
-def optimizer_for(model: Model, recipe: Recipe) -> Optimizer:
-    """The recipe's optimiser. Weight decay is on weights alone, not on biases and batch normalisation. A group's `share` of
-    the rate falls by `layer_decay` for every row between its parameters and the classifier."""
-    undecayed = model.no_weight_decay()
-    row_of = model.group_matcher()
-    rows = len(model.net.body)
+
+def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory | None = None) -> Optimizer:
+    """The recipe's optimizer, or the one that `factory` makes of the parameters to train.
+
+    A group's rate is `lr_scale` times that of the schedule. In a recipe's optimizer it falls by `layer_decay` for every
+    layer between the parameters and the classifier; weight decay is on weights alone, not on biases and normalization.
+    """
+    parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if factory is not None:
+        optimizer = factory([parameter for _, parameter in parameters])
+        for group in optimizer.param_groups:
+            group["lr_scale"] = group["lr"] / recipe.lr
+        return optimizer
+    order, layers = (model.group_matcher(), len(model.net.body)) if isinstance(model, Model) else (None, 0)
     groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        decay = 0.0 if name in undecayed else recipe.weight_decay
-        share = recipe.layer_decay ** (rows - min(row_of(name), rows))
-        groups.setdefault((decay, share), []).append(parameter)
-    given = [{"params": params, "weight_decay": decay, "share": share} for (decay, share), params in groups.items()]
+    for name, parameter in parameters:
+        decay = 0.0 if parameter.ndim == 1 else recipe.weight_decay
+        lr_scale = recipe.layer_decay ** (layers - min(order(name), layers)) if order else 1.0
+        groups.setdefault((decay, lr_scale), []).append(parameter)
+    given = [{"params": params, "weight_decay": decay, "lr_scale": scale} for (decay, scale), params in groups.items()]
     if recipe.optimizer == "rmsprop":
         return TensorFlowRMSProp(given, recipe.lr, recipe.rms_decay, recipe.rms_eps, recipe.momentum)
     if recipe.optimizer == "adamw":

@@ -1,4 +1,4 @@
-"""The folder of one training: what was asked for, how it went, and the classifier that came of it."""
+"""The folder of one training: its config, how it went, and the classifier that came of it."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from inceptorch.data.split import HELD_OUT_PART
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.utils.files import load_yaml, locked, reason, refuse_if_used, write_text
 
-ASKED = "run.yaml"
+RUN_CONFIG = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
 COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what was asked for."""
+    """A run's folder and its config. Before `setup` a new run has no fingerprint and no skipped images."""
 
     folder: Path
     data: str  # as `data.address` has it
     weights: Path | None
     recipe: Recipe
-    net: NetworkSpec
+    net: NetworkSpec | None  # None: as the recipe has it, or the caller's own module
     seed: int
-    fingerprint: str  # of all pictures found, readable or not
-    skipped: list[Skipped]
+    from_python: tuple[str, ...] = ()  # what the caller gave as objects, and must give again to resume
+    fingerprint: str = ""  # of all images found, readable or not
+    skipped: list[Skipped] | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -58,10 +58,10 @@ class Run:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
-    def begin(self, train: Split, held_out: Split) -> None:
+    def begin(self, train: Split, val: Split) -> None:
         """Make the folder and write run.yaml. Raises RunError if the folder is in use or cannot be made."""
         refuse_if_used(self.folder)
-        asked = {
+        config = {
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": _command(),
@@ -69,40 +69,43 @@ class Run:
             "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
-            "network": serialization.to_plain(self.net),
+            "network": serialization.to_plain(self.net) if self.net else {"name": self.recipe.net},
             "classes": list(train.classes),
             "train": {"pictures": len(train), "split": train.name},
-            "held_out": {"pictures": len(held_out), "split": held_out.name},
+            "held_out": {"pictures": len(val), "split": val.name},
+            "from_python": list(self.from_python),
             "fingerprint": self.fingerprint,
-            "skipped": [dict(one) for one in self.skipped],
+            "skipped": [dict(one) for one in self.skipped or []],
             "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
             "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
             | {"python": platform.python_version(), "git": _git_commit()},
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.folder / ASKED, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+            write_text(self.folder / RUN_CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
 
-    def about(self, train: Split, held_out: Split, last: dict[str, Any]) -> dict[str, Any]:
-        """What the classifier's card says of the run, after its `last` row of metrics."""
+    def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> dict[str, Any]:
+        """What the classifier's card says of the run, the weights being those of this row of metrics."""
         about: dict[str, Any] = {
             "trained on": f"{len(train)} pictures of {short_name(self.data)}",
             "recipe": self.recipe.name,
-            "top1": round(last["top1"], 5),
-            "top5": round(last["top5"], 5),
-            "judged on": f"{len(held_out)} pictures of {held_out.name}",
+            "top1": round(row["top1"], 5),
+            "top5": round(row["top5"], 5),
+            "judged on": f"{len(val)} pictures of {val.name}",
         }
-        if held_out.name == HELD_OUT_PART:
+        if self.recipe.keeps_best:
+            about["weights of"] = f"epoch {row['epoch']}, whose loss on these images is the lowest"
+        if val.name == HELD_OUT_PART:
             # So that a later evaluation on the same folder leaves out what was trained on.
             drawn = {"share": self.recipe.held_out_share, "seed": self.seed, "fingerprint": self.fingerprint}
             about["split"] = drawn
         return about
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """While this lasts, no other process can train in the folder. Raises RunError where one does."""
         try:
             self.checkpoint.parent.mkdir(exist_ok=True)
@@ -131,34 +134,42 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """The run in a folder, from its run.yaml. Raises RunError."""
-    asked = read_asked(folder)
+    config = read_run_config(folder)
     try:
-        values = dict(asked["recipe"])
+        values = dict(config["recipe"])
         name = str(values.pop("name"))
+        values.setdefault("keep", "last")  # as it was for runs that do not say
         if values["compile"] in OLD_COMPILE:
             values["compile"] = OLD_COMPILE[values["compile"]]
+        from_python = tuple(config.get("from_python", []))
+        net = (
+            serialization.from_plain(config["network"]) if "network" in config and "model" not in from_python else None
+        )
         return Run(
             folder=folder,
-            data=str(asked["data"]),
-            weights=Path(asked["weights"]) if asked["weights"] else None,
+            data=str(config["data"]),
+            weights=Path(config["weights"]) if config["weights"] else None,
             recipe=replace(with_values(SCRATCH, values), name=name),  # every value is there, so the base is any
-            net=serialization.from_plain(asked["network"]) if "network" in asked else get_network(values["net"]),
-            seed=int(asked["seed"]),
-            fingerprint=str(asked["fingerprint"]),
-            skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in asked["skipped"]],
+            net=net,
+            seed=int(config["seed"]),
+            from_python=from_python,
+            fingerprint=str(config["fingerprint"]),
+            skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in config["skipped"]],
         )
     except RecipeError as error:
-        raise RunError(f"{folder / ASKED}: {error}") from None
+        raise RunError(f"{folder / RUN_CONFIG}: {error}") from None
     except (KeyError, TypeError, ValueError):
-        raise RunError(f"{folder / ASKED} lacks what a run is begun with, so it cannot be resumed.") from None
+        raise RunError(
+            f"Cannot resume {folder}: {RUN_CONFIG} lacks values. Start a new run with inceptorch train."
+        ) from None
 
 
-def read_asked(folder: Path) -> dict[str, Any]:
-    """What was asked for, as run.yaml has it. Raises RunError."""
-    return load_yaml(folder / ASKED, RunError, f"{folder} is not a run that can be resumed")
+def read_run_config(folder: Path) -> dict[str, Any]:
+    """What run.yaml holds. Raises RunError."""
+    return load_yaml(folder / RUN_CONFIG, RunError, f"{folder} is not a run that can be resumed")
 
 
-def in_words(row: dict[str, Any]) -> str:
+def format_metrics(row: dict[str, Any]) -> str:
     """One row of metrics as a line of the log."""
     unit = "step" if row["phase"] == "head" else "epoch"
     line = f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}"
@@ -168,7 +179,7 @@ def in_words(row: dict[str, Any]) -> str:
     return line
 
 
-def free_folder(data: str | Path) -> Path:
+def next_run_dir(data: str | Path) -> Path:
     """runs/NAME for data called NAME, or NAME-2, NAME-3, ... if that is taken."""
     name = short_name(data)
     taken = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))

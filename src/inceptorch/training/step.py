@@ -1,4 +1,4 @@
-"""One step of the optimiser: a batch of uint8 pictures in, the weights moved, the loss out."""
+"""One step of the optimizer: a batch of uint8 images in, the weights moved, the loss out."""
 
 from __future__ import annotations
 
@@ -8,81 +8,92 @@ from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.models.module import Model
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
-from inceptorch.training.mixing import mix
-from inceptorch.training.objective import Objective
+from inceptorch.tasks import Task
+from inceptorch.training.loss import LossFunction, TrainLoss
 from inceptorch.utils.cpu import cpuinfo
 
 
-class Step:
+class TrainStep:
     """The step of a recipe on a classifier. Every random draw in it depends on the seed it is given, not on what ran
     before."""
 
-    def __init__(self, classifier: Classifier, optimizer: Optimizer, recipe: Recipe, weights: Tensor, world: Processes):
-        self.classifier = classifier
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimizer: Optimizer,
+        recipe: Recipe,
+        task: Task,
+        class_weights: Tensor,
+        world: Processes,
+        loss: LossFunction | None = None,
+    ):
+        self.model: nn.Module = classifier.model
         self.optimizer = optimizer
         self.recipe = recipe
+        self.task = task
         self.world = world
         self.bf16 = precision(recipe, world.device) == "bf16"
-        self.scale = Scale(classifier.pixels).to(world.device)
-        objective = Objective(classifier.model, recipe, weights).to(world.device)
-        self.of_chance = objective.of_chance
-        self.objective = world.wrap(objective)
+        self.normalize = Scale(classifier.pixels).to(world.device)
+        train_loss = TrainLoss(self.model, task, recipe, class_weights, loss).to(world.device)
+        self.chance_loss = train_loss.chance_loss
+        self.train_loss = world.wrap(train_loss)
         if recipe.compile:
-            self.objective.compile()
-        self._to_training()
+            self.train_loss.compile()
+        self._set_train_mode()
 
-    def __call__(self, pictures: Tensor, labels: Tensor, whole: int, lr: float, seed: int) -> Tensor:
-        """Move the weights by this process's part, uint8 [N, 3, S, S] and labels [N], of a step of `whole` pictures;
-        returns the sum of the part's losses over `whole`, float64 [], on the device."""
-        pictures = pictures.to(self.world.device, non_blocking=True)
-        labels = labels.to(self.world.device, non_blocking=True)
+    def __call__(self, images: Tensor, targets: Tensor, global_batch_size: int, lr: float, seed: int) -> Tensor:
+        """Move the weights by this process's part, uint8 [N, 3, S, S] and targets [N], of a step of `global_batch_size`
+        images; returns the sum of the part's losses over that size, float64 [], on the device."""
+        images = images.to(self.world.device, non_blocking=True)
+        targets = targets.to(self.world.device, non_blocking=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group["share"]
+            group["lr"] = lr * group["lr_scale"]
         seed_step(seed)
-        if not self.classifier.model.training:  # it was judged
-            self._to_training()
+        if not self.model.training:  # it was evaluated
+            self._set_train_mode()
         self.optimizer.zero_grad()
         # By the whole step's size, so that all processes go through the network as often.
-        parts = min(self.recipe.accumulate, whole // self.world.count // 2) or 1
+        parts = min(self.recipe.accumulate, global_batch_size // self.world.count // 2) or 1
         loss = torch.zeros((), dtype=torch.float64, device=self.world.device)
-        for number, (x, y) in enumerate(zip(pictures.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
-            wrapped = self.objective if number < parts else None  # the last part sends the gradients of all
+        for number, (x, y) in enumerate(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True), 1):
+            wrapped = self.train_loss if number < parts else None  # the last part sends the gradients of all
             with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
-                loss += self._backward(x, y, 1 / whole, seed + number)
+                loss += self._backward(x, y, 1 / global_batch_size, seed + number)
         if self.recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self.classifier.model.parameters(), self.recipe.clip)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         return loss
 
-    def _to_training(self) -> None:
-        model = self.classifier.model
-        model.train()
-        for row in model.body[: self.recipe.frozen_rows(model.net)]:
-            row.eval()  # batch normalisation's statistics stay too
+    def _set_train_mode(self) -> None:
+        self.model.train()
+        if isinstance(self.model, Model):
+            for layer in self.model.body[: self.recipe.frozen_rows(self.model.net)]:
+                layer.eval()  # batch normalization's statistics stay too
 
-    def _backward(self, pictures: Tensor, labels: Tensor, weight: float, seed: int) -> Tensor:
-        """Add to the gradients those of some pictures, each of which has this weight."""
+    def _backward(self, images: Tensor, targets: Tensor, weight: float, seed: int) -> Tensor:
+        """Add to the gradients those of some images, each of which has this weight."""
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
-            x, targets = mix(self.scale(pictures), labels, self.classifier.model.num_classes, self.recipe, seed)
-            loss = self.objective(x, targets).sum() * weight
+            x, targets = self.task.mix(self.normalize(images), targets, self.recipe, seed)
+            loss = self.train_loss(x, targets).sum() * weight
         (loss * self.world.count).backward()  # DDP averages over the processes
         done: Tensor = loss.detach().double()
         return done
 
 
 @contextmanager
-def only_deterministic(wanted: bool) -> Iterator[None]:
-    """If `wanted`, only algorithms that give the same bits again, for a while; whatever has none then raises."""
+def deterministic_mode(enabled: bool) -> Iterator[None]:
+    """Where enabled, only algorithms that give the same bits again, for a while; whatever has none then raises."""
     before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    if wanted:
+    if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False

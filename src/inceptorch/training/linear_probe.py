@@ -1,4 +1,4 @@
-"""The new classifier on features of the frozen body: computed once, kept, and fitted to the optimum.
+"""A new classifier on features of the frozen body: computed once, kept, and fitted to the optimum.
 
 With the body frozen and no augmentation, every epoch would compute the same features; so they are computed once. What
 remains is multinomial logistic regression, which L-BFGS solves in a second.
@@ -10,18 +10,22 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from inceptorch.classifier.classifier import Classifier
 from inceptorch.data import Split
+from inceptorch.errors import RunError
+from inceptorch.evaluation import Evaluation
 from inceptorch.inference.forward import outputs_of
 from inceptorch.models.weights import write_safetensors
 from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
+from inceptorch.training.setup import TrainingContext
+from inceptorch.training.step import precision
 from inceptorch.utils.progress import Progress
 
 STEPS_AT_A_TIME = 10
@@ -30,10 +34,10 @@ CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next e
 
 @dataclass(frozen=True)
 class Features:
-    """What the linear layer receives: [pictures, num_features] of the training and of the held-out pictures."""
+    """What the linear layer receives: [images, num_features] of the training and of the validation images."""
 
     train: Tensor
-    held_out: Tensor
+    val: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,28 +50,48 @@ class Fit:
     loss: float
 
 
-def features_of(
-    classifier: Classifier, train: Split, held_out: Split, cache: Path, world: Processes, bf16: bool, progress: Progress
-) -> Features:
-    """The features of both splits, from `cache` if an interrupted run left them there, else computed, each process its
-    share, and kept in it. `bf16` is for a head that is but a beginning."""
+def fit_linear_probe(
+    context: TrainingContext, world: Processes, progress: Progress
+) -> Iterator[tuple[dict[str, Any], Evaluation]]:
+    """Fit the classifier's linear layer, putting it in place every few steps; yields a row of metrics each time."""
+    classifier, recipe = context.classifier, context.run.recipe
+    linear = classifier.model.get_classifier()
+    features = _features(context, world, progress)
+    labels = torch.tensor(context.train.labels, dtype=torch.int64)
+    for fitted in fit(features.train, labels, len(classifier.classes), recipe):
+        if not math.isfinite(fitted.loss):
+            raise RunError(
+                f"The loss of the classifier is {fitted.loss} after {fitted.steps} steps: check the weights given."
+            )
+        with torch.no_grad():
+            linear.weight.copy_(fitted.weight)
+            linear.bias.copy_(fitted.bias)
+        row = {"phase": "head", "epoch": fitted.steps, "train_loss": fitted.loss}
+        yield row, context.judge(features.val @ fitted.weight.T + fitted.bias)
+
+
+def _features(context: TrainingContext, world: Processes, progress: Progress) -> Features:
+    """The features of both splits, from the run's file if an interrupted run left it, else computed, each process its
+    share, and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
+    classifier, recipe, cache = context.classifier, context.run.recipe, context.run.features
     if world.from_first(lambda: _is_whole(cache)):
         with safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("held_out"))
     model = classifier.model
+    bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
 
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
             return model.forward_head(model.forward_features(x), pre_logits=True)
 
-    def features(split: Split, what: str) -> Tensor:
+    def features(split: Split, name: str) -> Tensor:
         mine = split.keep(world.share_or_stand_in(range(len(split))))
-        found = outputs_of(classifier, mine, progress, f"features of {what} pictures", forward)
+        found = outputs_of(classifier, mine, progress, f"features of {name} images", forward)
         return world.gather(found, len(split))
 
-    found = Features(features(train, "training"), features(held_out, "held-out"))
+    found = Features(features(context.train, "training"), features(context.val, "validation"))
     if world.first:
-        write_safetensors(cache, {"train": found.train, "held_out": found.held_out}, {})
+        write_safetensors(cache, {"train": found.train, "held_out": found.val}, {})
     return found
 
 

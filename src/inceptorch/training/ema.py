@@ -1,4 +1,4 @@
-"""Averages of the weights over the run, which are what is judged and kept."""
+"""Averages of the weights over the run, which are what is evaluated and saved."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from inceptorch.models.module import Model
 from inceptorch.recipes import Recipe
 
 
-class Average(nn.Module):
+class WeightAverage(nn.Module):
     """A running average of a model's parameters and buffers. The first update takes the weights themselves; after n, the
     average keeps min(decay, (1 + n) / (10 + n)) of itself, so that its memory grows with the run. Without a decay it is
     the equal average of all (Polyak).
@@ -22,13 +21,13 @@ class Average(nn.Module):
 
     n_averaged: Tensor
 
-    def __init__(self, model: Model, decay: float | None):
+    def __init__(self, model: nn.Module, decay: float | None):
         super().__init__()
         self.module = copy.deepcopy(model)
         self.decay = decay
         self.register_buffer("n_averaged", torch.tensor(0))  # on the CPU: a GPU would be waited for
-        self._averages, self._values = _numbers(self.module), _numbers(model)
-        self._counts, self._counted = _counts(self.module), _counts(model)
+        self._averages, self._values = _floats(self.module), _floats(model)
+        self._average_counts, self._counts = _integers(self.module), _integers(model)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -36,8 +35,8 @@ class Average(nn.Module):
         n = int(self.n_averaged)
         kept = n / (n + 1) if self.decay is None else min(self.decay, (1 + n) / (10 + n))
         torch._foreach_lerp_(self._averages, self._values, 1 - kept if n else 1.0)
-        if self._counts:
-            torch._foreach_copy_(self._counts, self._counted)
+        if self._average_counts:
+            torch._foreach_copy_(self._average_counts, self._counts)
         self.n_averaged += 1
 
     def restart(self) -> None:
@@ -45,26 +44,21 @@ class Average(nn.Module):
         self.n_averaged.zero_()
 
 
-def average_for(model: Model, recipe: Recipe) -> Average | None:
-    """The average that is judged and kept, where the recipe has one."""
+def weight_average(model: nn.Module, recipe: Recipe) -> WeightAverage | None:
+    """The average that the recipe evaluates and saves, if any."""
     if recipe.polyak:
-        return Average(model, None)
-    return Average(model, recipe.ema) if recipe.ema else None
+        return WeightAverage(model, None)
+    return WeightAverage(model, recipe.ema) if recipe.ema else None
 
 
-def judged(model: Model, average: Average | None) -> Model:
-    """The model that is judged and kept: the average of the weights where there is one."""
-    return model if average is None else average.module
-
-
-def _numbers(model: Model) -> list[Tensor]:
+def _floats(model: nn.Module) -> list[Tensor]:
     return [tensor for tensor in _tensors(model) if tensor.is_floating_point()]
 
 
-def _counts(model: Model) -> list[Tensor]:
-    """How many batches a batch normalisation has seen."""
+def _integers(model: nn.Module) -> list[Tensor]:
+    """How many batches a batch normalization has seen."""
     return [tensor for tensor in _tensors(model) if not tensor.is_floating_point()]
 
 
-def _tensors(model: Model) -> list[Tensor]:
+def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]

@@ -4,17 +4,17 @@ import shutil
 
 from inceptorch.errors import RunError
 from inceptorch.recipes import Recipe
-from inceptorch.training.work import Work
+from inceptorch.training.setup import TrainingContext
 
 MIB = 2**20
 
 
-def check_space(work: Work) -> None:
+def check_disk_space(context: TrainingContext) -> None:
     """Raise RunError before anything is written where the disk has no room for a run's classifier and checkpoint."""
-    folder = work.run.folder.absolute()
+    folder = context.run.folder.absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    needed = copies(work.run.recipe) * sum(tensor.nbytes for tensor in work.classifier.model.state_dict().values())
-    free = shutil.disk_usage(there).free
+    weights = sum(tensor.nbytes for tensor in context.classifier.model.state_dict().values())
+    needed, free = copies(context.run.recipe) * weights, shutil.disk_usage(there).free
     if free < needed:
         raise RunError(
             f"The disk of {folder} has {free // MIB} MiB free, and the classifier and its checkpoint need about "
@@ -24,9 +24,9 @@ def check_space(work: Work) -> None:
 
 def copies(recipe: Recipe) -> int:
     """How many times the weights are written at most: the classifier, and two checkpoints, as the old one stays until the
-    new one is whole. Each holds the model, its average and what the optimiser remembers."""
+    new one is whole. Each holds the model, its average and the optimizer's state."""
     if not recipe.epochs:
         return 3
     average = bool(recipe.ema or recipe.polyak)
-    remembered = 1 if recipe.optimizer == "sgd" else 2
-    return 1 + 2 * (1 + average + remembered)
+    optimizer = 1 if recipe.optimizer == "sgd" else 2
+    return 1 + 2 * (1 + average + optimizer)

@@ -1,0 +1,59 @@
+"""What a network is trained to answer. A task is one file; training and evaluation know no more of it than `Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inceptorch.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inceptorch.data import Split
+    from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores
+    from inceptorch.images.preprocessing import Pixels
+    from inceptorch.recipes import Recipe
+
+__all__ = ["Classification", "Task"]
+
+
+class Task(Protocol):
+    """What differs between one label for each image and whatever else a network may answer."""
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    def dataset(
+        self, split: Split, preprocessing: Pixels, recipe: Recipe, seed: int, transform: Transform | None
+    ) -> Augmented:
+        """The training images with their targets, augmented together."""
+
+    def mix(self, images: Tensor, targets: Tensor, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor]:
+        """A normalized batch and its targets as they go through the network, all draws depending on `seed` alone."""
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        """Losses [N] of one batch."""
+
+    def class_weights(self, split: Split, recipe: Recipe) -> Tensor:
+        """The weight of each class in the loss, float32 [classes]."""
+
+    def image_weights(self, targets: Tensor, class_weights: Tensor) -> Tensor:
+        """The weight of each image in the loss, [N]."""
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss of a network that guesses."""
+
+    def summarize(self, outputs: Floats, targets: Ints) -> Answers:
+        """What evaluation keeps of outputs."""
+
+    def scores(self, answers: Answers) -> Scores:
+        """What the answers are worth."""
+
+    def metrics(self, scores: Scores) -> dict[str, float]:
+        """The columns of metrics.csv; the one called `loss` decides on patience and on the best epoch."""
+
+    def answer(self, outputs: Sequence[float], top: int) -> Any:
+        """The answer to one image as JSON has it."""

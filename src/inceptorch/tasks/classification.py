@@ -1,0 +1,72 @@
+"""One label for each image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inceptorch.classifier.classifier import Prediction, top_classes
+from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores, scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inceptorch.data import Split
+    from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.images.preprocessing import Pixels
+    from inceptorch.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Targets are labels [N], or fractions of the classes [N, classes] where images were mixed; outputs are logits
+    [N, classes]. torch is imported for training alone."""
+
+    classes: Sequence[str]
+
+    def dataset(
+        self, split: Split, preprocessing: Pixels, recipe: Recipe, seed: int, transform: Transform | None
+    ) -> Augmented:
+        from inceptorch.data.augment import Augmented
+
+        return Augmented(split, preprocessing, recipe, seed, transform)
+
+    def mix(self, images: Tensor, targets: Tensor, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor]:
+        from inceptorch.tasks.mixup import mix
+
+        return mix(images, targets, len(self.classes), recipe, seed)
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        from torch.nn import functional as F
+
+        return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=recipe.label_smoothing)
+
+    def class_weights(self, split: Split, recipe: Recipe) -> Tensor:
+        """One over the number of a class's images, to the power `balance`, scaled so that the images' mean is 1."""
+        import torch
+
+        counts = torch.tensor(list(split.counts().values()), dtype=torch.float64).clamp(min=1)
+        weights = counts**-recipe.balance
+        return (weights * counts.sum() / (weights * counts).sum()).float()
+
+    def image_weights(self, targets: Tensor, class_weights: Tensor) -> Tensor:
+        return (targets * class_weights).sum(1) if targets.is_floating_point() else class_weights[targets]
+
+    @property
+    def chance_loss(self) -> float:
+        return math.log(len(self.classes))
+
+    def summarize(self, outputs: Floats, targets: Ints) -> Answers:
+        return Answers.of(outputs, targets)
+
+    def scores(self, answers: Answers) -> Scores:
+        return scores(answers, self.classes)
+
+    def metrics(self, scores: Scores) -> dict[str, float]:
+        return {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
+
+    def answer(self, outputs: Sequence[float], top: int) -> list[Prediction]:
+        """The `top` most probable classes, best first; `outputs` are probabilities."""
+        return top_classes(outputs, self.classes, top)

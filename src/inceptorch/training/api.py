@@ -1,0 +1,136 @@
+"""`train` and `resume`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from inceptorch.data.augment import Transform
+from inceptorch.data.verify import report_skipped
+from inceptorch.errors import RecipeError
+from inceptorch.recipes import Recipe, find_recipe, with_values
+from inceptorch.runtime.distributed import Processes, processes
+from inceptorch.training.callbacks import Callback
+from inceptorch.training.disk_space import check_disk_space
+from inceptorch.training.loss import LossFunction
+from inceptorch.training.messages import resume_hint_on_error
+from inceptorch.training.optimizers import OptimizerFactory
+from inceptorch.training.run import read_run
+from inceptorch.training.setup import Overrides, TrainingContext, TrainRequest, check_batches, new_run, setup
+from inceptorch.training.tensorboard import TensorBoard
+from inceptorch.training.trainer import Result, Trainer
+from inceptorch.utils.progress import Progress
+
+
+def train(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    net: str | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    model: str | nn.Module | None = None,
+    loss: LossFunction | None = None,
+    transform: Transform | None = None,
+    optimizer: OptimizerFactory | None = None,
+    callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
+    size: int | None = None,
+) -> Result:
+    """Train a classifier and leave it in the run folder `out`. A GPU is used if there is one, and under torchrun all
+    processes train together. An interrupted run goes on with `resume`.
+
+    data       a folder or zip of class folders, a list (.csv, .jsonl), a folder of shards, torchvision:NAME; or a torch
+               Dataset or sequence of (image, label) with `classes`, or two of them, as a tuple or as {"train", "val"}.
+               Without a val part, a fraction of every class is held out
+    model      a network's name or a YAML file with a table, as `net`; or any module that gives logits
+    weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
+    recipe     "head" by default with weights, "scratch" without; `epochs` and `size` are values of it
+    loss       of (logits, targets): one number, or one for each image; cross entropy by default
+    transform  of an image (Pillow, RGB): uint8 [size, size, 3]; replaces the recipe's augmentation
+    optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies
+    callbacks  called after steps, validations and at the end
+
+    Raises DataError, TableError, BundleError, RecipeError or RunError, before anything is written where it can; a folder
+    in use is never written into.
+    """
+    began = time.monotonic()
+    if isinstance(model, str):
+        if net is not None:
+            raise RecipeError("Give net or model, not both: they are the same.")
+        net, model = model, None
+    from_python = not isinstance(data, str | Path)
+    overrides = Overrides(data if from_python else None, model, loss, transform, optimizer)
+    values = {name: value for name, value in (("epochs", epochs), ("size", size)) if value is not None}
+    if values:
+        recipe = recipe if recipe is not None else "head" if weights else "scratch"
+        recipe = with_values(find_recipe(recipe) if isinstance(recipe, str) else recipe, values)
+    request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, overrides)
+    with processes() as world, ExitStack() as stack:
+        begun: list[TrainingContext] = []  # in the main process; the others read what it has written
+
+        def begin() -> Path:
+            context = setup(new_run(request, world), overrides, progress or Progress())
+            check_batches(context.run.recipe, len(context.train), world)
+            check_disk_space(context)
+            context.run.begin(context.train, context.val)
+            stack.enter_context(context.run.lock())
+            begun.append(context)
+            return context.run.folder
+
+        folder = world.from_first(begin)
+        context = begun[0] if begun else setup(read_run(folder), overrides, Progress(quiet=True))
+        progress = _logged(context, world, progress)
+        report_skipped(context.run.skipped or [], progress.say)
+        return _fit(context, world, progress, callbacks, began)
+
+
+def resume(
+    folder: str | Path,
+    progress: Progress | None = None,
+    *,
+    data: Any = None,
+    model: nn.Module | None = None,
+    loss: LossFunction | None = None,
+    transform: Transform | None = None,
+    optimizer: OptimizerFactory | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Resume an interrupted run from its last checkpoint, as if it had never stopped; the number of processes may differ
+    from before. What was given to `train` as Python objects is to be given again.
+
+    A run that is finished is evaluated again. Raises RunError if it is not a run or if its data changed meanwhile,
+    DataError or BundleError if its images or the weights it began from are gone.
+    """
+    began, folder = time.monotonic(), Path(folder)
+    overrides = Overrides(data, model, loss, transform, optimizer)
+    with processes() as world, ExitStack() as stack:
+        context = setup(read_run(folder), overrides, Progress(quiet=True))
+
+        def lock() -> None:
+            stack.enter_context(context.run.lock())
+            context.run.clear_leftovers()
+
+        world.from_first(lock)
+        return _fit(context, world, _logged(context, world, progress), callbacks, began)
+
+
+def _logged(context: TrainingContext, world: Processes, given: Progress | None) -> Progress:
+    """What the main process says also goes into the run's log; the others are silent."""
+    quiet = not world.first or (given is not None and given.quiet)
+    return Progress(context.run.log if world.first else None, quiet)
+
+
+def _fit(
+    context: TrainingContext, world: Processes, progress: Progress, callbacks: Sequence[Callback], began: float
+) -> Result:
+    with resume_hint_on_error(context.run, progress):
+        seconds = time.monotonic() - began
+        return Trainer(context, world, progress, [TensorBoard(), *callbacks], seconds).fit()

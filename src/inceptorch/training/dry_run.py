@@ -1,0 +1,81 @@
+"""Before a long run: all of it in a few steps, to see that it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from inceptorch.data import Split
+from inceptorch.data.sampler import steps_in
+from inceptorch.recipes import Recipe
+from inceptorch.training.eta import WARMUP_STEPS
+from inceptorch.training.schedule import image_size
+from inceptorch.training.setup import TrainRequest, temporary_run
+from inceptorch.training.tensorboard import TensorBoard
+from inceptorch.training.trainer import Result, Trainer
+from inceptorch.utils.progress import Progress
+
+# The checkpoint, and the slow first steps, come before the pace is taken.
+STEPS, CHECKPOINT_AFTER = WARMUP_STEPS + 2, WARMUP_STEPS
+MAX_VAL_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class DryRunReport:
+    """What a run would be: steps in an epoch, epochs, and about how many seconds the steps of one epoch at the largest
+    image size, and those of the whole run, would take (None where the classifier alone is trained)."""
+
+    steps: int
+    epochs: int
+    epoch_seconds: float | None
+    run_seconds: float | None
+
+
+def dry_run(
+    data: str | Path,
+    *,
+    net: str | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    look: Callable[[Result], None] = lambda result: None,
+) -> DryRunReport:
+    """Look at all images, train for five steps at the run's largest image size, evaluate a few images, write checkpoint
+    and bundle into a temporary folder, let `look` see the run, and delete it. The words are those of `train`, and so are
+    the errors."""
+    progress = progress or Progress()
+    request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
+    with temporary_run(request, progress, needs_steps=False) as (context, world):
+        real, images, size = context.run.recipe, len(context.train), context.classifier.pixels.size
+        sizes = [image_size(real, size, epoch) for epoch in range(real.epochs)]
+        largest = max(sizes, default=size)
+        short = replace(
+            real,
+            epochs=min(real.epochs, 1),
+            head_steps=min(real.head_steps, 10),
+            checkpoint_every=CHECKPOINT_AFTER,
+            growth=((0.0, largest / size), (1.0, largest / size)),
+        )
+        context.run = replace(context.run, recipe=short)
+        context.train = _some(context.train, STEPS * real.batch, seed)
+        context.val = _some(context.val, MAX_VAL_IMAGES, seed)
+        context.run.begin(context.train, context.val)
+        trainer = Trainer(context, world, progress, [TensorBoard()])
+        result = trainer.fit()
+        look(result)
+    steps = steps_in(images, real.batch)
+    if not real.epochs:
+        return DryRunReport(steps, 0, None, None)
+    # Of few images there are too few steps for a pace; what they took is then all that is known.
+    one = result.step_seconds or real.batch / trainer.state.rows[-1]["pictures_per_second"]
+    run_seconds = steps * one * sum((at / largest) ** 2 for at in sizes)
+    return DryRunReport(steps, real.epochs, steps * one, run_seconds)
+
+
+def _some(split: Split, count: int, seed: int) -> Split:
+    """At most `count` of its images, drawn."""
+    return split.keep(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))

@@ -1,0 +1,91 @@
+"""What a run says beside its metrics."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from inceptorch.classifier.classifier import CONFIG
+from inceptorch.errors import DiskError, ImageError, RunError
+from inceptorch.evaluation import Evaluation
+from inceptorch.models.module import Model
+from inceptorch.training.run import Run
+from inceptorch.training.step import precision
+from inceptorch.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from inceptorch.training.trainer import Trainer
+
+MIN_NORM_BATCH = 16  # images, with whose mean and variance batch normalization begins to suffer
+
+
+def announce(trainer: Trainer) -> None:
+    """What is trained on what, and what may go wrong."""
+    state, recipe, world, run, say = trainer.state, trainer.recipe, trainer.world, trainer.run, trainer.progress.say
+    train, val, classes = trainer.context.train, trainer.context.val, trainer.context.classifier.classes
+    if state.finished:  # it may have died before it could say so, or draw
+        say(f"{run.folder} is finished: evaluated again; to train longer, start a new run with --weights {run.folder}")
+        return
+    if state.epoch or state.step or state.head_done:
+        begun = f" and {state.step} steps of the next" if state.step else ""
+        say(f"resuming after epoch {state.epoch} of {recipe.epochs}{begun}")
+    together = f", {world.count} processes" if world.count > 1 else ""
+    say(
+        f"{recipe.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
+        f"{world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
+    )
+    without = [name for name, count in val.counts().items() if not count]
+    if without:
+        say(f"{val.name} has no images of {', '.join(without[:5])}: its figures say nothing of them")
+    normalized = isinstance(trainer.model, Model) and trainer.model.net.norm
+    if world.count > 1 and not recipe.sync_bn and recipe.batch < MIN_NORM_BATCH * world.count and normalized:
+        remedy = "--set sync_bn=true or a larger batch" if world.device.type == "cuda" else "a larger batch"
+        each = recipe.batch // world.count
+        say(f"batch normalization sees {each} images in each process; below {MIN_NORM_BATCH}, try {remedy}")
+
+
+def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
+    """Say so where the first epoch's losses are those of guessing."""
+    chance, loss = trainer.step.chance_loss, row["train_loss"]
+    if chance is None or trainer.state.epoch:
+        return
+    if loss > 0.99 * chance and evaluation.loss > 0.99 * trainer.task.chance_loss:
+        compared = "worse than that" if loss > 1.1 * chance else "that"
+        trainer.progress.say(
+            f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} of chance ({chance:.3f}): nothing was "
+            "learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try "
+            f"--set lr={trainer.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
+        )
+
+
+def diverged(trainer: Trainer, loss: float, step: int) -> RunError:
+    """What ends a run whose loss is not finite."""
+    epoch, folder = trainer.state.epoch, trainer.run.folder
+    exists = (folder / CONFIG).exists()
+    saved = f"the classifier after epoch {epoch} is in {folder}" if exists else "no epoch was finished"
+    return RunError(
+        f"The loss became {loss} in epoch {epoch + 1}, step {step + 1}, so the run was stopped; {saved}. "
+        f"Start again with a lower rate, such as --set lr={trainer.recipe.lr / 4:g}."
+    )
+
+
+@contextmanager
+def resume_hint_on_error(run: Run, progress: Progress) -> Iterator[None]:
+    """While this lasts, what ends a run before its time says how to resume it."""
+    command = f"inceptorch train --resume {shlex.quote(str(run.folder))}"
+    if run.from_python:
+        words = "".join(f", {name}=..." for name in run.from_python)
+        command = f"inceptorch.resume({str(run.folder)!r}{words})"
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        progress.say(f"stopped. Resume with: {command}")
+        raise
+    except ImageError as error:
+        raise RunError(
+            f"{error} It could be read when training began. Put it back, then resume with: {command}"
+        ) from None
+    except DiskError as error:
+        raise RunError(f"{error} Fix this, then resume with: {command}") from None

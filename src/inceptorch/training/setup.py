@@ -1,0 +1,276 @@
+"""What a run works on: found, checked and built from its config, in every process and again to resume."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from inceptorch.classifier.classifier import Classifier, architecture_of, copy_weights, load
+from inceptorch.classifier.hub import folder_of
+from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
+from inceptorch.data.augment import Transform
+from inceptorch.data.locator import absolute, lies_inside
+from inceptorch.data.sampler import steps_in
+from inceptorch.data.sources.pairs import name_of, split_pairs
+from inceptorch.errors import RecipeError, RunError
+from inceptorch.evaluation import Evaluation, judgement
+from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import check_size
+from inceptorch.networks.layers import Linear
+from inceptorch.networks.network import NetworkSpec, with_dropout
+from inceptorch.networks.zoo import get_network
+from inceptorch.recipes import Recipe, find_recipe
+from inceptorch.runtime.distributed import Processes, processes
+from inceptorch.tasks import Classification, Task
+from inceptorch.training.loss import LossFunction
+from inceptorch.training.memory import translate_oom
+from inceptorch.training.optimizers import OptimizerFactory
+from inceptorch.training.run import Run, next_run_dir
+from inceptorch.training.schedule import image_size
+from inceptorch.training.step import precision
+from inceptorch.utils.files import refuse_if_used
+from inceptorch.utils.progress import Progress
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a caller gives as Python objects in place of what a recipe names."""
+
+    data: Any = None
+    model: nn.Module | None = None
+    loss: LossFunction | None = None
+    transform: Transform | None = None
+    optimizer: OptimizerFactory | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """The words of `train`."""
+
+    data: str | Path | None
+    out: str | Path | None = None
+    net: str | None = None
+    weights: str | Path | None = None
+    recipe: str | Recipe | None = None
+    seed: int = 0
+    overrides: Overrides = field(default_factory=Overrides)
+
+
+@dataclass
+class TrainingContext:
+    """What a run works on: the classifier it trains, the images to train on and to validate with."""
+
+    run: Run
+    classifier: Classifier
+    train: Split
+    val: Split
+    overrides: Overrides = field(default_factory=Overrides)
+
+    @property
+    def task(self) -> Task:
+        return Classification(self.classifier.classes)
+
+    def judge(self, logits: Tensor) -> Evaluation:
+        """The evaluation that logits [N, classes] of the validation images amount to."""
+        skipped, protocol = self.run.skipped or [], self.classifier.pixels.describe()
+        return judgement(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
+
+
+def new_run(request: TrainRequest, world: Processes) -> Run:
+    """The config of a new run, checked as far as it can be without its data; nothing is written."""
+    given, overrides = folder_of(request.weights) if request.weights else None, request.overrides
+    if not 0 <= request.seed < 2**63:
+        raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
+    recipe = request.recipe if request.recipe is not None else ("head" if given else "scratch")
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    if recipe.head_steps and not given:
+        raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+    if recipe.freeze and not given:
+        raise RecipeError("freeze keeps layers of given weights as they are; name the weights with --weights.")
+    if recipe.epochs and recipe.batch < 2 * world.count:
+        raise RecipeError(
+            f"A batch of {recipe.batch} is too small for {world.count} processes; give each two images or more: "
+            f"--set batch={2 * world.count}."
+        )
+    _check_overrides(overrides, request, recipe)
+    data = name_of(overrides.data) if request.data is None else absolute(request.data)
+    folder = Path(request.out) if request.out else next_run_dir(data)
+    refuse_if_used(folder)
+    if request.data is not None and lies_inside(folder, data):
+        raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
+    recipe = replace(recipe, precision=precision(recipe, world.device))
+    net = get_network(request.net) if request.net else None
+    return Run(folder, data, given, recipe, net, request.seed, overrides.names)
+
+
+def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext:
+    """What a run works on, by its config: that of a new run, which gets its fingerprint here and has every image looked
+    at, or the one that was written. Raises RunError where the data is not what it was."""
+    missing = [name for name in run.from_python if getattr(overrides, name) is None]
+    if missing:
+        words = ", ".join(f"{name}=..." for name in missing)
+        raise RunError(f"Cannot resume {run.folder} without {words}: they were Python objects. Give them again.")
+    recipe = run.recipe
+    if overrides.data is not None:
+        splits = split_pairs(overrides.data, recipe.held_out_share, run.seed)
+    else:
+        splits = find_train_and_held_out(run.data, recipe.held_out_share, run.seed)
+    found = fingerprint(*splits)
+    if run.fingerprint and found != run.fingerprint:
+        raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")
+    train, val = (limited(split, recipe.limit, run.seed) for split in splits)
+    classifier = build_classifier(run, overrides.model, train.classes)
+    if run.skipped is None:
+        train, skipped = without_unreadable(train, progress)
+        val, skipped_val = without_unreadable(val, progress)
+        skipped += skipped_val
+    else:
+        skipped = run.skipped
+        train, val = (_without(split, {one["file"] for one in skipped}) for split in (train, val))
+    recipe = replace(recipe, net=architecture_of(classifier.model), lr=_base_rate(recipe, classifier.model, overrides))
+    net = classifier.model.net if isinstance(classifier.model, Model) else None
+    run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
+    return TrainingContext(run, classifier, train, val, overrides)
+
+
+@contextmanager
+def temporary_run(
+    request: TrainRequest, progress: Progress, needs_steps: bool = True
+) -> Iterator[tuple[TrainingContext, Processes]]:
+    """What a run with these words works on, for one process to try something on; its folder goes when this ends. Raises
+    RecipeError where steps are needed and the recipe has none."""
+    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
+        run = new_run(replace(request, out=Path(folder) / "run"), world)
+        if needs_steps and not run.recipe.epochs:
+            raise RecipeError(
+                f"Recipe {run.recipe.name!r} trains the classifier alone, in no steps; name another --recipe."
+            )
+        context = setup(run, request.overrides, progress)
+        with translate_oom(context.run.recipe):
+            yield context, world
+
+
+def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...]) -> Classifier:
+    """The classifier a run begins from: the caller's module, or the network for these classes, with fresh or given
+    weights. Images of a size that is too small for it are refused here, before the first batch."""
+    recipe = run.recipe
+    if module is not None and not isinstance(module, Model):
+        return _wrap(module, recipe, classes)
+    given = load(run.weights) if run.weights else None
+    if given and run.net and run.net.name != given.model.net.name:
+        raise RecipeError(
+            f"{run.weights} holds the network {given.model.net.name!r}, not {run.net.name!r}; leave out --net."
+        )
+    if module is not None and module.num_classes != len(classes):
+        raise RunError(f"Cannot train this module: it has {module.num_classes} classes, the data {len(classes)}.")
+    table = run.net or (module.net if module else given.model.net if given else get_network(recipe.net))
+    aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
+    size = recipe.size or (module.size if module else table.size)
+    preprocessing = given.pixels if given else contract(size, recipe.channels)
+    if recipe.size and recipe.size != preprocessing.size:
+        resize = round(recipe.size * preprocessing.resize / preprocessing.size)
+        preprocessing = replace(preprocessing, size=recipe.size, resize=resize)
+    if recipe.dropout >= 0:
+        table = with_dropout(table, recipe.dropout)
+    _check_growth(recipe, table, aux, preprocessing.size)
+    torch.manual_seed(run.seed)
+    model = module or Model(table, len(classes), preprocessing.in_chans, aux=aux, size=preprocessing.size)
+    if given:
+        copy_weights(given.model, model)
+    frozen = recipe.frozen_rows(table)
+    if frozen > len(model.body):
+        raise RecipeError(f"{table.name} has {len(model.body)} layers to freeze, not {frozen}: --set freeze=0.")
+    for layer in model.body[:frozen]:
+        layer.requires_grad_(False)
+    return Classifier(model.to(memory_format=torch.channels_last), preprocessing, list(classes))
+
+
+def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
+    """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise for
+    `sync_bn` on CPUs, for which torch has none."""
+    if recipe.sync_bn and world.count > 1 and world.device.type != "cuda":
+        raise RecipeError(
+            "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."
+        )
+    smallest = images // steps_in(images, recipe.batch)
+    if recipe.epochs and smallest < 2 * world.count:
+        enough = 2 * world.count * -(-recipe.batch // smallest)
+        raise RunError(
+            f"{images} images in batches of {recipe.batch} leave a step with {smallest}, too few for {world.count} "
+            f"processes; give each two or more: --set batch={enough}, or fewer processes."
+        )
+
+
+def _wrap(module: nn.Module, recipe: Recipe, classes: tuple[str, ...]) -> Classifier:
+    """The caller's own module as a classifier. Raises RunError if it gives no logits of these classes."""
+    preprocessing: Pixels = contract(recipe.size or 224, recipe.channels)
+    first = next(module.parameters(), torch.empty(0))
+    images = first.new_zeros(2, preprocessing.in_chans, preprocessing.size, preprocessing.size)
+    training = module.training
+    with torch.no_grad():
+        logits = module.eval()(images)
+    module.train(training)
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if shape != (2, len(classes)):
+        name, wanted = type(module).__name__, (2, len(classes))
+        raise RunError(f"Cannot train {name}: for two images it gives {shape}. Return logits {wanted}.")
+    return Classifier(cast(Model, module.to(memory_format=torch.channels_last)), preprocessing, list(classes))
+
+
+def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe) -> None:
+    """Raise RecipeError for what cannot be had together."""
+    if overrides.model is not None:
+        if request.net or request.weights:
+            raise RecipeError("Cannot take weights or a network's name beside a module. Load the weights into it.")
+        if recipe.dropout >= 0:
+            raise RecipeError("Cannot set the dropout of a module of your own. Set it in the module.")
+        if recipe.layer_decay < 1 and not isinstance(overrides.model, Model):
+            raise RecipeError(
+                "Cannot order the layers of a module of your own: set layer_decay=1, or give an optimizer."
+            )
+    if overrides.transform is not None and {value for _, value in recipe.growth} != {1.0}:
+        raise RecipeError("Cannot let images grow: your transform makes them. Try --set growth=[[0,1],[1,1]].")
+    if overrides.loss is not None and recipe.balance:
+        raise RecipeError("Cannot weigh classes in a loss of your own. Weigh them there, with --set balance=0.")
+
+
+def _base_rate(recipe: Recipe, model: nn.Module, overrides: Overrides) -> float:
+    """The rate that the schedule's factors multiply: the recipe's, or that of an optimizer of the caller's own."""
+    if overrides.optimizer is None:
+        return recipe.lr
+    groups = overrides.optimizer([each for each in model.parameters() if each.requires_grad]).param_groups
+    rate = float(groups[0]["lr"])
+    if rate <= 0:
+        raise RecipeError(f"Cannot schedule a learning rate of {rate:g}. Give the optimizer one above 0.")
+    return rate
+
+
+def _without(split: Split, files: set[str]) -> Split:
+    if not files:
+        return split
+    return split.keep([index for index in range(len(split)) if split.file(index) not in files])
+
+
+def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:
+    """Raise where images are to grow before fully connected layers, which take one size alone, or begin too small."""
+    sizes = {image_size(recipe, size, epoch) for epoch in range(recipe.epochs)} - {size}
+    if not sizes:
+        return
+    heads = {**table.head, **((table.aux_head or {}) if aux else {})}
+    if any(isinstance(layer, Linear) for layer in heads.values()):
+        main = any(isinstance(layer, Linear) for layer in table.head.values())
+        remedy = "growth=[[0,1],[1,1]]" if main else "aux_weight=0"
+        raise RecipeError(f"{table.name} has fully connected layers, which take one size alone; --set {remedy}.")
+    check_size(table, min(sizes), aux)

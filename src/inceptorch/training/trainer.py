@@ -1,0 +1,310 @@
+"""One training, top to bottom: the linear probe, epochs of steps, checkpoints, validation, callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from inceptorch.classifier.classifier import WEIGHTS, Classifier
+from inceptorch.data.augment import Batch, key
+from inceptorch.data.loader import load as load_batches
+from inceptorch.data.sampler import batches, steps_in
+from inceptorch.errors import ImageError
+from inceptorch.evaluation import Evaluation
+from inceptorch.inference.forward import outputs_of
+from inceptorch.models.module import Model
+from inceptorch.models.weights import read_safetensors
+from inceptorch.runtime.distributed import Arriving, Processes
+from inceptorch.training.callbacks import Callback
+from inceptorch.training.checkpoint import Checkpointer, TrainState
+from inceptorch.training.ema import WeightAverage, weight_average
+from inceptorch.training.eta import ETA, EpochTimer
+from inceptorch.training.linear_probe import fit_linear_probe
+from inceptorch.training.malloc import keep_freed_memory
+from inceptorch.training.memory import translate_oom
+from inceptorch.training.messages import announce, diverged, warn_of_chance
+from inceptorch.training.num_workers import choose_num_workers
+from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.run import format_metrics
+from inceptorch.training.schedule import image_size, learning_rate
+from inceptorch.training.setup import TrainingContext
+from inceptorch.training.signals import GracefulShutdown
+from inceptorch.training.step import TrainStep, deterministic_mode
+from inceptorch.utils.progress import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder, epochs of the whole network (steps of the fit where only the classifier was trained),
+    fractions right on the validation images, seconds of work, the evaluation behind the figures, and the classifier.
+    `first` is whether this is the main process, `step_seconds` its pace where it trained long enough to have one,
+    `kept_epoch` the epoch whose weights were kept, chosen by the validation loss; None where they are the last."""
+
+    run: Path
+    epochs: int
+    top1: float
+    top5: float
+    seconds: float
+    evaluation: Evaluation
+    classifier: Classifier
+    first: bool = True
+    step_seconds: float | None = None
+    kept_epoch: int | None = None
+
+
+class Trainer:
+    """Takes a run from wherever it stands to its end with `fit`."""
+
+    def __init__(
+        self,
+        context: TrainingContext,
+        world: Processes,
+        progress: Progress,
+        callbacks: Sequence[Callback] = (),
+        seconds: float = 0.0,
+    ):
+        self.context, self.run, self.task = context, context.run, context.task
+        self.recipe = context.run.recipe
+        self.world, self.progress = world, progress
+        self.callbacks = callbacks if world.first else ()
+        self.state = TrainState(seconds=seconds)
+        self.shutdown = GracefulShutdown(patient=world.count > 1)
+        self.pending: deque[tuple[int, Arriving]] = deque()  # steps whose loss is on its way from the device
+
+        # The order matters: the average copies the model, and a checkpoint fills all three.
+        self.model: nn.Module = context.classifier.model
+        self.model.to(world.device)
+        if self.recipe.sync_bn and world.count > 1:
+            torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
+        self.average = weight_average(self.model, self.recipe) if self.recipe.epochs else None
+        self.optimizer = build_optimizer(self.model, self.recipe, context.overrides.optimizer)
+        self.checkpointer = Checkpointer(self.run.checkpoint, self.model, self.average, self.optimizer)
+        resumed = self.run.checkpoint.exists()
+        if resumed:
+            self.state = self.checkpointer.restore()
+        self.began = time.monotonic() - self.state.seconds
+        # What is evaluated and saved: the average of the weights, where there is one.
+        self.evaluated = replace(
+            context.classifier, model=cast(Model, self.average.module if self.average else self.model)
+        )
+        if context.overrides.model is not None and not resumed and world.first:
+            self.save_checkpoint()  # nobody else could make its first weights again
+        train, val, size = len(context.train), len(context.val), context.classifier.pixels.size
+        self.steps = steps_in(train, self.recipe.batch)
+        self.eta = ETA(self.recipe, size, train, val, self.steps)
+
+    def fit(self) -> Result:
+        """Train to the end; a finished run is evaluated again."""
+        state, recipe, evaluation = self.state, self.recipe, None
+        with ExitStack() as stack:
+            stack.enter_context(deterministic_mode(recipe.deterministic))
+            stack.enter_context(translate_oom(recipe))
+            stack.enter_context(keep_freed_memory())
+            announce(self)
+            if recipe.head_steps and not state.head_done:
+                evaluation = self.fit_linear_probe()
+            if recipe.epochs and not state.finished:
+                class_weights = self.task.class_weights(self.context.train, recipe)
+                args = (self.context.classifier, self.optimizer, recipe, self.task, class_weights, self.world)
+                self.step = TrainStep(*args, self.context.overrides.loss)
+            stack.enter_context(self.shutdown)
+            while not state.finished:
+                row = self.train_epoch()
+                evaluation, last = self.validate(row)
+                self.record(row, evaluation)
+                warn_of_chance(self, row, evaluation)
+                state.epoch, state.step, state.loss, state.finished = state.epoch + 1, 0, 0.0, last
+                self.save_epoch(evaluation)
+                for callback in self.callbacks:
+                    callback.on_validation(self, row, evaluation)
+                if not last:
+                    self.shutdown.raise_if_requested()
+            return self.finish(evaluation)
+
+    def train_epoch(self) -> dict[str, Any]:
+        """One pass over the training images, or what is left of it; the row of metrics it gives."""
+        state, recipe, world, epoch = self.state, self.recipe, self.world, self.state.epoch
+        order = batches(self.context.train, recipe.batch, self.run.seed, epoch, recipe.shuffle)
+        self.batch_sizes = [len(batch) for batch in order]
+        timer = EpochTimer(self.eta, epoch)
+        lr = learning_rate(recipe, epoch, max(0, state.step - 1), self.steps)
+        left = [list(world.share(batch.tolist())) for batch in order[state.step :]]
+        loaded, what = self.load(left, epoch), f"epoch {epoch + 1}"
+        for images, targets, _ in self.progress.track(loaded, len(left), what, lambda: timer.describe(state.step)):
+            timer.batch_arrived()
+            lr = learning_rate(recipe, epoch, state.step, self.steps)
+            seed = key(self.run.seed, epoch, state.step, *([world.rank] if world.rank else []))
+            loss = self.step(images, targets, self.batch_sizes[state.step], lr, seed)
+            if self.average is not None:
+                if recipe.polyak and epoch + (state.step + 1) / self.steps <= (1 - recipe.polyak) * recipe.epochs:
+                    self.average.restart()  # not yet: the average is the weights themselves
+                self.average.update()
+            self.send_loss(loss)
+            state.step += 1
+            self.resolve_steps(recipe.checkpoint_every > 0 and state.step % recipe.checkpoint_every == 0, world.late)
+            timer.step_done(self.batch_sizes[state.step - 1])
+        self.resolve_steps(save=False, lag=0)
+        train_loss = state.loss / len(self.context.train)
+        return {"phase": "train", "epoch": epoch + 1, "lr": lr, "train_loss": train_loss} | timer.columns()
+
+    def load(self, left: list[list[int]], epoch: int) -> Iterator[Batch]:
+        """The batches that are left of an epoch. Before it fails for an image that is gone, a checkpoint is saved."""
+        context, size = self.context, self.context.classifier.pixels.size
+        pixels, transform = context.classifier.pixels, context.overrides.transform
+        data = self.task.dataset(context.train, pixels, self.recipe, self.run.seed, transform)
+        data.epoch, data.side = epoch, image_size(self.recipe, size, epoch)
+        try:
+            yield from load_batches(data, left, choose_num_workers(self, data, left))
+        except ImageError:
+            while self.pending:
+                self.resolve_step()
+            if self.world.count == 1:  # else others may be in the middle of a step
+                self.save_checkpoint()
+            raise
+
+    def send_loss(self, loss: Tensor) -> None:
+        """Sum over the processes what a step came to: its loss, a request to stop, and a checkpoint that is due."""
+        due = self.world.first and 0 < self.recipe.checkpoint_minutes <= self.checkpointer.minutes_since()
+        wishes = (loss.new_full((), wish) for wish in (self.shutdown.requested_signal is not None, due))
+        self.pending.append((self.state.step, Arriving(self.world.sum(torch.stack([loss, *wishes])))))
+
+    def resolve_steps(self, save: bool, lag: int) -> None:
+        """Hear what all but the last `lag` steps came to; save a checkpoint and stop where that is asked for."""
+        stop = False
+        while len(self.pending) > (0 if save or stop else lag):
+            stopped, due = self.resolve_step()
+            stop, save = stop or stopped, save or stopped or due
+        if save:
+            self.save_checkpoint()
+        if stop:
+            self.shutdown.stop()
+
+    def resolve_step(self) -> tuple[bool, bool]:
+        """Add the loss of the oldest pending step; whether a process was asked to stop, and whether a checkpoint is due."""
+        step, arriving = self.pending.popleft()
+        loss, stop, due = arriving.read()
+        if not math.isfinite(loss):
+            raise diverged(self, loss, step)
+        self.state.loss += loss * self.batch_sizes[step]
+        for callback in self.callbacks:
+            callback.on_step(self, loss)
+        return stop > 0, due > 0
+
+    def validate(self, row: dict[str, Any]) -> tuple[Evaluation, bool]:
+        """The evaluation of an epoch, and whether it is the last one."""
+        if self.world.count > 1:
+            self.save_checkpoint()  # several processes cannot break off their evaluation together
+        last, began = self.state.epoch + 1 == self.recipe.epochs, time.monotonic()
+        bf16 = self.step.bf16 and not last and not self.recipe.keeps_best
+        try:
+            self.world.copy_first(self.evaluated.model)
+            evaluation = self.evaluate(bf16)
+            rows = [*self.state.rows, row | self.task.metrics(evaluation)]
+            if not last and 0 < self.recipe.patience <= epochs_since_best(rows):
+                self.progress.say(
+                    f"the validation loss has not fallen for {self.recipe.patience} epochs: the run ends here"
+                )
+                last = True
+                evaluation = self.evaluate() if bf16 else evaluation
+        except (KeyboardInterrupt, SystemExit, ImageError):
+            self.save_checkpoint()
+            raise
+        self.eta.validation_seconds = time.monotonic() - began
+        return evaluation, last
+
+    def evaluate(self, bf16: bool = False) -> Evaluation:
+        """Evaluate on the validation images, each process its share; in bf16 on the way. Breaks off where that is asked
+        for."""
+        classifier, val, world = self.evaluated, self.context.val, self.world
+
+        def forward(x: Tensor) -> Tensor:
+            self.shutdown.raise_if_requested()
+            with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
+                out: Tensor = classifier.model(x)
+            return out
+
+        mine = val.keep(world.share_or_stand_in(range(len(val))))
+        logits = world.gather(outputs_of(classifier, mine, self.progress, "evaluating", forward), len(val))
+        return self.context.judge(logits)
+
+    def fit_linear_probe(self) -> Evaluation:
+        """The classifier alone, on features of the frozen body."""
+        for row, evaluation in fit_linear_probe(self.context, self.world, self.progress):
+            self.record(row, evaluation)
+        self.world.copy_first(self.model)
+        if self.average is not None:  # of the weights as they are now
+            self.average = self.checkpointer.average = WeightAverage(self.model, self.average.decay)
+            self.evaluated.model = cast(Model, self.average.module)
+        self.state.head_done, self.state.finished = True, self.recipe.epochs == 0
+        self.save_epoch(evaluation)
+        if self.world.first:
+            self.run.features.unlink(missing_ok=True)
+        return evaluation
+
+    def record(self, row: dict[str, Any], evaluation: Evaluation) -> None:
+        """Add a row to metrics.csv and say it."""
+        row |= self.task.metrics(evaluation) | {"seconds": time.monotonic() - self.began}
+        self.state.rows.append(row)
+        if self.world.first:
+            self.run.write_metrics(self.state.rows)
+        self.progress.say(format_metrics(row))
+
+    def save_epoch(self, evaluation: Evaluation) -> None:
+        """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
+        if self.world.first and not (self.recipe.keeps_best and epochs_since_best(self.state.rows)):
+            self.save_bundle(evaluation, self.state.rows[-1])
+        self.save_checkpoint()
+
+    def save_bundle(self, evaluation: Evaluation, row: dict[str, Any]) -> None:
+        about = self.run.metadata(self.context.train, self.context.val, row)
+        self.evaluated.about = about | {"unknown": evaluation.threshold}
+        self.evaluated.write(self.run.folder)
+
+    def save_checkpoint(self) -> None:
+        self.state.seconds = time.monotonic() - self.began
+        if self.world.first:
+            self.checkpointer.save(self.state)
+
+    def finish(self, evaluation: Evaluation | None) -> Result:
+        """What came of the run. Of its weights those of the best epoch are taken, where the recipe keeps them."""
+        state, kept_epoch = self.state, None
+        seconds = state.seconds if evaluation is None else time.monotonic() - self.began
+        if self.recipe.keeps_best:
+            behind = epochs_since_best(state.rows)
+            kept_epoch = state.rows[-1]["epoch"] - behind
+            self.progress.say(f"kept the weights of epoch {kept_epoch}, whose validation loss is the lowest")
+            if behind:
+                self.evaluated.model.load_state_dict(read_safetensors(self.run.folder / WEIGHTS), strict=False)
+                evaluation = None
+        if evaluation is None:
+            evaluation = self.evaluate()
+        result = Result(
+            run=self.run.folder,
+            epochs=state.rows[-1]["epoch"],
+            top1=evaluation.top1,
+            top5=evaluation.top5,
+            seconds=seconds,
+            evaluation=evaluation,
+            classifier=self.evaluated,
+            first=self.world.first,
+            step_seconds=self.eta.step_seconds,
+            kept_epoch=kept_epoch,
+        )
+        for callback in self.callbacks:
+            callback.on_end(self, result)
+        return result
+
+
+def epochs_since_best(rows: list[dict[str, Any]]) -> int:
+    """How many epochs ago the validation loss was lowest; 0: in the last one."""
+    losses = [row["loss"] for row in rows if row["phase"] == "train"]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
