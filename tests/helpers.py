@@ -14,9 +14,11 @@ from PIL import Image, ImageEnhance
 from typer.testing import CliRunner, Result
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.config import Metadata
 from inceptorch.cli import app, main
-from inceptorch.images.preprocessing import contract, decode
-from inceptorch.inference.engines.selection import random_squares
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines.timing import random_images
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 
@@ -52,7 +54,7 @@ def png(width: int, height: int, data: bytes) -> bytes:
 def classifier_of(net: NetworkSpec, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:
     """A classifier with random weights and statistics, whose answers tell images apart."""
     torch.manual_seed(0)
-    pixels = contract(size or net.size, channels)  # type: ignore[arg-type]
+    pixels = default_preprocessing(size or net.size, channels)  # type: ignore[arg-type]
     model = Model(net, classes, pixels.in_chans, size=pixels.size).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -60,9 +62,11 @@ def classifier_of(net: NetworkSpec, classes: int = 7, size: int | None = None, c
             module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.1)
-    classifier = Classifier(model, pixels, [f"class {number}" for number in range(classes)], {"licence": "none"})
+    classifier = Classifier.of(
+        model, pixels, [f"class {number}" for number in range(classes)], Metadata(license="none")
+    )
     linear = model.get_classifier()
-    logits = classifier.logits(random_squares(pixels.size, 2))
+    logits = classifier.logits(random_images(pixels.size, 2)).numpy()
     spread = float(np.ptp(logits, 0).mean())
     linear.weight.data *= 0.3 / spread
     linear.bias.data -= torch.from_numpy(0.3 * logits.mean(0) / spread)
@@ -102,7 +106,7 @@ def resized(image: Image.Image, share: float) -> Image.Image:
 def compressed(image: Image.Image, quality: int) -> Image.Image:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
-    return decode(file.getvalue())
+    return decode(file.getvalue()).image
 
 
 def brightened(image: Image.Image, factor: float) -> Image.Image:

@@ -14,8 +14,8 @@ from PIL import Image, ImageEnhance
 from inceptorch.data import Split, find_split
 from inceptorch.data.augment import Augmented, jitter, random_box, resize
 from inceptorch.errors import ImageError
-from inceptorch.images.decode import Part
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.decode import RGBArray
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.recipes import Recipe, with_values
 from tests.conftest import COLOURS
 
@@ -37,7 +37,7 @@ def variants(data: Augmented, epochs: int) -> set[bytes]:
 
 
 def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=0)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=0)
     first, other = data[0][0], data[1][0]
     torch.manual_seed(99)
     random.seed(99)
@@ -52,7 +52,7 @@ def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(split: Split
 
 
 def test_a_batch_at_once_is_its_pictures_one_by_one(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=3)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=3)
     pictures, labels, indices = data.__getitems__([5, 2, 7, 0])
     assert indices.tolist() == [5, 2, 7, 0]
     assert labels.tolist() == [split.labels[index] for index in (5, 2, 7, 0)]
@@ -62,20 +62,20 @@ def test_a_batch_at_once_is_its_pictures_one_by_one(split: Split, recipe: Recipe
 
 
 def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, contract(16), recipe, seed=0)
+    data = Augmented(split, default_preprocessing(16), recipe, seed=0)
     Path(split.file(3)).unlink()
     with pytest.raises(ImageError, match=rf"^{split.file(3)} could not be read"):
         data[3]
 
 
 def test_without_augmentation_pixels_are_the_contracts(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, contract(16), with_values(recipe, PLAIN), seed=0)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, PLAIN), seed=0)
     assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.square(4, data.pixels))
 
 
 @pytest.mark.parametrize("side", [12, 16])
 def test_the_side_can_be_set_between_epochs(split: Split, recipe: Recipe, side: int) -> None:
-    pixels = dataclasses.replace(contract(16), resize=20)
+    pixels = dataclasses.replace(default_preprocessing(16), resize=20)
     data = Augmented(split, pixels, with_values(recipe, PLAIN), seed=0)
     data.side = side
     smaller = dataclasses.replace(pixels, size=side, resize=side * 20 // 16)
@@ -87,32 +87,34 @@ def test_the_side_can_be_set_between_epochs(split: Split, recipe: Recipe, side: 
 
 @pytest.mark.parametrize(("flip", "expected"), [(False, 1), (True, 2)])
 def test_mirroring_can_be_switched_off(split: Split, recipe: Recipe, flip: bool, expected: int) -> None:
-    data = Augmented(split, contract(16), with_values(recipe, {**PLAIN, "flip": flip}), seed=0)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, {**PLAIN, "flip": flip}), seed=0)
     assert len(variants(data, 20)) == expected
     if flip:
         square = split.square(0, data.pixels)
         assert variants(data, 20) == {_planes(square), _planes(square[:, ::-1])}
 
 
-def _planes(square: Part) -> bytes:
+def _planes(square: RGBArray) -> bytes:
     return np.ascontiguousarray(square.transpose(2, 0, 1)).tobytes()
 
 
 def test_random_interpolation_draws_every_filter(split: Split, recipe: Recipe) -> None:
     whole = {"crop_area": (0.999, 1.0), "crop_aspect": (1.2, 1.2), "flip": False}
-    data = Augmented(split, contract(16), with_values(recipe, {**whole, "interpolation": "random"}), seed=0)
+    data = Augmented(
+        split, default_preprocessing(16), with_values(recipe, {**whole, "interpolation": "random"}), seed=0
+    )
     assert len(variants(data, 40)) == 4
-    assert len(variants(Augmented(split, contract(16), with_values(recipe, whole), seed=0), 40)) == 1
+    assert len(variants(Augmented(split, default_preprocessing(16), with_values(recipe, whole), seed=0), 40)) == 1
 
 
 def test_training_pictures_can_be_sent_to_other_processes(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, contract(16), with_values(recipe, EVERYTHING), seed=0)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=0)
     assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
 
 
 def test_policy_is_one_operation_of_trivialaugment(split: Split, recipe: Recipe) -> None:
     """Of its 14 operations several leave a picture as it is for some draws; the many others differ."""
-    data = Augmented(split, contract(16), with_values(recipe, {**PLAIN, "policy": "trivial"}), seed=0)
+    data = Augmented(split, default_preprocessing(16), with_values(recipe, {**PLAIN, "policy": "trivial"}), seed=0)
     seen = variants(data, 60)
     assert _planes(split.square(0, data.pixels)) in seen
     assert len(seen) > 25

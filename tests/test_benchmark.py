@@ -104,9 +104,9 @@ def test_answers_are_compared_with_the_reference_on_the_pictures_given(bundle: P
     assert (same.reference, same.top1_agreement, same.largest_difference) == ("onnxruntime fp32", 1.0, 0.0)
     engine, squares = (
         open_engine(file, "onnxruntime"),
-        [open_engine(bundle).pixels.square(str(path)) for path in sorted(data.glob("[0-9].png"))],
+        [open_engine(bundle).config.preprocessing.apply(str(path)) for path in sorted(data.glob("[0-9].png"))],
     )
-    answers = [each.answer(np.stack(squares)).probabilities for each in (engine, open_engine(tmp_path / "other"))]
+    answers = [each.run(np.stack(squares)).probabilities for each in (engine, open_engine(tmp_path / "other"))]
     assert changed.largest_difference == pytest.approx(np.abs(answers[0] - answers[1]).max(), abs=1e-5)
     assert changed.largest_difference > 0.1
     assert changed.top1_agreement == (answers[0].argmax(1) == answers[1].argmax(1)).mean()

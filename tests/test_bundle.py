@@ -14,24 +14,26 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier, ClassifierConfig, Metadata
 from inceptorch.classifier.convert import convert
 from inceptorch.classifier.hub import folder_of
 from inceptorch.classifier.published import Hash, published
 from inceptorch.errors import BundleError, ImageError, RunError
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain
 from inceptorch.networks.zoo import NETS
-from tests.conftest import Trap
+from tests.conftest import TINY, Trap
 
 
 @pytest.fixture
 def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"}).save(tmp_path / "bundle")
+    Classifier.of(Model(tiny, 3), default_preprocessing(16), ["ant", "bee", "cat"], Metadata(license="none")).save(
+        tmp_path / "bundle"
+    )
     return tmp_path / "bundle"
 
 
@@ -42,17 +44,45 @@ def edit(bundle: Path, **changes: object) -> None:
 
 def test_a_saved_classifier_answers_as_before(tiny: NetworkSpec, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    classifier = Classifier(Model(tiny, 3), contract(16), ["ant", "bee", "cat"], {"licence": "none"})
+    classifier = Classifier.of(
+        Model(tiny, 3), default_preprocessing(16), ["ant", "bee", "cat"], Metadata(license="none")
+    )
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     before = classifier.predict(picture)
     classifier.save(tmp_path / "bundle")
     again = inceptorch.load(tmp_path / "bundle")
     assert again.predict(picture) == before
-    assert (again.classes, again.pixels, again.about) == (classifier.classes, classifier.pixels, classifier.about)
+    assert again.config == classifier.config
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
         "README.md",
         "config.json",
         "model.safetensors",
+    ]
+
+
+def test_formats_of_before_are_read(bundle: Path) -> None:
+    """A config as it was written in format 2."""
+    before = json.loads((Path(__file__).parent / "data" / "config_format_2.json").read_text())
+    (bundle / "config.json").write_text(json.dumps(before))
+    config = inceptorch.load(bundle).config
+    assert config == ClassifierConfig.from_dict(json.loads(json.dumps(config.to_dict())), "again")
+    assert config.to_dict()["format"] == 3
+    assert (config.network, config.preprocessing.resize, config.classes) == (TINY, 16, ["ant", "bee", "cat"])
+    metadata = config.metadata
+    assert metadata.split == {"fraction": 0.2, "seed": 7, "fingerprint": "f" * 64}
+    assert metadata.threshold is not None
+    assert (metadata.threshold["below"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
+    assert (metadata.trained_on, metadata.validated_on) == ("36 pictures of all", "6 pictures of held-out")
+    assert metadata.other == {"mine": 1}
+    del before["network"]
+    (bundle / "config.json").write_text(json.dumps({**before, "format": 1}))
+    assert inceptorch.load(bundle).config == config
+
+
+def test_a_classifier_introduces_itself_in_two_lines(bundle: Path) -> None:
+    assert repr(inceptorch.load(bundle)).splitlines() == [
+        "Classifier tiny, 3 classes: ant, bee, cat",
+        "input 16x16 rgb, on cpu",
     ]
 
 
@@ -63,14 +93,19 @@ def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> 
     assert [answer["label"] for answer in one] == [classifier.classes[answer["index"]] for answer in one]
     assert sum(answer["probability"] for answer in one) == pytest.approx(1)
     assert [a["probability"] for a in one] == sorted((a["probability"] for a in one), reverse=True)
-    assert classifier.predict([tmp_path / "red.png", Image.new("RGB", (9, 9))], top=1)[0] == one[:1]
+    (two, _) = classifier.predict([tmp_path / "red.png", Image.new("RGB", (9, 9))], top=1)
+    assert two[0]["label"] == one[0]["label"]
+    assert two[0]["probability"] == pytest.approx(one[0]["probability"])
     assert classifier.predict([]) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"format": 1, "architecture": "tinny"}, "no network 'tinny': did you mean 'tiny'"),
+        (
+            {"format": 1, "architecture": "tinny", "pixels": default_preprocessing(16).to_dict()},
+            "no network 'tinny': did you mean 'tiny'",
+        ),
         ({"network": {"name": "tiny", "size": 16}}, "config.json: The network has no 'body'"),
         ({"network": "tiny"}, "config.json: A network is written as values by name"),
         ({"num_classes": 4}, "num_classes is 4, but label_names has 3"),
@@ -79,11 +114,15 @@ def test_predictions_are_sorted_and_sum_to_one(bundle: Path, tmp_path: Path) -> 
         ({"label_names": ["a", "b", "\ud800"]}, "list of class names"),
         ({"label_names": ["a", "b", "b"]}, "has a name twice"),
         ({"num_classes": "many"}, "num_classes is 'many'; it must be a whole number"),
-        ({"pixels": None}, "pixels is None; it must be names and values"),
-        ({"pixels": {"size": 16}}, "A pixel contract has no 'resize'"),
+        ({"preprocessing": None}, "preprocessing is None; it must be names and values"),
+        ({"preprocessing": {"size": 16}}, "Preprocessing has no 'resize'"),
         ({"network": to_plain(NETS["googlenet"])}, "too small for googlenet"),
         ({"network": to_plain(NETS["googlenet_small"])}, "does not fit the network"),
-        ({"format": 99}, "config.json: format is 99; it must be 1 or 2"),
+        (
+            {"metadata": {"split": {"seed": 1}}},
+            "split of the metadata must have the values fraction, seed, fingerprint",
+        ),
+        ({"format": 99}, "config.json: the format is 99"),
     ],
 )
 def test_a_config_that_lies_is_found_out(bundle: Path, changes: dict[str, object], sentence: str) -> None:
@@ -164,7 +203,9 @@ def test_weights_carry_over_to_other_classes_and_channels(bundle: Path) -> None:
 
 
 def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: NetworkSpec, tmp_path: Path) -> None:
-    Classifier(Model(tiny, 3, aux=True), contract(16), ["a", "b", "c"], keep_aux=True).save(tmp_path / "bundle")
+    Classifier.of(Model(tiny, 3, aux=True), default_preprocessing(16), ["a", "b", "c"], aux_heads=True).save(
+        tmp_path / "bundle"
+    )
     gray = inceptorch.create_model("tiny", in_chans=1, weights=tmp_path / "bundle", aux=True)
     kept = load_file(tmp_path / "bundle" / "model.safetensors")
     assert torch.equal(gray.state_dict()["aux.mix.fc.linear.weight"], kept["aux.mix.fc.linear.weight"])
@@ -179,7 +220,7 @@ def test_weights_of_another_table_of_the_same_name_are_refused(tiny: NetworkSpec
 
 def test_a_separable_stem_serves_only_the_channels_it_was_trained_for(tmp_path: Path) -> None:
     model = Model(NETS["bn_inception_small"], 2)
-    Classifier(model, contract(32), ["a", "b"]).save(tmp_path / "bundle")
+    Classifier.of(model, default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match="begins with a separable convolution, whose weights for 3 channels"):
         inceptorch.create_model("bn_inception_small", in_chans=1, weights=tmp_path / "bundle")
 

@@ -27,7 +27,7 @@ from inceptorch.checks.labels import doubtful
 from inceptorch.cli import check as verb
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, RunError
-from inceptorch.images.preprocessing import SUFFIXES
+from inceptorch.images.decode import SUFFIXES
 from inceptorch.recipes import Recipe
 from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes

@@ -140,7 +140,7 @@ def test_predict_by_a_protocol_and_unknown_pictures(run: Path, pictures: Path, t
         (entry,) = json.loads(invoke("predict", run, picture, "--unknown-below", below, "--json").stdout)
         assert entry["unknown"] is unknown
     assert invoke("predict", run, picture, "--unknown-below", 1).stdout.endswith("; unknown\n")
-    known = json.loads((run / "config.json").read_text())["about"]["unknown"]["below"]
+    known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["below"]
     (entry,) = json.loads(invoke("predict", run, picture, "--unknown", "--json").stdout)
     assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
 

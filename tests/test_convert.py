@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torchvision.models import googlenet, inception_v3
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.classifier.convert import convert, export
 from inceptorch.classifier.convert.caffe import net_parameter
 from inceptorch.classifier.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
 from inceptorch.errors import BundleError, RunError
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.zoo import NETS
@@ -200,7 +200,7 @@ def test_bn_inception_from_caffe(tmp_path: Path, labels: Path, kind: str) -> Non
     file = caffemodel(tmp_path / "bn.caffemodel", layers, kinds=kinds)
     convert(file, tmp_path / "bundle", labels=labels)
     again = inceptorch.load(tmp_path / "bundle")
-    assert again.pixels.channels == "bgr"
+    assert again.preprocessing.channels == "bgr"
     x = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         torch.testing.assert_close(again.model(x), model(x), rtol=1e-5, atol=1e-4)
@@ -209,7 +209,7 @@ def test_bn_inception_from_caffe(tmp_path: Path, labels: Path, kind: str) -> Non
 def test_auxiliary_heads_travel_with_published_weights(tmp_path: Path, labels: Path) -> None:
     theirs = randomised(googlenet(weights=None, aux_logits=True, init_weights=False, num_classes=10))
     file = write(tmp_path / "tv.pth", theirs.state_dict())
-    assert convert(file, tmp_path / "bundle", labels=labels).keep_aux
+    assert convert(file, tmp_path / "bundle", labels=labels).config.aux_heads
     again = inceptorch.load(tmp_path / "bundle")
     assert torch.equal(again.model.state_dict()["aux.4d.linear.weight"], theirs.state_dict()["aux2.fc2.weight"])
     # and are what a training begins from
@@ -232,7 +232,7 @@ def test_the_origin_is_found_out_or_asked_for(tmp_path: Path, labels: Path) -> N
         convert(file, tmp_path / "a", labels=labels)
     (tmp_path / "config.json").write_text('{"architecture": "inception_v3", "pretrained_cfg": {"tag": "gluon_in1k"}}')
     gluon = convert(file, tmp_path / "a", labels=labels)
-    assert gluon.pixels.mean == pytest.approx((123.675, 116.28, 103.53))
+    assert gluon.preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
     with pytest.raises(BundleError, match="holds a network like inception_v3_tv, not inception_v4"):
         convert(file, tmp_path / "b", origin="inception_v4.tf_in1k", labels=labels)
     assert not (tmp_path / "b").exists()
@@ -299,13 +299,13 @@ def test_odd_tensors_are_refused(tmp_path: Path, labels: Path) -> None:
 
 def test_a_table_of_ones_own_is_not_exported_for_its_name(tmp_path: Path) -> None:
     net = replace(NETS["inception_v4"], body={"conv": Conv(8, 3)}, size=32)
-    Classifier(Model(net, 2), contract(32), ["a", "b"]).save(tmp_path / "bundle")
+    Classifier.of(Model(net, 2), default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match="a table of one's own, which is only called inception_v4"):
         export(tmp_path / "bundle", tmp_path / "x.pth")
 
 
 def test_a_pth_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    Classifier(Model(NETS["inception_v4"], 2), contract(299), ["a", "b"]).save(tmp_path / "bundle")
+    Classifier.of(Model(NETS["inception_v4"], 2), default_preprocessing(299), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(RunError, match=r"none/x.pth could not be written"):
         export(tmp_path / "bundle", tmp_path / "none" / "x.pth")
     (tmp_path / "taken.pth").touch()

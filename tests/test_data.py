@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
-from inceptorch.data.split import decoded, find_pictures, picture_entries
 from inceptorch.data.string_array import Names
 from inceptorch.errors import DataError, ImageError
+from inceptorch.inference.inputs import find_images, image_entries
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 
@@ -129,8 +129,8 @@ def test_pipes_and_devices_are_unreadable_pictures(pictures: Path, monkeypatch: 
         "pipe.jpg": "is a pipe or a device, not a regular file",
         "socket.jpg": "could not be read: no such device or address",
     }
-    entries = list(picture_entries([red]))
-    assert len(list(decoded(entries))) == 12
+    entries = list(image_entries([red]))
+    assert len(entries) == 12
     assert [Path(one["file"]).name for one in entries if "error" in one] == [
         "device.jpg",
         "pipe.jpg",
@@ -218,13 +218,13 @@ def test_fingerprint_follows_the_data(pictures: Path) -> None:
 
 
 def test_pictures_to_predict_come_in_a_stable_order(pictures: Path) -> None:
-    found = list(find_pictures(pictures / "val"))
+    found = list(find_images(pictures / "val"))
     assert found == sorted(found)
     assert len(found) == 12
-    assert list(find_pictures(pictures / "none.jpg")) == [str(pictures / "none.jpg")]
+    assert list(find_images(pictures / "none.jpg")) == [str(pictures / "none.jpg")]
     (pictures / "bare").mkdir()
     with pytest.raises(ImageError, match="holds no pictures"):
-        list(find_pictures(pictures / "bare"))
+        list(find_images(pictures / "bare"))
 
 
 def test_a_sentence_names_the_folder_inside_a_wrapped_zip(pictures: Path, tmp_path: Path) -> None:

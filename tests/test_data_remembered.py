@@ -11,7 +11,7 @@ from inceptorch.data import find_split, verify, without_unreadable
 from inceptorch.data.sources.folders import Folder
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
-from inceptorch.images.preprocessing import decode
+from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLOURS, write_classes
 

@@ -19,7 +19,7 @@ from inceptorch.data import find_split, find_train_and_held_out, without_unreada
 from inceptorch.data.sources import shards
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError, RunError
-from inceptorch.evaluation import evaluate, judgement
+from inceptorch.evaluation import evaluate, evaluation_from_logits
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.report import of_evaluation
 from inceptorch.training import train
@@ -299,7 +299,7 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_mistakes_whose_pictures_are_gone_are_left_empty(pictures: Path, tmp_path: Path) -> None:
     split = find_split(pictures, CLASSES, "train")
-    evaluation = judgement(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
+    evaluation = evaluation_from_logits(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
     html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("<img") == html.count('class="mistake"') == 24
     shutil.rmtree(pictures)

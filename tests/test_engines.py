@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 import inceptorch
 from inceptorch.errors import BundleError, EngineError
-from inceptorch.inference.engines import Engine, available, identity, open_engine
+from inceptorch.inference.engines import Engine, available, fingerprint, open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
-from inceptorch.inference.engines.selection import Way, random_squares, remember, remembered
+from inceptorch.inference.engines.selection import EngineChoice, remember, remembered
+from inceptorch.inference.engines.timing import random_images
 from inceptorch.networks.complexity import min_size
 from inceptorch.networks.layers import LRN, Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
@@ -34,7 +35,7 @@ def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
 
 def differences(engine: Engine, other: Engine, squares: NDArray[np.uint8]) -> tuple[float, float]:
     """Of probabilities, and of maps in parts of their largest value."""
-    a, b = engine.answer(squares), other.answer(squares)
+    a, b = engine.run(squares, maps=True), other.run(squares, maps=True)
     apart = float(np.abs(a.probabilities - b.probabilities).max())
     if a.maps is None or b.maps is None:
         assert a.maps is b.maps
@@ -57,11 +58,11 @@ def test_networks_answer_alike_on_torch_and_onnxruntime(name: str, tmp_path: Pat
     net = get_network(name)
     classifier_of(net, size=max(min_size(net), min(net.size, 64))).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", engine) for engine in ("torch", "onnxruntime"))
-    squares = random_squares(ours.pixels.size, 2)
+    squares = random_images(ours.config.preprocessing.size, 2)
     probability, maps = differences(ours, theirs, squares)
     assert probability < 1e-5
     assert maps < 1e-4
-    assert np.ptp(ours.answer(squares).probabilities, 0).max() > 1e-4, "the answers say nothing of the pictures"
+    assert np.ptp(ours.run(squares, maps=True).probabilities, 0).max() > 1e-4, "the answers say nothing of the pictures"
 
 
 @pytest.mark.parametrize("spec", [LRN(5, 3.0), LRN(3, 2.0, 0.5, 2.0)])
@@ -76,14 +77,14 @@ def test_local_response_norm(spec: LRN, tmp_path: Path) -> None:
         head={"avgpool": GlobalAverage()},
     )
     normed = replace(plain, body={**plain.body, "norm1": spec})
-    squares = random_squares(16, 3)
+    squares = random_images(16, 3)
     answers = []
     for number, net in enumerate((plain, normed)):
         classifier_of(net).save(tmp_path / str(number))
         engines = [open_engine(tmp_path / str(number), each) for each in ("torch", "onnxruntime", "openvino")]
-        answers.append(engines[0].answer(squares).probabilities)
+        answers.append(engines[0].run(squares, maps=True).probabilities)
         for engine in engines[1:]:
-            assert np.abs(engine.answer(squares).probabilities - answers[-1]).max() < 1e-5
+            assert np.abs(engine.run(squares, maps=True).probabilities - answers[-1]).max() < 1e-5
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
@@ -93,7 +94,7 @@ def test_channels_and_numbers_of_pictures(tiny: NetworkSpec, channels: str, engi
     classifier_of(tiny, channels=channels).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", each) for each in ("torch", engine))
     for count in (1, 2, 7, 32):
-        probability, maps = differences(ours, theirs, random_squares(16, count))
+        probability, maps = differences(ours, theirs, random_images(16, count))
         assert probability < 1e-5
         assert maps < 1e-4
 
@@ -102,21 +103,21 @@ def test_channels_and_numbers_of_pictures(tiny: NetworkSpec, channels: str, engi
 def test_openvino_in_fp32_and_bf16(name: str, tmp_path: Path) -> None:
     classifier_of(get_network(name), size=32).save(tmp_path / "bundle")
     ours = open_engine(tmp_path / "bundle", "torch")
-    squares = random_squares(32, 3)
+    squares = random_images(32, 3)
     probability, maps = differences(ours, open_engine(tmp_path / "bundle", "openvino", "fp32"), squares)
     assert probability < 1e-5
     assert maps < 1e-4
-    rough = open_engine(tmp_path / "bundle", "openvino", "bf16").answer(squares).probabilities
-    assert np.abs(rough - ours.answer(squares).probabilities).max() < 0.05
+    rough = open_engine(tmp_path / "bundle", "openvino", "bf16").run(squares, maps=True).probabilities
+    assert np.abs(rough - ours.run(squares, maps=True).probabilities).max() < 0.05
 
 
 def test_maps_average_to_the_logits(bundle: Path) -> None:
     classifier = inceptorch.load(bundle)
-    squares = random_squares(16, 3)
-    logits = classifier.logits(squares)
+    squares = random_images(16, 3)
+    logits = classifier.logits(squares).numpy()
     bias = classifier.model.get_classifier().bias.detach().numpy()
     for engine in ("torch", "onnxruntime", "openvino"):
-        answer = open_engine(bundle, engine).answer(squares)
+        answer = open_engine(bundle, engine).run(squares, maps=True)
         assert answer.maps is not None
         assert answer.map_classes is not None
         assert answer.maps.shape == (3, 5, 4, 4)
@@ -130,13 +131,13 @@ def test_first_calls_from_many_threads_at_once(bundle: Path) -> None:
     script = """
 import sys, threading
 from inceptorch.inference.engines import open_engine
-from inceptorch.inference.engines.selection import random_squares
+from inceptorch.inference.engines.timing import random_images
 opened = open_engine(sys.argv[1], "openvino", streams=2)
 sys.setswitchinterval(1e-6)
 together = threading.Barrier(4)
 def first():
     together.wait()
-    opened.logits(random_squares(opened.pixels.size, 1))
+    opened.logits(random_images(opened.config.preprocessing.size, 1))
 threads = [threading.Thread(target=first) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -153,12 +154,14 @@ def test_heads_of_fully_connected_layers_have_no_maps() -> None:
 def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    squares = random_squares(16, 32)
+    squares = random_images(16, 32)
     for engine in ("onnxruntime", "openvino"):
         opened = open_engine(bundle, engine, streams=2)
-        alone = opened.answer(squares).probabilities
+        alone = opened.run(squares, maps=True).probabilities
         with ThreadPoolExecutor(8) as pool:
-            together = list(pool.map(lambda i, run=opened: run.answer(squares[i : i + 1]).probabilities[0], range(32)))
+            together = list(
+                pool.map(lambda i, run=opened: run.run(squares[i : i + 1], maps=True).probabilities[0], range(32))
+            )
         np.testing.assert_allclose(np.stack(together), alone, atol=1e-6)
 
 
@@ -213,16 +216,16 @@ def test_weights_that_do_not_fit(bundle: Path) -> None:
 def test_the_fastest_is_remembered(bundle: Path) -> None:
     assert remembered(bundle).engine == "torch"
     ways = [
-        Way("openvino", "bf16", 2, 4, 30.0),
-        Way("onnxruntime", "fp32", 2, 1, 20.0),
-        Way("torch", "fp32", 1, 8, 10.0),
+        EngineChoice("openvino", "bf16", 2, 4, 30.0),
+        EngineChoice("onnxruntime", "fp32", 2, 1, 20.0),
+        EngineChoice("torch", "fp32", 1, 8, 10.0),
     ]
     remember(bundle, ways, Progress(quiet=True))
     assert remembered(bundle) == ways[0]
     opened = open_engine(bundle)
-    assert (opened.name, opened.precision, opened.batch) == (ways[0].engine, ways[0].precision, ways[0].batch)
-    assert opened.at_once == 2
-    assert open_engine(bundle, threads=1).at_once == 1
+    assert (opened.name, opened.precision, opened.batch_size) == (ways[0].engine, ways[0].precision, ways[0].batch_size)
+    assert opened.max_concurrency == 2
+    assert open_engine(bundle, threads=1).max_concurrency == 1
     assert remembered(bundle, "fp32") == ways[1]
     os.utime(bundle / "model.safetensors", (1, 1))
     assert remembered(bundle).engine == "torch"  # other weights, perhaps
@@ -251,11 +254,11 @@ def test_identity_tells_weights_and_precision_apart(bundle: Path, tmp_path: Path
     file = tmp_path / "a.onnx"
     file.write_bytes(graph)
     one, same = open_graph(graph, "g", "openvino"), open_engine(file, "onnxruntime")
-    assert identity(one) == identity(same)
-    assert identity(one) != identity(open_graph(graph, "g", "openvino", "bf16"))
+    assert fingerprint(one) == fingerprint(same)
+    assert fingerprint(one) != fingerprint(open_graph(graph, "g", "openvino", "bf16"))
     other = classifier_of(TINY, classes=6)
     other.save(tmp_path / "other")
-    assert identity(open_engine(tmp_path / "other", "torch")) != identity(open_engine(bundle, "torch"))
+    assert fingerprint(open_engine(tmp_path / "other", "torch")) != fingerprint(open_engine(bundle, "torch"))
 
 
 def test_an_exported_file_answers_without_torch(bundle: Path, tmp_path: Path) -> None:
@@ -264,7 +267,7 @@ def test_an_exported_file_answers_without_torch(bundle: Path, tmp_path: Path) ->
     file = tmp_path / "a.onnx"
     file.write_bytes(graph_of(bundle))
     picture = tmp_path / "picture.png"
-    Image.fromarray(random_squares(40, 1)[0]).save(picture)
+    Image.fromarray(random_images(40, 1)[0]).save(picture)
     script = (
         "import sys; from inceptorch.cli import main\n"
         "try: main()\n"

@@ -15,11 +15,11 @@ from torch import nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.imagenet import synsets
 from inceptorch.errors import DataError, InceptorchError, ProtocolError
-from inceptorch.evaluation import crops_and_models, evaluate
+from inceptorch.evaluation import compare_crops_and_ensembles, evaluate
 from inceptorch.evaluation.calibration import (
     at_threshold,
     calibration_error,
@@ -30,9 +30,10 @@ from inceptorch.evaluation.calibration import (
 from inceptorch.evaluation.metrics import Answers, log_softmax
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import EngineOutput
 from inceptorch.inference.engines.torch import Torch
-from inceptorch.inference.forward import log_probabilities
+from inceptorch.inference.predictor import Predictor
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.recipes import SCRATCH, Recipe
@@ -51,7 +52,7 @@ def members(tiny: NetworkSpec, pictures: Path) -> list[Classifier]:
         torch.manual_seed(seed)
         model = Model(tiny, 3, size=size).eval()
         nn.init.normal_(model.get_classifier().weight, std=2.0)
-        made.append(Classifier(model, contract(size), list(COLOURS)))
+        made.append(Classifier.of(model, default_preprocessing(size), list(COLOURS)))
     return made
 
 
@@ -61,24 +62,24 @@ def test_crops_of_photographs_are_answered_as_by_the_oracle(npz: Path, converted
     for photo, kind in ((photos[0], "10crop"), (photos[1], "144crop")):
         expected = oracle.probabilities_of_crops(npz, photo, kind)
         with Image.open(photo) as image:
-            views = PROTOCOLS[kind].views(image.convert("RGB"), classifier.pixels)
-        found = log_probabilities(Torch(classifier), [views])[0]
+            views = PROTOCOLS[kind].apply(image.convert("RGB"), classifier.preprocessing)
+        found = Predictor(Torch(classifier)).log_probabilities([views])[0]
         assert np.abs(np.exp(found) - expected.numpy()).max() < 1e-4
 
 
 def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 31, 3), dtype=np.uint8))
-    views = PROTOCOLS["12crop"].views(image, members[0].pixels)
-    single = [members[0].probabilities([crop])[0] for crop in views.crops]
+    views = PROTOCOLS["12crop"].apply(image, members[0].preprocessing)
+    single = [members[0].logits([crop]).softmax(1)[0].tolist() for crop in views.images]
     expected = np.average(single, axis=0, weights=views.weights)
     # Squares that coincide weigh more.
-    uneven = PROTOCOLS["144crop"].views(Image.fromarray(np.asarray(image)[:33, :31]), members[0].pixels)
+    uneven = PROTOCOLS["144crop"].apply(Image.fromarray(np.asarray(image)[:33, :31]), members[0].preprocessing)
     assert len(set(uneven.weights.round(9))) > 1
-    single = [members[0].probabilities([crop])[0] for crop in uneven.crops]
-    found = log_probabilities(Torch(members[0]), [uneven])
+    single = [members[0].logits([crop]).softmax(1)[0].tolist() for crop in uneven.images]
+    found = Predictor(Torch(members[0])).log_probabilities([uneven])
     np.testing.assert_allclose(np.exp(found[0]), np.average(single, axis=0, weights=uneven.weights), rtol=1e-5)
-    turned = PROTOCOLS["12crop"].views(image.rotate(90, expand=True), members[0].pixels)
-    both = log_probabilities(Torch(members[0]), [views, turned])
+    turned = PROTOCOLS["12crop"].apply(image.rotate(90, expand=True), members[0].preprocessing)
+    both = Predictor(Torch(members[0])).log_probabilities([views, turned])
     np.testing.assert_allclose(np.exp(both[0]), expected, rtol=1e-5)
     assert np.abs(both[0] - both[1]).max() > 1e-3
 
@@ -87,14 +88,20 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
     members: list[Classifier], pictures: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    together = evaluate(members, pictures, "val", QUIET, protocol="10crop", save_predictions=kept, weights=[3, 1])
+    together = evaluate(
+        members, pictures, split="val", progress=QUIET, protocol="10crop", save_predictions=kept, weights=[3, 1]
+    )
     files = sorted(kept.iterdir())
     assert len(files) == 2
     assert all(file.name.startswith("tiny.10crop.") for file in files)
     split = find_split(pictures, list(COLOURS), "val")
     ten = PROTOCOLS["10crop"]
     each = [
-        np.exp(log_probabilities(Torch(member), [ten.views(split.image(i), member.pixels) for i in range(len(split))]))
+        np.exp(
+            Predictor(Torch(member)).log_probabilities(
+                [ten.apply(split.image(i), member.preprocessing) for i in range(len(split))]
+            )
+        )
         for member in members
     ]
     mean = 0.75 * each[0] + 0.25 * each[1]
@@ -117,27 +124,31 @@ def test_an_interrupted_judging_goes_on(
     members: list[Classifier], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 50)
-    whole = evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=tmp_path / "whole")
+    whole = evaluate(
+        members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=tmp_path / "whole"
+    )
     seen = 0
 
     class Stop(Exception):
         pass
 
-    def counting(self: Torch, squares: np.ndarray) -> np.ndarray:
+    run = Torch.run
+
+    def counting(self: Torch, crops: np.ndarray) -> EngineOutput:
         nonlocal seen
         seen += 1
         if seen == 16:
             raise Stop
-        return self.classifier.outputs(squares).numpy()
+        return run(self, crops)
 
-    monkeypatch.setattr(Torch, "logits", counting)
+    monkeypatch.setattr(Torch, "run", counting)
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     kept = tmp_path / "kept"
     with pytest.raises(Stop):
-        evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+        evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
     assert not list(kept.glob("*.safetensors"))
     seen = 100
-    again = evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+    again = evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
     batches = 36 * 2  # ten crops of each picture in batches of eight
     assert 0 < seen - 100 < batches - 8
     assert again.to_dict() == whole.to_dict()
@@ -145,33 +156,33 @@ def test_an_interrupted_judging_goes_on(
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
     seen = 0
-    evaluate(members[0], pictures, "train", QUIET, protocol="10crop", save_predictions=kept)
+    evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
     assert seen == 0
 
 
 def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
-    other = replace(members[1], classes=["a", "b", "c"])
+    other = Classifier.of(members[1].model, members[1].preprocessing, ["a", "b", "c"])
     with pytest.raises(ProtocolError, match="other classes than the first"):
-        evaluate([members[0], other], pictures, "val", QUIET)
+        evaluate([members[0], other], pictures, split="val", progress=QUIET)
     with pytest.raises(ProtocolError, match="number of weights, 3, is not that of the models, 2"):
-        evaluate(members, pictures, "val", QUIET, weights=[1, 2, 3])
+        evaluate(members, pictures, split="val", progress=QUIET, weights=[1, 2, 3])
     with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
-        evaluate(members, pictures, "val", QUIET, weights=[1, -1])
+        evaluate(members, pictures, split="val", progress=QUIET, weights=[1, -1])
     with pytest.raises(ProtocolError, match="Name the pictures"):
         evaluate(members, progress=QUIET)
-    evaluate(members[0], pictures, "val", QUIET, save_predictions=tmp_path / "val")
-    evaluate(members[0], pictures, "train", QUIET, save_predictions=tmp_path / "train")
+    evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=tmp_path / "val")
+    evaluate(members[0], pictures, split="train", progress=QUIET, save_predictions=tmp_path / "train")
     saved = [str(next((tmp_path / name).iterdir())) for name in ("val", "train")]
     with pytest.raises(ProtocolError, match="are of different pictures"):
         evaluate(saved, progress=QUIET)
     with pytest.raises(ProtocolError, match="has the predictions for other pictures"):
-        evaluate(saved[0], pictures, "train", QUIET)
+        evaluate(saved[0], pictures, split="train", progress=QUIET)
     with pytest.raises(ProtocolError, match="to choose among pictures, name DATA"):
-        evaluate(saved[0], progress=QUIET, without=tmp_path / "none.txt")
+        evaluate(saved[0], progress=QUIET, exclude=tmp_path / "none.txt")
     with pytest.raises(ProtocolError, match="have their protocol already"):
         evaluate(saved[0], progress=QUIET, protocol="10crop")
     with pytest.raises(ProtocolError, match="with the models themselves"):
-        evaluate(saved[0], pictures, "val", QUIET, temperature_from="train")
+        evaluate(saved[0], pictures, split="val", progress=QUIET, calibrate_on="train")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ProtocolError, match=r"x.safetensors holds no predictions, or is damaged"):
         evaluate(tmp_path / "x.safetensors", progress=QUIET)
@@ -186,12 +197,12 @@ def test_models_are_named_as_they_were_given(members: list[Classifier], pictures
     for member, folder in zip((*members, members[1]), (first, second, same), strict=True):
         member.save(folder)
     kept = tmp_path / "kept"
-    together = evaluate([first, second], pictures, "val", QUIET, save_predictions=kept)
+    together = evaluate([first, second], pictures, split="val", progress=QUIET, save_predictions=kept)
     assert together.protocol.endswith("of 2 models averaged: 1 x mine (tiny), 1 x yours (tiny)")
     files = sorted(kept.iterdir())
     assert [file.name.split(".")[0] for file in files] == ["mine", "yours"]
     assert evaluate(files, progress=QUIET).to_dict() == together.to_dict()
-    rows = crops_and_models([first, same], pictures, "val", QUIET, protocols=["center"])
+    rows = compare_crops_and_ensembles([first, same], pictures, split="val", progress=QUIET, protocols=["center"])
     assert (rows[1].models, rows[1].networks) == ([str(first), str(same)], ["tiny", "tiny"])
 
 
@@ -249,18 +260,20 @@ def test_damaged_predictions_are_made_again_and_that_is_said(
         assert file.read_bytes() == whole
 
 
-def test_the_table_of_crops_and_models(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
-    rows = crops_and_models(members, pictures, "train", QUIET, save_predictions=tmp_path / "kept")
+def test_the_table_of_compare_crops_and_ensembles(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+    rows = compare_crops_and_ensembles(
+        members, pictures, split="train", progress=QUIET, save_predictions=tmp_path / "kept"
+    )
     assert [(len(row.models), row.protocol, row.cost) for row in rows] == [
         (1, "center", 1), (1, "10crop", 10), (1, "144crop", 144), (2, "center", 2), (2, "10crop", 20), (2, "144crop", 288),
     ]  # fmt: skip
-    alone = [evaluate(member, pictures, "train", QUIET).top1 for member in members]
+    alone = [evaluate(member, pictures, split="train", progress=QUIET).top1 for member in members]
     assert rows[0].top1 == max(alone)
-    assert rows[4].top1 == evaluate(members, pictures, "train", QUIET, protocol="10crop").top1
+    assert rows[4].top1 == evaluate(members, pictures, split="train", progress=QUIET, protocol="10crop").top1
     assert rows[4].gained1 == pytest.approx(rows[4].top1 - rows[0].top1)
     assert rows[4].gained1_interval[0] <= rows[4].gained1 <= rows[4].gained1_interval[1]
     assert rows[5].multiply_adds == 144 * sum(
-        inceptorch.complexity(member.model.net, member.pixels.size, 3).macs for member in members
+        inceptorch.complexity(member.model.net, member.preprocessing.size, 3).macs for member in members
     )
 
 
@@ -313,13 +326,13 @@ def test_the_temperature_of_one_part_judges_another(pictures: Path, recipe: Reci
     for part, number in (("train", 3), ("val", 1)):  # and some pictures are not what they are called
         for index in range(number):
             shutil.move(pictures / part / "red" / f"{index:02}.png", pictures / part / "blue" / f"red {index}.png")
-    evaluation = evaluate(trained, pictures, "val", QUIET, temperature_from="train")
+    evaluation = evaluate(trained, pictures, split="val", progress=QUIET, calibrate_on="train")
     assert evaluation.tempered is not None
     assert evaluation.tempered["pictures"] == 36
     assert evaluation.tempered["temperature"] > 2
     assert evaluation.tempered["loss"] < evaluation.loss
     with pytest.raises(ProtocolError, match="cannot be found on the pictures that are judged"):
-        evaluate(trained, pictures, "val", QUIET, temperature_from="val")
+        evaluate(trained, pictures, split="val", progress=QUIET, calibrate_on="val")
 
 
 def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
@@ -335,7 +348,7 @@ def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
 @pytest.fixture
 def imagenet(tiny: NetworkSpec) -> Classifier:
     classes = ["tench, Tinca tinca", *(f"name of {synset}" for synset in synsets()[1:])]
-    return Classifier(Model(tiny, 1000, size=16).eval(), contract(16), classes)
+    return Classifier.of(Model(tiny, 1000, size=16).eval(), default_preprocessing(16), classes)
 
 
 def test_synset_folders_are_understood(imagenet: Classifier, tmp_path: Path) -> None:
@@ -384,18 +397,18 @@ def test_the_validation_pictures_as_they_come(imagenet: Classifier, tmp_path: Pa
     assert find_split(folder, imagenet.classes).labels.tolist() == chosen
 
     (tmp_path / "blacklist.txt").write_text("2\n4\n")
-    evaluation = evaluate(imagenet, folder, progress=QUIET, without=tmp_path / "blacklist.txt")
+    evaluation = evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
     assert evaluation.answers.labels.tolist() == [5, 999]
     (tmp_path / "blacklist.txt").write_text("9\n")
     with pytest.raises(InceptorchError, match="9 is no picture of"):
-        evaluate(imagenet, folder, progress=QUIET, without=tmp_path / "blacklist.txt")
+        evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
 
 
 def test_a_run_knows_when_it_had_better_say_nothing(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     result = inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
-    known = inceptorch.load(tmp_path / "run").about["unknown"]
+    known = inceptorch.load(tmp_path / "run").config.metadata.threshold
     assert known == pytest.approx(result.evaluation.threshold)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["about"]["unknown"]["answered"] >= 0.95
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["metadata"]["threshold"]["answered"] >= 0.95
 
 
 @pytest.fixture
@@ -413,7 +426,7 @@ def test_what_training_saw_is_not_judged(divided: Path) -> None:
     assert whole.n == 6
     left_out = divided / "without.txt"
     left_out.write_text("red/00.png\nred/01.png\nred/02.png\nblue/05.png\n")
-    kept = evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+    kept = evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
     names = {str(divided / "all" / line) for line in left_out.read_text().split()}
     assert set(kept.files) == set(whole.files) - names
     assert evaluate([divided / "a", divided / "b"], divided / "all", progress=QUIET).n == 6
@@ -421,22 +434,22 @@ def test_what_training_saw_is_not_judged(divided: Path) -> None:
         evaluate([divided / "a", divided / "c"], divided / "all", progress=QUIET)
     left_out.write_text("00.png\n")
     with pytest.raises(DataError, match="00.png is 3 pictures of"):
-        evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+        evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
     left_out.write_text("red/99.png\n")
     with pytest.raises(DataError, match="is no picture of"):
-        evaluate(divided / "a", divided / "all", progress=QUIET, without=left_out)
+        evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
 
 
 def test_pictures_that_changed_are_judged_again(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    before = evaluate(members[0], pictures, "val", QUIET, save_predictions=kept)
+    before = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=kept)
     picture = pictures / "val" / "red" / "00.png"
     stat = picture.stat()
     data = bytearray(picture.read_bytes())
     Image.new("RGB", (20, 24), (40, 60, 200)).save(picture)
     picture.write_bytes(picture.read_bytes().ljust(len(data), b"\0"))  # as many bytes as before
     assert picture.stat().st_size == stat.st_size
-    after = evaluate(members[0], pictures, "val", QUIET, save_predictions=kept)
+    after = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=kept)
     assert len(list(kept.glob("*.safetensors"))) == 2
     assert after.loss != before.loss
 
@@ -451,7 +464,7 @@ def test_one_picture_alone_can_be_judged(members: list[Classifier], tmp_path: Pa
 
 
 def test_predictions_of_the_format_before_are_read(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
-    before = evaluate(members[0], pictures, "val", QUIET, save_predictions=tmp_path / "kept")
+    before = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=tmp_path / "kept")
     (file,) = (tmp_path / "kept").iterdir()
     with safe_open(file, framework="numpy") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.classifier.convert import convert
 from inceptorch.cli import app
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
@@ -33,7 +33,8 @@ from inceptorch.explanation import (
 )
 from inceptorch.explanation.gradients import TOLERANCE
 from inceptorch.explanation.grid import Map, averaged, summed
-from inceptorch.images.preprocessing import Pixels, Square, contract, decode
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import ImageArray, Preprocessing, default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import LRN, Conv, Dropout, Fork, GlobalAverage, Linear, Pool, Residual, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec
@@ -98,11 +99,11 @@ def colours() -> Classifier:
         first[1, 1], first[1, 0] = 1 / 9, -1 / 9
         second[0, 0] = second[1, 1] = 1 / 9
         model.get_classifier().weight.copy_(torch.tensor([[5.0, -1.0], [-1.0, 5.0]]))
-    return Classifier(model.eval(), contract(32), ["red", "green"])
+    return Classifier.of(model.eval(), default_preprocessing(32), ["red", "green"])
 
 
 @pytest.fixture(scope="module")
-def red_and_green() -> Square:
+def red_and_green() -> ImageArray:
     """Noise around gray, with a red patch in the upper right quarter and a green one in the lower left."""
     square = np.clip(np.random.default_rng(0).normal(116, 6, (32, 32, 3)), 0, 255).astype(np.uint8)
     square[4:12, 20:28] = (220, 60, 60)
@@ -121,14 +122,16 @@ def classifier_of(net: NetworkSpec, classes: int = 3, seed: int = 0) -> Classifi
                 assert module.running_var is not None
                 module.running_mean.normal_(0, 0.2)
                 module.running_var.uniform_(0.5, 2)
-    return Classifier(model.eval(), contract(net.size), [f"class {number}" for number in range(classes)])
+    return Classifier.of(
+        model.eval(), default_preprocessing(net.size), [f"class {number}" for number in range(classes)]
+    )
 
 
-def noise(count: int, size: int, seed: int = 0) -> list[Square]:
+def noise(count: int, size: int, seed: int = 0) -> list[ImageArray]:
     return list(np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8))
 
 
-def with_hooks(classifier: Classifier, square: Square, index: int, row: str) -> Tensor:
+def with_hooks(classifier: Classifier, square: ImageArray, index: int, row: str) -> Tensor:
     """Grad-CAM in a few lines of its own, through hooks and a whole walk back."""
     kept: dict[str, Tensor] = {}
 
@@ -137,9 +140,11 @@ def with_hooks(classifier: Classifier, square: Square, index: int, row: str) -> 
         kept["map"] = out
 
     handle = classifier.model.body.get_submodule(row).register_forward_hook(keep)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (classifier.pixels.mean, classifier.pixels.std))
+    mean, std = (
+        torch.tensor(values).view(3, 1, 1) for values in (classifier.preprocessing.mean, classifier.preprocessing.std)
+    )
     x = torch.from_numpy(square.astype(np.float32)).permute(2, 0, 1)
-    if classifier.pixels.channels == "bgr":
+    if classifier.preprocessing.channels == "bgr":
         x = x.flip(0)
     classifier.model((((x - mean) / std)[None]).requires_grad_())[0, index].backward()
     handle.remove()
@@ -160,7 +165,7 @@ def test_gradcam_of_every_kind_of_row_is_that_of_hooks(every: Classifier, row: s
 
 
 def test_gradcam_of_a_trained_googlenet_is_that_of_hooks(bvlc: Classifier, shared: Path) -> None:
-    square = bvlc.pixels.square(shared / "photos" / "0c7ac4a8c9dfa802.png")
+    square = bvlc.preprocessing.apply(shared / "photos" / "0c7ac4a8c9dfa802.png")
     index = bvlc.predict(square, top=1)[0]["index"]
     # Behind 4c is a maximum, which two almost equal values may win either way.
     for row, side, share in (("5b", 7, 1e-5), ("4c", 14, 5e-3)):
@@ -192,7 +197,7 @@ def test_gradcam_before_global_averaging_is_the_class_activation_map(name: str) 
     (square,) = noise(1, 96)
     found = gradcam(classifier, [square] * 8, range(8), last)
     with torch.no_grad():
-        maps = classifier.model.forward_features(classifier.network_input([square]))[0]
+        maps = classifier.model.forward_features(classifier.prepare([square]))[0]
         cams = torch.einsum("kc,chw->khw", classifier.model.get_classifier().weight, maps)
     assert min(cams.shape[1:]) > 1
     assert (cams.amax((1, 2)) > 0).sum() >= 2
@@ -203,11 +208,11 @@ def test_gradcam_before_global_averaging_is_the_class_activation_map(name: str) 
 @pytest.mark.parametrize("row", [None, "mix"])
 def test_integrated_gradients_sum_to_the_difference_in_logits(row: str | None) -> None:
     plain = classifier_of(TINY)
-    classifier = Classifier(plain.model, Pixels(16, 16, mean=(120.0, 110.0, 100.0)), plain.classes)
+    classifier = Classifier.of(plain.model, Preprocessing(16, 16, mean=(120.0, 110.0, 100.0)), plain.classes)
     mean = np.broadcast_to(np.array([120, 110, 100], np.uint8), (16, 16, 3))
     for index, square in enumerate(noise(3, 16)):
         found, difference = integrated_gradients(classifier, square, index, row)
-        logits = classifier.outputs([square, mean])[:, index]
+        logits = classifier.logits([square, mean])[:, index]
         assert difference == pytest.approx(float(logits[0] - logits[1]), abs=1e-4)
         assert abs(difference) > 0.1
         assert abs(float(found.sum()) - difference) <= TOLERANCE * max(abs(difference), 1)
@@ -217,7 +222,7 @@ def test_integrated_gradients_sum_to_the_difference_in_logits(row: str | None) -
 def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classifier) -> None:
     (square,) = noise(1, 16)
     found, _ = integrated_gradients(every, square, 1)
-    x = every.network_input([square])
+    x = every.prepare([square])
     steps = 400
     path = ((torch.arange(steps) + 0.5) / steps).view(-1, 1, 1, 1) * x
     (gradient,) = torch.autograd.grad(every.model(path.requires_grad_())[:, 1].sum(), path)
@@ -228,7 +233,7 @@ def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classi
 def test_occlusion_is_the_average_fall_of_the_windows_over_a_place(every: Classifier) -> None:
     (square,) = noise(1, 16)
     found = occlusion(every, square, 2)
-    x = every.network_input([square])
+    x = every.prepare([square])
     falls, counts = torch.zeros(16, 16), torch.zeros(16, 16)
     with torch.inference_mode():
         whole = every.model(x)[0, 2]
@@ -244,10 +249,10 @@ def test_occlusion_is_the_average_fall_of_the_windows_over_a_place(every: Classi
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", [None, "conv2"])
 def test_the_quarter_that_decides_has_the_maximum(
-    colours: Classifier, red_and_green: Square, method: str, row: str | None
+    colours: Classifier, red_and_green: ImageArray, method: str, row: str | None
 ) -> None:
     for label, lower, right in (("red", False, True), ("green", True, False)):
-        (found,) = explain(colours, [red_and_green], method, row, wanted=label)
+        (found,) = explain(colours, [red_and_green], method=method, row=row, wanted=label)
         y, x = np.unravel_index(found.map.argmax(), found.map.shape)
         height, width = found.map.shape
         assert (y >= height / 2, x >= width / 2) == (lower, right), (label, found.map.shape)
@@ -266,14 +271,14 @@ def rank_correlation(first: Map, second: Map) -> float:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_randomised_weights_change_the_map(colours: Classifier, red_and_green: Square, method: str) -> None:
+def test_randomised_weights_change_the_map(colours: Classifier, red_and_green: ImageArray, method: str) -> None:
     """The sanity check of arXiv:1810.03292: a map that does not depend on what was learnt says nothing about it."""
-    (before,) = explain(colours, [red_and_green], method, wanted="red")
+    (before,) = explain(colours, [red_and_green], method=method, wanted="red")
     correlations = []
     for seed in range(6):
         torch.manual_seed(seed)
-        fresh = Classifier(Model(colours.model.net, 2), colours.pixels, colours.classes)
-        (after,) = explain(fresh, [red_and_green], method, wanted="red")
+        fresh = Classifier.of(Model(colours.model.net, 2), colours.preprocessing, colours.classes)
+        (after,) = explain(fresh, [red_and_green], method=method, wanted="red")
         if after.map.std() > 0:  # Grad-CAM may find nothing that speaks for the class
             correlations.append(rank_correlation(before.map, after.map))
     assert len(correlations) >= 3
@@ -281,10 +286,10 @@ def test_randomised_weights_change_the_map(colours: Classifier, red_and_green: S
 
 
 def test_randomised_weights_change_the_maps_of_a_trained_googlenet(bvlc: Classifier, shared: Path) -> None:
-    squares = [bvlc.pixels.square(path) for path in sorted((shared / "photos").glob("*.png"))[:8]]
-    classes = bvlc.outputs(squares).argmax(1).tolist()
+    squares = [bvlc.preprocessing.apply(path) for path in sorted((shared / "photos").glob("*.png"))[:8]]
+    classes = bvlc.logits(squares).argmax(1).tolist()
     torch.manual_seed(0)
-    fresh = Classifier(Model(bvlc.model.net, 1000), bvlc.pixels, bvlc.classes)
+    fresh = Classifier.of(Model(bvlc.model.net, 1000), bvlc.preprocessing, bvlc.classes)
     pairs = zip(gradcam(bvlc, squares, classes), gradcam(fresh, squares, classes), strict=True)
     correlations = [rank_correlation(*pair) for pair in pairs if pair[1].std() > 0]
     assert len(correlations) >= 4
@@ -331,11 +336,11 @@ def test_grids_keep_what_they_sum() -> None:
 def test_the_box_is_what_the_square_shows(size: tuple[int, int]) -> None:
     """A ramp across the picture says in the square where its edges lie."""
     width, height = size
-    pixels = Pixels(24, 28)
+    pixels = Preprocessing(24, 28)
     for axis, length in ((1, width), (0, height)):
         ramp = np.linspace(0, 255, length).astype(np.uint8)
         picture = np.broadcast_to(ramp if axis else ramp[:, None], (height, width))
-        square = pixels.square(np.ascontiguousarray(picture)).astype(float).mean((1 - axis, 2))
+        square = pixels.apply(Image.fromarray(np.ascontiguousarray(picture))).astype(float).mean((1 - axis, 2))
         box = pixels.box(width, height)
         start, end = (box[0], box[2]) if axis else (box[1], box[3])
         at = start + (np.arange(24) + 0.5) * (end - start) / 24
@@ -349,7 +354,7 @@ def test_the_box_lies_in_the_upright_picture(tmp_path: Path, tiny_classifier: Cl
     exif[0x0112] = 6  # turned by a quarter
     image.save(tmp_path / "turned.jpg", exif=exif)
     (found,) = explain(tiny_classifier, [tmp_path / "turned.jpg"])
-    assert decode(tmp_path / "turned.jpg").size == (40, 60)
+    assert decode(tmp_path / "turned.jpg").image.size == (40, 60)
     assert found.box == (0, 10, 40, 50)
 
 
@@ -377,10 +382,10 @@ def test_classes_by_name_by_part_of_a_name_and_by_number() -> None:
 def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -> None:
     (square,) = noise(1, 16)
     with pytest.raises(InceptorchError, match="no method 'occlude': did you mean 'occlusion'"):
-        explain(tiny_classifier, [square], "occlude")
+        explain(tiny_classifier, [square], method="occlude")
     for method in METHODS:
         with pytest.raises(TableError, match="body of tiny has no row 'mixx': did you mean 'mix'"):
-            explain(tiny_classifier, [square], method, row="mixx")
+            explain(tiny_classifier, [square], method=method, row="mixx")
     with pytest.raises(TableError, match="has no row 'avgpool'"):  # of the head
         explain(tiny_classifier, [square], row="avgpool")
     with pytest.raises(ImageError, match=r"none.png does not exist\."):
@@ -399,10 +404,10 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
 
 def test_gray_pictures_and_many_of_them(tiny: NetworkSpec) -> None:
     torch.manual_seed(0)
-    classifier = Classifier(Model(tiny, 3, in_chans=1), contract(16, "gray"), ["a", "b", "c"])
+    classifier = Classifier.of(Model(tiny, 3, in_chans=1), default_preprocessing(16, "gray"), ["a", "b", "c"])
     squares = noise(10, 16)
     for method in METHODS:
-        explained = explain(classifier, squares, method, top=2)
+        explained = explain(classifier, squares, method=method, top=2)
         assert [len(one.predictions) for one in explained] == [2] * 10
         assert [one.index for one in explained] == [one["index"] for (one,) in classifier.predict(squares, top=1)]
         assert len({one.map.tobytes() for one in explained}) == 10
@@ -432,7 +437,7 @@ def test_a_map_without_anything_for_the_class_is_drawn_too(colours: Classifier, 
 
 
 def test_class_names_are_drawn_in_letters_that_some_font_has(
-    colours: Classifier, red_and_green: Square, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colours: Classifier, red_and_green: ImageArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (found,) = explain(colours, [red_and_green])
     found = replace(
@@ -456,7 +461,7 @@ def bundle(colours: Classifier, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def photos(red_and_green: Square, tmp_path: Path) -> Path:
+def photos(red_and_green: ImageArray, tmp_path: Path) -> Path:
     """a/one.png, b/one.png, twice as large and mirrored, and b/text.png, which is none."""
     for folder in ("a", "b"):
         (tmp_path / "photos" / folder).mkdir(parents=True)

@@ -37,7 +37,7 @@ def test_a_file_says_what_it_is_and_is_judged_like_its_run(run: Path, pictures: 
     found = json.loads(result.stdout)
     assert {one["engine"] for one in found["differences"]} == {"onnxruntime", "openvino"}
     assert all(one["probability"] < 1e-5 and one["map"] < 1e-4 for one in found["differences"])
-    export(run, folder, "openvino", progress=QUIET)
+    export(run, folder, format="openvino", progress=QUIET)
     config = json.loads((run / "config.json").read_text())
     for each in (file, folder):
         assert exported_metadata(each) == config
@@ -97,25 +97,25 @@ def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:
         ("none/a.onnx", "onnx", "the folder .*none does not exist"),
     ):
         with pytest.raises(ExportError, match=match):
-            export(run, tmp_path / out, format, progress=QUIET)
+            export(run, tmp_path / out, format=format, progress=QUIET)
     with pytest.raises(RunError, match="already holds files"):
-        export(run, run, "openvino", progress=QUIET)
+        export(run, run, format="openvino", progress=QUIET)
     with pytest.raises(BundleError, match="is a file, not a folder with a classifier"):
         export(run / "config.json", tmp_path / "a.onnx", progress=QUIET)
 
 
 def test_8_bits_answer_nearly_alike_and_say_so(run: Path, pictures: Path, tmp_path: Path) -> None:
-    pixels = inceptorch.load(run).pixels
-    squares = np.stack([pixels.square(path) for path in sorted(pictures.rglob("*.png"))])
+    pixels = inceptorch.load(run).preprocessing
+    squares = np.stack([pixels.apply(path) for path in sorted(pictures.rglob("*.png"))])
     graph = in_8_bits(graph_of(run), squares, QUIET)
     file = tmp_path / "eight.onnx"
     file.write_bytes(graph)
     assert exported_metadata(file)["precision"] == "int8"
-    full = open_engine(run, "onnxruntime").answer(squares)
+    full = open_engine(run, "onnxruntime").run(squares, maps=True)
     for name in ("onnxruntime", "openvino"):
         engine = open_engine(file, name)
         assert engine.precision == "int8"
-        answer = engine.answer(squares)
+        answer = engine.run(squares, maps=True)
         assert 0 < np.abs(answer.probabilities - full.probabilities).max() < 0.1
         assert answer.maps is not None
 
@@ -143,8 +143,10 @@ def test_8_bits_on_photographs(converted: Path, shared: Path, tmp_path: Path) ->
     low, high = report.drop_interval
     assert low <= report.drop <= high
     engine = open_graph(made, "made", "openvino")
-    square = engine.pixels.square(Image.open(shared / "photos" / next(value for value in rows[0] if ".png" in value)))
-    assert engine.answer(square[None]).probabilities.shape == (1, 1000)
+    square = engine.config.preprocessing.apply(
+        Image.open(shared / "photos" / next(value for value in rows[0] if ".png" in value))
+    )
+    assert engine.run(square[None], maps=True).probabilities.shape == (1, 1000)
 
 
 def test_data_without_other_pictures_to_judge_with(run: Path, pictures: Path) -> None:
@@ -154,4 +156,4 @@ def test_data_without_other_pictures_to_judge_with(run: Path, pictures: Path) ->
 
 def test_classes_are_those_of_the_run(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "a.onnx", progress=QUIET)
-    assert open_engine(tmp_path / "a.onnx").classes == list(COLOURS)
+    assert open_engine(tmp_path / "a.onnx").config.classes == list(COLOURS)

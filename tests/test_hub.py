@@ -13,7 +13,7 @@ import pytest
 
 import inceptorch
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from tests.conftest import TINY
 
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub") / "tiny"
-    Classifier(Model(TINY, 3), contract(16), ["red", "green", "blue"]).save(folder)
+    Classifier.of(Model(TINY, 3), default_preprocessing(16), ["red", "green", "blue"]).save(folder)
     return folder
 
 

@@ -20,8 +20,8 @@ from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import choose_workers, load
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
-from inceptorch.images.decode import Box, Part, decode_part, upright_jpeg
-from inceptorch.images.preprocessing import contract, decode
+from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import Recipe, with_values
 from tests.conftest import COLOURS, hear_ctrl_c
@@ -80,8 +80,8 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return name
 
 
-def part(data: bytes, box: Box = BOX, side: int = 1000) -> Part:
-    return decode_part(data, lambda height, width: box, side)
+def part(data: bytes, box: Box = BOX, side: int = 1000) -> RGBArray:
+    return decode(data, crop=lambda height, width: box, min_size=side).array
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -94,8 +94,8 @@ def test_every_file_means_what_the_pixel_contract_says(decoder: str, name: str) 
         sizes.append((width, height))
         return BOX
 
-    assert np.array_equal(decode_part(file, choose, 1000), BOX.of(np.asarray(decode(file))))
-    assert sizes == [decode(file).size]
+    assert np.array_equal(decode(file, crop=choose, min_size=1000).array, BOX.of(decode(file).array))
+    assert sizes == [decode(file).image.size]
 
 
 @pytest.mark.parametrize(("side", "by"), [(129, 1), (128, 1), (65, 1), (64, 2), (33, 2), (32, 4), (16, 8), (3, 8)])
@@ -105,7 +105,7 @@ def test_a_reduced_part_is_the_same_part(name: str, side: int, by: int) -> None:
     file = FILES[name][0]
     reduced = part(file, side=side)
     assert reduced.shape == (BOX.height // by, BOX.width // by, 3)
-    plain = Image.fromarray(BOX.of(np.asarray(decode(file)))).reduce(by)
+    plain = Image.fromarray(BOX.of(decode(file).array)).reduce(by)
     assert np.abs(reduced.astype(int) - np.asarray(plain)).mean() < 1.5
 
 
@@ -123,7 +123,7 @@ def test_crops_of_a_real_photograph_are_those_of_pillow(shared: Path, decoder: s
     for side, tolerance in ((224, 0.0), (112, 2.0), (56, 2.0), (28, 2.0)):
         box = Box(16, 24, 240, 232)
         got = Image.fromarray(part(file, box, side)).resize((side, side), Image.Resampling.BILINEAR)
-        plain = Image.fromarray(box.of(np.asarray(decode(file)))).resize((side, side), Image.Resampling.BILINEAR)
+        plain = Image.fromarray(box.of(decode(file).array)).resize((side, side), Image.Resampling.BILINEAR)
         assert np.abs(np.asarray(got).astype(int) - np.asarray(plain)).mean() <= tolerance
 
 
@@ -147,7 +147,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(decode
 def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_given(
     channels: Literal["rgb", "bgr", "gray"],
 ) -> None:
-    pixels = contract(16, channels)
+    pixels = default_preprocessing(16, channels)
     squares = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     ordered = {"rgb": squares, "bgr": squares.flip(1), "gray": None}[channels]
     if ordered is None:
@@ -162,7 +162,9 @@ def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_g
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_order_and_are_the_same_from_any_process(pictures: Path, recipe: Recipe, workers: int) -> None:
     split = find_split(pictures, list(COLOURS), "train")
-    data = Augmented(split, contract(16), with_values(recipe, {"jitter": 0.3, "policy": "trivial"}), seed=1)
+    data = Augmented(
+        split, default_preprocessing(16), with_values(recipe, {"jitter": 0.3, "policy": "trivial"}), seed=1
+    )
     order = [[3, 30, 7], [0], [35, 1, 2, 4]]
     for (images, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
         assert indices.tolist() == batch
@@ -172,7 +174,7 @@ def test_batches_come_in_order_and_are_the_same_from_any_process(pictures: Path,
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(pictures, list(COLOURS), "train"), contract(16), recipe, seed=0)
+    data = Augmented(find_split(pictures, list(COLOURS), "train"), default_preprocessing(16), recipe, seed=0)
     gone = pictures / "train" / "red" / "03.png"
     gone.unlink()
     with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
@@ -194,11 +196,11 @@ ENDLESS = """
     from inceptorch.data import find_split
     from inceptorch.data.augment import Augmented
     from inceptorch.data.loader import load
-    from inceptorch.images.preprocessing import contract
+    from inceptorch.images.preprocessing import default_preprocessing
     from inceptorch.recipes import SCRATCH
     from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({pictures!r}), ["blue", "green", "red"], "train")
-    batches = load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
+    batches = load(Augmented(split, default_preprocessing(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
@@ -243,7 +245,7 @@ def test_workers_end_with_a_parent_that_is_killed(pictures: Path, start: str) ->
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
-        batches = load(Augmented(split, contract(16), SCRATCH, 0), [[0, 1, 2]] * 100000, 2)
+        batches = load(Augmented(split, default_preprocessing(16), SCRATCH, 0), [[0, 1, 2]] * 100000, 2)
         next(batches)
         print("going", flush=True)
         signal.pause()

@@ -31,25 +31,25 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.explanation.overlay import overlay
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model
 from inceptorch.serve import Limits, address, bind, server_of, serving_of
-from inceptorch.serve.service import Serving
+from inceptorch.serve.service import Service
 from tests.conftest import TINY
 
 CHROMIUM = Path("/usr/bin/chromium")
 CLASSES = ["ant", 'bee, "honey"', "=1+1", "dove", "eel", "fox"]
 NOT_A_PICTURE = "is not a picture in a format that is read here"
-PIXELS = contract(16)
+PIXELS = default_preprocessing(16)
 
 
 @dataclass
 class Server:
     address: str
-    serving: Serving
+    serving: Service
 
     @property
     def room(self) -> Any:
@@ -72,7 +72,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = Model(TINY, len(CLASSES))
     with torch.no_grad():
         model.get_parameter("head.linear.weight").mul_(20)  # so that the answers differ
-    Classifier(model, PIXELS, CLASSES).save(folder)
+    Classifier.of(model, PIXELS, CLASSES).save(folder)
     return folder
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import BundleError, ImageError
-from inceptorch.images.preprocessing import Pixels, contract, decode, size_of
+from inceptorch.images.decode import decode, read_header
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from tests.helpers import png
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -19,7 +20,7 @@ PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
 
 def saved(image: Image.Image, path: Path, **options: Any) -> np.ndarray:
     image.save(path, **options)
-    return np.asarray(decode(path)).astype(int)
+    return decode(path).array.astype(int)
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm", "gif", "webp", "jpg", "jp2", "avif"])
@@ -47,7 +48,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
 def test_broken_exif_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     PHOTO.save(path, exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffgarbage")
-    assert decode(path).size == PHOTO.size
+    assert decode(path).image.size == PHOTO.size
 
 
 def test_grayscale_is_repeated(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_16_bits_give_their_high_byte(tmp_path: Path, suffix: str) -> None:
 
 def test_16_bit_pgm_and_32_bit_tiff(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">2H", 256, 65535))
-    assert np.asarray(decode(tmp_path / "a.pgm"))[0, :, 0].tolist() == [1, 255]
+    assert decode(tmp_path / "a.pgm").array[0, :, 0].tolist() == [1, 255]
     values = np.array([[-5, 512, 100_000]], np.int32)
     assert saved(Image.fromarray(values), tmp_path / "b.tiff")[0, :, 0].tolist() == [0, 2, 255]
 
@@ -95,13 +96,13 @@ def test_cmyk(tmp_path: Path) -> None:
 def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert decode(tmp_path / "a.gif").getpixel((0, 0)) == (255, 0, 0)
+    assert decode(tmp_path / "a.gif").image.getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     PHOTO.save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
-    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "a.jpg")), np.asarray(PHOTO))
+    np.testing.assert_array_equal(decode(tmp_path / "a.jpg").array, np.asarray(PHOTO))
 
 
 def test_faults_have_a_sentence(tmp_path: Path) -> None:
@@ -129,24 +130,19 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (300, 200), (200, 300), (1, 5000), (5000, 1), (40_000, 30)])
 def test_any_shape_gives_the_square(size: tuple[int, int]) -> None:
-    assert Pixels(24, 28).square(Image.new("RGB", size, (9, 8, 7))).shape == (24, 24, 3)
+    assert Preprocessing(24, 28).apply(Image.new("RGB", size, (9, 8, 7))).shape == (24, 24, 3)
 
 
 def test_the_square_is_the_middle_of_the_resized_picture() -> None:
     resized = PHOTO.resize((40, 30), Image.Resampling.BILINEAR)
     expected = np.asarray(resized.crop((8, 3, 32, 27)))
-    np.testing.assert_array_equal(Pixels(24, 30).square(PHOTO), expected)
-
-
-def test_arrays_and_images_are_taken_as_they_are() -> None:
-    array = np.asarray(PHOTO)
-    np.testing.assert_array_equal(Pixels(24, 30).square(array), Pixels(24, 30).square(PHOTO))
+    np.testing.assert_array_equal(Preprocessing(24, 30).apply(PHOTO), expected)
 
 
 def test_contract_survives_json_and_refuses_nonsense() -> None:
-    for pixels in (contract(224), contract(32, "gray"), contract(224, "bgr")):
-        assert Pixels.from_dict(pixels.to_dict()) == pixels
-    good = contract(224).to_dict()
+    for pixels in (default_preprocessing(224), default_preprocessing(32, "gray"), default_preprocessing(224, "bgr")):
+        assert Preprocessing.from_dict(pixels.to_dict()) == pixels
+    good = default_preprocessing(224).to_dict()
     for bad in (
         {"size": 300},
         {"size": 0},
@@ -160,13 +156,14 @@ def test_contract_survives_json_and_refuses_nonsense() -> None:
         {"mean": 3},
         {"extra": 1},
     ):
-        with pytest.raises(BundleError, match="ixel contract"):
-            Pixels.from_dict({**good, **bad})
+        with pytest.raises(BundleError, match="Preprocessing"):
+            Preprocessing.from_dict({**good, **bad})
 
 
 def test_the_size_is_read_without_decoding() -> None:
-    assert size_of(png(300, 200, b"not that many pixels")) == (300, 200)
+    header = read_header(png(300, 200, b"not that many pixels"))
+    assert (header.width, header.height) == (300, 200)
     with pytest.raises(ImageError, match="more than 89 million pixels"):
-        size_of(png(30_000, 30_000, b""))
+        read_header(png(30_000, 30_000, b""))
     with pytest.raises(ImageError, match="is not a picture"):
-        size_of(b"text")
+        read_header(b"text")

@@ -12,25 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.data.sources.folders import Folder
-from inceptorch.data.split import find_pictures, picture_entries
 from inceptorch.errors import ImageError, InceptorchError, RunError
-from inceptorch.images.crops import CENTER, Views
-from inceptorch.images.preprocessing import contract, decode
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import graph_of
-from inceptorch.inference.predictor import answered
+from inceptorch.inference.inputs import find_images, image_entries
+from inceptorch.inference.predictor import Predictor
 from inceptorch.inference.writers import base as writing
 from inceptorch.inference.writers import lines
-from inceptorch.inference.writers.base import alone
+from inceptorch.inference.writers.base import file_lock
 from inceptorch.models.module import Model
 from tests.conftest import COLOURS, TINY, write_classes
 
@@ -41,13 +41,13 @@ SMALL_PARTS = "import inceptorch.inference.writers.base as w; w.PART = 16; from 
 SLOWLY = """
 import sys, time
 from inceptorch.cli import main
-from inceptorch.inference.writers.base import Output
-real = Output.write
+from inceptorch.inference.writers.base import PredictionWriter
+real = PredictionWriter.write
 def write(self, entry):
     real(self, entry)
     print("written", file=sys.stderr, flush=True)
     time.sleep(0.01)
-Output.write = write
+PredictionWriter.write = write
 main()
 """
 
@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def save(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
-    Classifier(Model(TINY, 3).eval(), contract(16), list(COLOURS)).save(path)
+    Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), list(COLOURS)).save(path)
     return path
 
 
@@ -101,12 +101,12 @@ def test_pictures_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Pa
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     expected = ["a-/4.png", "a.x/3.png", "a/b.png", "a/c/2.png", "a0.png", "b/1.png"]
     assert list(Folder(tmp_path).each_picture()) == sorted(expected) == Folder(tmp_path).pictures("")
-    assert list(find_pictures(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
+    assert list(find_images(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
 
 
 def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Path, folder: Path) -> None:
-    engine = open_engine(bundle, "onnxruntime", streams=2, batch=4)
-    image = decode(folder / "red" / "00.png")
+    engine = open_engine(bundle, "onnxruntime", streams=2, batch_size=4)
+    image = decode(folder / "red" / "00.png").image
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -114,21 +114,20 @@ def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Pa
             taken.append(item)
             yield item
 
-    def read(item: int) -> Views:
+    def read(item: int) -> Image.Image:
         if item % 10 == 3:
             raise ImageError(str(item), "is bad")
         time.sleep(0.02 if item == 0 else 0)  # those behind it are ready first
-        return CENTER.views(image, engine.pixels)
+        return image
 
-    answers = answered(engine, items(), read, together=4, threads=3)
-    first, probabilities = next(answers)
-    assert first == 0
-    assert isinstance(probabilities, np.ndarray)
-    assert probabilities.sum() == pytest.approx(1)
+    answers = Predictor(engine, threads=3).stream(items(), read)
+    first = next(answers)
+    assert first.source == 0
+    assert first.probabilities.sum() == pytest.approx(1)
     assert len(taken) <= 2 * 3 * 4  # two batches for each thread
     rest = list(answers)
-    assert [item for item, _ in rest] == list(range(1, 1000))
-    bad = [(item, str(told)) for item, told in rest if isinstance(told, ImageError)]
+    assert [one.source for one in rest] == list(range(1, 1000))
+    bad = [(one.source, str(one.error)) for one in rest if one.error]
     assert bad == [(item, f"{item} is bad.") for item in range(3, 1000, 10)]
 
 
@@ -240,9 +239,9 @@ def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder:
         long: "could not be read: file name too long",
         "loop.png": "could not be read: too many levels of symbolic links",
     }
-    within = {Path(entry["file"]).name for entry in picture_entries([tmp_path / "red"], but_within=tmp_path)}
+    within = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], but_within=tmp_path)}
     assert not within
-    beside = {Path(entry["file"]).name for entry in picture_entries([tmp_path / "red"], but_within=folder)}
+    beside = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], but_within=folder)}
     assert "loop.png" in beside
     for model in (f"{'a' * 300}.onnx", "a" * 300):
         with pytest.raises(InceptorchError, match=r"does not exist|There is neither"):
@@ -260,7 +259,7 @@ def begun(bundle: Path, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
     """A file whose writing failed after its first part of 8 pictures."""
     monkeypatch.setattr(writing, "PART", 8)
     with monkeypatch.context() as patch:
-        patch.setattr(writing.Output, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(writing.PredictionWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
         assert invoke("predict", bundle, folder, "--out", out).exit_code == 130
     assert out.with_name(f"{out.name}.part.json").exists()
 
@@ -309,7 +308,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
 
 def test_two_processes_do_not_write_the_same_file(bundle: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
-    with alone(out):
+    with file_lock(out):
         refused = invoke("predict", bundle, folder, "--out", out)
         assert "Another process is writing" in str(refused.exception)
         assert not out.exists()

@@ -18,11 +18,11 @@ import torch
 from torch import multiprocessing
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.sampler import batches
 from inceptorch.errors import RecipeError
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
@@ -68,7 +68,7 @@ def gradients(
     """All gradients of one step in one vector, this process having its share of the pictures."""
     torch.manual_seed(0)
     model = Model(net, 3, aux=bool(net.aux), size=16)
-    classifier = Classifier(model, contract(16), ["a", "b", "c"])
+    classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
     weights, task = torch.tensor([0.5, 1.0, 2.0]), Classification(classifier.classes)
     step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, weights, world)
     mine = world.share(range(len(labels)))
@@ -124,7 +124,7 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
 
             monkeypatch.setattr(TrainStep, "_backward", counted)
             model = Model(PLAIN, 3, size=16)
-            classifier = Classifier(model, contract(16), ["a", "b", "c"])
+            classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
             recipe = replace(RECIPE, accumulate=4)
             task = Classification(classifier.classes)
             step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)

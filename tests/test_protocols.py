@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import ProtocolError
-from inceptorch.images.crops import PROTOCOLS, Protocol, protocol
-from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.images.crops import PROTOCOLS, CropProtocol, get_protocol
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 
-PIXELS = Pixels(28, 32)
+PIXELS = Preprocessing(28, 32)
 RANDOM = np.random.default_rng(0)
 
 
@@ -54,7 +54,7 @@ def counted(crops: Iterator[np.ndarray]) -> dict[bytes, int]:
 @pytest.mark.parametrize("size", [(50, 40), (40, 50), (61, 33), (45, 45), (28, 28), (90, 20)])
 def test_the_144_crops_are_the_papers(size: tuple[int, int]) -> None:
     image = noise(*size)
-    crops, weights = PROTOCOLS["144crop"].views(image, PIXELS)
+    crops, weights = PROTOCOLS["144crop"].apply(image, PIXELS)
     expected = counted(googlenets_crops(image, 28))
     assert sum(expected.values()) == PROTOCOLS["144crop"].count == 144
     found: dict[bytes, int] = {}
@@ -64,23 +64,24 @@ def test_the_144_crops_are_the_papers(size: tuple[int, int]) -> None:
 
 
 def test_a_square_picture_needs_a_third_of_the_144_crops() -> None:
-    crops, weights = PROTOCOLS["144crop"].views(noise(50, 50), PIXELS)
+    crops, weights = PROTOCOLS["144crop"].apply(noise(50, 50), PIXELS)
     assert len(crops) == 48
     assert weights.tolist() == pytest.approx([3 / 144] * 48)
 
 
-def test_center_is_the_pixel_contracts_own_square() -> None:
-    for size in ((50, 40), (33, 70), (28, 28)):
+@pytest.mark.parametrize("preprocessing", [PIXELS, Preprocessing(27, 32), Preprocessing(28, 33)])
+def test_center_is_the_crop_of_the_preprocessing(preprocessing: Preprocessing) -> None:
+    for size in ((50, 40), (33, 32), (32, 33), (33, 70), (28, 28)):
         image = noise(*size)
-        crops, weights = PROTOCOLS["center"].views(image, PIXELS)
-        assert (crops[0] == PIXELS.square(image)).all()
+        crops, weights = PROTOCOLS["center"].apply(image, preprocessing)
+        assert (crops[0] == preprocessing.apply(image)).all()
         assert weights.tolist() == [1.0]
 
 
 def test_ten_and_twelve_crops() -> None:
     image = noise(50, 40)
-    ten, _ = PROTOCOLS["10crop"].views(image, PIXELS)
-    twelve, weights = PROTOCOLS["12crop"].views(image, PIXELS)
+    ten, _ = PROTOCOLS["10crop"].apply(image, PIXELS)
+    twelve, weights = PROTOCOLS["12crop"].apply(image, PIXELS)
     assert (len(ten), len(twelve)) == (PROTOCOLS["10crop"].count, PROTOCOLS["12crop"].count) == (10, 12)
     assert weights.sum() == pytest.approx(1)
     assert (ten[5:] == ten[:5, :, ::-1]).all()
@@ -91,10 +92,10 @@ def test_ten_and_twelve_crops() -> None:
 
 
 def test_low_resolution_loses_details_and_keeps_the_size() -> None:
-    pixels = contract(112)
+    pixels = default_preprocessing(112)
     image = noise(200, 150)
-    (crop,), _ = PROTOCOLS["low-resolution"].views(image, pixels)
-    (sharp,), _ = PROTOCOLS["center"].views(image, pixels)
+    (crop,), _ = PROTOCOLS["low-resolution"].apply(image, pixels)
+    (sharp,), _ = PROTOCOLS["center"].apply(image, pixels)
     assert crop.shape == sharp.shape == (112, 112, 3)
     assert crop.std() < sharp.std() / 2
 
@@ -109,10 +110,10 @@ def test_a_small_network_has_the_papers_proportions() -> None:
 def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("sides: [240, 300]\ncrops: [centre, whole]\nmirror: true\n")
-    mine = protocol(str(file))
+    mine = get_protocol(str(file))
     assert mine == replace(mine, name="mine", sides=(240, 300), crops=("centre", "whole"), mirror=True)
     assert mine.count == 8
-    assert len(mine.views(noise(50, 40), PIXELS).crops) == 8
+    assert len(mine.apply(noise(50, 40), PIXELS).images) == 8
 
 
 @pytest.mark.parametrize(
@@ -145,12 +146,12 @@ def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
 def test_what_is_no_protocol_is_a_sentence(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(ProtocolError, match=said):
-        protocol(str(tmp_path / "p.yaml"))
+        get_protocol(str(tmp_path / "p.yaml"))
 
 
 def test_a_name_that_is_none() -> None:
     with pytest.raises(ProtocolError, match="no protocol '144crops': did you mean '144crop'"):
-        protocol("144crops")
+        get_protocol("144crops")
     with pytest.raises(ProtocolError, match=r"nowhere.yaml does not exist"):
-        protocol("nowhere.yaml")
-    assert isinstance(protocol("center"), Protocol)
+        get_protocol("nowhere.yaml")
+    assert isinstance(get_protocol("center"), CropProtocol)

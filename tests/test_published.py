@@ -189,7 +189,7 @@ def noise() -> Image.Image:
 
 def scaled(one: Published, picture: Image.Image) -> NDArray[np.float64]:
     """What a network is given of a picture, channels last."""
-    centred = one.pixels.square(picture) - np.array(one.pixels.mean)
+    centred = one.pixels.apply(picture) - np.array(one.pixels.mean)
     return np.asarray(centred / np.array(one.pixels.std), np.float64)
 
 
@@ -199,10 +199,10 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 
 
 def test_a_model_card_says_what_is_known() -> None:
-    about = replace(find("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "centre crop"), note="N").about()
-    assert about["accuracy as published"] == "top-1 80.1%, top-5 95.0% (centre crop)"
-    assert (about["licence"], about["note"]) == ("Apache-2.0", "N")
-    assert "accuracy as published" not in find("inception_v3_fid.pytorch_fid").about()
+    about = replace(find("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "centre crop"), note="N").metadata()
+    assert about.accuracy == "top-1 80.1%, top-5 95.0% (centre crop)"
+    assert (about.license, about.note) == ("Apache-2.0", "N")
+    assert find("inception_v3_fid.pytorch_fid").metadata().accuracy is None
 
 
 # Fetching

@@ -21,7 +21,7 @@ def test_photographs_are_answered_as_by_the_oracle(npz: Path, converted: Path, s
     expected = oracle.probabilities(npz, paths)
 
     classifier = inceptorch.load(converted)
-    got = torch.tensor(classifier.probabilities([classifier.pixels.square(path) for path in paths]))
+    got = classifier.logits([classifier.preprocessing.apply(path) for path in paths]).softmax(1)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
     right = (got.argmax(1) == labels).sum().item()
     assert abs(right - (expected.argmax(1) == labels).sum().item()) <= 1
@@ -44,7 +44,7 @@ def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
 
 def test_the_bundle_knows_its_pixels_and_names(converted: Path) -> None:
     classifier = inceptorch.load(converted)
-    assert (classifier.pixels.channels, classifier.pixels.mean) == ("bgr", (104.0, 117.0, 123.0))
+    assert (classifier.preprocessing.channels, classifier.preprocessing.mean) == ("bgr", (104.0, 117.0, 123.0))
     assert len(classifier.classes) == 1000
     assert classifier.classes[0] == "tench, Tinca tinca"
 

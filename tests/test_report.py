@@ -16,11 +16,11 @@ from PIL import Image
 import inceptorch
 from inceptorch.checks import check
 from inceptorch.checks import page as check_page
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier, Metadata
 from inceptorch.data import find_split
 from inceptorch.data.verify import Skipped
-from inceptorch.evaluation import judgement
-from inceptorch.images.preprocessing import contract
+from inceptorch.evaluation import evaluation_from_logits
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.recipes import Recipe
@@ -110,12 +110,16 @@ def test_a_thousand_classes_stay_small(tiny: NetworkSpec, tmp_path: Path) -> Non
     split = find_split(tmp_path / "data", list(COLOURS))
     split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
     logits = np.random.default_rng(0).normal(size=(len(split), 1000))
-    classifier = Classifier(Model(tiny, 1000, size=16), contract(16), names)
-    html = of_evaluation("t", judgement(logits, names, split, [], "center"), classifier, 1.0, "inceptorch eval")
+    classifier = Classifier.of(Model(tiny, 1000, size=16), default_preprocessing(16), names)
+    html = of_evaluation(
+        "t", evaluation_from_logits(logits, names, split, [], "center"), classifier, 1.0, "inceptorch eval"
+    )
     assert len(html) < 5_000_000
     assert "The 15 worst of 120" in Page(html).text
     assert "confusion matrix" in html
-    said = card(classifier, judgement(logits, names, split, [], "center"), "inceptorch eval\nx", {"network": "a|b"})
+    said = card(
+        classifier, evaluation_from_logits(logits, names, split, [], "center"), "inceptorch eval\nx", {"network": "a|b"}
+    )
     assert "The 10 worst of 120:" in said
     assert said.count("\n| class ") == 22  # with two heads
     assert "a\\|b" in said
@@ -126,12 +130,14 @@ def test_an_evaluation_without_mistakes_or_pictures(tiny: NetworkSpec, tmp_path:
     write_classes(tmp_path / "data", 2)
     split = find_split(tmp_path / "data", list(COLOURS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
-    evaluation = judgement(right, list(COLOURS), split, [{"file": "a.jpg", "error": "is damaged"}], "center")
+    evaluation = evaluation_from_logits(
+        right, list(COLOURS), split, [{"file": "a.jpg", "error": "is damaged"}], "center"
+    )
     text = Page(of_evaluation("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
     assert "There are none." in text
     assert "No class was taken for another." in text
     assert "1 image left out" in text
-    wrong = judgement(-right, list(COLOURS), split, [], "center")
+    wrong = evaluation_from_logits(-right, list(COLOURS), split, [], "center")
     assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
 
 
@@ -160,7 +166,7 @@ def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_
         {"phase": "whole", "epoch": f"{epoch}", "train_loss": "1.0", "loss": loss, "top1": "0.25"}
         for epoch, loss in enumerate(("1.5", "70.0", "0.5"), 1)
     ]
-    html = page("t", judgement(right, list(COLOURS), split, [], "center"), None, "x", {}, rows)
+    html = page("t", evaluation_from_logits(right, list(COLOURS), split, [], "center"), None, "x", {}, rows)
     assert "loss (at its highest 70.0)" in html
     assert "validation accuracy: 25.00 %" in html
     assert html.count('class="line validation"') == 2
@@ -178,9 +184,11 @@ def test_names_are_shown_as_they_are_in_every_page_and_card(tiny: NetworkSpec, t
             shade = np.full((20, 20, 3), len(name), np.uint8)
             Image.fromarray(shade).save(tmp_path / "data" / part / name / f"{HOSTILE}.png")
     split = find_split(tmp_path / "data", classes)
-    classifier = Classifier(Model(tiny, 2, size=16), contract(16), classes, {"weights": HOSTILE, "license": HOSTILE})
+    classifier = Classifier.of(
+        Model(tiny, 2, size=16), default_preprocessing(16), classes, Metadata(weights=HOSTILE, license=HOSTILE)
+    )
     skipped = [Skipped(file=f"{HOSTILE}.jpg", error=HOSTILE)]
-    wrong = judgement(np.eye(2)[1 - np.asarray(split.labels)], classes, split, skipped, HOSTILE)
+    wrong = evaluation_from_logits(np.eye(2)[1 - np.asarray(split.labels)], classes, split, skipped, HOSTILE)
     rows = [{"phase": "whole", "epoch": "1", "train_loss": "1", "loss": "1", "top1": "0"}]
     checked = check_page.html(check(tmp_path / "data", progress=QUIET))
     for html in (page(HOSTILE, wrong, classifier, HOSTILE, {HOSTILE: HOSTILE}, rows), checked):
@@ -203,7 +211,7 @@ def test_names_are_shown_as_they_are_in_every_page_and_card(tiny: NetworkSpec, t
 
 def test_the_license_in_front_matter_is_the_hubs_name_for_it(tiny: NetworkSpec) -> None:
     for name, expected in (("Apache-2.0", "apache-2.0"), ("not stated", None), ("unrestricted", "other")):
-        card = Classifier(Model(tiny, 1), contract(16), ["a"], {"license": name}).card()
+        card = Classifier.of(Model(tiny, 1), default_preprocessing(16), ["a"], Metadata(license=name)).card()
         assert yaml.safe_load(card.split("---\n")[1]).get("license") == expected
 
 

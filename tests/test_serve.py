@@ -28,10 +28,11 @@ pytest.importorskip("onnxruntime", reason="these tests serve with ONNX Runtime")
 
 from fastapi import HTTPException
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.cli import app, main
-from inceptorch.images.preprocessing import contract, decode
-from inceptorch.inference.engines import Answer, Engine, open_engine
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
 from inceptorch.serve import Limits, bind, server_of, serving_of
@@ -129,7 +130,7 @@ def picture(kind: str = "PNG", pixels: np.ndarray = NOISE, **options: Any) -> by
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("served") / "tiny"
-    Classifier(Model(TINY, len(CLASSES)), contract(16), CLASSES).save(folder)
+    Classifier.of(Model(TINY, len(CLASSES)), default_preprocessing(16), CLASSES).save(folder)
     return folder
 
 
@@ -142,13 +143,13 @@ def exported(bundle: Path) -> Path:
 
 @pytest.fixture
 def engine(exported: Path) -> Engine:
-    return open_engine(exported, "onnxruntime", threads=1, batch=4)
+    return open_engine(exported, "onnxruntime", threads=1, batch_size=4)
 
 
 @pytest.fixture(scope="module")
 def server(exported: Path) -> Iterator[Server]:
     """A server for tests that leave it as it is."""
-    with running({"tiny": open_engine(exported, "onnxruntime", threads=1, batch=4)}) as server:
+    with running({"tiny": open_engine(exported, "onnxruntime", threads=1, batch_size=4)}) as server:
         yield server
 
 
@@ -180,18 +181,18 @@ class Gate:
 
     def __init__(self, engine: Engine):
         self.open, self.sizes = threading.Event(), list[int]()
-        self._answer = engine.answer
+        self._run = engine.run
         self.open.set()
-        engine.answer = self._held  # type: ignore[method-assign]
+        engine.run = self._held  # type: ignore[method-assign]
 
     def close(self) -> None:
         self.open.clear()
         self.sizes.clear()
 
-    def _held(self, squares: np.ndarray) -> Answer:
-        self.sizes.append(len(squares))
+    def _held(self, crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
+        self.sizes.append(len(crops))
         assert self.open.wait(20)
-        return self._answer(squares)
+        return self._run(crops, maps=maps)
 
 
 @contextmanager
@@ -235,8 +236,8 @@ def test_maps_say_where_the_network_looked(server: Server, engine: Engine) -> No
     content = picture("JPEG", exif=exif)
     (entry,) = server.predict(("a.jpg", content), query="?maps=1").json
     assert (entry["width"], entry["height"]) == (24, 36)
-    assert entry["box"] == list(engine.pixels.box(24, 36))
-    answer = engine.answer(engine.pixels.square(content)[None])
+    assert entry["box"] == list(engine.config.preprocessing.box(24, 36))
+    answer = engine.run(engine.config.preprocessing.apply(content)[None], maps=True)
     assert answer.maps is not None
     assert answer.map_classes is not None
     assert entry["map_classes"] == answer.map_classes[0].tolist() == [one["index"] for one in entry["predictions"]]
@@ -245,7 +246,7 @@ def test_maps_say_where_the_network_looked(server: Server, engine: Engine) -> No
 
 
 def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
-    Classifier(Model(TINY, 2), contract(16), ["x", "y"]).save(tmp_path / "other")
+    Classifier.of(Model(TINY, 2), default_preprocessing(16), ["x", "y"]).save(tmp_path / "other")
     engines = {"first": open_engine(bundle, "onnxruntime"), "second": open_engine(tmp_path / "other", "onnxruntime")}
     with running(engines) as server:
         said = [
@@ -337,8 +338,10 @@ def test_a_token_guards_all_but_health_and_page(engine: Engine) -> None:
 
 
 def test_tensors_of_the_open_inference_protocol(server: Server, engine: Engine) -> None:
-    squares = np.stack([engine.pixels.square(picture("JPEG", NOISE[::-1])), engine.pixels.square(picture())])
-    answer = engine.answer(squares)
+    squares = np.stack(
+        [engine.config.preprocessing.apply(picture("JPEG", NOISE[::-1])), engine.config.preprocessing.apply(picture())]
+    )
+    answer = engine.run(squares, maps=True)
     pixels = np.ascontiguousarray(squares.transpose(0, 3, 1, 2))
     assert server.ask("/v2/models/tiny").json["inputs"] == [
         {"name": "pictures", "datatype": "UINT8", "shape": [-1, 3, 16, 16]}
@@ -511,15 +514,15 @@ def test_a_failing_engine_fails_its_requests_only(
     engine: Engine, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with running({"tiny": engine}) as server:
-        answer = engine.answer
+        run = engine.run
 
-        def fail(squares: np.ndarray) -> Answer:
+        def fail(crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
             raise ValueError("/secret/path")
 
-        engine.answer = fail  # type: ignore[method-assign]
+        engine.run = fail  # type: ignore[method-assign]
         reply = server.predict(("a", picture()))
         assert (reply.status, reply.json) == (500, {"error": "The server failed; its log says why."})
-        engine.answer = answer  # type: ignore[method-assign]
+        engine.run = run  # type: ignore[method-assign]
         assert server.predict(("a", picture())).status == 200
     assert "/secret/path" in caplog.text
 
@@ -559,7 +562,7 @@ def test_large_pictures_are_decoded_one_at_a_time(
             meanwhile += 1
             seen.append(meanwhile)
         time.sleep(0.02)
-        image = decode(content)
+        image = decode(content).image
         with lock:
             meanwhile -= 1
         return image

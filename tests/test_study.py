@@ -212,8 +212,8 @@ def test_a_study_from_pictures_to_a_plot(trial: str, pictures: Path, tmp_path: P
     assert early["differences"] == [a[0] - b[0] for a, b in zip(still["curves"], plain["curves"], strict=True)]
     assert json.loads((out / "study.json").read_text()) == results
     run = inceptorch.load(out / "runs" / "plain" / "1")
-    assert run.about["trained on"] == "24 pictures of pictures"
-    assert run.about["judged on"] == "12 pictures of val"
+    assert run.config.metadata.trained_on == "24 pictures of pictures"
+    assert run.config.metadata.validated_on == "12 pictures of val"
     table = (out / "study.md").read_text()
     assert f"| plain | {100 * plain['mean']:.2f} |" in table
     assert "| +99 points | “still” better than “plain” |" in table

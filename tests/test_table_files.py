@@ -8,9 +8,9 @@ import torch
 import yaml
 
 import inceptorch
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError, TableError
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, Fork, Pool, Residual
@@ -63,7 +63,7 @@ def test_a_network_of_ones_own_reads_as_it_is_written(own: Path) -> None:
 
 def test_a_bundle_carries_its_table(own: Path, tmp_path: Path) -> None:
     model = Model(get_network(str(own)), 3)
-    Classifier(model, contract(32), ["a", "b", "c"]).save(tmp_path / "bundle")
+    Classifier.of(model, default_preprocessing(32), ["a", "b", "c"]).save(tmp_path / "bundle")
     own.unlink()
     again = inceptorch.load(tmp_path / "bundle").model
     x = torch.randn(2, 3, 32, 32)
@@ -72,7 +72,7 @@ def test_a_bundle_carries_its_table(own: Path, tmp_path: Path) -> None:
 
 
 def test_a_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
-    Classifier(Model(NETS["googlenet_small"], 2), contract(32), ["a", "b"]).save(tmp_path / "bundle")
+    Classifier.of(Model(NETS["googlenet_small"], 2), default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
     config = tmp_path / "bundle" / "config.json"
     values = json.loads(config.read_text())
     del values["network"], values["aux_heads"]

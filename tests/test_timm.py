@@ -13,7 +13,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 
 import inceptorch.timm  # noqa: F401 (importing it is what is tested)
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.classifier.published import published
 from inceptorch.errors import BundleError, TableError
 from inceptorch.models.module import Model
@@ -64,7 +64,7 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
     bundle = tmp_path / "weights" / "inception_v3.gluon_in1k" / "bundle"
     given = Model(NETS["inception_v3_tv"], 1000)
-    Classifier(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
+    Classifier.of(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
     fetched = bundle.with_name("model.safetensors")
     fetched.write_bytes(b"")
     monkeypatch.setattr("inceptorch.classifier.published.fetch", lambda name: fetched)  # no network here

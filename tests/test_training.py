@@ -24,6 +24,7 @@ import inceptorch
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
 from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
+from inceptorch.evaluation import evaluate_split
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Scale
 from inceptorch.networks.layers import Conv
@@ -376,15 +377,13 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
     classifier = inceptorch.load(tmp_path / "run")
     plain = with_values(recipe, {"crop_area": (1.0, 1.0), "flip": False})
     split = find_split(pictures, classifier.classes)
-    square, _, index = Augmented(split, classifier.pixels, plain, seed=0)[5]
+    square, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
     with torch.inference_mode():
-        in_training = classifier.model(Scale(classifier.pixels)(square[None])).softmax(1)[0].tolist()
+        in_training = classifier.model(Scale(classifier.preprocessing)(square[None])).softmax(1)[0].tolist()
     predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
     assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
     alone = split.keep([index])
-    from inceptorch.evaluation import judge
-
-    evaluated = judge(classifier, alone, [], QUIET)
+    evaluated = evaluate_split(classifier, alone, [], Processes(0, 1, torch.device("cpu")), QUIET)
     assert np.exp(-evaluated.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
 
 
@@ -477,7 +476,7 @@ def test_gray_and_bgr_contracts_train(tmp_path: Path, recipe: Recipe) -> None:
     for channels in ("gray", "bgr"):
         chosen = with_values(recipe, {"channels": channels, "epochs": 1})
         result = inceptorch.train(tmp_path / "all", out=tmp_path / channels, recipe=chosen, progress=QUIET)
-        assert inceptorch.load(result.run).pixels.channels == channels
+        assert inceptorch.load(result.run).preprocessing.channels == channels
 
 
 def test_rmsprop_is_tensorflows() -> None:

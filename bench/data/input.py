@@ -27,7 +27,7 @@ from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
 from inceptorch.data.sources.folders import Folder
 from inceptorch.data.string_array import Files, Names
-from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import SCRATCH, with_values
 
@@ -68,7 +68,7 @@ def cifar(count: int) -> list[bytes]:
         return [archive.read(name) for name in archive.namelist()[:count]]
 
 
-def ours(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
+def ours(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     """Batches as training gets them."""
     recipe = with_values(SCRATCH, {"crop_area": AREA, "crop_aspect": ASPECT})
     names = tuple(f"{number}.jpg" for number in range(len(files)))
@@ -89,7 +89,7 @@ def ours(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
     return batch
 
 
-def reference(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
+def reference(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     """torchvision's training presets with their defaults: Pillow, then float tensors one by one."""
     transform = transforms.Compose(
         [
@@ -109,7 +109,7 @@ def reference(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
     return batch
 
 
-def tensors(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
+def tensors(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     """The same by torchvision's own decoder and its second transforms, on tensors throughout."""
     transform = v2.Compose(
         [
@@ -128,7 +128,7 @@ def tensors(files: Sequence[bytes], pixels: Pixels) -> Callable[[], Tensor]:
     return batch
 
 
-def row(name: str, files: Sequence[bytes], pixels: Pixels) -> dict[str, Any]:
+def row(name: str, files: Sequence[bytes], pixels: Preprocessing) -> dict[str, Any]:
     """Pictures a second of the three, by this thread's time, with the ratios by it and by the clock."""
     ways = {"ours": ours, "torchvision": reference, "torchvision_tensors": tensors}
     batches = {name: way(files, pixels) for name, way in ways.items()}
@@ -154,11 +154,11 @@ def row(name: str, files: Sequence[bytes], pixels: Pixels) -> dict[str, Any]:
 
 def run() -> Record:
     torch.set_num_threads(1)
-    photograph = contract(224)
+    photograph = default_preprocessing(224)
     rows = [
         row("500x375 JPEG", mosaics(BATCH, 500, 375, 299), photograph),
         row("2000x1500 JPEG", mosaics(BATCH, 2000, 1500, 598), photograph),
-        row("CIFAR-10's 32x32 JPEG", cifar(BATCH), replace(contract(32), size=28)),
+        row("CIFAR-10's 32x32 JPEG", cifar(BATCH), replace(default_preprocessing(32), size=28)),
     ]
     return {"n": {"rounds": ROUNDS, "images": BATCH}, "batch": BATCH, "crop_area": AREA, "rows": rows}
 

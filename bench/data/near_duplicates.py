@@ -23,7 +23,7 @@ from bench.common import SHARED, Record, command, need, on_machine
 from inceptorch.checks import KINDS, check
 from inceptorch.checks.near_duplicates import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
 from inceptorch.checks.scan import ROW, look, thumbnails
-from inceptorch.images.preprocessing import decode
+from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
 
 COUNT = 100_000  # pictures of the search
@@ -67,7 +67,7 @@ def resized(image: Image.Image, share: float) -> Image.Image:
 def compressed(image: Image.Image, quality: int) -> Image.Image:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
-    return decode(file.getvalue())
+    return decode(file.getvalue()).image
 
 
 def brightened(image: Image.Image, factor: float) -> Image.Image:

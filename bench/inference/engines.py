@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from bench.common import SHARED, Record, bvlc, need, save
 from inceptorch.classifier.classifier import Classifier, load
-from inceptorch.data.split import find_pictures
 from inceptorch.deployment.quantize import in_8_bits
-from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.inference.engines.timing import throughput
+from inceptorch.inference.inputs import find_images
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.zoo import get_network
@@ -43,14 +43,14 @@ PEER = "torch, eager, channels last"
 class Eager:
     """A module as a plain script calls it; timed as an engine is."""
 
-    at_once = 1
+    max_concurrency = 1
 
-    def __init__(self, module: nn.Module, pixels: Pixels):
+    def __init__(self, module: nn.Module, pixels: Preprocessing):
         self.module = module.eval().to(memory_format=torch.channels_last)
         self.order = [2, 1, 0] if pixels.channels == "bgr" else [0, 1, 2]
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (pixels.mean, pixels.std))
 
-    def logits(self, squares: NDArray[np.uint8]) -> Tensor:
+    def run(self, squares: NDArray[np.uint8]) -> Tensor:
         with torch.inference_mode():
             x = torch.from_numpy(squares).permute(0, 3, 1, 2)[:, self.order].float()
             x = ((x - self.mean) / self.std).to(memory_format=torch.channels_last)
@@ -60,8 +60,8 @@ class Eager:
 
 def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, Any]:
     """Every way against the module, with the ratios and what 8 bits and 16 change in the answers to photographs."""
-    graph, pixels = graph_of(folder), load(folder).pixels
-    squares = np.stack([pixels.square(path) for path in photographs])
+    graph, pixels = graph_of(folder), load(folder).preprocessing
+    squares = np.stack([pixels.apply(path) for path in photographs])
     calibration, judged = squares[:CALIBRATION], squares[CALIBRATION:]
     graphs = {"fp32": graph, "bf16": graph, "int8": in_8_bits(graph, calibration, Progress())}
     ways: dict[str, Engine] = {PEER: cast(Engine, Eager(module, pixels))}
@@ -69,11 +69,13 @@ def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, 
         for callers, streams in {"alone": 1, "busy": processors()}.items():
             ways[f"{precision}, {callers}"] = open_graph(each, "the graph", "openvino", precision, streams=streams)
     full, others = ways["fp32, alone"], {precision: ways[f"{precision}, alone"] for precision in ("bf16", "int8")}
-    answers = full.logits(judged).argmax(1)
-    agreement = {name: float((engine.logits(judged).argmax(1) == answers).mean()) for name, engine in others.items()}
+    answers = full.run(judged).logits.argmax(1)
+    agreement = {
+        name: float((engine.run(judged).logits.argmax(1) == answers).mean()) for name, engine in others.items()
+    }
     races = [race(ways, squares[:batch]) for batch in BATCHES]
-    name = full.net.name
-    macs = count_complexity(full.net, pixels.size, len(full.classes)).macs
+    name = full.config.network.name
+    macs = count_complexity(full.config.network, pixels.size, len(full.config.classes)).macs
     return {
         "net": name,
         "macs": macs,
@@ -107,8 +109,8 @@ def googlenet(folder: str) -> tuple[Path, nn.Module]:
 
 def inception_v3(folder: str) -> tuple[Path, nn.Module]:
     torch.manual_seed(0)
-    ours = Classifier(
-        Model(get_network("inception_v3_tv"), 1000), contract(299), [str(number) for number in range(1000)]
+    ours = Classifier.of(
+        Model(get_network("inception_v3_tv"), 1000), default_preprocessing(299), [str(number) for number in range(1000)]
     )
     ours.save(Path(folder) / "inception_v3")
     theirs = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True)
@@ -116,7 +118,7 @@ def inception_v3(folder: str) -> tuple[Path, nn.Module]:
 
 
 def run() -> Record:
-    photographs = list(find_pictures(need(SHARED / "photos")))
+    photographs = list(find_images(need(SHARED / "photos")))
     makers: list[Callable[[str], tuple[Path, nn.Module]]] = [googlenet, inception_v3]
     networks = []
     for make in makers:

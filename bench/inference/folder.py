@@ -23,15 +23,16 @@ import torch
 from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, Record, command, need, on_machine
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.classifier.hub import create_model
-from inceptorch.data.split import picture_entries
 from inceptorch.deployment.benchmark import benchmark
 from inceptorch.images.crops import CENTER
-from inceptorch.images.preprocessing import contract, decode
-from inceptorch.inference.engines import described, open_engine
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.timing import throughput
-from inceptorch.inference.options import Asked, predictions
+from inceptorch.inference.inputs import image_entries
+from inceptorch.inference.options import PredictOptions, predict_entries
 from inceptorch.utils.cpu import processors
 
 EACH, SIZE, QUALITY = 10, (500, 375), 90
@@ -75,16 +76,16 @@ def run() -> Record:
         pictures.mkdir()
         files = photographs(pictures)
         torch.manual_seed(0)
-        pixels = contract(224)
+        pixels = default_preprocessing(224)
         bundle, weights = work / "googlenet", work / "googlenet.pth"
-        Classifier(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
+        Classifier.of(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
         subprocess.run([sys.executable, "-m", "inceptorch", "convert", bundle, "--out", weights], check=True)
-        squares = np.stack([pixels.square(file) for file in files[::EACH][:32]])
+        squares = np.stack([pixels.apply(file) for file in files[::EACH][:32]])
         benchmark(bundle, batches=(1, 8), seconds=1.5, data=pictures)
         engine = open_engine(bundle)
 
         def views(file: str) -> object:
-            return CENTER.views(decode(file), pixels)
+            return CENTER.apply(decode(file).image, pixels)
 
         def decoding() -> None:
             with ThreadPoolExecutor(processors()) as pool:
@@ -101,9 +102,9 @@ def run() -> Record:
                 "usual script": len(files) / seconds(lambda: subprocess.run(theirs, check=True)),
                 "inceptorch predict": len(files) / seconds(lambda: subprocess.run(ours, check=True)),
                 "decoding alone": len(files) / seconds(decoding),
-                "network alone": throughput(engine, squares[: engine.batch], SECONDS),
+                "network alone": throughput(engine, squares[: engine.batch_size], SECONDS),
                 "overlap": len(files)
-                / seconds(lambda: list(predictions(engine, picture_entries([pictures]), Asked()))),
+                / seconds(lambda: list(predict_entries(engine, image_entries([pictures]), PredictOptions()))),
             }
             for name, rate in rates.items():
                 found.setdefault(name, []).append(rate)
@@ -114,9 +115,9 @@ def run() -> Record:
             "pictures": len(files),
             "jpeg": {"size": SIZE, "quality": QUALITY},
             "net": "googlenet_tv",
-            "engine": described(engine),
-            "batch": engine.batch,
-            "at_once": engine.at_once,
+            "engine": str(engine),
+            "batch": engine.batch_size,
+            "at_once": engine.max_concurrency,
             "pictures_per_second": per_second,
             "rounds": found,
             "times_the_usual_script": per_second["inceptorch predict"] / per_second["usual script"],

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.common import ROOT, Record, bvlc, command
 from inceptorch.deployment.export import export
-from inceptorch.inference.engines.selection import random_squares
+from inceptorch.inference.engines.timing import random_images
 from inceptorch.utils.progress import Progress
 
 PREDICT = (
@@ -40,7 +40,7 @@ def run() -> Record:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         export(bvlc(temporary), folder / "googlenet.onnx", progress=Progress(quiet=True))
-        Image.fromarray(random_squares(300, 1)[0]).save(folder / "picture.png")
+        Image.fromarray(random_images(300, 1)[0]).save(folder / "picture.png")
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"
         packages = next((folder / "env" / "lib").glob("python*")) / "site-packages"

@@ -21,24 +21,24 @@ from bench.serving.serve import serving
 from inceptorch.deployment.export import export
 from inceptorch.deployment.quantize import in_8_bits
 from inceptorch.evaluation.metrics import gain_interval, share_interval
-from inceptorch.inference.engines import Answer, Engine, open_engine
+from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.utils.progress import Progress
 
 CALIBRATION = 300  # photographs of flowers, which the network was not trained to name
 
 
-def answers(engine: Engine, squares: NDArray[np.uint8]) -> Answer:
+def answers(engine: Engine, squares: NDArray[np.uint8]) -> EngineOutput:
     """One picture at a time, as most are asked about."""
-    found = [engine.answer(square[None]) for square in squares]
+    found = [engine.run(square[None], maps=True) for square in squares]
     probabilities = np.concatenate([each.probabilities for each in found])
     maps = np.concatenate([each.maps for each in found if each.maps is not None])
-    return Answer(
+    return EngineOutput.of_probabilities(
         probabilities, maps, np.concatenate([each.map_classes for each in found if each.map_classes is not None])
     )
 
 
-def compared(name: str, found: Answer, expected: Answer) -> dict[str, Any]:
+def compared(name: str, found: EngineOutput, expected: EngineOutput) -> dict[str, Any]:
     row: dict[str, Any] = {
         "what": name,
         "probability": float(np.abs(found.probabilities - expected.probabilities).max()),
@@ -70,16 +70,16 @@ def by_predict(port: int, file: Path, classes: int) -> NDArray[np.float32]:
     return row
 
 
-def by_tensors(port: int, model: str, square: NDArray[np.uint8]) -> Answer:
+def by_tensors(port: int, model: str, square: NDArray[np.uint8]) -> EngineOutput:
     pictures = square.transpose(2, 0, 1)[None]
     tensor = {"name": "pictures", "datatype": "UINT8", "shape": pictures.shape, "data": pictures.ravel().tolist()}
     url = f"http://127.0.0.1:{port}/v2/models/{model}/infer"
     reply = posted(url, "application/json", json.dumps({"inputs": [tensor]}).encode())
     outputs = {each["name"]: np.array(each["data"]).reshape(each["shape"]) for each in reply["outputs"]}
-    return Answer(outputs["probabilities"], outputs["maps"], outputs["map_classes"])
+    return EngineOutput.of_probabilities(outputs["probabilities"], outputs["maps"], outputs["map_classes"])
 
 
-def top1(name: str, found: Answer, full: Answer, labels: NDArray[np.int64]) -> dict[str, Any]:
+def top1(name: str, found: EngineOutput, full: EngineOutput, labels: NDArray[np.int64]) -> dict[str, Any]:
     """Top-1 with its interval, and what is lost against fp32 in points, with its interval picture by picture."""
     right, before = (each.probabilities.argmax(1) == labels for each in (found, full))
     lost = before.astype(np.int64) - right
@@ -104,23 +104,27 @@ def run() -> Record:
         bundle, exported = bvlc(temporary), Path(temporary) / "googlenet.onnx"
         export(bundle, exported, progress=quiet)
         torch = open_engine(bundle, "torch")
-        squares = np.stack([torch.pixels.square(path) for path in files])
+        squares = np.stack([torch.config.preprocessing.apply(path) for path in files])
         full = answers(torch, squares)
         ways = {"torch bf16": open_engine(bundle, "torch", "bf16")}
         for engine, precision in (("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")):
             ways[f"{engine} {precision}"] = open_engine(exported, engine, precision)
-        other = [torch.pixels.square(path) for path in flowers[:: len(flowers) // CALIBRATION][:CALIBRATION]]
+        other = [
+            torch.config.preprocessing.apply(path) for path in flowers[:: len(flowers) // CALIBRATION][:CALIBRATION]
+        ]
         eight = in_8_bits(graph_of(bundle), np.stack(other), quiet)
         for engine in ("onnxruntime", "openvino"):
             ways[f"{engine} int8"] = open_graph(eight, "8 bits", engine)
         found = {name: answers(engine, squares) for name, engine in ways.items()}
         with serving(exported) as (_, port):
-            over_http = Answer(np.stack([by_predict(port, path, len(torch.classes)) for path in files]))
+            over_http = EngineOutput.of_probabilities(
+                np.stack([by_predict(port, path, len(torch.config.classes)) for path in files])
+            )
             tensors = [by_tensors(port, "googlenet", square) for square in squares[:20]]
     table = [compared(name, answer, full) for name, answer in found.items()]
     table.append(compared("HTTP /predict", over_http, full))
-    first = Answer(*(np.concatenate([getattr(each, part) for each in tensors]) for part in vars(tensors[0])))
-    few = Answer(full.probabilities[:20], full.maps[:20], full.map_classes[:20])  # type: ignore[index]
+    first = EngineOutput(*(np.concatenate([getattr(each, part) for each in tensors]) for part in vars(tensors[0])))
+    few = EngineOutput.of_probabilities(full.probabilities[:20], full.maps[:20], full.map_classes[:20])  # type: ignore[index]
     table.append(compared("HTTP /v2/models/googlenet/infer, 20 photographs", first, few))
     judged = [top1(name, answer, full, labels) for name, answer in {"torch fp32": full, **found}.items()]
     n = {"images": len(files)}

@@ -30,7 +30,7 @@ def run() -> Record:
     with tempfile.TemporaryDirectory() as folder:
         convert(npz, Path(folder) / "googlenet")
         classifier = inceptorch.load(Path(folder) / "googlenet")
-    ours = torch.tensor(classifier.probabilities([classifier.pixels.square(path) for path in paths]))
+    ours = classifier.logits([classifier.preprocessing.apply(path) for path in paths]).softmax(1)
     theirs = torch.from_numpy(oracle(npz, paths, "center"))
 
     def right(probabilities: Tensor) -> dict[str, int]:

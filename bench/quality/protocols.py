@@ -28,7 +28,7 @@ from bench.quality.protocols_plain import straightforward
 from inceptorch.data.imagenet import synsets
 from inceptorch.evaluation import evaluate
 from inceptorch.evaluation.predictions import read_predictions
-from inceptorch.images.preprocessing import decode
+from inceptorch.images.decode import decode
 
 ROUNDS, TIMED = 3, 4
 PEAK = (
@@ -110,7 +110,7 @@ def races(bundle: Path, rows: list[dict[str, str]], folder: Path) -> dict[str, A
     wide = [folder / "wide" / path.name for path in square]
     (folder / "wide").mkdir()
     for path, made in zip(square, wide, strict=True):
-        decode(path).resize((400, 300), Image.Resampling.BICUBIC).save(made)
+        decode(path).image.resize((400, 300), Image.Resampling.BICUBIC).save(made)
     return {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
 
 

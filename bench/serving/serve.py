@@ -27,8 +27,9 @@ import numpy as np
 
 from bench.common import SHARED, Record, bvlc, command, need, on_machine
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.images.preprocessing import contract, decode
-from inceptorch.inference.engines import described, open_engine
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.timing import throughput
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage
@@ -165,7 +166,7 @@ def photographs() -> list[bytes]:
     """The photographs, as JPEG of a usual size for the web."""
     files = []
     for path in sorted(need(SHARED / "photos").glob("*.png"))[:50]:
-        image = decode(path)
+        image = decode(path).image
         image.thumbnail((SIDE, SIDE))
         with io.BytesIO() as file:
             image.save(file, "JPEG", quality=85)
@@ -192,7 +193,7 @@ def run() -> Record:
         model = Path(folder) / "googlenet.onnx"
         subprocess.run([sys.executable, "-m", "inceptorch", "export", bvlc(folder), "--out", model], check=True)
         engine = open_engine(model)
-        squares = np.stack([engine.pixels.square(photo) for photo in photos[: engine.batch]])
+        squares = np.stack([engine.config.preprocessing.apply(photo) for photo in photos[: engine.batch_size]])
         own = throughput(engine, squares, SECONDS)
         with serving(model) as (pid, port):
             asyncio.run(without_pause(port, requests, 4, 40))  # warm
@@ -214,9 +215,9 @@ def run() -> Record:
     entries = [entry for reply in replies for entry in json.loads(reply.body)]
     return {
         "n": {"seconds of each load": SECONDS},
-        "engine": described(engine),
-        "batch": engine.batch,
-        "at_once": engine.at_once,
+        "engine": str(engine),
+        "batch": engine.batch_size,
+        "at_once": engine.max_concurrency,
         "picture_bytes": round(float(np.mean([len(photo) for photo in photos]))),
         "engine_alone_per_second": own,
         "connections": CONNECTIONS,
@@ -239,7 +240,9 @@ def run() -> Record:
 
 def flat(folder: Path) -> dict[int, float]:
     """Megabytes of a server with a small network after so many requests with one small picture."""
-    Classifier(Model(TINY, 7).eval(), contract(16), [f"class {n}" for n in range(7)]).save(folder / "tiny")
+    Classifier.of(Model(TINY, 7).eval(), default_preprocessing(16), [f"class {n}" for n in range(7)]).save(
+        folder / "tiny"
+    )
     requests = [request(variant) for photo in photographs()[:5] for variant in variants(photo)]
     found = {}
     with serving(folder / "tiny") as (pid, port):
@@ -261,7 +264,7 @@ async def each(port: int, requests: list[bytes]) -> list[Reply]:
 
 def variants(photo: bytes) -> list[bytes]:
     """A picture, small, in each format."""
-    image = decode(photo)
+    image = decode(photo).image
     image.thumbnail((96, 96))
     files = []
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"):

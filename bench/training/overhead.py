@@ -46,7 +46,7 @@ def write_pictures(folder: Path, count: int, side: int) -> None:
 def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> float:
     """Seconds of so many steps without anything around them."""
     recipe, model = context.run.recipe, context.classifier.model
-    scale, aux = Scale(context.classifier.pixels), [f"aux.{name}" for name in model.aux]
+    scale, aux = Scale(context.classifier.preprocessing), [f"aux.{name}" for name in model.aux]
     pictures, labels = batch
     model.train()
     began = time.perf_counter()

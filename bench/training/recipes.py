@@ -18,7 +18,7 @@ import inceptorch
 from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result, save
 from bench.training import cifar10, finetune, finetune_pieces, head
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
@@ -52,7 +52,7 @@ def careless(table: NetworkSpec, folder: str) -> str:
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.normal_(layer.weight, 0, 0.01)
-    Classifier(model, contract(80), CLASSES).save(f"{folder}/careless")
+    Classifier.of(model, default_preprocessing(80), CLASSES).save(f"{folder}/careless")
     return f"{folder}/careless"
 
 

@@ -25,9 +25,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common import Record, command
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.deployment.peak import peak
-from inceptorch.images.preprocessing import contract
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import SCRATCH
@@ -76,7 +76,7 @@ def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], An
     torch.manual_seed(0)
     recipe = replace(RECIPE, precision=precision, compile=compile)  # type: ignore[arg-type]
     model = Model(get_network("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
-    classifier = Classifier(model.to(best_device()), contract(SIZE), [str(n) for n in range(1000)])
+    classifier = Classifier.of(model.to(best_device()), default_preprocessing(SIZE), [str(n) for n in range(1000)])
     world = Processes(0, 1, best_device())
     task, optimizer = Classification(classifier.classes), build_optimizer(model, recipe)
     step = TrainStep(classifier, optimizer, recipe, task, torch.ones(1000), world)

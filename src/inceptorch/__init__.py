@@ -13,11 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inceptorch.classifier import Classifier, Prediction
+    from inceptorch.classifier import Classifier, ClassifierConfig, Metadata, TopClass
     from inceptorch.classifier.hub import create_model, load
     from inceptorch.errors import InceptorchError
     from inceptorch.evaluation import Evaluation, evaluate
-    from inceptorch.images.preprocessing import Pixels
+    from inceptorch.images.preprocessing import Preprocessing
+    from inceptorch.inference.options import predict
+    from inceptorch.inference.predictor import Prediction, Predictor
     from inceptorch.networks.complexity import Complexity
     from inceptorch.networks.complexity import count_complexity as complexity
     from inceptorch.networks.network import NetworkSpec
@@ -31,32 +33,39 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Classifier",
+    "ClassifierConfig",
     "Complexity",
     "Evaluation",
     "InceptorchError",
+    "Metadata",
     "NetworkSpec",
-    "Pixels",
     "Prediction",
+    "Predictor",
+    "Preprocessing",
     "Recipe",
     "Result",
+    "TopClass",
     "complexity",
     "create_model",
     "evaluate",
     "get_network",
     "list_models",
     "load",
+    "predict",
     "resume",
     "train",
 ]
 
 _HOME = {
-    "classifier": ("Classifier", "Prediction"),
+    "classifier": ("Classifier", "ClassifierConfig", "Metadata", "TopClass"),
     "errors": ("InceptorchError",),
     "evaluation": ("Evaluation", "evaluate"),
     "networks.complexity": ("Complexity", "count_complexity"),
     "networks.network": ("NetworkSpec",),
     "networks.zoo": ("get_network", "list_models"),
-    "images.preprocessing": ("Pixels",),
+    "images.preprocessing": ("Preprocessing",),
+    "inference.options": ("predict",),
+    "inference.predictor": ("Prediction", "Predictor"),
     "recipes": ("Recipe",),
     "training": ("Result", "resume", "train"),
     "classifier.hub": ("create_model", "load"),

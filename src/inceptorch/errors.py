@@ -7,6 +7,8 @@ InceptorchError            exit code 2; the message names the file and the remed
       + HugeImage          it has more pixels than are read
   + DataError              a folder or zip of pictures cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
+      + NonFiniteOutputError  its network's outputs are nan or infinite
+  + ImageInputError        what was given as an image is none; a TypeError too
   + EngineError            what executes a classifier is not installed, or cannot do what is asked
   + ExportError            a classifier cannot be written as asked, or its file would answer differently
   + RecipeError            a recipe, or a value given for it
@@ -55,6 +57,21 @@ class DataError(InceptorchError):
 
 class BundleError(InceptorchError):
     """A saved classifier or a file of weights cannot be used."""
+
+
+class NonFiniteOutputError(BundleError):
+    """A network's outputs are nan or infinite: comparisons with nan would make any look right."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            message
+            or "The network's answers are not finite numbers: its weights are damaged, or training diverged, as at too "
+            "high a rate."
+        )
+
+
+class ImageInputError(InceptorchError, TypeError):
+    """What was given as an image is of a kind that is none."""
 
 
 class EngineError(InceptorchError):

@@ -19,7 +19,7 @@ from timm.models._features import FeatureInfo
 from inceptorch.classifier.hub import create_model
 from inceptorch.classifier.published import published
 from inceptorch.errors import BundleError, TableError
-from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.models.module import Features, Model
 from inceptorch.networks.layers import SeparableConv
 from inceptorch.networks.network import NetworkSpec
@@ -28,7 +28,7 @@ from inceptorch.networks.zoo import NETS
 PREFIX = "inceptorch/"
 
 
-def _settings(net: NetworkSpec, pixels: Pixels) -> dict[str, Any]:
+def _settings(net: NetworkSpec, pixels: Preprocessing) -> dict[str, Any]:
     """What timm wants to know of a network and its pixels, in timm's words."""
     return {
         "url": "",
@@ -53,7 +53,7 @@ def _first_conv(net: NetworkSpec) -> str:
     return f"{row}.depthwise" if isinstance(layer, SeparableConv) else f"{row}.conv"
 
 
-default_cfgs = {PREFIX + name: _settings(net, contract(net.size)) for name, net in NETS.items()}
+default_cfgs = {PREFIX + name: _settings(net, default_preprocessing(net.size)) for name, net in NETS.items()}
 
 
 def _entrypoint(net: NetworkSpec) -> Callable[..., Model | Features]:
@@ -76,7 +76,7 @@ def _entrypoint(net: NetworkSpec) -> Callable[..., Model | Features]:
             raise BundleError("A pretrained_cfg is the tag of published weights here; `inceptorch weights` lists them.")
         weights = _weights(net, pretrained_cfg) if pretrained else None
         model = create_model(net, num_classes, in_chans, weights, aux=aux, drop_rate=drop_rate)
-        pixels = published()[weights].pixels if weights else contract(net.size)
+        pixels = published()[weights].pixels if weights else default_preprocessing(net.size)
         settings = _settings(net, pixels) | {"architecture": PREFIX + net.name, **(pretrained_cfg_overlay or {})}
         if features_only:
             features = Features(model, out_indices)

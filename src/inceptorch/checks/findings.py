@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from inceptorch.images.preprocessing import MOST_PIXELS
+from inceptorch.images.decode import MAX_PIXELS
 
 if TYPE_CHECKING:
     from inceptorch.checks.scan import Survey
@@ -42,7 +42,7 @@ KINDS = {
     ),
     "huge": Kind(
         "error",
-        f"pictures of more than {MOST_PIXELS // 1_000_000} million pixels, the most that is read",
+        f"pictures of more than {MAX_PIXELS // 1_000_000} million pixels, the most that is read",
         f"Reduce them; {LEFT_OUT}.",
     ),
     "duplicates-across-splits": Kind("error", "the same picture in more than one split", BY_HEART),

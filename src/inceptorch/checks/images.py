@@ -12,7 +12,7 @@ from inceptorch.checks.scan import FORMATS, Survey
 from inceptorch.data import Split
 from inceptorch.data.sources.folders import Tree, is_picture
 from inceptorch.errors import ImageError
-from inceptorch.images.preprocessing import SUFFIXES, format_of
+from inceptorch.images.decode import SUFFIXES, read_header
 from inceptorch.utils.progress import Progress
 
 TINY = 32  # pixels of the shorter side: the smallest squares that our networks are made for have 28
@@ -97,6 +97,6 @@ def _format(source: Tree, name: str, size: int) -> str | None:
     if size > BIGGEST:
         return None
     try:
-        return format_of(source.read(name))
+        return read_header(source.read(name)).format
     except ImageError:
         return None

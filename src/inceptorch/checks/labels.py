@@ -1,8 +1,8 @@
 """Labels that a classifier finds hard to believe.
 
-Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form: the mean probability that a model
-gives a class on the pictures labelled so is how sure it is of itself there. A picture is doubtful where the model is less
-sure than that of its own class, and at least as sure as that of another.
+Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form: the mean probability that a
+model gives a class on the pictures labelled so is how sure it is of itself there. A picture is doubtful where the model
+is less sure than that of its own class, and at least as sure as that of another.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import Survey
-from inceptorch.classifier.classifier import Classifier, not_finite
+from inceptorch.classifier import Classifier
 from inceptorch.data import Split, fingerprint, stratified
 from inceptorch.data.split import TRAIN
-from inceptorch.evaluation.metrics import log_softmax
-from inceptorch.inference.forward import outputs_of
+from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 
 Probabilities = NDArray[np.floating]
@@ -27,8 +26,8 @@ Probabilities = NDArray[np.floating]
 def of_labels(
     survey: Survey, relabelled: Mapping[str, Split], classifier: Classifier, progress: Progress
 ) -> tuple[list[Finding], list[str]]:
-    """The doubtful labels of every split, and what is to be kept in mind of the model. `relabelled` are the survey's splits
-    with the labels of the classifier."""
+    """The doubtful labels of every split, and what is to be kept in mind of the model. `relabelled` are the survey's
+    splits with the labels of the classifier."""
     found, caveats = [], []
     for name, split in relabelled.items():
         numbers = survey.numbers(name)
@@ -36,10 +35,9 @@ def of_labels(
         if not len(kept):
             continue
         pictures = split.keep(kept)
-        logits = outputs_of(classifier, pictures, progress, f"judging {name or 'pictures'}").numpy()
-        if not np.isfinite(logits).all():
-            raise not_finite()
-        probabilities = np.exp(log_softmax(logits))
+        stream = Predictor.of(classifier).stream(range(len(pictures)), pictures.image)
+        predictions = progress.track(stream, len(pictures), f"judging {name or 'pictures'}")
+        probabilities = np.stack([prediction.probabilities for prediction in predictions])
         for index, other in doubtful(probabilities, pictures.labels):
             own, number = int(pictures.labels[index]), int(numbers[kept[index]])
             note = (
@@ -54,8 +52,8 @@ def of_labels(
 
 
 def doubtful(probabilities: Probabilities, labels: NDArray[np.integer]) -> list[tuple[int, int]]:
-    """The pictures whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may belong to
-    instead; the most doubtful first."""
+    """The pictures whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may
+    belong to instead; the most doubtful first."""
     pictures = np.arange(len(labels))
     own = probabilities[pictures, labels]
     counts = np.bincount(labels, minlength=probabilities.shape[1])
@@ -71,10 +69,10 @@ def doubtful(probabilities: Probabilities, labels: NDArray[np.integer]) -> list[
 
 def _caveat(classifier: Classifier, name: str, split: Split) -> str:
     """What is to be kept in mind where the model may have been trained on the very pictures that it judges."""
-    drawn = classifier.about.get("split")
+    drawn = classifier.config.metadata.split
     by_heart = "of pictures that it was trained on, it may have learned wrong labels by heart"
-    if isinstance(drawn, dict) and drawn.get("fingerprint") == fingerprint(split):
-        trained, held_out = stratified(split, float(drawn["share"]), int(drawn["seed"]))
+    if drawn and drawn["fingerprint"] == fingerprint(split):
+        trained, held_out = stratified(split, drawn["fraction"], drawn["seed"])
         return (
             f"The model was trained on {len(trained)} of these pictures and judged on the other {len(held_out)}; {by_heart}, "
             "so more labels may be wrong than are listed."

@@ -22,8 +22,8 @@ from PIL import Image
 from inceptorch.data import Split
 from inceptorch.data.index_cache import are_among, digests_of, is_settled, recall, remember
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
-from inceptorch.images.decode import DECODERS, decode_whole
-from inceptorch.utils.ordered_map import ahead
+from inceptorch.images.decode import DECODERS, decode
+from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")  # rows hold their numbers
@@ -136,7 +136,9 @@ def read_all(splits: dict[str, Split], progress: Progress) -> Survey:
 def look(data: bytes) -> tuple[tuple[Any, ...], str]:
     """The row of a picture file but for its first field, and what a strict decoder has to say against it. Raises
     ImageError."""
-    header, pixels, complaint = decode_whole(data)
+    decoded = decode(data, fast=True)
+    header, pixels, complaint = decoded.header, decoded.array, decoded.complaint
+    assert header is not None  # of a file
     # The whole picture is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
     of_pixels = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
     of_pixels.update(repr(pixels.shape).encode())
@@ -201,7 +203,7 @@ def _read_split(
     last, pause = time.monotonic(), EVERY
     try:
         with ThreadPoolExecutor(cores) as pool:
-            results = ahead(pool, lambda batch: [_read(split, index) for index in batch], batches, 2 * cores)
+            results = ordered_map(pool, lambda batch: [_read(split, index) for index in batch], batches, 2 * cores)
             what = f"reading {split.name or 'pictures'}"
             for index, row, fault in progress.track(chain.from_iterable(results), len(left), what):
                 if row is not None:

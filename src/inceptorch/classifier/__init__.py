@@ -1,5 +1,6 @@
 """A classifier: a model with its config, in a folder on disk."""
 
-from inceptorch.classifier.classifier import Classifier, Prediction, load
+from inceptorch.classifier.classifier import Classifier, TopClass, load
+from inceptorch.classifier.config import ClassifierConfig, Metadata
 
-__all__ = ["Classifier", "Prediction", "load"]
+__all__ = ["Classifier", "ClassifierConfig", "Metadata", "TopClass", "load"]

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
+from inceptorch.classifier import Classifier, published
 from inceptorch.classifier import classifier as bundle
-from inceptorch.classifier import published
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS
 from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
@@ -76,10 +76,10 @@ def _fetch_from_hub(name: str) -> Path:
         return Path(hf_hub_download(repository, name, revision=revision, library_name="inceptorch"))
 
     try:
-        folder = file(bundle.CONFIG, revision or "main").parent
-        file(bundle.WEIGHTS, folder.name)  # which is the commit
+        folder = file(CONFIG, revision or "main").parent
+        file(WEIGHTS, folder.name)  # which is the commit
         with suppress(EntryNotFoundError):
-            file(bundle.CARD, folder.name)
+            file(CARD, folder.name)
     except HFValidationError:
         why = "it is not the name of a repository. Write hf-hub:OWNER/NAME, or hf-hub:OWNER/NAME@REVISION"
     except RevisionNotFoundError:
@@ -89,7 +89,7 @@ def _fetch_from_hub(name: str) -> Path:
     except LocalEntryNotFoundError:
         why = "the hub does not answer, and no copy is kept here. Try again with a network"
     except EntryNotFoundError:
-        why = f"the repository holds no bundle, which has {bundle.CONFIG} and {bundle.WEIGHTS}. Try another one"
+        why = f"the repository holds no bundle, which has {CONFIG} and {WEIGHTS}. Try another one"
     except Exception as error:  # of the server, the network or the disk, in kinds that change with the library
         why = f"{' '.join(str(error).split())}. Try again later"
     else:

@@ -23,8 +23,9 @@ from urllib.request import Request, urlopen
 
 import yaml
 
+from inceptorch.classifier.config import Metadata
 from inceptorch.errors import BundleError, RunError, did_you_mean
-from inceptorch.images.preprocessing import Pixels
+from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.utils.files import cache_folder, reason, write_text
 from inceptorch.utils.progress import Progress
 
@@ -66,7 +67,7 @@ class Published:
     url: str
     source: str
     licence: str
-    pixels: Pixels
+    pixels: Preprocessing
     outputs: int
     hash: Hash | None
     accuracy: Accuracy | None
@@ -88,14 +89,16 @@ class Published:
             return "yes" if _is_remembered(self, path) else "not verified yet"
         return "in part" if _beside(path, ".part").exists() else "no"
 
-    def about(self) -> dict[str, Any]:
-        """What a model card says of these weights."""
-        about = {"weights": f"{self.name}: {self.source}", "url": self.url, "licence": self.licence}
-        if self.accuracy:
-            about["accuracy as published"] = (
-                f"top-1 {self.accuracy.top1}%, top-5 {self.accuracy.top5}% ({self.accuracy.protocol})"
-            )
-        return about | ({"note": self.note} if self.note else {})
+    def metadata(self) -> Metadata:
+        """What the config of a classifier with these weights says of them."""
+        scored = self.accuracy
+        return Metadata(
+            weights=f"{self.name}: {self.source}",
+            url=self.url,
+            license=self.licence,
+            accuracy=f"top-1 {scored.top1}%, top-5 {scored.top5}% ({scored.protocol})" if scored else None,
+            note=self.note,
+        )
 
 
 @cache
@@ -258,6 +261,6 @@ def _entry(
         name=name,
         hash=Hash(**hash) if hash else None,
         accuracy=Accuracy(**accuracy) if accuracy else None,
-        pixels=Pixels.from_dict(pixels),
+        pixels=Preprocessing.from_dict(pixels),
         **others,
     )

@@ -40,7 +40,7 @@ def bench(
     from inceptorch.deployment.benchmark import benchmark
     from inceptorch.deployment.per_layer import row_times
     from inceptorch.errors import EngineError
-    from inceptorch.inference.engines import described, open_engine
+    from inceptorch.inference.engines import open_engine
     from inceptorch.utils.files import make_folder
     from inceptorch.utils.progress import Progress
 
@@ -58,12 +58,12 @@ def bench(
         if json:
             print_json([each.to_dict() for each in times])
         else:
-            print(printable(f"{name} on {described(opened)}, {batches[0]} at a time"))
+            print(printable(f"{name} on {opened}, {batches[0]} at a time"))
             _print_rows(times)
         if out is not None:
             from inceptorch.deployment.plot import draw_rows
 
-            draw_rows(times, f"{name} on {described(opened)}, {batches[0]} at a time", out / "rows.png")
+            draw_rows(times, f"{name} on {opened}, {batches[0]} at a time", out / "rows.png")
         return
     measured = benchmark(
         model,

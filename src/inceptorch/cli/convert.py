@@ -39,7 +39,7 @@ def convert(
         print(f"{out} holds the weights of {file} under the names of {library}")
         return
     classifier = converting.convert(Path(file), out, origin=origin, labels=labels)
-    heads = " and its auxiliary heads" if classifier.keep_aux else ""
+    heads = " and its auxiliary heads" if classifier.config.aux_heads else ""
     print(
         f"{classifier.model.net.name}{heads} with {len(classifier.classes)} classes in {out}; "
         f"try: inceptorch predict {quote(str(out))} PICTURE"

@@ -46,7 +46,7 @@ def evaluate(
     """
     from inceptorch.data.verify import report_skipped
     from inceptorch.errors import ProtocolError
-    from inceptorch.evaluation import crops_and_models
+    from inceptorch.evaluation import compare_crops_and_ensembles
     from inceptorch.evaluation import evaluate as judge
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.runtime.distributed import speaks
@@ -67,15 +67,15 @@ def evaluate(
             raise ProtocolError(f"{flag} does not go with --table, which judges each model and all by three protocols.")
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
-        rows = crops_and_models(
+        rows = compare_crops_and_ensembles(
             models,
             data,
-            split,
-            progress,
+            split=split,
             save_predictions=save_predictions,
-            without=without,
+            exclude=without,
             engine=engine,
             precision=precision,
+            progress=progress,
         )
         if json and speaks():
             print_json([vars(row) for row in rows])
@@ -86,15 +86,15 @@ def evaluate(
     evaluation = judge(
         models,
         data,
-        split,
-        progress,
+        split=split,
         protocol=protocol,
         weights=_numbers(weights),
         save_predictions=save_predictions,
-        temperature_from=temperature,
-        without=without,
+        calibrate_on=temperature,
+        exclude=without,
         engine=engine,
         precision=precision,
+        progress=progress,
     )
     seconds = time.monotonic() - began
     if speaks():

@@ -34,7 +34,7 @@ def export(
     from inceptorch.deployment.export import export as exported
     from inceptorch.utils.progress import Progress
 
-    result = exported(model, out, format, pictures=pictures, int8=int8, max_drop=max_drop, progress=Progress())
+    result = exported(model, out, format=format, pictures=pictures, int8=int8, max_drop=max_drop, progress=Progress())
     if json:
         print_json(result.to_dict())
         return

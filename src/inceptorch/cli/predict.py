@@ -2,12 +2,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_json, print_pictures
+
+if TYPE_CHECKING:
+    from inceptorch.classifier import Metadata
 
 
 def predict(
@@ -41,42 +44,48 @@ def predict(
 
     inceptorch predict runs/flowers archive/ --out archive.parquet
     """
-    from inceptorch.data.split import picture_entries
     from inceptorch.errors import ProtocolError, RunError
-    from inceptorch.images.crops import protocol as named_protocol
+    from inceptorch.images.crops import get_protocol
     from inceptorch.inference.engines import open_engine
-    from inceptorch.inference.options import Asked, Entry, predictions
-    from inceptorch.inference.writers.base import alone, made_with, new_output, write_answers
+    from inceptorch.inference.inputs import Entry, image_entries
+    from inceptorch.inference.options import PredictOptions, predict_entries
+    from inceptorch.inference.predictor import Predictor
+    from inceptorch.inference.writers import file_lock, new_writer, provenance, write_answers
     from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("What a cluster answers is written into a file; name one with --out.")
-    chosen = named_protocol(protocol)
+    chosen = get_protocol(protocol)
     opened = open_engine(model, engine, precision)
-    if unknown and unknown_below is None and protocol != "center":
-        raise ProtocolError(
-            "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol suggests it."
-        )
-    below = unknown_below if unknown_below is not None or not unknown else _threshold(opened.about, model)
-    asked = Asked(chosen, top, below)
+    if unknown and unknown_below is None:
+        if protocol != "center":
+            raise ProtocolError(
+                "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol "
+                "suggests it."
+            )
+        unknown_below = _threshold(opened.config.metadata, model)
+    options = PredictOptions(chosen, top, unknown_below)
 
     def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
         if ray is None:
-            return predictions(opened, entries, asked)
-        from inceptorch.inference.ray import predictions_by_cluster
+            return predict_entries(opened, entries, options)
+        from inceptorch.inference.ray import predict_on_cluster
 
-        return predictions_by_cluster(ray, model, opened, entries, asked)
+        return predict_on_cluster(ray, model, opened, entries, options)
 
     if out is not None:
-        with alone(out), redirect_stdout(sys.stderr):  # where Ray is to say what becomes of machines
-            output = new_output(out, made_with(opened, paths, asked), asked, opened)
-            state = write_answers(output, paths, answer, Progress())
+        with file_lock(out), redirect_stdout(sys.stderr):  # where Ray is to say what becomes of machines
+            writer = new_writer(out, provenance(opened, paths, options), Predictor(opened, chosen), top)
+            state = write_answers(writer, paths, answer, Progress())
         _print_summary(out, state.done, state.failed, json)
+        return
+    entries: Iterable[Entry] = image_entries(paths)
+    if json:
+        known = list(entries)
+        answers = Progress().track(answer(known), len(known), "predicting")
     else:
-        entries = answer(picture_entries(paths))
-        if json:
-            entries = Progress().track(entries, sum(1 for _ in picture_entries(paths)), "predicting")
-        print_pictures(entries, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+        answers = answer(entries)
+    print_pictures(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
 
 
 def _print_summary(out: Path, pictures: int, failed: int, json: bool) -> None:
@@ -90,14 +99,13 @@ def _print_summary(out: Path, pictures: int, failed: int, json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _threshold(about: dict[str, Any], model: str) -> float:
-    """The probability below which pictures are unknown, as training found it on held-out pictures."""
+def _threshold(metadata: "Metadata", model: str) -> float:
+    """The probability below which images are unknown, as training found it on validation images."""
     from inceptorch.errors import BundleError
 
-    found = about.get("unknown")
-    if not isinstance(found, dict) or not isinstance(found.get("below"), float):
+    if metadata.threshold is None:
         raise BundleError(
             f"{model} does not say below which probability a picture is unknown; give one with --unknown-below, such as "
             f"`inceptorch eval {model} DATA` suggests for held-out pictures."
         )
-    return float(found["below"])
+    return metadata.threshold["below"]

@@ -39,7 +39,7 @@ def serve(
     curl -F file=@tulip.jpg http://127.0.0.1:8000/predict
     """
     from inceptorch.errors import ServeError
-    from inceptorch.inference.engines import described, open_engine
+    from inceptorch.inference.engines import open_engine
     from inceptorch.serve import Limits, address, bind, computing, is_loopback, named, run, server_of, serving_of
 
     if token == "":
@@ -50,14 +50,16 @@ def serve(
         serving = computing(
             lambda: serving_of(
                 {
-                    name: open_engine(path, engine, precision, threads=threads, streams=streams, batch=batch)
+                    name: open_engine(path, engine, precision, threads=threads, streams=streams, batch_size=batch)
                     for name, path in paths.items()
                 },
                 limits,
             )
         )
         for name, served in serving.models.items():
-            print(f"{name}: {served.engine.net.name}, {len(served.engine.classes)} classes, {described(served.engine)}")
+            print(
+                f"{name}: {served.engine.config.network.name}, {len(served.engine.config.classes)} classes, {served.engine}"
+            )
         print(f"serving on {address(listening)}", flush=True)
         if token is None and not is_loopback(listening):
             print("inceptorch: whoever can reach this address may use it; --token asks for a token", file=sys.stderr)

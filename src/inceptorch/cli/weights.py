@@ -50,6 +50,8 @@ def weights(
 
 
 def _details(one: "Published") -> dict[str, str]:
+    from inceptorch.images.crops import CENTER
+
     scored, hashed, pixels = one.accuracy, one.hash, one.pixels
     accuracy = f"top-1 {scored.top1}%, top-5 {scored.top5}%; {scored.protocol}" if scored else "not published"
     scaled = f"({pixels.channels} - {_numbers(pixels.mean)}) / {_numbers(pixels.std)}"
@@ -57,7 +59,7 @@ def _details(one: "Published") -> dict[str, str]:
         "network": one.net,
         "outputs": str(one.outputs),
         "accuracy": accuracy,
-        "pixels": f"{pixels.describe()}; {scaled}",
+        "pixels": f"{CENTER.describe(pixels)}; {scaled}",
         "licence": one.licence,
         "url": one.url,
         "size": f"{one.bytes:,} bytes" if one.bytes else "not known",

@@ -24,8 +24,8 @@ from torch.utils.data import Dataset
 
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError
-from inceptorch.images.decode import Box, Part, decode_part
-from inceptorch.images.preprocessing import Pixels
+from inceptorch.images.decode import Box, RGBArray, decode
+from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.recipes import Recipe
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
@@ -43,7 +43,9 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
     """
 
-    def __init__(self, split: Split, pixels: Pixels, recipe: Recipe, seed: int, transform: Transform | None = None):
+    def __init__(
+        self, split: Split, pixels: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None = None
+    ):
         self.split = split
         self.pixels = pixels
         self.recipe = recipe
@@ -92,11 +94,11 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         recipe = self.recipe
         if self.crops:
             choose = partial(random_box, area=recipe.crop_area, aspect=recipe.crop_aspect, draw=draw)
-            part = decode_part(data, choose, self.side)
+            part = decode(data, crop=choose, min_size=self.side).array
             filter = self.pixels.filter if recipe.interpolation == "contract" else draw.choice(FILTERS)
             picture = resize(part, self.side, filter)
         else:
-            picture = _tensor(self._contract().square(data))
+            picture = _tensor(self._preprocessing().apply(data))
         if recipe.flip and draw.random() < 0.5:
             picture = picture.flip(2)
         if recipe.jitter or self.policy:
@@ -109,8 +111,8 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
             picture = _tensor(np.asarray(image))
         return picture
 
-    def _contract(self) -> Pixels:
-        """The pixel contract, in proportion where the side is not its size."""
+    def _preprocessing(self) -> Preprocessing:
+        """The pixel default_preprocessing, in proportion where the side is not its size."""
         pixels = self.pixels
         if self.side == pixels.size:
             return pixels
@@ -136,7 +138,7 @@ def random_box(
     return Box((height - high) // 2, (width - wide) // 2, max(1, high), max(1, wide))
 
 
-def resize(part: Part, side: int, filter: str) -> Tensor:
+def resize(part: RGBArray, side: int, filter: str) -> Tensor:
     """uint8 RGB [H, W, 3] -> [3, side, side], as Pillow resizes, to within 1."""
     if part.shape[:2] == (side, side):
         return _tensor(part)
@@ -160,7 +162,7 @@ def _trivial() -> Callable[[Image.Image], Image.Image]:
     return policy
 
 
-def _tensor(picture: Part) -> Tensor:
+def _tensor(picture: RGBArray) -> Tensor:
     """uint8 [H, W, 3] -> [3, H, W], in memory of its own."""
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)
 

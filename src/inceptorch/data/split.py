@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, pairwise
-from pathlib import Path
-from typing import Any, TypeVar
+from itertools import chain, pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data.sources.folders import Folder, Source
+from inceptorch.data.sources.folders import Source
 from inceptorch.data.string_array import Files, Indices, Names, is_text
 from inceptorch.errors import DataError, ImageError, did_you_mean
-from inceptorch.images.preprocessing import Pixels, Square, decode
-from inceptorch.utils.progress import Progress
+from inceptorch.images.decode import decode
+from inceptorch.images.preprocessing import ImageArray, Preprocessing
 
 TRAIN = ("train", "training")
 HELD_OUT = ("val", "valid", "validation", "test")
@@ -64,13 +62,13 @@ class Split:
         """The file's bytes. Raises ImageError."""
         return self.source.read(self.paths[index])
 
-    def square(self, index: int, pixels: Pixels) -> Square:
-        """The picture as the contract's uint8 square [S, S, 3]. Raises ImageError naming the file."""
-        return pixels.square(self.image(index))
+    def square(self, index: int, preprocessing: Preprocessing) -> ImageArray:
+        """The image's center crop, uint8 [S, S, 3]. Raises ImageError naming the file."""
+        return preprocessing.apply(self.image(index))
 
     def image(self, index: int) -> Image.Image:
         """The picture in mode RGB, at its own size. Raises ImageError naming the file."""
-        return self.decoded(index, decode)
+        return self.decoded(index, decode).image
 
     def decoded(self, index: int, decode: Callable[[bytes], Decoded]) -> Decoded:
         """What `decode` makes of the file's bytes. Raises ImageError naming the file."""
@@ -164,62 +162,3 @@ def _members(whole: Split) -> list[NDArray[np.int64]]:
     by_class = np.argsort(whole.labels, kind="stable")
     ends = np.cumsum(np.bincount(whole.labels, minlength=len(whole.classes)))
     return np.split(by_class, ends[:-1])
-
-
-def picture_entries(paths: Iterable[Path], but_within: Path | None = None) -> Iterator[dict[str, Any]]:
-    """A beginning for every picture behind some arguments, in their order: {"file"}, and "error" too for an argument that
-    has none, or whose folders cannot all be read. Of folders, what lies in `but_within` is left out. They come one by
-    one, so that there may be any number."""
-    for path in paths:
-        left_out = os.path.realpath(but_within) if but_within is not None and os.path.isdir(path) else None
-        try:
-            for file in find_pictures(path):
-                if left_out is None or not Path(os.path.realpath(file)).is_relative_to(left_out):
-                    yield {"file": file}
-        except ImageError as error:
-            yield {"file": str(path), "error": error.reason}
-
-
-def decoded(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Image.Image]]:
-    """The entries whose pictures can be read, with these, upright and in mode RGB; the others get an "error"."""
-    for entry in entries:
-        if "error" in entry:
-            continue
-        try:
-            image = decode(entry["file"])
-        except ImageError as error:
-            entry["error"] = error.reason
-            continue
-        yield entry, image
-
-
-def some_squares(path: Path, pixels: Pixels, most: int, progress: Progress) -> NDArray[np.uint8]:
-    """The squares [N, S, S, 3] of the first pictures behind an argument, at most so many; those that cannot be read are
-    named and left out. Raises ImageError if none can be read."""
-    entries = list(islice(picture_entries([path]), most))
-    squares = [pixels.square(image) for _, image in decoded(entries)]
-    faults = [f"{entry['file']} {entry['error']}" for entry in entries if "error" in entry]
-    if not squares:
-        raise ImageError(path, f"holds no image that can be read: {faults[0]}")
-    for fault in faults:
-        progress.say(f"{fault}; left out")
-    return np.stack(squares)
-
-
-def find_pictures(path: Path) -> Iterator[str]:
-    """The files to predict behind one argument: the file itself, or every picture in a folder, sorted.
-
-    Raises ImageError for a folder without pictures; a missing file is left for whoever opens it.
-    """
-    if not os.path.isdir(path):  # Path.is_dir would raise for a name that is too long
-        yield str(path)
-        return
-    found = False
-    try:
-        for name in Folder(path).each_picture():
-            found = True
-            yield str(path / name)
-    except DataError as error:
-        raise ImageError(path, f"could not be listed: {str(error).removesuffix('.')}") from None
-    if not found:
-        raise ImageError(path, "is a folder that holds no pictures")

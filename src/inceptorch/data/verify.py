@@ -11,7 +11,7 @@ import numpy as np
 from inceptorch.data.index_cache import are_among, digests_of, is_settled, recall_readable, remember_readable
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
-from inceptorch.images.preprocessing import decode
+from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
 
 

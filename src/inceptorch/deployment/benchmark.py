@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.classifier.classifier import not_finite
-from inceptorch.data.split import some_squares
 from inceptorch.deployment.cold_start import Fresh, first_answer
 from inceptorch.deployment.peak import peak
-from inceptorch.errors import EngineError
+from inceptorch.errors import EngineError, NonFiniteOutputError
 from inceptorch.inference.engines import ENGINES, Engine, available, open_engine
-from inceptorch.inference.engines.base import described
-from inceptorch.inference.engines.factory import find, missing
-from inceptorch.inference.engines.selection import TOLERANCE, Way, random_squares, remember
-from inceptorch.inference.engines.timing import latencies, throughput
+from inceptorch.inference.engines.factory import find
+from inceptorch.inference.engines.formats import missing
+from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, remember
+from inceptorch.inference.engines.timing import latencies, random_images, throughput
+from inceptorch.inference.inputs import load_crops
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.utils.cpu import processors
 from inceptorch.utils.progress import Progress
@@ -112,8 +111,12 @@ def benchmark(
     if not ways:
         open_engine(path, engine or ENGINES[0])  # says why not
     judge = _reference(find(reference or path))
-    size = judge.pixels.size
-    squares = random_squares(size, RANDOM) if data is None else some_squares(Path(data), judge.pixels, MOST, progress)
+    size = judge.config.preprocessing.size
+    squares = (
+        random_images(size, RANDOM)
+        if data is None
+        else load_crops(Path(data), judge.config.preprocessing, MOST, progress)
+    )
     expected = _answers(judge, squares)
 
     cases: list[_Case] = []
@@ -122,7 +125,10 @@ def benchmark(
         engines = {
             streams: open_engine(path, name, precision, streams=streams) for streams in dict.fromkeys((1, *many))
         }
-        if (engines[1].pixels, engines[1].classes) != (judge.pixels, judge.classes):
+        if (engines[1].config.preprocessing, engines[1].config.classes) != (
+            judge.config.preprocessing,
+            judge.config.classes,
+        ):
             raise EngineError(
                 f"{reference} has other classes or other pixels than {model}; name what {model} was made of."
             )
@@ -135,7 +141,7 @@ def benchmark(
         _measure(case, path, seconds / ROUNDS)
 
     peaks = {precision: peak(precision) for precision in dict.fromkeys(precision for _, precision in ways)}
-    measured = [_result(case, peaks[case.engine.precision], described(judge)) for case in cases]
+    measured = [_result(case, peaks[case.engine.precision], str(judge)) for case in cases]
     measured.sort(key=lambda each: -each.per_second)
     ways_that_agree = [_way(each) for each in measured if _agrees(each)]
     if engine is None and ways_that_agree:
@@ -154,10 +160,12 @@ def _measure(case: _Case, path: Path, seconds: float) -> None:
 
 
 def _result(case: _Case, at_best: float | None, reference: str) -> Measured:
-    engine = case.engine
+    engine, config = case.engine, case.engine.config
     rates = {streams: median(found) for streams, found in case.rates.items()}
     streams = max(rates, key=lambda each: rates[each])
-    macs = count_complexity(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans).macs
+    macs = count_complexity(
+        config.network, config.preprocessing.size, len(config.classes), config.preprocessing.in_chans
+    ).macs
     p50, p99 = np.percentile(case.seconds, (50, 99)) * 1000
     memory = [fresh.memory_mib for fresh in case.fresh if fresh.memory_mib is not None]
     return Measured(
@@ -186,10 +194,10 @@ def _reference(path: Path) -> Engine:
 
 def _answers(engine: Engine, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities [N, classes], computed in parts of 16 pictures. Raises BundleError where they are no numbers."""
-    parts = [engine.answer(squares[start : start + 16]).probabilities for start in range(0, len(squares), 16)]
+    parts = [engine.run(squares[start : start + 16]).probabilities for start in range(0, len(squares), 16)]
     found = np.concatenate(parts)
     if not np.isfinite(found).all():
-        raise not_finite()
+        raise NonFiniteOutputError
     return found
 
 
@@ -203,5 +211,5 @@ def _agrees(each: Measured) -> bool:
     return each.precision == "int8" or each.largest_difference <= TOLERANCE
 
 
-def _way(each: Measured) -> Way:
-    return Way(each.engine, each.precision, each.streams, each.batch, each.per_second)
+def _way(each: Measured) -> EngineChoice:
+    return EngineChoice(each.engine, each.precision, each.streams, each.batch, each.per_second)

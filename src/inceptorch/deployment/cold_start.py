@@ -51,11 +51,11 @@ def first_answer(model: Path, engine: str, precision: str, streams: int, batch: 
 
 def main() -> None:
     from inceptorch.inference.engines import open_engine
-    from inceptorch.inference.engines.selection import random_squares
+    from inceptorch.inference.engines.timing import random_images
 
     model, engine, precision, streams, batch = sys.argv[1:]
     opened = open_engine(model, engine, precision, streams=int(streams))
-    opened.answer(random_squares(opened.pixels.size, int(batch)))
+    opened.run(random_images(opened.config.preprocessing.size, int(batch)), maps=True)
     print(json.dumps(_most_memory()), flush=True)
 
 

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.classifier.classifier import CONFIG, describe, load, read_config
+from inceptorch.classifier import load
+from inceptorch.classifier.config import read_config
 from inceptorch.classifier.hub import folder_of
-from inceptorch.data.split import some_squares
 from inceptorch.deployment.quantize import Quantised, quantised
 from inceptorch.errors import ExportError, did_you_mean
-from inceptorch.inference.engines.base import Answer, Engine
-from inceptorch.inference.engines.factory import IR, graph_of, open_graph
-from inceptorch.inference.engines.selection import random_squares
+from inceptorch.inference.engines import Engine, EngineOutput
+from inceptorch.inference.engines.factory import graph_of, open_graph
+from inceptorch.inference.engines.formats import IR
+from inceptorch.inference.engines.timing import random_images
+from inceptorch.inference.inputs import load_crops
 from inceptorch.utils.files import new_folder, refuse_if_used, write_whole
 from inceptorch.utils.progress import Progress
 
@@ -56,8 +58,8 @@ class Exported:
 def export(
     model: str | Path,
     out: str | Path,
-    format: str = "onnx",
     *,
+    format: str = "onnx",
     pictures: str | Path | None = None,
     int8: str | Path | None = None,
     max_drop: float = 0.5,
@@ -78,10 +80,10 @@ def export(
     for module in ("openvino",) * (format == "openvino") + ("nncf",) * (int8 is not None):
         import_module(module)  # before any work is done
     graph = graph_of(folder)
-    pixels = describe(read_config(folder), folder / CONFIG).pixels
-    squares = random_squares(pixels.size, max(BATCHES))
+    preprocessing = read_config(folder).preprocessing
+    squares = random_images(preprocessing.size, max(BATCHES))
     if pictures is not None:
-        squares = np.concatenate([squares, some_squares(Path(pictures), pixels, max(BATCHES), progress)])
+        squares = np.concatenate([squares, load_crops(Path(pictures), preprocessing, max(BATCHES), progress)])
     progress.say(f"comparing engines on {len(squares)} pictures")
     reference, differences = _compared(folder, graph, squares)
     report = None
@@ -129,7 +131,7 @@ def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[s
         if find_spec(name) is not None:
             engines.append(open_graph(graph, folder, name, "fp32", streams=1))
     first, *others = engines
-    expected = first.answer(squares)
+    expected = first.run(squares, maps=True)
     differences = []
     for engine in others:
         for count in BATCHES:
@@ -141,8 +143,8 @@ def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[s
     return first.name, differences
 
 
-def _difference(engine: Engine, squares: NDArray[np.uint8], expected: Answer) -> Difference:
-    found = engine.answer(squares)
+def _difference(engine: Engine, squares: NDArray[np.uint8], expected: EngineOutput) -> Difference:
+    found = engine.run(squares, maps=True)
     apart = float(np.abs(found.probabilities - expected.probabilities).max())
     if expected.maps is None or found.maps is None or expected.map_classes is None or found.map_classes is None:
         return Difference(engine.name, apart, 0.0)
@@ -162,8 +164,10 @@ def _refuse_difference(found: Difference, first: Engine, engine: Engine, count: 
         )
 
 
-def _first(answer: Answer, count: int) -> Answer:
+def _first(output: EngineOutput, count: int) -> EngineOutput:
     """The answers to the first so many pictures."""
-    if answer.maps is None or answer.map_classes is None:
-        return Answer(answer.probabilities[:count])
-    return Answer(answer.probabilities[:count], answer.maps[:count], answer.map_classes[:count])
+    if output.maps is None or output.map_classes is None:
+        return EngineOutput(output.logits[:count], output.probabilities[:count])
+    return EngineOutput(
+        output.logits[:count], output.probabilities[:count], output.maps[:count], output.map_classes[:count]
+    )

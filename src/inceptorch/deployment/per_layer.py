@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.errors import EngineError
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.base import channels_first
-from inceptorch.inference.engines.selection import random_squares
+from inceptorch.inference.engines.timing import random_images
 from inceptorch.models.blocks import FLATTEN
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
@@ -49,10 +49,13 @@ class RowTime:
 
 def row_times(engine: Engine, batch: int = 1) -> list[RowTime]:
     """What each row takes in calls with `batch` pictures, one call after the other, in the table's order."""
-    squares = random_squares(engine.pixels.size, batch)
+    config = engine.config
+    squares = random_images(config.preprocessing.size, batch)
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
     calls = measure(engine, squares)[WARM:]
-    counted = count_complexity(engine.net, engine.pixels.size, len(engine.classes), engine.pixels.in_chans)
+    counted = count_complexity(
+        config.network, config.preprocessing.size, len(config.classes), config.preprocessing.in_chans
+    )
     macs = {row.name: row.macs for row in counted.layers}
     names = [BEFORE, *macs, AFTER, OTHER]
     ms = {name: median(call.get(name, 0.0) for call in calls) for name in names}
@@ -92,7 +95,7 @@ def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
         for _ in range(WARM + CALLS):
             calls.append({})
             start = time.perf_counter()
-            engine.answer(squares)
+            engine.run(squares, maps=True)
             calls[-1][OTHER] = 1000 * (time.perf_counter() - start) - sum(calls[-1].values())
     finally:
         for hook in hooks:
@@ -119,7 +122,7 @@ def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     return [
         _by_row(
             ((node["name"], node["dur"] / 1000) for node in nodes if run["ts"] <= node["ts"] <= run["ts"] + run["dur"]),
-            engine.net,
+            engine.config.network,
         )
         for run in events
         if run["name"] == "model_run"
@@ -140,5 +143,5 @@ def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
             (OTHER if each.node_type == "Reorder" else each.node_name, each.real_time.total_seconds() * 1000)
             for each in request.get_profiling_info()
         )
-        calls.append(_by_row(executed, engine.net))
+        calls.append(_by_row(executed, engine.config.network))
     return calls

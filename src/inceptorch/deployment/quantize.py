@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from inceptorch.data import Split
 from inceptorch.errors import ExportError, ImageError
-from inceptorch.evaluation.inputs import pictures, trained_on
+from inceptorch.evaluation.inputs import evaluation_split, training_split
 from inceptorch.evaluation.metrics import Interval, gain_interval
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.factory import open_graph
 from inceptorch.inference.engines.timing import throughput
+from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.utils.progress import Progress
 
@@ -30,8 +31,8 @@ LEFT = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
 
 @dataclass(frozen=True)
 class Quantised:
-    """What 8 bits cost and bring, on `judged` held-out pictures; top-1 are fractions, `drop_interval` is the 95 % interval
-    of the loss in points on more pictures like these."""
+    """What 8 bits cost and bring, on `judged` held-out pictures; top-1 are fractions, `drop_interval` is the 95 %
+    interval of the loss in points on more pictures like these."""
 
     calibrated_on: int
     judged: int
@@ -46,12 +47,12 @@ class Quantised:
 
 
 def quantised(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, Quantised]:
-    """The graph in 8 bits with its report in the metadata. Raises ExportError if it loses more than `max_drop` points of
-    top-1 on held-out pictures, or is not faster than fp32 here."""
+    """The graph in 8 bits with its report in the metadata. Raises ExportError if it loses more than `max_drop` points
+    of top-1 on held-out pictures, or is not faster than fp32 here."""
     name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in 8 bits
     full = open_graph(graph, "the graph", name, "fp32")
-    held_out, _ = pictures([full], full.classes, data, None, None, progress)
-    training = trained_on(full, data)
+    held_out, _ = evaluation_split([full], full.config.classes, data, None, None, progress)
+    training = training_split(full, data)
     if set(training.paths) & set(held_out.paths) and training.where == held_out.where:
         raise ExportError(
             f"{data} has no pictures to judge 8 bits with besides those to calibrate on; name a folder with train/ and val/ in it."
@@ -107,7 +108,7 @@ def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]
     squares = []
     for index in progress.track(chosen, len(chosen), "reading"):
         try:
-            squares.append(split.square(index, engine.pixels))
+            squares.append(split.square(index, engine.config.preprocessing))
         except ImageError:  # it is as good without one
             continue
     if not squares:
@@ -117,15 +118,16 @@ def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]
 
 def _report(full: Engine, int8: Engine, held_out: Split, calibrated_on: int, progress: Progress) -> Quantised:
     labels = np.asarray(held_out.labels)
-    given = []
-    for index in progress.track(range(len(held_out)), len(held_out), "judging 8 bits"):
-        square = held_out.square(index, full.pixels)[None]
-        given.append([int(engine.logits(square).argmax()) for engine in (full, int8)])
-    answers = np.array(given)
+    streams = [Predictor(engine).stream(range(len(held_out)), held_out.image) for engine in (full, int8)]
+    pairs = progress.track(zip(*streams, strict=True), len(held_out), "judging 8 bits")
+    answers = np.array([[one.log_probabilities.argmax() for one in pair] for pair in pairs])
     right = answers == labels[:, None]
     lost = right[:, 0].astype(np.int64) - right[:, 1]
     low, high = gain_interval(lost)
-    speeds = [throughput(engine, np.stack([held_out.square(0, full.pixels)] * 8), SECONDS) for engine in (full, int8)]
+    speeds = [
+        throughput(engine, np.stack([held_out.square(0, full.config.preprocessing)] * 8), SECONDS)
+        for engine in (full, int8)
+    ]
     return Quantised(
         calibrated_on=calibrated_on,
         judged=len(held_out),

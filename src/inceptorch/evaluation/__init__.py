@@ -1,14 +1,14 @@
 """Judging: protocols of crops, ensembles, saved predictions, scores and how sure one can be of them."""
 
-from inceptorch.evaluation.compare import Row, crops_and_models
-from inceptorch.evaluation.evaluation import Evaluation, Mistake, evaluate, judge, judgement
+from inceptorch.evaluation.compare import Row, compare_crops_and_ensembles
+from inceptorch.evaluation.evaluation import Evaluation, Mistake, evaluate, evaluate_split, evaluation_from_logits
 
 __all__ = [
     "Evaluation",
     "Mistake",
     "Row",
-    "crops_and_models",
+    "compare_crops_and_ensembles",
     "evaluate",
-    "judge",
-    "judgement",
+    "evaluate_split",
+    "evaluation_from_logits",
 ]

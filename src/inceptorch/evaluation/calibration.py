@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from inceptorch.classifier.config import Threshold
 from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, log_softmax
 
 BINS = 15  # of the expected calibration error, as in arXiv:1706.04599
@@ -21,17 +22,6 @@ class Reliability(TypedDict):
     n: int
     confidence: float
     right: float
-
-
-class Threshold(TypedDict):
-    """A confidence below which a picture is called unknown: the share of known pictures that is still answered, the share
-    of those that is right, the share of all that is answered rightly, and that without a threshold."""
-
-    below: float
-    answered: float
-    right_of_answered: float
-    right: float
-    right_without: float
 
 
 def reliability(answers: Answers) -> list[Reliability]:
@@ -61,8 +51,8 @@ def calibration_interval(answers: Answers, seed: int = 0) -> Interval:
     """An interval of the calibration error of all such pictures, which contained it in 9 of 10 simulations or more.
 
     The error of few pictures comes out too large, and is as much too large again for resamples of them, so it is by the
-    basic bootstrap (Davison and Hinkley 1997, section 5.2.1), at 99 % as simulation shows 95 % to fall short. It begins at 0 where the error is what chance alone makes of probabilities that are
-    right (Broecker and Smith 2007).
+    basic bootstrap (Davison and Hinkley 1997, section 5.2.1), at 99 % as simulation shows 95 % to fall short. It begins
+    at 0 where the error is what chance alone makes of probabilities that are right (Broecker and Smith 2007).
     """
     bins, n = _bins(answers), len(answers)
     confidences, right = answers.confidences, answers.right
@@ -107,7 +97,8 @@ def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float 
 
 
 def threshold(answers: Answers, keep: float = KEEP) -> Threshold:
-    """The largest confidence that `keep` of the pictures reach (arXiv:1610.02136), and what refusing the others costs."""
+    """The largest confidence that `keep` of the pictures reach (arXiv:1610.02136), and what refusing the others
+    costs."""
     ordered = np.sort(answers.confidences)[::-1]
     below = float(ordered[min(len(ordered), max(1, int(np.ceil(keep * len(ordered))))) - 1])
     return at_threshold(answers, below)

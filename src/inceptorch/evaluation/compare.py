@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inceptorch.evaluation.evaluation import Evaluation, judge_predictions, kept_in, predict_all
-from inceptorch.evaluation.inputs import Given, choose
+from inceptorch.evaluation.evaluation import Evaluation, evaluate_predictions, predict_all
+from inceptorch.evaluation.inputs import Given, resolve_inputs
 from inceptorch.evaluation.metrics import Interval, gain_interval
 from inceptorch.evaluation.predictions import Predictions
-from inceptorch.images.crops import Protocol, protocol
+from inceptorch.images.crops import CropProtocol, get_protocol
 from inceptorch.utils.progress import Progress
 
 PROTOCOLS = ("center", "10crop", "144crop")
@@ -47,43 +47,44 @@ class Row:
     gained5_interval: Interval
 
 
-def crops_and_models(
+def compare_crops_and_ensembles(
     models: Sequence[Given],
     data: str | Path,
-    split: str | None = None,
-    progress: Progress | None = None,
     *,
-    protocols: Sequence[str | Protocol] = PROTOCOLS,
+    split: str | None = None,
+    protocols: Sequence[str | CropProtocol] = PROTOCOLS,
     save_predictions: str | Path | None = None,
-    without: str | Path | None = None,
+    exclude: str | Path | None = None,
     engine: str = "auto",
     precision: str | None = None,
+    progress: Progress | None = None,
 ) -> list[Row]:
-    """One network, then all of them together, each with 1, 10 and 144 crops. The one is that which is right most often in
-    its first answer from one crop, as in the paper: of those given, so its row is a little flattered.
+    """One network, then all of them together, each with 1, 10 and 144 crops. The one is that which is right most often
+    in its first answer from one crop, as in the paper: of those given, so its row is a little flattered.
 
     Raises as `evaluate` does.
     """
     from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
-    chosen = [protocol(each) if isinstance(each, str) else each for each in protocols]
-    with processes() as world, kept_in(save_predictions) as folder:
+    chosen = [get_protocol(each) for each in protocols]
+    folder = None if save_predictions is None else Path(save_predictions)
+    with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = choose(models, data, split, without, world, speaking, engine, precision)
+        judged = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
         members = predict_all(judged, chosen, folder, world, speaking)
         return world.from_first(lambda: _rows(members))
 
 
 def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
-    alone = [judge_predictions([member[0]], [1.0], []) for member in members]
+    alone = [evaluate_predictions([member[0]], [1.0], []) for member in members]
     best = max(range(len(members)), key=lambda index: alone[index].top1)
     groups = [[members[best]]] + ([list(members)] if len(members) > 1 else [])
     rows: list[Row] = []
     first: Evaluation | None = None
     for group in groups:
         for together in zip(*group, strict=True):
-            evaluation = judge_predictions(together, [1.0] * len(together), [])
+            evaluation = evaluate_predictions(together, [1.0] * len(together), [])
             first = first or evaluation
             rows.append(_row(together, evaluation, first))
     return rows

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,24 +11,24 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from inceptorch.classifier.classifier import Classifier, not_finite
+from inceptorch.classifier import Classifier
+from inceptorch.classifier.config import Threshold
 from inceptorch.data import Skipped, Split
-from inceptorch.errors import ProtocolError
+from inceptorch.errors import NonFiniteOutputError, ProtocolError
 from inceptorch.evaluation.calibration import (
     Reliability,
-    Threshold,
     calibration_error,
     calibration_interval,
     reliability,
     temperature_of,
     threshold,
 )
-from inceptorch.evaluation.inputs import Chosen, Given, choose, pictures
+from inceptorch.evaluation.inputs import EvalInputs, Given, evaluation_split, resolve_inputs
 from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, Scores
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
-from inceptorch.images.crops import CENTER, Protocol
-from inceptorch.images.crops import protocol as named_protocol
-from inceptorch.inference.forward import outputs_of
+from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
+from inceptorch.inference.engines import Engine
+from inceptorch.inference.predictor import Predictor
 from inceptorch.tasks import Classification, Task
 from inceptorch.utils.progress import Progress
 
@@ -131,29 +129,29 @@ class Evaluation(Scores):
 def evaluate(
     model: Given | Sequence[Given],
     data: str | Path | None = None,
-    split: str | None = None,
-    progress: Progress | None = None,
     *,
-    protocol: Protocol | str = CENTER,
+    split: str | None = None,
+    protocol: CropProtocol | str = CENTER,
     weights: Sequence[float] | None = None,
     save_predictions: str | Path | None = None,
-    temperature_from: str | None = None,
-    without: str | Path | None = None,
+    calibrate_on: str | None = None,
+    exclude: str | Path | None = None,
     engine: str = "auto",
     precision: str | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several, on
-    DATA, as `data.find_split` takes it.
+    """Judge a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several,
+    on DATA, as `data.find_split` takes it.
 
     split             "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else
                       DATA itself. Of a folder that training itself divided, only the held-out part is judged
-    protocol          which crops of a picture are averaged: a name, a YAML file or a `Protocol`
+    protocol          which crops of a picture are averaged: a name, a YAML file or a `CropProtocol`
     weights           of the members of an ensemble; equal by default
-    save_predictions  a folder, in which predictions are kept that are there already and can be judged again: each file of
-                      it may stand for a model, and then DATA is not needed
+    save_predictions  a folder, in which predictions are kept that are there already and can be judged again: each file
+                      of it may stand for a model, and then DATA is not needed
     engine, precision  what executes the models, as `engines.open_engine` takes them
-    temperature_from  a part of DATA, other than the judged one, on which to find the temperature to judge with too
-    without           a file of pictures to leave out, a line each
+    calibrate_on      a part of DATA, other than the judged one, on which to find the temperature to judge with too
+    exclude           a file of pictures to leave out, a line each
 
     Pictures that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
     where a class of DATA is none of the classifier's, ProtocolError where members do not belong together.
@@ -161,34 +159,35 @@ def evaluate(
     from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
-    models = [model] if isinstance(model, Classifier | str | Path) else list(model)
-    chosen = named_protocol(protocol) if isinstance(protocol, str) else protocol
+    models = [model] if isinstance(model, Classifier | Engine | str | Path) else list(model)
+    chosen = get_protocol(protocol)
     shares = _checked_weights(weights, len(models))
-    with processes() as world, kept_in(save_predictions) as folder:
+    folder = None if save_predictions is None else Path(save_predictions)
+    with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = choose(models, data, split, without, world, speaking, engine, precision)
+        judged = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
         if data is None and chosen != CENTER:
             raise ProtocolError("Saved predictions have their protocol already; for another, name the models and DATA.")
         beside = None
-        if temperature_from is not None:
-            beside = _beside(judged, data, temperature_from, world, speaking)
+        if calibrate_on is not None:
+            beside = _beside(judged, data, calibrate_on, world, speaking)
         members = [each for (each,) in predict_all(judged, [chosen], folder, world, speaking)]
-        evaluation = world.from_first(lambda: judge_predictions(members, shares, judged.skipped, judged.split))
+        evaluation = world.from_first(lambda: evaluate_predictions(members, shares, judged.skipped, judged.split))
         if beside is None:
             return evaluation
         others = [each for (each,) in predict_all(beside, [chosen], folder, world, speaking)]
         tempered = world.from_first(lambda: _tempered(members, others, shares))
         if tempered is None:
-            speaking.say(f"no temperature is best on {temperature_from}: all is answered rightly there, or nothing")
+            speaking.say(f"no temperature is best on {calibrate_on}: all is answered rightly there, or nothing")
         return replace(evaluation, tempered=tempered)
 
 
-def _beside(judged: Chosen, data: str | Path | None, part: str, world: Processes, progress: Progress) -> Chosen:
+def _beside(judged: EvalInputs, data: str | Path | None, part: str, world: Processes, progress: Progress) -> EvalInputs:
     """The same models and the pictures on which to find a temperature: others than those that are judged."""
     if data is None or judged.split is None or len(judged.engines) < len(judged.models):
         raise ProtocolError("A temperature is found on other pictures, with the models themselves and DATA.")
     split, skipped = world.from_first(
-        lambda: pictures(judged.engines, judged.engines[0].classes, data, part, None, progress)
+        lambda: evaluation_split(judged.engines, judged.engines[0].config.classes, data, part, None, progress)
     )
     if set(split.paths) & set(judged.split.paths) and split.where == judged.split.where:
         raise ProtocolError(f"The temperature cannot be found on the pictures that are judged; {part} is they.")
@@ -196,9 +195,9 @@ def _beside(judged: Chosen, data: str | Path | None, part: str, world: Processes
 
 
 def predict_all(
-    chosen: Chosen, protocols: Sequence[Protocol], folder: Path, world: Processes, progress: Progress
+    chosen: EvalInputs, protocols: Sequence[CropProtocol], folder: Path | None, world: Processes, progress: Progress
 ) -> list[list[Predictions]]:
-    """The predictions of every model under every protocol, computed into `folder` where they are not there yet. Saved ones
+    """The predictions of every model under every protocol, kept in `folder` if there is one. Saved ones
     have their protocol already."""
     for name, model in zip(chosen.names, chosen.models, strict=True):
         if len(protocols) > 1 and isinstance(model, Predictions):
@@ -220,7 +219,7 @@ def predict_all(
     return found
 
 
-def judge_predictions(
+def evaluate_predictions(
     members: Sequence[Predictions],
     weights: Sequence[float],
     skipped: list[Skipped],
@@ -239,19 +238,38 @@ def judge_predictions(
     return _evaluation(Answers.joined(parts), task, protocol, skipped, files, split)
 
 
-def judge(classifier: Classifier, split: Split, skipped: list[Skipped], progress: Progress) -> Evaluation:
-    """Judge a classifier by its centre crops on readable pictures whose labels index its classes."""
-    logits = outputs_of(classifier, split, progress, "judging").numpy()
-    return judgement(logits, classifier.classes, split, skipped, CENTER.describe(classifier.pixels))
+def evaluate_split(
+    classifier: Classifier,
+    split: Split,
+    skipped: list[Skipped],
+    world: Processes,
+    progress: Progress,
+    *,
+    precision: str = "fp32",
+    interrupt: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Evaluate a classifier by its center crops on readable images whose labels index its classes, each process its
+    share. `interrupt`, called for every image, may break it off."""
+    import torch
+
+    mine = split.keep(world.share_or_stand_in(range(len(split))))
+    predictor = Predictor.of(classifier, precision, device=world.device)
+    logs = []
+    for prediction in progress.track(predictor.stream(range(len(mine)), mine.image), len(mine), "judging"):
+        interrupt()
+        logs.append(prediction.log_probabilities)
+    gathered = world.gather(torch.from_numpy(np.stack(logs)), len(split)).numpy()
+    described = CENTER.describe(classifier.preprocessing)
+    return evaluation_from_logits(gathered, classifier.classes, split, skipped, described)
 
 
-def judgement(
+def evaluation_from_logits(
     logits: Floats, classes: Sequence[str], split: Split, skipped: list[Skipped], protocol: str
 ) -> Evaluation:
-    """The evaluation that logits [N, classes] of the pictures of a split amount to. Raises BundleError if they are not
-    all finite: comparisons with nan would make every answer look right."""
-    if not np.isfinite(logits).all():
-        raise not_finite()
+    """The evaluation that logits (or log probabilities) [N, classes] of the images of a split amount to. Raises
+    NonFiniteOutputError."""
+    if np.isnan(logits).any() or np.isposinf(logits).any():
+        raise NonFiniteOutputError
     task = Classification(classes)
     return _evaluation(task.summarize(logits, split.labels), task, protocol, skipped, _Files(split), split)
 
@@ -286,7 +304,7 @@ def _evaluation(
 def _finite(logs: Floats) -> Floats:
     """Log probabilities as they are. Raises BundleError for nan; a probability of 0 is none."""
     if np.isnan(logs).any():
-        raise not_finite()
+        raise NonFiniteOutputError
     return logs
 
 
@@ -319,13 +337,3 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[fl
     if not all(0 < weight < math.inf for weight in weights):
         raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
     return weights
-
-
-@contextmanager
-def kept_in(given: str | Path | None) -> Iterator[Path]:
-    """The folder to keep predictions in, or one that goes when it is not needed any more."""
-    if given is not None:
-        yield Path(given)
-        return
-    with tempfile.TemporaryDirectory(prefix="inceptorch-") as folder:
-        yield Path(folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
 from inceptorch.data.imagenet import listed
 from inceptorch.data.resolve import parts_of
@@ -21,13 +21,13 @@ from inceptorch.utils.progress import Progress
 if TYPE_CHECKING:
     from inceptorch.runtime.distributed import Processes
 
-Given = Classifier | str | Path
+Given = Classifier | Engine | str | Path
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Models with the names they were given by, and the pictures; `split` is None where all models are saved predictions
-    and no pictures were named."""
+class EvalInputs:
+    """Models with the names they were given by, and the pictures; `split` is None where all models are saved
+    predictions and no pictures were named."""
 
     names: list[str]
     models: list[Engine | Predictions]
@@ -39,7 +39,7 @@ class Chosen:
         return [model for model in self.models if not isinstance(model, Predictions)]
 
 
-def choose(
+def resolve_inputs(
     given: Sequence[Given],
     data: str | Path | None,
     part: str | None,
@@ -48,7 +48,7 @@ def choose(
     progress: Progress,
     engine: str = "auto",
     precision: str | None = None,
-) -> Chosen:
+) -> EvalInputs:
     """The models and the readable pictures of DATA to judge them with. Raises ProtocolError where they do not belong
     together."""
     models = [_opened(model, engine, precision) for model in given]
@@ -57,7 +57,7 @@ def choose(
     for name, model in zip(names, models, strict=True):
         if _classes(model) != classes:
             raise ProtocolError(f"{name} has other classes than the first model; only equal ones can be averaged.")
-    chosen = Chosen(names, models, None, [])
+    chosen = EvalInputs(names, models, None, [])
     if data is None:
         if chosen.engines:
             raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
@@ -66,14 +66,14 @@ def choose(
                 "Saved predictions are judged as they are; to choose among pictures, name DATA and the models."
             )
         return chosen
-    split, skipped = world.from_first(lambda: pictures(chosen.engines, classes, data, part, without, progress))
+    split, skipped = world.from_first(lambda: evaluation_split(chosen.engines, classes, data, part, without, progress))
     for name, model in zip(names, models, strict=True):
         if isinstance(model, Predictions) and model.about.pictures != fingerprint(split):
             raise ProtocolError(f"{name} has the predictions for other pictures than those of {split.where}.")
-    return Chosen(names, models, split, skipped)
+    return EvalInputs(names, models, split, skipped)
 
 
-def pictures(
+def evaluation_split(
     engines: Sequence[Engine],
     classes: Sequence[str],
     data: str | Path,
@@ -81,8 +81,8 @@ def pictures(
     without: str | Path | None,
     progress: Progress,
 ) -> tuple[Split, list[Skipped]]:
-    """The pictures of DATA to judge with: without those that training saw where it divided DATA itself, those that are to
-    be left out, and those that cannot be read."""
+    """The pictures of DATA to judge with: without those that training saw where it divided DATA itself, those that are
+    to be left out, and those that cannot be read."""
     whole = find_split(data, classes, part)
     left_out = set() if without is None else listed(whole, Path(without))
     split = whole if part is not None else _held_out(engines, whole, progress)
@@ -93,27 +93,23 @@ def pictures(
     return without_unreadable(split, progress)
 
 
-def trained_on(classifier: Engine, data: str | Path) -> Split:
-    """The part of DATA to calibrate on: its train part; where it is not divided, what training did not hold out, else all
-    of it."""
+def training_split(engine: Engine, data: str | Path) -> Split:
+    """The part of DATA to calibrate on: its train part; where it is not divided, what training did not hold out, else
+    all of it."""
     if "" not in parts_of(data):
-        return find_split(data, classifier.classes, "train")
-    whole = find_split(data, classifier.classes)
-    drawn = classifier.about.get("split")
-    if isinstance(drawn, dict) and drawn.get("fingerprint") == fingerprint(whole):
-        return stratified(whole, float(drawn["share"]), int(drawn["seed"]))[0]
+        return find_split(data, engine.config.classes, "train")
+    whole = find_split(data, engine.config.classes)
+    split = engine.config.metadata.split
+    if split and split["fingerprint"] == fingerprint(whole):
+        return stratified(whole, split["fraction"], split["seed"])[0]
     return whole
 
 
 def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
     """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
-    drawn = [engine.about.get("split") for engine in engines]
-    found = fingerprint(whole) if any(drawn) else ""
-    divided = {
-        (float(one["share"]), int(one["seed"]))
-        for one in drawn
-        if isinstance(one, dict) and one.get("fingerprint") == found
-    }
+    splits = [engine.config.metadata.split for engine in engines]
+    found = fingerprint(whole) if any(splits) else ""
+    divided = {(one["fraction"], one["seed"]) for one in splits if one and one["fingerprint"] == found}
     if not divided:
         return whole
     if len(divided) > 1:
@@ -129,19 +125,18 @@ def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Sp
 def _names(given: Sequence[Given]) -> list[str]:
     """By which the models are told apart: the names of their folders or files, or where different ones have the same
     name the paths as given; of a classifier that comes without a folder that of its network."""
-    whole = [model.model.net.name if isinstance(model, Classifier) else str(model) for model in given]
+    in_memory = (Classifier, Engine)
+    whole = [model.config.network.name if isinstance(model, in_memory) else str(model) for model in given]
     short = [
-        name if isinstance(model, Classifier) else Path(model).resolve().name
+        name if isinstance(model, in_memory) else Path(model).resolve().name
         for name, model in zip(whole, given, strict=True)
     ]
     return short if len(set(short)) == len(set(whole)) else whole
 
 
 def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predictions:
-    if isinstance(model, Classifier):
-        from inceptorch.inference.engines.torch import Torch
-
-        return Torch(model)
+    if isinstance(model, Classifier | Engine):
+        return open_engine(model, "auto", precision)
     if str(model).endswith(SUFFIX):
         return read_predictions(Path(model))
     # What trained a network judges it, whatever is fastest.
@@ -149,4 +144,4 @@ def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predic
 
 
 def _classes(model: Engine | Predictions) -> list[str]:
-    return model.about.classes if isinstance(model, Predictions) else model.classes
+    return model.about.classes if isinstance(model, Predictions) else model.config.classes

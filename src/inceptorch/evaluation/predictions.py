@@ -1,4 +1,5 @@
-"""Predictions: the log probabilities of every picture of a split, in a file from which they can be judged and combined again.
+"""Predictions: the log probabilities of every picture of a split, in a file from which they can be judged and combined
+again.
 
 The file is safetensors with what the predictions are of in its header. They are made in parts, each written when it is
 done, so that an interrupted judging goes on where it was and memory does not grow with the number of pictures.
@@ -13,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +23,13 @@ from numpy.lib.format import open_memmap
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from inceptorch.data import Split, fingerprint
+from inceptorch.data import Split
+from inceptorch.data import fingerprint as data_fingerprint
 from inceptorch.errors import ProtocolError, RunError
 from inceptorch.evaluation.metrics import Floats, Ints
-from inceptorch.images.crops import Protocol
-from inceptorch.inference.engines import Engine, identity
-from inceptorch.inference.forward import log_probabilities, pictures_at_once, side_by_side
+from inceptorch.images.crops import CropProtocol
+from inceptorch.inference.engines import Engine, fingerprint
+from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.utils.files import reading, reason, write_text, write_whole
 from inceptorch.utils.progress import Progress
@@ -69,33 +72,34 @@ class About:
     changed: str
 
 
-def about(engine: Engine, split: Split, protocol: Protocol) -> About:
-    """What the predictions of this engine for these pictures are of."""
-    net, pixels = engine.net, engine.pixels
+def about(engine: Engine, split: Split, protocol: CropProtocol, to_keep: bool) -> About:
+    """What the predictions of this engine for these images are of; those that are not kept do without its hashes."""
+    network, preprocessing, classes = engine.config.network, engine.config.preprocessing, engine.config.classes
     return About(
-        model=net.name,
-        weights=identity(engine),
-        size=pixels.size,
+        model=network.name,
+        weights=fingerprint(engine) if to_keep else "",
+        size=preprocessing.size,
         protocol=protocol.name,
-        description=protocol.describe(pixels),
+        description=protocol.describe(preprocessing),
         crops=protocol.count,
-        multiply_adds=count_complexity(net, pixels.size, len(engine.classes), pixels.in_chans).macs,
-        classes=engine.classes,
-        pictures=fingerprint(split),
-        changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest(),
+        multiply_adds=count_complexity(network, preprocessing.size, len(classes), preprocessing.in_chans).macs,
+        classes=classes,
+        pictures=data_fingerprint(split),
+        changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest() if to_keep else "",
     )
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions in a file: the name by which the model was given, what they are of, the right classes int32 [N], and
-    the pictures' names within DATA."""
+    """Predictions in a file, or in memory: the name by which the model was given, what they are of, the right classes
+    int32 [N], the images' names within DATA, and, without a file, the log probabilities float32 [N, classes]."""
 
-    path: Path
+    path: Path | None
     name: str
     about: About
     labels: Ints
-    files: list[str]
+    files: Sequence[str]
+    values: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -107,6 +111,11 @@ class Predictions:
 
     def parts(self) -> Iterator[tuple[slice, Floats]]:
         """The log probabilities float32 [n, classes], some pictures at a time, with their place."""
+        if self.values is not None:
+            for start in range(0, len(self), READ):
+                yield slice(start, min(start + READ, len(self))), self.values[start : start + READ]
+            return
+        assert self.path is not None
         with safe_open(self.path, framework="numpy") as file:
             rows = file.get_slice("log_probabilities")
             for start in range(0, len(self), READ):
@@ -118,38 +127,34 @@ def predict_split(
     engine: Engine,
     name: str,
     split: Split,
-    protocol: Protocol,
-    kept: Path,
+    protocol: CropProtocol,
+    kept: Path | None,
     world: Processes,
     progress: Progress,
 ) -> Predictions:
-    """The predictions for a split, from the folder `kept` if they are there already, else computed, each process its
-    share, and written there by the first; an interrupted attempt at the same goes on. `name`, the model's, begins the
-    file's name, and a hash of what they are of ends it. Raises RunError and ImageError."""
-    of = about(engine, split, protocol)
+    """The predictions for a split, each process computing its share. With a folder `kept` they come from there if they
+    are there already, else the first process writes them there, where an interrupted attempt at the same goes on.
+    `name`, the model's, begins the file's name, and a hash of what they are of ends it. Raises RunError and
+    ImageError."""
+    of = about(engine, split, protocol, to_keep=kept is not None)
+    size = Predictor(engine, protocol).images_per_batch
+    size = max(size, PART // protocol.count // size * size)  # whole batches
+    parts = [range(start, min(start + size, len(split))) for start in range(0, len(split), size)]
+    if kept is None:
+        made = [values for _, values in _made(engine, split, protocol, parts, set(), world, progress)]
+        values = np.concatenate(made) if world.first else np.empty((0, len(of.classes)), np.float32)
+        return Predictions(None, name, of, np.asarray(split.labels), split.paths, values)
+
     file = kept / f"{Path(name).name}.{protocol.name}.{_digest(of)}{SUFFIX}"
     if (found := world.from_first(lambda: _kept(file, progress))) is not None:
         return replace(found, name=name)
-
     folder = kept / f".{file.name}.parts"
-    size = max(1, PART // protocol.count)
-    starts = range(0, len(split), size)
-    done = world.from_first(lambda: _begun(folder, of, len(split), len(starts)))
-    left = [number for number in range(len(starts)) if number not in done]
+    done = world.from_first(lambda: _begun(folder, of, len(split), len(parts)))
     if done:
-        progress.say(f"going on after {len(done)} of {len(starts)} parts")
-
-    # Every process has as many turns, as the first one writes what all have made in each.
-    turns = range(0, len(left), world.count)
-    mine = [left[turn + world.rank] if turn + world.rank < len(left) else None for turn in turns]
-    parts = [
-        range(0) if number is None else range(starts[number], min(starts[number] + size, len(split))) for number in mine
-    ]
+        progress.say(f"going on after {len(done)} of {len(parts)} parts")
     try:
-        for turn, part in zip(turns, _made(engine, split, protocol, parts, progress), strict=True):
-            numbers = left[turn : turn + world.count]
-            for number, values in zip(numbers, world.collect(part), strict=False):
-                _save(folder, number, starts[number], values)
+        for number, values in _made(engine, split, protocol, parts, done, world, progress):
+            _save(folder, number, parts[number].start, values)
     except (KeyboardInterrupt, SystemExit):
         progress.say("stopped; with --save-predictions the same command goes on after the last whole part")
         raise
@@ -184,14 +189,14 @@ def read_predictions(file: Path) -> Predictions:
 
 
 def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterator[tuple[slice, Floats]]:
-    """The log probabilities of an ensemble: the logarithm of its members' averaged probabilities, float64 [n, classes], a part
-    of the pictures at a time. Raises ProtocolError if they are not of the same pictures and classes."""
+    """The log probabilities of an ensemble: the logarithm of its members' averaged probabilities, float64 [n, classes],
+    a part of the pictures at a time. Raises ProtocolError if they are not of the same pictures and classes."""
     first = members[0]
     for other in members[1:]:
         if other.about.classes != first.about.classes:
-            raise ProtocolError(f"{first.path} and {other.path} are of classifiers with different classes.")
-        if other.about.pictures != first.about.pictures or other.files != first.files:
-            raise ProtocolError(f"{first.path} and {other.path} are of different pictures.")
+            raise ProtocolError(f"{first.name} and {other.name} are of classifiers with different classes.")
+        if other.about.pictures != first.about.pictures or list(other.files) != list(first.files):
+            raise ProtocolError(f"{first.name} and {other.name} are of different pictures.")
     shares = np.log(np.asarray(weights, np.float64) / sum(weights))
     for parts in zip(*(member.parts() for member in members), strict=True):
         place = parts[0][0]
@@ -203,21 +208,27 @@ def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterat
 
 
 def _made(
-    engine: Engine, split: Split, protocol: Protocol, parts: Sequence[range], progress: Progress
-) -> Iterator[Floats]:
-    """The log probabilities of each range of pictures."""
-    size = pictures_at_once(engine, protocol)
-    tasks = [part[start : start + size] for part in parts for start in range(0, max(1, len(part)), size)]
-
-    def one(indices: range) -> Floats:
-        if not indices:
-            return np.empty((0, len(engine.classes)), np.float32)
-        return log_probabilities(engine, [protocol.views(split.image(index), engine.pixels) for index in indices])
-
-    with side_by_side(engine) as run:
-        results = progress.track(run(one, tasks), len(tasks), "judging")
-        for part in parts:
-            yield np.concatenate([next(results) for _ in range(0, max(1, len(part)), size)])
+    engine: Engine,
+    split: Split,
+    protocol: CropProtocol,
+    parts: Sequence[range],
+    done: set[int],
+    world: Processes,
+    progress: Progress,
+) -> Iterator[tuple[int, Floats]]:
+    """The number and the log probabilities of every part that is not done; on the first process alone."""
+    left = [number for number in range(len(parts)) if number not in done]
+    # Every process has as many turns, as the first one takes what all have made in each.
+    turns = range(0, len(left), world.count)
+    at = [turn + world.rank for turn in turns]
+    mine = [parts[left[place]] if place < len(left) else range(0) for place in at]
+    total = sum(map(len, mine))
+    stream = Predictor(engine, protocol).stream(chain(*mine), split.image)
+    predictions = progress.track(stream, total, "judging")
+    for turn, part in zip(turns, mine, strict=True):
+        logs = [next(predictions).log_probabilities for _ in part]
+        values = np.stack(logs) if logs else np.empty((0, len(engine.config.classes)), np.float32)
+        yield from zip(left[turn : turn + world.count], world.collect(values), strict=False)
 
 
 def _digest(of: About) -> str:

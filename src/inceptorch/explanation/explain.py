@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from inceptorch.classifier.classifier import Classifier, Prediction, not_finite, top_classes
-from inceptorch.errors import InceptorchError, did_you_mean
+from inceptorch.classifier import Classifier, TopClass
+from inceptorch.classifier.hub import load
+from inceptorch.errors import InceptorchError, NonFiniteOutputError, did_you_mean
 from inceptorch.explanation.classes import find_class
 from inceptorch.explanation.gradcam import gradcam
 from inceptorch.explanation.gradients import integrated_gradients, near
 from inceptorch.explanation.grid import Map
 from inceptorch.explanation.occlusion import occlusion
 from inceptorch.explanation.split_model import default_row
-from inceptorch.images.preprocessing import Picture, Square, decode
+from inceptorch.images.decode import ImageInput
+from inceptorch.images.inputs import is_one_image, load_image
+from inceptorch.images.preprocessing import ImageArray
+from inceptorch.inference.engines.formats import BATCH_SIZES
+from inceptorch.inference.pipeline import in_batches
+from inceptorch.inference.predictor import Predictor, top_classes
+from inceptorch.utils.progress import Progress
 
 METHODS = ("gradcam", "integrated-gradients", "occlusion")
-BATCH = 8  # pictures that go through a network together
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +44,7 @@ class Explanation:
     box           left, top, right and bottom of the square in the upright picture, in its pixels
     """
 
-    predictions: list[Prediction]
+    predictions: list[TopClass]
     label: str
     index: int
     probability: float
@@ -45,13 +52,13 @@ class Explanation:
     row: str | None
     map: Map
     difference: float | None
-    square: Square
+    square: ImageArray
     box: tuple[float, float, float, float]
 
     @property
     def peak(self) -> tuple[float, float] | None:
-        """The middle of the map's highest cell in the upright picture, x and y in its pixels; None if nothing in the map
-        speaks for the class."""
+        """The middle of the map's highest cell in the upright picture, x and y in its pixels; None if nothing in the
+        map speaks for the class."""
         if self.map.max() <= 0:
             return None
         y, x = np.unravel_index(self.map.argmax(), self.map.shape)
@@ -83,41 +90,46 @@ class Explanation:
 
 
 def explain(
-    classifier: Classifier,
-    pictures: Sequence[Picture],
+    model: Classifier | str | Path,
+    images: ImageInput | Iterable[ImageInput],
+    *,
     method: str = "gradcam",
     row: str | None = None,
     wanted: str | int | None = None,
     top: int = 5,
+    progress: Progress | None = None,
 ) -> list[Explanation]:
     """Where a network looked for class `wanted` (its name or index; the first answer by default) in every picture.
 
-    A picture is what `Classifier.predict` takes. `row` names a row of the body; by default Grad-CAM looks at that of
+    Images are what `Classifier.predict` takes. `row` names a row of the body; by default Grad-CAM looks at that of
     `default_row`, the other methods at the pixels. `top` is how many answers go with each. Raises ImageError for a
     picture that cannot be read, TableError for a row and BundleError for a class that there is not.
     """
     if method not in METHODS:
         raise InceptorchError(f"There is no method {method!r}: {did_you_mean(method, METHODS)}")
+    classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
     if row is None and method == "gradcam":
-        row = default_row(classifier.model.net, classifier.pixels.size)
+        row = default_row(classifier.model.net, classifier.preprocessing.size)
     index = None if wanted is None else find_class(classifier.classes, wanted)
-    explained = []
-    for start in range(0, len(pictures), BATCH):
-        images = [decode(picture) for picture in pictures[start : start + BATCH]]
-        explained += _explain(classifier, images, method, row, index, top)
+    several = [images] if is_one_image(images) else list(images)  # type: ignore[arg-type]
+    explained: list[Explanation] = []
+    tracked = (progress or Progress(quiet=True)).track(several, len(several), "explaining")
+    for batch in in_batches(tracked, BATCH_SIZES["torch"]):
+        explained += _explain(classifier, [load_image(image) for image in batch], method, row, index, top)
     return explained
 
 
 def _explain(
     classifier: Classifier, images: list[Image.Image], method: str, row: str | None, index: int | None, top: int
 ) -> list[Explanation]:
-    """One batch of upright pictures."""
-    squares = [classifier.pixels.square(image) for image in images]
-    probabilities = classifier.probabilities(squares)
+    """One batch of upright images."""
+    squares = [classifier.preprocessing.apply(image) for image in images]
+    engine = Predictor.of(classifier, device=next(classifier.model.parameters()).device).engine
+    probabilities = engine.run(np.stack(squares)).probabilities.tolist() if squares else []
     classes = [int(np.argmax(one)) if index is None else index for one in probabilities]
     maps = _maps(classifier, squares, classes, method, row)
     if not (np.isfinite(probabilities).all() and all(np.isfinite(found).all() for found, _ in maps)):
-        raise not_finite()
+        raise NonFiniteOutputError
     return [
         Explanation(
             predictions=top_classes(one, classifier.classes, top),
@@ -129,7 +141,7 @@ def _explain(
             map=found,
             difference=difference,
             square=square,
-            box=classifier.pixels.box(*image.size),
+            box=classifier.preprocessing.box(*image.size),
         )
         for one, chosen, (found, difference), square, image in zip(
             probabilities, classes, maps, squares, images, strict=True
@@ -138,7 +150,7 @@ def _explain(
 
 
 def _maps(
-    classifier: Classifier, squares: list[Square], classes: list[int], method: str, row: str | None
+    classifier: Classifier, squares: list[ImageArray], classes: list[int], method: str, row: str | None
 ) -> Sequence[tuple[Map, float | None]]:
     """For each square the map of its class and, where the method says so, what that should sum to."""
     if method == "gradcam":

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import torch
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.explanation.grid import Map
 from inceptorch.explanation.split_model import cut, default_row, gradients, maps_of
-from inceptorch.images.preprocessing import Square
+from inceptorch.images.preprocessing import ImageArray
 
 
-def gradcam(classifier: Classifier, squares: Sequence[Square], classes: Sequence[int], row: str | None = None) -> Map:
+def gradcam(
+    classifier: Classifier, squares: Sequence[ImageArray], classes: Sequence[int], row: str | None = None
+) -> Map:
     """Where one batch of uint8 squares [S, S, 3] speaks for a class each: float32 [N, h, w], not below 0 and not scaled,
     from one walk forward and one back to `row` of the body (`default_row` by default).
 
@@ -25,7 +27,7 @@ def gradcam(classifier: Classifier, squares: Sequence[Square], classes: Sequence
     before, behind = cut(model, row)
     with gradients(model):
         with torch.no_grad():
-            maps = maps_of(before, classifier.network_input(squares))
+            maps = maps_of(before, classifier.prepare(squares))
         maps.requires_grad_()
         wanted = torch.tensor(classes, device=maps.device)
         # In a network that predicts, no picture has a part in another's logits, so their sum has the gradient of each.

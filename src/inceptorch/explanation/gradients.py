@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.explanation.grid import Map, summed
 from inceptorch.explanation.split_model import cut, gradients, maps_of
-from inceptorch.images.preprocessing import Square
+from inceptorch.images.preprocessing import ImageArray
 
 CELLS = 14  # a side of the map, at most: single pixels are noise to the eye
 STEPS = (32, 64, 128, 256)  # along the path; more are taken until the sum is as near as this to what it should be:
@@ -24,7 +24,7 @@ class Integrated(NamedTuple):
     difference: float
 
 
-def integrated_gradients(classifier: Classifier, square: Square, index: int, row: str | None = None) -> Integrated:
+def integrated_gradients(classifier: Classifier, square: ImageArray, index: int, row: str | None = None) -> Integrated:
     """How much every place of a uint8 square [S, S, 3] adds to the logit of class `index`, compared with a picture that is
     all of the mean colour of the pixel contract.
 
@@ -37,7 +37,7 @@ def integrated_gradients(classifier: Classifier, square: Square, index: int, row
     before, behind = cut(classifier.model, row)
     with gradients(classifier.model):
         with torch.no_grad():
-            x = classifier.network_input([square])
+            x = classifier.prepare([square])
             end, start = maps_of(before, x), maps_of(before, torch.zeros_like(x))  # 0 is the mean, once scaled
             difference = float((behind(end) - behind(start))[0, index])
         for steps in STEPS:

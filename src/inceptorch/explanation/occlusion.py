@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.explanation.grid import Map, averaged
 from inceptorch.explanation.split_model import cut, gradients, maps_of
-from inceptorch.images.preprocessing import Square
+from inceptorch.images.preprocessing import ImageArray
 
 CELLS = 16  # a side of the map, at most; a window covers 2x2 of them
 BATCH = 8  # windows that go through the network together
 
 
-def occlusion(classifier: Classifier, square: Square, index: int, row: str | None = None) -> Map:
+def occlusion(classifier: Classifier, square: ImageArray, index: int, row: str | None = None) -> Map:
     """How much the logit of class `index` falls when a place of a uint8 square [S, S, 3] is covered: float32 [h, w].
 
     A window with the mean colour of the pixel contract moves over the square by half its width; a place has the average
@@ -24,7 +24,7 @@ def occlusion(classifier: Classifier, square: Square, index: int, row: str | Non
 
     before, behind = cut(classifier.model, row)
     with gradients(classifier.model), torch.no_grad():
-        x = classifier.network_input([square])
+        x = classifier.prepare([square])
         seen, cover = maps_of(before, x), maps_of(before, torch.zeros_like(x))  # 0 is the mean, once scaled
         channels, height, width = seen.shape[1:]
         steps = [-(-side // CELLS) for side in (height, width)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.explanation.grid import Map
-from inceptorch.images.preprocessing import Square
+from inceptorch.images.preprocessing import ImageArray
 from inceptorch.utils.files import write_whole
 from inceptorch.utils.plots import INK, any_letters, shortened
 
@@ -23,7 +23,7 @@ SIDE = 336  # pixels of a square on a drawing, at least
 LABEL = 60  # letters
 
 
-def overlay(square: Square, map: Map) -> Image.Image:
+def overlay(square: ImageArray, map: Map) -> Image.Image:
     """A uint8 square [S, S, 3] in gray under its map [h, w] in colour: RGB, S x S.
 
     The colours go from 0 to the map's maximum; what speaks against the class (below 0) looks as 0 does.
@@ -68,7 +68,7 @@ def _strength(map: Map, side: int) -> NDArray[np.float64]:
     return np.clip(np.asarray(grown, np.float64) / (highest or 1.0), 0, 1)
 
 
-def _enlarged(square: Square) -> Square:
+def _enlarged(square: ImageArray) -> ImageArray:
     """A small square in larger pixels."""
     times = -(-SIDE // square.shape[0])
     return square.repeat(times, axis=0).repeat(times, axis=1)

@@ -7,10 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from inceptorch.classifier.classifier import Classifier
-from inceptorch.data.split import decoded, picture_entries
-from inceptorch.explanation.explain import BATCH, explain
+from PIL import Image
+
+from inceptorch.classifier import Classifier
+from inceptorch.errors import ImageError
+from inceptorch.explanation.explain import explain
 from inceptorch.explanation.overlay import draw
+from inceptorch.images.inputs import load_image
+from inceptorch.inference.engines.formats import BATCH_SIZES
+from inceptorch.inference.inputs import Entry, image_entries
+from inceptorch.inference.pipeline import in_batches
 from inceptorch.utils.files import make_folder, write_text
 from inceptorch.utils.progress import Progress
 
@@ -34,13 +40,14 @@ def write(
     RunError where `out` cannot be written.
     """
     progress = progress or Progress()
-    entries = list(picture_entries(paths, but_within=out))  # what was drawn before is no picture
+    entries = list(image_entries(paths, but_within=out))  # what was drawn before is no picture
     names: set[str] = set()
-    together = BATCH if method == "gradcam" else 1  # the others take their time with each
-    batches = [entries[start : start + together] for start in range(0, len(entries), together)]
+    size = BATCH_SIZES["torch"] if method == "gradcam" else 1  # the others take their time with each
+    batches = list(in_batches(entries, size))
     for batch in progress.track(batches, len(batches), "explaining"):
-        read = list(decoded(batch))
-        explained = explain(classifier, [image for _, image in read], method, row, wanted, top)
+        read = [(entry, image) for entry in batch if (image := _read(entry)) is not None]
+        images = [image for _, image in read]
+        explained = explain(classifier, images, method=method, row=row, wanted=wanted, top=top)
         for (entry, _), explanation in zip(read, explained, strict=True):
             make_folder(out)
             drawing = out / _free_name(f"{Path(entry['file']).stem}.{method}", names)
@@ -54,6 +61,15 @@ def write(
     make_folder(out)
     write_text(out / JSON, json.dumps(entries, ensure_ascii=False) + "\n")
     return entries
+
+
+def _read(entry: Entry) -> Image.Image | None:
+    """The image of an entry; None where it cannot be read, which the entry then says."""
+    try:
+        return None if "error" in entry else load_image(entry["file"])
+    except ImageError as error:
+        entry["error"] = str(error)
+        return None
 
 
 def _free_name(stem: str, names: set[str]) -> str:

@@ -1,11 +1,12 @@
-"""How a picture is judged, as data: which squares of it a network sees, whose probabilities are then averaged.
+"""Which crops of an image a network sees, as data; the probabilities of all of them are averaged.
 
 A protocol is written for networks on 224x224 pixels, as the papers' are, and scaled to others: a shorter side of 256
 becomes round(size * 256 / 224). Everything that the papers leave open is fixed here:
 
-    resizing    the pixel contract's filter, on the upright picture, the longer side rounded to the nearest pixel
-    squares     of the resized picture; the middle one begins at half of what is left over, rounded down
+    resizing    the filter of the preprocessing, on the upright image, the longer side rounded to the nearest pixel
+    squares     of the resized image; the middle one begins at half of what is left over, rounded down
     crops       within a square, in the order top left, top right, bottom left, bottom right, centre, whole
+    center      alone, as in protocol `center`, it is the middle of the resized image, as `Preprocessing.apply` cuts it
     mirroring   of each crop left to right, after all that are not mirrored
     averaging   of probabilities, not logits, in float64
 """
@@ -22,7 +23,7 @@ from msgspec import Meta
 from PIL import Image
 
 from inceptorch.errors import ProtocolError, did_you_mean
-from inceptorch.images.preprocessing import Pixels, Square, resize_shorter
+from inceptorch.images.preprocessing import ImageArray, Preprocessing, center, resize_shorter
 from inceptorch.utils.files import load_yaml
 from inceptorch.utils.validation import build, check_fields
 
@@ -36,23 +37,23 @@ Sides = Annotated[
     tuple[Annotated[int, Meta(ge=SIZE, le=4096)], ...],
     Meta(description=f"a list of whole numbers from {SIZE} to 4096"),
 ]
-Crops = Annotated[
+CropKinds = Annotated[
     tuple[Literal["corners", "centre", "whole"], ...],
     Meta(min_length=1, description="a list of some of corners, centre, whole"),
 ]
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """One way to judge.
+class CropProtocol:
+    """One set of crops.
 
     source     where it comes from, and what is an interpretation
-    sides      lengths of the picture's shorter side, for a network on 224 pixels; none: the pixel contract's own resizing
-    squares    of the resized picture, as wide as its shorter side: the one in the middle, or three: left, middle and right
-               of a wide picture, top, middle and bottom of a high one
+    sides      lengths of the image's shorter side, for a network on 224 pixels; none: the resizing of the preprocessing
+    squares    of the resized image, as wide as its shorter side: the one in the middle, or three: left, middle and
+               right of a wide image, top, middle and bottom of a high one
     crops      of each square: its four corners, its centre, and the whole of it resized to the network's size
     mirror     each crop also mirrored left to right
-    reduce_to  the picture is first reduced to a shorter side of so many pixels, for a network on 224, and so loses its
+    reduce_to  the image is first reduced to a shorter side of so many pixels, for a network on 224, and so loses its
                details; 0: not so
     """
 
@@ -60,7 +61,7 @@ class Protocol:
     source: str = "one's own"
     sides: Sides = ()
     squares: Literal["middle", "three"] = "middle"
-    crops: Crops = ("centre",)
+    crops: CropKinds = ("centre",)
     mirror: bool = False
     reduce_to: Annotated[int, Meta(ge=0, le=4096)] = 0
 
@@ -71,36 +72,39 @@ class Protocol:
 
     @property
     def count(self) -> int:
-        """How many crops of a picture are averaged."""
+        """How many crops of a image are averaged."""
         crops = sum(4 if crop == "corners" else 1 for crop in self.crops)
         return max(1, len(self.sides)) * (3 if self.squares == "three" else 1) * crops * (2 if self.mirror else 1)
 
-    def views(self, image: Image.Image, pixels: Pixels) -> Views:
-        """The crops of an upright RGB picture for a network with this pixel contract.
+    def apply(self, image: Image.Image, preprocessing: Preprocessing) -> Crops:
+        """The crops of an upright RGB image for a network with this preprocessing.
 
-        Those that are equal (the three squares of a square picture are one) come once, with a larger weight.
+        Those that are equal (the three squares of a square image are one) come once, with a larger weight.
         """
         if self.reduce_to:
-            image = resize_shorter(image, _scaled(self.reduce_to, pixels), pixels.filter)
+            image = resize_shorter(image, _scaled(self.reduce_to, preprocessing), preprocessing.filter)
         counts: dict[tuple[int, Place], int] = {}
-        resized = [resize_shorter(image, side, pixels.filter) for side in self._sides(pixels)]
+        resized = [resize_shorter(image, side, preprocessing.filter) for side in self._sides(preprocessing)]
         for number, one in enumerate(resized):
-            for place in self._places(one.size, pixels.size):
+            for place in self._places(one.size, preprocessing.size):
                 counts[number, place] = counts.get((number, place), 0) + 1
-        crops = [_cut(resized[number], place, pixels) for number, place in counts]
+        crops = [_cut(resized[number], place, preprocessing) for number, place in counts]
         weights = [float(count) for count in counts.values()]
         if self.mirror:
             crops += [crop[:, ::-1] for crop in crops]
             weights += weights
-        return Views(np.stack(crops), np.array(weights) / self.count)
+        return Crops(np.stack(crops), np.array(weights) / self.count)
 
-    def _sides(self, pixels: Pixels) -> list[int]:
-        return [max(pixels.size, _scaled(side, pixels)) for side in self.sides] or [pixels.resize]
+    def _sides(self, preprocessing: Preprocessing) -> list[int]:
+        return [max(preprocessing.size, _scaled(side, preprocessing)) for side in self.sides] or [preprocessing.resize]
 
     def _places(self, size: tuple[int, int], crop: int) -> Iterable[Place]:
-        """Left, top and side of every crop of a picture of width and height `size`, without mirroring."""
+        """Left, top and side of every crop of a image of width and height `size`, without mirroring."""
         width, height = size
         side = min(size)
+        if self.squares == "middle" and self.crops == ("centre",):
+            yield Place(*center(size, crop), crop)
+            return
         spare = max(size) - side
         for offset in (0, spare // 2, spare) if self.squares == "three" else (spare // 2,):
             left, top = (offset, 0) if width >= height else (0, offset)
@@ -109,59 +113,59 @@ class Protocol:
                     for x, y, length in _within(side, crop)[kind]:
                         yield Place(left + x, top + y, length)
 
-    def describe(self, pixels: Pixels) -> str:
+    def describe(self, preprocessing: Preprocessing) -> str:
         """The protocol in words, for results and model cards."""
-        sides = ", ".join(map(str, self._sides(pixels)))
-        reduced = f"reduced to {_scaled(self.reduce_to, pixels)}, then " if self.reduce_to else ""
+        sides = ", ".join(map(str, self._sides(preprocessing)))
+        reduced = f"reduced to {_scaled(self.reduce_to, preprocessing)}, then " if self.reduce_to else ""
         squares = "left, middle and right square, " if self.squares == "three" else ""
-        names = {"corners": "four corners", "centre": "centre", "whole": f"whole square to {pixels.size}"}
+        names = {"corners": "four corners", "centre": "centre", "whole": f"whole square to {preprocessing.size}"}
         if self.crops == ("centre",) and not self.mirror and not squares:
-            crops = f"centre crop {pixels.size}"
+            crops = f"centre crop {preprocessing.size}"
         else:
-            crops = f"crops {pixels.size}: {', '.join(names[crop] for crop in self.crops)}"
+            crops = f"crops {preprocessing.size}: {', '.join(names[crop] for crop in self.crops)}"
         mirrored = ", mirrored too" if self.mirror else ""
         averaged = f"; probabilities of {self.count} averaged" if self.count > 1 else ""
-        return f"{self.name}: {reduced}shorter side to {sides} ({pixels.filter}), {squares}{crops}{mirrored}{averaged}"
+        return f"{self.name}: {reduced}shorter side to {sides} ({preprocessing.filter}), {squares}{crops}{mirrored}{averaged}"
 
     def to_dict(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 class Place(NamedTuple):
-    """A square of a resized picture, in pixels."""
+    """A square of a resized image, in pixels."""
 
     left: int
     top: int
     side: int
 
 
-class Views(NamedTuple):
-    """What a network sees of one picture: uint8 RGB crops [C, S, S, 3] and their weights [C], which sum to 1."""
+class Crops(NamedTuple):
+    """What a network sees of one image: uint8 RGB arrays [C, S, S, 3] and their weights [C], which sum to 1."""
 
-    crops: np.ndarray[Any, np.dtype[np.uint8]]
+    images: np.ndarray[Any, np.dtype[np.uint8]]
     weights: np.ndarray[Any, np.dtype[np.float64]]
 
 
-CENTER = Protocol("center", source="the pixel contract of the weights")
+CENTER = CropProtocol("center", source="the preprocessing of the weights")
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         CENTER,
-        Protocol(
+        CropProtocol(
             "10crop",
             source="Krizhevsky et al. 2012 section 4.1, which arXiv:1409.4842 Table 3 counts without describing",
             sides=(256,),
             crops=("corners", "centre"),
             mirror=True,
         ),
-        Protocol(
+        CropProtocol(
             "12crop",
             source="arXiv:1512.00567 Table 4 counts it and describes nothing; here the six crops of one of the 144's squares",
             sides=(256,),
             crops=("corners", "centre", "whole"),
             mirror=True,
         ),
-        Protocol(
+        CropProtocol(
             "144crop",
             source="arXiv:1409.4842 section 7",
             sides=(256, 288, 320, 352),
@@ -169,7 +173,7 @@ PROTOCOLS = {
             crops=("corners", "centre", "whole"),
             mirror=True,
         ),
-        Protocol(
+        CropProtocol(
             "low-resolution",
             source="after arXiv:1512.00567 section 8: the details that 79 of 299 pixels hold, shown at the network's size",
             reduce_to=59,
@@ -178,8 +182,10 @@ PROTOCOLS = {
 }
 
 
-def protocol(name: str) -> Protocol:
+def get_protocol(name: str | CropProtocol) -> CropProtocol:
     """The protocol called `name`, or the one in the YAML file of that path. Raises ProtocolError."""
+    if isinstance(name, CropProtocol):
+        return name
     if name.lower().endswith(SUFFIXES):
         return _read(Path(name))
     if name not in PROTOCOLS:
@@ -189,16 +195,16 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _read(path: Path) -> Protocol:
+def _read(path: Path) -> CropProtocol:
     values = load_yaml(path, ProtocolError, "such a file holds lines as `sides: [256, 288]`")
     try:
-        return build(Protocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
+        return build(CropProtocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:
         raise ProtocolError(f"{path}: {error}") from None
 
 
-def _scaled(side: int, pixels: Pixels) -> int:
-    return max(1, round(pixels.size * side / SIZE))
+def _scaled(side: int, preprocessing: Preprocessing) -> int:
+    return max(1, round(preprocessing.size * side / SIZE))
 
 
 def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
@@ -211,10 +217,10 @@ def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
     }
 
 
-def _cut(image: Image.Image, place: Place, pixels: Pixels) -> Square:
-    """One crop of a resized picture, uint8 [S, S, 3]."""
+def _cut(image: Image.Image, place: Place, preprocessing: Preprocessing) -> ImageArray:
+    """One crop of a resized image, uint8 [S, S, 3]."""
     left, top, side = place
     square = image.crop((left, top, left + side, top + side))
-    if side != pixels.size:
-        square = square.resize((pixels.size, pixels.size), Image.Resampling[pixels.filter.upper()])
+    if side != preprocessing.size:
+        square = square.resize((preprocessing.size, preprocessing.size), Image.Resampling[preprocessing.filter.upper()])
     return np.asarray(square)

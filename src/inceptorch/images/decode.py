@@ -1,63 +1,172 @@
-"""The part of a picture file that a training crop takes, or the whole of it, decoded fast.
+"""From an image file to upright RGB pixels. What is done with each kind of file is decided here alone:
 
-What a file means is decided in `pixels.py`. Upright gray and colour JPEG of 8 bits, which is what most pictures are,
-means the same to every decoder built on libjpeg-turbo; such a file goes to simplejpeg, which is faster than Pillow and
-can leave out what a smaller picture does not need. Every other file goes to `pixels.decode`.
+    rotation    EXIF orientation is applied; broken EXIF is ignored
+    grayscale   repeated into three channels
+    16 bits     the high byte, as the PNG standard reduces depth
+    alpha       laid over white
+    palette     looked up, with its transparency
+    CMYK        converted without its color profile
+    animation   the first frame
+    float       refused: there is no agreed range
+
+Upright gray and color JPEG of 8 bits, which is what most images are, means the same to every decoder built on
+libjpeg-turbo. Where speed counts, such a file goes to simplejpeg, which is faster than Pillow and can leave out what a
+smaller image does not need.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import struct
-from collections.abc import Callable
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from inceptorch.images.preprocessing import MOST_PIXELS, Header, decode, decode_with_header
+from inceptorch.errors import DamagedImage, HugeImage, ImageError
+from inceptorch.utils.files import open_regular, reason
 
 try:
     import simplejpeg
 except ImportError:  # where it has not been built for: Pillow decodes all
     simplejpeg = None
 
-DECODERS = (
-    f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"  # who makes pixels of files
+# Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked
+# here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+RGBArray = NDArray[np.uint8]  # [H, W, 3]
+ImageInput = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]  # or a torch tensor: see inference/inputs.py
+
+# Only formats whose decoders run inside Pillow: its EPS reader, for one, would start an interpreter. The first five are
+# those that `preinit` loads: for an image in one of them, Pillow does not load its forty other decoders.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
+SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+        ".jp2",
+        ".j2k",
+    ]
 )
+DECODERS = f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"
+MAX_PIXELS = 89_478_485  # Pillow's own limit for a warning
 REDUCTIONS = (8, 4, 2, 1)  # that libjpeg-turbo decodes to in less time than the whole
 APP1, START_OF_SCAN = 0xE1, 0xDA  # EXIF and XMP are in APP1
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 
-Part = NDArray[np.uint8]  # [H, W, 3] RGB
+
+class Header(NamedTuple):
+    """What an image file says of itself: its format in Pillow's words, its size as stored, and its EXIF orientation (1:
+    upright)."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int
 
 
 class Box(NamedTuple):
-    """A rectangle of a picture, in pixels."""
+    """A rectangle of an image, in pixels."""
 
     top: int
     left: int
     height: int
     width: int
 
-    def of(self, picture: Part) -> Part:
-        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+    def of(self, image: RGBArray) -> RGBArray:
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def decode_part(data: bytes, choose: Callable[[int, int], Box], side: int) -> Part:
-    """The box that `choose(height, width)` names, of a picture file, as uint8 RGB [H, W, 3].
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An upright RGB image, as Pillow or as numpy has it.
 
-    It may come reduced by 2, 4 or 8 where that leaves it at least `side` by `side`. Raises ImageError.
+    header     what the file said of itself; None for what came decoded, and for a part of a file
+    complaint  what a strict decoder has against a file that a lenient one takes; "" where neither minds
     """
-    size = upright_jpeg(data)
-    if size is None:
-        picture = np.asarray(decode(data))
-        return choose(*picture.shape[:2]).of(picture)
-    box = choose(*size)
-    by = next((by for by in REDUCTIONS if min(box.height, box.width) >= by * side), 1)
-    box = Box(*(length - length % by for length in box))  # onto the pixels of the reduced picture
+
+    content: Image.Image | RGBArray
+    header: Header | None = None
+    complaint: str = ""
+
+    @property
+    def image(self) -> Image.Image:
+        return self.content if isinstance(self.content, Image.Image) else Image.fromarray(self.content)
+
+    @property
+    def array(self) -> RGBArray:
+        return np.asarray(self.content)
+
+
+def decode(
+    source: str | Path | bytes | Image.Image,
+    *,
+    fast: bool = False,
+    crop: Callable[[int, int], Box] | None = None,
+    min_size: int = 0,
+) -> Decoded:
+    """A path, the bytes of a file or a Pillow image, decoded. Raises ImageError.
+
+    fast      simplejpeg may decode what it decodes as Pillow does
+    crop      only the box that it names for (height, width) is needed
+    min_size  a crop may come reduced by 2, 4 or 8 where that leaves it at least this wide and high; 0: at full size
+    """
+    if isinstance(source, Image.Image):
+        with _naming(None):
+            return Decoded(_cropped(_to_rgb(source), crop))
+    complaint = ""
+    if isinstance(source, bytes) and (fast or min_size) and (size := upright_jpeg(source)) is not None:
+        if crop is not None:
+            return Decoded(_decode_crop(source, size, crop(*size), min_size))
+        if simplejpeg is not None:
+            try:
+                return Decoded(simplejpeg.decode_jpeg(source), Header("JPEG", size[1], size[0], 1))
+            except ValueError as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
+                complaint = str(error)
+    with _naming(source), _opened(source) as image:
+        # Before it is decoded: Pillow turns a TIFF while it decodes, and forgets that it did.
+        header = _header(image)
+        return Decoded(_cropped(_to_rgb(image), crop), header, complaint)
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image file; nothing is decoded. Raises ImageError."""
+    with _naming(data), _opened(data) as image:
+        return _header(image)
+
+
+def _cropped(image: Image.Image, crop: Callable[[int, int], Box] | None) -> Image.Image | RGBArray:
+    return image if crop is None else crop(image.height, image.width).of(np.asarray(image))
+
+
+def _decode_crop(data: bytes, size: tuple[int, int], box: Box, min_size: int) -> RGBArray:
+    """A box of an upright JPEG of this height and width, reduced where that is allowed and simplejpeg is there."""
+    by = next((by for by in REDUCTIONS if min_size and min(box.height, box.width) >= by * min_size), 1)
+    box = Box(*(length - length % by for length in box))  # onto the pixels of the reduced image
     if simplejpeg is not None:
         try:
             height, width = (-(-length // by) for length in size)
@@ -65,33 +174,11 @@ def decode_part(data: bytes, choose: Callable[[int, int], Box], side: int) -> Pa
             return Box(*(length // by for length in box)).of(reduced)
         except ValueError:
             pass  # damaged: how badly is for Pillow to say
-    return box.of(np.asarray(decode(data)))
-
-
-class Decoded(NamedTuple):
-    """A whole picture, upright: what its file says of itself, its pixels, and what a strict decoder has to say against the
-    file where a lenient one takes it; "" where neither minds."""
-
-    header: Header
-    pixels: Part
-    complaint: str
-
-
-def decode_whole(data: bytes) -> Decoded:
-    """The whole of a picture file at its own size. Raises ImageError."""
-    size, complaint = upright_jpeg(data), ""
-    if size is not None and simplejpeg is not None:
-        height, width = size
-        try:
-            return Decoded(Header("JPEG", width, height, 1), simplejpeg.decode_jpeg(data), "")
-        except ValueError as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
-            complaint = str(error)
-    header, picture = decode_with_header(data)
-    return Decoded(header, np.asarray(picture), complaint)
+    return box.of(decode(data).array)
 
 
 def upright_jpeg(data: bytes) -> tuple[int, int] | None:
-    """Height and width of an upright gray or colour JPEG of 8 bits, from its header; None for every other file."""
+    """Height and width of an upright gray or color JPEG of 8 bits, from its header; None for every other file."""
     if data[:2] != b"\xff\xd8":
         return None
     size, at = None, 2
@@ -103,7 +190,7 @@ def upright_jpeg(data: bytes) -> tuple[int, int] | None:
             return None
         if marker in FRAMES:
             bits, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
-            if bits != 8 or components not in (1, 3) or not 0 < height * width <= MOST_PIXELS:
+            if bits != 8 or components not in (1, 3) or not 0 < height * width <= MAX_PIXELS:
                 return None
             size = height, width
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
@@ -111,9 +198,76 @@ def upright_jpeg(data: bytes) -> tuple[int, int] | None:
 
 
 def _upright(data: bytes) -> bool:
-    """Whether neither EXIF nor XMP says that the picture is to be turned."""
+    """Whether neither EXIF nor XMP says that the image is to be turned."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
-    except Exception:  # broken EXIF: for pixels.py to ignore
+    except Exception:  # broken EXIF: for Pillow's path to ignore
         return False
+
+
+@contextmanager
+def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
+    """A file of a size that is read here, not decoded yet."""
+    Image.preinit()
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError:
+            empty = file.seek(0, os.SEEK_END) == 0
+            raise ImageError(None, "is empty" if empty else "is not an image in a format that is read here") from None
+        with image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+
+
+def _header(image: Image.Image) -> Header:
+    try:
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF
+        orientation = 1
+    return Header(image.format or "", image.width, image.height, orientation if orientation in range(2, 9) else 1)
+
+
+@contextmanager
+def _naming(source: str | Path | bytes | None) -> Iterator[None]:
+    """Whatever goes wrong inside with an image, as an ImageError with its path."""
+    path = source if isinstance(source, str | Path) else None
+    try:
+        yield
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = MAX_PIXELS // 1_000_000
+        raise HugeImage(path, f"has more than {limit} million pixels; reduce it before use") from None
+    except ImageError as error:
+        raise type(error)(path, error.reason) from None
+    except FileNotFoundError:
+        raise ImageError(path, "does not exist") from None
+    except IsADirectoryError:
+        raise ImageError(path, "is a folder, not an image") from None
+    except PermissionError:
+        raise ImageError(path, "may not be read: permission denied") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
+        if isinstance(error, OSError) and error.errno is not None:  # it is the system's, not a decoder's
+            raise ImageError(path, f"could not be read: {reason(error)}") from None
+        raise DamagedImage(path, f"is damaged: {str(error) or type(error).__name__}") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.width < 1 or image.height < 1:
+        raise ImageError(None, "has no pixels")
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF is common and says nothing about the pixels
+        image.load()
+    if image.mode == "F":
+        raise ImageError(None, "has floating point pixels, which have no agreed range; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        # 16-bit grayscale; mode "I" holds the same values in 32 bits
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")

@@ -1,1 +1,1 @@
-"""From images to answers: what executes a classifier, what feeds it, and files of answers. Modules are imported one by one."""
+"""From images to answers: what executes a classifier, what feeds it, and files of answers."""

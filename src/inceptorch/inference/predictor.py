@@ -1,62 +1,128 @@
-"""Decoding and the network at the same time."""
+"""From images to answers: the one way there is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from inceptorch.classifier.classifier import not_finite
-from inceptorch.errors import ImageError
-from inceptorch.images.crops import Views
-from inceptorch.inference.engines import Engine
-from inceptorch.inference.forward import log_probabilities, side_by_side
+from inceptorch.classifier.classifier import Classifier, TopClass
+from inceptorch.errors import ImageError, NonFiniteOutputError
+from inceptorch.evaluation.metrics import Floats, log_softmax
+from inceptorch.images.crops import CENTER, CropProtocol, Crops
+from inceptorch.images.inputs import load_image
+from inceptorch.inference.engines.base import Engine
+from inceptorch.inference.pipeline import map_batches
 
 Item = TypeVar("Item")
-Told = NDArray[np.float32] | ImageError  # the probabilities [classes] of a picture, or why it cannot be read
 
 
-def answered(
-    engine: Engine, items: Iterable[Item], read: Callable[[Item], Views], together: int, threads: int | None = None
-) -> Iterator[tuple[Item, Told]]:
-    """Each item with its probabilities float32 [classes], or with the ImageError that `read` raised for it, in order.
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer to one image: the logarithms of its probabilities, averaged over its crops, or why it cannot be
+    read."""
 
-    `read` gives a protocol's views of an item. Batches of `together` items are read and go through the network side by
-    side, in as many threads as there are processors (or `threads`), a few batches ahead of whoever takes the answers,
-    however many items there are: while one thread decodes, another computes. Which items share a batch depends on their
-    places alone. Raises BundleError for answers that are not finite.
+    source: Any
+    classes: Sequence[str]
+    answer: NDArray[np.float32] | ImageError
+
+    @property
+    def error(self) -> ImageError | None:
+        return self.answer if isinstance(self.answer, ImageError) else None
+
+    @property
+    def log_probabilities(self) -> NDArray[np.float32]:
+        """[classes]. Raises ImageError for an image that cannot be read."""
+        if isinstance(self.answer, ImageError):
+            raise self.answer
+        return self.answer
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """[classes]. Raises ImageError for an image that cannot be read."""
+        probabilities: NDArray[np.float32] = np.exp(self.log_probabilities)
+        return probabilities
+
+    def top(self, count: int = 5) -> list[TopClass]:
+        """The most probable classes, best first. Raises ImageError for an image that cannot be read."""
+        return top_classes(self.probabilities.tolist(), self.classes, count)
+
+
+class Predictor:
+    """An engine with the crops that it sees of an image.
+
+    batch_size  crops that go through the network together; by default as many as the engine likes best
+    threads     that decode images and wait for the engine; by default one for each core
     """
 
-    def answer(batch: list[Item]) -> list[tuple[Item, Told]]:
-        views: list[Views] = []
-        faults: list[ImageError | None] = []
-        for item in batch:
-            try:
-                views.append(read(item))
-                faults.append(None)
-            except ImageError as error:
-                faults.append(error)
-        rows = iter(_probabilities(engine, views) if views else ())
-        return [(item, next(rows) if fault is None else fault) for item, fault in zip(batch, faults, strict=True)]
+    def __init__(
+        self,
+        engine: Engine,
+        crops: CropProtocol = CENTER,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.engine, self.crops, self.threads = engine, crops, threads
+        self.batch_size = batch_size or engine.batch_size
 
-    with side_by_side(engine, threads) as run:
-        for answers in run(answer, in_batches(items, together)):
-            yield from answers
+    @classmethod
+    def of(cls, classifier: Classifier, precision: str = "fp32", *, device: Any = None) -> Predictor:
+        """Center crops of a classifier on torch, by default on the GPU if there is one."""
+        from inceptorch.inference.engines.torch import Torch
+
+        return cls(Torch(classifier, precision, device=device))
+
+    @property
+    def images_per_batch(self) -> int:
+        return max(1, self.batch_size // self.crops.count)
+
+    def stream(self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image) -> Iterator[Prediction]:
+        """The answer to every image, in order; `read` gives the upright RGB image of an item.
+
+        Images are read and go through the network side by side, a few batches ahead of whoever takes the answers. One
+        that `read` raises ImageError for has that as its answer. Raises NonFiniteOutputError.
+        """
+
+        def answer(items: list[Item]) -> list[Prediction]:
+            answers: list[Any] = []
+            for item in items:
+                try:
+                    answers.append(self.crops.apply(read(item), self.engine.config.preprocessing))
+                except ImageError as error:
+                    answers.append(error)
+            read_ones = [each for each in answers if isinstance(each, Crops)]
+            rows = iter(self.log_probabilities(read_ones) if read_ones else ())
+            classes = self.engine.config.classes
+            return [
+                Prediction(item, classes, next(rows) if isinstance(each, Crops) else each)
+                for item, each in zip(items, answers, strict=True)
+            ]
+
+        for predictions in map_batches(self.engine, answer, images, self.images_per_batch, self.threads):
+            yield from predictions
+
+    def log_probabilities(self, images: Sequence[Crops]) -> Floats:
+        """The logarithms of the averaged probabilities, float32 [N, classes], of the crops of N images."""
+        crops = np.concatenate([each.images for each in images])
+        weights = np.concatenate([each.weights for each in images])[:, None]
+        counts = [len(each.images) for each in images]
+        starts = np.cumsum([0, *counts[:-1]])
+        batches = [crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size)]
+        logs = log_softmax(np.concatenate([self.engine.run(batch).logits for batch in batches]))
+        # From the largest on, as exp(-800) is 0 and has no logarithm.
+        highest = np.maximum.reduceat(logs, starts)
+        fractions = np.exp(logs - np.repeat(highest, counts, axis=0))
+        averaged: Floats = (highest + np.log(np.add.reduceat(weights * fractions, starts))).astype(np.float32)
+        if not np.isfinite(np.exp(averaged)).all():
+            raise NonFiniteOutputError
+        return averaged
 
 
-def _probabilities(engine: Engine, views: list[Views]) -> NDArray[np.float32]:
-    """[N, classes], averaged over each picture's views."""
-    probabilities: NDArray[np.float32] = np.exp(log_probabilities(engine, views))
-    if not np.isfinite(probabilities).all():
-        raise not_finite()
-    return probabilities
-
-
-def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items, `size` at a time; the last may be fewer."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+def top_classes(probabilities: Sequence[float], classes: Sequence[str], count: int) -> list[TopClass]:
+    """The `count` most probable classes, best first; equal ones in the order of the class list."""
+    order = sorted(range(len(classes)), key=lambda index: (-probabilities[index], index))[: max(count, 1)]
+    return [TopClass(label=classes[index], index=index, probability=probabilities[index]) for index in order]

@@ -1,7 +1,7 @@
-"""The same predictions by many machines: chunks of pictures as tasks of a Ray cluster.
+"""The same predictions by many machines: chunks of images as tasks of a Ray cluster.
 
-Tasks, not Ray Data: answers must come in the order of the pictures, from any picture on and with bounded memory, so that
-they are written and taken up as those of one machine are. Ray repeats the tasks of a machine that fails.
+Tasks, not Ray Data: answers must come in the order of the images, from any image on and with bounded memory, so
+that they are written and taken up as those of one machine are. Ray repeats the tasks of a machine that fails.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import ray.exceptions
 
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.inference.engines import Engine, open_engine
-from inceptorch.inference.forward import pictures_at_once
-from inceptorch.inference.options import Asked, Entry, predictions
-from inceptorch.inference.predictor import in_batches
+from inceptorch.inference.inputs import Entry
+from inceptorch.inference.options import PredictOptions, predict_entries
+from inceptorch.inference.pipeline import in_batches
+from inceptorch.inference.predictor import Predictor
 
-CHUNK = 256  # pictures of a task at least: seconds of work
+CHUNK = 256  # images of a task at least: seconds of work
 CORES = 4  # of a task, where machines have so many
 TRIES = 10  # of a task whose machine fails
 
@@ -37,15 +38,15 @@ class Opening(NamedTuple):
     engine: str
     precision: str
     cores: int
-    batch: int
+    batch_size: int
 
 
-def predictions_by_cluster(
-    address: str, model: str | Path, engine: Engine, entries: Iterable[Entry], asked: Asked
+def predict_on_cluster(
+    address: str, model: str | Path, engine: Engine, entries: Iterable[Entry], options: PredictOptions
 ) -> Iterator[Entry]:
-    """As `predictions` with this engine, opened again from `model` by every process of a Ray cluster; `address` is its
-    own, or "local" for one that is started on this machine. All machines need this package, and see the pictures and
-    the model under the same paths. Raises RunError if there is no cluster, or it fails."""
+    """As `predict_entries` with this engine, opened again from `model` by every process of a Ray cluster; `address` is
+    its own, or "local" for one that is started on this machine. All machines need this package, and see the images
+    and the model under the same paths. Raises RunError if there is no cluster, or it fails."""
     _connect(address)
     try:
         cores = _cores_of_a_task()
@@ -53,10 +54,10 @@ def predictions_by_cluster(
         where = _found_everywhere(model)
         waiting: deque[Any] = deque()
         # Whole batches, as one machine has them.
-        together = pictures_at_once(engine, asked.protocol)
-        for chunk in in_batches(entries, -(-CHUNK // together) * together):
-            opening = Opening(where, engine.name, engine.precision, cores, engine.batch)
-            waiting.append(task.remote(opening, os.getcwd(), chunk, asked))
+        size = Predictor(engine, options.protocol).images_per_batch
+        for chunk in in_batches(entries, -(-CHUNK // size) * size):
+            opening = Opening(where, engine.name, engine.precision, cores, engine.batch_size)
+            waiting.append(task.remote(opening, os.getcwd(), chunk, options))
             if len(waiting) >= 2 * max(1, _cores_in_all() // cores):
                 yield from _result(waiting.popleft())
         while waiting:
@@ -90,7 +91,8 @@ def _cores_of_a_task() -> int:
 
 
 def _found_everywhere(model: str | Path) -> str:
-    """The model as other processes find it: published weights keep their name, and are fetched where they are not yet."""
+    """The model as other processes find it: published weights keep their name, and are fetched where they are not
+    yet."""
     path = Path(model)
     return str(path.absolute()) if path.exists() else str(model)
 
@@ -107,12 +109,14 @@ def _result(reference: Any) -> list[Entry]:
     return answers
 
 
-def _answer_chunk(opening: Opening, folder: str, chunk: list[Entry], asked: Asked) -> list[Entry]:
+def _answer_chunk(opening: Opening, folder: str, chunk: list[Entry], options: PredictOptions) -> list[Entry]:
     """The task: answers to a chunk of entries, whose names are of files in `folder`."""
-    return list(predictions(_opened(opening), chunk, asked, opening.cores, Path(folder)))
+    return list(predict_entries(_opened(opening), chunk, options, opening.cores, Path(folder)))
 
 
 @cache
 def _opened(opening: Opening) -> Engine:
     """The engine, once for every process, as Ray gives it one task after another."""
-    return open_engine(opening.model, opening.engine, opening.precision, threads=opening.cores, batch=opening.batch)
+    return open_engine(
+        opening.model, opening.engine, opening.precision, threads=opening.cores, batch_size=opening.batch_size
+    )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from inceptorch.images.preprocessing import LUMA, Pixels
+from inceptorch.images.preprocessing import LUMA, Preprocessing
 
 
 class Scale(nn.Module):
@@ -12,7 +12,7 @@ class Scale(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, pixels: Pixels):
+    def __init__(self, pixels: Preprocessing):
         super().__init__()
         self.channels = pixels.channels
         self.register_buffer("mean", torch.tensor(pixels.mean).view(1, -1, 1, 1), persistent=False)

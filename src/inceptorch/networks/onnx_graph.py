@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inceptorch.images.preprocessing import LUMA, Pixels
+from inceptorch.images.preprocessing import LUMA, Preprocessing
 from inceptorch.networks.layers import AdaptiveAverage, Dropout, GlobalAverage, Layer, Pool, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.onnx_writer import OnnxWriter, Tensors
@@ -27,7 +27,7 @@ MOST_MAPS = 5  # classes whose activation maps are given, as many as are usually
 
 
 def graph(
-    net: NetworkSpec, pixels: Pixels, num_classes: int, tensors: Tensors, config: Mapping[str, Any]
+    net: NetworkSpec, pixels: Preprocessing, num_classes: int, tensors: Tensors, config: Mapping[str, Any]
 ) -> ModelProto:
     """The ONNX model of a classifier from the tensors of its `model.safetensors`.
 
@@ -90,7 +90,7 @@ def _averages_all(layer: Layer, shape: Shape) -> bool:
     return isinstance(layer, GlobalAverage) or layer == AdaptiveAverage(1)
 
 
-def _scaled(writer: OnnxWriter, pixels: Pixels) -> str:
+def _scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:
     """The arithmetic between pixels and network, as `scale.Scale` does it."""
     x = writer.node("Cast", [INPUT], "scale/float", to=1)
     if pixels.channels == "bgr":

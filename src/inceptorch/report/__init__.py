@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from inceptorch.classifier import classifier as bundle
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier, load
+from inceptorch.classifier.config import CARD
 from inceptorch.data.split import HELD_OUT_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.report.card import card
@@ -19,15 +19,14 @@ __all__ = ["draw", "draw_rates", "of_evaluation", "page"]
 
 
 def draw(result: Result) -> None:
-    """Write report.html and the whole model card, README.md, into the run folder."""
-    config, custom = read_run_config(result.run), result.classifier.is_custom
-    classifier = bundle.load(result.run, result.classifier.model if custom else None)
+    config, custom = read_run_config(result.run), result.classifier.config.is_custom
+    classifier = load(result.run, result.classifier.model if custom else None)
     again = config["command"] or f"inceptorch.train({config['data']!r}, ...), see run.yaml"
     facts = _facts_of_run(result, config)
     title = f"{config['network']['name']} on {Path(config['data']).name}"
     rows, looked_into = read_rows(result.run / "metrics.csv"), None if custom else classifier
     write_text(result.run / "report.html", page(title, result.evaluation, looked_into, again, facts, rows))
-    write_text(result.run / bundle.CARD, card(classifier, result.evaluation, again, facts))
+    write_text(result.run / CARD, card(classifier, result.evaluation, again, facts))
 
 
 def of_evaluation(

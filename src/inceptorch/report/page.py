@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
 from inceptorch.evaluation.metrics import ClassScore
@@ -58,7 +58,7 @@ def page(
         map=_map(fractions) if len(names) > CELLS else None,
         confused=_confused(confusion, names),
         mistakes=_mistakes(evaluation, classifier),
-        layer=default_row(classifier.model.net, classifier.pixels.size) if looked and classifier else None,
+        layer=default_row(classifier.model.net, classifier.preprocessing.size) if looked and classifier else None,
         folder=folder[: folder.rfind("/") + 1],
         calibration=charts.calibration(evaluation.reliability),
         confidence=of_confidence(evaluation),
@@ -129,7 +129,7 @@ def _images(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | N
     try:
         if classifier is None:
             return [("the image", _small(evaluation.split.image(mistake.index)))]
-        square = evaluation.split.square(mistake.index, classifier.pixels)
+        square = evaluation.split.square(mistake.index, classifier.preprocessing)
     except InceptorchError:
         return None
     given = classifier.classes.index(mistake.predicted)

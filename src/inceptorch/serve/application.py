@@ -19,7 +19,7 @@ from inceptorch.serve import open_inference as inference
 from inceptorch.serve import schemas
 from inceptorch.serve.body import Form, announced, read_body
 from inceptorch.serve.schemas import responses
-from inceptorch.serve.service import LONG, Serving, together, unless_gone
+from inceptorch.serve.service import LONG, Service, cancel_on_disconnect, gather_all
 
 PAGE = Path(__file__).parent / "page"
 PAGE_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -29,7 +29,7 @@ PAGE_POLICY = (
 )
 
 
-def application(serving: Serving, token: str | None = None) -> FastAPI:
+def application(serving: Service, token: str | None = None) -> FastAPI:
     """The application: paths that anyone may ask for, and those that need the token, if there is one."""
     app = FastAPI(
         title="inceptorch",
@@ -52,12 +52,12 @@ def application(serving: Serving, token: str | None = None) -> FastAPI:
     return app
 
 
-async def _serving(request: Request) -> Serving:
-    serving: Serving = request.app.state.serving
+async def _serving(request: Request) -> Service:
+    serving: Service = request.app.state.serving
     return serving
 
 
-Shared = Annotated[Serving, Depends(_serving)]
+Shared = Annotated[Service, Depends(_serving)]
 open_to_all, guarded = APIRouter(), APIRouter()
 
 
@@ -123,7 +123,7 @@ async def predict(
     with served.room.place(announced(request, serving.limits)) as place:
         async with Form(request, serving.limits, place).files() as files:
             work = (serving.predict(served, file, top, maps == 1) for file in files)
-            entries = await unless_gone(request, together(work))
+            entries = await cancel_on_disconnect(request, gather_all(work))
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
 
@@ -174,7 +174,9 @@ async def infer(name: str, request: Request, serving: Shared) -> Response:
         readers = serving.for_large if head is None and len(body) > LONG else serving.decoders
         asked = await loop.run_in_executor(readers, inference.parse, body, head, served, limits)
         place.take(len(asked.squares) - 1)  # the first has its place already
-        ones = await unless_gone(request, together(serving.answer(served, square) for square in asked.squares))
+        ones = await cancel_on_disconnect(
+            request, gather_all(serving.answer(served, square) for square in asked.squares)
+        )
     content, length = await loop.run_in_executor(serving.decoders, inference.answer, asked, served, ones)
     if length is None:
         return Response(content, media_type="application/json")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.admission import Limits
 from inceptorch.serve.body import malformed, too_many
-from inceptorch.serve.dynamic_batcher import One
-from inceptorch.serve.service import Served
+from inceptorch.serve.dynamic_batcher import SingleOutput
+from inceptorch.serve.service import ModelEndpoint
 
 HEAD = "Inference-Header-Content-Length"  # the header that says how long the JSON is before the bytes of tensors
-OUTPUTS = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # as `One` has them
+OUTPUTS = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # as `SingleOutput` has them
 VERSION = "1"
 
 
@@ -29,9 +29,9 @@ class Inference:
     outputs: dict[str, bool]
 
 
-def metadata(served: Served) -> dict[str, Any]:
+def metadata(served: ModelEndpoint) -> dict[str, Any]:
     """What the protocol says of a model."""
-    size = served.engine.pixels.size
+    size = served.engine.config.preprocessing.size
     outputs = [
         {"name": name, "datatype": OUTPUTS[name], "shape": [-1, *array.shape[1:]]}
         for name, array in _arrays([served.first]).items()
@@ -45,7 +45,7 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def parse(body: bytes, head: str | None, served: Served, limits: Limits) -> Inference:
+def parse(body: bytes, head: str | None, served: ModelEndpoint, limits: Limits) -> Inference:
     """Read a request. Raises HTTPException 400 for what is not one, 413 for too many pictures."""
     end = len(body) if head is None else int(head) if head.isdecimal() and len(head) < 20 else -1
     if not 0 <= end <= len(body):
@@ -61,11 +61,11 @@ def parse(body: bytes, head: str | None, served: Served, limits: Limits) -> Infe
         raise malformed("The id of a request must be a string.")
     if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
         raise malformed(f"There must be a list of one input, {INPUT!r}.")
-    pixels = _pixels(inputs[0], body[end:], served.engine.pixels.size, limits)
+    pixels = _pixels(inputs[0], body[end:], served.engine.config.preprocessing.size, limits)
     return Inference(identity, pixels.transpose(0, 2, 3, 1), _wanted(asked, served))
 
 
-def answer(inference: Inference, served: Served, ones: list[One]) -> tuple[bytes, int | None]:
+def answer(inference: Inference, served: ModelEndpoint, ones: list[SingleOutput]) -> tuple[bytes, int | None]:
     """The body of the answer; and how long its JSON is, if bytes follow it."""
     arrays, outputs, binary = _arrays(ones), [], []
     for name, as_bytes in inference.outputs.items():
@@ -112,7 +112,7 @@ def _pixels(tensor: dict[str, Any], binary: bytes, size: int, limits: Limits) ->
     return values.astype(np.uint8).reshape(shape)
 
 
-def _wanted(asked: dict[str, Any], served: Served) -> dict[str, bool]:
+def _wanted(asked: dict[str, Any], served: ModelEndpoint) -> dict[str, bool]:
     """The outputs to give, and whether as bytes: those that are asked for, else all."""
     known = _arrays([served.first])
     by_default = _parameters(asked).get("binary_data_output") is True
@@ -134,7 +134,7 @@ def _parameters(of: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _arrays(ones: list[One]) -> dict[str, NDArray[Any]]:
+def _arrays(ones: list[SingleOutput]) -> dict[str, NDArray[Any]]:
     """The outputs, by their names."""
     columns = zip(OUTPUTS, zip(*ones, strict=True), strict=True)
     return {name: np.stack(column) for name, column in columns if column[0] is not None}

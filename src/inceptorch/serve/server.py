@@ -19,7 +19,7 @@ from inceptorch.serve.admission import Limits
 from inceptorch.serve.application import application
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.middleware import Protocol, edge
-from inceptorch.serve.service import Served, Serving
+from inceptorch.serve.service import ModelEndpoint, Service
 from inceptorch.utils.files import reason
 
 KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
@@ -55,13 +55,15 @@ def bind(host: str, port: int) -> socket.socket:
         raise ServeError(f"{host}, port {port}: {why}; name another --host or --port.") from None
 
 
-def serving_of(engines: Mapping[str, Engine], limits: Limits) -> Serving:
+def serving_of(engines: Mapping[str, Engine], limits: Limits) -> Service:
     """What answers with these engines, by name. Raises BundleError."""
     metrics = Metrics()
-    return Serving({name: Served(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics)
+    return Service(
+        {name: ModelEndpoint(name, engine, limits, metrics) for name, engine in engines.items()}, limits, metrics
+    )
 
 
-def server_of(serving: Serving, token: str | None = None) -> uvicorn.Server:
+def server_of(serving: Service, token: str | None = None) -> uvicorn.Server:
     """The server, to be run on a socket. It reads nothing from the disk while it runs, and logs only what fails."""
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
     from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores
-    from inceptorch.images.preprocessing import Pixels
+    from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
 
 __all__ = ["Classification", "Task"]
@@ -26,7 +26,7 @@ class Task(Protocol):
     def classes(self) -> Sequence[str]: ...
 
     def dataset(
-        self, split: Split, preprocessing: Pixels, recipe: Recipe, seed: int, transform: Transform | None
+        self, split: Split, preprocessing: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None
     ) -> Augmented:
         """The training images with their targets, augmented together."""
 

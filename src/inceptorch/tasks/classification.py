@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inceptorch.classifier.classifier import Prediction, top_classes
+from inceptorch.classifier.classifier import TopClass
 from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores, scores
+from inceptorch.inference.predictor import top_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
-    from inceptorch.images.preprocessing import Pixels
+    from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
 
 
@@ -27,7 +28,7 @@ class Classification:
     classes: Sequence[str]
 
     def dataset(
-        self, split: Split, preprocessing: Pixels, recipe: Recipe, seed: int, transform: Transform | None
+        self, split: Split, preprocessing: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None
     ) -> Augmented:
         from inceptorch.data.augment import Augmented
 
@@ -67,6 +68,6 @@ class Classification:
     def metrics(self, scores: Scores) -> dict[str, float]:
         return {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
 
-    def answer(self, outputs: Sequence[float], top: int) -> list[Prediction]:
+    def answer(self, outputs: Sequence[float], top: int) -> list[TopClass]:
         """The `top` most probable classes, best first; `outputs` are probabilities."""
         return top_classes(outputs, self.classes, top)

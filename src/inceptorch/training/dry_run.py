@@ -50,7 +50,7 @@ def dry_run(
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):
-        real, images, size = context.run.recipe, len(context.train), context.classifier.pixels.size
+        real, images, size = context.run.recipe, len(context.train), context.classifier.preprocessing.size
         sizes = [image_size(real, size, epoch) for epoch in range(real.epochs)]
         largest = max(sizes, default=size)
         short = replace(

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 from inceptorch.data import Split
 from inceptorch.errors import RunError
 from inceptorch.evaluation import Evaluation
-from inceptorch.inference.forward import outputs_of
+from inceptorch.inference.engines.torch import Torch
+from inceptorch.inference.pipeline import map_batches
 from inceptorch.models.weights import write_safetensors
 from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
@@ -77,16 +78,23 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
     if world.from_first(lambda: _is_whole(cache)):
         with safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("held_out"))
-    model = classifier.model
+    model, engine = classifier.model, Torch(classifier, device=world.device)
     bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
 
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
             return model.forward_head(model.forward_features(x), pre_logits=True)
 
+    def crops_to_features(split: Split, indices: list[int]) -> Tensor:
+        return classifier.logits([split.square(index, classifier.preprocessing) for index in indices], forward)
+
     def features(split: Split, name: str) -> Tensor:
         mine = split.keep(world.share_or_stand_in(range(len(split))))
-        found = outputs_of(classifier, mine, progress, f"features of {name} images", forward)
+        batches = map_batches(
+            engine, lambda indices: crops_to_features(mine, indices), range(len(mine)), engine.batch_size
+        )
+        total = -(-len(mine) // engine.batch_size)
+        found = torch.cat(list(progress.track(batches, total, f"features of {name} images")))
         return world.gather(found, len(split))
 
     found = Features(features(context.train, "training"), features(context.val, "validation"))

@@ -90,7 +90,7 @@ def _search(context: TrainingContext, world: Processes, progress: Progress) -> L
 
 def _batches(context: TrainingContext) -> Iterator[Batch]:
     """The batches of as many steps as are tried, over as many epochs as that takes."""
-    run, pixels, left, epoch = context.run, context.classifier.pixels, STEPS, 0
+    run, pixels, left, epoch = context.run, context.classifier.preprocessing, STEPS, 0
     data = context.task.dataset(context.train, pixels, run.recipe, run.seed, None)
     while left:
         data.epoch = epoch

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inceptorch.classifier.classifier import CONFIG
+from inceptorch.classifier.config import CONFIG
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.models.module import Model

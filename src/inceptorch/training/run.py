@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from inceptorch.classifier.config import Metadata, ValidationSplit
 from inceptorch.data import Skipped, Split
 from inceptorch.data.locator import short_name
 from inceptorch.data.split import HELD_OUT_PART
@@ -87,22 +88,19 @@ class Run:
         except OSError as error:
             raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
 
-    def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> dict[str, Any]:
-        """What the classifier's card says of the run, the weights being those of this row of metrics."""
-        about: dict[str, Any] = {
-            "trained on": f"{len(train)} pictures of {short_name(self.data)}",
-            "recipe": self.recipe.name,
-            "top1": round(row["top1"], 5),
-            "top5": round(row["top5"], 5),
-            "judged on": f"{len(val)} pictures of {val.name}",
-        }
-        if self.recipe.keeps_best:
-            about["weights of"] = f"epoch {row['epoch']}, whose loss on these images is the lowest"
-        if val.name == HELD_OUT_PART:
-            # So that a later evaluation on the same folder leaves out what was trained on.
-            drawn = {"share": self.recipe.held_out_share, "seed": self.seed, "fingerprint": self.fingerprint}
-            about["split"] = drawn
-        return about
+    def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
+        """What the classifier's config says of the run, the weights being those of this row of metrics."""
+        split = ValidationSplit(fraction=self.recipe.held_out_share, seed=self.seed, fingerprint=self.fingerprint)
+        chosen = f"epoch {row['epoch']}, whose loss on these images is the lowest"
+        return Metadata(
+            trained_on=f"{len(train)} images of {short_name(self.data)}",
+            validated_on=f"{len(val)} images of {val.name}",
+            recipe=self.recipe.name,
+            top1=round(row["top1"], 5),
+            top5=round(row["top5"], 5),
+            split=split if val.name == HELD_OUT_PART else None,
+            other={"weights_of": chosen} if self.recipe.keeps_best else {},
+        )
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from inceptorch.classifier.classifier import Classifier, architecture_of, copy_weights, load
+from inceptorch.classifier.classifier import Classifier, copy_weights, load
 from inceptorch.classifier.hub import folder_of
 from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
 from inceptorch.data.augment import Transform
@@ -20,8 +20,9 @@ from inceptorch.data.locator import absolute, lies_inside
 from inceptorch.data.sampler import steps_in
 from inceptorch.data.sources.pairs import name_of, split_pairs
 from inceptorch.errors import RecipeError, RunError
-from inceptorch.evaluation import Evaluation, judgement
-from inceptorch.images.preprocessing import Pixels, contract
+from inceptorch.evaluation import Evaluation, evaluation_from_logits
+from inceptorch.images.crops import CENTER
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
@@ -84,8 +85,8 @@ class TrainingContext:
 
     def judge(self, logits: Tensor) -> Evaluation:
         """The evaluation that logits [N, classes] of the validation images amount to."""
-        skipped, protocol = self.run.skipped or [], self.classifier.pixels.describe()
-        return judgement(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
+        skipped, protocol = self.run.skipped or [], CENTER.describe(self.classifier.preprocessing)
+        return evaluation_from_logits(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
 
 
 def new_run(request: TrainRequest, world: Processes) -> Run:
@@ -139,7 +140,7 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     else:
         skipped = run.skipped
         train, val = (_without(split, {one["file"] for one in skipped}) for split in (train, val))
-    recipe = replace(recipe, net=architecture_of(classifier.model), lr=_base_rate(recipe, classifier.model, overrides))
+    recipe = replace(recipe, net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
     net = classifier.model.net if isinstance(classifier.model, Model) else None
     run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
     return TrainingContext(run, classifier, train, val, overrides)
@@ -178,7 +179,7 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     table = run.net or (module.net if module else given.model.net if given else get_network(recipe.net))
     aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
     size = recipe.size or (module.size if module else table.size)
-    preprocessing = given.pixels if given else contract(size, recipe.channels)
+    preprocessing = given.preprocessing if given else default_preprocessing(size, recipe.channels)
     if recipe.size and recipe.size != preprocessing.size:
         resize = round(recipe.size * preprocessing.resize / preprocessing.size)
         preprocessing = replace(preprocessing, size=recipe.size, resize=resize)
@@ -194,7 +195,7 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
         raise RecipeError(f"{table.name} has {len(model.body)} layers to freeze, not {frozen}: --set freeze=0.")
     for layer in model.body[:frozen]:
         layer.requires_grad_(False)
-    return Classifier(model.to(memory_format=torch.channels_last), preprocessing, list(classes))
+    return Classifier.of(model.to(memory_format=torch.channels_last), preprocessing, classes)
 
 
 def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
@@ -215,7 +216,7 @@ def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
 
 def _wrap(module: nn.Module, recipe: Recipe, classes: tuple[str, ...]) -> Classifier:
     """The caller's own module as a classifier. Raises RunError if it gives no logits of these classes."""
-    preprocessing: Pixels = contract(recipe.size or 224, recipe.channels)
+    preprocessing = default_preprocessing(recipe.size or 224, recipe.channels)
     first = next(module.parameters(), torch.empty(0))
     images = first.new_zeros(2, preprocessing.in_chans, preprocessing.size, preprocessing.size)
     training = module.training
@@ -226,7 +227,7 @@ def _wrap(module: nn.Module, recipe: Recipe, classes: tuple[str, ...]) -> Classi
     if shape != (2, len(classes)):
         name, wanted = type(module).__name__, (2, len(classes))
         raise RunError(f"Cannot train {name}: for two images it gives {shape}. Return logits {wanted}.")
-    return Classifier(cast(Model, module.to(memory_format=torch.channels_last)), preprocessing, list(classes))
+    return Classifier.of(cast(Model, module.to(memory_format=torch.channels_last)), preprocessing, classes)
 
 
 def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier import Classifier
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import Recipe
@@ -42,7 +42,7 @@ class TrainStep:
         self.task = task
         self.world = world
         self.bf16 = precision(recipe, world.device) == "bf16"
-        self.normalize = Scale(classifier.pixels).to(world.device)
+        self.normalize = Scale(classifier.preprocessing).to(world.device)
         train_loss = TrainLoss(self.model, task, recipe, class_weights, loss).to(world.device)
         self.chance_loss = train_loss.chance_loss
         self.train_loss = world.wrap(train_loss)

@@ -14,13 +14,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from inceptorch.classifier.classifier import WEIGHTS, Classifier
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.config import WEIGHTS
 from inceptorch.data.augment import Batch, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.sampler import batches, steps_in
 from inceptorch.errors import ImageError
-from inceptorch.evaluation import Evaluation
-from inceptorch.inference.forward import outputs_of
+from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.models.module import Model
 from inceptorch.models.weights import read_safetensors
 from inceptorch.runtime.distributed import Arriving, Processes
@@ -98,7 +98,7 @@ class Trainer:
         )
         if context.overrides.model is not None and not resumed and world.first:
             self.save_checkpoint()  # nobody else could make its first weights again
-        train, val, size = len(context.train), len(context.val), context.classifier.pixels.size
+        train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
         self.steps = steps_in(train, self.recipe.batch)
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
@@ -158,8 +158,8 @@ class Trainer:
 
     def load(self, left: list[list[int]], epoch: int) -> Iterator[Batch]:
         """The batches that are left of an epoch. Before it fails for an image that is gone, a checkpoint is saved."""
-        context, size = self.context, self.context.classifier.pixels.size
-        pixels, transform = context.classifier.pixels, context.overrides.transform
+        context, size = self.context, self.context.classifier.preprocessing.size
+        pixels, transform = context.classifier.preprocessing, context.overrides.transform
         data = self.task.dataset(context.train, pixels, self.recipe, self.run.seed, transform)
         data.epoch, data.side = epoch, image_size(self.recipe, size, epoch)
         try:
@@ -224,17 +224,15 @@ class Trainer:
     def evaluate(self, bf16: bool = False) -> Evaluation:
         """Evaluate on the validation images, each process its share; in bf16 on the way. Breaks off where that is asked
         for."""
-        classifier, val, world = self.evaluated, self.context.val, self.world
-
-        def forward(x: Tensor) -> Tensor:
-            self.shutdown.raise_if_requested()
-            with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
-                out: Tensor = classifier.model(x)
-            return out
-
-        mine = val.keep(world.share_or_stand_in(range(len(val))))
-        logits = world.gather(outputs_of(classifier, mine, self.progress, "evaluating", forward), len(val))
-        return self.context.judge(logits)
+        return evaluate_split(
+            self.evaluated,
+            self.context.val,
+            self.run.skipped or [],
+            self.world,
+            self.progress,
+            precision="bf16" if bf16 else "fp32",
+            interrupt=self.shutdown.raise_if_requested,
+        )
 
     def fit_linear_probe(self) -> Evaluation:
         """The classifier alone, on features of the frozen body."""
@@ -265,8 +263,9 @@ class Trainer:
         self.save_checkpoint()
 
     def save_bundle(self, evaluation: Evaluation, row: dict[str, Any]) -> None:
-        about = self.run.metadata(self.context.train, self.context.val, row)
-        self.evaluated.about = about | {"unknown": evaluation.threshold}
+        metadata = self.run.metadata(self.context.train, self.context.val, row)
+        config = self.evaluated.config
+        self.evaluated.config = replace(config, metadata=replace(metadata, threshold=evaluation.threshold))
         self.evaluated.write(self.run.folder)
 
     def save_checkpoint(self) -> None:

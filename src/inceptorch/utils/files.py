@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
-from inceptorch.errors import DiskError, InceptorchError, RunError
+from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -204,6 +205,16 @@ def refuse_if_used(path: Path) -> None:
             raise RunError(f"{path} is a file; name a folder with --out.")
     except OSError as error:
         raise RunError(f"{path} cannot be used: {reason(error)}; name another --out.") from None
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """A file, open to be read. Raises ImageError for a pipe or a device, which might never come to an end, and OSError."""
+    at_once = getattr(os, "O_NONBLOCK", 0)  # without it, a pipe is waited for until somebody writes to it
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once))  # noqa: SIM115 (the caller's)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ImageError(path, "is a pipe or a device, not a regular file")
+    return file
 
 
 def reason(error: OSError) -> str:

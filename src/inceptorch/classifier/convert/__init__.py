@@ -47,7 +47,7 @@ def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | 
     model, ours = _renamed(tensors, names, source, file, labelled=labels is not None)
     fit(model, ours, file)
     classes = _classes(model.num_classes, source, labels, file)
-    classifier = Classifier(model, source.pixels, classes, source.about(), keep_aux=bool(model.aux))
+    classifier = Classifier.of(model, source.pixels, classes, source.metadata(), aux_heads=True)
     classifier.save(out)
     return classifier
 

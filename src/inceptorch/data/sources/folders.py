@@ -17,8 +17,8 @@ import numpy as np
 
 from inceptorch.data.string_array import UNKNOWN, Files, Names
 from inceptorch.errors import DataError, ImageError
-from inceptorch.images.preprocessing import SUFFIXES, open_regular
-from inceptorch.utils.files import reading, reason
+from inceptorch.images.decode import SUFFIXES
+from inceptorch.utils.files import open_regular, reading, reason
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 

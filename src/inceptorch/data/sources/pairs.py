@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from inceptorch.data.sources.folders import Source
 from inceptorch.data.split import Split, stratified
 from inceptorch.data.string_array import Files, Names
-from inceptorch.errors import DataError, ImageError
-from inceptorch.images.preprocessing import decode
+from inceptorch.errors import DataError
+from inceptorch.images.inputs import load_image
 
 PARTS = ("train", "val")
 
@@ -40,7 +40,7 @@ class Pairs(Source):
         with self._one_at_a_time:
             image = self.pairs[int(path)][0]
         file = io.BytesIO()
-        decode(_plain(image)).save(file, "PPM")
+        load_image(image).save(file, "PPM")
         return file.getvalue()
 
     def label(self, path: str) -> str:
@@ -94,16 +94,3 @@ def _labels(pairs: Any, where: str) -> NDArray[np.int64]:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise DataError(f"Cannot use {where}: it does not have one whole number as the label of each image.")
     return labels.astype(np.int64)
-
-
-def _plain(image: Any) -> Any:
-    """What `decode` takes. Raises ImageError."""
-    if hasattr(image, "detach"):
-        image = image.detach().cpu().numpy()
-    if not isinstance(image, np.ndarray):
-        return image
-    if image.dtype != np.uint8:
-        raise ImageError(None, f"is {image.dtype}, not uint8: leave out what makes floats of it, such as ToTensor")
-    if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
-        image = image.transpose(1, 2, 0)
-    return np.ascontiguousarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)

@@ -28,8 +28,7 @@ from inceptorch.data.sources.remote import read_range, read_url, split_url
 from inceptorch.data.split import HELD_OUT, TRAIN, Split
 from inceptorch.data.string_array import UNKNOWN, Files, Names, is_text
 from inceptorch.errors import DataError, ImageError
-from inceptorch.images.preprocessing import open_regular
-from inceptorch.utils.files import reading, reason
+from inceptorch.utils.files import open_regular, reading, reason
 
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"

@@ -1,7 +1,8 @@
 """What executes a classifier: torch, ONNX Runtime or OpenVINO, behind one interface."""
 
-from inceptorch.inference.engines.base import Answer, Engine, described
-from inceptorch.inference.engines.factory import ENGINES, available, is_exported, open_engine
-from inceptorch.inference.engines.fingerprint import identity
+from inceptorch.inference.engines.base import Engine, EngineOutput
+from inceptorch.inference.engines.factory import available, open_engine
+from inceptorch.inference.engines.fingerprint import fingerprint
+from inceptorch.inference.engines.formats import ENGINES, is_exported
 
-__all__ = ["ENGINES", "Answer", "Engine", "available", "described", "identity", "is_exported", "open_engine"]
+__all__ = ["ENGINES", "Engine", "EngineOutput", "available", "fingerprint", "is_exported", "open_engine"]

@@ -1,4 +1,4 @@
-"""What decides an engine's answers, as a hash."""
+"""What decides an engine's outputs, as a hash."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from inceptorch.classifier.classifier import Classifier
-from inceptorch.inference.engines.base import Engine, described
+from inceptorch.inference.engines.base import Engine
 
 
-def identity(engine: Engine) -> str:
-    """A hash of weights, table and pixel contract, and of engine and precision where that is not fp32."""
+def fingerprint(engine: Engine) -> str:
+    """A hash of weights, network and preprocessing, and of engine and precision where that is not fp32."""
     digest = hashlib.sha256()
     match engine.source:
         case Classifier():
@@ -23,12 +23,12 @@ def identity(engine: Engine) -> str:
                 if file.is_file():
                     digest.update(file.read_bytes())
     if engine.precision != "fp32":  # in which engines agree
-        digest.update(described(engine).encode())
+        digest.update(str(engine).encode())
     return digest.hexdigest()
 
 
 def _of_classifier(classifier: Classifier, digest: hashlib._Hash) -> None:
-    digest.update(json.dumps({**classifier.config(), "about": None}, sort_keys=True).encode())
+    digest.update(json.dumps({**classifier.config.to_dict(), "metadata": None}, sort_keys=True).encode())
     for name, tensor in sorted(classifier.model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

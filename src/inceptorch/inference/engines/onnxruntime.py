@@ -10,58 +10,48 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
-from inceptorch.evaluation.metrics import Floats
-from inceptorch.inference.engines.base import Answer, channels_first, logarithms
+from inceptorch.inference.engines.base import Engine, EngineOutput, channels_first
+from inceptorch.inference.engines.formats import BATCH_SIZES
+from inceptorch.inference.engines.metadata import read_metadata
 from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
 from inceptorch.utils.cpu import processors
 
 FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
 
 
-class OnnxRuntime:
-    """A graph executed by ONNX Runtime: `streams` calls at once, each with `threads` threads."""
+class OnnxRuntime(Engine):
+    """A graph executed by ONNX Runtime: `streams` calls at once (by default one) that share `threads`
+    (by default as many as there are processors)."""
 
     name = "onnxruntime"
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
         source: bytes | Path,
-        description: Description,
-        precision: str,
+        name: str | Path,
+        precision: str | None = None,
         *,
-        streams: int,
-        batch: int,
+        threads: int | None = None,
+        streams: int | None = None,
+        batch_size: int | None = None,
     ):
-        self.session = session
-        self.precision, self.batch, self.at_once, self.source = precision, batch, streams, source
-        self.net, self.pixels = description.net, description.pixels
-        self.classes, self.about = description.classes, description.about
-        self._turns = threading.Semaphore(streams)
+        self.max_concurrency = streams or 1
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = max(1, (threads or processors()) // self.max_concurrency)
+        # Threads that wait would keep a processor busy, which those that decode images can use.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = _session(source, options)
+        names = [{tensor.name} for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
+        texts = self.session.get_modelmeta().custom_metadata_map
+        config, precision = read_metadata(names, texts, name, self.name, precision)
+        super().__init__(config, source, precision, batch_size or BATCH_SIZES[self.name])
+        self._turns = threading.Semaphore(self.max_concurrency)
 
-    def answer(self, squares: NDArray[np.uint8]) -> Answer:
+    def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
         with self._turns:
-            return Answer(*self.session.run(None, {INPUT: channels_first(squares)}))
-
-    def logits(self, squares: NDArray[np.uint8]) -> Floats:
-        with self._turns:
-            (probabilities,) = self.session.run([PROBABILITIES], {INPUT: channels_first(squares)})
-        return logarithms(probabilities)
-
-
-def session_of(
-    model: bytes | Path, threads: int | None = None, streams: int | None = None
-) -> tuple[onnxruntime.InferenceSession, int]:
-    """An ONNX file, or its bytes, ready to be executed, and how many calls it takes at once: `streams` that share
-    `threads`, by default one with all processors. Raises BundleError."""
-    streams = streams or 1
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, (threads or processors()) // streams)
-    # Threads that wait would keep a processor busy, which those that decode pictures can use.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return _session(model, options), streams
+            outputs = self.session.run(None if maps else [PROBABILITIES], {INPUT: channels_first(crops)})
+        return EngineOutput.of_probabilities(*outputs)
 
 
 def metadata_of(path: Path) -> dict[str, str]:

@@ -12,35 +12,35 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from inceptorch.classifier.classifier import Description
 from inceptorch.errors import BundleError
-from inceptorch.evaluation.metrics import Floats
-from inceptorch.inference.engines.base import Answer, logarithms
+from inceptorch.inference.engines.base import Engine, EngineOutput
+from inceptorch.inference.engines.formats import BATCH_SIZES
+from inceptorch.inference.engines.metadata import read_metadata
 
 # In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 _ALONE = threading.Lock()  # held for what must not be done by two threads at once
 
 
-class OpenVino:
+class OpenVino(Engine):
     """A graph executed by OpenVINO: `streams` calls at once, each with its share of `threads`."""
 
     name = "openvino"
 
     def __init__(
         self,
-        model: openvino.Model,
         source: bytes | Path,
-        description: Description,
-        precision: str,
+        name: str | Path,
+        precision: str | None = None,
         *,
         threads: int | None = None,
         streams: int | None = None,
-        batch: int = 1,
+        batch_size: int | None = None,
     ):
-        self.precision, self.batch, self.source = precision, batch, source
-        self.net, self.pixels = description.net, description.pixels
-        self.classes, self.about = description.classes, description.about
+        model = read_model(source)
+        names = [port.names for port in (*model.inputs, *model.outputs)]
+        config, precision = read_metadata(names, metadata(model), name, self.name, precision)
+        super().__init__(config, source, precision, batch_size or BATCH_SIZES[self.name])
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
@@ -50,33 +50,29 @@ class OpenVino:
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         self.compiled = core().compile_model(_channels_last(model), "CPU", settings)
-        self.at_once = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.max_concurrency = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
-        # The binding sets itself up in its first call; several threads that make it at once wait for one another for ever.
+        # The binding sets itself up in its first call; several threads that make it at once wait for one another for
+        # ever.
         with _ALONE:
-            self.logits(np.zeros((1, self.pixels.size, self.pixels.size, 3), np.uint8))
+            size = config.preprocessing.size
+            self.run(np.zeros((1, size, size, 3), np.uint8))
 
-    def answer(self, squares: NDArray[np.uint8]) -> Answer:
-        return Answer(*self._outputs(squares, len(self.compiled.outputs)))
-
-    def logits(self, squares: NDArray[np.uint8]) -> Floats:
-        (probabilities,) = self._outputs(squares, 1)
-        return logarithms(probabilities)
-
-    def _outputs(self, squares: NDArray[np.uint8], count: int) -> list[NDArray[Any]]:
-        """The first so many outputs, copied, as the memory behind them serves the next call."""
+    def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
         request = self._request()
         try:
-            request.infer([np.ascontiguousarray(squares)], share_inputs=True)
-            return [request.get_output_tensor(number).data.copy() for number in range(count)]
+            request.infer([np.ascontiguousarray(crops)], share_inputs=True)
+            outputs = range(len(self.compiled.outputs) if maps else 1)
+            # Copied, as the memory behind them serves the next call.
+            return EngineOutput.of_probabilities(*(request.get_output_tensor(number).data.copy() for number in outputs))
         finally:
             self._free.put(request)
 
     def _request(self) -> openvino.InferRequest:
         """A request that nobody uses; there are at most as many as there are streams."""
         with self._making:
-            if self._free.empty() and self._made < self.at_once:
+            if self._free.empty() and self._made < self.max_concurrency:
                 request = self.compiled.create_infer_request()
                 self._made += 1
                 return request
@@ -84,8 +80,8 @@ class OpenVino:
 
 
 def core() -> openvino.Core:
-    """The only one of this process. Each sets another stack for signals, and when it goes brings back the one before, which
-    may be gone by then: with several, the next signal, a Ctrl-C or the end of a child, could be a SIGSEGV."""
+    """The only one of this process. Each sets another stack for signals, and when it goes brings back the one before,
+    which may be gone by then: with several, the next signal, a Ctrl-C or the end of a child, could be a SIGSEGV."""
     with _ALONE:
         return _core()
 
@@ -115,7 +111,7 @@ def metadata(model: openvino.Model) -> dict[str, str]:
 
 
 def _channels_last(model: openvino.Model) -> openvino.Model:
-    """The model for pictures [N, S, S, 3], as decoders give them: it turns them itself, in its first layer."""
+    """The model for images [N, S, S, 3], as decoders give them: it turns them itself, in its first layer."""
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.input().tensor().set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))

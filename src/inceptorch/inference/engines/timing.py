@@ -1,4 +1,4 @@
-"""How fast an engine is."""
+"""How fast an engine is, and images to measure it with."""
 
 from __future__ import annotations
 
@@ -13,30 +13,38 @@ from inceptorch.inference.engines.base import Engine
 WARM = 2  # calls of each thread before the clock starts
 
 
-def throughput(engine: Engine, squares: NDArray[np.uint8], seconds: float) -> float:
-    """Pictures per second when the engine is kept busy for so long with batches of all these squares [N, S, S, 3]."""
+def throughput(engine: Engine, crops: NDArray[np.uint8], seconds: float) -> float:
+    """Images per second when the engine is kept busy for so long with batches of all these crops [N, S, S, 3]."""
 
     def work(until: float) -> int:
         done = 0
         while time.perf_counter() < until:
-            engine.logits(squares)
+            engine.run(crops)
             done += 1
         return done
 
-    with ThreadPoolExecutor(engine.at_once) as pool:
-        list(pool.map(engine.logits, [squares] * (WARM * engine.at_once)))
+    with ThreadPoolExecutor(engine.max_concurrency) as pool:
+        list(pool.map(engine.run, [crops] * (WARM * engine.max_concurrency)))
         began = time.perf_counter()
-        calls = sum(pool.map(work, [began + seconds] * engine.at_once))
-        return calls * len(squares) / (time.perf_counter() - began)
+        calls = sum(pool.map(work, [began + seconds] * engine.max_concurrency))
+        return calls * len(crops) / (time.perf_counter() - began)
 
 
-def latencies(engine: Engine, squares: NDArray[np.uint8], count: int) -> list[float]:
+def latencies(engine: Engine, crops: NDArray[np.uint8], count: int) -> list[float]:
     """Seconds of each of so many calls, one after the other."""
     for _ in range(WARM):
-        engine.logits(squares)
+        engine.run(crops)
     found = []
     for _ in range(count):
         began = time.perf_counter()
-        engine.logits(squares)
+        engine.run(crops)
         found.append(time.perf_counter() - began)
     return found
+
+
+def random_images(size: int, count: int) -> NDArray[np.uint8]:
+    """Smooth random images [N, S, S, 3], nearer to photographs than noise is."""
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (count, 8, 8, 3))
+    large = small.repeat(-(-size // 8), 1).repeat(-(-size // 8), 2)[:, :size, :size]
+    return np.clip(large + random.normal(0, 12, large.shape), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Answers as text: JSON lines and CSV, a line for each picture."""
+"""Answers as text: JSON lines and CSV, a line for each image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.errors import RunError
-from inceptorch.inference.options import Entry
-from inceptorch.inference.writers.base import Output
+from inceptorch.inference.inputs import Entry
+from inceptorch.inference.writers.base import PredictionWriter
 
 
-class Lines(Output):
+class Lines(PredictionWriter):
     """Text, of which the sidecar says how many bytes are whole lines; those behind them are cut off."""
 
     def _begin(self, new: bool) -> None:
@@ -51,10 +51,10 @@ class JsonLines(Lines):
 class Csv(Lines):
     """file, label1, probability1, ..., unknown, error; what does not apply is empty."""
 
-    def __init__(self, path: Path, made_with: dict[str, Any], together: int, top: int):
+    def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
         places = [f"{what}{place}" for place in range(1, top + 1) for what in ("label", "probability")]
         self._columns = ["file", *places, "unknown", "error"]
-        super().__init__(path, made_with, together)
+        super().__init__(path, provenance, images_per_batch)
 
     def _text(self, entries: list[Entry]) -> str:
         text = io.StringIO(newline="")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inceptorch.errors import RunError
-from inceptorch.inference.options import Entry
-from inceptorch.inference.predictor import in_batches
-from inceptorch.inference.writers.base import Output
+from inceptorch.inference.inputs import Entry
+from inceptorch.inference.pipeline import in_batches
+from inceptorch.inference.writers.base import PredictionWriter
 from inceptorch.utils.files import make_folder, refuse_if_used, write_whole
 
 PARTS = 64  # that become one row group
@@ -23,8 +23,8 @@ SCHEMA = pa.schema(
 )
 
 
-class Parquet(Output):
-    """A row for each picture: what `predict --json` prints of it, null where it does not apply."""
+class Parquet(PredictionWriter):
+    """A row for each image: what `predict --json` prints of it, null where it does not apply."""
 
     def _begin(self, new: bool) -> None:
         self.parts = self.path.with_name(f"{self.path.name}.part")

@@ -1,0 +1,251 @@
+"""What a classifier is, without its weights: what `config.json` holds, and the metadata of an exported file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
+
+from inceptorch.errors import BundleError, TableError
+from inceptorch.images.preprocessing import Preprocessing
+from inceptorch.networks import serialization
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import get_network
+from inceptorch.utils.files import reading
+from inceptorch.utils.validation import build, check_fields
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+FORMAT = 3  # of config.json; 2 has other names for some keys, 1 has no table of the network either
+
+
+class Threshold(TypedDict):
+    """A confidence below which an image is called unknown: the fraction of known images that is still answered, the
+    fraction of those that is right, the fraction of all that is answered rightly, and that without a threshold."""
+
+    below: float
+    answered: float
+    right_of_answered: float
+    right: float
+    right_without: float
+
+
+class ValidationSplit(TypedDict):
+    """How training drew its validation images: the fraction of each class, the seed, and the fingerprint of all images,
+    so that a later evaluation on the same folder leaves out what was trained on."""
+
+    fraction: float
+    seed: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Where a classifier comes from and what it scored; what is not known is None.
+
+    trained_on, validated_on  the images, in words
+    recipe                    its name
+    top1, top5                fractions right of the validation images
+    split                     set where training divided the images itself
+    threshold                 below which an image is unknown, as found on the validation images
+    weights, url              published weights: name and source, and where they were fetched
+    license                   as published, such as "Apache-2.0"
+    accuracy                  as published, in words
+    note                      on the weights
+    other                     whatever else a config holds, by name
+    """
+
+    trained_on: str | None = None
+    validated_on: str | None = None
+    recipe: str | None = None
+    top1: float | None = None
+    top5: float | None = None
+    split: ValidationSplit | None = None
+    threshold: Threshold | None = None
+    weights: str | None = None
+    url: str | None = None
+    license: str | None = None
+    accuracy: str | None = None
+    note: str | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that is known."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "other"}
+        return {name: value for name, value in known.items() if value is not None} | dict(self.other)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Metadata:
+        """Read what `to_dict` wrote. Raises BundleError."""
+        names = {each.name for each in fields(cls)} - {"other"}
+        known = {name: value for name, value in values.items() if name in names}
+        for name, kind in (("split", ValidationSplit), ("threshold", Threshold)):
+            value = known.get(name)
+            keys = kind.__annotations__
+            if value is not None and not (isinstance(value, dict) and keys.keys() <= value.keys()):
+                raise BundleError(f"{name} of the metadata must have the values {', '.join(keys)}.")
+        return cls(**known, other={name: value for name, value in values.items() if name not in names})
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """What `config.json` holds: loaded once, and held by a classifier and by every engine.
+
+    spec       the paper's table; of a module of the caller's own, which no table describes, its name
+    aux_heads  the weights have the auxiliary heads, as published ones do; the papers discard them after training
+    """
+
+    spec: NetworkSpec | str
+    preprocessing: Preprocessing
+    classes: list[str]
+    metadata: Metadata = Metadata()
+    aux_heads: bool = False
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the model is a module of the caller's own, which no table describes."""
+        return isinstance(self.spec, str)
+
+    @property
+    def architecture(self) -> str:
+        """The name of the network."""
+        return self.spec if isinstance(self.spec, str) else self.spec.name
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The paper's table. Raises BundleError for a module of the caller's own."""
+        if isinstance(self.spec, str):
+            raise BundleError(
+                f"Cannot do this with {self.spec}, a module of the trainer's own: no table describes it. "
+                "Try a network of `inceptorch nets`."
+            )
+        return self.spec
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        network: dict[str, Any] = {"custom": True}
+        if not self.is_custom:
+            network = {"network": serialization.to_plain(self.network), "aux_heads": self.aux_heads}
+        return {
+            "format": FORMAT,
+            "library_name": "inceptorch",
+            "architecture": self.architecture,
+            **network,
+            "num_classes": len(self.classes),
+            "in_chans": self.preprocessing.in_chans,
+            "preprocessing": self.preprocessing.to_dict(),
+            "label_names": self.classes,
+            "metadata": self.metadata.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str | Path, custom: bool = False) -> ClassifierConfig:
+        """Read what `to_dict` wrote, now or in format 1 or 2; `source` is named where it is wrong. With `custom`, the
+        weights may be those of a module that the caller has. Raises BundleError."""
+        try:
+            found = build(_Config, _in_format_3(values), "The file", BundleError, more=True)
+            if found.custom and not custom:
+                raise BundleError(
+                    f"the weights are those of {found.architecture}, a module of the trainer's own. "
+                    "Try inceptorch.load(FOLDER, model=...)."
+                )
+            network: NetworkSpec | str = found.architecture
+            if not found.custom:
+                plain = found.network
+                network = plain if isinstance(plain, NetworkSpec) else serialization.from_plain(plain)
+            preprocessing, metadata = (
+                Preprocessing.from_dict(found.preprocessing),
+                Metadata.from_dict(found.metadata),
+            )
+        except (BundleError, TableError) as error:
+            raise BundleError(f"{source}: {error}") from None
+        return cls(network, preprocessing, found.label_names, metadata, found.aux_heads is True)
+
+
+@dataclass
+class _Config:
+    """What is read of a `config.json`; others' programs may find more in it."""
+
+    num_classes: int
+    preprocessing: dict[str, Any]
+    label_names: Annotated[list[str], Meta(min_length=1, description="a list of class names")]
+    metadata: dict[str, Any]
+    architecture: str = ""
+    custom: bool = False
+    network: Any = None
+    aux_heads: Any = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, BundleError)
+        if any("\ud800" <= letter <= "\udfff" for name in self.label_names for letter in name):
+            raise BundleError("label_names must be a list of class names that UTF-8 can hold.")
+        if len(set(self.label_names)) < len(self.label_names):
+            raise BundleError("label_names has a name twice.")
+        if self.num_classes != len(self.label_names):
+            raise BundleError(f"num_classes is {self.num_classes}, but label_names has {len(self.label_names)} names.")
+
+
+def read_config(folder: Path, custom: bool = False) -> ClassifierConfig:
+    """The config of a bundle or run. Raises BundleError if there is no bundle."""
+    if (folder.suffix == ".onnx" and not folder.is_dir()) or (folder / "model.xml").exists():
+        raise BundleError(
+            f"{folder} is an exported file, which cannot be changed or looked into; name the bundle that it was made of."
+        )
+    if not folder.is_dir():
+        what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
+        raise BundleError(
+            f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make, an exported file, or "
+            "published weights, see `inceptorch weights`."
+        )
+    if not (folder / CONFIG).exists():
+        unfinished = (folder / "run.yaml").exists()
+        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
+        raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
+    return ClassifierConfig.from_dict(_read_json(folder / CONFIG), folder / CONFIG, custom)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises BundleError."""
+    try:
+        with reading(path, BundleError):
+            value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
+    if not isinstance(value, dict):
+        raise BundleError(f"{path} must hold a JSON object.")
+    return value
+
+
+# Formats 1 and 2, to be read for one release: what format 3 calls their keys.
+METADATA_BEFORE = {
+    "trained on": "trained_on",
+    "judged on": "validated_on",
+    "unknown": "threshold",
+    "licence": "license",
+    "accuracy as published": "accuracy",
+}
+
+
+def _in_format_3(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with all keys of format 3, whatever format it is in. Raises BundleError."""
+    config = dict(values)
+    format = config.get("format")
+    if format not in (1, 2, FORMAT):
+        raise BundleError(f"the format is {format!r}; this version of inceptorch reads formats 1 to {FORMAT}.")
+    before = format != FORMAT
+    preprocessing, metadata = ("pixels", "about") if before else ("preprocessing", "metadata")
+    network = () if config.get("custom") is True else ("architecture" if format == 1 else "network",)
+    for key in (*network, preprocessing):
+        if key not in config:
+            raise BundleError(f"the file has no {key!r}.")
+    about = config.get(metadata, {})
+    if before and isinstance(about, dict):
+        about = {METADATA_BEFORE.get(name, name): value for name, value in about.items()}
+        if isinstance(split := about.get("split"), dict):
+            about["split"] = {"fraction" if name == "share" else name: value for name, value in split.items()}
+    if format == 1:
+        config["network"] = get_network(str(config["architecture"]))
+    return config | {"preprocessing": config[preprocessing], "metadata": about}

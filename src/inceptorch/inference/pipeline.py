@@ -1,0 +1,64 @@
+"""Batches of items, several at once: while one thread decodes, another computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+from inceptorch.inference.engines.base import Engine
+from inceptorch.utils.cpu import processors
+from inceptorch.utils.ordered_map import ordered_map
+
+MAX_THREADS = 16
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_batches(
+    engine: Engine,
+    work: Callable[[list[T]], R],
+    items: Iterable[T],
+    batch_size: int,
+    threads: int | None = None,
+) -> Iterator[R]:
+    """What `work`, which calls the engine, makes of every `batch_size` items, in order.
+
+    Items are taken a few batches ahead of whoever takes the results, however many there are. Which items share a batch
+    depends on their places alone.
+    """
+    with _threads(engine, threads) as (pool, count):
+        yield from ordered_map(pool, work, in_batches(items, batch_size), 2 * count)
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items, `size` at a time; the last may be fewer."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+@contextmanager
+def _threads(engine: Engine, threads: int | None) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """A pool, and how many threads it has.
+
+    On a CPU each has few of torch's cores: decoding then never makes the network wait, and small batches stay in the
+    cache. Other engines divide the cores themselves; then there are `threads` at least, by default one for each core.
+    """
+    if engine.name != "torch":
+        count = min(max(threads or processors(), engine.max_concurrency), MAX_THREADS)
+        with ThreadPoolExecutor(count) as pool:
+            yield pool, count
+        return
+    import torch
+
+    cores = torch.get_num_threads()
+    count = min(cores, MAX_THREADS)
+    try:
+        with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, cores // count))) as pool:
+            yield pool, count
+    finally:
+        torch.set_num_threads(cores)
