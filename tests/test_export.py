@@ -71,7 +71,7 @@ def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tm
     (tmp_path / "some" / "bad.png").write_bytes(b"no picture")
     words = ["export", str(run), "--out", str(tmp_path / "a.onnx"), "--pictures", str(tmp_path / "some")]
     refused = CliRunner().invoke(app, words)
-    assert "There is no picture to be read: " in str(refused.exception)
+    assert "some holds no image that can be read: " in str(refused.exception)
     (tmp_path / "some" / "good.png").symlink_to(next(pictures.rglob("*.png")))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0
