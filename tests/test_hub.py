@@ -22,7 +22,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Answers as the hub does for `files` of the repository me/tiny, whose one commit is called main, v1 and by its hash."""
+    """Answers as the hub does for `files` of the repository me/tiny, whose one commit is main and v1."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

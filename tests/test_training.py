@@ -321,7 +321,7 @@ def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe
     with pytest.raises(RunError, match=r"is not what it was when"):
         inceptorch.resume(run, QUIET)
     (run / "run.yaml").write_text("[")
-    with pytest.raises(RunError, match=r"run.yaml is damaged"):
+    with pytest.raises(RunError, match=r"run.yaml is not YAML"):
         inceptorch.resume(run, QUIET)
     with pytest.raises(RunError, match="not a run that can be resumed"):
         inceptorch.resume(pictures, QUIET)

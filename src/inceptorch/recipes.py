@@ -22,12 +22,12 @@ from inceptorch.utils.validation import build, check_fields
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=0, le=10**12)]
-Positive = Annotated[float, Meta(ge=0, le=1e12)]
+Positive = Annotated[float, Meta(ge=0, le=1e300)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 AboveZero = Annotated[float, Meta(gt=0, le=1)]
 BelowOne = Annotated[float, Meta(ge=0, lt=1)]
 Alpha = Annotated[float, Meta(ge=0, le=1000)]
-Ratio = Annotated[float, Meta(gt=0, le=1e12)]
+Ratio = Annotated[float, Meta(gt=0, le=1e300)]
 Knots = Annotated[
     tuple[tuple[Fraction, Positive], ...], Meta(description="a list of [fraction, factor], none of them below 0")
 ]

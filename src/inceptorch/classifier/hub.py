@@ -1,4 +1,4 @@
-"""Models and classifiers by name: networks, published weights, repositories on the Hugging Face hub, folders on disk."""
+"""Models and classifiers by name: networks, published weights, repositories on the hub, folders on disk."""
 
 from __future__ import annotations
 

@@ -61,8 +61,10 @@ def too_large(limits: Limits) -> HTTPException:
 
 
 class Form(MultiPartParser):
-    """The parts named `file` of a multipart form. Starlette would lay large ones into files, and takes a form that is cut
-    off for a whole one."""
+    """The parts named `file` of a multipart form.
+
+    Starlette would lay large ones into files, and takes a form that is cut off for a whole one.
+    """
 
     def __init__(self, request: Request, limits: Limits, place: Place):
         chunks = self._to_the_end(_chunks(request, limits))

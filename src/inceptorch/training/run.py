@@ -164,6 +164,8 @@ def read_run(folder: Path) -> Run:
 
 def read_run_config(folder: Path) -> dict[str, Any]:
     """What run.yaml holds. Raises RunError."""
+    if not (folder / RUN_CONFIG).exists():
+        raise RunError(f"{folder} is not a run that can be resumed: it has no {RUN_CONFIG}.")
     return load_yaml(folder / RUN_CONFIG, RunError, f"{folder} is not a run that can be resumed")
 
 

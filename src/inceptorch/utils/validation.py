@@ -15,7 +15,7 @@ from msgspec import Meta
 from inceptorch.errors import InceptorchError, did_you_mean
 
 T = TypeVar("T")
-Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]  # which nan and infinity are not
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]  # which nan and infinity are not
 WORDS = {
     "`int`": "a whole number",
     "`float`": "a number",
@@ -28,7 +28,10 @@ WORDS = {
 
 def build(cls: type[T], values: Mapping[str, Any], what: str, error: type[InceptorchError], *, more: bool = False) -> T:
     """A dataclass of the values in a file; `more`: keys that it does not have are passed over. Raises `error`."""
-    known = {field.name: field.default is MISSING and field.default_factory is MISSING for field in fields(cls)}  # type: ignore[arg-type]
+    known = {
+        field.name: field.default is MISSING and field.default_factory is MISSING
+        for field in fields(cls)  # type: ignore[arg-type]
+    }
     for name in values:
         if name not in known and not more:
             raise error(f"{what} has no value {name!r}: {did_you_mean(str(name), known)}")
