@@ -30,7 +30,7 @@ from fastapi import HTTPException
 
 from inceptorch.classifier import Classifier
 from inceptorch.cli import app, main
-from inceptorch.images.decode import decode
+from inceptorch.images.decode import Decoded, decode
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of
@@ -556,16 +556,16 @@ def test_large_pictures_are_decoded_one_at_a_time(
 ) -> None:
     meanwhile, seen, lock = 0, list[int](), threading.Lock()
 
-    def watched(content: bytes) -> Image.Image:
+    def watched(content: bytes) -> Decoded:
         nonlocal meanwhile
         with lock:
             meanwhile += 1
             seen.append(meanwhile)
         time.sleep(0.02)
-        image = decode(content).image
+        decoded = decode(content)
         with lock:
             meanwhile -= 1
-        return image
+        return decoded
 
     monkeypatch.setattr("inceptorch.serve.service.LARGE", large)
     monkeypatch.setattr("inceptorch.serve.service.decode", watched)
