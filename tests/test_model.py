@@ -136,8 +136,8 @@ def test_features_and_head_make_up_the_model(tiny: NetworkSpec) -> None:
     pooled = model.forward_head(features, pre_logits=True)
     assert pooled.shape == (2, model.num_features)
     torch.testing.assert_close(model.get_classifier()(pooled), model(x))
-    assert [info["num_chs"] for info in model.feature_info] == [8, 16, 16]
-    assert [info["reduction"] for info in model.feature_info] == [2, 2, 4]
+    assert [info["num_chs"] for info in model.feature_info] == [16, 16]
+    assert [info["reduction"] for info in model.feature_info] == [2, 4]
 
 
 def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: NetworkSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class LocalResponseNorm(nn.Module):
     three-dimensional pooling (`bench/lrn.py`).
     """
 
+    band: Tensor
+
     def __init__(self, channels: int, spec: LRN):
         super().__init__()
         self.spec = spec
@@ -26,8 +29,13 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("band", band, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = _NormalizeAcross.apply(x, self.band, self.spec.k, self.spec.beta)
-        return out
+        return normalize_across(x, self.band, self.spec.k, self.spec.beta)
+
+
+@torch.fx.wrap  # autograd functions cannot be traced; in a graph of torch.fx this is one operation
+def normalize_across(x: Tensor, band: Tensor, k: float, beta: float) -> Tensor:
+    out: Tensor = _NormalizeAcross.apply(x, band, k, beta)
+    return out
 
 
 class _NormalizeAcross(torch.autograd.Function):

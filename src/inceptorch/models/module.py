@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -55,18 +56,20 @@ class Model(nn.Module):
         self.in_chans = in_chans
         self.size = net.size if size is None else size
         self.grad_checkpointing = False
+        self.global_pool = "avg"  # as the table pools; "": `forward_head` does nothing
         check_size(net, self.size, aux)
 
         shape: Shape = (in_chans, self.size, self.size)
         reduction = 1
-        self.feature_info: list[dict[str, str | int]] = []
+        stages: dict[int, dict[str, str | int]] = {}
         aux_heads: dict[str, nn.Module] = {}
         for name, layer in net.body.items():
             shape = as_layer(layer).output_shape(shape)
             reduction *= as_layer(layer).reduction
-            self.feature_info.append({"module": f"body.{name}", "num_chs": shape[0], "reduction": reduction})
+            stages[reduction] = {"module": f"body.{name}", "num_chs": shape[0], "reduction": reduction}
             if aux and name in net.aux:
                 aux_heads[name] = sequential(with_classifier(net.aux_head or {}, num_classes or 1), shape, net.norm)
+        self.feature_info = list(stages.values())  # the last layer before each halving of the map
         if aux_heads:  # the order of children is that of the parameters in an optimizer's state
             self.aux = nn.ModuleDict(aux_heads)
         self.body = sequential(net.body, (in_chans, self.size, self.size), net.norm)
@@ -100,34 +103,116 @@ class Model(nn.Module):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits [N, num_classes] from the last row of the body; with `pre_logits`, the [N, num_features]
         that the linear layer receives."""
-        *rows, linear = self.head
-        for row in rows:
-            x = row(x)
+        if not self.global_pool:
+            return x
+        *layers, linear = self.head
+        for layer in layers:
+            x = layer(x)
         out: Tensor = x.flatten(1) if pre_logits else linear(x)
         return out
+
+    @overload
+    def forward_intermediates(
+        self, x: Tensor, indices: int | Sequence[int | str] | None = ..., norm: bool = ..., stop_early: bool = ...,
+        output_fmt: str = ..., intermediates_only: Literal[False] = ...,
+    ) -> tuple[Tensor, list[Tensor]]: ...  # fmt: skip
+    @overload
+    def forward_intermediates(
+        self, x: Tensor, indices: int | Sequence[int | str] | None = ..., norm: bool = ..., stop_early: bool = ...,
+        output_fmt: str = ..., *, intermediates_only: Literal[True],
+    ) -> list[Tensor]: ...  # fmt: skip
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int | str] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """The maps of the body and those within it, as timm gives them: (last map, intermediate maps).
+
+        indices             stages, the layers before the map is halved: all (None), the last ones (a number), or chosen
+                            ones; or layers by their names in the paper, and "aux.LAYER" for an auxiliary head's logits
+        norm                ignored, as no network here normalizes its last map
+        stop_early          end at the last chosen layer; the first value is then that layer's map
+        output_fmt          only NCHW
+        intermediates_only  the list alone
+        """
+        if output_fmt != "NCHW":
+            raise TableError(f"Cannot give maps as {output_fmt}: they are NCHW.")
+        names = self._names(indices)
+        last = list(self.net.body)[-1]
+        if stop_early:
+            chosen = {name.removeprefix("aux.") for name in names}
+            last = [name for name in self.net.body if name in chosen][-1]
+        x, kept = self._collect(x, names, last)
+        intermediates = [kept[name] for name in names]
+        return intermediates if intermediates_only else (x, intermediates)
 
     def taps(self, x: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits [N, num_classes] and the activations called `names`, from one walk that keeps only those.
 
-        A name is a row of the body ("4a"), a row of the head ("avgpool"), or "aux.ROW" for the logits of the
-        auxiliary head on that row. Raises TableError for a name that this model does not have, and for auxiliary
-        heads built for pictures of another size.
+        A name is a layer of the body ("4a"), a layer of the head ("avgpool"), or "aux.LAYER" for the logits of the
+        auxiliary head on that layer. Raises TableError for a name that this model does not have, and for auxiliary
+        heads built for images of another size.
         """
-        wanted = set(names)
-        rows = [*self.body.named_children(), *self.head.named_children()]
-        known = [name for name, _ in rows if not name.startswith(FLATTEN)] + [f"aux.{name}" for name in self.aux]
-        for name in wanted.difference(known):
-            raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
-        if wanted.intersection(f"aux.{name}" for name in self.aux):
+        return self._collect(x, self._known([*names], [*self.net.body, *self.net.head, "linear"]), "linear")
+
+    def _collect(self, x: Tensor, names: Sequence[str], last: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output of layer `last`, and of the layers and auxiliary heads called `names`."""
+        if any(name.startswith("aux.") for name in names):
             self._check_aux_size(x)
         kept = {}
-        for name, row in rows:
-            x = self._run(row, x)
-            if name in wanted:
+        for name, layer in [*self.body.named_children(), *self.head.named_children()]:
+            x = self._run(layer, x)
+            if name in names:
                 kept[name] = x
-            if f"aux.{name}" in wanted:
+            if f"aux.{name}" in names:
                 kept[f"aux.{name}"] = self.aux[name](x)
+            if name == last:
+                break
         return x, kept
+
+    def _names(self, indices: int | Sequence[int | str] | None) -> list[str]:
+        """The layers that `forward_intermediates` and `Features` mean by `indices`."""
+        stages = [str(info["module"]).removeprefix("body.") for info in self.feature_info]
+        if indices is None:
+            return stages
+        if isinstance(indices, int):
+            if not 0 < indices <= len(stages):
+                raise TableError(f"{self.net.name} has {len(stages)} stages, so not the last {indices} of them.")
+            return stages[-indices:]
+        numbers = [index for index in indices if isinstance(index, int)]
+        if not indices or not all(-len(stages) <= index < len(stages) for index in numbers):
+            raise TableError(
+                f"{self.net.name} has {len(stages)} stages, so out_indices go from 0 to {len(stages) - 1}, "
+                f"not {list(indices)}."
+            )
+        names = [stages[index] if isinstance(index, int) else index for index in indices]
+        return self._known(names, list(self.net.body))
+
+    def _known(self, names: list[str], layers: Sequence[str]) -> list[str]:
+        """`names` if all of them are those of `layers` or of auxiliary heads. Raises TableError."""
+        known = [*layers, *(f"aux.{name}" for name in self.aux)]
+        for name in set(names).difference(known):
+            raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
+        return names
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int | str] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop the layers behind the deepest of `indices`, and the head with them or with `prune_head`, as timm does.
+        Returns the numbers of the stages that were chosen."""
+        names = self._names(indices)
+        layers = list(self.net.body)
+        kept = max(layers.index(name) for name in names) + 1
+        for name in layers[kept:]:
+            self.body[layers.index(name)] = nn.Identity()
+        if prune_head or kept < len(layers):
+            self.reset_classifier(0)
+        modules = [info["module"] for info in self.feature_info]
+        return [modules.index(f"body.{name}") for name in names if f"body.{name}" in modules]
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory in training: keep each row's input alone and compute the rest again going backward."""
@@ -138,15 +223,21 @@ class Model(nn.Module):
         return {name for name, parameter in self.named_parameters() if parameter.ndim == 1}
 
     def get_classifier(self) -> nn.Linear:
-        """The linear layer that gives the class scores; a plain `nn.Flatten` where there are 0 classes."""
+        """The linear layer that gives the class scores; a plain `nn.Identity` where there are 0 classes."""
         return self.head.get_submodule("linear")  # type: ignore[return-value]
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Fresh linear layers for `num_classes` classes, in the main head and in every auxiliary head; with 0, none."""
+    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
+        """Fresh linear layers for `num_classes` classes, in the main head and in every auxiliary head; with 0, none.
+        With `global_pool=""` there is no head at all, and the model returns the last map of the body."""
+        if global_pool not in ("avg", "") or (num_classes and not global_pool):
+            raise TableError(
+                f"Cannot pool by {global_pool!r}: {self.net.name} pools as its table says. Try 'avg', or '' with 0 classes."
+            )
         self.num_classes = num_classes
+        self.global_pool = global_pool
         like = next(self.parameters(), torch.empty(0))
         for head, width in zip(self._heads(), self._widths, strict=True):
-            linear = fully_connected(width, num_classes, relu=False) if num_classes else nn.Flatten(1)
+            linear = fully_connected(width, num_classes, relu=False) if num_classes else nn.Identity()
             initialize(linear, [linear])
             head.linear = linear.to(like.device, like.dtype)
 
@@ -211,15 +302,9 @@ class Features(nn.Module):
 
     def __init__(self, model: Model, out_indices: Sequence[int] | None = None):
         super().__init__()
-        last = {info["reduction"]: info for info in model.feature_info}
-        stages = list(last.values())
-        chosen = list(range(len(stages)) if out_indices is None else out_indices)
-        if not chosen or not all(-len(stages) <= index < len(stages) for index in chosen):
-            raise TableError(
-                f"{model.net.name} has {len(stages)} stages, so out_indices go from 0 to {len(stages) - 1}, not {chosen}."
-            )
-        self.feature_info = [stages[index] for index in chosen]
-        self.rows = [str(info["module"]).removeprefix("body.") for info in self.feature_info]
+        self.rows = model._names(out_indices)
+        stages = {info["module"]: info for info in model.feature_info}
+        self.feature_info = [stages[f"body.{row}"] for row in self.rows]
         names = list(model.net.body)
         deepest = max(names.index(row) for row in self.rows)
         self.body = nn.Sequential(OrderedDict((name, model.body.get_submodule(name)) for name in names[: deepest + 1]))
