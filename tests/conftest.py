@@ -1,4 +1,4 @@
-"""Fixtures: a three-row network, small folders of pictures, and the real data where it is present."""
+"""Fixtures: a three-row network, small folders of images, and the real data where it is present."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 
-# Bit for bit is promised on a CPU; the tests judge that also where there is a GPU.
+# Bit for bit is promised on a CPU; the tests evaluate that also where there is a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "shared" / "data"))
@@ -37,7 +37,7 @@ TINY = NetworkSpec(
     norm=BatchNorm(),
 )
 
-COLOURS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
+COLORS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,22 +92,22 @@ def recipe(tiny: NetworkSpec) -> Recipe:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """train/ with 12 and val/ with 4 pictures for each of three classes, told apart by colour."""
-    root = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    """train/ with 12 and val/ with 4 images for each of three classes, told apart by color."""
+    root = tmp_path / "images"
     for split, count in (("train", 12), ("val", 4)):
         write_classes(root / split, count, seed=len(split))
     return root
 
 
 def write_classes(root: Path, count: int, seed: int = 0) -> None:
-    """`count` noisy pictures of every colour, in class folders."""
+    """`count` noisy images of every color, in class folders."""
     random = np.random.default_rng(seed)
-    for name, colour in COLOURS.items():
+    for name, color in COLORS.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
             noise = random.normal(0, 40, (20, 24, 3))
-            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number:02}.png")
 
 
@@ -128,7 +128,7 @@ class Trap:
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of real pictures and weights; the test is skipped where there is none."""
+    """The folder of real images and weights; the test is skipped where there is none."""
     if not SHARED.is_dir():
-        pytest.skip(f"real pictures and weights are not in {SHARED}; set INCEPTORCH_SHARED to where they are")
+        pytest.skip(f"real images and weights are not in {SHARED}; set INCEPTORCH_SHARED to where they are")
     return SHARED

@@ -79,10 +79,10 @@ def scenes(count: int, side: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     at_once = max(1, 2**22 // side**2)
     for start in range(0, count, at_once):
         n = min(at_once, count - start)
-        brightness, colours = _field(random, n, side), _field(random, 3 * n, side).reshape(n, 3, side, side)
+        brightness, colors = _field(random, n, side), _field(random, 3 * n, side).reshape(n, 3, side, side)
         contrast = random.uniform(35, 65, (n, 1, 1, 1))
         level = random.uniform(90, 165, (n, 1, 1, 1))
-        values = level + contrast * (brightness[:, None] + 0.35 * colours)
+        values = level + contrast * (brightness[:, None] + 0.35 * colors)
         yield from np.clip(values, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 

@@ -1,6 +1,6 @@
 """BVLC's GoogLeNet straight from its .npz: plain torch.nn.functional and Pillow, nothing of inceptorch.
 
-The expected answers of the tests come from here, so this page shares no code with what it judges. As a script, it writes
+The expected answers of the tests come from here, so this page shares no code with what it evaluates. As a script, it writes
 the probabilities of images with "center", "10crop" or "144crop":
 
     python tests/oracle.py WEIGHTS.npz CROPS OUT.npy IMAGE...
@@ -17,20 +17,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def probabilities(weights: Path, pictures: list[Path]) -> Tensor:
-    """Centre-crop probabilities [N, 1000] of each picture."""
+def probabilities(weights: Path, images: list[Path]) -> Tensor:
+    """Center-crop probabilities [N, 1000] of each image."""
     with np.load(weights, allow_pickle=False) as archive:
         w = {name: torch.from_numpy(archive[name]) for name in archive.files}
     with torch.inference_mode():
-        return torch.cat([forward(w, preprocess(path)).softmax(1) for path in pictures])
+        return torch.cat([forward(w, preprocess(path)).softmax(1) for path in images])
 
 
-def probabilities_of_crops(weights: Path, picture: Path, kind: str) -> Tensor:
+def probabilities_of_crops(weights: Path, path: Path, kind: str) -> Tensor:
     """The probabilities [1000] of "10crop" or "144crop", averaged over crops that go through the network one by one; one
-    that comes again, as in the three squares of a square picture, has its answer already."""
+    that comes again, as in the three squares of a square image, has its answer already."""
     with np.load(weights, allow_pickle=False) as archive:
         w = {name: torch.from_numpy(archive[name]) for name in archive.files}
-    image = Image.open(picture).convert("RGB")
+    image = Image.open(path).convert("RGB")
     known: dict[bytes, Tensor] = {}
     answers = []
     with torch.inference_mode():

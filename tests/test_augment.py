@@ -1,4 +1,4 @@
-"""What is done to a training picture: keyed draws, the contract without them, and every change as it is meant."""
+"""What is done to a training image: keyed draws, the contract without them, and every change as it is meant."""
 
 import dataclasses
 import itertools
@@ -17,26 +17,26 @@ from inceptorch.errors import ImageError
 from inceptorch.images.decode import RGBArray
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.recipes import Recipe, with_values
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
 PLAIN = {"crop_area": (1.0, 1.0), "flip": False}
 EVERYTHING = {"jitter": 0.3, "policy": "trivial", "interpolation": "random"}
 
 
 @pytest.fixture
-def split(pictures: Path) -> Split:
-    return find_split(pictures, list(COLOURS))
+def split(images: Path) -> Split:
+    return find_split(images, list(COLORS))
 
 
 def variants(data: Augmented, epochs: int) -> set[bytes]:
-    """What becomes of the first picture in so many epochs."""
+    """What becomes of the first image in so many epochs."""
     seen = set()
     for data.epoch in range(epochs):
         seen.add(data[0][0].numpy().tobytes())
     return seen
 
 
-def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(split: Split, recipe: Recipe) -> None:
+def test_augmentation_varies_by_epoch_and_image_and_not_otherwise(split: Split, recipe: Recipe) -> None:
     data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=0)
     first, other = data[0][0], data[1][0]
     torch.manual_seed(99)
@@ -51,14 +51,14 @@ def test_augmentation_varies_by_epoch_and_picture_and_not_otherwise(split: Split
     assert first.dtype == torch.uint8
 
 
-def test_a_batch_at_once_is_its_pictures_one_by_one(split: Split, recipe: Recipe) -> None:
+def test_a_batch_at_once_is_its_images_one_by_one(split: Split, recipe: Recipe) -> None:
     data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=3)
-    pictures, labels, indices = data.__getitems__([5, 2, 7, 0])
+    images, labels, indices = data.__getitems__([5, 2, 7, 0])
     assert indices.tolist() == [5, 2, 7, 0]
     assert labels.tolist() == [split.labels[index] for index in (5, 2, 7, 0)]
-    for picture, index in zip(pictures, indices.tolist(), strict=True):
-        assert torch.equal(picture, data[index][0])
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
+    for image, index in zip(images, indices.tolist(), strict=True):
+        assert torch.equal(image, data[index][0])
+    assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
@@ -70,7 +70,7 @@ def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
 
 def test_without_augmentation_pixels_are_the_contracts(split: Split, recipe: Recipe) -> None:
     data = Augmented(split, default_preprocessing(16), with_values(recipe, PLAIN), seed=0)
-    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.square(4, data.pixels))
+    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.crop(4, data.pixels))
 
 
 @pytest.mark.parametrize("side", [12, 16])
@@ -79,7 +79,7 @@ def test_the_side_can_be_set_between_epochs(split: Split, recipe: Recipe, side: 
     data = Augmented(split, pixels, with_values(recipe, PLAIN), seed=0)
     data.side = side
     smaller = dataclasses.replace(pixels, size=side, resize=side * 20 // 16)
-    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.square(4, smaller))
+    assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.crop(4, smaller))
     cropped = Augmented(split, pixels, with_values(recipe, EVERYTHING), seed=0)
     cropped.side = side
     assert cropped.__getitems__([0, 1])[0].shape == (2, 3, side, side)
@@ -90,12 +90,12 @@ def test_mirroring_can_be_switched_off(split: Split, recipe: Recipe, flip: bool,
     data = Augmented(split, default_preprocessing(16), with_values(recipe, {**PLAIN, "flip": flip}), seed=0)
     assert len(variants(data, 20)) == expected
     if flip:
-        square = split.square(0, data.pixels)
-        assert variants(data, 20) == {_planes(square), _planes(square[:, ::-1])}
+        crop = split.crop(0, data.pixels)
+        assert variants(data, 20) == {_planes(crop), _planes(crop[:, ::-1])}
 
 
-def _planes(square: RGBArray) -> bytes:
-    return np.ascontiguousarray(square.transpose(2, 0, 1)).tobytes()
+def _planes(crop: RGBArray) -> bytes:
+    return np.ascontiguousarray(crop.transpose(2, 0, 1)).tobytes()
 
 
 def test_random_interpolation_draws_every_filter(split: Split, recipe: Recipe) -> None:
@@ -107,16 +107,16 @@ def test_random_interpolation_draws_every_filter(split: Split, recipe: Recipe) -
     assert len(variants(Augmented(split, default_preprocessing(16), with_values(recipe, whole), seed=0), 40)) == 1
 
 
-def test_training_pictures_can_be_sent_to_other_processes(split: Split, recipe: Recipe) -> None:
+def test_training_images_can_be_sent_to_other_processes(split: Split, recipe: Recipe) -> None:
     data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING), seed=0)
     assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
 
 
 def test_policy_is_one_operation_of_trivialaugment(split: Split, recipe: Recipe) -> None:
-    """Of its 14 operations several leave a picture as it is for some draws; the many others differ."""
+    """Of its 14 operations several leave an image as it is for some draws; the many others differ."""
     data = Augmented(split, default_preprocessing(16), with_values(recipe, {**PLAIN, "policy": "trivial"}), seed=0)
     seen = variants(data, 60)
-    assert _planes(split.square(0, data.pixels)) in seen
+    assert _planes(split.crop(0, data.pixels)) in seen
     assert len(seen) > 25
 
 
@@ -128,9 +128,9 @@ def test_boxes_are_drawn_as_torchvisions() -> None:
     ours = np.array([random_box(375, 500, area, aspect, draw) for _ in range(4000)])
     torch.manual_seed(0)
     crop = v2.RandomResizedCrop(8, area, aspect)
-    picture = torch.zeros(1, 375, 500)
+    image = torch.zeros(1, 375, 500)
     theirs = np.array(
-        [[p["top"], p["left"], p["height"], p["width"]] for p in (crop.make_params([picture]) for _ in range(4000))]
+        [[p["top"], p["left"], p["height"], p["width"]] for p in (crop.make_params([image]) for _ in range(4000))]
     )
     np.testing.assert_allclose(ours.mean(0), theirs.mean(0), rtol=0.06)
     np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.06)
@@ -145,7 +145,7 @@ def test_a_strip_gives_the_largest_box_in_its_middle(height: int, width: int, bo
     assert random_box(height, width, (0.5, 1.0), (3 / 4, 4 / 3), random.Random(0)) == box
 
 
-def test_a_picture_of_one_pixel_can_be_cropped(recipe: Recipe) -> None:
+def test_a_image_of_one_pixel_can_be_cropped(recipe: Recipe) -> None:
     for seed in range(20):
         assert random_box(1, 1, (0.08, 1.0), (3 / 4, 4 / 3), random.Random(seed)) == (0, 0, 1, 1)
 

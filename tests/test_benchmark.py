@@ -69,19 +69,19 @@ def test_every_engine_is_measured_and_the_fastest_is_remembered(bundle: Path, tm
         assert each["largest_difference"] < (1e-5 if each["precision"] == "fp32" else 0.05)
     rates = [each["per_second"] for each in measured]
     assert rates == sorted(rates, reverse=True)
-    with Image.open(tmp_path / "out" / "bench.png") as picture:
-        assert picture.width > 500
+    with Image.open(tmp_path / "out" / "bench.png") as image:
+        assert image.width > 500
     fastest = next(each for each in measured if each["largest_difference"] <= TOLERANCE)
     way = remembered(bundle)
     assert (way.engine, way.precision, way.streams) == (fastest["engine"], fastest["precision"], fastest["streams"])
 
 
 @pytest.mark.usefixtures("quick")
-def test_answers_are_compared_with_the_reference_on_the_pictures_given(bundle: Path, tmp_path: Path) -> None:
+def test_answers_are_compared_with_the_reference_on_the_images_given(bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.onnx"
     file.write_bytes(graph_of(bundle))
     other = classifier_of(TINY)
-    other.model.get_classifier().bias.data[2] += 3  # class 2, whatever the picture shows
+    other.model.get_classifier().bias.data[2] += 3  # class 2, whatever the image shows
     other.save(tmp_path / "other")
     data = tmp_path / "data"
     data.mkdir()
@@ -102,11 +102,11 @@ def test_answers_are_compared_with_the_reference_on_the_pictures_given(bundle: P
         for reference in (None, tmp_path / "other")
     )
     assert (same.reference, same.top1_agreement, same.largest_difference) == ("onnxruntime fp32", 1.0, 0.0)
-    engine, squares = (
+    engine, crops = (
         open_engine(file, "onnxruntime"),
         [open_engine(bundle).config.preprocessing.apply(str(path)) for path in sorted(data.glob("[0-9].png"))],
     )
-    answers = [each.run(np.stack(squares)).probabilities for each in (engine, open_engine(tmp_path / "other"))]
+    answers = [each.run(np.stack(crops)).probabilities for each in (engine, open_engine(tmp_path / "other"))]
     assert changed.largest_difference == pytest.approx(np.abs(answers[0] - answers[1]).max(), abs=1e-5)
     assert changed.largest_difference > 0.1
     assert changed.top1_agreement == (answers[0].argmax(1) == answers[1].argmax(1)).mean()
@@ -155,7 +155,7 @@ def test_the_row_that_does_the_work_takes_the_time(name: str, tmp_path: Path) ->
     assert found["last"].ms > 0
 
 
-def test_rows_as_text_json_and_picture(bundle: Path, tmp_path: Path) -> None:
+def test_rows_as_text_json_and_image(bundle: Path, tmp_path: Path) -> None:
     words = (bundle, "--rows", "--engine", "onnxruntime", "--batch", "2")
     result = invoke(*words, "--out", tmp_path)
     assert result.exit_code == 0, result.output

@@ -47,11 +47,11 @@ def test_a_saved_classifier_answers_as_before(tiny: NetworkSpec, tmp_path: Path)
     classifier = Classifier.of(
         Model(tiny, 3), default_preprocessing(16), ["ant", "bee", "cat"], Metadata(license="none")
     )
-    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    before = classifier.predict(picture)
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    before = classifier.predict(image)
     classifier.save(tmp_path / "bundle")
     again = inceptorch.load(tmp_path / "bundle")
-    assert again.predict(picture) == before
+    assert again.predict(image) == before
     assert again.config == classifier.config
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
         "README.md",
@@ -72,7 +72,7 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
     assert metadata.split == {"fraction": 0.2, "seed": 7, "fingerprint": "f" * 64}
     assert metadata.threshold is not None
     assert (metadata.threshold["below"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
-    assert (metadata.trained_on, metadata.validated_on) == ("36 pictures of all", "6 pictures of held-out")
+    assert (metadata.trained_on, metadata.validated_on) == ("36 images of all", "6 images of validation")
     assert metadata.other == {"mine": 1}
     del before["network"]
     (bundle / "config.json").write_text(json.dumps({**before, "format": 1}))
@@ -252,7 +252,7 @@ def test_published_weights_by_name_are_converted_once(
     assert folder_of("here") == tmp_path / "elsewhere" / "here"  # a folder of that name goes before
 
 
-def test_a_picture_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:
+def test_a_image_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=rf"{tmp_path / 'none.jpg'} does not exist"):
         inceptorch.load(bundle).predict(tmp_path / "none.jpg")
 

@@ -38,13 +38,13 @@ QUIET = Progress(quiet=True)
 LONG_AGO = 1_600_000_000
 WIDTH, HEIGHT = 120, 96
 TIMES = 5  # each fault is there
-JUDGED, FEW, MANY = 2, 11, 105  # pictures of a class in val and in train; of the largest
+EVALUATED, FEW, MANY = 2, 11, 105  # images of a class in val and in train; of the largest
 
 Found = dict[str, set[frozenset[str]]]
 
 
 class Scenes:
-    """Pictures no two of which are alike, one after the other."""
+    """Images no two of which are alike, one after the other."""
 
     def __init__(self, seed: int = 0):
         self._coming: Iterator[NDArray[np.uint8]] = scenes(2000, WIDTH, seed)
@@ -101,7 +101,7 @@ class Planted:
         self.expected: Found = {}
         for name in ("big", "plain", "other"):
             self.fill(f"train/{name}", MANY if name == "big" else FEW)
-            self.fill(f"val/{name}", JUDGED)
+            self.fill(f"val/{name}", EVALUATED)
 
     def fill(self, folder: str, count: int) -> None:
         (self.root / folder).mkdir(parents=True)
@@ -146,7 +146,7 @@ class Planted:
             self.plant("truncated", f"train/plain/truncated{number}.{suffix}", data)
         for number in range(TIMES):
             self.plant("huge", f"train/plain/huge{number}.png", png(10_000 + number, 9_000, b"\0"))
-            # The end of the picture in its middle, as after a download that was patched up.
+            # The end of the image in its middle, as after a download that was patched up.
             self.plant("damaged", f"train/plain/damaged{number}.jpg", halved(bytes_of(scene())) + b"\xff\xd9")
             self.plant(
                 "tiny", f"train/plain/tiny{number}.jpg", bytes_of(scene().resize((31 + 9 * number, 24 + number)))
@@ -166,10 +166,10 @@ class Planted:
         for name in ("plain/nosuffix", "plain/odd.jpg_large", "plain/deep/odd.dat", "loose.jpg", "other/copy.jpg.bak"):
             self.plant("ignored", f"train/{name}", bytes_of(scene()))
         for name in ("notes.txt", "labels.json", "deep/LICENSE", "list.csv", "film.mp4"):
-            self.plant("no-picture", f"train/plain/{name}", b"no picture, " + name.encode())
+            self.plant("no-image", f"train/plain/{name}", b"no image, " + name.encode())
 
     def duplicates(self) -> None:
-        """The same picture twice, in a class, across splits and across classes; the same bytes or the same pixels."""
+        """The same image twice, in a class, across splits and across classes; the same bytes or the same pixels."""
         for kind, first, second in [
             ("duplicates", "train/plain", "train/plain"),
             ("duplicates-across-splits", "train/other", "val/other"),
@@ -192,7 +192,7 @@ class Planted:
                 )
 
     def near_duplicates(self) -> None:
-        """Nearly the same picture twice; once there are three of it."""
+        """Nearly the same image twice; once there are three of it."""
         for kind, first, second in [
             ("near-duplicates", "train/plain", "train/plain"),
             ("near-duplicates-across-splits", "train/other", "val/other"),
@@ -219,20 +219,20 @@ class Planted:
         for number in range(TIMES):
             (self.root / f"train/empty{number}").mkdir()
             self.expect("empty-class", f"train/empty{number}")
-            self.fill(f"val/missing{number}", JUDGED)
+            self.fill(f"val/missing{number}", EVALUATED)
             self.expect("missing-in-train", f"val/missing{number}")
             (self.root / f"val/hollow{number}").mkdir()  # of a class that train does not have: no harm
             self.fill(f"train/unjudged{number}", FEW)
-            self.expect("not-judged", f"train/unjudged{number}")
+            self.expect("not-evaluated", f"train/unjudged{number}")
             for name in (f"Two words {number}", f"two_words-{number}"):
                 self.fill(f"train/{name}", FEW)
-                self.fill(f"val/{name}", JUDGED)
+                self.fill(f"val/{name}", EVALUATED)
             folders = [
                 f"{part}/{name}" for part in ("train", "val") for name in (f"Two words {number}", f"two_words-{number}")
             ]
             self.expect("similar-class-names", *folders)
             self.fill(f"train/small{number}", 8)
-            self.fill(f"val/small{number}", JUDGED)
+            self.fill(f"val/small{number}", EVALUATED)
             self.expect("small-class", f"train/small{number}")
             self.expect("unbalanced-class", f"train/small{number}")
 
@@ -257,7 +257,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def clean(tmp_path: Path) -> Path:
-    """Three classes of twelve pictures to train on and two to judge with."""
+    """Three classes of twelve images to train on and two to evaluate with."""
     root, coming = tmp_path / "clean", Scenes(seed=7)
     for part, count in (("train", 12), ("val", 2)):
         for name in ("ash", "elm", "oak"):
@@ -306,11 +306,11 @@ def test_a_clean_folder_is_safe(clean: Path, tmp_path: Path, home: Path) -> None
     assert check(clean, progress=QUIET).found == []
     result = invoke("check", clean, "--out", tmp_path / "found.json")
     assert result.exit_code == 0
-    assert "42 pictures (36 in train, 6 in val) of 3 classes. Nothing was found: training is safe." in result.stdout
+    assert "42 images (36 in train, 6 in val) of 3 classes. Nothing was found: training is safe." in result.stdout
     assert json.loads((tmp_path / "found.json").read_text()) == {
         "data": str(clean),
         "safe": True,
-        "pictures": {"train": 36, "val": 6},
+        "images": {"train": 36, "val": 6},
         "classes": 3,
         "counts": {},
         "caveats": [],
@@ -323,7 +323,7 @@ def test_mistakes_are_said_and_exit_with_2(clean: Path, tmp_path: Path, home: Pa
         ((tmp_path / "nowhere",), DataError, "does not exist"),
         ((clean / "train" / "ash",), DataError, "has no class folders"),
         ((clean, "--out", tmp_path / "a.txt"), RunError, "must end in .html or .json"),
-        ((clean, "--out", clean / "a.json"), RunError, "lies inside the pictures"),
+        ((clean, "--out", clean / "a.json"), RunError, "lies inside the images"),
     ]:
         result = invoke("check", *words)
         assert isinstance(result.exception, error)  # which `main` turns into a sentence and exit code 2
@@ -343,7 +343,7 @@ def test_a_part_alone_and_one_class_alone_cannot_be_trained_on(clean: Path, home
     assert (one.kind, one.files) == ("nothing-to-train-on", (str(clean / "test"),))
 
 
-def test_a_class_whose_pictures_cannot_be_read_is_empty(clean: Path, home: Path) -> None:
+def test_a_class_whose_images_cannot_be_read_is_empty(clean: Path, home: Path) -> None:
     for path in (clean / "train" / "ash").iterdir():
         path.write_bytes(b"")
     counts = check(clean, progress=QUIET).to_dict()["counts"]
@@ -368,7 +368,7 @@ def test_lists_and_shards_are_checked_alike(clean: Path, tmp_path: Path, home: P
 
 
 class Decoded:
-    """Counts the pictures that are decoded."""
+    """Counts the images that are decoded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.count = 0
@@ -387,7 +387,7 @@ class Decoded:
 
 
 class Breaking(Progress):
-    """Ctrl-C after so many pictures, or whatever is to be done then."""
+    """Ctrl-C after so many images, or whatever is to be done then."""
 
     def __init__(self, after: int):
         super().__init__(quiet=True)
@@ -404,7 +404,7 @@ class Breaking(Progress):
 def test_a_second_check_reads_only_what_is_new_or_broken(
     clean: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (clean / "train" / "oak" / "broken.jpg").write_bytes(b"no picture")
+    (clean / "train" / "oak" / "broken.jpg").write_bytes(b"no image")
     (clean / "train" / "oak" / "gray.jpg").write_bytes(halved(bytes_of(Scenes(seed=8).next())) + b"\xff\xd9")
     settle(clean)
     decoded = Decoded(monkeypatch)
@@ -459,7 +459,7 @@ def test_rows_that_do_not_fit_are_made_anew(
 ) -> None:
     decoded = Decoded(monkeypatch)
     assert decoded.check(clean)[0] == 42
-    for path in (home / "index").glob("*.pictures.npz"):
+    for path in (home / "index").glob("*.images.npz"):
         content = path.read_bytes()
         if damage == "cut":
             path.write_bytes(content[: len(content) // 2])
@@ -480,7 +480,7 @@ def test_without_a_place_to_remember_it_says_so(clean: Path, home: Path, capsys:
 def test_pairs_within_equal_brute_force() -> None:
     random = np.random.default_rng(0)
     hashes = random.integers(0, 2**64, 3000, np.uint64, endpoint=False)
-    for number in range(300):  # neighbours at every distance up to 15
+    for number in range(300):  # neighbors at every distance up to 15
         flips = random.choice(64, number % 16, replace=False).tolist()
         hashes[2000 + number] = hashes[number] ^ np.uint64(sum(1 << flip for flip in flips))
     hashes[2500:2540] = hashes[2500]  # a bucket with many in it
@@ -514,7 +514,7 @@ def thumbnails(images: Iterable[Image.Image]) -> tuple[NDArray[np.uint8], NDArra
     return np.stack([gray for _, gray, _ in found]), np.stack([tint for _, _, tint in found])
 
 
-def test_flat_pictures_and_plain_gradients_are_not_all_alike() -> None:
+def test_flat_images_and_plain_gradients_are_not_all_alike() -> None:
     random = np.random.default_rng(1)
     flat = [np.full((90, 90, 3), level, np.uint8) for level in (0, 3, 128, 252, 255)]
     noisy = [random.normal(128, 6, (90, 90, 3)).astype(np.uint8) for _ in range(5)]
@@ -537,7 +537,7 @@ def test_flat_pictures_and_plain_gradients_are_not_all_alike() -> None:
     assert one @ other < 0.5
 
 
-def test_a_cut_picture_is_found_as_a_part_of_the_whole() -> None:
+def test_a_cut_image_is_found_as_a_part_of_the_whole() -> None:
     coming = Scenes(seed=5)
     whole = [coming.next() for _ in range(40)]
     grays, tints = thumbnails([*whole, *(cut(image, 0.06, 0.06, 0.06, 0.06) for image in whole)])
@@ -548,7 +548,7 @@ def test_a_cut_picture_is_found_as_a_part_of_the_whole() -> None:
     assert (unmoved >= alike.ALIKE).mean() < 0.7
 
 
-def test_the_same_scene_in_other_colours_is_another_picture() -> None:
+def test_the_same_scene_in_other_colors_is_another_image() -> None:
     scene = Scenes(seed=3).next()
     red, green, blue = scene.split()
     other = Image.merge("RGB", (blue.point(lambda v: 255 - v), green, red))
@@ -558,7 +558,7 @@ def test_the_same_scene_in_other_colours_is_another_picture() -> None:
     assert alike.likeness(grays[[0, 0]], tints, np.array([0]), np.array([1]))[0] == -1
 
 
-def test_many_copies_of_one_picture_are_one_group() -> None:
+def test_many_copies_of_one_image_are_one_group() -> None:
     scene = Scenes(seed=4).next()
     copies = [compressed(scene, quality) for quality in range(30, 90)]
     grays, tints = thumbnails(copies)
@@ -571,7 +571,7 @@ def test_many_copies_of_one_picture_are_one_group() -> None:
 
 
 def test_doubtful_labels_by_hand() -> None:
-    # Class 0 is believed at 0.8 on average, class 1 at 0.6, class 2 has no pictures.
+    # Class 0 is believed at 0.8 on average, class 1 at 0.6, class 2 has no images.
     probabilities = np.array(
         [[0.9, 0.1, 0], [0.9, 0.1, 0], [0.6, 0.4, 0], [0.1, 0.9, 0], [0.05, 0.85, 0.1], [0.85, 0.05, 0.1]]
     )
@@ -584,26 +584,26 @@ def test_doubtful_labels_by_hand() -> None:
     assert doubtful(np.array([[0.45, 0.55], [0.35, 0.65], [0.5, 0.5]]), np.array([0, 0, 1])) == [(1, 1)]
 
 
-def test_a_model_doubts_the_label_that_was_changed(pictures: Path, recipe: Recipe, tmp_path: Path, home: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
-    shutil.move(pictures / "val" / "red" / "00.png", pictures / "val" / "blue" / "moved.png")
-    result = invoke("check", pictures, "--model", tmp_path / "run", "--tiny", 8, "--no-near", "--json")
+def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe, tmp_path: Path, home: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+    shutil.move(images / "val" / "red" / "00.png", images / "val" / "blue" / "moved.png")
+    result = invoke("check", images, "--model", tmp_path / "run", "--tiny", 8, "--no-near", "--json")
     found = [one for one in json.loads(result.stdout)["findings"] if one["kind"] == "doubtful-label"]
-    assert [one["files"] for one in found] == [[str(pictures / "val" / "blue" / "moved.png")]]
+    assert [one["files"] for one in found] == [[str(images / "val" / "blue" / "moved.png")]]
     assert "is labelled 'blue'" in found[0]["note"]
     assert "perhaps it is 'red'" in found[0]["note"]
     assert "by heart" in json.loads(result.stdout)["caveats"][0]
     assert result.exit_code == 0  # small classes and doubtful labels are warnings
-    shutil.copytree(pictures / "val" / "red", pictures / "val" / "crimson")
+    shutil.copytree(images / "val" / "red", images / "val" / "crimson")
     with pytest.raises(DataError, match="'crimson' that training did not have"):
-        check(pictures, model=tmp_path / "run", progress=QUIET)
+        check(images, model=tmp_path / "run", progress=QUIET)
 
 
 def test_the_model_that_drew_its_split_knows_what_it_was_trained_on(tmp_path: Path, recipe: Recipe, home: Path) -> None:
     write_classes(tmp_path / "all", 10)
     inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET)
     (caveat,) = check(tmp_path / "all", model=tmp_path / "run", tiny=0, progress=QUIET).caveats
-    assert "trained on 24 of these pictures and judged on the other 6" in caveat
+    assert "trained on 24 of these images and evaluated on the other 6" in caveat
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(planted: Planted, home: Path) -> None:
@@ -630,11 +630,11 @@ def test_lines_for_the_terminal_name_the_first_of_each_kind(clean: Path, home: P
         shutil.copy(clean / "train" / "ash" / "00.jpg", clean / "train" / "ash" / f"copy{number}.jpg")
         (clean / "train" / "elm" / f"b{number}\n.jpg").write_bytes(b"")
     lines = invoke("check", clean).stdout.splitlines()
-    assert lines[0] == "error: unreadable, 8: pictures that cannot be read"
+    assert lines[0] == "error: unreadable, 8: images that cannot be read"
     assert lines[1].startswith(f"  {clean}/train/elm/b0\\n.jpg is empty")
     assert lines[6] == "  and 3 more"
     assert lines[10].endswith(" and 6 more: the same file, in train, as 'ash'")
-    assert lines[-1] == "58 pictures (52 in train, 6 in val) of 3 classes. 8 errors, 1 warning: training is not safe."
+    assert lines[-1] == "58 images (52 in train, 6 in val) of 3 classes. 8 errors, 1 warning: training is not safe."
 
 
 def test_every_suffix_that_is_read_belongs_to_a_kind_of_file() -> None:

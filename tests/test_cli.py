@@ -22,7 +22,7 @@ from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Row
 from inceptorch.recipes import Recipe
 from inceptorch.utils import progress
-from tests.conftest import COLOURS, hear_ctrl_c, write_classes
+from tests.conftest import COLORS, hear_ctrl_c, write_classes
 from tests.helpers import invoke, png, sentence
 
 
@@ -32,11 +32,9 @@ def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def run(pictures: Path, recipe: Recipe, tmp_path: Path) -> Path:
+def run(images: Path, recipe: Recipe, tmp_path: Path) -> Path:
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    result = invoke(
-        "train", pictures, "-c", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--epochs", 8, "--json"
-    )
+    result = invoke("train", images, "-c", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--epochs", 8, "--json")
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert set(answer) == {"run", "epochs", "top1", "top5", "seconds"}
@@ -90,9 +88,9 @@ def test_train_writes_its_report_and_its_metrics(run: Path) -> None:
     assert (run / "metrics.csv").read_text().count("\n") == 9
 
 
-def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    words = ("eval", run, run, pictures, "--protocol", "10crop", "--save-predictions", kept, "--json")
+    words = ("eval", run, run, images, "--protocol", "10crop", "--save-predictions", kept, "--json")
     found = json.loads(invoke(*words).stdout)
     assert "10crop" in found["protocol"]
     assert "2 models averaged: 1 x run (tiny), 1 x run (tiny)" in found["protocol"]
@@ -102,67 +100,67 @@ def test_eval_of_several_models_by_a_protocol(run: Path, pictures: Path, tmp_pat
     again = json.loads(invoke("eval", file, "--json").stdout)
     assert again["top1"] == found["top1"]
     page = tmp_path / "report.html"
-    reported = invoke("eval", run, pictures, "--report", page)
+    reported = invoke("eval", run, images, "--report", page)
     assert "top-1" in reported.stdout
     assert f"the page is in {page}" in reported.stderr
-    assert "run, judged" in page.read_text()
-    table = invoke("eval", run, pictures, "--table", "--save-predictions", kept).stdout
+    assert "run, evaluated" in page.read_text()
+    table = invoke("eval", run, images, "--table", "--save-predictions", kept).stdout
     assert [line.split()[:2] for line in table.splitlines()[1:4]] == [["1", "1"], ["1", "10"], ["1", "144"]]
     assert "top-5" not in table  # of three classes
     assert "-0.00%" not in table
     assert "models: run (tiny)" in table
-    result = invoke("eval", run, pictures, "--split", "val", "--temperature", "train")
+    result = invoke("eval", run, images, "--split", "val", "--temperature", "train")
     assert "with logits divided by" in result.stdout or "no temperature is best" in result.stderr
     for wrong, said in (
-        (("eval", run, pictures, "--protocol", "11crop"), "did you mean"),
-        (("eval", run), "Name the pictures to judge"),
-        (("eval", run, pictures, "--weights", "a,b"), "--weights takes numbers"),
+        (("eval", run, images, "--protocol", "11crop"), "did you mean"),
+        (("eval", run), "Name the images to evaluate"),
+        (("eval", run, images, "--weights", "a,b"), "--weights takes numbers"),
         (("eval", file, "--table"), "needs models and DATA"),
-        (("eval", run, pictures, "--table", "--weights", "1"), "--weights does not go with --table"),
-        (("eval", run, pictures, "--report", tmp_path), "is a folder; name a file for --report"),
-        (("eval", run, pictures, "--report", tmp_path / "r.pdf"), "r.pdf does not end in .html"),
-        (("eval", run, pictures, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
-        (("predict", run, pictures, "--unknown", "--protocol", "10crop"), "is one for centre crops"),
+        (("eval", run, images, "--table", "--weights", "1"), "--weights does not go with --table"),
+        (("eval", run, images, "--report", tmp_path), "is a folder; name a file for --report"),
+        (("eval", run, images, "--report", tmp_path / "r.pdf"), "r.pdf does not end in .html"),
+        (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
+        (("predict", run, images, "--unknown", "--protocol", "10crop"), "is one for center crops"),
     ):
         result = invoke(*wrong)
         assert result.exit_code != 0
         assert said in str(result.exception)
 
 
-def test_predict_by_a_protocol_and_unknown_pictures(run: Path, pictures: Path, tmp_path: Path) -> None:
-    picture = pictures / "val" / "red" / "00.png"
+def test_predict_by_a_protocol_and_unknown_images(run: Path, images: Path, tmp_path: Path) -> None:
+    image = images / "val" / "red" / "00.png"
     center, ten = (
-        json.loads(invoke("predict", run, picture, "--protocol", name, "--json").stdout)[0]["predictions"][0]
+        json.loads(invoke("predict", run, image, "--protocol", name, "--json").stdout)[0]["predictions"][0]
         for name in ("center", "10crop")
     )
     assert center["probability"] != ten["probability"]
     for below, unknown in ((0.0, False), (1.0, True)):
-        (entry,) = json.loads(invoke("predict", run, picture, "--unknown-below", below, "--json").stdout)
+        (entry,) = json.loads(invoke("predict", run, image, "--unknown-below", below, "--json").stdout)
         assert entry["unknown"] is unknown
-    assert invoke("predict", run, picture, "--unknown-below", 1).stdout.endswith("; unknown\n")
+    assert invoke("predict", run, image, "--unknown-below", 1).stdout.endswith("; unknown\n")
     known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["below"]
-    (entry,) = json.loads(invoke("predict", run, picture, "--unknown", "--json").stdout)
+    (entry,) = json.loads(invoke("predict", run, image, "--unknown", "--json").stdout)
     assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
 
 
-def test_eval_json(run: Path, pictures: Path) -> None:
-    (pictures / "val" / "red" / "zz.jpg").write_text("text")
-    result = invoke("eval", run, pictures, "--json")
+def test_eval_json(run: Path, images: Path) -> None:
+    (images / "val" / "red" / "zz.jpg").write_text("text")
+    result = invoke("eval", run, images, "--json")
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
     assert {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "per_class", "skipped"} <= set(answer)
     assert answer["n"] == 12
-    assert list(answer["per_class"]) == list(COLOURS)
+    assert list(answer["per_class"]) == list(COLORS)
     assert answer["top1"] == pytest.approx(sum(one["top1"] for one in answer["per_class"].values()) / 3)
     assert answer["top5"] == 1.0
     assert [Path(one["file"]).name for one in answer["skipped"]] == ["zz.jpg"]
-    assert "left out 1 unreadable picture:" in result.stderr
-    assert "centre crop 16" in answer["protocol"]
-    assert "all" in invoke("eval", run, pictures).stdout
+    assert "left out 1 unreadable image:" in result.stderr
+    assert "center crop 16" in answer["protocol"]
+    assert "all" in invoke("eval", run, images).stdout
 
 
-def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, pictures: Path) -> None:
-    val = pictures / "val"
+def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, images: Path) -> None:
+    val = images / "val"
     (val / "green" / "bad.jpg").write_bytes(b"")
     (val / "bomb.png").write_bytes(png(30_000, 30_000, b"\0"))
     result = invoke(
@@ -184,26 +182,26 @@ def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, pict
     assert invoke("predict", run, val / "red" / "00.png", "--json").exit_code == 0
 
 
-def test_predict_prints_lines(run: Path, pictures: Path) -> None:
-    result = invoke("predict", run, pictures / "val" / "blue", "--top", 1)
+def test_predict_prints_lines(run: Path, images: Path) -> None:
+    result = invoke("predict", run, images / "val" / "blue", "--top", 1)
     assert result.exit_code == 0
     assert [line.split(": ")[1].split()[0] for line in result.stdout.splitlines()] == ["blue"] * 4
 
 
-def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, pictures: Path) -> None:
-    shutil.copy(pictures / "val" / "red" / "00.png", pictures / "new\nline\x1b.png")
-    result = invoke("predict", run, pictures / "new\nline\x1b.png", "--top", 1)
+def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, images: Path) -> None:
+    shutil.copy(images / "val" / "red" / "00.png", images / "new\nline\x1b.png")
+    result = invoke("predict", run, images / "new\nline\x1b.png", "--top", 1)
     assert result.stdout.count("\n") == 1
     assert "new\\nline\\x1b.png: red" in result.stdout
 
 
-def test_json_is_all_that_standard_output_holds(run: Path, pictures: Path) -> None:
-    for words in (("eval", run, pictures, "--json"), ("predict", run, pictures / "val", "--json")):
+def test_json_is_all_that_standard_output_holds(run: Path, images: Path) -> None:
+    for words in (("eval", run, images, "--json"), ("predict", run, images / "val", "--json")):
         assert invoke(*words).stdout.count("\n") == 1
 
 
 def test_mistakes_are_one_sentence_and_exit_code_2(
-    run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(*words: object) -> str:
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
@@ -212,16 +210,16 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     assert "is a file, not a folder" in said("predict", run / "config.json", "a.jpg")
     assert "no network 'googlnet': did you mean 'googlenet'" in said("nets", "googlnet")
     assert "does not exist" in said("train", tmp_path / "none")
-    assert "already holds files" in said("train", pictures, "--out", run)
-    assert "not both" in said("train", pictures, "-c", "a.yaml", "--recipe", "head")
-    assert "leave out everything else" in said("train", pictures, "--resume", run)
+    assert "already holds files" in said("train", images, "--out", run)
+    assert "not both" in said("train", images, "-c", "a.yaml", "--recipe", "head")
+    assert "leave out everything else" in said("train", images, "--resume", run)
     assert "leave out everything else" in said("train", "--epochs", 9, "--resume", run)
-    assert "not both" in said("train", pictures, "--epochs", 3, "--set", "epochs=4")
-    assert "did you mean 'googlenet'" in said("train", pictures, "--net", "goglenet", "--print-config")
+    assert "not both" in said("train", images, "--epochs", 3, "--set", "epochs=4")
+    assert "did you mean 'googlenet'" in said("train", images, "--net", "goglenet", "--print-config")
     assert "Name the DATA" in said("train")
-    assert "did you mean 'epochs'" in said("train", pictures, "--set", "epoch=3")
-    assert "give it as --seed 5" in said("train", pictures, "--set", "seed=5")
-    assert "too small for tiny" in said("train", pictures, "--net", "tiny", "--size", 4, "--out", tmp_path / "x")
+    assert "did you mean 'epochs'" in said("train", images, "--set", "epoch=3")
+    assert "give it as --seed 5" in said("train", images, "--set", "seed=5")
+    assert "too small for tiny" in said("train", images, "--net", "tiny", "--size", 4, "--out", tmp_path / "x")
     write_classes(tmp_path / "other", 1)
     shutil.move(tmp_path / "other" / "red", tmp_path / "other" / "crimson")
     assert "class folder 'crimson' that training did not have" in said("eval", run, tmp_path / "other")

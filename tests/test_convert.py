@@ -125,7 +125,7 @@ def test_auxiliary_logits_in_training_are_theirs(
 ) -> None:
     theirs = without_dropout(randomised(make(weights=None, aux_logits=True, init_weights=False))).train()
     names = next(names for names in NAMES if rows[0] in names.rows and names.library != "Caffe")
-    ours = Model(NETS[names.nets[0]], aux=True, initialise=False)
+    ours = Model(NETS[names.nets[0]], aux=True, initialize=False)
     state = theirs.state_dict()
     ours.load_state_dict({mine: state[other] for mine, other in tensor_names(ours, names).items()})
     without_dropout(ours).train()
@@ -282,7 +282,7 @@ def test_odd_tensors_are_refused(tmp_path: Path, labels: Path) -> None:
     for changes, sentence in [
         ({head: torch.tensor(1.0)}, "has no 'fc.weight' of 2 sides"),
         ({stem: torch.zeros(5)}, "has no 'conv1.weight' of 4 sides"),
-        ({stem: state[stem].sum(1, keepdim=True)}, "is for pictures of other than 3 channels"),
+        ({stem: state[stem].sum(1, keepdim=True)}, "is for images of other than 3 channels"),
         ({stem: state[stem] * torch.nan}, "holds numbers in 'conv1.conv.weight' that are not real and finite"),
         ({stem: state[stem].to(torch.complex64)}, "not real and finite"),
         ({stem: state[stem].to_sparse()}, "does not hold plain tensors|torch.save wrote"),

@@ -1,4 +1,4 @@
-"""DATA that is no folder: lists of pictures, and torchvision's data sets."""
+"""DATA that is no folder: lists of images, and torchvision's data sets."""
 
 import inspect
 import json
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, verify, without_unreadable
+from inceptorch.data import find_split, find_train_and_val, fingerprint, verify, without_unreadable
 from inceptorch.data.locator import absolute, lies_inside, short_name
 from inceptorch.data.sources import torchvision_datasets as named
 from inceptorch.errors import DataError
 from inceptorch.recipes import Recipe, with_values
 from inceptorch.training import resume, train
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLORS, write_classes
 
-CLASSES = tuple(COLOURS)
+CLASSES = tuple(COLORS)
 QUIET = Progress(quiet=True)
 
 
@@ -42,17 +42,15 @@ def rows_of(root: Path, split: bool) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_list_with_splits_is_what_the_folders_are(pictures: Path, kind: str) -> None:
-    rows = rows_of(pictures, split=True)
-    data = pictures / f"list.{kind}"
+def test_a_list_with_splits_is_what_the_folders_are(images: Path, kind: str) -> None:
+    rows = rows_of(images, split=True)
+    data = images / f"list.{kind}"
     if kind == "csv":
         lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
     else:
         lines = [*map(json.dumps, rows), ""]
     data.write_text("\n".join(lines))
-    for listed, found in zip(
-        find_train_and_held_out(data, 0.2, 0), find_train_and_held_out(pictures, 0.2, 0), strict=True
-    ):
+    for listed, found in zip(find_train_and_val(data, 0.2, 0), find_train_and_val(images, 0.2, 0), strict=True):
         assert listed.paths == found.paths
         assert listed.labels.tolist() == found.labels.tolist()
         assert (listed.classes, listed.name) == (found.classes, found.name)
@@ -62,20 +60,20 @@ def test_a_list_with_splits_is_what_the_folders_are(pictures: Path, kind: str) -
     assert len(find_split(data, CLASSES, "val")) == len(find_split(data, CLASSES)) == 12
 
 
-def test_a_list_without_splits_is_divided_as_a_folder_is(pictures: Path) -> None:
-    root = pictures / "train"
+def test_a_list_without_splits_is_divided_as_a_folder_is(images: Path) -> None:
+    root = images / "train"
     lines = [json.dumps(row) for row in rows_of(root, split=False)]
     (root / "list.jsonl").write_text("\n".join(lines))
-    listed, found = (find_train_and_held_out(data, 0.2, 3) for data in (root / "list.jsonl", root))
+    listed, found = (find_train_and_val(data, 0.2, 3) for data in (root / "list.jsonl", root))
     assert [part.paths for part in listed] == [part.paths for part in found]
     assert fingerprint(*listed) == fingerprint(*found)
 
 
-def test_a_broken_picture_of_a_list_is_named(pictures: Path) -> None:
-    (pictures / "broken.jpg").write_bytes(b"")
-    data = csv_of(pictures, "label,path", "red,train/red/00.png", "red,broken.jpg", "blue,val/blue/00.png")
+def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
+    (images / "broken.jpg").write_bytes(b"")
+    data = csv_of(images, "label,path", "red,train/red/00.png", "red,broken.jpg", "blue,val/blue/00.png")
     kept, skipped = without_unreadable(find_split(data, CLASSES), QUIET)
-    assert [one["file"] for one in skipped] == [str(pictures / "broken.jpg")]
+    assert [one["file"] for one in skipped] == [str(images / "broken.jpg")]
     assert len(kept) == 2
 
 
@@ -102,30 +100,30 @@ RED, BLUE = "train/red/00.png", "train/blue/00.png"
         (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
         (["path,label", f"{RED},red", f"./{RED},blue"], f"list.csv, line 3 lists ./{RED} again, which line 2 has"),
         (["path,label", f"val/../{RED},red", f"{RED},red"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
-        (["path,label"], "list.csv lists no pictures"),
+        (["path,label"], "list.csv lists no images"),
         (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
         (["path,label,split", f"{RED},red,val"], "list.csv has val but no train beside it"),
         (["path,label", f"{RED},red"], "the one class 'red'; a classifier needs at least two"),
     ],
 )
-def test_faults_of_a_table_name_the_line(pictures: Path, lines: list[str], sentence: str) -> None:
-    data = csv_of(pictures, *lines)
+def test_faults_of_a_table_name_the_line(images: Path, lines: list[str], sentence: str) -> None:
+    data = csv_of(images, *lines)
     with pytest.raises(DataError, match=sentence):
-        find_train_and_held_out(data, 0.2, 0)
+        find_train_and_val(data, 0.2, 0)
 
 
-def test_a_picture_by_its_whole_path_is_the_same(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    csv_of(pictures, "path,label", f"{RED},red", f"{pictures / RED},red")
-    monkeypatch.chdir(pictures)
-    with pytest.raises(DataError, match=f"list.csv, line 3 lists {pictures / RED} again, which line 2 has"):
-        find_train_and_held_out("list.csv", 0.2, 0)
+def test_a_image_by_its_whole_path_is_the_same(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv_of(images, "path,label", f"{RED},red", f"{images / RED},red")
+    monkeypatch.chdir(images)
+    with pytest.raises(DataError, match=f"list.csv, line 3 lists {images / RED} again, which line 2 has"):
+        find_train_and_val("list.csv", 0.2, 0)
 
 
-def test_blanks_around_labels_and_columns_do_not_count(pictures: Path) -> None:
+def test_blanks_around_labels_and_columns_do_not_count(images: Path) -> None:
     rows = [f"train/{name}/{number:02}.png,{name}{' ' * number}, train" for name in CLASSES for number in range(3)]
-    data = csv_of(pictures, "path , label, split", *rows)
+    data = csv_of(images, "path , label, split", *rows)
     assert find_split(data, CLASSES, "train").counts() == dict.fromkeys(CLASSES, 3)
-    data = pictures / "list.jsonl"
+    data = images / "list.jsonl"
     data.write_text(f'{{"path": "{RED}", "label": "red"}}\n{{"path": "{BLUE}", "label": " red\\n"}}\n')
     assert find_split(data, CLASSES).counts() == {"blue": 0, "green": 0, "red": 2}
 
@@ -146,17 +144,17 @@ def test_blanks_around_labels_and_columns_do_not_count(pictures: Path) -> None:
         ),
     ],
 )
-def test_faults_of_lines_of_json_name_the_line(pictures: Path, line: str, sentence: str) -> None:
-    data = pictures / "list.jsonl"
+def test_faults_of_lines_of_json_name_the_line(images: Path, line: str, sentence: str) -> None:
+    data = images / "list.jsonl"
     data.write_text(f'{{"path": "{RED}", "label": 3}}\n{line}\n')
     with pytest.raises(DataError, match=sentence):
-        find_train_and_held_out(data, 0.2, 0)
+        find_train_and_val(data, 0.2, 0)
 
 
-def test_a_list_in_another_encoding_is_refused(pictures: Path) -> None:
-    (pictures / "list.csv").write_bytes("path,label\nä,b\n".encode("latin-1"))
+def test_a_list_in_another_encoding_is_refused(images: Path) -> None:
+    (images / "list.csv").write_bytes("path,label\nä,b\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"list.csv is not text in UTF-8"):
-        find_split(pictures / "list.csv", CLASSES)
+        find_split(images / "list.csv", CLASSES)
 
 
 class FewFakes(datasets.FakeData):  # type: ignore[misc]  # it has no types
@@ -166,24 +164,24 @@ class FewFakes(datasets.FakeData):  # type: ignore[misc]  # it has no types
 
 def test_a_data_set_without_parts_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "EuroSAT", FewFakes)
-    train, held_out = find_train_and_held_out("torchvision:EuroSAT", 0.2, 0)
+    train, val = find_train_and_val("torchvision:EuroSAT", 0.2, 0)
     assert train.classes == ("0", "1", "2")
-    assert len(train) + len(held_out) == 60
+    assert len(train) + len(val) == 60
     kept, skipped = without_unreadable(train, QUIET)
     assert (len(kept), skipped) == (len(train), [])
     original = FewFakes("")
     for index in (0, 7):
-        picture, label = original[int(train.paths[index])]
-        assert np.array_equal(np.asarray(train.image(index)), np.asarray(picture))
+        image, label = original[int(train.paths[index])]
+        assert np.array_equal(np.asarray(train.image(index)), np.asarray(image))
         assert train.labels[index] == label
-    assert train.source.checked is False  # it draws each picture when it is asked for one
+    assert train.source.checked is False  # it draws each image when it is asked for one
     again = pickle.loads(pickle.dumps(train))
     assert again.read(3) == train.read(3)
-    assert held_out.file(0) == f"picture {held_out.paths[0]} of torchvision:EuroSAT"
+    assert val.file(0) == f"image {val.paths[0]} of torchvision:EuroSAT"
 
 
 def write_mnist(root: Path) -> dict[str, np.ndarray]:
-    """MNIST's files with a few pictures of noise."""
+    """MNIST's files with a few images of noise."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     random, written = np.random.default_rng(0), {}
@@ -200,7 +198,7 @@ def write_mnist(root: Path) -> dict[str, np.ndarray]:
 def test_a_data_set_with_parts(tmp_path: Path) -> None:
     written = write_mnist(tmp_path)
     data = f"torchvision:MNIST:{tmp_path}"
-    train, test = find_train_and_held_out(data, 0.2, 0)
+    train, test = find_train_and_val(data, 0.2, 0)
     assert (len(train), len(test), train.name, test.name) == (12, 6, "train", "test")
     assert train.classes == ("0 - zero", "1 - one", "2 - two")
     assert np.array_equal(np.asarray(test.image(4))[:, :, 0], written["t10k"][4])
@@ -220,10 +218,10 @@ def test_arrays_in_memory_are_not_decoded_to_see_whether_they_can_be(
     assert decoded == []
 
 
-def test_a_data_set_of_files_is_read_as_they_are(pictures: Path) -> None:
-    split = find_split(f"torchvision:ImageFolder:{pictures / 'train'}", CLASSES)
-    assert split.read(0) == (pictures / "train" / "blue" / "00.png").read_bytes()
-    assert split.paths == find_split(pictures / "train", CLASSES).paths
+def test_a_data_set_of_files_is_read_as_they_are(images: Path) -> None:
+    split = find_split(f"torchvision:ImageFolder:{images / 'train'}", CLASSES)
+    assert split.read(0) == (images / "train" / "blue" / "00.png").read_bytes()
+    assert split.paths == find_split(images / "train", CLASSES).paths
 
 
 def test_parts_by_the_argument_split_of_a_data_set(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def listed(order: list[np.ndarray]) -> list[list[int]]:
     return [batch.tolist() for batch in order]
 
 
-def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
+def test_batches_cover_every_image_once_and_none_is_left_alone() -> None:
     for count, size, shards in itertools.product((2, 3, 16, 17, 33, 100), (2, 3, 16), (0, 5)):
         for shuffle in ("all", "shards"):
             order = listed(batches(split_of(count, shards), size, seed=3, epoch=5, shuffle=shuffle))
@@ -34,7 +34,7 @@ def test_batches_cover_every_picture_once_and_none_is_left_alone() -> None:
     assert first == again != next_epoch
 
 
-def test_the_order_of_all_pictures_stays_what_it_was() -> None:
+def test_the_order_of_all_images_stays_what_it_was() -> None:
     # The values of version 0.1, so that its runs can go on.
     assert listed(batches(split_of(7), 3, seed=5, epoch=2)) == [[0, 4, 5], [3, 1], [2, 6]]
     order = repr(listed(batches(split_of(1000), 32, seed=1, epoch=4)))

@@ -1,4 +1,4 @@
-"""What is remembered of pictures between runs: only what has changed is decoded again."""
+"""What is remembered of images between runs: only what has changed is decoded again."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLORS, write_classes
 
-CLASSES = tuple(COLOURS)
+CLASSES = tuple(COLORS)
 LONG_AGO = 1_600_000_000
 
 
@@ -27,10 +27,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path, home: Path) -> Path:
-    """Three classes of five pictures, one of them broken, none touched for a long time."""
+    """Three classes of five images, one of them broken, none touched for a long time."""
     root = tmp_path / "all"
     write_classes(root, 5)
-    (root / "red" / "01.png").write_bytes(b"no picture")
+    (root / "red" / "01.png").write_bytes(b"no image")
     settle(root)
     return root
 
@@ -42,19 +42,19 @@ def settle(root: Path) -> None:
 
 
 class Seen:
-    """Counts the pictures decoded."""
+    """Counts the images decoded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.decoded = 0
 
-        def counting_decode(picture: bytes) -> object:
+        def counting_decode(image: bytes) -> object:
             self.decoded += 1
-            return decode(picture)
+            return decode(image)
 
         monkeypatch.setattr(verify, "decode", counting_decode)
 
     def check(self, data: Path) -> tuple[int, Split, list[str]]:
-        """How many pictures one run decodes; those it keeps and the names of those that it leaves out."""
+        """How many images one run decodes; those it keeps and the names of those that it leaves out."""
         self.decoded = 0
         kept, skipped = without_unreadable(find_split(data, CLASSES), Progress(quiet=True))
         return self.decoded, kept, [Path(one["file"]).name for one in skipped]

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from inceptorch.data import find_split, find_train_and_held_out, fingerprint, without_unreadable
+from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
 from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import load
 from inceptorch.data.locator import absolute, lies_inside, short_name
@@ -28,10 +28,10 @@ from inceptorch.recipes import Recipe
 from inceptorch.training import resume, train
 from inceptorch.training.tensorboard import TensorBoard
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
 pytest.importorskip("aiohttp")
-CLASSES = tuple(COLOURS)
+CLASSES = tuple(COLORS)
 QUIET = Progress(quiet=True)
 
 
@@ -94,10 +94,10 @@ class Server:
 
 
 @pytest.fixture
-def server(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The pictures as shards, about seven of them to train on, behind a URL."""
+def server(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The images as shards, about seven of them to train on, behind a URL."""
     monkeypatch.setattr(remote, "PAUSE", 0.01)
-    write_shards(pictures, tmp_path / "shards", megabytes=0.02, progress=QUIET)
+    write_shards(images, tmp_path / "shards", megabytes=0.02, progress=QUIET)
     found = Server(tmp_path / "shards")
     thread = threading.Thread(target=found.http.serve_forever, args=(0.01,))
     thread.start()
@@ -109,7 +109,7 @@ def server(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 def test_shards_at_a_url_are_those_of_the_folder(server: Server) -> None:
     for at_url, local in zip(
-        find_train_and_held_out(server.url, 0.2, 0), find_train_and_held_out(server.folder, 0.2, 0), strict=True
+        find_train_and_val(server.url, 0.2, 0), find_train_and_val(server.folder, 0.2, 0), strict=True
     ):
         assert (at_url.name, at_url.classes, at_url.paths) == (local.name, local.classes, local.paths)
         assert at_url.labels.tolist() == local.labels.tolist()
@@ -156,11 +156,11 @@ def test_a_run_goes_on_with_the_url_it_was_given(
     assert yaml.safe_load((tmp_path / "url" / "run.yaml").read_text())["data"] == server.url
 
 
-def test_some_of_the_shards_come_with_all_that_are_held_out(server: Server) -> None:
+def test_some_of_the_shards_come_with_all_that_are_val(server: Server) -> None:
     some = f"{server.root}/train-{{000001..000002}}.tar"
-    train_split, held_out = find_train_and_held_out(some, 0.2, 0)
+    train_split, val = find_train_and_val(some, 0.2, 0)
     assert {path.partition("/")[0] for path in train_split.paths} == {"train-000001.tar", "train-000002.tar"}
-    assert len(held_out) == 12
+    assert len(val) == 12
     one = find_split(f"{server.root}/train-000001.tar", CLASSES, "train")
     assert {path.partition("/")[0] for path in one.paths} == {"train-000001.tar"}
     assert find_split(f"{server.root}/val-000000.tar", CLASSES).name == "val"
@@ -217,12 +217,12 @@ def test_faults_of_a_server_are_one_sentence(server: Server) -> None:
     indexed("the places of train-000000.tar do not fit", starts=[0])
     indexed("the names of train-000000.tar are not sorted", names=first["names"][::-1])
     indexed("x/../y.tar is no file name", file="x/../y.tar")
-    indexed("index.json does not say where pictures lie. Try `inceptorch shards` again", names=[], starts=[], sizes=[])
+    indexed("index.json does not say where images lie. Try `inceptorch shards` again", names=[], starts=[], sizes=[])
     (server.folder / "index.json").unlink()
     refused(server.url, "index.json: not found. Put the index of `inceptorch shards` there")
 
 
-def test_a_picture_that_cannot_be_read_any_more_is_named(server: Server, recipe: Recipe) -> None:
+def test_a_image_that_cannot_be_read_any_more_is_named(server: Server, recipe: Recipe) -> None:
     split = find_split(server.url, CLASSES, "train")
     (server.folder / "train-000000.tar").write_bytes(b"short")
     data = Augmented(split, default_preprocessing(16), recipe, seed=0)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from inceptorch.data import find_split, find_train_and_held_out, without_unreadable
+from inceptorch.data import find_split, find_train_and_val, without_unreadable
 from inceptorch.data.sources import shards
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError, RunError
@@ -24,27 +24,27 @@ from inceptorch.recipes import Recipe, with_values
 from inceptorch.report import of_evaluation
 from inceptorch.training import train
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
-CLASSES = tuple(COLOURS)
+CLASSES = tuple(COLORS)
 QUIET = Progress(quiet=True)
-SIZE = 0.02  # MB, a handful of the pictures of these tests
+SIZE = 0.02  # MB, a handful of the images of these tests
 
 
 @pytest.fixture
-def written(pictures: Path, tmp_path: Path) -> Path:
-    """The pictures as shards, about seven of them to train on."""
+def written(images: Path, tmp_path: Path) -> Path:
+    """The images as shards, about seven of them to train on."""
     out = tmp_path / "shards"
-    write_shards(pictures, out, megabytes=SIZE, progress=QUIET)
+    write_shards(images, out, megabytes=SIZE, progress=QUIET)
     return out
 
 
-def test_shards_hold_the_pictures_with_their_bytes(pictures: Path, written: Path) -> None:
-    train, held_out = find_train_and_held_out(written, 0.2, 0)
-    assert (train.name, held_out.name, train.classes) == ("train", "val", CLASSES)
+def test_shards_hold_the_images_with_their_bytes(images: Path, written: Path) -> None:
+    train, val = find_train_and_val(written, 0.2, 0)
+    assert (train.name, val.name, train.classes) == ("train", "val", CLASSES)
     assert train.counts() == dict.fromkeys(CLASSES, 12)
-    for split, folder in ((train, "train"), (held_out, "val")):
-        expected = {path.read_bytes(): path.parent.name for path in (pictures / folder).rglob("*.png")}
+    for split, folder in ((train, "train"), (val, "val")):
+        expected = {path.read_bytes(): path.parent.name for path in (images / folder).rglob("*.png")}
         assert {split.read(i): split.classes[split.labels[i]] for i in range(len(split))} == expected
     assert train.shards is not None
     assert len(set(train.shards.tolist())) == len(list(written.glob("train-*.tar"))) > 3
@@ -66,60 +66,58 @@ def test_the_library_reads_what_was_written(written: Path) -> None:
     assert [int(one["cls"]) for one in found] == train.labels.tolist()
 
 
-def test_the_same_pictures_give_the_same_bytes_and_a_seed_another_order(
-    pictures: Path, written: Path, tmp_path: Path
+def test_the_same_images_give_the_same_bytes_and_a_seed_another_order(
+    images: Path, written: Path, tmp_path: Path
 ) -> None:
-    write_shards(pictures, tmp_path / "again", megabytes=SIZE, progress=QUIET)
-    write_shards(pictures, tmp_path / "other", megabytes=SIZE, seed=1, progress=QUIET)
+    write_shards(images, tmp_path / "again", megabytes=SIZE, progress=QUIET)
+    write_shards(images, tmp_path / "other", megabytes=SIZE, seed=1, progress=QUIET)
     files = sorted(path.name for path in written.iterdir())
     assert files == sorted(path.name for path in (tmp_path / "again").iterdir())
     assert all((written / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
     assert (written / "train-000000.tar").read_bytes() != (tmp_path / "other" / "train-000000.tar").read_bytes()
 
 
-def test_an_undivided_folder_gives_a_part_to_judge_with(pictures: Path, tmp_path: Path) -> None:
-    write_shards(pictures / "train", tmp_path / "out", held_out_share=0.25, seed=3, progress=QUIET)
-    shard_parts = find_train_and_held_out(tmp_path / "out", 0.5, 0)
-    folder_parts = find_train_and_held_out(pictures / "train", 0.25, 3)
+def test_an_undivided_folder_gives_a_part_to_evaluate_with(images: Path, tmp_path: Path) -> None:
+    write_shards(images / "train", tmp_path / "out", val_fraction=0.25, seed=3, progress=QUIET)
+    shard_parts = find_train_and_val(tmp_path / "out", 0.5, 0)
+    folder_parts = find_train_and_val(images / "train", 0.25, 3)
     for of_shards, of_folder in zip(shard_parts, folder_parts, strict=True):
         assert {of_shards.read(i) for i in range(len(of_shards))} == {of_folder.read(i) for i in range(len(of_folder))}
 
 
-def test_unreadable_pictures_are_left_out_and_named(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_unreadable_images_are_left_out_and_named(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from inceptorch.cli import main
 
-    (pictures / "train" / "red" / "03.png").write_bytes(b"broken")
-    monkeypatch.setattr(sys, "argv", ["inceptorch", "shards", str(pictures), str(tmp_path / "out"), "--json"])
+    (images / "train" / "red" / "03.png").write_bytes(b"broken")
+    monkeypatch.setattr(sys, "argv", ["inceptorch", "shards", str(images), str(tmp_path / "out"), "--json"])
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
     said = json.loads(out)
     assert ended.value.code == 0
-    assert (said["pictures"], said["shards"], said["classes"]) == (47, 2, list(CLASSES))
+    assert (said["images"], said["shards"], said["classes"]) == (47, 2, list(CLASSES))
     assert [Path(one["file"]).name for one in said["skipped"]] == ["03.png"]
-    assert "left out 1 unreadable picture:" in err
+    assert "left out 1 unreadable image:" in err
     assert len(find_split(tmp_path / "out", CLASSES, "train")) == 35
 
 
-def test_shards_are_written_whole_or_not_at_all(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shards_are_written_whole_or_not_at_all(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     with pytest.raises(RunError, match="already holds files"):
-        write_shards(pictures, tmp_path / "used", progress=QUIET)
-    with pytest.raises(RunError, match="lies inside the pictures"):
-        write_shards(pictures, pictures / "out", progress=QUIET)
+        write_shards(images, tmp_path / "used", progress=QUIET)
+    with pytest.raises(RunError, match="lies inside the images"):
+        write_shards(images, images / "out", progress=QUIET)
     for size in (0, math.inf, math.nan):
         with pytest.raises(DataError, match=f"size of a shard is {size:g} MB; it must be above 0, and finite"):
-            write_shards(pictures, tmp_path / "out", megabytes=size, progress=QUIET)
+            write_shards(images, tmp_path / "out", megabytes=size, progress=QUIET)
     for share in (0, 1, 20, math.nan):
-        with pytest.raises(DataError, match=f"to judge with is {share:g}; it must be between 0 and 1"):
-            write_shards(pictures, tmp_path / "out", held_out_share=share, progress=QUIET)
+        with pytest.raises(DataError, match=f"to evaluate with is {share:g}; it must be between 0 and 1"):
+            write_shards(images, tmp_path / "out", val_fraction=share, progress=QUIET)
     before = sorted(path.name for path in tmp_path.iterdir())
-    split = find_split(pictures, CLASSES, "train")
+    split = find_split(images, CLASSES, "train")
 
     class Interrupted(Progress):
         def say(self, line: str) -> None:
@@ -132,13 +130,13 @@ def test_shards_are_written_whole_or_not_at_all(
                 yield item
 
     with pytest.raises(KeyboardInterrupt):
-        write_shards(pictures, tmp_path / "out", megabytes=SIZE, progress=Interrupted())
+        write_shards(images, tmp_path / "out", megabytes=SIZE, progress=Interrupted())
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert len(split) == 36
 
 
-def test_a_picture_that_vanishes_meanwhile_is_named(pictures: Path, tmp_path: Path) -> None:
-    gone = pictures / "train" / "red" / "03.png"
+def test_a_image_that_vanishes_meanwhile_is_named(images: Path, tmp_path: Path) -> None:
+    gone = images / "train" / "red" / "03.png"
 
     class Vanishing(Progress):
         def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
@@ -147,16 +145,16 @@ def test_a_picture_that_vanishes_meanwhile_is_named(pictures: Path, tmp_path: Pa
             yield from items
 
     with pytest.raises(ImageError, match=f"{gone} could not be read: no such file or directory, though it was there"):
-        write_shards(pictures, tmp_path / "out", progress=Vanishing(quiet=True))
+        write_shards(images, tmp_path / "out", progress=Vanishing(quiet=True))
     assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_one_is_in_is_no_new_folder(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_one_is_in_is_no_new_folder(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     for out in (".", "new/.."):
         with pytest.raises(RunError, match="is no name for a new folder"):
-            write_shards(pictures, Path(out), progress=QUIET)
+            write_shards(images, Path(out), progress=QUIET)
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -169,8 +167,8 @@ def foreign(path: Path, *members: tuple[str, bytes]) -> None:
             archive.addfile(member, BytesIO(data))
 
 
-def test_shards_of_others_need_no_index(pictures: Path, tmp_path: Path) -> None:
-    red, blue = ((pictures / "val" / name / "00.png").read_bytes() for name in ("red", "blue"))
+def test_shards_of_others_need_no_index(images: Path, tmp_path: Path) -> None:
+    red, blue = ((images / "val" / name / "00.png").read_bytes() for name in ("red", "blue"))
     named = tmp_path / "named"
     foreign(
         named / "train-00.tar",
@@ -179,28 +177,28 @@ def test_shards_of_others_need_no_index(pictures: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     foreign(named / "val-00.tar", ("3.png", blue), ("3.cls", b"blue"))
     foreign(named / "extra.tar", ("4.png", blue), ("4.cls", b"other"))
-    train, held_out = find_train_and_held_out(named, 0.2, 0)
+    train, val = find_train_and_val(named, 0.2, 0)
     assert train.classes == ("blue", "red")
     assert [(train.file(i).removeprefix(f"{named}/"), train.read(i), int(train.labels[i])) for i in (0, 1)] == [
         ("train-00.tar/z/1.png", red, 1),
         ("train-00.tar/a/2.JPG", blue, 0),
     ]
-    assert len(held_out) == 1
+    assert len(val) == 1
     numbered = tmp_path / "numbered"
     for copy in range(2):
         labels = [(f"{label}.cls", str(label).encode()) for label in (10, 0, 2, 1)]
-        pictures_of = [(f"{label}.png", red) for label in (10, 0, 2, 1)]
-        foreign(numbered / f"{copy:04}.tar", *labels, *pictures_of)
-    train, _ = find_train_and_held_out(numbered, 0.2, 0)
+        images_of = [(f"{label}.png", red) for label in (10, 0, 2, 1)]
+        foreign(numbered / f"{copy:04}.tar", *labels, *images_of)
+    train, _ = find_train_and_val(numbered, 0.2, 0)
     assert train.classes == ("0", "1", "2", "10")
 
 
-def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: Path) -> None:
-    red = (pictures / "val" / "red" / "00.png").read_bytes()
+def test_faults_of_shards_in_a_folder(images: Path, written: Path, tmp_path: Path) -> None:
+    red = (images / "val" / "red" / "00.png").read_bytes()
 
     def refused(folder: Path, sentence: str) -> None:
         with pytest.raises(DataError, match=sentence):
-            find_train_and_held_out(folder, 0.2, 0)
+            find_train_and_val(folder, 0.2, 0)
 
     foreign(tmp_path / "bare" / "a.tar", ("7.png", red))
     refused(tmp_path / "bare", r"a.tar: there is no class beside 7.png; it needs 7.cls, or 7.json")
@@ -242,19 +240,17 @@ def test_faults_of_shards_in_a_folder(pictures: Path, written: Path, tmp_path: P
         )
 
 
-def test_a_shard_of_other_pictures_is_refused(written: Path) -> None:
+def test_a_shard_of_other_images_is_refused(written: Path) -> None:
     first, second = sorted(written.glob("train-*.tar"))[:2]
     assert first.stat().st_size == second.stat().st_size
     second.write_bytes(first.read_bytes())
-    with pytest.raises(
-        DataError, match=f"{second} holds pictures of other classes than index.json lists; write the sh"
-    ):
-        find_train_and_held_out(written, 0.2, 0)
+    with pytest.raises(DataError, match=f"{second} holds images of other classes than index.json lists; write the sh"):
+        find_train_and_val(written, 0.2, 0)
 
 
 def test_an_index_of_the_library_beside_shards_of_others_is_passed_over(written: Path) -> None:
     (written / "index.json").write_text('{"wids_version": 1, "shardlist": []}')
-    assert find_train_and_held_out(written, 0.2, 0)[0].classes == ("0", "1", "2")
+    assert find_train_and_val(written, 0.2, 0)[0].classes == ("0", "1", "2")
 
 
 def test_an_index_without_places_serves_in_a_folder(written: Path) -> None:
@@ -297,30 +293,30 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mistakes_whose_pictures_are_gone_are_left_empty(pictures: Path, tmp_path: Path) -> None:
-    split = find_split(pictures, CLASSES, "train")
+def test_mistakes_whose_images_are_gone_are_left_empty(images: Path, tmp_path: Path) -> None:
+    split = find_split(images, CLASSES, "train")
     evaluation = evaluation_from_logits(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
     html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("<img") == html.count('class="mistake"') == 24
-    shutil.rmtree(pictures)
+    shutil.rmtree(images)
     html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("cannot be read any more") == 24
     assert "<img" not in html
 
 
-def test_a_classifier_is_judged_alike_on_folders_and_shards(
-    pictures: Path, written: Path, recipe: Recipe, tmp_path: Path
+def test_a_classifier_is_evaluated_alike_on_folders_and_shards(
+    images: Path, written: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    run = train(pictures, out=tmp_path / "run", recipe=with_values(recipe, {"epochs": 1}), progress=QUIET).run
-    found = [evaluate(run, data, progress=QUIET) for data in (pictures, written)]
+    run = train(images, out=tmp_path / "run", recipe=with_values(recipe, {"epochs": 1}), progress=QUIET).run
+    found = [evaluate(run, data, progress=QUIET) for data in (images, written)]
     assert [one.n for one in found] == [12, 12]
     assert found[0].loss == pytest.approx(found[1].loss, abs=1e-5)
 
 
-def test_without_the_library_a_sentence_says_how_to_install_it(pictures: Path, tmp_path: Path) -> None:
+def test_without_the_library_a_sentence_says_how_to_install_it(images: Path, tmp_path: Path) -> None:
     code = "import sys; sys.modules['webdataset'] = None; from inceptorch.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "shards", str(pictures), str(tmp_path / "out")], capture_output=True, text=True
+        [sys.executable, "-c", code, "shards", str(images), str(tmp_path / "out")], capture_output=True, text=True
     )
     assert done.returncode == 2
     assert (

@@ -11,19 +11,19 @@ from PIL import Image
 from inceptorch.cli.demo import write_digits
 
 
-def test_digits_become_a_folder_of_pictures(tmp_path: Path) -> None:
+def test_digits_become_a_folder_of_images(tmp_path: Path) -> None:
     write_digits(tmp_path / "digits")
     files = list((tmp_path / "digits").rglob("*.png"))
     assert len(files) == 1797
     assert {path.parent.name for path in files} == set("0123456789")
-    held_out = [path for path in files if path.parent.parent.name == "test"]
-    assert 0.19 < len(held_out) / len(files) < 0.21
-    with Image.open(files[0]) as picture:
-        assert (picture.mode, picture.size) == ("L", (8, 8))
-        assert np.asarray(picture).max() > 200
+    val = [path for path in files if path.parent.parent.name == "test"]
+    assert 0.19 < len(val) / len(files) < 0.21
+    with Image.open(files[0]) as image:
+        assert (image.mode, image.size) == ("L", (8, 8))
+        assert np.asarray(image).max() > 200
 
 
-def test_the_demo_trains_judges_predicts_and_says_what_it_did(tmp_path: Path) -> None:
+def test_the_demo_trains_evaluates_predicts_and_says_what_it_did(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inceptorch", "demo", "--out", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
@@ -36,5 +36,5 @@ def test_the_demo_trains_judges_predicts_and_says_what_it_did(tmp_path: Path) ->
     assert float(last["top1"]) >= 0.975
     assert f"{float(last['top1']):.2%} are right" in done.stdout
     assert str(run / "report.html") in done.stdout
-    assert "inceptorch train PICTURES" in done.stdout
+    assert "inceptorch train IMAGES" in done.stdout
     assert done.stdout.count("test/") == 5

@@ -1,4 +1,4 @@
-"""The pictures of the networks: everything of the table is there, and nothing lies on anything else."""
+"""The images of the networks: everything of the table is there, and nothing lies on anything else."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ Area = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @each_net
-def test_picture_is_one_file_without_scripts_and_references(net: NetworkSpec) -> None:
+def test_image_is_one_file_without_scripts_and_references(net: NetworkSpec) -> None:
     root = drawing(net)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg", "title", "desc", "g", "rect", "text", "polyline", "polygon", "circle",
@@ -96,7 +96,7 @@ def test_every_layer_is_a_box(net: NetworkSpec) -> None:
     rows = [*net.body.values(), *net.head.values(), Linear(1000, relu=False)]
     heads = [layer for _ in net.aux for layer in (*(net.aux_head or {}).values(), Linear(1000, relu=False))]
     expected = Counter(kind for row in (*rows, *heads) for kind in kinds(row))
-    expected += Counter({"input": 1, "head": 1 + len(net.aux)})  # the picture, and every softmax
+    expected += Counter({"input": 1, "head": 1 + len(net.aux)})  # the image, and every softmax
 
     drawn: Counter[str] = Counter()
     for row in drawing(net).iter(f"{SVG}g"):

@@ -33,9 +33,9 @@ def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def differences(engine: Engine, other: Engine, squares: NDArray[np.uint8]) -> tuple[float, float]:
+def differences(engine: Engine, other: Engine, crops: NDArray[np.uint8]) -> tuple[float, float]:
     """Of probabilities, and of maps in parts of their largest value."""
-    a, b = engine.run(squares, maps=True), other.run(squares, maps=True)
+    a, b = engine.run(crops, maps=True), other.run(crops, maps=True)
     apart = float(np.abs(a.probabilities - b.probabilities).max())
     if a.maps is None or b.maps is None:
         assert a.maps is b.maps
@@ -58,11 +58,11 @@ def test_networks_answer_alike_on_torch_and_onnxruntime(name: str, tmp_path: Pat
     net = get_network(name)
     classifier_of(net, size=max(min_size(net), min(net.size, 64))).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", engine) for engine in ("torch", "onnxruntime"))
-    squares = random_images(ours.config.preprocessing.size, 2)
-    probability, maps = differences(ours, theirs, squares)
+    crops = random_images(ours.config.preprocessing.size, 2)
+    probability, maps = differences(ours, theirs, crops)
     assert probability < 1e-5
     assert maps < 1e-4
-    assert np.ptp(ours.run(squares, maps=True).probabilities, 0).max() > 1e-4, "the answers say nothing of the pictures"
+    assert np.ptp(ours.run(crops, maps=True).probabilities, 0).max() > 1e-4, "the answers say nothing of the images"
 
 
 @pytest.mark.parametrize("spec", [LRN(5, 3.0), LRN(3, 2.0, 0.5, 2.0)])
@@ -77,20 +77,20 @@ def test_local_response_norm(spec: LRN, tmp_path: Path) -> None:
         head={"avgpool": GlobalAverage()},
     )
     normed = replace(plain, body={**plain.body, "norm1": spec})
-    squares = random_images(16, 3)
+    crops = random_images(16, 3)
     answers = []
     for number, net in enumerate((plain, normed)):
         classifier_of(net).save(tmp_path / str(number))
         engines = [open_engine(tmp_path / str(number), each) for each in ("torch", "onnxruntime", "openvino")]
-        answers.append(engines[0].run(squares, maps=True).probabilities)
+        answers.append(engines[0].run(crops, maps=True).probabilities)
         for engine in engines[1:]:
-            assert np.abs(engine.run(squares, maps=True).probabilities - answers[-1]).max() < 1e-5
+            assert np.abs(engine.run(crops, maps=True).probabilities - answers[-1]).max() < 1e-5
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize("channels", ["rgb", "bgr", "gray"])
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_channels_and_numbers_of_pictures(tiny: NetworkSpec, channels: str, engine: str, tmp_path: Path) -> None:
+def test_channels_and_numbers_of_images(tiny: NetworkSpec, channels: str, engine: str, tmp_path: Path) -> None:
     classifier_of(tiny, channels=channels).save(tmp_path / "bundle")
     ours, theirs = (open_engine(tmp_path / "bundle", each) for each in ("torch", engine))
     for count in (1, 2, 7, 32):
@@ -103,21 +103,21 @@ def test_channels_and_numbers_of_pictures(tiny: NetworkSpec, channels: str, engi
 def test_openvino_in_fp32_and_bf16(name: str, tmp_path: Path) -> None:
     classifier_of(get_network(name), size=32).save(tmp_path / "bundle")
     ours = open_engine(tmp_path / "bundle", "torch")
-    squares = random_images(32, 3)
-    probability, maps = differences(ours, open_engine(tmp_path / "bundle", "openvino", "fp32"), squares)
+    crops = random_images(32, 3)
+    probability, maps = differences(ours, open_engine(tmp_path / "bundle", "openvino", "fp32"), crops)
     assert probability < 1e-5
     assert maps < 1e-4
-    rough = open_engine(tmp_path / "bundle", "openvino", "bf16").run(squares, maps=True).probabilities
-    assert np.abs(rough - ours.run(squares, maps=True).probabilities).max() < 0.05
+    rough = open_engine(tmp_path / "bundle", "openvino", "bf16").run(crops, maps=True).probabilities
+    assert np.abs(rough - ours.run(crops, maps=True).probabilities).max() < 0.05
 
 
 def test_maps_average_to_the_logits(bundle: Path) -> None:
     classifier = inceptorch.load(bundle)
-    squares = random_images(16, 3)
-    logits = classifier.logits(squares).numpy()
+    crops = random_images(16, 3)
+    logits = classifier.logits(crops).numpy()
     bias = classifier.model.get_classifier().bias.detach().numpy()
     for engine in ("torch", "onnxruntime", "openvino"):
-        answer = open_engine(bundle, engine).run(squares, maps=True)
+        answer = open_engine(bundle, engine).run(crops, maps=True)
         assert answer.maps is not None
         assert answer.map_classes is not None
         assert answer.maps.shape == (3, 5, 4, 4)
@@ -154,13 +154,13 @@ def test_heads_of_fully_connected_layers_have_no_maps() -> None:
 def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    squares = random_images(16, 32)
+    crops = random_images(16, 32)
     for engine in ("onnxruntime", "openvino"):
         opened = open_engine(bundle, engine, streams=2)
-        alone = opened.run(squares, maps=True).probabilities
+        alone = opened.run(crops, maps=True).probabilities
         with ThreadPoolExecutor(8) as pool:
             together = list(
-                pool.map(lambda i, run=opened: run.run(squares[i : i + 1], maps=True).probabilities[0], range(32))
+                pool.map(lambda i, run=opened: run.run(crops[i : i + 1], maps=True).probabilities[0], range(32))
             )
         np.testing.assert_allclose(np.stack(together), alone, atol=1e-6)
 
@@ -197,7 +197,7 @@ def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
             open_engine(damaged, engine)
         with pytest.raises(BundleError, match="is no file that `inceptorch export` made"):
             open_engine(foreign, engine)
-        with pytest.raises(BundleError, match="it does not turn pictures into probabilities"):
+        with pytest.raises(BundleError, match="it does not turn images into probabilities"):
             open_engine(disguised, engine)
     with pytest.raises(BundleError, match="does not exist"):
         open_engine(tmp_path / "nothing.onnx")
@@ -266,15 +266,15 @@ def test_an_exported_file_answers_without_torch(bundle: Path, tmp_path: Path) ->
 
     file = tmp_path / "a.onnx"
     file.write_bytes(graph_of(bundle))
-    picture = tmp_path / "picture.png"
-    Image.fromarray(random_images(40, 1)[0]).save(picture)
+    image = tmp_path / "image.png"
+    Image.fromarray(random_images(40, 1)[0]).save(image)
     script = (
         "import sys; from inceptorch.cli import main\n"
         "try: main()\n"
         "finally: print(any(name.partition('.')[0] in ('torch', 'torchvision') for name in sys.modules), file=sys.stderr)"
     )
-    words = [sys.executable, "-c", script, "predict", str(file), str(picture), "--json", "--engine"]
-    expected = inceptorch.load(bundle).predict(str(picture))
+    words = [sys.executable, "-c", script, "predict", str(file), str(image), "--json", "--engine"]
+    expected = inceptorch.load(bundle).predict(str(image))
     for engine in ("onnxruntime", "openvino"):
         done = subprocess.run([*words, engine], check=True, capture_output=True, text=True)
         assert done.stderr.strip() == "False"

@@ -1,4 +1,4 @@
-"""Judging: crops against an independent page, ensembles, saved predictions, calibration, ImageNet's conventions."""
+"""Evaluating: crops against an independent page, ensembles, saved predictions, calibration, ImageNet's conventions."""
 
 import json
 import shutil
@@ -39,20 +39,20 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.recipes import SCRATCH, Recipe
 from inceptorch.utils.progress import Progress
 from tests import oracle
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLORS, write_classes
 
 QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
-def members(tiny: NetworkSpec, pictures: Path) -> list[Classifier]:
-    """Two networks on pictures of two sizes, with random weights that say something of colours."""
+def members(tiny: NetworkSpec, images: Path) -> list[Classifier]:
+    """Two networks on images of two sizes, with random weights that say something of colors."""
     made = []
     for seed, size in ((1, 16), (2, 24)):
         torch.manual_seed(seed)
         model = Model(tiny, 3, size=size).eval()
         nn.init.normal_(model.get_classifier().weight, std=2.0)
-        made.append(Classifier.of(model, default_preprocessing(size), list(COLOURS)))
+        made.append(Classifier.of(model, default_preprocessing(size), list(COLORS)))
     return made
 
 
@@ -85,16 +85,16 @@ def test_averages_are_those_of_the_single_crops(members: list[Classifier]) -> No
 
 
 def test_an_ensemble_is_the_average_and_can_be_combined_again(
-    members: list[Classifier], pictures: Path, tmp_path: Path
+    members: list[Classifier], images: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
     together = evaluate(
-        members, pictures, split="val", progress=QUIET, protocol="10crop", save_predictions=kept, weights=[3, 1]
+        members, images, split="val", progress=QUIET, protocol="10crop", save_predictions=kept, weights=[3, 1]
     )
     files = sorted(kept.iterdir())
     assert len(files) == 2
     assert all(file.name.startswith("tiny.10crop.") for file in files)
-    split = find_split(pictures, list(COLOURS), "val")
+    split = find_split(images, list(COLORS), "val")
     ten = PROTOCOLS["10crop"]
     each = [
         np.exp(
@@ -113,19 +113,19 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
         assert predictions.labels.tolist() == split.labels.tolist()
         assert predictions.files == list(split.paths)
     weights = [3, 1] if read_predictions(files[0]).about.size == 16 else [1, 3]
-    shutil.rmtree(pictures)  # which are not needed any more
+    shutil.rmtree(images)  # which are not needed any more
     again = evaluate([str(file) for file in files], weights=weights, progress=QUIET)
     assert (again.top1, again.top5, again.n) == (together.top1, together.top5, together.n)
     assert again.loss == pytest.approx(together.loss, rel=1e-6)
     assert [m.index for m in again.mistakes] == [m.index for m in together.mistakes]
 
 
-def test_an_interrupted_judging_goes_on(
-    members: list[Classifier], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_evaluating_goes_on(
+    members: list[Classifier], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 50)
     whole = evaluate(
-        members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=tmp_path / "whole"
+        members[0], images, split="train", progress=QUIET, protocol="10crop", save_predictions=tmp_path / "whole"
     )
     seen = 0
 
@@ -145,44 +145,44 @@ def test_an_interrupted_judging_goes_on(
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     kept = tmp_path / "kept"
     with pytest.raises(Stop):
-        evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
+        evaluate(members[0], images, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
     assert not list(kept.glob("*.safetensors"))
     seen = 100
-    again = evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
-    batches = 36 * 2  # ten crops of each picture in batches of eight
+    again = evaluate(members[0], images, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
+    batches = 36 * 2  # ten crops of each image in batches of eight
     assert 0 < seen - 100 < batches - 8
     assert again.to_dict() == whole.to_dict()
     (one,), (other,) = (list((tmp_path / name).iterdir()) for name in ("whole", "kept"))
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
     seen = 0
-    evaluate(members[0], pictures, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
+    evaluate(members[0], images, split="train", progress=QUIET, protocol="10crop", save_predictions=kept)
     assert seen == 0
 
 
-def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_averaged_is_refused(members: list[Classifier], images: Path, tmp_path: Path) -> None:
     other = Classifier.of(members[1].model, members[1].preprocessing, ["a", "b", "c"])
     with pytest.raises(ProtocolError, match="other classes than the first"):
-        evaluate([members[0], other], pictures, split="val", progress=QUIET)
+        evaluate([members[0], other], images, split="val", progress=QUIET)
     with pytest.raises(ProtocolError, match="number of weights, 3, is not that of the models, 2"):
-        evaluate(members, pictures, split="val", progress=QUIET, weights=[1, 2, 3])
+        evaluate(members, images, split="val", progress=QUIET, weights=[1, 2, 3])
     with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
-        evaluate(members, pictures, split="val", progress=QUIET, weights=[1, -1])
-    with pytest.raises(ProtocolError, match="Name the pictures"):
+        evaluate(members, images, split="val", progress=QUIET, weights=[1, -1])
+    with pytest.raises(ProtocolError, match="Name the images"):
         evaluate(members, progress=QUIET)
-    evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=tmp_path / "val")
-    evaluate(members[0], pictures, split="train", progress=QUIET, save_predictions=tmp_path / "train")
+    evaluate(members[0], images, split="val", progress=QUIET, save_predictions=tmp_path / "val")
+    evaluate(members[0], images, split="train", progress=QUIET, save_predictions=tmp_path / "train")
     saved = [str(next((tmp_path / name).iterdir())) for name in ("val", "train")]
-    with pytest.raises(ProtocolError, match="are of different pictures"):
+    with pytest.raises(ProtocolError, match="are of different images"):
         evaluate(saved, progress=QUIET)
-    with pytest.raises(ProtocolError, match="has the predictions for other pictures"):
-        evaluate(saved[0], pictures, split="train", progress=QUIET)
-    with pytest.raises(ProtocolError, match="to choose among pictures, name DATA"):
+    with pytest.raises(ProtocolError, match="has the predictions for other images"):
+        evaluate(saved[0], images, split="train", progress=QUIET)
+    with pytest.raises(ProtocolError, match="to choose among images, name DATA"):
         evaluate(saved[0], progress=QUIET, exclude=tmp_path / "none.txt")
     with pytest.raises(ProtocolError, match="have their protocol already"):
         evaluate(saved[0], progress=QUIET, protocol="10crop")
     with pytest.raises(ProtocolError, match="with the models themselves"):
-        evaluate(saved[0], pictures, split="val", progress=QUIET, calibrate_on="train")
+        evaluate(saved[0], images, split="val", progress=QUIET, calibrate_on="train")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ProtocolError, match=r"x.safetensors holds no predictions, or is damaged"):
         evaluate(tmp_path / "x.safetensors", progress=QUIET)
@@ -191,22 +191,22 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], pictures:
         evaluate(tmp_path / "bundle" / "model.safetensors", progress=QUIET)
 
 
-def test_models_are_named_as_they_were_given(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+def test_models_are_named_as_they_were_given(members: list[Classifier], images: Path, tmp_path: Path) -> None:
     """Runs of one network in two folders can be told apart, in words, in the table and in files, whatever the folders."""
     first, second, same = (tmp_path / name for name in ("one/mine", "one/yours", "two/mine"))
     for member, folder in zip((*members, members[1]), (first, second, same), strict=True):
         member.save(folder)
     kept = tmp_path / "kept"
-    together = evaluate([first, second], pictures, split="val", progress=QUIET, save_predictions=kept)
+    together = evaluate([first, second], images, split="val", progress=QUIET, save_predictions=kept)
     assert together.protocol.endswith("of 2 models averaged: 1 x mine (tiny), 1 x yours (tiny)")
     files = sorted(kept.iterdir())
     assert [file.name.split(".")[0] for file in files] == ["mine", "yours"]
     assert evaluate(files, progress=QUIET).to_dict() == together.to_dict()
-    rows = compare_crops_and_ensembles([first, same], pictures, split="val", progress=QUIET, protocols=["center"])
+    rows = compare_crops_and_ensembles([first, same], images, split="val", progress=QUIET, protocols=["center"])
     assert (rows[1].models, rows[1].networks) == ([str(first), str(same)], ["tiny", "tiny"])
 
 
-def test_networks_of_different_kinds_and_sizes_judge_flowers_together(
+def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
     converted: Path, shared: Path, tmp_path: Path
 ) -> None:
     """GoogLeNet at 224 pixels and two small networks at 32 and 48, trained on photographs of twelve flowers."""
@@ -244,10 +244,10 @@ def test_networks_of_different_kinds_and_sizes_judge_flowers_together(
 
 
 def test_damaged_predictions_are_made_again_and_that_is_said(
-    members: list[Classifier], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    members: list[Classifier], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = {"split": "val", "save_predictions": tmp_path / "kept"}
-    before = evaluate(members[0], pictures, **words)  # type: ignore[arg-type]
+    before = evaluate(members[0], images, **words)  # type: ignore[arg-type]
     (file,) = (tmp_path / "kept").iterdir()
     whole = file.read_bytes()
     for damaged in (whole[:-10], b"", b"\xff" * 100):
@@ -255,21 +255,21 @@ def test_damaged_predictions_are_made_again_and_that_is_said(
         with pytest.raises(ProtocolError) as caught:
             evaluate(file, progress=QUIET)
         assert str(caught.value).endswith("or is damaged; `inceptorch eval --save-predictions` makes it again.")
-        assert evaluate(members[0], pictures, **words).to_dict() == before.to_dict()  # type: ignore[arg-type]
+        assert evaluate(members[0], images, **words).to_dict() == before.to_dict()  # type: ignore[arg-type]
         assert f"{file} is damaged: its predictions are made again" in capsys.readouterr().err
         assert file.read_bytes() == whole
 
 
-def test_the_table_of_compare_crops_and_ensembles(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+def test_the_table_of_compare_crops_and_ensembles(members: list[Classifier], images: Path, tmp_path: Path) -> None:
     rows = compare_crops_and_ensembles(
-        members, pictures, split="train", progress=QUIET, save_predictions=tmp_path / "kept"
+        members, images, split="train", progress=QUIET, save_predictions=tmp_path / "kept"
     )
     assert [(len(row.models), row.protocol, row.cost) for row in rows] == [
         (1, "center", 1), (1, "10crop", 10), (1, "144crop", 144), (2, "center", 2), (2, "10crop", 20), (2, "144crop", 288),
     ]  # fmt: skip
-    alone = [evaluate(member, pictures, split="train", progress=QUIET).top1 for member in members]
+    alone = [evaluate(member, images, split="train", progress=QUIET).top1 for member in members]
     assert rows[0].top1 == max(alone)
-    assert rows[4].top1 == evaluate(members, pictures, split="train", progress=QUIET, protocol="10crop").top1
+    assert rows[4].top1 == evaluate(members, images, split="train", progress=QUIET, protocol="10crop").top1
     assert rows[4].gained1 == pytest.approx(rows[4].top1 - rows[0].top1)
     assert rows[4].gained1_interval[0] <= rows[4].gained1 <= rows[4].gained1_interval[1]
     assert rows[5].multiply_adds == 144 * sum(
@@ -319,20 +319,20 @@ def test_the_temperature_is_found() -> None:
     assert much_too_sure == pytest.approx(100 * found, rel=1e-3)
 
 
-def test_the_temperature_of_one_part_judges_another(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+def test_the_temperature_of_one_part_evaluates_another(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
     trained = inceptorch.load(tmp_path / "run")
     trained.model.get_classifier().weight.data *= 8  # much too sure
-    for part, number in (("train", 3), ("val", 1)):  # and some pictures are not what they are called
+    for part, number in (("train", 3), ("val", 1)):  # and some images are not what they are called
         for index in range(number):
-            shutil.move(pictures / part / "red" / f"{index:02}.png", pictures / part / "blue" / f"red {index}.png")
-    evaluation = evaluate(trained, pictures, split="val", progress=QUIET, calibrate_on="train")
+            shutil.move(images / part / "red" / f"{index:02}.png", images / part / "blue" / f"red {index}.png")
+    evaluation = evaluate(trained, images, split="val", progress=QUIET, calibrate_on="train")
     assert evaluation.tempered is not None
-    assert evaluation.tempered["pictures"] == 36
+    assert evaluation.tempered["images"] == 36
     assert evaluation.tempered["temperature"] > 2
     assert evaluation.tempered["loss"] < evaluation.loss
-    with pytest.raises(ProtocolError, match="cannot be found on the pictures that are judged"):
-        evaluate(trained, pictures, split="val", progress=QUIET, calibrate_on="val")
+    with pytest.raises(ProtocolError, match="cannot be found on the images that are evaluated"):
+        evaluate(trained, images, split="val", progress=QUIET, calibrate_on="val")
 
 
 def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
@@ -354,8 +354,8 @@ def imagenet(tiny: NetworkSpec) -> Classifier:
 def test_synset_folders_are_understood(imagenet: Classifier, tmp_path: Path) -> None:
     write_classes(tmp_path, 2)
     wanted = {"blue": "n01440764", "green": "n15075141", "red": "n01443537"}
-    for colour, synset in wanted.items():
-        (tmp_path / colour).rename(tmp_path / synset)
+    for color, synset in wanted.items():
+        (tmp_path / color).rename(tmp_path / synset)
     split = find_split(tmp_path, imagenet.classes)
     assert sorted(set(split.labels.tolist())) == [0, 1, 999]
     assert evaluate(imagenet, tmp_path, progress=QUIET).n == 6
@@ -374,7 +374,7 @@ def write_validation(folder: Path, count: int = 4) -> Path:
     return folder
 
 
-def test_the_validation_pictures_as_they_come(imagenet: Classifier, tmp_path: Path) -> None:
+def test_the_validation_images_as_they_come(imagenet: Classifier, tmp_path: Path) -> None:
     from scipy.io import savemat
 
     folder = write_validation(tmp_path / "val")
@@ -400,12 +400,12 @@ def test_the_validation_pictures_as_they_come(imagenet: Classifier, tmp_path: Pa
     evaluation = evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
     assert evaluation.answers.labels.tolist() == [5, 999]
     (tmp_path / "blacklist.txt").write_text("9\n")
-    with pytest.raises(InceptorchError, match="9 is no picture of"):
+    with pytest.raises(InceptorchError, match="9 is no image of"):
         evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
 
 
-def test_a_run_knows_when_it_had_better_say_nothing(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+def test_a_run_knows_when_it_had_better_say_nothing(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     known = inceptorch.load(tmp_path / "run").config.metadata.threshold
     assert known == pytest.approx(result.evaluation.threshold)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["metadata"]["threshold"]["answered"] >= 0.95
@@ -421,7 +421,7 @@ def divided(recipe: Recipe, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_training_saw_is_not_judged(divided: Path) -> None:
+def test_what_training_saw_is_not_evaluated(divided: Path) -> None:
     whole = evaluate(divided / "a", divided / "all", progress=QUIET)
     assert whole.n == 6
     left_out = divided / "without.txt"
@@ -433,28 +433,28 @@ def test_what_training_saw_is_not_judged(divided: Path) -> None:
     with pytest.raises(ProtocolError, match="held out different parts"):
         evaluate([divided / "a", divided / "c"], divided / "all", progress=QUIET)
     left_out.write_text("00.png\n")
-    with pytest.raises(DataError, match="00.png is 3 pictures of"):
+    with pytest.raises(DataError, match="00.png is 3 images of"):
         evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
     left_out.write_text("red/99.png\n")
-    with pytest.raises(DataError, match="is no picture of"):
+    with pytest.raises(DataError, match="is no image of"):
         evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
 
 
-def test_pictures_that_changed_are_judged_again(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
+def test_images_that_changed_are_evaluated_again(members: list[Classifier], images: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    before = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=kept)
-    picture = pictures / "val" / "red" / "00.png"
-    stat = picture.stat()
-    data = bytearray(picture.read_bytes())
-    Image.new("RGB", (20, 24), (40, 60, 200)).save(picture)
-    picture.write_bytes(picture.read_bytes().ljust(len(data), b"\0"))  # as many bytes as before
-    assert picture.stat().st_size == stat.st_size
-    after = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=kept)
+    before = evaluate(members[0], images, split="val", progress=QUIET, save_predictions=kept)
+    image = images / "val" / "red" / "00.png"
+    stat = image.stat()
+    data = bytearray(image.read_bytes())
+    Image.new("RGB", (20, 24), (40, 60, 200)).save(image)
+    image.write_bytes(image.read_bytes().ljust(len(data), b"\0"))  # as many bytes as before
+    assert image.stat().st_size == stat.st_size
+    after = evaluate(members[0], images, split="val", progress=QUIET, save_predictions=kept)
     assert len(list(kept.glob("*.safetensors"))) == 2
     assert after.loss != before.loss
 
 
-def test_one_picture_alone_can_be_judged(members: list[Classifier], tmp_path: Path) -> None:
+def test_one_image_alone_can_be_evaluated(members: list[Classifier], tmp_path: Path) -> None:
     write_classes(tmp_path / "one", 1)
     for name in ("green", "blue"):
         shutil.rmtree(tmp_path / "one" / name)
@@ -463,8 +463,8 @@ def test_one_picture_alone_can_be_judged(members: list[Classifier], tmp_path: Pa
     assert json.loads(json.dumps(found, allow_nan=False))["n"] == 1
 
 
-def test_predictions_of_the_format_before_are_read(members: list[Classifier], pictures: Path, tmp_path: Path) -> None:
-    before = evaluate(members[0], pictures, split="val", progress=QUIET, save_predictions=tmp_path / "kept")
+def test_predictions_of_the_format_before_are_read(members: list[Classifier], images: Path, tmp_path: Path) -> None:
+    before = evaluate(members[0], images, split="val", progress=QUIET, save_predictions=tmp_path / "kept")
     (file,) = (tmp_path / "kept").iterdir()
     with safe_open(file, framework="numpy") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)

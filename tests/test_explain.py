@@ -1,4 +1,4 @@
-"""Where a network looked: each method against a few independent lines, its own law, and a picture whose answer is known."""
+"""Where a network looked: each method against a few independent lines, its own law, and an image whose answer is known."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def bvlc(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def colours() -> Classifier:
+def colors() -> Classifier:
     """A network whose logits are how much red and how much green there is, made by hand."""
     net = NetworkSpec(
-        "colours",
+        "colors",
         title="red and green",
         source="these tests",
         size=32,
@@ -105,16 +105,16 @@ def colours() -> Classifier:
 @pytest.fixture(scope="module")
 def red_and_green() -> ImageArray:
     """Noise around gray, with a red patch in the upper right quarter and a green one in the lower left."""
-    square = np.clip(np.random.default_rng(0).normal(116, 6, (32, 32, 3)), 0, 255).astype(np.uint8)
-    square[4:12, 20:28] = (220, 60, 60)
-    square[20:28, 4:12] = (60, 220, 60)
-    return square
+    crop = np.clip(np.random.default_rng(0).normal(116, 6, (32, 32, 3)), 0, 255).astype(np.uint8)
+    crop[4:12, 20:28] = (220, 60, 60)
+    crop[20:28, 4:12] = (60, 220, 60)
+    return crop
 
 
 def classifier_of(net: NetworkSpec, classes: int = 3, seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
     model = Model(net, classes)
-    with torch.no_grad():  # logits that differ, and batch normalisation with statistics of its own
+    with torch.no_grad():  # logits that differ, and batch normalization with statistics of its own
         model.get_classifier().weight.normal_(0, 0.5)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -131,7 +131,7 @@ def noise(count: int, size: int, seed: int = 0) -> list[ImageArray]:
     return list(np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8))
 
 
-def with_hooks(classifier: Classifier, square: ImageArray, index: int, row: str) -> Tensor:
+def with_hooks(classifier: Classifier, crop: ImageArray, index: int, row: str) -> Tensor:
     """Grad-CAM in a few lines of its own, through hooks and a whole walk back."""
     kept: dict[str, Tensor] = {}
 
@@ -143,7 +143,7 @@ def with_hooks(classifier: Classifier, square: ImageArray, index: int, row: str)
     mean, std = (
         torch.tensor(values).view(3, 1, 1) for values in (classifier.preprocessing.mean, classifier.preprocessing.std)
     )
-    x = torch.from_numpy(square.astype(np.float32)).permute(2, 0, 1)
+    x = torch.from_numpy(crop.astype(np.float32)).permute(2, 0, 1)
     if classifier.preprocessing.channels == "bgr":
         x = x.flip(0)
     classifier.model((((x - mean) / std)[None]).requires_grad_())[0, index].backward()
@@ -156,34 +156,34 @@ def with_hooks(classifier: Classifier, square: ImageArray, index: int, row: str)
 
 @pytest.mark.parametrize("row", [row for row in EVERY.body if row != "dropout"])
 def test_gradcam_of_every_kind_of_row_is_that_of_hooks(every: Classifier, row: str) -> None:
-    squares = noise(3, 16)
-    found = gradcam(every, squares, [2, 0, 1], row)
+    crops = noise(3, 16)
+    found = gradcam(every, crops, [2, 0, 1], row)
     assert found.dtype == np.float32
     assert found.max() > 0
-    for square, index, one in zip(squares, (2, 0, 1), found, strict=True):
-        torch.testing.assert_close(torch.from_numpy(one), with_hooks(every, square, index, row), rtol=1e-4, atol=1e-6)
+    for crop, index, one in zip(crops, (2, 0, 1), found, strict=True):
+        torch.testing.assert_close(torch.from_numpy(one), with_hooks(every, crop, index, row), rtol=1e-4, atol=1e-6)
 
 
 def test_gradcam_of_a_trained_googlenet_is_that_of_hooks(bvlc: Classifier, shared: Path) -> None:
-    square = bvlc.preprocessing.apply(shared / "photos" / "0c7ac4a8c9dfa802.png")
-    index = bvlc.predict(square, top=1)[0]["index"]
+    crop = bvlc.preprocessing.apply(shared / "photos" / "0c7ac4a8c9dfa802.png")
+    index = bvlc.predict(crop, top=1)[0]["index"]
     # Behind 4c is a maximum, which two almost equal values may win either way.
     for row, side, share in (("5b", 7, 1e-5), ("4c", 14, 5e-3)):
-        found = gradcam(bvlc, [square], [index], row)
+        found = gradcam(bvlc, [crop], [index], row)
         assert found.shape == (1, side, side)
-        expected = with_hooks(bvlc, square, index, row)
+        expected = with_hooks(bvlc, crop, index, row)
         torch.testing.assert_close(torch.from_numpy(found[0]), expected, rtol=1e-3, atol=share * float(expected.max()))
 
 
 def test_gradcam_whatever_the_caller_had_set(every: Classifier) -> None:
-    squares = noise(2, 16)
-    expected = gradcam(every, squares, [0, 1], "mix")
+    crops = noise(2, 16)
+    expected = gradcam(every, crops, [0, 1], "mix")
     with torch.inference_mode():
-        np.testing.assert_array_equal(gradcam(every, squares, [0, 1], "mix"), expected)
+        np.testing.assert_array_equal(gradcam(every, crops, [0, 1], "mix"), expected)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        np.testing.assert_array_equal(gradcam(every, squares, [0, 1], "mix"), expected)
+        np.testing.assert_array_equal(gradcam(every, crops, [0, 1], "mix"), expected)
     every.model.train().requires_grad_(False)
-    np.testing.assert_array_equal(gradcam(every, squares, [0, 1], "mix"), expected)
+    np.testing.assert_array_equal(gradcam(every, crops, [0, 1], "mix"), expected)
     assert all(parameter.grad is None for parameter in every.model.parameters())
 
 
@@ -194,10 +194,10 @@ def test_gradcam_before_global_averaging_is_the_class_activation_map(name: str) 
     assert [layer for layer in net.head.values() if not isinstance(layer, Dropout)] == [GlobalAverage()]
     last = [row for row, layer in net.body.items() if not isinstance(layer, Dropout)][-1]
     classifier = classifier_of(narrowed(net, 0.1), classes=8)
-    (square,) = noise(1, 96)
-    found = gradcam(classifier, [square] * 8, range(8), last)
+    (crop,) = noise(1, 96)
+    found = gradcam(classifier, [crop] * 8, range(8), last)
     with torch.no_grad():
-        maps = classifier.model.forward_features(classifier.prepare([square]))[0]
+        maps = classifier.model.forward_features(classifier.prepare([crop]))[0]
         cams = torch.einsum("kc,chw->khw", classifier.model.get_classifier().weight, maps)
     assert min(cams.shape[1:]) > 1
     assert (cams.amax((1, 2)) > 0).sum() >= 2
@@ -210,9 +210,9 @@ def test_integrated_gradients_sum_to_the_difference_in_logits(row: str | None) -
     plain = classifier_of(TINY)
     classifier = Classifier.of(plain.model, Preprocessing(16, 16, mean=(120.0, 110.0, 100.0)), plain.classes)
     mean = np.broadcast_to(np.array([120, 110, 100], np.uint8), (16, 16, 3))
-    for index, square in enumerate(noise(3, 16)):
-        found, difference = integrated_gradients(classifier, square, index, row)
-        logits = classifier.logits([square, mean])[:, index]
+    for index, crop in enumerate(noise(3, 16)):
+        found, difference = integrated_gradients(classifier, crop, index, row)
+        logits = classifier.logits([crop, mean])[:, index]
         assert difference == pytest.approx(float(logits[0] - logits[1]), abs=1e-4)
         assert abs(difference) > 0.1
         assert abs(float(found.sum()) - difference) <= TOLERANCE * max(abs(difference), 1)
@@ -220,9 +220,9 @@ def test_integrated_gradients_sum_to_the_difference_in_logits(row: str | None) -
 
 
 def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classifier) -> None:
-    (square,) = noise(1, 16)
-    found, _ = integrated_gradients(every, square, 1)
-    x = every.prepare([square])
+    (crop,) = noise(1, 16)
+    found, _ = integrated_gradients(every, crop, 1)
+    x = every.prepare([crop])
     steps = 400
     path = ((torch.arange(steps) + 0.5) / steps).view(-1, 1, 1, 1) * x
     (gradient,) = torch.autograd.grad(every.model(path.requires_grad_())[:, 1].sum(), path)
@@ -231,9 +231,9 @@ def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classi
 
 
 def test_occlusion_is_the_average_fall_of_the_windows_over_a_place(every: Classifier) -> None:
-    (square,) = noise(1, 16)
-    found = occlusion(every, square, 2)
-    x = every.prepare([square])
+    (crop,) = noise(1, 16)
+    found = occlusion(every, crop, 2)
+    x = every.prepare([crop])
     falls, counts = torch.zeros(16, 16), torch.zeros(16, 16)
     with torch.inference_mode():
         whole = every.model(x)[0, 2]
@@ -249,10 +249,10 @@ def test_occlusion_is_the_average_fall_of_the_windows_over_a_place(every: Classi
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", [None, "conv2"])
 def test_the_quarter_that_decides_has_the_maximum(
-    colours: Classifier, red_and_green: ImageArray, method: str, row: str | None
+    colors: Classifier, red_and_green: ImageArray, method: str, row: str | None
 ) -> None:
     for label, lower, right in (("red", False, True), ("green", True, False)):
-        (found,) = explain(colours, [red_and_green], method=method, row=row, wanted=label)
+        (found,) = explain(colors, [red_and_green], method=method, row=row, wanted=label)
         y, x = np.unravel_index(found.map.argmax(), found.map.shape)
         height, width = found.map.shape
         assert (y >= height / 2, x >= width / 2) == (lower, right), (label, found.map.shape)
@@ -271,13 +271,13 @@ def rank_correlation(first: Map, second: Map) -> float:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_randomised_weights_change_the_map(colours: Classifier, red_and_green: ImageArray, method: str) -> None:
+def test_randomised_weights_change_the_map(colors: Classifier, red_and_green: ImageArray, method: str) -> None:
     """The sanity check of arXiv:1810.03292: a map that does not depend on what was learnt says nothing about it."""
-    (before,) = explain(colours, [red_and_green], method=method, wanted="red")
+    (before,) = explain(colors, [red_and_green], method=method, wanted="red")
     correlations = []
     for seed in range(6):
         torch.manual_seed(seed)
-        fresh = Classifier.of(Model(colours.model.net, 2), colours.preprocessing, colours.classes)
+        fresh = Classifier.of(Model(colors.model.net, 2), colors.preprocessing, colors.classes)
         (after,) = explain(fresh, [red_and_green], method=method, wanted="red")
         if after.map.std() > 0:  # Grad-CAM may find nothing that speaks for the class
             correlations.append(rank_correlation(before.map, after.map))
@@ -286,11 +286,11 @@ def test_randomised_weights_change_the_map(colours: Classifier, red_and_green: I
 
 
 def test_randomised_weights_change_the_maps_of_a_trained_googlenet(bvlc: Classifier, shared: Path) -> None:
-    squares = [bvlc.preprocessing.apply(path) for path in sorted((shared / "photos").glob("*.png"))[:8]]
-    classes = bvlc.logits(squares).argmax(1).tolist()
+    crops = [bvlc.preprocessing.apply(path) for path in sorted((shared / "photos").glob("*.png"))[:8]]
+    classes = bvlc.logits(crops).argmax(1).tolist()
     torch.manual_seed(0)
     fresh = Classifier.of(Model(bvlc.model.net, 1000), bvlc.preprocessing, bvlc.classes)
-    pairs = zip(gradcam(bvlc, squares, classes), gradcam(fresh, squares, classes), strict=True)
+    pairs = zip(gradcam(bvlc, crops, classes), gradcam(fresh, crops, classes), strict=True)
     correlations = [rank_correlation(*pair) for pair in pairs if pair[1].std() > 0]
     assert len(correlations) >= 4
     assert abs(np.mean(correlations)) < 0.4, correlations
@@ -333,22 +333,22 @@ def test_grids_keep_what_they_sum() -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (50, 50), (33, 47), (1000, 20), (20, 1000)])
-def test_the_box_is_what_the_square_shows(size: tuple[int, int]) -> None:
-    """A ramp across the picture says in the square where its edges lie."""
+def test_the_box_is_what_the_crop_shows(size: tuple[int, int]) -> None:
+    """A ramp across the image says in the square where its edges lie."""
     width, height = size
     pixels = Preprocessing(24, 28)
     for axis, length in ((1, width), (0, height)):
         ramp = np.linspace(0, 255, length).astype(np.uint8)
-        picture = np.broadcast_to(ramp if axis else ramp[:, None], (height, width))
-        square = pixels.apply(Image.fromarray(np.ascontiguousarray(picture))).astype(float).mean((1 - axis, 2))
+        image = np.broadcast_to(ramp if axis else ramp[:, None], (height, width))
+        crop = pixels.apply(Image.fromarray(np.ascontiguousarray(image))).astype(float).mean((1 - axis, 2))
         box = pixels.box(width, height)
         start, end = (box[0], box[2]) if axis else (box[1], box[3])
         at = start + (np.arange(24) + 0.5) * (end - start) / 24
         inner = slice(2, -2)  # the filter has less to average at an edge
-        np.testing.assert_allclose(square[inner], ((at - 0.5) * 255 / (length - 1))[inner], atol=4)
+        np.testing.assert_allclose(crop[inner], ((at - 0.5) * 255 / (length - 1))[inner], atol=4)
 
 
-def test_the_box_lies_in_the_upright_picture(tmp_path: Path, tiny_classifier: Classifier) -> None:
+def test_the_box_lies_in_the_upright_image(tmp_path: Path, tiny_classifier: Classifier) -> None:
     image = Image.new("RGB", (60, 40))
     exif = image.getexif()
     exif[0x0112] = 6  # turned by a quarter
@@ -380,55 +380,55 @@ def test_classes_by_name_by_part_of_a_name_and_by_number() -> None:
 
 
 def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -> None:
-    (square,) = noise(1, 16)
+    (crop,) = noise(1, 16)
     with pytest.raises(InceptorchError, match="no method 'occlude': did you mean 'occlusion'"):
-        explain(tiny_classifier, [square], method="occlude")
+        explain(tiny_classifier, [crop], method="occlude")
     for method in METHODS:
         with pytest.raises(TableError, match="body of tiny has no row 'mixx': did you mean 'mix'"):
-            explain(tiny_classifier, [square], method=method, row="mixx")
+            explain(tiny_classifier, [crop], method=method, row="mixx")
     with pytest.raises(TableError, match="has no row 'avgpool'"):  # of the head
-        explain(tiny_classifier, [square], row="avgpool")
+        explain(tiny_classifier, [crop], row="avgpool")
     with pytest.raises(ImageError, match=r"none.png does not exist\."):
         explain(tiny_classifier, [tmp_path / "none.png"])
     flat = classifier_of(
         NetworkSpec("flat", "", "", 16, {"conv": Conv(4, 3), "fc": Linear(5)}, {"dropout": Dropout(0.1)})
     )
-    assert explain(flat, [square])[0].row == "conv"
+    assert explain(flat, [crop])[0].row == "conv"
     with pytest.raises(TableError, match="A fully connected row has no map"):
-        explain(flat, [square], row="fc")
+        explain(flat, [crop], row="fc")
     with torch.no_grad():
         tiny_classifier.model.get_classifier().weight.fill_(float("nan"))
     with pytest.raises(BundleError, match="not finite"):
-        explain(tiny_classifier, [square])
+        explain(tiny_classifier, [crop])
 
 
-def test_gray_pictures_and_many_of_them(tiny: NetworkSpec) -> None:
+def test_gray_images_and_many_of_them(tiny: NetworkSpec) -> None:
     torch.manual_seed(0)
     classifier = Classifier.of(Model(tiny, 3, in_chans=1), default_preprocessing(16, "gray"), ["a", "b", "c"])
-    squares = noise(10, 16)
+    crops = noise(10, 16)
     for method in METHODS:
-        explained = explain(classifier, squares, method=method, top=2)
+        explained = explain(classifier, crops, method=method, top=2)
         assert [len(one.predictions) for one in explained] == [2] * 10
-        assert [one.index for one in explained] == [one["index"] for (one,) in classifier.predict(squares, top=1)]
+        assert [one.index for one in explained] == [one["index"] for (one,) in classifier.predict(crops, top=1)]
         assert len({one.map.tobytes() for one in explained}) == 10
 
 
 def test_an_overlay_is_brightest_where_the_map_is_highest() -> None:
-    square = np.full((64, 64, 3), 100, np.uint8)
-    square[0, 0] = (255, 0, 0)
+    crop = np.full((64, 64, 3), 100, np.uint8)
+    crop[0, 0] = (255, 0, 0)
     map = np.array([[0, 0], [0, 7]], np.float32)
-    drawn = overlay(square, map)
+    drawn = overlay(crop, map)
     assert (drawn.mode, drawn.size) == ("RGB", (64, 64))
     brightness = np.asarray(drawn.convert("L"), float)
     assert brightness[48:, 48:].mean() > brightness[:16, 16:48].mean() + 60
-    np.testing.assert_array_equal(np.asarray(overlay(square, 10 * map)), np.asarray(drawn))  # scaled to its maximum
-    against = overlay(square, -map)
-    np.testing.assert_array_equal(np.asarray(against), np.asarray(overlay(square, 0 * map)))
+    np.testing.assert_array_equal(np.asarray(overlay(crop, 10 * map)), np.asarray(drawn))  # scaled to its maximum
+    against = overlay(crop, -map)
+    np.testing.assert_array_equal(np.asarray(against), np.asarray(overlay(crop, 0 * map)))
     assert len(np.unique(np.asarray(against)[1:].reshape(-1, 3), axis=0)) == 1
 
 
-def test_a_map_without_anything_for_the_class_is_drawn_too(colours: Classifier, tmp_path: Path) -> None:
-    (found,) = explain(colours, [np.full((32, 32, 3), (60, 220, 60), np.uint8)], wanted="red")
+def test_a_map_without_anything_for_the_class_is_drawn_too(colors: Classifier, tmp_path: Path) -> None:
+    (found,) = explain(colors, [np.full((32, 32, 3), (60, 220, 60), np.uint8)], wanted="red")
     assert found.map.max() == 0
     assert found.peak is None
     draw(found, tmp_path / "nothing.png")
@@ -437,9 +437,9 @@ def test_a_map_without_anything_for_the_class_is_drawn_too(colours: Classifier, 
 
 
 def test_class_names_are_drawn_in_letters_that_some_font_has(
-    colours: Classifier, red_and_green: ImageArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colors: Classifier, red_and_green: ImageArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (found,) = explain(colours, [red_and_green])
+    (found,) = explain(colors, [red_and_green])
     found = replace(
         found, label="$x_1 \u1d81"
     )  # which matplotlib's usual font lacks, and another that comes with it has
@@ -455,8 +455,8 @@ def test_class_names_are_drawn_in_letters_that_some_font_has(
 
 
 @pytest.fixture
-def bundle(colours: Classifier, tmp_path: Path) -> Path:
-    colours.save(tmp_path / "bundle")
+def bundle(colors: Classifier, tmp_path: Path) -> Path:
+    colors.save(tmp_path / "bundle")
     return tmp_path / "bundle"
 
 

@@ -12,27 +12,27 @@ import inceptorch
 from inceptorch.cli import app
 from inceptorch.deployment import export as exporting
 from inceptorch.deployment.export import export
-from inceptorch.deployment.quantize import in_8_bits, quantised
+from inceptorch.deployment.quantize import in_8_bits, quantized
 from inceptorch.errors import BundleError, ExportError, RunError
 from inceptorch.evaluation import evaluate
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of, open_graph
 from inceptorch.recipes import Recipe
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
 QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
-def run(recipe: Recipe, pictures: Path, tmp_path: Path) -> Path:
-    inceptorch.train(pictures, recipe=recipe, out=tmp_path / "run", progress=QUIET)
+def run(recipe: Recipe, images: Path, tmp_path: Path) -> Path:
+    inceptorch.train(images, recipe=recipe, out=tmp_path / "run", progress=QUIET)
     return tmp_path / "run"
 
 
-def test_a_file_says_what_it_is_and_is_judged_like_its_run(run: Path, pictures: Path, tmp_path: Path) -> None:
-    file, folder = tmp_path / "colours.onnx", tmp_path / "colours"
-    result = CliRunner().invoke(app, ["export", str(run), "--out", str(file), "--pictures", str(pictures), "--json"])
+def test_a_file_says_what_it_is_and_is_evaluated_like_its_run(run: Path, images: Path, tmp_path: Path) -> None:
+    file, folder = tmp_path / "colors.onnx", tmp_path / "colors"
+    result = CliRunner().invoke(app, ["export", str(run), "--out", str(file), "--images", str(images), "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert {one["engine"] for one in found["differences"]} == {"onnxruntime", "openvino"}
@@ -42,12 +42,12 @@ def test_a_file_says_what_it_is_and_is_judged_like_its_run(run: Path, pictures: 
     del config["num_features"]  # which is for those who load the weights
     for each in (file, folder):
         assert exported_metadata(each) == config
-    expected = evaluate(run, pictures, progress=QUIET)
+    expected = evaluate(run, images, progress=QUIET)
     for given in (file, folder):
-        judged = evaluate(given, pictures, progress=QUIET)
-        assert judged.answers.given.tolist() == expected.answers.given.tolist()
-        assert judged.loss == pytest.approx(expected.loss, abs=1e-4)
-    together = evaluate([run, file], pictures, progress=QUIET)
+        evaluated = evaluate(given, images, progress=QUIET)
+        assert evaluated.answers.given.tolist() == expected.answers.given.tolist()
+        assert evaluated.loss == pytest.approx(expected.loss, abs=1e-4)
+    together = evaluate([run, file], images, progress=QUIET)
     assert together.loss == pytest.approx(expected.loss, abs=1e-4)
 
 
@@ -59,7 +59,7 @@ def test_inputs_and_outputs_are_as_promised(run: Path, tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     (given,) = session.get_inputs()
-    assert (given.name, given.type, given.shape) == ("pictures", "tensor(uint8)", ["N", 3, 16, 16])
+    assert (given.name, given.type, given.shape) == ("images", "tensor(uint8)", ["N", 3, 16, 16])
     first, *_ = session.get_outputs()
     assert (first.name, first.type, first.shape) == ("probabilities", "tensor(float)", ["N", 3])
     assert {node.name.partition("/")[0] for node in onnx.load(tmp_path / "a.onnx").graph.node} == {
@@ -67,16 +67,16 @@ def test_inputs_and_outputs_are_as_promised(run: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_left_out(run: Path, images: Path, tmp_path: Path) -> None:
     (tmp_path / "some").mkdir()
-    (tmp_path / "some" / "bad.png").write_bytes(b"no picture")
-    words = ["export", str(run), "--out", str(tmp_path / "a.onnx"), "--pictures", str(tmp_path / "some")]
+    (tmp_path / "some" / "bad.png").write_bytes(b"no image")
+    words = ["export", str(run), "--out", str(tmp_path / "a.onnx"), "--images", str(tmp_path / "some")]
     refused = CliRunner().invoke(app, words)
     assert "some holds no image that can be read: " in str(refused.exception)
-    (tmp_path / "some" / "good.png").symlink_to(next(pictures.rglob("*.png")))
+    (tmp_path / "some" / "good.png").symlink_to(next(images.rglob("*.png")))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0
-    assert "bad.png is not a picture in a format that is read here; left out" in result.stderr
+    assert "bad.png is not an image in a format that is read here; left out" in result.stderr
     (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(ExportError, match=r"folder\.onnx is a folder; name a file"):
         export(run, tmp_path / "folder.onnx", progress=QUIET)
@@ -85,7 +85,7 @@ def test_pictures_that_cannot_be_read_are_left_out(run: Path, pictures: Path, tm
 def test_a_file_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = graph_of(run).replace(np.float32(123.675).tobytes(), np.float32(120.0).tobytes())
     monkeypatch.setattr(exporting, "graph_of", lambda folder: wrong)
-    with pytest.raises(ExportError, match=r"onnxruntime gives other answers than torch for 1 pictures .* Nothing was"):
+    with pytest.raises(ExportError, match=r"onnxruntime gives other answers than torch for 1 images .* Nothing was"):
         export(run, tmp_path / "a.onnx", progress=QUIET)
     assert not (tmp_path / "a.onnx").exists()
 
@@ -105,18 +105,18 @@ def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:
         export(run / "config.json", tmp_path / "a.onnx", progress=QUIET)
 
 
-def test_8_bits_answer_nearly_alike_and_say_so(run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_8_bits_answer_nearly_alike_and_say_so(run: Path, images: Path, tmp_path: Path) -> None:
     pixels = inceptorch.load(run).preprocessing
-    squares = np.stack([pixels.apply(path) for path in sorted(pictures.rglob("*.png"))])
-    graph = in_8_bits(graph_of(run), squares, QUIET)
+    crops = np.stack([pixels.apply(path) for path in sorted(images.rglob("*.png"))])
+    graph = in_8_bits(graph_of(run), crops, QUIET)
     file = tmp_path / "eight.onnx"
     file.write_bytes(graph)
     assert exported_metadata(file)["precision"] == "int8"
-    full = open_engine(run, "onnxruntime").run(squares, maps=True)
+    full = open_engine(run, "onnxruntime").run(crops, maps=True)
     for name in ("onnxruntime", "openvino"):
         engine = open_engine(file, name)
         assert engine.precision == "int8"
-        answer = engine.run(squares, maps=True)
+        answer = engine.run(crops, maps=True)
         assert 0 < np.abs(answer.probabilities - full.probabilities).max() < 0.1
         assert answer.maps is not None
 
@@ -135,26 +135,26 @@ def test_8_bits_on_photographs(converted: Path, shared: Path, tmp_path: Path) ->
     data.write_text("\n".join(lines) + "\n")
     graph = graph_of(converted)
     with pytest.raises(ExportError, match="more than --max-drop -101; nothing was written"):
-        quantised(graph, data, -101, QUIET)
-    made, report = quantised(graph, data, 10, QUIET)
-    assert report.judged == 40
+        quantized(graph, data, -101, QUIET)
+    made, report = quantized(graph, data, 10, QUIET)
+    assert report.evaluated == 40
     assert report.calibrated_on == 40
     assert report.agreement > 0.8
     assert report.per_second_int8 > report.per_second_fp32
     low, high = report.drop_interval
     assert low <= report.drop <= high
     engine = open_graph(made, "made", "openvino")
-    square = engine.config.preprocessing.apply(
+    crop = engine.config.preprocessing.apply(
         Image.open(shared / "photos" / next(value for value in rows[0] if ".png" in value))
     )
-    assert engine.run(square[None], maps=True).probabilities.shape == (1, 1000)
+    assert engine.run(crop[None], maps=True).probabilities.shape == (1, 1000)
 
 
-def test_data_without_other_pictures_to_judge_with(run: Path, pictures: Path) -> None:
-    with pytest.raises(ExportError, match="has no pictures to judge 8 bits with"):
-        quantised(graph_of(run), pictures / "val", 0.5, QUIET)
+def test_data_without_other_images_to_evaluate_with(run: Path, images: Path) -> None:
+    with pytest.raises(ExportError, match="has no images to evaluate 8 bits with"):
+        quantized(graph_of(run), images / "val", 0.5, QUIET)
 
 
 def test_classes_are_those_of_the_run(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "a.onnx", progress=QUIET)
-    assert open_engine(tmp_path / "a.onnx").config.classes == list(COLOURS)
+    assert open_engine(tmp_path / "a.onnx").config.classes == list(COLORS)

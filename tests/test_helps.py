@@ -25,7 +25,7 @@ from inceptorch.training.eta import ETA, format_duration
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.schedule import image_size
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
 QUIET = Progress(quiet=True)
 
@@ -35,38 +35,38 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_search_for_a_rate_finds_one_that_learns(pictures: Path, recipe: Recipe) -> None:
-    found = find_lr(pictures, recipe=recipe, progress=QUIET)
+def test_the_search_for_a_rate_finds_one_that_learns(images: Path, recipe: Recipe) -> None:
+    found = find_lr(images, recipe=recipe, progress=QUIET)
     assert found.rates == sorted(found.rates)
     assert len(found.rates) == len(found.losses) > 30
     assert 1e-4 < found.suggested < 1
     assert min(found.losses) < 0.9 * found.losses[0]
 
 
-def test_lr_find_from_the_shell(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_lr_find_from_the_shell(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(recipe.to_yaml())
-    words = ["train", str(pictures), "-c", str(tmp_path / "r.yaml"), "--lr-find", "--out", str(tmp_path / "found")]
+    words = ["train", str(images), "-c", str(tmp_path / "r.yaml"), "--lr-find", "--out", str(tmp_path / "found")]
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
-    assert set(answer) == {"suggested", "rates", "losses", "picture"}
+    assert set(answer) == {"suggested", "rates", "losses", "image"}
     assert [path.name for path in (tmp_path / "found").iterdir()] == ["lr_find.png"]
 
 
-def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
+def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
     with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
-        find_lr(pictures, weights=tmp_path / "run", progress=QUIET)
-    done = dry_run(pictures, weights=tmp_path / "run", progress=QUIET)
+        find_lr(images, weights=tmp_path / "run", progress=QUIET)
+    done = dry_run(images, weights=tmp_path / "run", progress=QUIET)
     assert (done.epochs, done.epoch_seconds) == (0, None)
 
 
 @pytest.mark.parametrize("given", [False, True])
 def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
 ) -> None:
     if given:
-        inceptorch.train(pictures, out=tmp_path / "given", recipe=replace(recipe, epochs=1), progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "given", recipe=replace(recipe, epochs=1), progress=QUIET)
         recipe = replace(recipe, head_steps=50)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -76,7 +76,7 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
         seen.extend(path.name for path in result.run.iterdir())
 
     weights = tmp_path / "given" if given else None
-    done = dry_run(pictures, weights=weights, recipe=recipe, progress=QUIET, look=look)
+    done = dry_run(images, weights=weights, recipe=recipe, progress=QUIET, look=look)
     assert (done.steps, done.epochs) == (5, 3)
     assert done.epoch_seconds is not None
     assert {"config.json", "model.safetensors", "checkpoints", "run.yaml"} <= set(seen)
@@ -84,9 +84,9 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
     assert [path for path in (tmp_path / "temporary").iterdir() if not path.name.startswith("torchinductor")] == []
 
 
-def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_run_ends_early_when_the_val_loss_stops_falling(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     still = replace(recipe, lr=0.0, epochs=20, patience=2, ema=0.0, precision="fp32")
-    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=still, progress=QUIET)
+    result = inceptorch.train(images, out=tmp_path / "run", recipe=still, progress=QUIET)
     losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
     best = losses.index(min(losses))
     assert result.epochs == len(losses) == best + 3 < 20
@@ -94,16 +94,16 @@ def test_a_run_ends_early_when_the_held_out_loss_stops_falling(pictures: Path, r
 
 
 def test_a_loss_that_is_that_of_chance_is_remarked(
-    pictures: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "still", recipe=replace(recipe, lr=1e-9, epochs=1))
+    inceptorch.train(images, out=tmp_path / "still", recipe=replace(recipe, lr=1e-9, epochs=1))
     assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
-    inceptorch.train(pictures, out=tmp_path / "learns", recipe=replace(recipe, epochs=2, schedule=((0, 1), (1, 1))))
+    inceptorch.train(images, out=tmp_path / "learns", recipe=replace(recipe, epochs=2, schedule=((0, 1), (1, 1))))
     assert "chance" not in (tmp_path / "learns" / "log.txt").read_text()
 
 
-def test_rare_classes_weigh_more(pictures: Path, recipe: Recipe) -> None:
-    split = find_split(pictures, list(COLOURS), "train")
+def test_rare_classes_weigh_more(images: Path, recipe: Recipe) -> None:
+    split = find_split(images, list(COLORS), "train")
     few = split.keep([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
     assert few.counts() == {"blue": 12, "green": 12, "red": 3}
     weights = Classification(few.classes).class_weights(few, replace(recipe, balance=1.0))
@@ -119,13 +119,13 @@ def test_the_sides_grow_and_the_last_ones_are_whole(recipe: Recipe) -> None:
     assert [image_size(recipe, 17, epoch) for epoch in range(3)] == [17, 17, 17]
 
 
-def test_growth_where_the_network_takes_one_size_alone(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_growth_where_the_network_takes_one_size_alone(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     growing = replace(recipe, growth=((0.0, 0.75), (1.0, 1.0)))
     with pytest.raises(RecipeError, match="tiny has fully connected layers, .*--set aux_weight=0"):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=growing, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=growing, progress=QUIET)
     recipe = replace(growing, net="inception_v3", aux_weight=0.0, growth=((0.0, 0.1), (1.0, 1.0)))
-    with pytest.raises(TableError, match="Pictures of 28x28 are too small for inception_v3"):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    with pytest.raises(TableError, match="Images of 28x28 are too small for inception_v3"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "run").exists()
 
 
@@ -140,21 +140,21 @@ def test_rates_fall_from_the_classifier_to_the_stem(tiny: NetworkSpec, recipe: R
 
 
 def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = torch.optim.SGD.step
 
     def losing(self: torch.optim.SGD, *args: object) -> object:
-        if (pictures / "train" / "red").exists():
-            (pictures / "train" / "red").rename(tmp_path / "gone")
+        if (images / "train" / "red").exists():
+            (images / "train" / "red").rename(tmp_path / "gone")
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.SGD, "step", losing)
     with pytest.raises(ImageError, match=r"red/\d+.png could not be read: no such file or directory\.$"):
-        dry_run(pictures, recipe=recipe, progress=QUIET)
+        dry_run(images, recipe=recipe, progress=QUIET)
 
 
-def test_no_square_is_larger_than_the_whole_size(recipe: Recipe) -> None:
+def test_no_crop_is_larger_than_the_whole_size(recipe: Recipe) -> None:
     growing = replace(recipe, growth=((0.0, 0.5), (1.0, 1.0)), epochs=200)
     for size in (28, 31, 79, 299):
         sides = [image_size(growing, size, epoch) for epoch in range(200)]
@@ -163,14 +163,14 @@ def test_no_square_is_larger_than_the_whole_size(recipe: Recipe) -> None:
 
 
 def test_too_little_memory_says_what_to_change(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
     monkeypatch.setattr(Model, "taps", full)
     with pytest.raises(RunError, match="Memory is too small for this. .*accumulate=2.*in 2 parts"):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
 
 
 def test_the_estimate_follows_the_pace_and_the_area(recipe: Recipe) -> None:
@@ -194,7 +194,7 @@ def test_lengths_of_time_as_people_say_them() -> None:
 
 
 def test_recipes_of_every_kind_resume_exactly(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
 ) -> None:
     """Every value that changes what a step does, at once, stopped between two epochs and within one."""
     rich = with_values(
@@ -205,7 +205,7 @@ def test_recipes_of_every_kind_resume_exactly(
             "growth": [[0, 0.75], [1, 1]], "aux_weight": 0.0, "checkpoint_every": 2, "epochs": 4,
         },
     )  # fmt: skip
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=rich, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=rich, progress=QUIET)
     for number, steps in enumerate((7, 10)):
         left = [steps]
         step = torch.optim.AdamW.step
@@ -219,7 +219,7 @@ def test_recipes_of_every_kind_resume_exactly(
         with monkeypatch.context() as patch:
             patch.setattr(torch.optim.AdamW, "step", counted)
             with pytest.raises(InterruptedError):
-                inceptorch.train(pictures, out=tmp_path / str(number), recipe=rich, progress=QUIET)
+                inceptorch.train(images, out=tmp_path / str(number), recipe=rich, progress=QUIET)
         inceptorch.resume(tmp_path / str(number), QUIET)
         ours, theirs = ((tmp_path / name / "model.safetensors").read_bytes() for name in (str(number), "whole"))
         assert ours == theirs
@@ -227,35 +227,35 @@ def test_recipes_of_every_kind_resume_exactly(
 
 
 @pytest.mark.parametrize("two", [("--lr-find", "--fast-dev-run"), ("--fast-dev-run", "--out=x")])
-def test_trials_that_exclude_each_other(pictures: Path, two: tuple[str, str]) -> None:
-    done = CliRunner().invoke(app, ["train", str(pictures), *two])
+def test_trials_that_exclude_each_other(images: Path, two: tuple[str, str]) -> None:
+    done = CliRunner().invoke(app, ["train", str(images), *two])
     assert isinstance(done.exception, RunError)
     assert "alone" in str(done.exception)
 
 
-def test_measuring_is_no_more(pictures: Path) -> None:
-    done = CliRunner().invoke(app, ["train", str(pictures), "--measure"])
+def test_measuring_is_no_more(images: Path) -> None:
+    done = CliRunner().invoke(app, ["train", str(images), "--measure"])
     assert isinstance(done.exception, RunError)
     assert "--measure was removed. Try --set precision=fp32" in str(done.exception)
 
 
-def test_frozen_rows_stay_as_they_were_given(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "given", recipe=recipe, progress=QUIET)
+def test_frozen_rows_stay_as_they_were_given(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "given", recipe=recipe, progress=QUIET)
     frozen = replace(recipe, freeze=2, epochs=2)
-    inceptorch.train(pictures, out=tmp_path / "run", weights=tmp_path / "given", recipe=frozen, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", weights=tmp_path / "given", recipe=frozen, progress=QUIET)
     before, after = (inceptorch.load(tmp_path / name).model.state_dict() for name in ("given", "run"))
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith(("body.conv1.", "body.mix."))}
     stem = replace(frozen, freeze="stem")
-    inceptorch.train(pictures, out=tmp_path / "stem", weights=tmp_path / "given", recipe=stem, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "stem", weights=tmp_path / "given", recipe=stem, progress=QUIET)
     after = inceptorch.load(tmp_path / "stem").model.state_dict()
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith("body.conv1.")}
     with pytest.raises(RecipeError, match="name the weights with --weights"):
-        inceptorch.train(pictures, out=tmp_path / "other", recipe=frozen, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "other", recipe=frozen, progress=QUIET)
     words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}
     with pytest.raises(RecipeError, match="has 3 layers to freeze, not 4"):
-        inceptorch.train(pictures, out=tmp_path / "other", **words)  # type: ignore[arg-type]
+        inceptorch.train(images, out=tmp_path / "other", **words)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told to keep memory")

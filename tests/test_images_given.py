@@ -17,7 +17,7 @@ from inceptorch.errors import ImageError, ImageInputError
 from inceptorch.images.inputs import load_image
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
-from tests.conftest import COLOURS, TINY
+from tests.conftest import COLORS, TINY
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 DEEP = np.random.default_rng(1).integers(0, 65536, (20, 30), dtype=np.uint16)
@@ -26,7 +26,7 @@ DEEP = np.random.default_rng(1).integers(0, 65536, (20, 30), dtype=np.uint16)
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     torch.manual_seed(0)
-    return Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), list(COLOURS))
+    return Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), list(COLORS))
 
 
 def as_file(image: Image.Image) -> bytes:
@@ -100,21 +100,21 @@ def test_images_of_a_generator_are_taken_as_they_are_needed(classifier: Classifi
     assert len(list(answers)) == 999
 
 
-def test_predict_says_what_the_command_says(classifier: Classifier, pictures: Path, tmp_path: Path) -> None:
+def test_predict_says_what_the_command_says(classifier: Classifier, images: Path, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     from inceptorch.cli import app
 
     classifier.save(tmp_path / "bundle")
-    (pictures / "val" / "red" / "bad.png").write_bytes(b"no image")
+    (images / "val" / "red" / "bad.png").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
-    paths = [pictures / "val", tmp_path / "none.png", tmp_path / "empty"]
+    paths = [images / "val", tmp_path / "none.png", tmp_path / "empty"]
     words = ["predict", str(tmp_path / "bundle"), *map(str, paths), "--json", "--top", "2"]
     said = json.loads(CliRunner().invoke(app, words).stdout)
     assert list(inceptorch.predict(tmp_path / "bundle", paths, top=2)) == said
     assert list(inceptorch.predict(classifier, iter(paths), top=2)) == said
     assert ["error" in entry for entry in said].count(True) == 3
     errors = [entry["error"] for entry in said if "error" in entry]
-    assert errors[1:] == ["does not exist", "is a folder that holds no pictures"]
+    assert errors[1:] == ["does not exist", "is a folder that holds no images"]
     with pytest.raises(ImageError, match=r"none.png does not exist"):
         classifier.predict(tmp_path / "none.png")

@@ -1,4 +1,4 @@
-"""From files to batches: fast decoding changes no picture's meaning, workers no order."""
+"""From files to batches: fast decoding changes no image's meaning, workers no order."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.normalize import Scale
 from inceptorch.recipes import Recipe, with_values
-from tests.conftest import COLOURS, hear_ctrl_c
+from tests.conftest import COLORS, hear_ctrl_c
 
 BOX = Box(16, 32, 176, 128)
 
@@ -32,10 +32,10 @@ BOX = Box(16, 32, 176, 128)
 def photograph() -> Image.Image:
     """Smooth with edges and some noise, 300 wide and 201 high."""
     y, x = np.mgrid[0:201, 0:300]
-    colours = np.stack([x * 255 / 300, y * 255 / 201, 127 + 100 * np.sin(x / 9 + y / 7)], 2)
-    colours[60:140, 90:200] = (220, 60, 30)
-    noise = np.random.default_rng(0).normal(0, 4, colours.shape)
-    return Image.fromarray(np.clip(colours + noise, 0, 255).astype(np.uint8))
+    colors = np.stack([x * 255 / 300, y * 255 / 201, 127 + 100 * np.sin(x / 9 + y / 7)], 2)
+    colors[60:140, 90:200] = (220, 60, 30)
+    noise = np.random.default_rng(0).normal(0, 4, colors.shape)
+    return Image.fromarray(np.clip(colors + noise, 0, 255).astype(np.uint8))
 
 
 def saved(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:
@@ -128,13 +128,13 @@ def test_crops_of_a_real_photograph_are_those_of_pillow(shared: Path, decoder: s
 
 
 @pytest.mark.parametrize("kept", [2, 20, 300, 0.5, 0.99])
-def test_a_damaged_file_is_pillows_to_judge(decoder: str, kept: float) -> None:
+def test_a_damaged_file_is_pillows_to_evaluate(decoder: str, kept: float) -> None:
     file = FILES["plain"][0]
     with pytest.raises(ImageError):
         part(file[: int(kept if kept > 1 else kept * len(file))])
 
 
-def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(decoder: str) -> None:
+def test_a_image_that_claims_too_many_pixels_is_refused_from_its_header(decoder: str) -> None:
     file = bytearray(FILES["plain"][0])
     frame = file.index(b"\xff\xc0")
     file[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
@@ -148,34 +148,34 @@ def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_g
     channels: Literal["rgb", "bgr", "gray"],
 ) -> None:
     pixels = default_preprocessing(16, channels)
-    squares = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    ordered = {"rgb": squares, "bgr": squares.flip(1), "gray": None}[channels]
+    crops = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    ordered = {"rgb": crops, "bgr": crops.flip(1), "gray": None}[channels]
     if ordered is None:
-        ordered = (squares * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+        ordered = (crops * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (pixels.mean, pixels.std))
-    for given in (squares, squares.contiguous(memory_format=torch.channels_last), squares.float()):
+    for given in (crops, crops.contiguous(memory_format=torch.channels_last), crops.float()):
         before = given.clone()
         torch.testing.assert_close(Scale(pixels)(given), (ordered - mean) / std)
         assert torch.equal(given, before)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_batches_come_in_order_and_are_the_same_from_any_process(pictures: Path, recipe: Recipe, workers: int) -> None:
-    split = find_split(pictures, list(COLOURS), "train")
+def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, recipe: Recipe, workers: int) -> None:
+    split = find_split(images, list(COLORS), "train")
     data = Augmented(
         split, default_preprocessing(16), with_values(recipe, {"jitter": 0.3, "policy": "trivial"}), seed=1
     )
     order = [[3, 30, 7], [0], [35, 1, 2, 4]]
-    for (images, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
+    for (tensors, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
         assert indices.tolist() == batch
         assert labels.tolist() == [split.labels[index] for index in batch]
-        assert torch.equal(images, torch.stack([data[index][0] for index in batch]))
+        assert torch.equal(tensors, torch.stack([data[index][0] for index in batch]))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_goes_during_training_is_named(pictures: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(pictures, list(COLOURS), "train"), default_preprocessing(16), recipe, seed=0)
-    gone = pictures / "train" / "red" / "03.png"
+def test_a_image_that_goes_during_training_is_named(images: Path, recipe: Recipe, workers: int) -> None:
+    data = Augmented(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe, seed=0)
+    gone = images / "train" / "red" / "03.png"
     gone.unlink()
     with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
         list(load(data, [list(range(len(data)))], workers))
@@ -199,15 +199,15 @@ ENDLESS = """
     from inceptorch.images.preprocessing import default_preprocessing
     from inceptorch.recipes import SCRATCH
     from inceptorch.training.signals import GracefulShutdown
-    split = find_split(Path({pictures!r}), ["blue", "green", "red"], "train")
+    split = find_split(Path({images!r}), ["blue", "green", "red"], "train")
     batches = load(Augmented(split, default_preprocessing(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
 
-def begin(pictures: Path, workers: int, then: str) -> "subprocess.Popen[str]":
-    """A process that loads pictures and then does `then`, once it has said that it is going."""
-    script = textwrap.dedent(ENDLESS.format(pictures=str(pictures), workers=workers)) + textwrap.dedent(then)
+def begin(images: Path, workers: int, then: str) -> "subprocess.Popen[str]":
+    """A process that loads images and then does `then`, once it has said that it is going."""
+    script = textwrap.dedent(ENDLESS.format(images=str(images), workers=workers)) + textwrap.dedent(then)
     going = subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
@@ -221,27 +221,27 @@ def begin(pictures: Path, workers: int, then: str) -> "subprocess.Popen[str]":
     return going
 
 
-def after_ctrl_c(pictures: Path, workers: int, then: str) -> tuple[str, str]:
+def after_ctrl_c(images: Path, workers: int, then: str) -> tuple[str, str]:
     """What it writes after Ctrl-C to it and its workers alike."""
-    going = begin(pictures, workers, then)
+    going = begin(images, workers, then)
     os.killpg(going.pid, signal.SIGINT)  # as a terminal does
     return going.communicate(timeout=60)  # which waits until no process holds the pipes
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_ends_loading_with_no_process_left(pictures: Path, workers: int) -> None:
+def test_ctrl_c_ends_loading_with_no_process_left(images: Path, workers: int) -> None:
     then = """
         print("going", flush=True)
         for _ in batches:
             pass
     """
-    _, errors = after_ctrl_c(pictures, workers, then)
+    _, errors = after_ctrl_c(images, workers, then)
     assert errors.count("KeyboardInterrupt") == 1
     assert "DataLoader worker" not in errors
 
 
 @pytest.mark.parametrize("start", ["fork", "forkserver"])
-def test_workers_end_with_a_parent_that_is_killed(pictures: Path, start: str) -> None:
+def test_workers_end_with_a_parent_that_is_killed(images: Path, start: str) -> None:
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
@@ -250,14 +250,14 @@ def test_workers_end_with_a_parent_that_is_killed(pictures: Path, start: str) ->
         print("going", flush=True)
         signal.pause()
     """
-    going = begin(pictures, 0, then)
+    going = begin(images, 0, then)
     going.kill()
     said, errors = going.communicate(timeout=60)  # which waits until no process holds the pipes
     assert said == ""
     assert "Traceback" not in errors
 
 
-def test_workers_go_on_where_the_parent_puts_ctrl_c_off(pictures: Path) -> None:
+def test_workers_go_on_where_the_parent_puts_ctrl_c_off(images: Path) -> None:
     """As training does, until the step under way is done."""
     then = """
         with GracefulShutdown() as stopping:
@@ -268,7 +268,7 @@ def test_workers_go_on_where_the_parent_puts_ctrl_c_off(pictures: Path) -> None:
                 next(batches)
         print("twenty more")
     """
-    assert after_ctrl_c(pictures, 2, then) == ("twenty more\n", "")
+    assert after_ctrl_c(images, 2, then) == ("twenty more\n", "")
 
 
 @pytest.mark.parametrize(

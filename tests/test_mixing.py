@@ -1,4 +1,4 @@
-"""Mixing and erasing: what the targets say is what the pictures hold, and a step's key decides everything."""
+"""Mixing and erasing: what the targets say is what the images hold, and a step's key decides everything."""
 
 import pytest
 import torch
@@ -21,50 +21,50 @@ def labels() -> Tensor:
 
 
 @pytest.fixture
-def pictures(labels: Tensor) -> Tensor:
-    """Every picture is one-coloured, by its class: what is mixed can be read off it."""
+def images(labels: Tensor) -> Tensor:
+    """Every image is one-colored, by its class: what is mixed can be read off it."""
     return F.one_hot(labels, CLASSES).float()[:, :, None, None].expand(-1, -1, 20, 30).clone()
 
 
-def test_without_any_of_them_a_batch_is_untouched(pictures: Tensor, labels: Tensor) -> None:
-    mixed, targets = mix(pictures, labels, CLASSES, SCRATCH, seed=1)
-    assert mixed is pictures
+def test_without_any_of_them_a_batch_is_untouched(images: Tensor, labels: Tensor) -> None:
+    mixed, targets = mix(images, labels, CLASSES, SCRATCH, seed=1)
+    assert mixed is images
     assert targets is labels
 
 
 @pytest.mark.parametrize("recipe", [with_(mixup=0.5), with_(cutmix=1.0), with_(mixup=0.5, cutmix=1.0)])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_targets_are_the_shares_of_what_is_in_the_pictures(
-    pictures: Tensor, labels: Tensor, recipe: Recipe, seed: int
+def test_the_targets_are_the_shares_of_what_is_in_the_images(
+    images: Tensor, labels: Tensor, recipe: Recipe, seed: int
 ) -> None:
-    before = pictures.clone()
-    mixed, targets = mix(pictures, labels, CLASSES, recipe, seed)
+    before = images.clone()
+    mixed, targets = mix(images, labels, CLASSES, recipe, seed)
     torch.testing.assert_close(mixed.mean((2, 3)), targets)
     torch.testing.assert_close(targets.sum(1), torch.ones(CLASSES))
-    assert torch.equal(pictures, before)
+    assert torch.equal(images, before)
     assert (targets > 0).sum() > CLASSES  # something was mixed
 
 
-def test_with_both_each_step_has_either(pictures: Tensor, labels: Tensor) -> None:
+def test_with_both_each_step_has_either(images: Tensor, labels: Tensor) -> None:
     recipe = with_(mixup=1.0, cutmix=1.0)
-    whole = [mix(pictures, labels, CLASSES, recipe, seed)[0] for seed in range(60)]
+    whole = [mix(images, labels, CLASSES, recipe, seed)[0] for seed in range(60)]
     cut = [bool(((mixed == 0) | (mixed == 1)).all()) for mixed in whole]
     assert 15 < sum(cut) < 45
 
 
 @pytest.mark.parametrize("values", [{"mixup": 1.0}, {"cutmix": 1.0}, {"erasing": 0.9}])
-def test_a_steps_key_decides_and_nothing_else(pictures: Tensor, labels: Tensor, values: dict[str, float]) -> None:
-    first = mix(pictures, labels, CLASSES, with_(**values), seed=5)
+def test_a_steps_key_decides_and_nothing_else(images: Tensor, labels: Tensor, values: dict[str, float]) -> None:
+    first = mix(images, labels, CLASSES, with_(**values), seed=5)
     torch.rand(3)
     state = torch.get_rng_state()
-    again = mix(pictures, labels, CLASSES, with_(**values), seed=5)
+    again = mix(images, labels, CLASSES, with_(**values), seed=5)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
-    assert not torch.equal(first[0], mix(pictures, labels, CLASSES, with_(**values), seed=6)[0])
+    assert not torch.equal(first[0], mix(images, labels, CLASSES, with_(**values), seed=6)[0])
 
 
-def test_erasing_takes_a_rectangle_out_of_the_share_of_pictures_asked_for() -> None:
+def test_erasing_takes_a_rectangle_out_of_the_share_of_images_asked_for() -> None:
     whole = torch.ones(400, 3, 40, 60).to(memory_format=torch.channels_last)
     erased, targets = mix(whole, torch.zeros(400, dtype=torch.int64), CLASSES, with_(erasing=0.25), seed=0)
     assert targets.shape == (400,)
@@ -90,9 +90,9 @@ def test_erasing_takes_a_rectangle_out_of_the_share_of_pictures_asked_for() -> N
         assert float(edge.sum()) > 0
 
 
-def test_all_of_it_works_on_one_gray_picture() -> None:
-    picture = torch.rand(1, 1, 9, 9)
-    mixed, targets = mix(picture, torch.tensor([2]), CLASSES, with_(mixup=1.0, cutmix=1.0, erasing=1.0), seed=0)
-    assert mixed.shape == picture.shape
+def test_all_of_it_works_on_one_gray_image() -> None:
+    image = torch.rand(1, 1, 9, 9)
+    mixed, targets = mix(image, torch.tensor([2]), CLASSES, with_(mixup=1.0, cutmix=1.0, erasing=1.0), seed=0)
+    assert mixed.shape == image.shape
     assert targets.tolist() == [[0, 0, 1, 0, 0, 0]]
     assert bool((mixed == 0).any())

@@ -49,8 +49,8 @@ def test_parameters_with_both_auxiliary_heads() -> None:
 def test_training_gives_finite_logits_and_gradients_everywhere(name: str) -> None:
     torch.manual_seed(0)
     model = Model(NETS[name], num_classes=10, aux=True).train()
-    pictures = torch.randn(2, 3, 224, 224) * 60
-    logits, taps = model.taps(pictures, ["aux.4a", "aux.4d"])
+    images = torch.randn(2, 3, 224, 224) * 60
+    logits, taps = model.taps(images, ["aux.4a", "aux.4d"])
     labels = torch.tensor([1, 2])
     loss = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(tap, labels) for tap in taps.values())
     loss.backward()  # type: ignore[no-untyped-call]
@@ -117,7 +117,7 @@ def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: Netwo
     model = Model(tiny, aux=True)
     with pytest.raises(TableError, match="did you mean 'aux.mix'"):
         model.taps(torch.zeros(1, 3, 16, 16), ["aux.mx"])
-    with pytest.raises(TableError, match="built for pictures of 16x16, not 24x24"):
+    with pytest.raises(TableError, match="built for images of 16x16, not 24x24"):
         model.taps(torch.zeros(1, 3, 24, 24), ["aux.mix"])
 
 
@@ -167,7 +167,7 @@ def test_recomputing_going_backward_changes_nothing_but_memory(tiny: NetworkSpec
         assert torch.equal(one.grad, other.grad), name
     kept = thrifty.state_dict()
     for name, tensor in plain.state_dict().items():
-        assert torch.equal(tensor, kept[name]), name  # batch normalisation has counted the batch once
+        assert torch.equal(tensor, kept[name]), name  # batch normalization has counted the batch once
 
 
 def test_feature_maps_of_every_stage() -> None:
@@ -194,7 +194,7 @@ def test_drop_rate_goes_to_the_head() -> None:
     assert isinstance(inceptorch.create_model("bn_inception_small", drop_rate=0.3).head.dropout, nn.Dropout)
 
 
-def test_no_weight_decay_names_biases_and_normalisation() -> None:
+def test_no_weight_decay_names_biases_and_normalization() -> None:
     model = inceptorch.create_model("inception_v3_small", num_classes=2)
     kept = model.no_weight_decay()
     assert {"body.5b.0.bn.weight", "body.5b.0.bn.bias", "head.linear.bias"} <= kept
@@ -203,7 +203,7 @@ def test_no_weight_decay_names_biases_and_normalisation() -> None:
 
 def test_reductions_are_those_of_the_strides_at_any_size() -> None:
     for size in (299, 139, 96):
-        info = Model(NETS["inception_v3"], 2, size=size, initialise=False).feature_info
+        info = Model(NETS["inception_v3"], 2, size=size, initialize=False).feature_info
         assert [row["reduction"] for row in info if row["module"] in ("body.conv2b", "body.5d", "body.7c")] == [
             2,
             8,
@@ -244,7 +244,7 @@ def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:
     assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.02)
 
 
-def test_networks_with_fully_connected_layers_say_which_pictures_they_serve() -> None:
+def test_networks_with_fully_connected_layers_say_which_images_they_serve() -> None:
     model = Model(NETS["alexnet_small"], 5).eval()
     with pytest.raises(
         TableError, match="48x48 through alexnet_small: its layer fc6 was built for images of 32x32. .*with size=48"

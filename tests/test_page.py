@@ -42,7 +42,7 @@ from tests.conftest import TINY
 
 CHROMIUM = Path("/usr/bin/chromium")
 CLASSES = ["ant", 'bee, "honey"', "=1+1", "dove", "eel", "fox"]
-NOT_A_PICTURE = "is not a picture in a format that is read here"
+NOT_A_IMAGE = "is not an image in a format that is read here"
 PIXELS = default_preprocessing(16)
 
 
@@ -58,11 +58,11 @@ class Server:
     @contextmanager
     def full(self) -> Iterator[None]:
         """As when others fill its queue."""
-        self.room.pictures += self.serving.limits.queue
+        self.room.images += self.serving.limits.queue
         try:
             yield
         finally:
-            self.room.pictures -= self.serving.limits.queue
+            self.room.images -= self.serving.limits.queue
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
         yield page
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (48, 32), kind: str = "PNG", **options: Any) -> bytes:
-    """A noisy picture of some colour."""
+def image(seed: int = 0, size: tuple[int, int] = (48, 32), kind: str = "PNG", **options: Any) -> bytes:
+    """A noisy image of some color."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 256, 3) + random.normal(0, 60, (size[1], size[0], 3))
     with io.BytesIO() as file:
@@ -161,7 +161,7 @@ def upload(name: str, content: bytes, kind: str = "image/png") -> FilePayload:
 
 
 def many(count: int) -> list[FilePayload]:
-    return [upload(f"{number}.png", picture(number)) for number in range(count)]
+    return [upload(f"{number}.png", image(number)) for number in range(count)]
 
 
 def choose(page: Page, *files: FilePayload) -> None:
@@ -169,7 +169,7 @@ def choose(page: Page, *files: FilePayload) -> None:
 
 
 def finished(page: Page) -> None:
-    """Wait for the answers of all pictures."""
+    """Wait for the answers of all images."""
     expect(page.get_by_label("Progress", exact=True)).to_be_hidden()
 
 
@@ -200,8 +200,8 @@ def place(locator: Locator) -> tuple[float, float, float, float]:
     return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
 
 
-def test_one_picture_has_its_answer_its_bars_and_its_frame(page: Page, bundle: Path) -> None:
-    content = picture(1)
+def test_one_image_has_its_answer_its_bars_and_its_frame(page: Page, bundle: Path) -> None:
+    content = image(1)
     choose(page, upload("a <b>bold</b> name.png", content))
     finished(page)
     assert answers(page) == expected(bundle, content)
@@ -212,7 +212,7 @@ def test_one_picture_has_its_answer_its_bars_and_its_frame(page: Page, bundle: P
     filled, whole = place(bar.locator("i")), place(bar)
     assert (filled[2] - filled[0]) / (whole[2] - whole[0]) == pytest.approx(float(probability[:-1]) / 100, abs=0.01)
     # The frame: the middle 32 of the 48 pixels.
-    left, top, right, bottom = place(page.locator("#picture"))
+    left, top, right, bottom = place(page.locator("#image"))
     assert (right - left) / (bottom - top) == pytest.approx(1.5, abs=0.01)
     shown = tuple(left + share * (right - left) for share in (8 / 48, 40 / 48))
     assert place(page.locator("#box")) == pytest.approx((shown[0], top, shown[1], bottom), abs=1)
@@ -221,9 +221,9 @@ def test_one_picture_has_its_answer_its_bars_and_its_frame(page: Page, bundle: P
     )
 
 
-def test_the_map_has_the_colours_of_explain(page: Page) -> None:
+def test_the_map_has_the_colors_of_explain(page: Page) -> None:
     with page.expect_response("**/predict?*") as reply:
-        choose(page, upload("a.png", picture(1)))
+        choose(page, upload("a.png", image(1)))
     finished(page)
     entry = reply.value.json()[0]
     page.get_by_role("slider").fill("75")
@@ -239,17 +239,17 @@ def test_the_map_has_the_colours_of_explain(page: Page) -> None:
                 return Array.from({length: 65536 / 37}, (_, at) => [...data.slice(4 * 37 * at, 4 * 37 * at + 4)]);
             }"""
         )
-        colours = np.array(drawn, np.float64)  # of every 37th pixel
-        over_black = 0.75 * colours[..., :3] * colours[..., 3:] / 255
+        colors = np.array(drawn, np.float64)  # of every 37th pixel
+        over_black = 0.75 * colors[..., :3] * colors[..., 3:] / 255
         at = entry["map_classes"].index(entry["predictions"][number]["index"])
         ours = overlay(np.zeros((256, 256, 3), np.uint8), np.array(entry["maps"][at]))
         assert np.abs(over_black - np.asarray(ours, np.float64).reshape(-1, 3)[::37][: len(drawn)]).max() < 4
-        assert colours.std(axis=0).max() > 10  # it is not one colour
+        assert colors.std(axis=0).max() > 10  # it is not one color
     assert place(page.locator("#map")) == pytest.approx(place(page.locator("#box")), abs=0.5)
 
 
 def test_the_slider_fades_the_map(page: Page) -> None:
-    choose(page, upload("a.png", picture(1)))
+    choose(page, upload("a.png", image(1)))
     finished(page)
     slider = page.get_by_role("slider", name="Opacity of the map")
     slider.focus()
@@ -273,18 +273,18 @@ def test_without_a_map_there_is_none(page: Page, maps: Any) -> None:
         route.fulfill(response=reply, json=[entry])
 
     page.route("**/predict?*", changed)
-    choose(page, upload("a.png", picture(1)))
+    choose(page, upload("a.png", image(1)))
     finished(page)
     assert len(answers(page)) == 5
     expect(page.locator("#box")).to_be_visible()
     expect(page.locator("#map")).to_be_hidden()
-    expect(page.get_by_text("Nothing in the picture speaks for this class.")).to_be_visible(visible=maps == "negative")
+    expect(page.get_by_text("Nothing in the image speaks for this class.")).to_be_visible(visible=maps == "negative")
     expect(page.get_by_role("radio")).to_have_count(5 if maps == "negative" else 0)
 
 
 @pytest.mark.parametrize("way", ["choose", "folder", "camera", "drop", "paste"])
-def test_every_way_of_giving_a_picture(page: Page, bundle: Path, tmp_path: Path, way: str) -> None:
-    content = picture(2)
+def test_every_way_of_giving_a_image(page: Page, bundle: Path, tmp_path: Path, way: str) -> None:
+    content = image(2)
     give = """([way, bytes]) => {
         const transfer = new DataTransfer();
         transfer.items.add(new File([new Uint8Array(bytes)], way === "paste" ? "image.png" : "a.png", {type: "image/png"}));
@@ -308,8 +308,8 @@ def test_every_way_of_giving_a_picture(page: Page, bundle: Path, tmp_path: Path,
     assert answers(page) == expected(bundle, content)
 
 
-def test_a_picture_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) -> None:
-    content = picture(2)
+def test_a_image_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) -> None:
+    content = image(2)
     page.evaluate(
         "bytes => navigator.clipboard.write([new ClipboardItem({'image/png': new Blob([new Uint8Array(bytes)], {type: 'image/png'})})])",
         list(content),
@@ -331,8 +331,8 @@ def test_a_telephone_photographs(browser: Browser, server: Server) -> None:
 def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     files = [
         *many(12),
-        upload("notes.txt", b"no picture", "text/plain"),
-        upload("<img src=x onerror=alert(1)>.png", picture(12)),
+        upload("notes.txt", b"no image", "text/plain"),
+        upload("<img src=x onerror=alert(1)>.png", image(12)),
     ]
     choose(page, *files)
     finished(page)
@@ -340,8 +340,8 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     assert given == [file["name"] for file in files]
     labels = column(page, 3)
     assert len(set(labels)) > 3
-    assert labels[12] == NOT_A_PICTURE
-    heads = {name: page.get_by_role("columnheader", name=name) for name in ("Picture", "File", "Answer", "Probability")}
+    assert labels[12] == NOT_A_IMAGE
+    heads = {name: page.get_by_role("columnheader", name=name) for name in ("Image", "File", "Answer", "Probability")}
 
     def turned(name: str, direction: str) -> None:
         heads[name].get_by_role("button").focus()
@@ -360,7 +360,7 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     for direction in ("ascending", "descending"):
         turned("Answer", direction)
         *sorted_labels, last = column(page, 3)
-        assert last == NOT_A_PICTURE
+        assert last == NOT_A_IMAGE
         assert sorted(set(sorted_labels), key=sorted_labels.index) == sorted(
             set(sorted_labels), key=lambda label: label.strip("="), reverse=direction == "descending"
         )
@@ -369,16 +369,16 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
         figures = [float(text[:-1]) for text in column(page, 4) if text]
         assert figures == sorted(figures, reverse=direction == "descending")
         assert column(page, 2)[-1] == "notes.txt"
-    turned("Picture", "ascending")
+    turned("Image", "ascending")
     assert column(page, 2) == given
 
 
-def test_a_row_shows_its_picture(page: Page, bundle: Path) -> None:
+def test_a_row_shows_its_image(page: Page, bundle: Path) -> None:
     choose(page, *many(5))
     finished(page)
     page.locator("tbody tr").nth(3).locator("td").last.click()
     expect(page.get_by_role("heading", name="3.png")).to_be_visible()
-    assert answers(page) == expected(bundle, picture(3))
+    assert answers(page) == expected(bundle, image(3))
     expect(page.get_by_role("row", name="3.png")).to_be_focused()
     for key, name in (
         ("ArrowDown", "4.png"),
@@ -391,24 +391,24 @@ def test_a_row_shows_its_picture(page: Page, bundle: Path) -> None:
         expect(page.get_by_role("heading", name=name)).to_be_visible()
         expect(page.get_by_role("row", name=name)).to_be_focused()
         expect(page.get_by_role("row", selected=True)).to_contain_text(name)
-    page.get_by_role("button", name="Next picture").click()
+    page.get_by_role("button", name="Next image").click()
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
 
-def test_a_file_that_is_no_picture_is_named_with_the_servers_sentence(page: Page) -> None:
-    choose(page, upload("notes.txt", b"no picture", "text/plain"))
+def test_a_file_that_is_no_image_is_named_with_the_servers_sentence(page: Page) -> None:
+    choose(page, upload("notes.txt", b"no image", "text/plain"))
     finished(page)
-    expect(page.get_by_text(f"notes.txt {NOT_A_PICTURE}", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"notes.txt {NOT_A_IMAGE}", exact=True)).to_be_visible()
     expect(page.locator("#figure")).to_be_hidden()
-    choose(page, upload("a.png", picture()))
+    choose(page, upload("a.png", image()))
     finished(page)
-    expect(page.get_by_role("heading", name="2 pictures, 1 without an answer")).to_be_visible()
+    expect(page.get_by_role("heading", name="2 images, 1 without an answer")).to_be_visible()
     expect(page.locator("#figure")).to_be_visible()
 
 
 def test_the_csv_is_quoted_and_has_no_formulas(page: Page) -> None:
     names = ["plain.png", 'comma, "quote".png', "=1+1.png", "@sum.png", "-2.png", "+3.png", "ü.png"]
-    choose(page, *(upload(name, picture(seed)) for seed, name in enumerate(names)), upload("notes.txt", b"no picture"))
+    choose(page, *(upload(name, image(seed)) for seed, name in enumerate(names)), upload("notes.txt", b"no image"))
     finished(page)
     page.get_by_role("columnheader", name="Probability").get_by_role("button").click()
     shown = list(zip(column(page, 2), column(page, 3), column(page, 4), strict=True))
@@ -423,7 +423,7 @@ def test_the_csv_is_quoted_and_has_no_formulas(page: Page) -> None:
     for row, (name, label, probability) in zip(rows, shown, strict=True):
         assert row[0] == (f"'{name}" if name[0] in "=+-@" else name)
         if name == "notes.txt":
-            assert row[1:] == ["", "", "", NOT_A_PICTURE]
+            assert row[1:] == ["", "", "", NOT_A_IMAGE]
         else:
             assert row[1] == CLASSES[int(row[2])].replace("=1", "'=1") == label.replace("=1", "'=1")
             assert f"{float(row[3]):.1%}" == probability
@@ -440,11 +440,11 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
     # Listened for from the start: choosers are caught only a while after that.
     page.on("filechooser", lambda chooser: chooser.set_files(many(9)))
-    tab_to(page.get_by_label("Choose pictures"))
+    tab_to(page.get_by_label("Choose images"))
     with page.expect_request("**/predict?*"):
         page.keyboard.press("Enter")
     finished(page)
-    tab_to(page.get_by_role("button", name="Next picture"))
+    tab_to(page.get_by_role("button", name="Next image"))
     page.keyboard.press("Space")
     expect(page.get_by_role("heading", name="1.png")).to_be_visible()
     tab_to(page.get_by_role("radio").first)
@@ -476,24 +476,24 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
         [line] = control.aria_snapshot().splitlines()[:1]
         assert re.search(r'"[^"]+"', line), line
     for role, name in (
-        ("region", "Give pictures"),
+        ("region", "Give images"),
         ("region", "0.png"),
-        ("region", "2 pictures"),
+        ("region", "2 images"),
         ("group", "Answers"),
-        ("grid", "2 pictures"),
+        ("grid", "2 images"),
     ):
         expect(page.get_by_role(role, name=name)).to_be_visible()  # type: ignore[arg-type]
 
 
-def test_a_picture_of_forty_megapixels(page: Page) -> None:
-    content = picture(5, (80, 50))
+def test_a_image_of_forty_megapixels(page: Page) -> None:
+    content = image(5, (80, 50))
     with io.BytesIO() as file:
         io_image(content).resize((8000, 5000)).save(file, "JPEG")
         huge = file.getvalue()
     choose(page, upload("huge.jpg", huge, "image/jpeg"), upload("small.png", content))
     finished(page)
     expect(page.locator("#caption")).to_contain_text("5,000 of 8,000 × 5,000 pixels")
-    page.wait_for_function("document.getElementById('picture').naturalWidth === 8000")
+    page.wait_for_function("document.getElementById('image').naturalWidth === 8000")
     expect(page.locator("tbody canvas").first).to_have_attribute("width", "112")
     expect(page.locator("tbody canvas").first).to_have_attribute("height", "70")
 
@@ -501,34 +501,34 @@ def test_a_picture_of_forty_megapixels(page: Page) -> None:
 def test_a_turned_photograph_stands_upright(page: Page, bundle: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    content = picture(3, (120, 60), "JPEG", exif=exif)
-    choose(page, upload("turned.jpg", content, "image/jpeg"), upload("a.png", picture()))
+    content = image(3, (120, 60), "JPEG", exif=exif)
+    choose(page, upload("turned.jpg", content, "image/jpeg"), upload("a.png", image()))
     finished(page)
     assert answers(page) == expected(bundle, content)
     expect(page.locator("#caption")).to_contain_text("60 × 60 of 60 × 120 pixels")
-    left, top, right, bottom = place(page.locator("#picture"))
+    left, top, right, bottom = place(page.locator("#image"))
     assert (bottom - top) / (right - left) == pytest.approx(2, abs=0.02)
     expect(page.locator("tbody canvas").first).to_have_attribute("height", "84")
     expect(page.locator("tbody canvas").first).to_have_attribute("width", "42")
 
 
 def test_a_kind_of_file_that_the_browser_does_not_show_is_answered_all_the_same(page: Page, bundle: Path) -> None:
-    content = picture(3, kind="TIFF")
+    content = image(3, kind="TIFF")
     choose(page, upload("a.tif", content, "image/tiff"))
     finished(page)
     assert answers(page) == expected(bundle, content)
     expect(page.locator("#caption")).to_contain_text("This browser does not show this kind of file.")
-    expect(page.locator("#picture")).to_be_hidden()
+    expect(page.locator("#image")).to_be_hidden()
 
 
 def test_of_thousands_only_the_rows_in_sight_are_there(page: Page, tmp_path: Path) -> None:
-    content = picture()
+    content = image()
     for number in range(1000):
         (tmp_path / f"{number:03}.png").write_bytes(content)
     page.set_input_files("#folder", tmp_path)
     finished(page)
     rows = page.locator("tbody tr")
-    expect(page.get_by_role("heading", name="1,000 pictures")).to_be_visible()
+    expect(page.get_by_role("heading", name="1,000 images")).to_be_visible()
     expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "1001")
     expect(rows.first.locator("canvas")).to_have_attribute("width", "48")
     assert rows.count() < 40
@@ -561,14 +561,14 @@ def test_requests_stay_within_the_servers_limits(browser: Browser, bundle: Path,
                 };
             }"""
         )
-        choose(page, *many(10), upload("large.png", picture(0, (200, 200))))
+        choose(page, *many(10), upload("large.png", image(0, (200, 200))))
         finished(page)
         counts = page.evaluate("window.counts")
         assert sum(counts) == 10
         assert max(counts) == 3  # of 8 that it sends at most, and of 5 kB
         label = page.locator("tbody tr").last.locator("td").nth(2)
         expect(label).to_have_text(re.compile(r"is larger than the 0\.0\d+ MB that this server takes"))
-        expect(page.get_by_role("heading", name="11 pictures, 1 without an answer")).to_be_visible()
+        expect(page.get_by_role("heading", name="11 images, 1 without an answer")).to_be_visible()
 
 
 def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Browser, server: Server) -> None:
@@ -576,7 +576,7 @@ def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Brow
         with server.full():
             choose(page, *many(5))
             expect(page.get_by_role("status")).to_contain_text("The server is busy; asking again in")
-            expect(page.get_by_label("Progress", exact=True)).to_contain_text("0 of 5 pictures; the server is busy")
+            expect(page.get_by_label("Progress", exact=True)).to_contain_text("0 of 5 images; the server is busy")
             page.get_by_role("button", name="Cancel").click()
             expect(page.get_by_role("button", name="Go on")).to_be_visible()
             page.get_by_role("button", name="Go on").click()
@@ -588,7 +588,7 @@ def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Brow
 def test_a_file_that_is_gone_spoils_no_other(browser: Browser, server: Server, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for path in paths:
-        path.write_bytes(picture())
+        path.write_bytes(image())
     options = {"width": 1280, "height": 800}
     with opened(browser, server, tolerated="Failed to load resource", viewport=options) as page:
         with server.full():
@@ -620,15 +620,15 @@ def test_a_token_is_asked_for_once(browser: Browser, bundle: Path) -> None:
     with running(bundle, token="secret") as server, opened(browser, server, tolerated="status of 401") as page:
         token = page.get_by_label("This server asks for its token")
         expect(token).to_be_focused()
-        expect(page.get_by_label("Choose pictures")).to_be_hidden()
+        expect(page.get_by_label("Choose images")).to_be_hidden()
         token.fill("wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("That is not this server's token.")
         token.fill("secret")
         page.keyboard.press("Enter")
-        expect(page.get_by_label("Choose pictures")).to_be_visible()
+        expect(page.get_by_label("Choose images")).to_be_visible()
         expect(page.get_by_role("alert")).to_be_hidden()
-        choose(page, upload("a.png", picture()))
+        choose(page, upload("a.png", image()))
         finished(page)
         assert answers(page)
         page.reload()
@@ -650,10 +650,10 @@ def test_cleared_is_as_at_first(page: Page) -> None:
     choose(page, *many(3))
     finished(page)
     page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_label("Choose pictures")).to_be_focused()
+    expect(page.get_by_label("Choose images")).to_be_focused()
     for region in ("#view", "#sheet", "#work"):
         expect(page.locator(region)).to_be_hidden()
-    choose(page, upload("a.png", picture()))
+    choose(page, upload("a.png", image()))
     finished(page)
     assert answers(page)
 
@@ -661,7 +661,7 @@ def test_cleared_is_as_at_first(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_telephone_by_day_and_by_night(browser: Browser, server: Server, scheme: Any) -> None:
     with opened(browser, server, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
-        choose(page, *many(3), upload(f"{'long' * 50}.png", picture()), upload(f"{'x' * 90}.txt", b"no picture"))
+        choose(page, *many(3), upload(f"{'long' * 50}.png", image()), upload(f"{'x' * 90}.txt", b"no image"))
         finished(page)
         page.locator("tbody tr").last.click()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
@@ -671,7 +671,7 @@ def test_it_fits_a_telephone_by_day_and_by_night(browser: Browser, server: Serve
             page.locator("body").evaluate(f"body => getComputedStyle(body).{name}")
             for name in ("backgroundColor", "color")
         )
-        lightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 765 for colour in (paper, ink)]
+        lightness = [sum(map(int, re.findall(r"\d+", color)[:3])) / 765 for color in (paper, ink)]
         assert (
             (lightness[0] > 0.9 and lightness[1] < 0.3)
             if scheme == "light"

@@ -28,21 +28,21 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def pages(pictures: Path, recipe: Recipe, tmp_path: Path) -> dict[str, Path]:
-    """The page of a run that has mistakes, of its evaluation, and of a check of its pictures; a class has a long name."""
+def pages(images: Path, recipe: Recipe, tmp_path: Path) -> dict[str, Path]:
+    """The page of a run that has mistakes, of its evaluation, and of a check of its images; a class has a long name."""
     for part in ("train", "val"):
-        (pictures / part / "red").rename(pictures / part / LONG)
-    (pictures / "train" / "blue" / "00.png").write_bytes(b"")
+        (images / part / "red").rename(images / part / LONG)
+    (images / "train" / "blue" / "00.png").write_bytes(b"")
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    run, judged, checked = tmp_path / "run", tmp_path / "judged.html", tmp_path / "checked.html"
+    run, evaluated, checked = tmp_path / "run", tmp_path / "evaluated.html", tmp_path / "checked.html"
     for words, code in (
-        (["train", pictures, "-c", tmp_path / "recipe.yaml", "--out", run, "--set", "lr=1e-9", "--epochs", 1], 0),
-        (["eval", run, pictures, "--report", judged], 0),
-        (["check", pictures, "--out", checked], 1),
+        (["train", images, "-c", tmp_path / "recipe.yaml", "--out", run, "--set", "lr=1e-9", "--epochs", 1], 0),
+        (["eval", run, images, "--report", evaluated], 0),
+        (["check", images, "--out", checked], 1),
     ):
         result = CliRunner().invoke(app, [str(word) for word in words])
         assert result.exit_code == code, result.output
-    return {"run": run / "report.html", "evaluation": judged, "check": checked}
+    return {"run": run / "report.html", "evaluation": evaluated, "check": checked}
 
 
 def listened_to(tab: Page) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from inceptorch.networks.layers import Conv, Fork, Layer, Pool
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 from inceptorch.papers.quantities import Nets, filled, value_of
-from inceptorch.papers.verdicts import VERDICTS, Figure, Row, Table, judged, sources
+from inceptorch.papers.verdicts import VERDICTS, Figure, Row, Table, evaluated, sources
 
 GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
     NETS["googlenet"],
@@ -23,7 +23,7 @@ GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
     "arXiv:1512.00567",
 )
 GOOGLENET_PAPER, V4 = "arXiv:1409.4842", "arXiv:1602.07261"
-PAPERS = papers.judged_papers(Nets())
+PAPERS = papers.evaluated_papers(Nets())
 TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
 
 
@@ -48,11 +48,11 @@ def figure_of(row: Row, column: str) -> Figure:
 
 
 def table_1(net: NetworkSpec) -> Table:
-    return judged(sources()[0]["tables"][0], Nets(net))
+    return evaluated(sources()[0]["tables"][0], Nets(net))
 
 
 def figure_5(net: NetworkSpec) -> Table:
-    return judged(sources()[1]["tables"][0], Nets(net))
+    return evaluated(sources()[1]["tables"][0], Nets(net))
 
 
 def with_row(net: NetworkSpec, **rows: Layer) -> NetworkSpec:
@@ -174,7 +174,7 @@ def test_an_explanation_must_give_the_printed_figure(monkeypatch: pytest.MonkeyP
 
 
 def test_a_variant_departs_from_the_table_only_where_it_does() -> None:
-    table = judged(sources()[0]["tables"][0], Nets(), "googlenet_released")
+    table = evaluated(sources()[0]["tables"][0], Nets(), "googlenet_released")
     verdicts = {row.name: row.verdict for row in table.rows}
     assert (verdicts["4a"], verdicts["4b"], verdicts["conv1"]) == ("explained", "agrees", "explained")
     assert [figure.column for figure in row_of(table, "4a").figures if figure.verdict == "explained"] == [

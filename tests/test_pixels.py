@@ -1,4 +1,4 @@
-"""Every kind of picture file, as real files, to the square a network sees."""
+"""Every kind of image file, as real files, to the square a network sees."""
 
 import io
 import struct
@@ -94,7 +94,7 @@ def test_cmyk(tmp_path: Path) -> None:
 
 
 def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert decode(tmp_path / "a.gif").image.getpixel((0, 0)) == (255, 0, 0)
 
@@ -108,18 +108,18 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
 def test_faults_have_a_sentence(tmp_path: Path) -> None:
     whole = io.BytesIO()
     PHOTO.save(whole, "JPEG")
-    float_picture = io.BytesIO()
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(float_picture, "TIFF")
+    float_image = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(float_image, "TIFF")
     bomb = png(30_000, 30_000, b"\0")
     assert len(bomb) < 200
     for data, sentence in [
         (b"", "is empty"),
-        (b"dear diary", "not a picture"),
+        (b"dear diary", "not an image"),
         (whole.getvalue()[: len(whole.getvalue()) // 2], "damaged: .*[Tt]runcated"),
         (png(64, 64, b"\0\1\2"), "damaged"),
         (bomb, "more than 89 million pixels"),
-        (float_picture.getvalue(), "floating point"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (float_image.getvalue(), "floating point"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     ]:
         with pytest.raises(ImageError, match=sentence):
             decode(data)
@@ -129,11 +129,11 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (300, 200), (200, 300), (1, 5000), (5000, 1), (40_000, 30)])
-def test_any_shape_gives_the_square(size: tuple[int, int]) -> None:
+def test_any_shape_gives_the_crop(size: tuple[int, int]) -> None:
     assert Preprocessing(24, 28).apply(Image.new("RGB", size, (9, 8, 7))).shape == (24, 24, 3)
 
 
-def test_the_square_is_the_middle_of_the_resized_picture() -> None:
+def test_the_crop_is_the_middle_of_the_resized_image() -> None:
     resized = PHOTO.resize((40, 30), Image.Resampling.BILINEAR)
     expected = np.asarray(resized.crop((8, 3, 32, 27)))
     np.testing.assert_array_equal(Preprocessing(24, 30).apply(PHOTO), expected)
@@ -165,5 +165,5 @@ def test_the_size_is_read_without_decoding() -> None:
     assert (header.width, header.height) == (300, 200)
     with pytest.raises(ImageError, match="more than 89 million pixels"):
         read_header(png(30_000, 30_000, b""))
-    with pytest.raises(ImageError, match="is not a picture"):
+    with pytest.raises(ImageError, match="is not an image"):
         read_header(b"text")

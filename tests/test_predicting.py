@@ -32,9 +32,9 @@ from inceptorch.inference.writers import base as writing
 from inceptorch.inference.writers import lines
 from inceptorch.inference.writers.base import file_lock
 from inceptorch.models.module import Model
-from tests.conftest import COLOURS, TINY, write_classes
+from tests.conftest import COLORS, TINY, write_classes
 
-# What runs as a process of its own writes parts of 16 pictures.
+# What runs as a process of its own writes parts of 16 images.
 SMALL_PARTS = "import inceptorch.inference.writers.base as w; w.PART = 16; from inceptorch.cli import main; main()"
 
 # What runs so has time to be interrupted, and a line for each answer that is taken.
@@ -60,16 +60,16 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 pictures and one that is none."""
+    """24 images and one that is none."""
     root = tmp_path_factory.mktemp("folder") / "some"
     write_classes(root, 8)
-    (root / "green" / "bad.jpg").write_bytes(b"no picture")
+    (root / "green" / "bad.jpg").write_bytes(b"no image")
     return root
 
 
 def save(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
-    Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), list(COLOURS)).save(path)
+    Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), list(COLORS)).save(path)
     return path
 
 
@@ -94,17 +94,17 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
-def test_pictures_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Path) -> None:
+def test_images_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Path) -> None:
     for name in ("b/1.png", "a/c/2.png", "a.x/3.png", "a-/4.png", "a0.png", "a/b.png", ".hidden/5.png", "a/text.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     expected = ["a-/4.png", "a.x/3.png", "a/b.png", "a/c/2.png", "a0.png", "b/1.png"]
-    assert list(Folder(tmp_path).each_picture()) == sorted(expected) == Folder(tmp_path).pictures("")
+    assert list(Folder(tmp_path).each_image()) == sorted(expected) == Folder(tmp_path).images("")
     assert list(find_images(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
 
 
-def test_answers_come_in_order_and_only_a_few_pictures_are_read_ahead(bundle: Path, folder: Path) -> None:
+def test_answers_come_in_order_and_only_a_few_images_are_read_ahead(bundle: Path, folder: Path) -> None:
     engine = open_engine(bundle, "onnxruntime", streams=2, batch_size=4)
     image = decode(folder / "red" / "00.png").image
     taken: list[int] = []
@@ -138,7 +138,7 @@ def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -
     for name in ("a.jsonl", "a.csv", "a.parquet"):
         result = invoke("predict", *words, "--out", tmp_path / name, "--json")
         assert result.exit_code == 1, result.output
-        assert json.loads(result.stdout) == {"out": str(tmp_path / name), "pictures": 34, "failed": 2}
+        assert json.loads(result.stdout) == {"out": str(tmp_path / name), "images": 34, "failed": 2}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.jsonl", "a.parquet"]
     assert rows_of(tmp_path / "a.jsonl") == expected
     nothing = {"predictions": None, "unknown": None, "error": None}
@@ -153,13 +153,13 @@ def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -
         assert row["unknown"] == str(entry.get("unknown", ""))
 
 
-def test_a_folder_without_pictures_gives_a_file_that_says_so(bundle: Path, tmp_path: Path) -> None:
+def test_a_folder_without_images_gives_a_file_that_says_so(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = invoke("predict", bundle, tmp_path / "empty", "--out", tmp_path / "a.jsonl")
     assert result.exit_code == 1
-    assert "0 pictures answered" in result.stdout
+    assert "0 images answered" in result.stdout
     (row,) = rows_of(tmp_path / "a.jsonl")
-    assert row["error"] == "is a folder that holds no pictures"
+    assert row["error"] == "is a folder that holds no images"
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
@@ -181,7 +181,7 @@ def test_the_same_command_goes_on_after_a_kill(bundle: Path, folder: Path, tmp_p
             file.write(b'{"file": "half a li')  # as a kill while writing leaves it
     result = invoke(*words, killed)
     assert result.exit_code == 1, result.output  # 60 that could not be read, some of them before the kill
-    assert "1440 pictures answered" in result.stdout
+    assert "1440 images answered" in result.stdout
     assert "60 could not be read" in result.stdout
     assert rows_of(killed) == rows_of(whole)
     if kind != "parquet":
@@ -201,7 +201,7 @@ def test_a_polite_end_saves_what_there_is(bundle: Path, folder: Path, tmp_path: 
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert 0 < done(sidecar) < 10_000
-    assert f"stopped after {done(sidecar)} pictures; the same command goes on" in said
+    assert f"stopped after {done(sidecar)} images; the same command goes on" in said
     for out in (stopped, whole):
         assert invoke(*words, out).exit_code == 1
     assert stopped.read_bytes() == whole.read_bytes()
@@ -256,7 +256,7 @@ def done(sidecar: Path) -> int:
 
 
 def begun(bundle: Path, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file whose writing failed after its first part of 8 pictures."""
+    """A file whose writing failed after its first part of 8 images."""
     monkeypatch.setattr(writing, "PART", 8)
     with monkeypatch.context() as patch:
         patch.setattr(writing.PredictionWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -286,7 +286,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     assert "begun with another model;" in said(save(tmp_path / "other", 1), copy, "--out", out)
     assert "begun with another list of paths;" in said(bundle, copy, copy, "--out", out)
     (copy / "blue" / "00.png").rename(copy / "blue" / "0.png")
-    assert "begun for other pictures" in said(bundle, copy, "--out", out)
+    assert "begun for other images" in said(bundle, copy, "--out", out)
     (copy / "blue" / "0.png").rename(copy / "blue" / "00.png")
     assert out.read_bytes() == before
 
@@ -300,7 +300,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     assert "has lost lines" in said(bundle, copy, "--out", out)
     out.write_bytes(before)
 
-    assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad picture
+    assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad image
     assert "is there already" in said(bundle, copy, "--out", out)
     assert "does not say what to write" in said(bundle, copy, "--out", tmp_path / "a.txt")
     assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
@@ -350,7 +350,7 @@ def test_an_exported_file_is_predicted_with_without_torch(bundle: Path, folder: 
     assert [row["file"] for row in rows_of(tmp_path / "a.jsonl")] == [entry["file"] for entry in expected]
 
 
-def test_lines_come_before_all_pictures_are_read(bundle: Path, folder: Path) -> None:
+def test_lines_come_before_all_images_are_read(bundle: Path, folder: Path) -> None:
     command = [sys.executable, "-m", "inceptorch", "predict", bundle, *[folder] * 400, "--engine", "onnxruntime"]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
@@ -391,7 +391,7 @@ def test_a_cluster_answers_as_one_machine_does_though_a_machine_fails(
         words = [bundle, *[folder] * 2, "--engine", "onnxruntime"]
         words_of_ray = ("--ray", machines.address, "--out", tmp_path / "a.jsonl", "--json")
         result = invoke("predict", *words, *words_of_ray)
-        answer = {"out": str(tmp_path / "a.jsonl"), "pictures": 50, "failed": 2}
+        answer = {"out": str(tmp_path / "a.jsonl"), "images": 50, "failed": 2}
         assert json.loads(result.stdout) == answer, (result.output, result.exception)
         assert not failing.is_alive()
         assert rows_of(tmp_path / "a.jsonl") == entries_of(*words)

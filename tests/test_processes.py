@@ -1,4 +1,4 @@
-"""Several processes train as one would: the same pictures, the same gradients, one run folder."""
+"""Several processes train as one would: the same images, the same gradients, one run folder."""
 
 import csv
 import json
@@ -33,10 +33,10 @@ from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.setup import TrainRequest, new_run
 from inceptorch.training.step import TrainStep
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, TINY
+from tests.conftest import COLORS, TINY
 
 CPU = torch.device("cpu")
-# Without batch normalisation and dropout, whose statistics and draws are each process's own.
+# Without batch normalization and dropout, whose statistics and draws are each process's own.
 PLAIN = replace(TINY, name="plain", norm=None, head={"avgpool": TINY.head["avgpool"]}, aux=())
 RECIPE = with_values(
     SCRATCH, {"net": "plain", "epochs": 30, "batch": 8, "precision": "fp32", "ema": 0.5, "crop_area": (0.5, 1.0)}
@@ -55,24 +55,24 @@ def torchrun(count: int, *words: object) -> list[str]:
 
 
 @pytest.fixture
-def words(tmp_path: Path, pictures: Path) -> list[object]:
+def words(tmp_path: Path, images: Path) -> list[object]:
     """The words of a run of thirty epochs of five steps."""
     (tmp_path / "plain.yaml").write_text(to_yaml(PLAIN))
     (tmp_path / "recipe.yaml").write_text(replace(RECIPE, net=str(tmp_path / "plain.yaml")).to_yaml())
-    return [pictures, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
+    return [images, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
 
 
 def gradients(
-    net: NetworkSpec, recipe: Recipe, world: Processes, pictures: torch.Tensor, labels: torch.Tensor
+    net: NetworkSpec, recipe: Recipe, world: Processes, images: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """All gradients of one step in one vector, this process having its share of the pictures."""
+    """All gradients of one step in one vector, this process having its share of the images."""
     torch.manual_seed(0)
     model = Model(net, 3, aux=bool(net.aux), size=16)
     classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
     weights, task = torch.tensor([0.5, 1.0, 2.0]), Classification(classifier.classes)
     step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, weights, world)
     mine = world.share(range(len(labels)))
-    step(pictures[mine], labels[mine], len(labels), 0.0, seed=1)
+    step(images[mine], labels[mine], len(labels), 0.0, seed=1)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
@@ -87,8 +87,8 @@ def in_process(rank: int, count: int, port: int, net: NetworkSpec, recipe: Recip
 
 def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(2)
-    pictures = torch.randint(0, 256, (size, 3, 16, 16), dtype=torch.uint8, generator=random)
-    return pictures, torch.randint(0, 3, (size,), generator=random)
+    images = torch.randint(0, 256, (size, 3, 16, 16), dtype=torch.uint8, generator=random)
+    return images, torch.randint(0, 3, (size,), generator=random)
 
 
 @pytest.mark.parametrize(("count", "size", "parts"), [(2, 7, 1), (3, 7, 1), (2, 9, 2)])
@@ -101,8 +101,8 @@ def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: i
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
 
 
-def test_parts_of_a_batch_are_together_the_batch(pictures: Path) -> None:
-    split = find_split(pictures, list(COLOURS), "train")
+def test_parts_of_a_batch_are_together_the_batch(images: Path) -> None:
+    split = find_split(images, list(COLORS), "train")
     for count in (1, 2, 3):
         for each in (batch.tolist() for batch in batches(split, 8, 5, 1)):
             parts = [Processes(rank, count, CPU).share(each) for rank in range(count)]
@@ -111,7 +111,7 @@ def test_parts_of_a_batch_are_together_the_batch(pictures: Path) -> None:
 
 
 def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However uneven their shares: with batch normalisation over processes, one would wait for the other for ever."""
+    """However uneven their shares: with batch normalization over processes, one would wait for the other for ever."""
     for size in (7, 15, 16):
         passes = []
         for rank in range(2):
@@ -128,9 +128,9 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
             recipe = replace(RECIPE, accumulate=4)
             task = Classification(classifier.classes)
             step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
-            pictures, labels = batch(size)
+            images, labels = batch(size)
             mine = world.share(range(size))
-            step(pictures[mine], labels[mine], size, 0.0, seed=1)
+            step(images[mine], labels[mine], size, 0.0, seed=1)
             passes.append(seen[0])
         assert passes[0] == passes[1] == min(4, size // 4)
 
@@ -240,20 +240,20 @@ def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], t
 
 
 def test_a_batch_too_small_for_the_processes_is_refused(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch=10"):
-        new_run(TrainRequest(pictures, tmp_path / "run", recipe=recipe), Processes(0, 5, CPU))
+        new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), Processes(0, 5, CPU))
 
 
-def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tmp_path: Path) -> None:
+def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     inceptorch.train(
-        pictures, out=run, recipe=replace(RECIPE, net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
+        images, out=run, recipe=replace(RECIPE, net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
     )
     small_parts = "import inceptorch.evaluation.predictions as p; p.PART = 50; from inceptorch.cli import main; main()"
-    (tmp_path / "judge.py").write_text(small_parts)
-    asked = [tmp_path / "judge.py", "eval", run, pictures, "--split", "train", "--protocol", "10crop", "--json"]
+    (tmp_path / "evaluate.py").write_text(small_parts)
+    asked = [tmp_path / "evaluate.py", "eval", run, images, "--split", "train", "--protocol", "10crop", "--json"]
     launcher = torchrun(2)[:-2]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     answers = [
@@ -266,7 +266,7 @@ def test_two_processes_judge_as_one_does(words: list[object], pictures: Path, tm
     assert alone["n"] == 36
 
 
-def test_a_step_that_leaves_a_process_with_one_picture_is_refused(words: list[object], tmp_path: Path) -> None:
+def test_a_step_that_leaves_a_process_with_one_image_is_refused(words: list[object], tmp_path: Path) -> None:
     command = torchrun(2, "train", *words, "--set", "batch=4", "--set", "limit=11", "--out", tmp_path / "run")
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0

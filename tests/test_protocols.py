@@ -1,4 +1,4 @@
-"""The papers' test protocols against an independent page of code, and what becomes of odd pictures and one's own protocols."""
+"""The papers' test protocols against an independent page of code, and what becomes of odd images and one's own protocols."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,8 +21,8 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def googlenets_crops(image: Image.Image, size: int) -> Iterator[np.ndarray]:
-    """arXiv:1409.4842 section 7 word by word: four scales of the shorter side, left, centre and right square, of each
-    the four corners and the centre and the square resized, and their mirrored versions."""
+    """arXiv:1409.4842 section 7 word by word: four scales of the shorter side, left, center and right square, of each
+    the four corners and the center and the square resized, and their mirrored versions."""
     for scale in (256, 288, 320, 352):
         side = round(size * scale / 224)
         width, height = image.size
@@ -63,7 +63,7 @@ def test_the_144_crops_are_the_papers(size: tuple[int, int]) -> None:
     assert found == expected
 
 
-def test_a_square_picture_needs_a_third_of_the_144_crops() -> None:
+def test_a_square_image_needs_a_third_of_the_144_crops() -> None:
     crops, weights = PROTOCOLS["144crop"].apply(noise(50, 50), PIXELS)
     assert len(crops) == 48
     assert weights.tolist() == pytest.approx([3 / 144] * 48)
@@ -104,14 +104,14 @@ def test_a_small_network_has_the_papers_proportions() -> None:
     described = PROTOCOLS["144crop"].describe(PIXELS)
     assert "shorter side to 32, 36, 40, 44 (bilinear)" in described
     assert "probabilities of 144 averaged" in described
-    assert PROTOCOLS["center"].describe(PIXELS) == "center: shorter side to 32 (bilinear), centre crop 28"
+    assert PROTOCOLS["center"].describe(PIXELS) == "center: shorter side to 32 (bilinear), center crop 28"
 
 
 def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("sides: [240, 300]\ncrops: [centre, whole]\nmirror: true\n")
+    file.write_text("sides: [240, 300]\ncrops: [center, whole]\nmirror: true\n")
     mine = get_protocol(str(file))
-    assert mine == replace(mine, name="mine", sides=(240, 300), crops=("centre", "whole"), mirror=True)
+    assert mine == replace(mine, name="mine", sides=(240, 300), crops=("center", "whole"), mirror=True)
     assert mine.count == 8
     assert len(mine.apply(noise(50, 40), PIXELS).images) == 8
 
@@ -123,9 +123,9 @@ def test_a_protocol_of_ones_own(tmp_path: Path) -> None:
         ("sides: [256.5]", "a list of whole numbers"),
         ("crops: [middle]", "crops is \\['middle'\\]; it must be a list of some of"),
         ("crops: []", "crops"),
-        ("crops: [[centre]]", "a list of some of corners, centre, whole"),
-        ("crops: [centre, centre]", "crops has a kind twice"),
-        ("crops: centre", "crops is 'centre'; it must be a list of some of"),
+        ("crops: [[center]]", "a list of some of corners, center, whole"),
+        ("crops: [center, center]", "crops has a kind twice"),
+        ("crops: center", "crops is 'center'; it must be a list of some of"),
         ("squares: [middle]", "must be one of middle, three"),
         ("reduce_to: much", "reduce_to is 'much'; it must be a whole number"),
         ("reduce_to: true", "must be a whole number"),

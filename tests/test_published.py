@@ -117,10 +117,10 @@ def test_every_entry_describes_one_of_our_networks() -> None:
         assert one.pixels.size == NETS[one.net].size, name
         assert one.pixels.in_chans == 3, name
         assert one.outputs in (1000, 1008), name
-        assert one.licence in ("unrestricted", "not stated", "Apache-2.0"), name
+        assert one.license in ("unrestricted", "not stated", "Apache-2.0"), name
         if one.accuracy:
             assert 60 < one.accuracy.top1 < one.accuracy.top5 < 100, name
-            assert f"centre crop {one.pixels.size}" in one.accuracy.protocol, name
+            assert f"center crop {one.pixels.size}" in one.accuracy.protocol, name
             assert f"to {one.pixels.resize}" in one.accuracy.protocol, name
         if one.hash:
             assert re.fullmatch(r"[0-9a-f]{8,}", one.hash.digits), name
@@ -143,7 +143,7 @@ def test_pixels_are_timms(name: str) -> None:
     one, config = find(name), timm.get_pretrained_cfg(name)
     assert config is not None
     assert one.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
-    assert one.licence.lower() == config.license
+    assert one.license.lower() == config.license
     assert one.outputs == config.num_classes
     assert one.pixels.resize == math.floor(config.input_size[1] / config.crop_pct)
     transform = create_transform(
@@ -153,8 +153,8 @@ def test_pixels_are_timms(name: str) -> None:
         mean=config.mean,
         std=config.std,
     )
-    picture = noise()
-    np.testing.assert_allclose(scaled(one, picture), transform(picture).permute(1, 2, 0).numpy(), atol=1e-5)
+    image = noise()
+    np.testing.assert_allclose(scaled(one, image), transform(image).permute(1, 2, 0).numpy(), atol=1e-5)
 
 
 def test_there_are_all_of_timms() -> None:
@@ -176,21 +176,21 @@ def test_pixels_are_torchvisions(name: str) -> None:
     accuracy = given.meta["_metrics"]["ImageNet-1K"]
     assert one.accuracy is not None
     assert (one.accuracy.top1, one.accuracy.top5) == (accuracy["acc@1"], accuracy["acc@5"])
-    # In one colour, as its centre crop may begin a pixel elsewhere.
-    picture = Image.new("RGB", (400, 400), (10, 100, 230))
+    # In one color, as its center crop may begin a pixel elsewhere.
+    image = Image.new("RGB", (400, 400), (10, 100, 230))
     model = getattr(models, {"Inception_V3": "Inception3"}.get(TORCHVISION[name], TORCHVISION[name]))
-    fed = model._transform_input(SimpleNamespace(transform_input=True), transform(picture)[None])
-    np.testing.assert_allclose(scaled(one, picture), fed[0].permute(1, 2, 0).numpy(), atol=1e-5)
+    fed = model._transform_input(SimpleNamespace(transform_input=True), transform(image)[None])
+    np.testing.assert_allclose(scaled(one, image), fed[0].permute(1, 2, 0).numpy(), atol=1e-5)
 
 
 def noise() -> Image.Image:
     return Image.fromarray(np.random.default_rng(1).integers(0, 256, (400, 400, 3), dtype=np.uint8))
 
 
-def scaled(one: Published, picture: Image.Image) -> NDArray[np.float64]:
-    """What a network is given of a picture, channels last."""
-    centred = one.pixels.apply(picture) - np.array(one.pixels.mean)
-    return np.asarray(centred / np.array(one.pixels.std), np.float64)
+def scaled(one: Published, image: Image.Image) -> NDArray[np.float64]:
+    """What a network is given of an image, channels last."""
+    centered = one.pixels.apply(image) - np.array(one.pixels.mean)
+    return np.asarray(centered / np.array(one.pixels.std), np.float64)
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
@@ -199,8 +199,8 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 
 
 def test_a_model_card_says_what_is_known() -> None:
-    about = replace(find("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "centre crop"), note="N").metadata()
-    assert about.accuracy == "top-1 80.1%, top-5 95.0% (centre crop)"
+    about = replace(find("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "center crop"), note="N").metadata()
+    assert about.accuracy == "top-1 80.1%, top-5 95.0% (center crop)"
     assert (about.license, about.note) == ("Apache-2.0", "N")
     assert find("inception_v3_fid.pytorch_fid").metadata().accuracy is None
 
@@ -453,7 +453,7 @@ def test_weights_says_everything_about_one(home: Path) -> None:
     one = find("googlenet.bvlc")
     said = invoke(one.name).stdout
     assert one.hash is not None
-    for fact in (one.url, one.hash.digits, one.licence, one.source, "centre crop 224", "68.7%", str(one.path(home))):
+    for fact in (one.url, one.hash.digits, one.license, one.source, "center crop 224", "68.7%", str(one.path(home))):
         assert fact in said
     entry = json.loads(invoke(one.name, "--json").stdout)
     assert (entry["hash"]["whole"], entry["file"], entry["kept"]) == (True, "bvlc_googlenet.caffemodel", "no")

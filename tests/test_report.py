@@ -29,7 +29,7 @@ from inceptorch.report.card import card
 from inceptorch.report.charts import lines, ticks
 from inceptorch.utils.markdown import in_markdown
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLORS, write_classes
 
 QUIET = Progress(quiet=True)
 VOID = {"meta", "img", "br", "wbr"}
@@ -64,11 +64,11 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     for part in ("train", "val"):
-        (pictures / part / "red").rename(pictures / part / NASTY.replace("/", ""))
+        (images / part / "red").rename(images / part / NASTY.replace("/", ""))
     still = replace(recipe, lr=1e-9, epochs=2)  # which learns nothing, so that there are mistakes
-    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=still, progress=QUIET)
+    result = inceptorch.train(images, out=tmp_path / "run", recipe=still, progress=QUIET)
     draw(result)
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     found = Page(html)
@@ -88,7 +88,7 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert image.size == (16, 16)
     for mistake in result.evaluation.mistakes:
-        assert mistake.file.removeprefix(f"{pictures}/val/") in found.text
+        assert mistake.file.removeprefix(f"{images}/val/") in found.text
     card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     assert "\\<i onclick=x\\>\\&\"'" in card
     assert NASTY not in card
@@ -107,7 +107,7 @@ def test_the_page_of_a_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> No
 def test_a_thousand_classes_stay_small(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 40)
     names = [f"class {number}, with its synonyms, as ImageNet has them" for number in range(1000)]
-    split = find_split(tmp_path / "data", list(COLOURS))
+    split = find_split(tmp_path / "data", list(COLORS))
     split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
     logits = np.random.default_rng(0).normal(size=(len(split), 1000))
     classifier = Classifier.of(Model(tiny, 1000, size=16), default_preprocessing(16), names)
@@ -126,18 +126,18 @@ def test_a_thousand_classes_stay_small(tiny: NetworkSpec, tmp_path: Path) -> Non
     assert said.endswith("    inceptorch eval\n    x\n")
 
 
-def test_an_evaluation_without_mistakes_or_pictures(tiny: NetworkSpec, tmp_path: Path) -> None:
+def test_an_evaluation_without_mistakes_or_images(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 2)
-    split = find_split(tmp_path / "data", list(COLOURS))
+    split = find_split(tmp_path / "data", list(COLORS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
     evaluation = evaluation_from_logits(
-        right, list(COLOURS), split, [{"file": "a.jpg", "error": "is damaged"}], "center"
+        right, list(COLORS), split, [{"file": "a.jpg", "error": "is damaged"}], "center"
     )
     text = Page(of_evaluation("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
     assert "There are none." in text
     assert "No class was taken for another." in text
     assert "1 image left out" in text
-    wrong = evaluation_from_logits(-right, list(COLOURS), split, [], "center")
+    wrong = evaluation_from_logits(-right, list(COLORS), split, [], "center")
     assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
 
 
@@ -160,13 +160,13 @@ def test_one_bad_epoch_does_not_flatten_the_curve() -> None:
 
 def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_path: Path) -> None:
     write_classes(tmp_path / "data", 2)
-    split = find_split(tmp_path / "data", list(COLOURS))
+    split = find_split(tmp_path / "data", list(COLORS))
     right = 9.0 * torch.nn.functional.one_hot(torch.tensor(split.labels).long(), 3).numpy()
     rows = [
         {"phase": "whole", "epoch": f"{epoch}", "train_loss": "1.0", "loss": loss, "top1": "0.25"}
         for epoch, loss in enumerate(("1.5", "70.0", "0.5"), 1)
     ]
-    html = page("t", evaluation_from_logits(right, list(COLOURS), split, [], "center"), None, "x", {}, rows)
+    html = page("t", evaluation_from_logits(right, list(COLORS), split, [], "center"), None, "x", {}, rows)
     assert "loss (at its highest 70.0)" in html
     assert "validation accuracy: 25.00 %" in html
     assert html.count('class="line validation"') == 2

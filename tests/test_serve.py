@@ -120,7 +120,7 @@ def replied(connection: socket.socket) -> Reply:
     return Reply(reply.status, reply.headers, reply.read())
 
 
-def picture(kind: str = "PNG", pixels: np.ndarray = NOISE, **options: Any) -> bytes:
+def image(kind: str = "PNG", pixels: np.ndarray = NOISE, **options: Any) -> bytes:
     with io.BytesIO() as file:
         Image.fromarray(pixels).save(file, kind, **options)
         return file.getvalue()
@@ -177,7 +177,7 @@ def test_answers_are_sent_at_once() -> None:
 
 
 class Gate:
-    """Lets an engine answer only while it is open, and remembers how many pictures came together."""
+    """Lets an engine answer only while it is open, and remembers how many images came together."""
 
     def __init__(self, engine: Engine):
         self.open, self.sizes = threading.Event(), list[int]()
@@ -208,10 +208,10 @@ def together(work: Callable[[], Reply], count: int) -> Iterator[list[Reply]]:
 
 
 def test_it_answers_as_predict_does(server: Server, bundle: Path, tmp_path: Path) -> None:
-    files = {"a.png": picture(), "b.jpg": picture("JPEG"), "cut off.png": picture()[:200], "text.jpg": b"no picture"}
+    files = {"a.png": image(), "b.jpg": image("JPEG"), "cut off.png": image()[:200], "text.jpg": b"no image"}
     exif = Image.Exif()
     exif[0x0112] = 6
-    files["turned.jpg"] = picture("JPEG", exif=exif)
+    files["turned.jpg"] = image("JPEG", exif=exif)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     paths = [str(tmp_path / name) for name in files]
@@ -233,7 +233,7 @@ def test_it_answers_as_predict_does(server: Server, bundle: Path, tmp_path: Path
 def test_maps_say_where_the_network_looked(server: Server, engine: Engine) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying, seen standing
-    content = picture("JPEG", exif=exif)
+    content = image("JPEG", exif=exif)
     (entry,) = server.predict(("a.jpg", content), query="?maps=1").json
     assert (entry["width"], entry["height"]) == (24, 36)
     assert entry["box"] == list(engine.config.preprocessing.box(24, 36))
@@ -249,9 +249,7 @@ def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
     Classifier.of(Model(TINY, 2), default_preprocessing(16), ["x", "y"]).save(tmp_path / "other")
     engines = {"first": open_engine(bundle, "onnxruntime"), "second": open_engine(tmp_path / "other", "onnxruntime")}
     with running(engines) as server:
-        said = [
-            server.predict(("a", picture()), query=query).json[0] for query in ("", "?model=first", "?model=second")
-        ]
+        said = [server.predict(("a", image()), query=query).json[0] for query in ("", "?model=first", "?model=second")]
         assert said[0] == said[1]
         assert {one["label"] for one in said[2]["predictions"]} == {"x", "y"}
         about = server.ask("/about").json
@@ -259,7 +257,7 @@ def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
             ("first", 3, True),
             ("second", 2, True),
         ]
-        unknown = server.predict(("a", picture()), query="?model=secnd")
+        unknown = server.predict(("a", image()), query="?model=secnd")
         assert (unknown.status, unknown.json) == (404, {"error": "There is no model 'secnd': did you mean 'second'?"})
 
 
@@ -273,22 +271,22 @@ def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
         (form([("a", b"x")])[0][:-8], "multipart/form-data; boundary=edge", 400, "cut off"),
         (form([("a", b"x")], "image")[0], "multipart/form-data; boundary=edge", 400, "no part named 'file'"),
         (form([])[0], "multipart/form-data; boundary=edge", 400, "no part named 'file'"),
-        (form([("a", b"x")] * 33)[0], "multipart/form-data; boundary=edge", 413, "32 pictures"),
+        (form([("a", b"x")] * 33)[0], "multipart/form-data; boundary=edge", 413, "32 images"),
     ],
 )
-def test_what_is_no_form_of_pictures_is_refused_with_a_sentence(
+def test_what_is_no_form_of_images_is_refused_with_a_sentence(
     server: Server, body: bytes, kind: str, status: int, sentence: str
 ) -> None:
     reply = server.ask("/predict", body, {"Content-Type": kind})
     assert reply.status == status
     assert reply.json.keys() == {"error"}
     assert sentence in reply.json["error"]
-    assert server.predict(("a", picture())).status == 200
+    assert server.predict(("a", image())).status == 200
 
 
 @pytest.mark.parametrize("query", ["?top=0", "?top=x", "?maps=2", "?maps=true"])
 def test_impossible_parameters_are_refused(server: Server, query: str) -> None:
-    reply = server.predict(("a", picture()), query=query)
+    reply = server.predict(("a", image()), query=query)
     assert reply.status == 422
     assert reply.json["error"].startswith(f"Parameter {query[1:].partition('=')[0]}: ")
 
@@ -320,7 +318,7 @@ def test_bodies_have_a_limit_announced_or_not(engine: Engine) -> None:
             assert replied(connection).status == 413
         with server.connect(head("/v2/models/tiny/infer", Content_Length=100_001)) as connection:
             assert replied(connection).status == 413  # before anything of it is sent
-        assert server.predict(("a", picture())).status == 200
+        assert server.predict(("a", image())).status == 200
 
 
 def test_a_token_guards_all_but_health_and_page(engine: Engine) -> None:
@@ -328,25 +326,25 @@ def test_a_token_guards_all_but_health_and_page(engine: Engine) -> None:
         for path in ("/about", "/metrics", "/v2", "/v2/models/tiny"):
             assert server.ask(path).status == 401, path
         for words in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic b3Blbg=="}):
-            reply = server.predict(("a", picture()), headers=words)
+            reply = server.predict(("a", image()), headers=words)
             assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
         right = {"Authorization": "Bearer open sesame ü".encode().decode("latin-1")}
-        assert server.predict(("a", picture()), headers=right).status == 200
+        assert server.predict(("a", image()), headers=right).status == 200
         assert server.ask("/about", headers=right).status == 200
         for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
             assert server.ask(path).status == 200, path
 
 
 def test_tensors_of_the_open_inference_protocol(server: Server, engine: Engine) -> None:
-    squares = np.stack(
-        [engine.config.preprocessing.apply(picture("JPEG", NOISE[::-1])), engine.config.preprocessing.apply(picture())]
+    crops = np.stack(
+        [engine.config.preprocessing.apply(image("JPEG", NOISE[::-1])), engine.config.preprocessing.apply(image())]
     )
-    answer = engine.run(squares, maps=True)
-    pixels = np.ascontiguousarray(squares.transpose(0, 3, 1, 2))
+    answer = engine.run(crops, maps=True)
+    pixels = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
     assert server.ask("/v2/models/tiny").json["inputs"] == [
-        {"name": "pictures", "datatype": "UINT8", "shape": [-1, 3, 16, 16]}
+        {"name": "images", "datatype": "UINT8", "shape": [-1, 3, 16, 16]}
     ]
-    tensor = {"name": "pictures", "datatype": "UINT8", "shape": list(pixels.shape)}
+    tensor = {"name": "images", "datatype": "UINT8", "shape": list(pixels.shape)}
     asked = json.dumps({"id": "7", "inputs": [{**tensor, "data": pixels.ravel().tolist()}]}).encode()
     said = server.ask("/v2/models/tiny/infer", asked).json
     assert (said["model_name"], said["id"]) == ("tiny", "7")
@@ -375,7 +373,7 @@ def test_tensors_of_the_open_inference_protocol(server: Server, engine: Engine) 
     )
 
 
-TENSOR = {"name": "pictures", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data": [0] * 768}
+TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data": [0] * 768}
 
 
 @pytest.mark.parametrize(
@@ -411,8 +409,8 @@ def test_connections_share_batches(engine: Engine) -> None:
     gate = Gate(engine)
     with running({"tiny": engine}) as server:
         gate.close()
-        with together(lambda: server.predict(("a", picture())), 9) as replies:
-            server.wait_for('inceptorch_queue_pictures{model="tiny"}', 9)
+        with together(lambda: server.predict(("a", image())), 9) as replies:
+            server.wait_for('inceptorch_queue_images{model="tiny"}', 9)
             time.sleep(0.2)  # for the decoders
             gate.open.set()
         assert [reply.status for reply in replies] == [200] * 9
@@ -422,39 +420,39 @@ def test_connections_share_batches(engine: Engine) -> None:
         )  # the engine was busy with the first, of however many, then took four, then the rest
         assert gate.sizes[1] == 4
         assert sum(gate.sizes) == 9
-        assert server.counter('inceptorch_batch_pictures_count{model="tiny"}') == 3
-        assert server.counter('inceptorch_pictures_total{model="tiny",outcome="answered"}') == 9
+        assert server.counter('inceptorch_batch_images_count{model="tiny"}') == 3
+        assert server.counter('inceptorch_images_total{model="tiny",outcome="answered"}') == 9
         assert server.counter('inceptorch_requests_total{path="/predict",status="200"}') == 9
-        assert server.counter('inceptorch_queue_pictures{model="tiny"}') == 0
+        assert server.counter('inceptorch_queue_images{model="tiny"}') == 0
 
 
 def test_a_full_queue_refuses_before_the_body_is_sent(engine: Engine) -> None:
     gate = Gate(engine)
     with running({"tiny": engine}, Limits(queue=4, files=4)) as server:
         gate.close()
-        with together(lambda: server.predict(("a", picture()), ("b", picture())), 2) as replies:
-            server.wait_for('inceptorch_queue_pictures{model="tiny"}', 4)
+        with together(lambda: server.predict(("a", image()), ("b", image())), 2) as replies:
+            server.wait_for('inceptorch_queue_images{model="tiny"}', 4)
             for path in ("/predict", "/v2/models/tiny/infer"):
                 with server.connect(head(path, Content_Length=1_000_000)) as connection:
                     refused = replied(connection)
                 assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
                 assert "try again" in refused.json["error"]
-            whole = server.predict(("a", picture(pixels=np.zeros((900, 900, 3), np.uint8))))
+            whole = server.predict(("a", image(pixels=np.zeros((900, 900, 3), np.uint8))))
             assert whole.status == 503  # and the answer was read though the request was on its way
             gate.open.set()
         assert [reply.status for reply in replies] == [200, 200]
-        assert server.predict(*[("a", picture())] * 4).status == 200
+        assert server.predict(*[("a", image())] * 4).status == 200
 
 
-def test_a_request_with_more_pictures_than_there_is_room_for_leaves_nothing_behind(engine: Engine) -> None:
+def test_a_request_with_more_images_than_there_is_room_for_leaves_nothing_behind(engine: Engine) -> None:
     gate = Gate(engine)
     with running({"tiny": engine}, Limits(queue=4, files=4)) as server:
         gate.close()
-        with together(lambda: server.predict(*[("a", picture())] * 3), 1) as replies:
-            server.wait_for('inceptorch_queue_pictures{model="tiny"}', 3)
-            refused = server.predict(("a", picture()), ("b", picture()))
+        with together(lambda: server.predict(*[("a", image())] * 3), 1) as replies:
+            server.wait_for('inceptorch_queue_images{model="tiny"}', 3)
+            refused = server.predict(("a", image()), ("b", image()))
             assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-            assert server.counter('inceptorch_queue_pictures{model="tiny"}') == 3
+            assert server.counter('inceptorch_queue_images{model="tiny"}') == 3
             gate.open.set()
         assert [reply.status for reply in replies] == [200]
 
@@ -468,25 +466,25 @@ def test_the_bodies_held_at_once_have_a_limit_too() -> None:
             pass
         assert refused.value.status_code == 503
     with room.place(100):
-        assert (room.pictures, room.bytes) == (1, 100)
-    assert (room.pictures, room.bytes) == (0, 0)
+        assert (room.images, room.bytes) == (1, 100)
+    assert (room.images, room.bytes) == (0, 0)
 
 
 def test_the_work_of_clients_that_go_away_is_dropped(engine: Engine) -> None:
     gate = Gate(engine)
     with running({"tiny": engine}) as server:
         gate.close()
-        body, kind = form([("a", picture())])
+        body, kind = form([("a", image())])
         whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
         first = server.connect(whole)
         until(lambda: gate.sizes == [1], "the engine to be busy")
         gone = [server.connect(whole) for _ in range(8)]
-        server.wait_for('inceptorch_queue_pictures{model="tiny"}', 9)
+        server.wait_for('inceptorch_queue_images{model="tiny"}', 9)
         for number, connection in enumerate(gone):
             connection.close() if number % 2 else connection.shutdown(socket.SHUT_WR)
         part = server.connect(head("/predict", Content_Type=kind, Content_Length=len(body)) + body[:50])
         part.close()
-        server.wait_for('inceptorch_queue_pictures{model="tiny"}', 1)
+        server.wait_for('inceptorch_queue_images{model="tiny"}', 1)
         gate.open.set()
         assert replied(first).status == 200
         assert gate.sizes == [1]
@@ -496,7 +494,7 @@ def test_the_work_of_clients_that_go_away_is_dropped(engine: Engine) -> None:
 
 
 def test_slow_senders_are_cut_off(engine: Engine) -> None:
-    body, kind = form([("a", picture())])
+    body, kind = form([("a", image())])
     with running({"tiny": engine}, Limits(seconds=0.3)) as server:
         with server.connect(head("/predict", Content_Type=kind, Content_Length=len(body)), body[:100]) as connection:
             reply = replied(connection)
@@ -507,7 +505,7 @@ def test_slow_senders_are_cut_off(engine: Engine) -> None:
             with server.connect(begun) as connection:
                 assert replied(connection).status == 408
                 assert connection.recv(1) == b""
-        server.wait_for('inceptorch_queue_pictures{model="tiny"}', 0)
+        server.wait_for('inceptorch_queue_images{model="tiny"}', 0)
 
 
 def test_a_failing_engine_fails_its_requests_only(
@@ -520,17 +518,17 @@ def test_a_failing_engine_fails_its_requests_only(
             raise ValueError("/secret/path")
 
         engine.run = fail  # type: ignore[method-assign]
-        reply = server.predict(("a", picture()))
+        reply = server.predict(("a", image()))
         assert (reply.status, reply.json) == (500, {"error": "The server failed; its log says why."})
         engine.run = run  # type: ignore[method-assign]
-        assert server.predict(("a", picture())).status == 200
+        assert server.predict(("a", image())).status == 200
     assert "/secret/path" in caplog.text
 
 
-def test_mutated_pictures_do_no_harm(server: Server) -> None:
+def test_mutated_images_do_no_harm(server: Server) -> None:
     random = np.random.default_rng(0)
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-    files = [picture(kind) for kind in kinds]
+    files = [image(kind) for kind in kinds]
     read = 0
     for _ in range(2000 // 32 + 1):
         mutated = []
@@ -547,11 +545,11 @@ def test_mutated_pictures_do_no_harm(server: Server) -> None:
         assert not any("0x" in entry.get("error", "") or "/" in entry.get("error", "") for entry in reply.json)
         read += sum("predictions" in entry for entry in reply.json)
     assert 100 < read < 1900  # of both kinds there are many
-    assert server.predict(("a", picture())).status == 200
+    assert server.predict(("a", image())).status == 200
 
 
 @pytest.mark.parametrize(("large", "at_once"), [(100, 1), (10_000, processors())])
-def test_large_pictures_are_decoded_one_at_a_time(
+def test_large_images_are_decoded_one_at_a_time(
     server: Server, monkeypatch: pytest.MonkeyPatch, large: int, at_once: int
 ) -> None:
     meanwhile, seen, lock = 0, list[int](), threading.Lock()
@@ -569,7 +567,7 @@ def test_large_pictures_are_decoded_one_at_a_time(
 
     monkeypatch.setattr("inceptorch.serve.service.LARGE", large)
     monkeypatch.setattr("inceptorch.serve.service.decode", watched)
-    entries = server.predict(*[("a", picture())] * 8, ("b", png(30_000, 30_000, b"")), query="?maps=1").json
+    entries = server.predict(*[("a", image())] * 8, ("b", png(30_000, 30_000, b"")), query="?maps=1").json
     assert all("predictions" in entry for entry in entries[:8])
     assert entries[8]["error"] == "has more than 89 million pixels; reduce it before use"
     assert (len(seen), max(seen)) == (8, at_once)
@@ -577,7 +575,7 @@ def test_large_pictures_are_decoded_one_at_a_time(
 
 def test_mutated_forms_do_no_harm(server: Server) -> None:
     random = np.random.default_rng(1)
-    whole, kind = form([("a.png", picture()), ("b.png", b"x")])
+    whole, kind = form([("a.png", image()), ("b.png", b"x")])
     statuses = set()
     for _ in range(300):
         body = bytearray(whole)
@@ -612,14 +610,14 @@ def process(*words: object) -> Iterator[tuple[subprocess.Popen[str], Server]]:
 
 
 def test_sigterm_loses_nothing_that_was_taken_on(exported: Path) -> None:
-    body, kind = form([("a", picture())])
+    body, kind = form([("a", image())])
     with process(exported) as (child, server):
         ends: list[str] = []
 
         def ask() -> None:
             while True:
                 try:
-                    status = server.predict(("a", picture())).status
+                    status = server.predict(("a", image())).status
                 except (ConnectionError, http.client.RemoteDisconnected):
                     ends.append("refused")
                     return
@@ -654,7 +652,7 @@ def test_sigterm_loses_nothing_that_was_taken_on(exported: Path) -> None:
 
 def test_uploads_never_touch_the_disk(exported: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (1200, 1000, 3), dtype=np.uint8)
-    content = picture(pixels=pixels)
+    content = image(pixels=pixels)
     assert len(content) > 3_000_000
     with process(exported) as (_, server):
         reply = server.predict(("a", content), ("b", content))
@@ -664,7 +662,7 @@ def test_uploads_never_touch_the_disk(exported: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is of threads on Linux alone")
 def test_the_connections_go_before_what_computes(exported: Path) -> None:
     with process(exported) as (child, server):
-        assert server.predict(("a", picture())).status == 200
+        assert server.predict(("a", image())).status == 200
         nice = {
             int(task.name): int((task / "stat").read_text().rpartition(")")[2].split()[16])
             for task in Path(f"/proc/{child.pid}/task").iterdir()

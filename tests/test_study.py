@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
-from inceptorch.data import find_train_and_held_out, limited
+from inceptorch.data import find_train_and_val, limited
 from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, Linear
@@ -112,15 +112,15 @@ def test_modules_without_reductions_cost_the_same(size: int) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tmp_path: Path) -> None:
-    write_classes(tmp_path / "pictures", 3)
+    write_classes(tmp_path / "images", 3)
     study = STUDIES[name]
     values = {"epochs": 1, "batch": 8}
-    for each in plan(study, tmp_path / "pictures", values):
+    for each in plan(study, tmp_path / "images", values):
         table = tmp_path / f"{each.arm.name}.yaml"
         table.write_text(to_yaml(each.net))
         assert get_network(str(table)) == each.net
         result = inceptorch.train(
-            tmp_path / "pictures", out=tmp_path / each.arm.name, net=str(table), recipe=each.recipe, progress=QUIET
+            tmp_path / "images", out=tmp_path / each.arm.name, net=str(table), recipe=each.recipe, progress=QUIET
         )
         assert result.epochs == 1
     names = [arm.name for arm in study.arms]
@@ -130,9 +130,9 @@ def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tm
         assert (claim.margin > 0) == (claim.predicts != "better")
 
 
-def test_auxiliary_heads_are_there_where_the_study_is_about_them(pictures: Path) -> None:
+def test_auxiliary_heads_are_there_where_the_study_is_about_them(images: Path) -> None:
     for name in ("aux-heads", "v3-ladder"):
-        nets = {each.arm.name: each.net for each in plan(STUDIES[name], pictures, {"epochs": 1})}
+        nets = {each.arm.name: each.net for each in plan(STUDIES[name], images, {"epochs": 1})}
         trained = {
             arm: count_complexity(table, 32).params_with_aux - count_complexity(table, 32).params
             for arm, table in nets.items()
@@ -140,21 +140,21 @@ def test_auxiliary_heads_are_there_where_the_study_is_about_them(pictures: Path)
         assert all(extra > 0 for arm, extra in trained.items() if arm != "none"), trained
 
 
-def test_rates_sides_and_default_epochs(pictures: Path) -> None:
-    rates = {each.arm.name: each.recipe.lr for each in plan(STUDIES["batch-norm"], pictures, {"lr": 0.01, "epochs": 2})}
+def test_rates_sides_and_default_epochs(images: Path) -> None:
+    rates = {each.arm.name: each.recipe.lr for each in plan(STUDIES["batch-norm"], images, {"lr": 0.01, "epochs": 2})}
     assert rates == pytest.approx({"without": 0.01, "with": 0.01, "x5": 0.05, "x30": 0.3})
-    sides = [each.recipe.size for each in plan(STUDIES["low-resolution"], pictures, {"size": 64, "epochs": 2})]
+    sides = [each.recipe.size for each in plan(STUDIES["low-resolution"], images, {"size": 64, "epochs": 2})]
     assert sides == [64, 32, 16]
     for limit, epochs in ((0, -(-50_000 // 36)), (4, -(-50_000 // 12))):
-        planned = plan(STUDIES["label-smoothing"], pictures, {"limit": limit})
+        planned = plan(STUDIES["label-smoothing"], images, {"limit": limit})
         assert {each.recipe.epochs for each in planned} == {epochs}
 
 
-# --- limited pictures --------------------------------------------------------------------------------------------------
+# --- limited images --------------------------------------------------------------------------------------------------
 
 
-def test_limited_takes_as_many_of_each_class_by_the_seed(pictures: Path) -> None:
-    whole, _ = find_train_and_held_out(pictures, 0.2, 0)
+def test_limited_takes_as_many_of_each_class_by_the_seed(images: Path) -> None:
+    whole, _ = find_train_and_val(images, 0.2, 0)
     assert limited(whole, 0, 1).paths == limited(whole, 100, 1).paths == whole.paths
     some = limited(whole, 5, 1)
     assert some.counts() == {"blue": 5, "green": 5, "red": 5}
@@ -194,9 +194,9 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> str:
     return TRIAL.name
 
 
-def test_a_study_from_pictures_to_a_plot(trial: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_study_from_images_to_a_plot(trial: str, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    results = run_study(trial, pictures, out=out, seeds=2, values={"epochs": 3, "limit": 8}, progress=QUIET)
+    results = run_study(trial, images, out=out, seeds=2, values={"epochs": 3, "limit": 8}, progress=QUIET)
     plain, _, still = results["arms"]
     weights = [
         (out / "runs" / run / "model.safetensors").read_bytes() for run in ("plain/0", "same/0", "plain/1", "same/1")
@@ -212,19 +212,19 @@ def test_a_study_from_pictures_to_a_plot(trial: str, pictures: Path, tmp_path: P
     assert early["differences"] == [a[0] - b[0] for a, b in zip(still["curves"], plain["curves"], strict=True)]
     assert json.loads((out / "study.json").read_text()) == results
     run = inceptorch.load(out / "runs" / "plain" / "1")
-    assert run.config.metadata.trained_on == "24 pictures of pictures"
-    assert run.config.metadata.validated_on == "12 pictures of val"
+    assert run.config.metadata.trained_on == "24 images of images"
+    assert run.config.metadata.validated_on == "12 images of val"
     table = (out / "study.md").read_text()
     assert f"| plain | {100 * plain['mean']:.2f} |" in table
     assert "| +99 points | “still” better than “plain” |" in table
-    with Image.open(out / "study.png") as picture:
-        assert picture.width > 1000
+    with Image.open(out / "study.png") as image:
+        assert image.width > 1000
 
 
 def test_finished_runs_are_read_back_and_seeds_can_be_added(
-    trial: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trial: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = run_study(trial, pictures, out=tmp_path / "out", seeds=2, values={"epochs": 1}, progress=QUIET)
+    before = run_study(trial, images, out=tmp_path / "out", seeds=2, values={"epochs": 1}, progress=QUIET)
     trained: list[int] = []
     train = inceptorch.train
 
@@ -233,18 +233,18 @@ def test_finished_runs_are_read_back_and_seeds_can_be_added(
         return train(*args, **words)
 
     monkeypatch.setattr("inceptorch.training.train", counting)
-    assert run_study(trial, pictures, out=tmp_path / "out", seeds=2, values={"epochs": 1}, progress=QUIET) == before
+    assert run_study(trial, images, out=tmp_path / "out", seeds=2, values={"epochs": 1}, progress=QUIET) == before
     assert trained == []
-    after = run_study(trial, pictures, out=tmp_path / "out", seeds=3, values={"epochs": 1}, progress=QUIET)
+    after = run_study(trial, images, out=tmp_path / "out", seeds=3, values={"epochs": 1}, progress=QUIET)
     assert trained == [2, 2, 2]
     assert [arm["top1"][:2] for arm in after["arms"]] == [arm["top1"] for arm in before["arms"]]
 
 
 def test_an_interrupted_study_goes_on(
-    trial: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trial: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     three = {"epochs": 3, "limit": 8}
-    whole = run_study(trial, pictures, out=tmp_path / "whole", seeds=2, values=three, progress=QUIET)
+    whole = run_study(trial, images, out=tmp_path / "whole", seeds=2, values=three, progress=QUIET)
     from inceptorch.training.run import Run
 
     write = Run.write_metrics
@@ -259,38 +259,38 @@ def test_an_interrupted_study_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "write_metrics", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run_study(trial, pictures, out=tmp_path / "out", seeds=2, values=three)
+            run_study(trial, images, out=tmp_path / "out", seeds=2, values=three)
     said = capsys.readouterr().err
     assert "1 of 6: plain, seed 0: top-1" in said
     assert f"give the same command again and the study in {tmp_path / 'out'} goes on" in said
-    again = run_study(trial, pictures, out=tmp_path / "out", seeds=2, values=three, progress=QUIET)
+    again = run_study(trial, images, out=tmp_path / "out", seeds=2, values=three, progress=QUIET)
     assert [arm["curves"] for arm in again["arms"]] == [arm["curves"] for arm in whole["arms"]]
     for run in ("plain/0", "same/0", "still/1"):
         one, other = (tmp_path / where / "runs" / run / "model.safetensors" for where in ("whole", "out"))
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_folder_keeps_to_its_settings(trial: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_keeps_to_its_settings(trial: str, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run_study(trial, pictures, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
+    run_study(trial, images, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
     with pytest.raises(RunError, match="was begun with plain: epochs 1, not 2; name another --out"):
-        run_study(trial, pictures, out=out, seeds=2, values={"epochs": 2}, progress=QUIET)
+        run_study(trial, images, out=out, seeds=2, values={"epochs": 2}, progress=QUIET)
     with pytest.raises(RunError, match="was begun with study trial, not label-smoothing"):
-        run_study("label-smoothing", pictures, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
-    (pictures / "train" / "red" / "00.png").unlink()
-    with pytest.raises(RunError, match=r"The pictures were others when .*2 began"):
-        run_study(trial, pictures, out=out, seeds=3, values={"epochs": 1}, progress=QUIET)
+        run_study("label-smoothing", images, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
+    (images / "train" / "red" / "00.png").unlink()
+    with pytest.raises(RunError, match=r"The images were others when .*2 began"):
+        run_study(trial, images, out=out, seeds=3, values={"epochs": 1}, progress=QUIET)
     (out / "settings.json").write_text("[")
     with pytest.raises(RunError, match=r"settings.json is damaged"):
-        run_study(trial, pictures, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
+        run_study(trial, images, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
 
 
-def test_mistakes_get_a_sentence_and_write_nothing(trial: str, pictures: Path, tmp_path: Path) -> None:
+def test_mistakes_get_a_sentence_and_write_nothing(trial: str, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cases: list[tuple[type[InceptorchError], str, str, dict[str, Any]]] = [
         (RunError, "did you mean 'trial'", "trail", {}),
         (RunError, "from 2 to 100 seeds, not 1", trial, {"seeds": 1}),
-        (RunError, "lies inside the pictures", trial, {"out": pictures / "out"}),
+        (RunError, "lies inside the images", trial, {"out": images / "out"}),
         (RecipeError, "differ in label_smoothing", "label-smoothing", {"values": {"label_smoothing": 0.2}}),
         (RecipeError, "differ in net", trial, {"values": {"net": "googlenet"}}),
         (RecipeError, "leave out patience", trial, {"values": {"patience": 3}}),
@@ -298,11 +298,11 @@ def test_mistakes_get_a_sentence_and_write_nothing(trial: str, pictures: Path, t
     ]
     for error, sentence, name, words in cases:
         with pytest.raises(error, match=sentence):
-            run_study(name, pictures, **{"out": out, "progress": QUIET, **words})
+            run_study(name, images, **{"out": out, "progress": QUIET, **words})
     out.mkdir()
     (out / "mine.txt").write_text("mine")
     with pytest.raises(RunError, match="already holds files"):
-        run_study(trial, pictures, out=out, progress=QUIET)
+        run_study(trial, images, out=out, progress=QUIET)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
@@ -331,7 +331,7 @@ def test_the_text_says_what_the_interval_says() -> None:
     assert "agrees" not in words
     assert "printed: +0.2 points" in words
     assert "871,058 (+28,942 to train)" in words
-    assert "cifar10, 10 classes, at most 400 pictures of a class; 32 pixels, 5 epochs, 2 seeds; 4.1 minutes" in words
+    assert "cifar10, 10 classes, at most 400 images of a class; 32 pixels, 5 epochs, 2 seeds; 4.1 minutes" in words
     told = " ".join(page.text(outcome(0.001, 0.003, "agrees")).split())
     assert "“0.1” better than “none”: +0.20 points, +0.10 to +0.30; agrees." in told
 
@@ -356,10 +356,10 @@ def test_a_data_set_may_be_called_anything() -> None:
 # --- the command -------------------------------------------------------------------------------------------------------
 
 
-def test_the_command(trial: str, pictures: Path, tmp_path: Path) -> None:
+def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["study"])
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(STUDIES)
-    words = ["study", trial, "--data", str(pictures), "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
+    words = ["study", trial, "--data", str(images), "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*words, "--json", "--set", "lr=0.01"])
     assert done.exit_code == 0, done.exception
     assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "study.json").read_text())

@@ -113,10 +113,10 @@ BROKEN = {
     "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "row dropout: A dropout rate is from 0 to below 1"),
     "empty fork": ("      - {conv: 4}\n      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]\n      - [{pool: max}, {conv: 4}]", "      []", "row mix: A fork has no branches"),
     "no body": ("body:", "bodi:", "The network has no 'body'|has no value 'bodi'"),
-    "too small a picture": ("size: 32", "size: 1", "row mix|too small|does not fit"),
+    "too small an image": ("size: 32", "size: 1", "row mix|too small|does not fit"),
     "no yaml": ("fork:", "fork: [", "is not YAML"),
     "groups that do not divide": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8, groups: 2}", "row conv1: 3 channels cannot be divided into 2 groups"),
-    "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "Batch normalisation needs eps above 0"),
+    "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "Batch normalization needs eps above 0"),
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_windows_are_counted_as_caffe_counts_them(layer: Pool | Conv, side: int,
     assert layer.output_shape((1, side, side)) == (1, expected, expected)
 
 
-def test_too_small_a_picture_is_refused_by_the_row_it_fails_in() -> None:
+def test_too_small_a_image_is_refused_by_the_row_it_fails_in() -> None:
     with pytest.raises(TableError, match=r"20x20 are too small for googlenet: row pool4: .*at least 31x31"):
         check_size(GOOGLENET, 20)
     with pytest.raises(TableError, match=r"78x78 .* auxiliary head on row 4a, at avgpool: .*at least 79x79"):
@@ -101,7 +101,7 @@ def test_too_small_a_picture_is_refused_by_the_row_it_fails_in() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name.endswith("_small")])
-def test_small_variants_serve_pictures_of_28_to_96_pixels(name: str) -> None:
+def test_small_variants_serve_images_of_28_to_96_pixels(name: str) -> None:
     for size in (28, 32, 64, 96):
         if (name, size) == ("vgg16_small", 28):  # halved five times, 28 pixels are none
             continue

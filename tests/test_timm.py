@@ -50,7 +50,7 @@ def test_timm_lists_them_and_its_own_names_still_work() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_timm_is_told_the_first_convolution_and_the_classifier(name: str) -> None:
-    model = Model(NETS[name], initialise=False)
+    model = Model(NETS[name], initialize=False)
     settings = timm.get_pretrained_cfg(f"inceptorch/{name}")
     assert settings is not None
     first = model.get_submodule(settings.first_conv)
@@ -82,7 +82,7 @@ def test_timms_feature_maps() -> None:
     assert [features.shape[1] for features in body(torch.zeros(1, 3, 96, 96))] == [192, 768]
 
 
-def test_timms_optimisers_averages_and_resets() -> None:
+def test_timms_optimizers_averages_and_resets() -> None:
     model = made("inceptorch/inception_v3_small", num_classes=3)
     optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, weight_decay=1e-4, layer_decay=0.8)
     scales = {group["lr_scale"] for group in optimizer.param_groups}

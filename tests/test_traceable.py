@@ -18,7 +18,7 @@ SMALL = ["googlenet_small", "bn_inception_small", "inception_resnet_v1_small", "
 
 def without_memory(name: str, size: int | None = None) -> Model:
     with torch.device("meta"):
-        return Model(NETS[name], 5, size=size, initialise=False)
+        return Model(NETS[name], 5, size=size, initialize=False)
 
 
 def counted_macs(model: nn.Module, x: Tensor) -> int:

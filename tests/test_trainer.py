@@ -28,7 +28,7 @@ from inceptorch.recipes import Recipe
 from inceptorch.training import Callback, Result
 from inceptorch.training.trainer import Trainer
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS
+from tests.conftest import COLORS
 
 QUIET = Progress(quiet=True)
 SIZE = 16
@@ -37,12 +37,12 @@ SIZE = 16
 class Patches(Dataset[tuple[Any, int]]):
     """Noisy images of one color each, as a caller's own data set has them."""
 
-    classes = tuple(COLOURS)
+    classes = tuple(COLORS)
 
     def __init__(self, count: int, seed: int, form: Callable[[np.ndarray[Any, Any]], Any] = Image.fromarray):
         random = np.random.default_rng(seed)
         self.labels = [index % 3 for index in range(count)]
-        colors = np.array(list(COLOURS.values()))[self.labels]
+        colors = np.array(list(COLORS.values()))[self.labels]
         noise = random.normal(0, 40, (count, SIZE, SIZE, 3))
         self.images = np.clip(colors[:, None, None] + noise, 0, 255).astype(np.uint8)
         self.form = form
@@ -112,7 +112,7 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
     whole = inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, progress=QUIET, epochs=4)
     assert whole.evaluation.n == 12
     assert whole.top1 > 0.8
-    assert whole.classifier.classes == list(COLOURS)
+    assert whole.classifier.classes == list(COLORS)
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(
             data, out=tmp_path / "run", recipe=replace(recipe, epochs=4), progress=QUIET, callbacks=[StopAfter(7)]
@@ -134,8 +134,8 @@ def test_the_form_of_the_images_changes_nothing(recipe: Recipe) -> None:
     ]
     for form in forms:
         train, val = split_pairs({"train": Patches(6, 1, form), "val": Patches(3, 2, form)}, 0.2, 0)
-        assert np.array_equal(train.square(4, default_preprocessing(SIZE)), Patches(6, 1).images[4])
-        assert (train.classes, val.labels.tolist()) == (tuple(COLOURS), [0, 1, 2])
+        assert np.array_equal(train.crop(4, default_preprocessing(SIZE)), Patches(6, 1).images[4])
+        assert (train.classes, val.labels.tolist()) == (tuple(COLORS), [0, 1, 2])
     patches = Patches(30, 1)
     train, val = split_pairs([patches[index] for index in range(30)], 0.2, 0)
     assert (len(train), len(val), train.classes) == (24, 6, ("0", "1", "2"))
@@ -201,7 +201,7 @@ def test_a_network_of_timm_trains(data: tuple[Patches, Patches], recipe: Recipe,
 
 
 def test_what_a_module_of_ones_own_cannot_have(
-    data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path, pictures: Path
+    data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path, images: Path
 ) -> None:
     def refused(kind: type[Exception], sentence: str, **words: Any) -> None:
         with pytest.raises(kind, match=sentence):
@@ -302,7 +302,7 @@ def test_an_optimizer_of_ones_own_follows_the_schedule_and_resumes_exactly(
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
 
 
-def test_callbacks_are_called_where_they_say(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_callbacks_are_called_where_they_say(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     calls: list[str] = []
 
     class Log(Callback):
@@ -318,24 +318,24 @@ def test_callbacks_are_called_where_they_say(pictures: Path, recipe: Recipe, tmp
         def on_end(self, trainer: Trainer, result: Result) -> None:
             calls.append(f"end {result.epochs}")
 
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, epochs=2, callbacks=[Log()], progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe, epochs=2, callbacks=[Log()], progress=QUIET)
     steps = [[f"step {epoch} {step}" for step in range(1, 6)] for epoch in range(2)]
     assert calls == [*steps[0], "validation 1", *steps[1], "validation 2", "end 2"]
 
 
 def test_with_patience_the_best_epochs_weights_are_kept(
-    pictures: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Without a falling rate the loss rises again, as the rate is far too high.
     rough = replace(recipe, epochs=12, patience=2, lr=0.5, ema=0.0, schedule=((0, 1), (1, 1)))
-    best = inceptorch.train(pictures, out=tmp_path / "best", recipe=rough)
+    best = inceptorch.train(images, out=tmp_path / "best", recipe=rough)
     losses = [float(row["loss"]) for row in rows(best.run)]
     assert best.kept_epoch == losses.index(min(losses)) + 1 < len(losses)
     assert (
         f"kept the weights of epoch {best.kept_epoch}, whose validation loss is the lowest" in capsys.readouterr().err
     )
     assert best.evaluation.loss == pytest.approx(min(losses), rel=1e-5)
-    assert inceptorch.evaluate(best.run, pictures, progress=QUIET).loss == pytest.approx(min(losses), rel=1e-5)
+    assert inceptorch.evaluate(best.run, images, progress=QUIET).loss == pytest.approx(min(losses), rel=1e-5)
     report.draw(best)
     said = f"epoch {best.kept_epoch} of {best.epochs}, chosen by the loss on the validation images"
     assert said in (best.run / "README.md").read_text()
@@ -347,7 +347,7 @@ def test_with_patience_the_best_epochs_weights_are_kept(
         before,
     )
 
-    last = inceptorch.train(pictures, out=tmp_path / "last", recipe=replace(rough, keep="last"), progress=QUIET)
+    last = inceptorch.train(images, out=tmp_path / "last", recipe=replace(rough, keep="last"), progress=QUIET)
     assert last.kept_epoch is None
     assert last.evaluation.loss == pytest.approx(float(rows(last.run)[-1]["loss"]), rel=1e-5)
     assert digest(last.run) != before

@@ -41,7 +41,7 @@ from inceptorch.training.schedule import learning_rate as _rate
 from inceptorch.training.trainer import Trainer
 from inceptorch.utils.files import locked
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLOURS, write_classes
+from tests.conftest import COLORS, write_classes
 
 QUIET = Progress(quiet=True)
 
@@ -74,9 +74,9 @@ def stopped_after(monkeypatch: pytest.MonkeyPatch) -> object:
     return arm
 
 
-def test_it_learns_and_leaves_a_complete_run(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_it_learns_and_leaves_a_complete_run(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     recipe = replace(recipe, epochs=8)
-    result = inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert result.top1 >= 0.9
     assert result.epochs == 8
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
@@ -91,29 +91,29 @@ def test_it_learns_and_leaves_a_complete_run(pictures: Path, recipe: Recipe, tmp
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert float(rows[-1]["top1"]) == pytest.approx(result.top1, abs=1e-4)
     asked = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
-    assert asked["train"]["pictures"] == 36
-    assert asked["classes"] == list(COLOURS)
-    evaluation = inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET)
+    assert asked["train"]["images"] == 36
+    assert asked["classes"] == list(COLORS)
+    evaluation = inceptorch.evaluate(tmp_path / "run", images, progress=QUIET)
     assert (evaluation.n, evaluation.top1) == (12, result.top1)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(
-    pictures: Path, recipe: Recipe, tmp_path: Path
+    images: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
         chosen = replace(recipe, workers=workers)
-        inceptorch.train(pictures, out=tmp_path / name, recipe=chosen, seed=seed, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / name, recipe=chosen, seed=seed, progress=QUIET)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
 @pytest.mark.parametrize("steps", [0, 3, 5, 9, 12])
 def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     stopped_after(steps)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     result = inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
     with open(result.run / "metrics.csv", newline="") as file:
@@ -132,18 +132,18 @@ def steps_kept(run: Path) -> int:
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_deaths_at_any_step_change_nothing(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, workers: int
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, workers: int
 ) -> None:
     """Checkpoints at every second step; runs die twice, at random, and end as the one that never did."""
     chosen = replace(recipe, batch=4, checkpoint_every=2, workers=workers)
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
     expected = digest(tmp_path / "whole")
     random = np.random.default_rng(workers)
     for number in range(20 if workers == 0 else 3):
         out = tmp_path / str(number)
         stopped_after(int(random.integers(27)))  # type: ignore[operator]
         with pytest.raises(Stop):
-            inceptorch.train(pictures, out=out, recipe=chosen, progress=QUIET)
+            inceptorch.train(images, out=out, recipe=chosen, progress=QUIET)
         stopped_after(int(random.integers(27 - steps_kept(out))))  # type: ignore[operator]
         with pytest.raises(Stop):
             inceptorch.resume(out, QUIET)
@@ -153,28 +153,28 @@ def test_deaths_at_any_step_change_nothing(
 
 @pytest.mark.parametrize("steps", [0, 6])
 def test_a_stopped_finetune_goes_on_from_its_head(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, steps: int
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "weights", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "weights", recipe=recipe, progress=QUIET)
     # A recipe of one's own name, as Python users make them.
     chosen = replace(recipe, name="mine", head_steps=20)
     words = {"weights": tmp_path / "weights", "recipe": chosen, "progress": QUIET}
-    inceptorch.train(pictures, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
+    inceptorch.train(images, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
     stopped_after(steps)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train(pictures, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
+        inceptorch.train(images, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
 
 
 def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (pictures / "train" / "red" / "aa.png").write_bytes(b"broken")
-    monkeypatch.chdir(pictures.parent)
+    (images / "train" / "red" / "aa.png").write_bytes(b"broken")
+    monkeypatch.chdir(images.parent)
     stopped_after(7)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train("pictures", out=tmp_path / "run", recipe=recipe, progress=QUIET)
+        inceptorch.train("images", out=tmp_path / "run", recipe=recipe, progress=QUIET)
     monkeypatch.chdir(tmp_path / "run")
     result = inceptorch.resume(tmp_path / "run", QUIET)
     assert result.epochs == 3
@@ -182,16 +182,16 @@ def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
 
 
 def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, tiny: NetworkSpec
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, tiny: NetworkSpec
 ) -> None:
     table = tmp_path / "mine.yaml"
     text = to_yaml(replace(tiny, name="mine", body={**tiny.body, "more": Conv(12)}))
     table.write_text(text)
     words = {"recipe": recipe, "net": str(table), "progress": QUIET}
-    inceptorch.train(pictures, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
+    inceptorch.train(images, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
     stopped_after(7)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train(pictures, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
+        inceptorch.train(images, out=tmp_path / "stopped", **words)  # type: ignore[arg-type]
     table.unlink()
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
@@ -201,24 +201,24 @@ def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
     # Begun from those weights, a table of the same name with other rows is refused before anything is written.
     table.write_text(text.replace("{conv: 12}", "{conv: 14}"))
     with pytest.raises(BundleError, match="another table called 'mine': row more differs"):
-        inceptorch.train(pictures, out=tmp_path / "other", weights=tmp_path / "whole", **words)  # type: ignore[arg-type]
+        inceptorch.train(images, out=tmp_path / "other", weights=tmp_path / "whole", **words)  # type: ignore[arg-type]
     assert not (tmp_path / "other").exists()
 
 
 def test_ctrl_c_says_how_to_go_on(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, capsys: pytest.CaptureFixture[str]
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stopped_after(7, KeyboardInterrupt)  # type: ignore[operator]
     with pytest.raises(KeyboardInterrupt):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe)
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe)
     assert f"inceptorch train --resume {tmp_path / 'run'}" in capsys.readouterr().err
-    assert inceptorch.load(tmp_path / "run").classes == list(COLOURS)  # of the epoch that was finished
+    assert inceptorch.load(tmp_path / "run").classes == list(COLORS)  # of the epoch that was finished
 
 
-def test_ctrl_c_while_judging_loses_no_step(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_while_evaluating_loses_no_step(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
 
     def impatient(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -226,7 +226,7 @@ def test_ctrl_c_while_judging_loses_no_step(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "evaluate", impatient)
         with pytest.raises(KeyboardInterrupt):
-            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+            inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
         assert json.loads(file.metadata()["progressed"])["step"] == 5
     inceptorch.resume(tmp_path / "stopped", QUIET)
@@ -235,10 +235,10 @@ def test_ctrl_c_while_judging_loses_no_step(
 
 @pytest.mark.parametrize("late", [0, 1])
 def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """Late, as where a GPU is waited for."""
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     left, step = [5], torch.optim.SGD.step
 
     def asking(self: torch.optim.SGD, *args: object) -> object:
@@ -251,7 +251,7 @@ def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
         patch.setattr(torch.optim.SGD, "step", asking)
         patch.setattr(Processes, "late", late)
         with pytest.raises(SystemExit, match="143"):
-            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+            inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
         progressed = json.loads(file.metadata()["progressed"])
     assert (progressed["epoch"], progressed["step"]) == (0, 5)
@@ -262,10 +262,10 @@ def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
     assert of_lr[0] == of_lr[1] != "0"
 
 
-def test_judging_is_broken_off_and_done_again(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_evaluating_is_broken_off_and_done_again(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     forward = Model.forward
 
     def asking(self: Model, x: torch.Tensor) -> torch.Tensor:
@@ -276,14 +276,14 @@ def test_judging_is_broken_off_and_done_again(
         patch.setattr(Model, "forward", asking)
         patch.setattr("inceptorch.inference.forward.BATCH", 2)
         with pytest.raises(SystemExit, match="143"):
-            inceptorch.train(pictures, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
+            inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "stopped" / "metrics.csv").exists()
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
 
 
-def test_a_run_that_goes_on_with_judging_has_no_pace_yet(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_goes_on_with_evaluating_has_no_pace_yet(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after the last step of an epoch, whose checkpoint is written."""
 
@@ -294,20 +294,20 @@ def test_a_run_that_goes_on_with_judging_has_no_pace_yet(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "evaluate", killed)
         with pytest.raises(Stop):
-            inceptorch.train(pictures, out=run, recipe=chosen, progress=QUIET)
+            inceptorch.train(images, out=run, recipe=chosen, progress=QUIET)
     inceptorch.resume(run, QUIET)
     first, second = (line for line in (run / "log.txt").read_text().splitlines() if line.startswith("train epoch"))
-    assert "pictures/s" not in first
-    assert "pictures/s" in second
+    assert "images/s" not in first
+    assert "images/s" in second
     with open(run / "metrics.csv", newline="") as file:
-        assert [bool(row["pictures_per_second"]) for row in csv.DictReader(file)] == [False, True]
+        assert [bool(row["images_per_second"]) for row in csv.DictReader(file)] == [False, True]
 
 
-def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    first = inceptorch.train(pictures, out=run, recipe=recipe, progress=QUIET)
+    first = inceptorch.train(images, out=run, recipe=recipe, progress=QUIET)
     before = digest(run)
-    again = inceptorch.resume(run, QUIET)  # judges and changes nothing
+    again = inceptorch.resume(run, QUIET)  # evaluates and changes nothing
     assert (again.epochs, again.top1) == (first.epochs, first.top1)
     assert digest(run) == before
     text = (run / "run.yaml").read_text()
@@ -317,34 +317,34 @@ def test_resume_refuses_what_it_cannot_go_on_with(pictures: Path, recipe: Recipe
     (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"Cannot resume from .*last.safetensors: it is damaged"):
         inceptorch.resume(run, QUIET)
-    Image.new("RGB", (9, 9)).save(pictures / "train" / "red" / "new.png")
+    Image.new("RGB", (9, 9)).save(images / "train" / "red" / "new.png")
     with pytest.raises(RunError, match=r"is not what it was when"):
         inceptorch.resume(run, QUIET)
     (run / "run.yaml").write_text("[")
     with pytest.raises(RunError, match=r"run.yaml is not YAML"):
         inceptorch.resume(run, QUIET)
     with pytest.raises(RunError, match="not a run that can be resumed"):
-        inceptorch.resume(pictures, QUIET)
+        inceptorch.resume(images, QUIET)
 
 
 def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
-    pictures: Path, recipe: Recipe, tmp_path: Path
+    images: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "scratch", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "scratch", recipe=recipe, progress=QUIET)
     weights = tmp_path / "scratch"
     head = with_values(recipe, {"head_steps": 30, "epochs": 0})
-    result = inceptorch.train(pictures, out=tmp_path / "head", weights=weights, recipe=head, progress=QUIET)
+    result = inceptorch.train(images, out=tmp_path / "head", weights=weights, recipe=head, progress=QUIET)
     before, after = inceptorch.load(weights).model.state_dict(), inceptorch.load(tmp_path / "head").model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.linear.weight", "head.linear.bias"}
     assert not (tmp_path / "head" / "checkpoints" / "features.safetensors").exists()
     # What the cached features promised is what the whole network answers.
-    evaluation = inceptorch.evaluate(tmp_path / "head", pictures, progress=QUIET)
+    evaluation = inceptorch.evaluate(tmp_path / "head", images, progress=QUIET)
     assert evaluation.top1 == result.top1
     assert evaluation.loss == pytest.approx(result.evaluation.loss, abs=1e-4)
 
     finetune = with_values(recipe, {"head_steps": 30, "epochs": 2})
-    tuned = inceptorch.train(pictures, out=tmp_path / "tuned", weights=weights, recipe=finetune, progress=QUIET)
+    tuned = inceptorch.train(images, out=tmp_path / "tuned", weights=weights, recipe=finetune, progress=QUIET)
     with open(tuned.run / "metrics.csv", newline="") as file:
         phases = [row["phase"] for row in csv.DictReader(file)]
     assert phases[0] == "head"
@@ -371,15 +371,15 @@ def test_head_fit_equals_logistic_regression_by_another_library() -> None:
 
 
 def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
-    pictures: Path, recipe: Recipe, tmp_path: Path
+    images: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     classifier = inceptorch.load(tmp_path / "run")
     plain = with_values(recipe, {"crop_area": (1.0, 1.0), "flip": False})
-    split = find_split(pictures, classifier.classes)
-    square, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
+    split = find_split(images, classifier.classes)
+    crop, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
     with torch.inference_mode():
-        in_training = classifier.model(Scale(classifier.preprocessing)(square[None])).softmax(1)[0].tolist()
+        in_training = classifier.model(Scale(classifier.preprocessing)(crop[None])).softmax(1)[0].tolist()
     predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
     assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
     alone = split.keep([index])
@@ -388,7 +388,7 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = Model.taps
     calls = [0]
@@ -400,33 +400,33 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
 
     monkeypatch.setattr(Model, "taps", exploding)
     with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
-    assert inceptorch.evaluate(tmp_path / "run", pictures, progress=QUIET).n == 12
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert inceptorch.evaluate(tmp_path / "run", images, progress=QUIET).n == 12
 
 
-def test_answers_that_are_not_finite_are_never_called_right(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+def test_answers_that_are_not_finite_are_never_called_right(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     classifier = inceptorch.load(tmp_path / "run")
     with torch.no_grad():
         classifier.model.get_classifier().bias.fill_(float("nan"))
     with pytest.raises(InceptorchError, match="not finite"):
-        inceptorch.evaluate(classifier, pictures, progress=QUIET)
+        inceptorch.evaluate(classifier, images, progress=QUIET)
 
 
 def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: NetworkSpec
 ) -> None:
     monkeypatch.setitem(NETS, "tiny", replace(tiny, norm=None))
     with pytest.raises(RunError, match="The loss became nan"):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, lr=1e20, epochs=20), progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, lr=1e20, epochs=20), progress=QUIET)
 
 
-def test_what_is_wrong_is_said_before_a_folder_is_made(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "run"
 
     def refused(kind: type[InceptorchError], sentence: str, **changes: object) -> None:
         with pytest.raises(kind, match=sentence):
-            inceptorch.train(**{"data": pictures, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
+            inceptorch.train(**{"data": images, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
         assert not out.exists()
 
     refused(TableError, "too small for tiny with auxiliary heads: .*row mix", recipe=with_values(recipe, {"size": 5}))
@@ -434,32 +434,32 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(pictures: Path, recipe: R
     refused(RecipeError, "name them with --weights", recipe="head")
     refused(RecipeError, "from 0 to", seed=-1)
     refused(RecipeError, "from 0 to", seed=10**30)
-    refused(RunError, "lies inside the pictures", out=pictures / "train" / "red" / "run")
+    refused(RunError, "lies inside the images", out=images / "train" / "red" / "run")
     refused(RunError, "cannot be used: file name too long", out=tmp_path / ("a" * 300))
     refused(RecipeError, "did you mean 'scratch'", recipe="scrach")
 
 
-def test_a_folder_in_use_is_not_written_into(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_not_written_into(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="already holds files; name another folder"):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_unreadable_pictures_are_left_out_and_stay_left_out_on_resume(
-    pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object
+def test_unreadable_images_are_left_out_and_stay_left_out_on_resume(
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object
 ) -> None:
-    (pictures / "train" / "red" / "zz.png").write_bytes(b"broken")
+    (images / "train" / "red" / "zz.png").write_bytes(b"broken")
     stopped_after(7)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
-    assert "zz.png is not a picture" in (tmp_path / "run" / "log.txt").read_text()
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert "zz.png is not an image" in (tmp_path / "run" / "log.txt").read_text()
     result = inceptorch.resume(tmp_path / "run", QUIET)
     assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["zz.png"]
 
 
-def test_a_folder_that_training_divided_is_judged_by_its_held_out_part(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_folder_that_training_divided_is_evaluated_by_its_val_part(tmp_path: Path, recipe: Recipe) -> None:
     write_classes(tmp_path / "all", 10)
     (tmp_path / "all" / "red" / "aa.png").write_bytes(b"broken")
     result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
@@ -498,14 +498,14 @@ def test_rmsprop_is_tensorflows() -> None:
 
 @pytest.mark.parametrize("name", ["szegedy2014", "bvlc", "bvlc_quick", "ioffe2015", "szegedy2015", "szegedy2016"])
 def test_the_papers_recipes_train_and_go_on(
-    name: str, pictures: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
+    name: str, images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = replace(RECIPES[name], net="tiny", epochs=3, batch=8, checkpoint_every=2)
-    inceptorch.train(pictures, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
     kind = TensorFlowRMSProp if chosen.optimizer == "rmsprop" else torch.optim.SGD
     stopped_after(8, kind=kind)  # type: ignore[operator]
     with pytest.raises(Stop):
-        inceptorch.train(pictures, out=tmp_path / "stopped", recipe=chosen, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "stopped", recipe=chosen, progress=QUIET)
     inceptorch.resume(tmp_path / "stopped", QUIET)
     assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
     with open(tmp_path / "whole" / "metrics.csv", newline="") as file:
@@ -525,7 +525,7 @@ def test_rates_fall_as_the_papers_say() -> None:
 
 
 def test_polyaks_average_is_that_of_the_last_share_of_the_run(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
     step = torch.optim.SGD.step
@@ -537,14 +537,14 @@ def test_polyaks_average_is_that_of_the_last_share_of_the_run(
 
     monkeypatch.setattr(torch.optim.SGD, "step", watched)
     chosen = replace(recipe, ema=0.0, polyak=0.5, epochs=2, aux_weight=0.0)
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=chosen, progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=chosen, progress=QUIET)
     kept = inceptorch.load(tmp_path / "run").model.get_classifier().bias
     half = len(seen) // 2
     torch.testing.assert_close(kept, torch.stack(seen[half - 1 :]).mean(0))  # from where the share begins
 
 
-def test_a_recipe_sets_the_dropout(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(pictures, out=tmp_path / "run", recipe=replace(recipe, dropout=0.0, epochs=1), progress=QUIET)
+def test_a_recipe_sets_the_dropout(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, dropout=0.0, epochs=1), progress=QUIET)
     assert [m.p for m in inceptorch.load(tmp_path / "run").model.modules() if isinstance(m, torch.nn.Dropout)] == [0.0]
 
 
@@ -585,16 +585,16 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
 
 
 def test_a_disk_without_room_is_met_before_anything_is_written(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Model(NETS[recipe.net], 3, aux=True, size=16)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights - 1))
     with pytest.raises(RunError, match=r"has 0 MiB free, and the classifier and its checkpoint need about 1 MiB"):
-        inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "new").exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights))
-    inceptorch.train(pictures, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
 
 
 def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path) -> None:
@@ -640,9 +640,9 @@ with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
             os.kill(child, signal.SIGKILL)
 
 
-def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_one_process_at_a_time_trains_in_a_folder(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    inceptorch.train(pictures, out=run, recipe=replace(recipe, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=run, recipe=replace(recipe, epochs=1), progress=QUIET)
     other = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run)]
     with read_run(run).lock():
         done = subprocess.run(other, capture_output=True, text=True)
@@ -657,10 +657,10 @@ def test_one_process_at_a_time_trains_in_a_folder(pictures: Path, recipe: Recipe
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_goes_in_mid_run_loses_nothing(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+def test_a_image_that_goes_in_mid_run_loses_nothing(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    data, recipe = shutil.copytree(pictures, tmp_path / "data"), replace(recipe, workers=workers)
+    data, recipe = shutil.copytree(images, tmp_path / "data"), replace(recipe, workers=workers)
     inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     left, step = [7], torch.optim.SGD.step
     there, gone = data / "train" / "red", tmp_path / "gone"
@@ -688,7 +688,7 @@ def test_a_picture_that_goes_in_mid_run_loses_nothing(
 
 
 def test_what_cannot_be_written_says_how_to_go_on(
-    pictures: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = torch.optim.SGD.step
 
@@ -700,4 +700,4 @@ def test_what_cannot_be_written_says_how_to_go_on(
     with pytest.raises(
         RunError, match=r"could not be written: .* Fix this, then resume with: inceptorch train --resume"
     ):
-        inceptorch.train(pictures, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)

@@ -29,8 +29,8 @@ from inceptorch.data.index_cache import digests_of, remember_readable
 from inceptorch.utils.progress import Progress
 
 CLASSES = 1000
-PICTURES = 1000  # of each class
-DECODED = 20_000  # pictures of the share on which decoding is timed
+IMAGES = 1000  # of each class
+DECODED = 20_000  # images of the share on which decoding is timed
 WALKED = 200_000  # indices that each worker looks up
 LONG_AGO = 1_600_000_000
 MB = 2**20
@@ -46,8 +46,8 @@ def build(root: Path) -> None:
         first = folder / "000000.jpg"
         first.write_bytes(jpeg.getvalue())
         os.utime(first, (LONG_AGO, LONG_AGO))
-        for picture in range(1, PICTURES):
-            os.link(first, folder / f"{picture:06}.jpg")
+        for image in range(1, IMAGES):
+            os.link(first, folder / f"{image:06}.jpg")
         os.utime(folder, (LONG_AGO, LONG_AGO))
 
 
@@ -73,7 +73,7 @@ def own_memory(pid: int) -> dict[str, float]:
 
 
 def with_workers(look_up: Callable[[int], object], count: int) -> list[dict[str, Any]]:
-    """What 0 to 4 forked workers take that have looked up many pictures."""
+    """What 0 to 4 forked workers take that have looked up many images."""
     context = multiprocessing.get_context("fork")
     rows = []
     for workers in range(5):
@@ -114,7 +114,7 @@ def measure(what: str, root: Path) -> dict[str, Any]:
         most = peak() - before
         return {"seconds": seconds, "peak_mb": most, "workers": with_workers(peer.samples.__getitem__, len(peer))}
     split, seconds = timed(lambda: found(root))
-    assert len(split) == CLASSES * PICTURES
+    assert len(split) == CLASSES * IMAGES
     some = split.keep(np.arange(0, len(split), len(split) // DECODED))
     _, decoding = timed(lambda: without_unreadable(some, Progress(quiet=True)))
     # As if all had been decoded, so that checking all can be measured.
@@ -138,11 +138,11 @@ def measure(what: str, root: Path) -> dict[str, Any]:
 def run() -> Record:
     folder = Path(tempfile.mkdtemp(prefix="inceptorch-index-"))
     try:
-        build(folder / "pictures")
+        build(folder / "images")
         environment = {**os.environ, "INCEPTORCH_HOME": str(folder / "home")}
         rows = {}
         for what in ("ImageFolder", "ours"):
-            words = [sys.executable, "-m", "bench.data.index", what, str(folder / "pictures")]
+            words = [sys.executable, "-m", "bench.data.index", what, str(folder / "images")]
             done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
             rows[what] = json.loads(done.stdout)
         size = sum(path.stat().st_size for path in (folder / "home").rglob("*") if path.is_file()) / MB
@@ -150,15 +150,15 @@ def run() -> Record:
         shutil.rmtree(folder)
     ours, peer = rows["ours"], rows["ImageFolder"]
     return {
-        "n": {"images": CLASSES * PICTURES},
-        "pictures": CLASSES * PICTURES,
+        "n": {"images": CLASSES * IMAGES},
+        "images": CLASSES * IMAGES,
         "load": os.getloadavg()[0],
         "index_mb": size,
         "rows": rows,
         "ratio_seconds": ours["seconds"] / peer["seconds"],
         "ratio_peak": peer["peak_mb"] / ours["peak_mb"],
         "ratio_uss_of_a_worker": peer["workers"][4]["uss_of_a_worker_mb"] / ours["workers"][4]["uss_of_a_worker_mb"],
-        "decoding_all_seconds": ours["decoding_seconds"] * CLASSES * PICTURES / ours["decoded"],
+        "decoding_all_seconds": ours["decoding_seconds"] * CLASSES * IMAGES / ours["decoded"],
     }
 
 

@@ -1,6 +1,6 @@
 """Training images a second on one core, against torchvision's reference recipe.
 
-Files lie in memory; both sides end at float batches [32, 3, S, S], normalised. Rounds alternate between ours and the
+Files lie in memory; both sides end at float batches [32, 3, S, S], normalized. Rounds alternate between ours and the
 peers; the ratios are of the medians of this thread's time on the core, so that what else runs counts little.
 """
 
@@ -129,7 +129,7 @@ def tensors(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tenso
 
 
 def row(name: str, files: Sequence[bytes], pixels: Preprocessing) -> dict[str, Any]:
-    """Pictures a second of the three, by this thread's time, with the ratios by it and by the clock."""
+    """Images a second of the three, by this thread's time, with the ratios by it and by the clock."""
     ways = {"ours": ours, "torchvision": reference, "torchvision_tensors": tensors}
     batches = {name: way(files, pixels) for name, way in ways.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -143,7 +143,7 @@ def row(name: str, files: Sequence[bytes], pixels: Preprocessing) -> dict[str, A
         {way: median(each[which] for each in seconds[1:]) for way, seconds in times.items()} for which in (0, 1)
     )
     return {
-        "pictures": name,
+        "images": name,
         "to": pixels.size,
         "per_second": {way: len(files) / seconds for way, seconds in core.items()},
         "ratio": core["torchvision"] / core["ours"],
@@ -169,7 +169,7 @@ def render(record: Record) -> str:
     for row in record["rows"]:
         speed = row["per_second"]
         parts.append(
-            f"| {row['pictures']} | {row['to']} | {speed['ours']:.0f} | {speed['torchvision']:.0f} "
+            f"| {row['images']} | {row['to']} | {speed['ours']:.0f} | {speed['torchvision']:.0f} "
             f"| {row['ratio']:.2f} | {speed['torchvision_tensors']:.0f} |"
         )
     return "\n".join(parts)

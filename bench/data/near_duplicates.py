@@ -26,24 +26,24 @@ from inceptorch.checks.scan import ROW, look, thumbnails
 from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
 
-COUNT = 100_000  # pictures of the search
+COUNT = 100_000  # images of the search
 PLANTED = 200  # of them changed, for each change
 FILES = 2_000  # of the whole check
 QUIET = Progress(quiet=True)
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 
-def scenes(count: int, side: int, seed: int) -> Iterator[Pictures]:
+def scenes(count: int, side: int, seed: int) -> Iterator[Images]:
     """Images uint8 [side, side, 3], no two alike: smooth random fields with frequencies weighed as in photographs."""
     random = np.random.default_rng(seed)
     at_once = max(1, 2**22 // side**2)
     for start in range(0, count, at_once):
         n = min(at_once, count - start)
-        brightness, colours = _field(random, n, side), _field(random, 3 * n, side).reshape(n, 3, side, side)
+        brightness, colors = _field(random, n, side), _field(random, 3 * n, side).reshape(n, 3, side, side)
         contrast = random.uniform(35, 65, (n, 1, 1, 1))
         level = random.uniform(90, 165, (n, 1, 1, 1))
-        values = level + contrast * (brightness[:, None] + 0.35 * colours)
+        values = level + contrast * (brightness[:, None] + 0.35 * colors)
         yield from np.clip(values, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
@@ -97,25 +97,25 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def rows_of(pictures: Iterator[Pictures], count: int) -> NDArray[np.void]:
-    """The thumbnails of pictures."""
+def rows_of(images: Iterator[Images], count: int) -> NDArray[np.void]:
+    """The thumbnails of images."""
     rows = np.zeros(count, ROW)
-    for number, picture in enumerate(pictures):
-        rows["spread"][number], rows["gray"][number], rows["tint"][number] = thumbnails(picture)
+    for number, image in enumerate(images):
+        rows["spread"][number], rows["gray"][number], rows["tint"][number] = thumbnails(image)
     return rows
 
 
-def distances(pictures: list[Pictures]) -> dict[str, Any]:
-    """How far each change takes pictures from themselves, and how near different ones come to each other."""
-    before = rows_of(iter(pictures), len(pictures))
+def distances(images: list[Images]) -> dict[str, Any]:
+    """How far each change takes images from themselves, and how near different ones come to each other."""
+    before = rows_of(iter(images), len(images))
     hashes = hashes_of(before["gray"])
     changes = []
     for name, change in CHANGES.items():
-        after = rows_of((np.asarray(change(Image.fromarray(one))) for one in pictures), len(pictures))
+        after = rows_of((np.asarray(change(Image.fromarray(one))) for one in images), len(images))
         bits = np.bitwise_count(hashes ^ hashes_of(after["gray"]))
-        numbers = np.arange(len(pictures))
+        numbers = np.arange(len(images))
         gray, tint = (np.concatenate([before[name], after[name]]) for name in ("gray", "tint"))
-        alike = likeness(gray, tint, numbers, numbers + len(pictures))
+        alike = likeness(gray, tint, numbers, numbers + len(images))
         changes.append(
             {
                 "change": name,
@@ -130,10 +130,10 @@ def distances(pictures: list[Pictures]) -> dict[str, Any]:
     a, b = np.concatenate([np.zeros((2, 0), np.int64), *pairs], 1)
     alike = np.sort(likeness(before["gray"], before["tint"], a, b))
     return {
-        "pictures": len(pictures),
+        "images": len(images),
         "changes": changes,
         "different": {
-            "pairs": len(pictures) * (len(pictures) - 1) // 2,
+            "pairs": len(images) * (len(images) - 1) // 2,
             "of_like_hashes": len(a),
             "alike": int((alike >= ALIKE).sum()),
             "most_alike": alike[-5:].tolist(),
@@ -142,26 +142,26 @@ def distances(pictures: list[Pictures]) -> dict[str, Any]:
 
 
 def search() -> dict[str, Any]:
-    """The search among many pictures, some of which are changed ones of others."""
+    """The search among many images, some of which are changed ones of others."""
     names = [name for name in CHANGES if "10 %" not in name]
     rows = rows_of(scenes(COUNT - PLANTED * len(names), 64, seed=1), COUNT)
     original, first = np.arange(COUNT), COUNT - PLANTED * len(names)
-    # The changed ones are of the first pictures, which are made again, larger.
+    # The changed ones are of the first images, which are made again, larger.
     sources = scenes(PLANTED * len(names), 128, seed=2)
-    for number, picture in enumerate(sources):
+    for number, image in enumerate(sources):
         change = CHANGES[names[number // PLANTED]]
         original[first + number] = number
-        for at, pixels in ((number, picture), (first + number, np.asarray(change(Image.fromarray(picture))))):
+        for at, pixels in ((number, image), (first + number, np.asarray(change(Image.fromarray(image))))):
             rows["spread"][at], rows["gray"][at], rows["tint"][at] = thumbnails(pixels)
     began, working = time.perf_counter(), time.process_time()
     groups, _ = groups_of(rows["gray"], rows["tint"], QUIET)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - working
     together = groups[first:] == groups[original[first:]]
-    # Pictures of different origin in one group: a group of n origins takes n - 1 false pairs at least.
+    # Images of different origin in one group: a group of n origins takes n - 1 false pairs at least.
     origins = np.unique(np.stack([groups, original]), axis=1)
     false = origins.shape[1] - len(np.unique(origins[0]))
     return {
-        "pictures": COUNT,
+        "images": COUNT,
         "planted": len(together),
         "recall": float(together.mean()),
         "recall_of_each": {
@@ -174,28 +174,28 @@ def search() -> dict[str, Any]:
 
 
 def cifar10() -> dict[str, Any]:
-    """CIFAR-10, of whose test pictures Barz and Denzler (arXiv:1902.00423) found 3.25 % in the training pictures."""
+    """CIFAR-10, of whose test images Barz and Denzler (arXiv:1902.00423) found 3.25 % in the training images."""
     began, working = time.perf_counter(), time.process_time()
     findings = check(need(SHARED / "cifar10"), tiny=0, progress=QUIET)
     across = [one for one in findings.found if one.kind.endswith("duplicates-across-splits")]
     test = list(findings.survey.splits).index("test")
-    told = {number for one in across for number in one.pictures if findings.survey.parts[number] == test}
+    told = {number for one in across for number in one.images if findings.survey.parts[number] == test}
     return {
-        "pictures": len(findings.survey),
+        "images": len(findings.survey),
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - working,
         "counts": findings.to_dict()["counts"],
-        "test_pictures_told": len(told),
+        "test_images_told": len(told),
         "share_of_test": len(told) / len(findings.survey.splits["test"]),
     }
 
 
 def whole(folder: Path) -> dict[str, Any]:
     """Whole checks of a folder of JPEG files, the first and the second time, against decoding them in a plain loop."""
-    for number, picture in enumerate(scenes(FILES, 448, seed=3)):
+    for number, image in enumerate(scenes(FILES, 448, seed=3)):
         path = folder / "data" / f"class-{number % 10}" / f"{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path, "JPEG", quality=90)
+        Image.fromarray(image).save(path, "JPEG", quality=90)
         os.utime(path, (1_600_000_000, 1_600_000_000))
     files = [path.read_bytes() for path in sorted((folder / "data").rglob("*.jpg"))]
     seconds, cpu_seconds = {}, {}
@@ -213,7 +213,7 @@ def whole(folder: Path) -> dict[str, Any]:
         work()
         seconds[name], cpu_seconds[name] = time.perf_counter() - began, time.process_time() - working
     return {
-        "pictures": FILES,
+        "images": FILES,
         "pixels": "448x448",
         "mean_bytes": sum(map(len, files)) / FILES,
         "per_second": {name: FILES / taken for name, taken in seconds.items()},
@@ -223,7 +223,7 @@ def whole(folder: Path) -> dict[str, Any]:
 
 def memory() -> dict[str, float]:
     """What the search takes, in MB, beside the rows; before anything else here has taken more. It depends on how many
-    pictures there are, not on what they show."""
+    images there are, not on what they show."""
     rows = np.zeros(COUNT, ROW)
     rows["gray"] = np.random.default_rng(0).integers(0, 256, rows["gray"].shape, np.uint8)
     before = _peak()
@@ -288,8 +288,7 @@ def _bounds(record: Record) -> list[str]:
         pairs = one["different"]
         most = ", ".join(f"{value:.2f}" for value in pairs["most_alike"][::-1]) or "none"
         parts.append(
-            f"| {one['pictures']:,} {name} | {pairs['pairs']:,} | {pairs['of_like_hashes']} | {pairs['alike']} "
-            f"| {most} |"
+            f"| {one['images']:,} {name} | {pairs['pairs']:,} | {pairs['of_like_hashes']} | {pairs['alike']} | {most} |"
         )
     return parts
 
@@ -297,13 +296,13 @@ def _bounds(record: Record) -> list[str]:
 def _search(record: Record) -> list[str]:
     taken, found, cifar = record["memory"], record["search"], record["cifar10"]
     return [
-        f"\n## The search\n\nAmong {found['pictures']:,} random fields, {found['planted']:,} of them changed ones of "
+        f"\n## The search\n\nAmong {found['images']:,} random fields, {found['planted']:,} of them changed ones of "
         f"others: {found['recall']:.1%} of these found, {found['false_pairs']} false pairs, {found['seconds']:.1f} s "
         f"({found['cpu_seconds']:.1f} s of a core), {taken['search_mb']:.0f} MB beside the {taken['rows_mb']:.0f} MB "
         "of the rows themselves.",
-        f"\nOf CIFAR-10's test images, {cifar['test_pictures_told']} ({cifar['share_of_test']:.2%}) are reported as "
+        f"\nOf CIFAR-10's test images, {cifar['test_images_told']} ({cifar['share_of_test']:.2%}) are reported as "
         "near or exact copies of training images; Barz and Denzler (arXiv:1902.00423) found 3.25 % by looking. The "
-        f"whole check of its {cifar['pictures']:,} images took {cifar['seconds']:.0f} s ({cifar['cpu_seconds']:.0f} s "
+        f"whole check of its {cifar['images']:,} images took {cifar['seconds']:.0f} s ({cifar['cpu_seconds']:.0f} s "
         "of a core).",
     ]
 
@@ -311,7 +310,7 @@ def _search(record: Record) -> list[str]:
 def _speed(record: Record) -> list[str]:
     found = record["whole"]
     parts = [
-        f"\n## Whole checks\n\n{found['pictures']:,} JPEG files of {found['pixels']} pixels, "
+        f"\n## Whole checks\n\n{found['images']:,} JPEG files of {found['pixels']} pixels, "
         f"{found['mean_bytes'] / 1000:.0f} kB each, on {on_machine(record)}, beside other work (load "
         f"{record['load']:.1f}).\n",
         "| what | images/s | for each second of a core |\n| --- | --- | --- |",

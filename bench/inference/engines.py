@@ -1,7 +1,7 @@
 """Engines against eager torch, side by side.
 
 BVLC's GoogLeNet, against our own module of it, and Inception-v3 with random weights, against torchvision's module:
-eager float32 in channels last, from uint8 pictures to probabilities. Each round times every way in turn; a ratio is
+eager float32 in channels last, from uint8 images to probabilities. Each round times every way in turn; a ratio is
 the median over the rounds of the ratios within a round. "alone" is one caller, "busy" as many callers as there are
 processors.
 """
@@ -50,9 +50,9 @@ class Eager:
         self.order = [2, 1, 0] if pixels.channels == "bgr" else [0, 1, 2]
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (pixels.mean, pixels.std))
 
-    def run(self, squares: NDArray[np.uint8]) -> Tensor:
+    def run(self, crops: NDArray[np.uint8]) -> Tensor:
         with torch.inference_mode():
-            x = torch.from_numpy(squares).permute(0, 3, 1, 2)[:, self.order].float()
+            x = torch.from_numpy(crops).permute(0, 3, 1, 2)[:, self.order].float()
             x = ((x - self.mean) / self.std).to(memory_format=torch.channels_last)
             found: Tensor = self.module(x).softmax(1)
         return found
@@ -61,19 +61,19 @@ class Eager:
 def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, Any]:
     """Every way against the module, with the ratios and what 8 bits and 16 change in the answers to photographs."""
     graph, pixels = graph_of(folder), load(folder).preprocessing
-    squares = np.stack([pixels.apply(path) for path in photographs])
-    calibration, judged = squares[:CALIBRATION], squares[CALIBRATION:]
+    crops = np.stack([pixels.apply(path) for path in photographs])
+    calibration, evaluated = crops[:CALIBRATION], crops[CALIBRATION:]
     graphs = {"fp32": graph, "bf16": graph, "int8": in_8_bits(graph, calibration, Progress())}
     ways: dict[str, Engine] = {PEER: cast(Engine, Eager(module, pixels))}
     for precision, each in graphs.items():
         for callers, streams in {"alone": 1, "busy": processors()}.items():
             ways[f"{precision}, {callers}"] = open_graph(each, "the graph", "openvino", precision, streams=streams)
     full, others = ways["fp32, alone"], {precision: ways[f"{precision}, alone"] for precision in ("bf16", "int8")}
-    answers = full.run(judged).logits.argmax(1)
+    answers = full.run(evaluated).logits.argmax(1)
     agreement = {
-        name: float((engine.run(judged).logits.argmax(1) == answers).mean()) for name, engine in others.items()
+        name: float((engine.run(evaluated).logits.argmax(1) == answers).mean()) for name, engine in others.items()
     }
-    races = [race(ways, squares[:batch]) for batch in BATCHES]
+    races = [race(ways, crops[:batch]) for batch in BATCHES]
     name = full.config.network.name
     macs = count_complexity(full.config.network, pixels.size, len(full.config.classes)).macs
     return {
@@ -82,15 +82,15 @@ def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, 
         "bars": BARS[name],
         "races": races,
         "agreement": agreement,
-        "judged": len(judged),
+        "evaluated": len(evaluated),
     }
 
 
-def race(ways: dict[str, Engine], squares: NDArray[np.uint8]) -> dict[str, Any]:
+def race(ways: dict[str, Engine], crops: NDArray[np.uint8]) -> dict[str, Any]:
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in Progress().track(range(ROUNDS), ROUNDS, f"{len(squares)} at a time"):
+    for _ in Progress().track(range(ROUNDS), ROUNDS, f"{len(crops)} at a time"):
         for name, engine in ways.items():
-            rates[name].append(throughput(engine, squares, SECONDS))
+            rates[name].append(throughput(engine, crops, SECONDS))
     rows = [
         {
             "way": name,
@@ -99,7 +99,7 @@ def race(ways: dict[str, Engine], squares: NDArray[np.uint8]) -> dict[str, Any]:
         }
         for name, found in rates.items()
     ]
-    return {"batch": len(squares), "rows": rows}
+    return {"batch": len(crops), "rows": rows}
 
 
 def googlenet(folder: str) -> tuple[Path, nn.Module]:
@@ -145,5 +145,5 @@ def render(record: Record) -> str:
             cells = " | ".join(f"{row['per_second']:.1f} | {row['ratio']:.2f}" for row in rows)
             lines.append(f"| {rows[0]['way']} | {cells} |")
         same = ", ".join(f"{precision} {fraction:.1%}" for precision, fraction in network["agreement"].items())
-        lines += ["", f"Same first answer as fp32 on {network['judged']} photographs: {same}.", ""]
+        lines += ["", f"Same first answer as fp32 on {network['evaluated']} photographs: {same}.", ""]
     return "\n".join(lines)

@@ -23,17 +23,17 @@ PLAIN = Path(__file__).with_name("first_answer_plain.py")
 
 
 def run() -> Record:
-    picture = sorted(need(SHARED / "photos").glob("*.png"))[0]
+    image = sorted(need(SHARED / "photos").glob("*.png"))[0]
     with tempfile.TemporaryDirectory() as folder:
         file, state = f"{folder}/googlenet.onnx", f"{folder}/googlenet.pt"
         inceptorch = [sys.executable, "-m", "inceptorch"]
         subprocess.run([*inceptorch, "export", bvlc(folder), "--out", file], check=True)
         torch.save(torchvision.models.googlenet(weights=None, init_weights=False).state_dict(), state)
         commands: dict[str, list[str | Path]] = {
-            f"inceptorch predict, {engine}": [*inceptorch, "predict", file, picture, "--engine", engine]
+            f"inceptorch predict, {engine}": [*inceptorch, "predict", file, image, "--engine", engine]
             for engine in ENGINES
         }
-        commands["torch script"] = [sys.executable, PLAIN, state, picture]
+        commands["torch script"] = [sys.executable, PLAIN, state, image]
         # An installed package has its bytecode beside it; a checkout has where Python may write it.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         seconds: dict[str, list[float]] = {name: [] for name in commands}

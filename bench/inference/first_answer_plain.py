@@ -13,8 +13,8 @@ model = googlenet(weights=None, init_weights=False)
 model.load_state_dict(torch.load(sys.argv[1], weights_only=True))
 model.eval()
 transform = GoogLeNet_Weights.IMAGENET1K_V1.transforms()
-picture = transform(Image.open(sys.argv[2]).convert("RGB")).unsqueeze(0)
+image = transform(Image.open(sys.argv[2]).convert("RGB")).unsqueeze(0)
 with torch.inference_mode():
-    probabilities = model(picture).softmax(1)[0]
+    probabilities = model(image).softmax(1)[0]
 for probability, index in zip(*probabilities.topk(5), strict=True):
     print(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"][int(index)], f"{probability:.1%}")

@@ -62,7 +62,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def largest_difference(ours: Path, theirs: Path) -> float:
-    """Of the first answer's probability, over all pictures."""
+    """Of the first answer's probability, over all images."""
     with open(ours, newline="") as one, open(theirs, newline="") as other:
         rows = list(csv.DictReader(one))
         return max(abs(float(a["probability1"]) - float(b[2])) for a, b in zip(rows, csv.reader(other), strict=True))
@@ -72,16 +72,16 @@ def run() -> Record:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         os.environ["INCEPTORCH_HOME"] = str(work / "home")  # auto measures here, and is not remembered beyond
-        pictures = work / "pictures"
-        pictures.mkdir()
-        files = photographs(pictures)
+        images = work / "images"
+        images.mkdir()
+        files = photographs(images)
         torch.manual_seed(0)
         pixels = default_preprocessing(224)
         bundle, weights = work / "googlenet", work / "googlenet.pth"
         Classifier.of(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
         subprocess.run([sys.executable, "-m", "inceptorch", "convert", bundle, "--out", weights], check=True)
-        squares = np.stack([pixels.apply(file) for file in files[::EACH][:32]])
-        benchmark(bundle, batches=(1, 8), seconds=1.5, data=pictures)
+        crops = np.stack([pixels.apply(file) for file in files[::EACH][:32]])
+        benchmark(bundle, batches=(1, 8), seconds=1.5, data=images)
         engine = open_engine(bundle)
 
         def views(file: str) -> object:
@@ -93,8 +93,8 @@ def run() -> Record:
                     pass
 
         out, plain = work / "ours.csv", work / "plain.csv"
-        ours = [sys.executable, "-m", "inceptorch", "predict", str(bundle), str(pictures), "--out", str(out)]
-        theirs = [sys.executable, "-m", "bench.inference.folder_plain", str(weights), str(pictures), str(plain)]
+        ours = [sys.executable, "-m", "inceptorch", "predict", str(bundle), str(images), "--out", str(out)]
+        theirs = [sys.executable, "-m", "bench.inference.folder_plain", str(weights), str(images), str(plain)]
         found: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
             out.unlink(missing_ok=True)
@@ -102,9 +102,9 @@ def run() -> Record:
                 "usual script": len(files) / seconds(lambda: subprocess.run(theirs, check=True)),
                 "inceptorch predict": len(files) / seconds(lambda: subprocess.run(ours, check=True)),
                 "decoding alone": len(files) / seconds(decoding),
-                "network alone": throughput(engine, squares[: engine.batch_size], SECONDS),
+                "network alone": throughput(engine, crops[: engine.batch_size], SECONDS),
                 "overlap": len(files)
-                / seconds(lambda: list(predict_entries(engine, image_entries([pictures]), PredictOptions()))),
+                / seconds(lambda: list(predict_entries(engine, image_entries([images]), PredictOptions()))),
             }
             for name, rate in rates.items():
                 found.setdefault(name, []).append(rate)
@@ -112,13 +112,13 @@ def run() -> Record:
         per_second = {name: median(rates) for name, rates in found.items()}
         return {
             "n": {"rounds": ROUNDS, "images": len(files)},
-            "pictures": len(files),
+            "images": len(files),
             "jpeg": {"size": SIZE, "quality": QUALITY},
             "net": "googlenet_tv",
             "engine": str(engine),
             "batch": engine.batch_size,
             "at_once": engine.max_concurrency,
-            "pictures_per_second": per_second,
+            "images_per_second": per_second,
             "rounds": found,
             "times_the_usual_script": per_second["inceptorch predict"] / per_second["usual script"],
             "of_what_is_allowed": {
@@ -130,14 +130,14 @@ def run() -> Record:
 
 
 def render(record: Record) -> str:
-    rates, allowed = record["pictures_per_second"], record["of_what_is_allowed"]
+    rates, allowed = record["images_per_second"], record["of_what_is_allowed"]
     rows = "\n".join(f"| {name} | {rate:.1f} |" for name, rate in rates.items())
     size, quality = record["jpeg"]["size"], record["jpeg"]["quality"]
     calls = "one call" if record["at_once"] == 1 else f"{record['at_once']} calls"
     return f"""
 ## Measured
 
-`{command(record)}`, on {on_machine(record)}: {record["pictures"]} JPEG photographs of {size[0]}x{size[1]}, quality
+`{command(record)}`, on {on_machine(record)}: {record["images"]} JPEG photographs of {size[0]}x{size[1]}, quality
 {quality}, {record["net"]} on {record["engine"]}, the way that `auto` chose, {calls} at once with {record["batch"]}
 images each. The usual script is `bench/inference/folder_plain.py`: Pillow, torchvision's transforms, eager torch,
 batches of 32, two loading processes.

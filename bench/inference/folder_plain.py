@@ -16,7 +16,7 @@ from torchvision import transforms
 from torchvision.models import googlenet
 
 
-class Pictures(Dataset[tuple[torch.Tensor, str]]):
+class Images(Dataset[tuple[torch.Tensor, str]]):
     def __init__(self, folder: str):
         self.files = sorted(map(str, Path(folder).rglob("*.jpg")))
         self.transform = transforms.Compose(
@@ -38,7 +38,7 @@ class Pictures(Dataset[tuple[torch.Tensor, str]]):
 def main(weights: str, folder: str, out: str) -> None:
     model = googlenet(weights=None, aux_logits=False, init_weights=False).eval()
     model.load_state_dict(torch.load(weights, weights_only=True))
-    loader = DataLoader(Pictures(folder), batch_size=32, num_workers=2)
+    loader = DataLoader(Images(folder), batch_size=32, num_workers=2)
     with open(out, "w", newline="") as file, torch.no_grad():
         writer = csv.writer(file)
         for batch, names in loader:

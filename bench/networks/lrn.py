@@ -15,19 +15,19 @@ from bench.common import Record, command
 from inceptorch.models.lrn import LocalResponseNorm
 from inceptorch.networks.layers import LRN
 
-PICTURES, ROUNDS = 16, 7
+IMAGES, ROUNDS = 16, 7
 
 
-def seconds(normalise: Callable[[Tensor], Tensor], x: Tensor) -> float:
+def seconds(normalize: Callable[[Tensor], Tensor], x: Tensor) -> float:
     began = time.perf_counter()
-    normalise(x).sum().backward()  # type: ignore[no-untyped-call]
+    normalize(x).sum().backward()  # type: ignore[no-untyped-call]
     return time.perf_counter() - began
 
 
 def run() -> Record:
     results = []
     for row, channels in (("norm1", 64), ("norm2", 192)):
-        x = torch.randn(PICTURES, channels, 56, 56).to(memory_format=torch.channels_last).requires_grad_()
+        x = torch.randn(IMAGES, channels, 56, 56).to(memory_format=torch.channels_last).requires_grad_()
         ours = LocalResponseNorm(channels, LRN())
 
         def theirs(x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def run() -> Record:
 
         times = [(seconds(ours, x), seconds(theirs, x)) for _ in range(ROUNDS)][1:]
         mine, other = median(t[0] for t in times), median(t[1] for t in times)
-        shape = [PICTURES, channels, 56, 56]
+        shape = [IMAGES, channels, 56, 56]
         results.append(
             {"row": row, "shape": shape, "ours_ms": mine * 1e3, "torch_ms": other * 1e3, "ratio": other / mine}
         )

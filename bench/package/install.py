@@ -1,6 +1,6 @@
 """What `pip install .` without extras takes, and what it can do.
 
-In a new environment: the installed size, and a picture predicted by an exported file with no torch in the process.
+In a new environment: the installed size, and an image predicted by an exported file with no torch in the process.
 """
 
 import json
@@ -40,7 +40,7 @@ def run() -> Record:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         export(bvlc(temporary), folder / "googlenet.onnx", progress=Progress(quiet=True))
-        Image.fromarray(random_images(300, 1)[0]).save(folder / "picture.png")
+        Image.fromarray(random_images(300, 1)[0]).save(folder / "image.png")
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"
         packages = next((folder / "env" / "lib").glob("python*")) / "site-packages"
@@ -48,7 +48,7 @@ def run() -> Record:
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(ROOT)], check=True
         )
-        words = [str(folder / "googlenet.onnx"), str(folder / "picture.png"), "--json"]
+        words = [str(folder / "googlenet.onnx"), str(folder / "image.png"), "--json"]
         done = subprocess.run(
             [python, "-c", PREDICT, "predict", *words], check=True, capture_output=True, text=True, cwd=folder
         )

@@ -28,9 +28,9 @@ from inceptorch.utils.progress import Progress
 CALIBRATION = 300  # photographs of flowers, which the network was not trained to name
 
 
-def answers(engine: Engine, squares: NDArray[np.uint8]) -> EngineOutput:
-    """One picture at a time, as most are asked about."""
-    found = [engine.run(square[None], maps=True) for square in squares]
+def answers(engine: Engine, crops: NDArray[np.uint8]) -> EngineOutput:
+    """One image at a time, as most are asked about."""
+    found = [engine.run(crop[None], maps=True) for crop in crops]
     probabilities = np.concatenate([each.probabilities for each in found])
     maps = np.concatenate([each.maps for each in found if each.maps is not None])
     return EngineOutput.of_probabilities(
@@ -70,9 +70,9 @@ def by_predict(port: int, file: Path, classes: int) -> NDArray[np.float32]:
     return row
 
 
-def by_tensors(port: int, model: str, square: NDArray[np.uint8]) -> EngineOutput:
-    pictures = square.transpose(2, 0, 1)[None]
-    tensor = {"name": "pictures", "datatype": "UINT8", "shape": pictures.shape, "data": pictures.ravel().tolist()}
+def by_tensors(port: int, model: str, crop: NDArray[np.uint8]) -> EngineOutput:
+    images = crop.transpose(2, 0, 1)[None]
+    tensor = {"name": "images", "datatype": "UINT8", "shape": images.shape, "data": images.ravel().tolist()}
     url = f"http://127.0.0.1:{port}/v2/models/{model}/infer"
     reply = posted(url, "application/json", json.dumps({"inputs": [tensor]}).encode())
     outputs = {each["name"]: np.array(each["data"]).reshape(each["shape"]) for each in reply["outputs"]}
@@ -80,7 +80,7 @@ def by_tensors(port: int, model: str, square: NDArray[np.uint8]) -> EngineOutput
 
 
 def top1(name: str, found: EngineOutput, full: EngineOutput, labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Top-1 with its interval, and what is lost against fp32 in points, with its interval picture by picture."""
+    """Top-1 with its interval, and what is lost against fp32 in points, with its interval image by image."""
     right, before = (each.probabilities.argmax(1) == labels for each in (found, full))
     lost = before.astype(np.int64) - right
     low, high = gain_interval(lost)
@@ -104,8 +104,8 @@ def run() -> Record:
         bundle, exported = bvlc(temporary), Path(temporary) / "googlenet.onnx"
         export(bundle, exported, progress=quiet)
         torch = open_engine(bundle, "torch")
-        squares = np.stack([torch.config.preprocessing.apply(path) for path in files])
-        full = answers(torch, squares)
+        crops = np.stack([torch.config.preprocessing.apply(path) for path in files])
+        full = answers(torch, crops)
         ways = {"torch bf16": open_engine(bundle, "torch", "bf16")}
         for engine, precision in (("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")):
             ways[f"{engine} {precision}"] = open_engine(exported, engine, precision)
@@ -115,20 +115,20 @@ def run() -> Record:
         eight = in_8_bits(graph_of(bundle), np.stack(other), quiet)
         for engine in ("onnxruntime", "openvino"):
             ways[f"{engine} int8"] = open_graph(eight, "8 bits", engine)
-        found = {name: answers(engine, squares) for name, engine in ways.items()}
+        found = {name: answers(engine, crops) for name, engine in ways.items()}
         with serving(exported) as (_, port):
             over_http = EngineOutput.of_probabilities(
                 np.stack([by_predict(port, path, len(torch.config.classes)) for path in files])
             )
-            tensors = [by_tensors(port, "googlenet", square) for square in squares[:20]]
+            tensors = [by_tensors(port, "googlenet", crop) for crop in crops[:20]]
     table = [compared(name, answer, full) for name, answer in found.items()]
     table.append(compared("HTTP /predict", over_http, full))
     first = EngineOutput(*(np.concatenate([getattr(each, part) for each in tensors]) for part in vars(tensors[0])))
     few = EngineOutput.of_probabilities(full.probabilities[:20], full.maps[:20], full.map_classes[:20])  # type: ignore[index]
     table.append(compared("HTTP /v2/models/googlenet/infer, 20 photographs", first, few))
-    judged = [top1(name, answer, full, labels) for name, answer in {"torch fp32": full, **found}.items()]
+    evaluated = [top1(name, answer, full, labels) for name, answer in {"torch fp32": full, **found}.items()]
     n = {"images": len(files)}
-    return {"n": n, "pictures": len(files), "calibrated_on": len(other), "table": table, "top1": judged}
+    return {"n": n, "images": len(files), "calibrated_on": len(other), "table": table, "top1": evaluated}
 
 
 def render(record: Record) -> str:
@@ -153,9 +153,9 @@ def render(record: Record) -> str:
     return f"""
 ## Measured: the same answers
 
-`{command(record)}`: BVLC's GoogLeNet on {record["pictures"]} photographs against torch in fp32. The 8 bits were
+`{command(record)}`: BVLC's GoogLeNet on {record["images"]} photographs against torch in fp32. The 8 bits were
 calibrated on {record["calibrated_on"]} photographs of flowers. Points of top-1 lost come with their 95 % interval,
-image by image; on {record["pictures"]} images it is wide.
+image by image; on {record["images"]} images it is wide.
 
 {table}
 """

@@ -28,12 +28,12 @@ def run() -> Record:
         run, listed = Path(temporary) / "run", Path(temporary) / "leaked.txt"
         inceptorch("train", data, "--weights", bvlc(temporary), "--out", run)
         listed.write_text("\n".join(leaked))
-        judged = {
+        evaluated = {
             "all": inceptorch("eval", run, data),
             "without": inceptorch("eval", run, data, "--without", listed),
         }
     names = ("n", "top1", "intervals")
-    record = {what: {name: one[name] for name in names} for what, one in judged.items()}
+    record = {what: {name: one[name] for name in names} for what, one in evaluated.items()}
     return {"n": {"images": record["all"]["n"]}, "leaked": len(leaked), **record}
 
 

@@ -38,7 +38,7 @@ def run() -> Record:
         return {"top1": int(top[:, 0].sum()), "top5": int(top.any(1).sum())}
 
     largest = float((ours - theirs).abs().max())
-    numbers = {"n": {"images": len(rows)}, "pictures": len(rows), "largest_difference": largest}
+    numbers = {"n": {"images": len(rows)}, "images": len(rows), "largest_difference": largest}
     return numbers | {"ours": right(ours), "oracle": right(theirs)}
 
 
@@ -67,13 +67,13 @@ def oracle(npz: Path, paths: list[Path], crops: str) -> NDArray[np.float32]:
 
 
 def summary(record: Record) -> tuple[str, str, str]:
-    top1, top5 = (record["ours"][name] / record["pictures"] for name in ("top1", "top5"))
-    what = f"BVLC's GoogLeNet on {record['pictures']} photographs, center crop"
+    top1, top5 = (record["ours"][name] / record["images"] for name in ("top1", "top5"))
+    what = f"BVLC's GoogLeNet on {record['images']} photographs, center crop"
     return what, f"top-1 {top1:.1%}, top-5 {top5:.1%}", ""
 
 
 def render(record: Record) -> str:
-    parts = [f"## BVLC's weights on {record['pictures']} photographs\n\n`{command(record)}`\n"]
+    parts = [f"## BVLC's weights on {record['images']} photographs\n\n`{command(record)}`\n"]
     parts.append("| code | top-1 correct | top-5 correct |\n| --- | --- | --- |")
     for name in ("ours", "oracle"):
         parts.append(f"| {name} | {record[name]['top1']} | {record[name]['top5']} |")

@@ -47,7 +47,7 @@ def in_class_folders(rows: list[dict[str, str]], root: Path, times: int = 1) -> 
     return root
 
 
-def judged(bundle: Path, data: Path, name: str, folder: Path) -> dict[str, Any]:
+def evaluated(bundle: Path, data: Path, name: str, folder: Path) -> dict[str, Any]:
     """A protocol's row of the table; its predictions are kept in the folder."""
     began = time.perf_counter()
     evaluation = evaluate(bundle, data, protocol=name, save_predictions=folder)
@@ -58,12 +58,12 @@ def judged(bundle: Path, data: Path, name: str, folder: Path) -> dict[str, Any]:
         "top1": evaluation.top1,
         "top5": evaluation.top5,
         "intervals": evaluation.intervals,
-        "ms_per_picture": 1000 * seconds / evaluation.n,
+        "ms_per_image": 1000 * seconds / evaluation.n,
     }
 
 
 def compared(data: Path, name: str, folder: Path, npz: Path, number: int) -> dict[str, Any]:
-    """The largest difference of a kept probability from the independent page's, on the first so many pictures."""
+    """The largest difference of a kept probability from the independent page's, on the first so many images."""
     predictions = read_predictions(next(folder.glob(f"*.{name}.*")))
     ours = np.exp(np.concatenate([rows for _, rows in predictions.parts()]))[:number]
     paths = [data / file for file in predictions.files[:number]]
@@ -73,7 +73,7 @@ def compared(data: Path, name: str, folder: Path, npz: Path, number: int) -> dic
 
 
 def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
-    """Seconds a picture of the loop and of ours, by turns, and how far the answers differ."""
+    """Seconds an image of the loop and of ours, by turns, and how far the answers differ."""
     for path in paths:
         (root / synsets()[0]).mkdir(parents=True, exist_ok=True)
         (root / synsets()[0] / path.name).symlink_to(path)
@@ -99,19 +99,19 @@ def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
 
 
 def peak(bundle: Path, data: Path) -> float:
-    """MiB at most that judging a folder takes, in a process of its own."""
+    """MiB at most that evaluating a folder takes, in a process of its own."""
     words = [sys.executable, "-c", PEAK, str(bundle), str(data)]
     return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def races(bundle: Path, rows: list[dict[str, str]], folder: Path) -> dict[str, Any]:
     """144 crops of square photographs, as they are, and of wide ones, whose three squares differ."""
-    square = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
-    wide = [folder / "wide" / path.name for path in square]
+    crop = [SHARED / "photos" / row["file"] for row in rows[:TIMED]]
+    wide = [folder / "wide" / path.name for path in crop]
     (folder / "wide").mkdir()
-    for path, made in zip(square, wide, strict=True):
+    for path, made in zip(crop, wide, strict=True):
         decode(path).image.resize((400, 300), Image.Resampling.BICUBIC).save(made)
-    return {"square": raced(bundle, square, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
+    return {"square": raced(bundle, crop, folder / "s"), "wide": raced(bundle, wide, folder / "w")}
 
 
 def run(compared_by_144_crops: str = "") -> Record:
@@ -124,7 +124,7 @@ def run(compared_by_144_crops: str = "") -> Record:
         found = {"races": races(bundle, rows, folder)}
         data = in_class_folders(rows, folder / "photos")
         names = ("center", "10crop", "144crop")
-        table = [judged(bundle, data, name, folder / "kept") for name in names]
+        table = [evaluated(bundle, data, name, folder / "kept") for name in names]
         memory = {
             str(5 * len(rows) * times): peak(bundle, in_class_folders(rows, folder / f"many{times}", 5 * times))
             for times in (1, 10)
@@ -133,11 +133,11 @@ def run(compared_by_144_crops: str = "") -> Record:
         for row, name in zip(table, names, strict=True):
             row |= compared(data, name, folder / "kept", npz, many if name == "144crop" else len(rows))
     n = {"images": len(rows), "rounds": ROUNDS}
-    return {"n": n, "pictures": len(rows), "table": table, **found, "peak_mib": memory}
+    return {"n": n, "images": len(rows), "table": table, **found, "peak_mib": memory}
 
 
 def render(record: Record) -> str:
-    images = record["pictures"]
+    images = record["images"]
     parts = [
         f"\n## Measured\n\n`{command(record)}`, BVLC's weights on {images} photographs:\n",
         "| protocol | top-1 | top-5 | ms an image | largest difference of a probability from an independent page |",
@@ -148,7 +148,7 @@ def render(record: Record) -> str:
         parts.append(
             f"| `{row['protocol']}` | {row['top1']:.1%} ({low1:.1%} to {high1:.1%}) "
             f"| {row['top5']:.1%} ({low5:.1%} to {high5:.1%}) "
-            f"| {row['ms_per_picture']:.0f} | {row['largest_difference']:.1e}, {row['compared']} images |"
+            f"| {row['ms_per_image']:.0f} | {row['largest_difference']:.1e}, {row['compared']} images |"
         )
     parts.append(
         "\n144 crops against the straightforward loop, one crop at a time through the same module in eager torch:\n"

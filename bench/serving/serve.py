@@ -1,10 +1,10 @@
 """The server under load, and under broken image files.
 
 BVLC's GoogLeNet, exported, in a process of its own; the load comes from this one, over raw sockets: photographs as
-JPEG, one a request. First what the engine does alone, with as many threads and pictures at once as it wants; then
+JPEG, one a request. First what the engine does alone, with as many threads and images at once as it wants; then
 the server with 64 connections that ask without pause; then requests that come at random moments, whether or not
 earlier ones are answered: half as many as the server managed, and twice as many; the half also evenly spaced. Then
-mutated pictures; last, the memory of a server with a small network over 100,000 requests.
+mutated images; last, the memory of a server with a small network over 100,000 requests.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ from inceptorch.networks.network import NetworkSpec
 
 SECONDS = 20.0  # of each load
 CONNECTIONS = 64
-SIDE = 500  # pixels of the longer side of the pictures sent
-MUTATED, TOGETHER = 10_000, 32  # pictures, and how many a request
+SIDE = 500  # pixels of the longer side of the images sent
+MUTATED, TOGETHER = 10_000, 32  # images, and how many a request
 MANY, STEP = 100_000, 10_000  # requests, and after how many of them memory is looked at
 TINY = NetworkSpec(
     "tiny",
@@ -175,7 +175,7 @@ def photographs() -> list[bytes]:
 
 
 def mutated(files: list[bytes], count: int) -> list[bytes]:
-    """Pictures of which some bytes are others, and many of which end early."""
+    """Images of which some bytes are others, and many of which end early."""
     chosen = random.Random(0)
     made = []
     for _ in range(count):
@@ -193,8 +193,8 @@ def run() -> Record:
         model = Path(folder) / "googlenet.onnx"
         subprocess.run([sys.executable, "-m", "inceptorch", "export", bvlc(folder), "--out", model], check=True)
         engine = open_engine(model)
-        squares = np.stack([engine.config.preprocessing.apply(photo) for photo in photos[: engine.batch_size]])
-        own = throughput(engine, squares, SECONDS)
+        crops = np.stack([engine.config.preprocessing.apply(photo) for photo in photos[: engine.batch_size]])
+        own = throughput(engine, crops, SECONDS)
         with serving(model) as (pid, port):
             asyncio.run(without_pause(port, requests, 4, 40))  # warm
             single = told(asyncio.run(without_pause(port, requests, 1, 100)), SECONDS)
@@ -218,7 +218,7 @@ def run() -> Record:
         "engine": str(engine),
         "batch": engine.batch_size,
         "at_once": engine.max_concurrency,
-        "picture_bytes": round(float(np.mean([len(photo) for photo in photos]))),
+        "image_bytes": round(float(np.mean([len(photo) for photo in photos]))),
         "engine_alone_per_second": own,
         "connections": CONNECTIONS,
         "one_at_a_time": single["milliseconds"],
@@ -228,7 +228,7 @@ def run() -> Record:
         "half_load_evenly": even,
         "twice_the_load": twice,
         "mutated": {
-            "pictures": len(entries),
+            "images": len(entries),
             "statuses": dict(Counter(str(reply.status) for reply in replies)),
             "answered": sum("predictions" in entry for entry in entries),
             "unreadable": sum("error" in entry for entry in entries),
@@ -239,7 +239,7 @@ def run() -> Record:
 
 
 def flat(folder: Path) -> dict[int, float]:
-    """Megabytes of a server with a small network after so many requests with one small picture."""
+    """Megabytes of a server with a small network after so many requests with one small image."""
     Classifier.of(Model(TINY, 7).eval(), default_preprocessing(16), [f"class {n}" for n in range(7)]).save(
         folder / "tiny"
     )
@@ -263,7 +263,7 @@ async def each(port: int, requests: list[bytes]) -> list[Reply]:
 
 
 def variants(photo: bytes) -> list[bytes]:
-    """A picture, small, in each format."""
+    """An image, small, in each format."""
     image = decode(photo).image
     image.thumbnail((96, 96))
     files = []
@@ -298,7 +298,7 @@ def render(record: Record) -> str:
 ## Measured
 
 `{command(record)}`, on {on_machine(record)}, the client on the same cores: BVLC's GoogLeNet on {record["engine"]}, JPEG
-photographs of {record["picture_bytes"] / 1000:.0f} kB. The engine alone, kept busy with decoded images:
+photographs of {record["image_bytes"] / 1000:.0f} kB. The engine alone, kept busy with decoded images:
 {record["engine_alone_per_second"]:.1f} a second; the server with {record["connections"]} connections has
 {record["of_engine_alone"]:.0%} of that.
 
@@ -306,7 +306,7 @@ photographs of {record["picture_bytes"] / 1000:.0f} kB. The engine alone, kept b
 | --- | --- | --- | --- |
 {table}
 
-{mutated["pictures"]} mutated images: {mutated["answered"]} answered, {mutated["unreadable"]} with an error of their
+{mutated["images"]} mutated images: {mutated["answered"]} answered, {mutated["unreadable"]} with an error of their
 own, no crash and no hang. Memory: {memory["at_first"]:.0f} MB at first, {memory["after_load"]:.0f} after the loads,
 {memory["after_mutated"]:.0f} after the mutated images. A server with a small network on torch has {at_first:.0f} MB
 after {first} requests and {at_last:.0f} after {last}.

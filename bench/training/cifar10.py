@@ -21,7 +21,7 @@ from bench.common import DOCS, SHARED, Record, command, in_bf16, metrics, need
 from bench.training.demo import epoch_table
 from inceptorch.utils.files import write_whole
 
-# Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Judged whole.
+# Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Evaluated whole.
 WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch=64", "--set", "lr=0.05"]
 WORDS += ["--set", "growth=[[0, 0.625], [0.5, 0.875], [1, 0.875]]"]
 WORDS += ["--set", "crop_area=[0.765625, 0.765625]", "--set", "crop_aspect=[1, 1]"]
@@ -36,14 +36,16 @@ def python(core: int, *words: str, folder: str | None = None) -> str:
 
 
 def epochs_in(data: Path, folder: str, minutes: float) -> int:
-    """How many epochs fit, by what a run of two epochs on a tenth of the pictures takes."""
+    """How many epochs fit, by what a run of two epochs on a tenth of the images takes."""
     began = time.perf_counter()
     words = [*WORDS, "--epochs", "2", "--set", "limit=500", "--set", "growth=[[0, 0.8], [1, 0.8]]"]
     python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/paced")
     first, second = (float(row["seconds"]) for row in metrics(f"{folder}/paced"))
-    print(f"a tenth of the pictures twice in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    judging = second - first - 5000 / float(metrics(f"{folder}/paced")[1]["pictures_per_second"])
-    epoch = 10 * (second - first - judging) + 2 * judging  # ten times as many to train on, twice as many to judge with
+    print(f"a tenth of the images twice in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    evaluating = second - first - 5000 / float(metrics(f"{folder}/paced")[1]["images_per_second"])
+    epoch = (
+        10 * (second - first - evaluating) + 2 * evaluating
+    )  # ten times as many to train on, twice as many to evaluate with
     return max(1, int(60 * minutes / epoch))
 
 
@@ -58,7 +60,7 @@ def ours(data: Path, folder: str, epochs: int) -> dict[str, Any]:
 
 
 def theirs(data: Path, folder: str, minutes: float) -> dict[str, Any]:
-    """The plain loop on the same pictures in folders."""
+    """The plain loop on the same images in folders."""
     for part in ("train", "test"):
         with zipfile.ZipFile(data / f"{part}.zip") as archive:
             archive.extractall(folder)
@@ -77,7 +79,7 @@ def draw(run: dict[str, Any], out: Path) -> None:
     plain = [(seconds / 60, 100 * top1) for seconds, top1 in run["plain"]["curve"]]
     for curve, color, name in ((mine, "#2a6fbb", "inceptorch"), (plain, "#d9730d", "plain torchvision loop")):
         axes.plot(*zip(*curve, strict=True), color=color, marker="o", ms=3, label=f"{name}: {curve[-1][1]:.1f} %")
-    axes.set_title("CIFAR-10's test pictures right, per cent", loc="left")
+    axes.set_title("CIFAR-10's test images right, per cent", loc="left")
     axes.set_xlabel("minutes on one core")
     axes.grid(color="#d8dce0", lw=0.7)
     axes.spines[["top", "right"]].set_visible(False)

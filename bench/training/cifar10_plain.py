@@ -33,18 +33,18 @@ def main(data: str, minutes: float) -> None:
     passed = 0.0
     while passed < 1:
         model.train()
-        for pictures, labels in train:
+        for images, labels in train:
             passed = (time.perf_counter() - began) / (60 * minutes)
             if passed >= 1:
                 break
             for group in optimizer.param_groups:
                 group["lr"] = RATE * (1 + math.cos(math.pi * passed)) / 2
             optimizer.zero_grad()
-            F.cross_entropy(model(pictures), labels).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         model.eval()
         with torch.inference_mode():
-            right = sum(int((model(pictures).argmax(1) == labels).sum()) for pictures, labels in test)
+            right = sum(int((model(images).argmax(1) == labels).sum()) for images, labels in test)
         curve.append((time.perf_counter() - began, right / len(test.dataset)))  # type: ignore[arg-type]
         print(curve[-1], file=sys.stderr, flush=True)
     print(json.dumps(curve))

@@ -1,6 +1,6 @@
 """What each piece of `finetune` brings, before the test images are looked at.
 
-A fifth of flowers12's training pictures is held out, and then another, and every way of training is tried on both.
+A fifth of flowers12's training images is held out, and then another, and every way of training is tried on both.
 Two runs go on at a time, one thread each, so the seconds are those of a processor.
 """
 
@@ -21,12 +21,12 @@ ON_ONE_THREAD = (
     "import atexit, time, torch; atexit.register(lambda: print(time.process_time())); torch.set_num_threads(1);"
     "from inceptorch.cli import main; main()"
 )
-FOLDS, TRIED = 5, 2  # a fifth of the training pictures held out, for the first two of the fifths
+FOLDS, TRIED = 5, 2  # a fifth of the training images held out, for the first two of the fifths
 PLAIN: dict[str, Any] = {"epochs": 3, "lr": 0.002, "freeze": 0, "layer_decay": 1.0, "growth": [[0, 1], [1, 1]]}
 SMALLER = {**PLAIN, "epochs": 6, "growth": [[0, 0.714], [1, 0.714]]}
 WAYS = {
-    "at the size that is judged": PLAIN,
-    "training squares of 160 pixels, twice the epochs": SMALLER,
+    "at the size that is evaluated": PLAIN,
+    "training crops of 160 pixels, twice the epochs": SMALLER,
     "the same, higher rate": {**SMALLER, "lr": 0.005},
     "the same, mixup": {**SMALLER, "mixup": 0.2},
     "the same, frozen stem, 8 epochs": {**SMALLER, "epochs": 8, "freeze": 7},
@@ -35,11 +35,11 @@ WAYS = {
 }
 
 
-def write_folds(pictures: Path, folder: Path) -> list[Path]:
-    """Folders with `train` and `val`, of links to the training pictures."""
+def write_folds(images: Path, folder: Path) -> list[Path]:
+    """Folders with `train` and `val`, of links to the training images."""
     draw = random.Random(5)
     folds = [folder / str(number) for number in range(TRIED)]
-    for kind in sorted(path for path in pictures.iterdir() if path.is_dir()):
+    for kind in sorted(path for path in images.iterdir() if path.is_dir()):
         files = sorted(kind.iterdir())
         draw.shuffle(files)
         for number, fold in enumerate(folds):
@@ -51,7 +51,7 @@ def write_folds(pictures: Path, folder: Path) -> list[Path]:
 
 
 def trained(bundle: Path, fold: Path, way: str) -> Record:
-    """One training: what it reached on the pictures held out, and what the classifier alone had."""
+    """One training: what it reached on the images held out, and what the classifier alone had."""
     out = fold.parent / f"{fold.name}-{way}"
     words = ["--weights", bundle, "--recipe", "finetune", "--out", out]
     for name, value in WAYS[way].items():
@@ -71,8 +71,8 @@ def run() -> Record:
         bundle = bvlc(folder)
         folds = write_folds(flowers, Path(folder))
         runs = list(pool.map(lambda each: trained(bundle, *each), [(fold, way) for way in WAYS for fold in folds]))
-        held_out = len(list(folds[0].glob("val/*/*")))
-    return {"n": {"validation images": held_out * TRIED}, "held_out": held_out, "runs": runs}
+        val = len(list(folds[0].glob("val/*/*")))
+    return {"n": {"validation images": val * TRIED}, "val": val, "runs": runs}
 
 
 def render(record: Record) -> str:
@@ -83,7 +83,7 @@ def render(record: Record) -> str:
         mine = [run for run in runs if run["way"] == way]
         top1, head, seconds = (mean(run[name] for run in mine) for name in ("top1", "head_top1", "cpu_seconds"))
         rows.append(f"| {way} | {top1:.1%} | {head:.1%} | {seconds:.0f} |")
-    n = record["held_out"] * len({run["fold"] for run in runs})
+    n = record["val"] * len({run["fold"] for run in runs})
     top1 = mean(run["top1"] for run in runs)
     error = 100 * sqrt(top1 * (1 - top1) / n)
     note = f" They were {record['note']}." if "note" in record else ""

@@ -25,15 +25,15 @@ def main(data: str, weights: str, bar: float, most_epochs: int) -> None:
 
     accuracies: list[float] = []
     while len(accuracies) < most_epochs and (not accuracies or accuracies[-1] < bar):
-        for pictures, labels in train:
-            loss = F.cross_entropy(model(pictures.to(memory_format=torch.channels_last)), labels)
+        for images, labels in train:
+            loss = F.cross_entropy(model(images.to(memory_format=torch.channels_last)), labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.inference_mode():
             right = sum(
-                int((model(pictures.to(memory_format=torch.channels_last)).argmax(1) == labels).sum())
-                for pictures, labels in test
+                int((model(images.to(memory_format=torch.channels_last)).argmax(1) == labels).sum())
+                for images, labels in test
             )
         accuracies.append(right / len(test.dataset))  # type: ignore[arg-type]
     print(json.dumps(accuracies))

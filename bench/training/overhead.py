@@ -1,7 +1,7 @@
 """What the training loop costs beside data and model.
 
-The epoch of a real run, less the time it waited for pictures, against the same number of bare steps (forward,
-backward, the optimiser's step) on batches that are there already. The two take turns; a share is the median of the
+The epoch of a real run, less the time it waited for images, against the same number of bare steps (forward,
+backward, the optimizer's step) on batches that are there already. The two take turns; a share is the median of the
 rounds' shares.
 """
 
@@ -34,7 +34,7 @@ CASES = {
 }
 
 
-def write_pictures(folder: Path, count: int, side: int) -> None:
+def write_images(folder: Path, count: int, side: int) -> None:
     random = np.random.default_rng(0)
     for number in range(count):
         path = folder / "train" / "ab"[number % 2] / f"{number}.jpg"
@@ -47,13 +47,13 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
     """Seconds of so many steps without anything around them."""
     recipe, model = context.run.recipe, context.classifier.model
     scale, aux = Scale(context.classifier.preprocessing), [f"aux.{name}" for name in model.aux]
-    pictures, labels = batch
+    images, labels = batch
     model.train()
     began = time.perf_counter()
     for number in range(steps):
         seed_step(key(0, 0, number))
         with torch.autocast("cpu", torch.bfloat16, enabled=step.bf16):
-            logits, taps = model.taps(scale(pictures), aux)
+            logits, taps = model.taps(scale(images), aux)
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             for name in aux:
                 loss = loss + recipe.aux_weight * F.cross_entropy(
@@ -68,7 +68,7 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
 def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
     quiet, world = Progress(quiet=True), Processes(0, 1, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder, keep_freed_memory():
-        write_pictures(Path(folder) / "data", batch * steps, size)
+        write_images(Path(folder) / "data", batch * steps, size)
         values = {"net": net, "size": size, "batch": batch, "epochs": 100, "lr": 1e-6, "aux_weight": 0.3}
         recipe = with_values(SCRATCH, values)
         request = TrainRequest(f"{folder}/data", f"{folder}/run", recipe=recipe)
@@ -90,7 +90,7 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
             began = time.perf_counter()
             row = trainer.train_epoch()
             whole = time.perf_counter() - began
-            loop = whole * (1 - row["waiting"])
+            loop = whole * (1 - row["data_wait_fraction"])
             alone = bare(context, step, fixed, steps)
             began = time.perf_counter()
             for _ in range(steps):

@@ -27,9 +27,7 @@ from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import Processes
 
 SIZES = [1 << power for power in range(12, 26, 2)] + [1 << 25]  # bytes of an all-reduce
-CASES = tuple(
-    (net, pictures) for net in ("googlenet_small", "inception_v3_small") for pictures in (2, 8)
-)  # of a process
+CASES = tuple((net, images) for net in ("googlenet_small", "inception_v3_small") for images in (2, 8))  # of a process
 ROUNDS = 15  # a step of each kind in each
 CLASSES, FLOAT = 1000, 4  # bytes of a gradient
 
@@ -72,7 +70,7 @@ def render(record: Record) -> str:
     for case in record["rows"]:
         times = (f"{1e3 * case['seconds'][name]:.0f}" for name in ("alone", "beside_another", "distributed"))
         lines.append(
-            f"| {case['net']}, {case['pictures']} images each | {case['gradient_bytes'] / 1e6:.0f} "
+            f"| {case['net']}, {case['images']} images each | {case['gradient_bytes'] / 1e6:.0f} "
             f"| {' | '.join(times)} | {case['throughput_of_2']:.2f} |"
         )
     return "\n".join(lines) + "\n"
@@ -98,7 +96,7 @@ def _process(rank: int, folder: str) -> None:
     """One of two; the first writes down what it sees."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    found = {"all_reduce": list(_all_reduces()), "steps": [_steps(net, pictures) for net, pictures in CASES]}
+    found = {"all_reduce": list(_all_reduces()), "steps": [_steps(net, images) for net, images in CASES]}
     if rank == 0:
         Path(folder, "found.json").write_text(json.dumps(found))
     dist.destroy_process_group()
@@ -116,13 +114,13 @@ def _all_reduces() -> Iterator[dict[str, float]]:
         yield {"bytes": size, "seconds": median(times[2:])}
 
 
-def _steps(name: str, pictures: int) -> dict[str, Any]:
+def _steps(name: str, images: int) -> dict[str, Any]:
     """Seconds of a step: alone while the other process waits, beside it, and together with it."""
     torch.manual_seed(0)
     net = get_network(name)
     plain = Model(net, CLASSES).to(memory_format=torch.channels_last)
     both = Processes(dist.get_rank(), dist.get_world_size(), torch.device("cpu")).wrap(copy.deepcopy(plain))
-    x = torch.randn(pictures, 3, net.size, net.size).to(memory_format=torch.channels_last)
+    x = torch.randn(images, 3, net.size, net.size).to(memory_format=torch.channels_last)
     step, step_together = _stepper(plain, x), _stepper(both, x)
     rounds = []
     for _ in range(ROUNDS + 1):
@@ -132,7 +130,7 @@ def _steps(name: str, pictures: int) -> dict[str, Any]:
         beside_another = step()
         dist.barrier()
         rounds.append({"alone": alone, "beside_another": beside_another, "distributed": step_together()})
-    about = {"net": name, "pictures": pictures, "gradient_bytes": FLOAT * count_complexity(net).params}
+    about = {"net": name, "images": images, "gradient_bytes": FLOAT * count_complexity(net).params}
     return about | {"rounds": rounds[1:]}  # the first one warms up
 
 

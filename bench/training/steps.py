@@ -47,7 +47,7 @@ RECIPE = replace(SCRATCH, net="googlenet_tv", batch=BATCH, epochs=1, label_smoot
 
 
 def theirs(bf16: bool, channels_last: bool) -> Callable[[Tensor, Tensor], Any]:
-    """A step of torchvision's loop on its network, from the uint8 batch that its transforms normalise."""
+    """A step of torchvision's loop on its network, from the uint8 batch that its transforms normalize."""
     torch.manual_seed(0)
     device = best_device()
     model = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False).to(device).train()
@@ -56,8 +56,8 @@ def theirs(bf16: bool, channels_last: bool) -> Callable[[Tensor, Tensor], Any]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
 
-    def step(pictures: Tensor, labels: Tensor) -> float:
-        x, y = ((pictures.float() / 255 - MEAN) / STD).to(device), labels.to(device)
+    def step(images: Tensor, labels: Tensor) -> float:
+        x, y = ((images.float() / 255 - MEAN) / STD).to(device), labels.to(device)
         if channels_last:
             x = x.to(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -80,7 +80,7 @@ def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], An
     world = Processes(0, 1, best_device())
     task, optimizer = Classification(classifier.classes), build_optimizer(model, recipe)
     step = TrainStep(classifier, optimizer, recipe, task, torch.ones(1000), world)
-    return lambda pictures, labels: float(step(pictures, labels, BATCH, 0.01, 1))
+    return lambda images, labels: float(step(images, labels, BATCH, 0.01, 1))
 
 
 WAYS = {
@@ -94,10 +94,10 @@ WAYS = {
 
 def stepping(way: str, asked: Connection) -> None:
     """A process that answers "step" with the seconds of one, and "convolutions" with what they take of it."""
-    pictures = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    images = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     labels = torch.randint(0, 1000, (BATCH,))
     with keep_freed_memory() if way.startswith("ours") else nullcontext():
-        step = partial(WAYS[way](), pictures, labels)
+        step = partial(WAYS[way](), images, labels)
         for _ in range(WARM):
             step()
         asked.send("ready")
@@ -147,7 +147,7 @@ def run() -> Record:
     rows = [
         {
             "way": way,
-            "pictures_per_second": BATCH / median(times),
+            "images_per_second": BATCH / median(times),
             "ratio": median(peer / own for peer, own in zip(seconds[PEER], times, strict=True)),
         }
         for way, times in seconds.items()
@@ -158,7 +158,7 @@ def run() -> Record:
 def render(record: Record) -> str:
     parts = [f"## Training steps, batch {record['batch']} at {record['size']}\n\n`{command(record)}`\n"]
     parts.append("| way | images/s | ratio |\n| --- | --- | --- |")
-    parts += [f"| {row['way']} | {row['pictures_per_second']:.1f} | {row['ratio']:.2f} |" for row in record["rows"]]
+    parts += [f"| {row['way']} | {row['images_per_second']:.1f} | {row['ratio']:.2f} |" for row in record["rows"]]
     ratio = next(row["ratio"] for row in record["rows"] if row["way"] == OURS)
     fraction, of_peak = record["convolutions"]["share"], record["convolutions"]["of_peak"]
     parts.append(

@@ -5,14 +5,14 @@ InceptorchError            exit code 2; the message names the file and the remed
   + ImageError             one image file cannot be used
       + DamagedImage       it is cut off or damaged, and decodes only in part
       + HugeImage          it has more pixels than are read
-  + DataError              a folder or zip of pictures cannot be used as it is
+  + DataError              a folder or zip of images cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
       + NonFiniteOutputError  its network's outputs are nan or infinite
   + ImageInputError        what was given as an image is none; a TypeError too
   + EngineError            what executes a classifier is not installed, or cannot do what is asked
   + ExportError            a classifier cannot be written as asked, or its file would answer differently
   + RecipeError            a recipe, or a value given for it
-  + ProtocolError          a way of judging, or predictions that cannot be judged together
+  + ProtocolError          a way of evaluating, or predictions that cannot be evaluated together
   + RunError               a training run that cannot start or go on
       + DiskError          the system refuses to read or write a file
   + ServeError             a server that cannot start

@@ -45,23 +45,23 @@ class Recipe:
 
     source           where it comes from
     net              the network, where no weights name one
-    size             side of the training and judging square in pixels; 0: as the weights or the network have it
-    channels         colour channels of a network trained from scratch: rgb, bgr or gray
-    held_out_share   of every class, where DATA has no val or test folder
-    limit            most pictures of a class, of those to train on and of those to judge with, drawn by the seed; 0: all
+    size             side of the training and evaluation crop in pixels; 0: as the weights or the network have it
+    channels         color channels of a network trained from scratch: rgb, bgr or gray
+    val_fraction   of every class, where DATA has no val or test folder
+    limit            most images of a class, of those to train on and of those to evaluate with, drawn by the seed; 0: all
     head_steps       steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
     head_decay       weight of the classifier's squared weights in that fit, on features of unit scale
-    epochs           passes of the whole network over the training pictures; 0: none
-    batch            pictures in a step, of all processes together
+    epochs           passes of the whole network over the training images; 0: none
+    batch            images in a step, of all processes together
     accumulate       parts in which a process takes its share of a step through the network, to save memory
-    shuffle          all: the order of all pictures is drawn; shards: that of the shards, and that within each
+    shuffle          all: the order of all images is drawn; shards: that of the shards, and that within each
     optimizer        sgd, rmsprop as TensorFlow computes it, or adamw
     lr               learning rate at factor 1
     momentum         of SGD and RMSProp; of AdamW the first beta
     nesterov         of SGD
     rms_decay        of RMSProp's mean squares
     rms_eps          of RMSProp, inside the root
-    weight_decay     not on biases and batch normalisation
+    weight_decay     not on biases and batch normalization
     freeze           how many first rows of given weights stay as they are; faster, as nothing goes back through them;
                      stem: those before the network's first module
     layer_decay      factor on the rate of each row of the network for every row between it and the classifier; 1: none
@@ -70,31 +70,31 @@ class Recipe:
     decay_epochs     0: never
     decay_power      power of the share of the run that is left, as a factor on the learning rate; 0: none
     label_smoothing  share of the target spread over all classes (arXiv:1512.00567 section 7)
-    balance          weight of a picture in the loss: one over the pictures of its class, to this power; 0: equal
+    balance          weight of an image in the loss: one over the images of its class, to this power; 0: equal
     aux_weight       of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
     clip             largest norm of the gradient; 0: no limit
-    ema              decay of the weights' running average, which is what is judged and kept; 0: none
+    ema              decay of the weights' running average, which is what is evaluated and kept; 0: none
     polyak           last share of the run over which weights are averaged equally instead (Polyak); 0: not so
     patience         epochs without a smaller validation loss after which the run ends early; 0: never
     keep             the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience
     dropout          rate before the classifier; -1: the network's own
     sync_bn          batch normalization over the images of all processes; needs CUDA
-    growth           knots [share of the run, share of `size`]: the side of the training squares grows with the epochs
-    crop_area        smallest and largest share of the area a training crop takes; (1, 1): the judging square
+    growth           knots [share of the run, share of `size`]: the side of the training crops grows with the epochs
+    crop_area        smallest and largest share of the area a training crop takes; (1, 1): the evaluation crop
     crop_aspect      smallest and largest aspect ratio of a training crop
-    flip             mirror half of the training pictures left to right
-    interpolation    of the crop: the pixel contract's, or drawn from bilinear, area, nearest and bicubic
+    flip             mirror half of the training images left to right
+    interpolation    of the crop: the preprocessing's, or drawn from bilinear, area, nearest and bicubic
     jitter           brightness, contrast and saturation vary by up to this factor either way, in random order
-    policy           trivial: one operation of TrivialAugment (arXiv:2103.10158) on each picture
-    erasing          share of the pictures in which a rectangle becomes the mean colour (arXiv:1708.04896)
-    mixup            alpha of the mixing of pairs of pictures (arXiv:1710.09412); 0: none
-    cutmix           alpha of rectangles cut from other pictures (arXiv:1905.04899); 0: none; with mixup, either in turn
+    policy           trivial: one operation of TrivialAugment (arXiv:2103.10158) on each image
+    erasing          share of the images in which a rectangle becomes the mean color (arXiv:1708.04896)
+    mixup            alpha of the mixing of pairs of images (arXiv:1710.09412); 0: none
+    cutmix           alpha of rectangles cut from other images (arXiv:1905.04899); 0: none; with mixup, either in turn
     precision        fp32, bf16, or auto: bf16 where the processor computes in it
     compile          steps compiled by torch.compile
     deterministic    on a GPU, only algorithms that give the same bits again; a CPU's always do
     checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
     checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
-    workers          processes that read pictures; -1: none on a CPU, which has no time to spare; with a GPU by the pace
+    workers          processes that read images; -1: none on a CPU, which has no time to spare; with a GPU by the pace
     """
 
     name: str
@@ -102,7 +102,7 @@ class Recipe:
     net: str = "googlenet_bn"
     size: Annotated[int, Meta(ge=0, le=2048)] = 0
     channels: Literal["rgb", "bgr", "gray"] = "rgb"
-    held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    val_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.2
     limit: Limit = 0
     head_steps: Count = 0
     head_decay: Positive = 0.01
@@ -189,14 +189,14 @@ class Recipe:
 
 SCRATCH = Recipe(
     "scratch",
-    source="arXiv:1409.4842 Table 1 with batch norm, and what helped on small sets of pictures",
+    source="arXiv:1409.4842 Table 1 with batch norm, and what helped on small sets of images",
     epochs=30,
     weight_decay=5e-4,
 )
 HEAD = Recipe("head", source="multinomial logistic regression on frozen features", net="googlenet", head_steps=100)
 FINETUNE = Recipe(
     "finetune",
-    source="`head`, then all rows above the stem, the lower the slower, on training squares smaller than those judged",
+    source="`head`, then all rows above the stem, the lower the slower, on training crops smaller than those evaluated",
     net="googlenet",
     head_steps=100,
     epochs=6,
@@ -206,7 +206,7 @@ FINETUNE = Recipe(
     schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
     freeze="stem",  # as good so, and faster
     layer_decay=0.9,
-    # Crops show things larger than judging does (arXiv:1906.06423), and half the pixels take half the time.
+    # Crops show things larger than evaluating does (arXiv:1906.06423), and half the pixels take half the time.
     growth=((0.0, 0.714), (1.0, 0.714)),
     aux_weight=0.0,  # the losses of fresh heads would disturb a body that is already trained
     ema=0.98,
@@ -262,7 +262,7 @@ IOFFE2015 = dataclasses.replace(
     dropout=0.0,
     aux_weight=0.0,
     polyak=0.0,
-    shuffle="shards",  # "within-shard shuffling"; pictures that are not in shards count as one
+    shuffle="shards",  # "within-shard shuffling"; images that are not in shards count as one
     jitter=0.25,  # "reduce the photometric distortions"
 )
 SZEGEDY2015 = Recipe(

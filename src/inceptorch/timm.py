@@ -4,7 +4,7 @@
     timm.create_model("inceptorch/googlenet", num_classes=10)
     timm.create_model("inceptorch/googlenet.bvlc", pretrained=True)      # published weights by name
 
-timm's own tools (data configuration, optimisers with layer-wise rates, averages, training script) take them as theirs.
+timm's own tools (data configuration, optimizers with layer-wise rates, averages, training script) take them as theirs.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from inceptorch.data.split import TRAIN
 
 
 def of_classes(survey: Survey) -> Iterator[Finding]:
-    """Classes that training would refuse, learn badly or not be judged on."""
+    """Classes that training would refuse, learn badly or not be evaluated on."""
     counts = {name: _counts(survey, name) for name in survey.splits}
     name = next((name for name in ("", *TRAIN) if name in counts), None)
     if name is None:
         where = tuple(split.where for split in survey.splits.values())
-        yield Finding("nothing-to-train-on", where, f"{' and '.join(counts)} without train: fit for judging alone")
+        yield Finding("nothing-to-train-on", where, f"{' and '.join(counts)} without train: fit for evaluating alone")
     else:
         yield from _to_train_on(survey.splits[name], counts[name])
         for other in counts:
@@ -38,7 +38,7 @@ def folder_of(split: Split, name: str) -> str:
 
 
 def _counts(survey: Survey, part: str) -> dict[str, int]:
-    """How many readable pictures each class of a split has."""
+    """How many readable images each class of a split has."""
     split = survey.splits[part]
     readable = survey.readable[survey.numbers(part)]
     found = np.bincount(split.labels[readable], minlength=len(split.classes)).tolist()
@@ -54,28 +54,28 @@ def _to_train_on(split: Split, counts: dict[str, int]) -> Iterator[Finding]:
     for name, count in counts.items():
         where = (folder_of(split, name),)
         if not count:
-            note = "holds no picture that can be read" if listed[name] else "holds no pictures"
+            note = "holds no image that can be read" if listed[name] else "holds no images"
             yield Finding("empty-class", where, note)
             continue
         if count < FEWEST:
-            yield Finding("small-class", where, f"has {count} pictures")
+            yield Finding("small-class", where, f"has {count} images")
         if count * MOST_TIMES < counts[largest]:
             times = counts[largest] / count
-            note = f"has {count} pictures, {largest!r} has {counts[largest]}: {times:.0f} times as many"
+            note = f"has {count} images, {largest!r} has {counts[largest]}: {times:.0f} times as many"
             yield Finding("unbalanced-class", where, note)
 
 
 def _between(survey: Survey, train: str, other: str, counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
     """How the classes of another split differ from those to train on."""
-    known, judged = counts[train], counts[other]
+    known, evaluated = counts[train], counts[other]
     for name, listed in survey.splits[other].counts().items():
         if listed and name not in known:
             near = get_close_matches(name, known, n=1)
             note = f"is no class of {train}" + (f"; did you mean {near[0]!r}?" if near else "")
             yield Finding("missing-in-train", (folder_of(survey.splits[other], name),), note)
     for name, count in known.items():
-        if count and not judged.get(name):
-            yield Finding("not-judged", (folder_of(survey.splits[train], name),), f"has no pictures in {other}")
+        if count and not evaluated.get(name):
+            yield Finding("not-evaluated", (folder_of(survey.splits[train], name),), f"has no images in {other}")
 
 
 def _similar_names(survey: Survey) -> Iterator[Finding]:

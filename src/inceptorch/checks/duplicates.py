@@ -1,4 +1,4 @@
-"""The same picture more than once: in one class, and worse, under two labels or in two splits."""
+"""The same image more than once: in one class, and worse, under two labels or in two splits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Numbers = NDArray[np.int64]
 
 
 def of_duplicates(survey: Survey, near: bool, progress: Progress) -> Iterator[Finding]:
-    """Pictures whose decoded pixels are equal, whatever else their files hold; with `near`, those that are nearly so too.
+    """Images whose decoded pixels are equal, whatever else their files hold; with `near`, those that are nearly so too.
 
-    Of equal hashes of 64 bits, pixels are taken to be equal: among a million pictures, one pair in thirty million such
+    Of equal hashes of 64 bits, pixels are taken to be equal: among a million images, one pair in thirty million such
     collections would not be.
     """
     readable = np.flatnonzero(survey.readable)
@@ -46,7 +46,7 @@ def _groups(names: Numbers) -> list[Numbers]:
 
 
 def _findings(survey: Survey, numbers: Numbers, kind: str, how: str) -> Iterator[Finding]:
-    """What the pictures of one group mean: each of the two that are errors where it applies, else that there are several."""
+    """What the images of one group mean: each of the two that are errors where it applies, else that there are several."""
     numbers = np.sort(numbers)
     files = tuple(survey.file(number) for number in numbers.tolist())
     parts = [survey.part_name(part) for part in np.unique(survey.parts[numbers]).tolist()]

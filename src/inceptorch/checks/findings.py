@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning", "remark"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "remark")
-FEWEST = 10  # pictures that a class should have to train on
-MOST_TIMES = 10  # as many pictures as the smallest class should the largest have at most
+FEWEST = 10  # images that a class should have to train on
+MOST_TIMES = 10  # as many images as the smallest class should the largest have at most
 
 
 @dataclass(frozen=True)
@@ -28,64 +28,64 @@ class Kind:
 
 
 LEFT_OUT = "training leaves them out"
-BY_HEART = "Delete it from all splits but one: judging would reward what was learned by heart."
+BY_HEART = "Delete it from all splits but one: evaluating would reward what was learned by heart."
 ONE_LABEL = "Delete it from all classes but the right one."
-DRAWN = "where DATA is not divided, one may be trained on and another judged on"
+DRAWN = "where DATA is not divided, one may be trained on and another evaluated on"
 
-# Errors are what training would fail on or leave out, or what would make judging lie.
+# Errors are what training would fail on or leave out, or what would make evaluating lie.
 KINDS = {
-    "unreadable": Kind("error", "pictures that cannot be read", f"Replace or delete them; {LEFT_OUT}."),
+    "unreadable": Kind("error", "images that cannot be read", f"Replace or delete them; {LEFT_OUT}."),
     "truncated": Kind(
         "error",
-        "pictures that are cut off or damaged, and decode only in part",
+        "images that are cut off or damaged, and decode only in part",
         f"Copy them again from where they came from; {LEFT_OUT}.",
     ),
     "huge": Kind(
         "error",
-        f"pictures of more than {MAX_PIXELS // 1_000_000} million pixels, the most that is read",
+        f"images of more than {MAX_PIXELS // 1_000_000} million pixels, the most that is read",
         f"Reduce them; {LEFT_OUT}.",
     ),
-    "duplicates-across-splits": Kind("error", "the same picture in more than one split", BY_HEART),
-    "near-duplicates-across-splits": Kind("error", "nearly the same picture in more than one split", BY_HEART),
-    "duplicates-across-classes": Kind("error", "the same picture under more than one label", ONE_LABEL),
-    "near-duplicates-across-classes": Kind("error", "nearly the same picture under more than one label", ONE_LABEL),
+    "duplicates-across-splits": Kind("error", "the same image in more than one split", BY_HEART),
+    "near-duplicates-across-splits": Kind("error", "nearly the same image in more than one split", BY_HEART),
+    "duplicates-across-classes": Kind("error", "the same image under more than one label", ONE_LABEL),
+    "near-duplicates-across-classes": Kind("error", "nearly the same image under more than one label", ONE_LABEL),
     "nothing-to-train-on": Kind(
         "error", "fewer than two classes to train on", "Add a train beside it, or another class."
     ),
-    "empty-class": Kind("error", "classes to train on without a picture", "Add some, or delete the class."),
+    "empty-class": Kind("error", "classes to train on without an image", "Add some, or delete the class."),
     "missing-in-train": Kind(
         "error",
-        "classes to judge on that train does not have",
+        "classes to evaluate on that train does not have",
         "Add them to train, delete or rename them; classes are matched by name, letter for letter.",
     ),
     "damaged": Kind(
         "warning",
-        "pictures that can be decoded, but of which a strict decoder complains",
-        "Look at them: a part may be gray, or of another picture.",
+        "images that can be decoded, but of which a strict decoder complains",
+        "Look at them: a part may be gray, or of another image.",
     ),
     "misnamed": Kind(
         "warning",
-        "pictures named like another kind of file",
+        "images named like another kind of file",
         "Rename them; they are read here by their content, but other programs go by the name.",
     ),
     "ignored": Kind(
         "warning",
-        "pictures that are not used, for their name or their place",
+        "images that are not used, for their name or their place",
         "Give them a suffix such as .jpg, and put them into a class folder.",
     ),
-    "tiny": Kind("warning", "pictures that are very small", "Replace them by larger ones, or delete them."),
-    "blank": Kind("warning", "pictures that show almost nothing", "Look at them, and delete what failed."),
-    "duplicates": Kind("warning", "the same picture several times in one class", f"Delete all but one: {DRAWN}."),
-    "small-class": Kind("warning", f"classes with fewer than {FEWEST} pictures to train on", "Add some."),
+    "tiny": Kind("warning", "images that are very small", "Replace them by larger ones, or delete them."),
+    "blank": Kind("warning", "images that show almost nothing", "Look at them, and delete what failed."),
+    "duplicates": Kind("warning", "the same image several times in one class", f"Delete all but one: {DRAWN}."),
+    "small-class": Kind("warning", f"classes with fewer than {FEWEST} images to train on", "Add some."),
     "unbalanced-class": Kind(
         "warning",
-        f"classes with less than one in {MOST_TIMES} of the largest class's pictures to train on",
+        f"classes with less than one in {MOST_TIMES} of the largest class's images to train on",
         "Add some, or train with --set balance=1.",
     ),
-    "not-judged": Kind(
+    "not-evaluated": Kind(
         "warning",
-        "classes to train on without a picture to judge on",
-        "Add some: what judging says is not about these classes.",
+        "classes to train on without an image to evaluate on",
+        "Add some: what evaluating says is not about these classes.",
     ),
     "similar-class-names": Kind(
         "warning",
@@ -95,14 +95,14 @@ KINDS = {
     "doubtful-label": Kind(
         "warning", "labels that the model doubts", "Look at them: these are suggestions, and the model may be wrong."
     ),
-    "large": Kind("remark", "pictures that take long to decode", "Reduce them, if time matters."),
+    "large": Kind("remark", "images that take long to decode", "Reduce them, if time matters."),
     "rotated": Kind(
         "remark",
-        "pictures that are turned by their EXIF data alone",
+        "images that are turned by their EXIF data alone",
         "That is done here; for programs that do not, turn the pixels themselves.",
     ),
-    "near-duplicates": Kind("remark", "nearly the same picture several times in one class", f"Keep in mind: {DRAWN}."),
-    "no-picture": Kind("remark", "files in class folders that are no pictures", "They are not used."),
+    "near-duplicates": Kind("remark", "nearly the same image several times in one class", f"Keep in mind: {DRAWN}."),
+    "no-image": Kind("remark", "files in class folders that are no images", "They are not used."),
 }
 
 
@@ -110,15 +110,15 @@ KINDS = {
 class Finding:
     """One thing that was found.
 
-    files     the pictures that it is about, or the folders of classes or splits, as a user finds them
+    files     the images that it is about, or the folders of classes or splits, as a user finds them
     note      what it is, in words that fit behind the files
-    pictures  the numbers of the files among those of the survey; none where they are no pictures of a class
+    images  the numbers of the files among those of the survey; none where they are no images of a class
     """
 
     kind: str
     files: tuple[str, ...]
     note: str
-    pictures: tuple[int, ...] = ()
+    images: tuple[int, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -136,7 +136,7 @@ class Findings:
 
     @property
     def safe(self) -> bool:
-        """Whether training would work, and judging not lie, as far as was found."""
+        """Whether training would work, and evaluating not lie, as far as was found."""
         return not any(one.severity == "error" for one in self.found)
 
     @property
@@ -152,11 +152,11 @@ class Findings:
         return {severity: found[severity] for severity in SEVERITIES}
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: {"data", "safe", "pictures", "classes", "counts", "caveats", "findings"}."""
+        """The JSON form: {"data", "safe", "images", "classes", "counts", "caveats", "findings"}."""
         return {
             "data": self.data,
             "safe": self.safe,
-            "pictures": {name or "all": len(split) for name, split in self.survey.splits.items()},
+            "images": {name or "all": len(split) for name, split in self.survey.splits.items()},
             "classes": len(self.survey.classes),
             "counts": {kind: len(found) for kind, found in self.by_kind.items()},
             "caveats": self.caveats,

@@ -10,7 +10,7 @@ import numpy as np
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import FORMATS, Survey
 from inceptorch.data import Split
-from inceptorch.data.sources.folders import Tree, is_picture
+from inceptorch.data.sources.folders import Tree, is_image
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import SUFFIXES, read_header
 from inceptorch.utils.progress import Progress
@@ -18,7 +18,7 @@ from inceptorch.utils.progress import Progress
 TINY = 32  # pixels of the shorter side: the smallest squares that our networks are made for have 28
 LARGE = 30.0  # million pixels, which take a fifth of a second to decode
 BLANK = 2.0  # standard deviation of the brightness, of 255 levels; a dark frame of a camera has less, fog has more
-BIGGEST = 64_000_000  # bytes of a file whose name is no picture's and that is looked into nevertheless
+BIGGEST = 64_000_000  # bytes of a file whose name is no image's and that is looked into nevertheless
 
 SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -34,8 +34,8 @@ SUFFIXES_OF = {
 }
 
 
-def of_pictures(survey: Survey, tiny: int, large: float) -> Iterator[Finding]:
-    """Pictures that cannot be read, or whose kind, size or content is suspicious. A shorter side below `tiny` pixels is
+def of_images(survey: Survey, tiny: int, large: float) -> Iterator[Finding]:
+    """Images that cannot be read, or whose kind, size or content is suspicious. A shorter side below `tiny` pixels is
     so, and more than `large` million pixels."""
     for number, fault in survey.faults.items():
         yield Finding(fault.kind, (survey.file(number),), fault.says, (number,))
@@ -61,7 +61,7 @@ def of_pictures(survey: Survey, tiny: int, large: float) -> Iterator[Finding]:
 
 
 def _misnamed(survey: Survey) -> Iterator[Finding]:
-    """Pictures whose suffix is that of another kind; without a known suffix, a name says nothing."""
+    """Images whose suffix is that of another kind; without a known suffix, a name says nothing."""
     formats = survey.rows["format"].tolist()
     number = 0
     for split in survey.splits.values():
@@ -75,7 +75,7 @@ def _misnamed(survey: Survey) -> Iterator[Finding]:
 
 
 def of_other_files(splits: Mapping[str, Split], progress: Progress) -> Iterator[Finding]:
-    """Files beside the pictures of class folders: pictures that are not used, and what is no picture."""
+    """Files beside the images of class folders: images that are not used, and what is no image."""
     for split in splits.values():
         source, within = split.source, split.within
         if within is None or not isinstance(source, Tree):
@@ -86,14 +86,14 @@ def of_other_files(splits: Mapping[str, Split], progress: Progress) -> Iterator[
             in_a_class = "/" in name.removeprefix(f"{within}/")
             found = _format(source, name, size)
             if found is not None:
-                why = "its name does not end like a picture's" if not is_picture(name) else "it is in no class folder"
+                why = "its name does not end like an image's" if not is_image(name) else "it is in no class folder"
                 yield Finding("ignored", (source.label(name),), f"is a {found} file, but {why}")
             elif in_a_class:
-                yield Finding("no-picture", (source.label(name),), "is not used")
+                yield Finding("no-image", (source.label(name),), "is not used")
 
 
 def _format(source: Tree, name: str, size: int) -> str | None:
-    """The kind of picture that a file is; None for one that is none, or cannot be read."""
+    """The kind of image that a file is; None for one that is none, or cannot be read."""
     if size > BIGGEST:
         return None
     try:

@@ -1,7 +1,7 @@
 """Labels that a classifier finds hard to believe.
 
 Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form: the mean probability that a
-model gives a class on the pictures labelled so is how sure it is of itself there. A picture is doubtful where the model
+model gives a class on the images labelled so is how sure it is of itself there. An image is doubtful where the model
 is less sure than that of its own class, and at least as sure as that of another.
 """
 
@@ -34,12 +34,12 @@ def of_labels(
         kept = np.flatnonzero(survey.readable[numbers])
         if not len(kept):
             continue
-        pictures = split.keep(kept)
-        stream = Predictor.of(classifier).stream(range(len(pictures)), pictures.image)
-        predictions = progress.track(stream, len(pictures), f"judging {name or 'pictures'}")
+        images = split.keep(kept)
+        stream = Predictor.of(classifier).stream(range(len(images)), images.image)
+        predictions = progress.track(stream, len(images), f"evaluating {name or 'images'}")
         probabilities = np.stack([prediction.probabilities for prediction in predictions])
-        for index, other in doubtful(probabilities, pictures.labels):
-            own, number = int(pictures.labels[index]), int(numbers[kept[index]])
+        for index, other in doubtful(probabilities, images.labels):
+            own, number = int(images.labels[index]), int(numbers[kept[index]])
             note = (
                 f"is labelled {classifier.classes[own]!r} ({probabilities[index, own]:.0%} probable by the model), "
                 f"perhaps it is {classifier.classes[other]!r} ({probabilities[index, other]:.0%})"
@@ -52,31 +52,31 @@ def of_labels(
 
 
 def doubtful(probabilities: Probabilities, labels: NDArray[np.integer]) -> list[tuple[int, int]]:
-    """The pictures whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may
+    """The images whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may
     belong to instead; the most doubtful first."""
-    pictures = np.arange(len(labels))
-    own = probabilities[pictures, labels]
+    images = np.arange(len(labels))
+    own = probabilities[images, labels]
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
     sure = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
     others = np.where(probabilities >= sure, probabilities, -1.0)
-    others[pictures, labels] = -1.0
+    others[images, labels] = -1.0
     best = others.argmax(1)
-    margins = others[pictures, best] - own
+    margins = others[images, best] - own
     chosen = np.flatnonzero((own < sure[labels]) & (margins > 0))
     return [(int(index), int(best[index])) for index in chosen[np.argsort(-margins[chosen], kind="stable")]]
 
 
 def _caveat(classifier: Classifier, name: str, split: Split) -> str:
-    """What is to be kept in mind where the model may have been trained on the very pictures that it judges."""
+    """What is to be kept in mind where the model may have been trained on the very images that it evaluates."""
     drawn = classifier.config.metadata.split
-    by_heart = "of pictures that it was trained on, it may have learned wrong labels by heart"
+    by_heart = "of images that it was trained on, it may have learned wrong labels by heart"
     if drawn and drawn["fingerprint"] == fingerprint(split):
-        trained, held_out = stratified(split, drawn["fraction"], drawn["seed"])
+        trained, val = stratified(split, drawn["fraction"], drawn["seed"])
         return (
-            f"The model was trained on {len(trained)} of these pictures and judged on the other {len(held_out)}; {by_heart}, "
+            f"The model was trained on {len(trained)} of these images and evaluated on the other {len(val)}; {by_heart}, "
             "so more labels may be wrong than are listed."
         )
     if name in TRAIN:
-        return f"If the model was trained on {name}, judge it by what is said of other splits; {by_heart}."
+        return f"If the model was trained on {name}, evaluate it by what is said of other splits; {by_heart}."
     return ""

@@ -1,10 +1,10 @@
-"""Pictures that are nearly the same: resized, compressed again, brighter or darker, or cut a little at the sides.
+"""Images that are nearly the same: resized, compressed again, brighter or darker, or cut a little at the sides.
 
-Each picture has a hash of 64 bits: the signs of the lowest frequencies of its thumbnail's cosine transform, as in Zauner,
+Each image has a hash of 64 bits: the signs of the lowest frequencies of its thumbnail's cosine transform, as in Zauner,
 "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010. All pairs of hashes that differ in few bits are
 found by multi-index hashing (Norouzi, Punjani and Fleet, arXiv:1307.2982), and are then held against each other on the
 thumbnails themselves, as hashes alone would take many a pair for alike. `python -m bench.near_duplicates` measures how the
-bounds below part changed pictures from different ones.
+bounds below part changed images from different ones.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from inceptorch.utils.progress import Progress
 BITS, BANDS = 64, 4
 BAND = BITS // BANDS
 RADIUS = 13  # bits in which the hashes of a pair differ at most: as many as leave one of four bands within three
-ALIKE = 0.82  # correlation of the slopes of two thumbnails of nearly the same picture; of others, 0.75 was seen
+ALIKE = 0.82  # correlation of the slopes of two thumbnails of nearly the same image; of others, 0.75 was seen
 MAYBE = 0.4  # correlation from which on it is tried whether one was cut
-TINT = 40  # of 255: in no sixteenth do colours differ by more
+TINT = 40  # of 255: in no sixteenth do colors differ by more
 FLAT = 2.0  # levels of gray: thumbnails whose slopes are flatter hold too little to compare
 # Shares of a side lost at either end.
 CUTS = ((0.0, 0.0), (0.03, 0.0), (0.0, 0.03), (0.03, 0.03), (0.06, 0.0), (0.0, 0.06), (0.06, 0.06))
-PIECE = 512  # pairs or pictures compared at a time
+PIECE = 512  # pairs or images compared at a time
 CANDIDATES = 1 << 18  # pairs whose hashes are compared at a time
 
 Grays = NDArray[np.uint8]  # [N, 16, 16]
@@ -38,18 +38,18 @@ Floats = NDArray[np.float32]
 
 
 def groups_of(grays: Grays, tints: Tints, progress: Progress) -> tuple[Numbers, Floats]:
-    """For each picture the group of nearly the same ones that it is in, named by the lowest number in it, and how alike the
+    """For each image the group of nearly the same ones that it is in, named by the lowest number in it, and how alike the
     most similar one in it is, of those that were compared: a correlation, -1 where it is alone."""
     groups, nearest = np.arange(len(grays)), np.full(len(grays), -1, np.float32)
     lively = np.flatnonzero(liveliness(grays) >= FLAT)
     if len(lively) < 2:
         return groups, nearest
-    progress.say(f"looking for near duplicates among {len(lively)} pictures")
+    progress.say(f"looking for near duplicates among {len(lively)} images")
     for first, second in pairs_within(hashes_of(grays[lively]), RADIUS):
         a, b = lively[first], lively[second]
         apart = (
             groups[a] != groups[b]
-        )  # so that a thousand pictures that are all alike take thousands of looks, not millions
+        )  # so that a thousand images that are all alike take thousands of looks, not millions
         a, b = a[apart], b[apart]
         alike = likeness(grays, tints, a, b)
         same = alike >= ALIKE
@@ -81,7 +81,7 @@ def pairs_within(hashes: Hashes, radius: int) -> Iterator[tuple[Numbers, Numbers
     """
     bands = np.stack(
         [_every_fourth_bit(hashes, band) for band in range(BANDS)], 1
-    )  # neighbouring bits depend on each other
+    )  # neighboring bits depend on each other
     for band in range(BANDS):
         order = np.argsort(bands[:, band], kind="stable")
         keys, in_order = bands[order, band].astype(np.int64), hashes[order]
@@ -104,8 +104,8 @@ def pairs_within(hashes: Hashes, radius: int) -> Iterator[tuple[Numbers, Numbers
 
 
 def likeness(grays: Grays, tints: Tints, a: Numbers, b: Numbers) -> Floats:
-    """How alike the pictures a[i] and b[i] are, [N]: the correlation of the slopes of their thumbnails, the highest of
-    those where one is tried as a part of the other; -1 where their colours differ."""
+    """How alike the images a[i] and b[i] are, [N]: the correlation of the slopes of their thumbnails, the highest of
+    those where one is tried as a part of the other; -1 where their colors differ."""
     alike = np.full(len(a), -1, np.float32)
     for piece in _pieces(len(a), PIECE):
         of_a, of_b = (grays[which[piece]].astype(np.float32) for which in (a, b))
@@ -114,13 +114,13 @@ def likeness(grays: Grays, tints: Tints, a: Numbers, b: Numbers) -> Floats:
         if len(tried):
             cut = np.maximum(_cut_from(of_a[tried], of_b[tried]), _cut_from(of_b[tried], of_a[tried]))
             found[tried] = np.maximum(found[tried], cut)
-        colours = np.abs(tints[a[piece]].astype(np.int16) - tints[b[piece]]).max((1, 2, 3))
-        alike[piece] = np.where(colours <= TINT, found, -1)
+        colors = np.abs(tints[a[piece]].astype(np.int16) - tints[b[piece]]).max((1, 2, 3))
+        alike[piece] = np.where(colors <= TINT, found, -1)
     return alike
 
 
 def slopes(grays: Floats) -> Floats:
-    """The differences between neighbours in thumbnails [N, 16, 16], each kind about its mean, as vectors [N, 480] of length 1.
+    """The differences between neighbors in thumbnails [N, 16, 16], each kind about its mean, as vectors [N, 480] of length 1.
 
     Brightness itself follows the composition: a bright flower in the middle is like any other. Its slopes do so less, as
     they weigh all frequencies of a photograph about alike.

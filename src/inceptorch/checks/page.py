@@ -10,9 +10,9 @@ from inceptorch.utils.html import address, render
 
 LINES = 5  # findings of a kind on a terminal
 TOGETHER = 3  # files of a finding on a line
-CARDS, ON_A_CARD = 40, 8  # findings of a kind with pictures on the page, pictures of a finding
-MOST_PICTURES = 800  # on the page, of about 4 kB each
-SIDE = 128  # of a picture on the page, at most
+CARDS, ON_A_CARD = 40, 8  # findings of a kind with images on the page, images of a finding
+MOST_IMAGES = 800  # on the page, of about 4 kB each
+SIDE = 128  # of an image on the page, at most
 
 
 def lines(findings: Findings) -> list[str]:
@@ -32,7 +32,7 @@ def html(findings: Findings) -> str:
     images = _images(findings)
     sections = []
     for name, found in findings.by_kind.items():
-        cards = [one for one in found[:CARDS] if any(number in images for number in one.pictures)]
+        cards = [one for one in found[:CARDS] if any(number in images for number in one.images)]
         rest = [one for position, one in enumerate(found) if position >= CARDS or one not in cards]
         sections.append({"name": name, "kind": KINDS[name], "count": len(found), "cards": cards, "rest": rest})
     return render(
@@ -55,7 +55,7 @@ def _looked_at(findings: Findings) -> str:
     parts = [f"{len(split)} in {name}" for name, split in survey.splits.items() if name]
     divided = f" ({', '.join(parts)})" if parts else ""
     classes = len(survey.classes)
-    return f"{len(survey)} pictures{divided} of {classes} {'class' if classes == 1 else 'classes'}."
+    return f"{len(survey)} images{divided} of {classes} {'class' if classes == 1 else 'classes'}."
 
 
 def _verdict(findings: Findings) -> str:
@@ -74,21 +74,21 @@ def _line(finding: Finding) -> str:
 
 
 def _images(findings: Findings) -> dict[int, str]:
-    """The pictures of the first findings of every kind, small, as addresses that hold them; by number."""
+    """The images of the first findings of every kind, small, as addresses that hold them; by number."""
     wanted = dict.fromkeys(
-        number for found in findings.by_kind.values() for one in found[:CARDS] for number in one.pictures[:ON_A_CARD]
+        number for found in findings.by_kind.values() for one in found[:CARDS] for number in one.images[:ON_A_CARD]
     )
-    addresses = {number: _address(findings, number) for number in list(wanted)[:MOST_PICTURES]}
+    addresses = {number: _address(findings, number) for number in list(wanted)[:MOST_IMAGES]}
     return {number: address for number, address in addresses.items() if address}
 
 
 def _address(findings: Findings, number: int) -> str:
-    """A picture as a data: address; "" if it cannot be read."""
+    """An image as a data: address; "" if it cannot be read."""
     if not findings.survey.readable[number]:
         return ""
     try:
-        picture = findings.survey.image(number)
+        image = findings.survey.image(number)
     except ImageError:
         return ""
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return address(picture)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    return address(image)

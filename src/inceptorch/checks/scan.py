@@ -1,6 +1,6 @@
-"""Every picture of DATA read once, on every core: a small row of numbers for each is kept, and remembered between runs.
+"""Every image of DATA read once, on every core: a small row of numbers for each is kept, and remembered between runs.
 
-A second check, and one that was interrupted, read only what is new. As in `data.remembered`, a picture counts as read
+A second check, and one that was interrupted, read only what is new. As in `data.remembered`, an image counts as read
 while its name, size and time of change stay as they were; what could not be read, or only with a complaint, is read again.
 """
 
@@ -32,7 +32,7 @@ ROW = np.dtype(
     [
         ("file", np.uint64),  # digest of name, size and time of change
         ("bytes", np.uint64),  # hash of the file
-        ("pixels", np.uint64),  # hash of the decoded, upright picture
+        ("pixels", np.uint64),  # hash of the decoded, upright image
         ("width", np.int32),
         ("height", np.int32),
         ("format", np.uint8),
@@ -44,18 +44,18 @@ ROW = np.dtype(
 )
 # Another decoder may give other pixels, whose hashes cannot be compared.
 MADE_BY = f"rows 1, {DECODERS}"
-KIND = "pictures"
-BATCH = 32  # pictures that a thread takes at a time
+KIND = "images"
+BATCH = 32  # images that a thread takes at a time
 EVERY = 30.0  # seconds between two times that rows are remembered, at least
 SHARE = 20  # remembering takes at most one in so many of the seconds
 
 Rows = NDArray[np.void]
 Digests = NDArray[np.uint64]
-Read = tuple[int, tuple[Any, ...] | None, "Fault | None"]  # a picture's number, its row, what is wrong with it
+Read = tuple[int, tuple[Any, ...] | None, "Fault | None"]  # an image's number, its row, what is wrong with it
 
 
 class Fault(NamedTuple):
-    """What is wrong with a picture file: a kind of finding, and a sentence that fits behind its name."""
+    """What is wrong with an image file: a kind of finding, and a sentence that fits behind its name."""
 
     kind: str
     says: str
@@ -63,12 +63,12 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """All pictures of DATA, numbered through its splits in their order.
+    """All images of DATA, numbered through its splits in their order.
 
-    rows      of every picture, [N]; without meaning where `readable` is False
-    faults    by number: of unreadable pictures, and of those that decode with a complaint
-    parts     the split of each picture, as its place in `splits`, int32 [N]
-    labels    the class of each picture, int32 [N], as its place in `classes`: the names of all splits, sorted
+    rows      of every image, [N]; without meaning where `readable` is False
+    faults    by number: of unreadable images, and of those that decode with a complaint
+    parts     the split of each image, as its place in `splits`, int32 [N]
+    labels    the class of each image, int32 [N], as its place in `classes`: the names of all splits, sorted
     """
 
     splits: dict[str, Split]
@@ -83,12 +83,12 @@ class Survey:
         return len(self.rows)
 
     def file(self, number: int) -> str:
-        """The name by which a user finds a picture."""
+        """The name by which a user finds an image."""
         split, index = self._place(number)
         return split.file(index)
 
     def image(self, number: int) -> Image.Image:
-        """A picture in mode RGB, at its own size. Raises ImageError naming the file."""
+        """An image in mode RGB, at its own size. Raises ImageError naming the file."""
         split, index = self._place(number)
         return split.image(index)
 
@@ -96,7 +96,7 @@ class Survey:
         return list(self.splits)[part]
 
     def numbers(self, name: str) -> NDArray[np.int64]:
-        """The numbers of a split's pictures."""
+        """The numbers of a split's images."""
         return np.flatnonzero(self.parts == list(self.splits).index(name))
 
     def _place(self, number: int) -> tuple[Split, int]:
@@ -105,7 +105,7 @@ class Survey:
 
 
 def read_all(splits: dict[str, Split], progress: Progress) -> Survey:
-    """Read every picture of these splits that is not remembered."""
+    """Read every image of these splits that is not remembered."""
     digests = [digests_of(split.files) for split in splits.values()]
     current: dict[str, list[Digests]] = {}  # what lies at each address, where several splits may
     for split, mine in zip(splits.values(), digests, strict=True):
@@ -134,12 +134,12 @@ def read_all(splits: dict[str, Split], progress: Progress) -> Survey:
 
 
 def look(data: bytes) -> tuple[tuple[Any, ...], str]:
-    """The row of a picture file but for its first field, and what a strict decoder has to say against it. Raises
+    """The row of an image file but for its first field, and what a strict decoder has to say against it. Raises
     ImageError."""
     decoded = decode(data, fast=True)
     header, pixels, complaint = decoded.header, decoded.array, decoded.complaint
     assert header is not None  # of a file
-    # The whole picture is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
+    # The whole image is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
     of_pixels = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
     of_pixels.update(repr(pixels.shape).encode())
     row = (
@@ -155,7 +155,7 @@ def look(data: bytes) -> tuple[tuple[Any, ...], str]:
 
 
 def thumbnails(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.uint8], NDArray[np.uint8]]:
-    """Of a picture [H, W, 3]: how much its brightness varies, its brightness [16, 16] and its colours [4, 4, 2]."""
+    """Of an image [H, W, 3]: how much its brightness varies, its brightness [16, 16] and its colors [4, 4, 2]."""
     small = Image.fromarray(pixels).resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX).convert("YCbCr")
     values = np.asarray(small)
     return float(values[..., 0].std()), _reduced(values[..., :1], SIDE)[..., 0], _reduced(values[..., 1:], TINT_SIDE)
@@ -166,7 +166,7 @@ def _number(digest: Any) -> int:
 
 
 def _reduced(values: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A picture [S, S, C], each pixel the mean of a square: [side, side, C]."""
+    """An image [S, S, C], each pixel the mean of a square: [side, side, C]."""
     size, channels = len(values) // side, values.shape[2]
     means: NDArray[np.float64] = values.reshape(side, size, side, size, channels).mean((1, 3))
     return means.round().astype(np.uint8)
@@ -175,7 +175,7 @@ def _reduced(values: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def _read_split(
     split: Split, digests: Digests, current: Digests, progress: Progress
 ) -> tuple[Rows, NDArray[np.bool_], dict[int, Fault]]:
-    """The rows of a split's pictures, which of them could be read, and what is wrong with the others and with some.
+    """The rows of a split's images, which of them could be read, and what is wrong with the others and with some.
 
     `current` are the digests of all files at the address of the split, sorted.
     """
@@ -204,7 +204,7 @@ def _read_split(
     try:
         with ThreadPoolExecutor(cores) as pool:
             results = ordered_map(pool, lambda batch: [_read(split, index) for index in batch], batches, 2 * cores)
-            what = f"reading {split.name or 'pictures'}"
+            what = f"reading {split.name or 'images'}"
             for index, row, fault in progress.track(chain.from_iterable(results), len(left), what):
                 if row is not None:
                     rows[index], readable[index] = (digests[index], *row), True
@@ -221,7 +221,7 @@ def _read_split(
 
 
 def _read(split: Split, index: int) -> Read:
-    """The row of a picture, and what is wrong with it."""
+    """The row of an image, and what is wrong with it."""
     try:
         row, complaint = look(split.read(index))
     except DamagedImage as error:

@@ -187,7 +187,7 @@ def load(path: str | Path, model: nn.Module | None = None) -> Classifier:
         size, channels = config.preprocessing.size, config.preprocessing.in_chans
         try:
             made = Model(
-                config.network, len(config.classes), channels, aux=config.aux_heads, size=size, initialise=False
+                config.network, len(config.classes), channels, aux=config.aux_heads, size=size, initialize=False
             )
         except TableError as error:
             raise BundleError(f"{folder / CONFIG}: {error}") from None
@@ -217,7 +217,7 @@ def copy_weights(given: Model, model: Model) -> None:
             continue
         if not name.startswith(("aux.", "head.linear.")):
             raise BundleError(
-                f"The weights were made for pictures of {given.size}x{given.size}, on which the fully connected layers "
+                f"The weights were made for images of {given.size}x{given.size}, on which the fully connected layers "
                 f"of {given.net.name} depend; they do not fit {model.size}x{model.size}."
             )
         del tensors[name]

@@ -127,7 +127,7 @@ def create_model(
     num_classes    1000 by default without weights, the bundle's own with them; another number gives a fresh classifier
     in_chans       adapts the first convolution of given weights
     aux            builds the auxiliary heads, with given weights where the bundle holds them
-    size           of the pictures in pixels, for networks and auxiliary heads with fully connected layers
+    size           of the images in pixels, for networks and auxiliary heads with fully connected layers
     drop_rate      of the dropout before the classifier
     features_only  gives the maps of the body instead of logits: those of the stages `out_indices`, all by default
 

@@ -66,7 +66,7 @@ class Published:
     net: str
     url: str
     source: str
-    licence: str
+    license: str
     pixels: Preprocessing
     outputs: int
     hash: Hash | None
@@ -95,7 +95,7 @@ class Published:
         return Metadata(
             weights=f"{self.name}: {self.source}",
             url=self.url,
-            license=self.licence,
+            license=self.license,
             accuracy=f"top-1 {scored.top1}%, top-5 {scored.top5}% ({scored.protocol})" if scored else None,
             note=self.note,
         )

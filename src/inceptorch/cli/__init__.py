@@ -52,7 +52,7 @@ EXTRAS = {
 }
 
 app = typer.Typer(
-    help="The Inception line of image classifiers: train, judge, predict.",
+    help="The Inception line of image classifiers: train, evaluate, predict.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

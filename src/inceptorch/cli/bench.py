@@ -15,10 +15,10 @@ def bench(
     engine: Annotated[
         str | None, typer.Option(help="Only torch, onnxruntime or openvino; by default all that are installed.")
     ] = None,
-    batch: Annotated[str, typer.Option(help="How many pictures at a time; several, parted by commas.")] = "1,16",
+    batch: Annotated[str, typer.Option(help="How many images at a time; several, parted by commas.")] = "1,16",
     seconds: Annotated[float, typer.Option(help="Of each measurement.", min=0.01, max=3600)] = 3.0,
     data: Annotated[
-        Path | None, typer.Option(help="Pictures, or a folder of them, to compare answers on; else random ones.")
+        Path | None, typer.Option(help="Images, or a folder of them, to compare answers on; else random ones.")
     ] = None,
     reference: Annotated[
         str | None,
@@ -28,7 +28,7 @@ def bench(
         bool, typer.Option("--rows", help="What each row of the network takes, on one engine (the fastest by default).")
     ] = False,
     precision: Annotated[str | None, typer.Option(help="With --rows: fp32 or bf16.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder for the picture of it, bench.png or rows.png.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for the image of it, bench.png or rows.png.")] = None,
     json: Json = False,
 ) -> None:
     """Measure how fast each engine executes a classifier here, and what that takes; --engine auto then takes the fastest.

@@ -19,11 +19,11 @@ def check(
     tiny: Annotated[int, typer.Option(help="Pixels of a shorter side that are too few.", min=0)] = 32,
     large: Annotated[float, typer.Option(help="Million pixels that are many.", min=0)] = 30.0,
     near: Annotated[
-        bool, typer.Option(help="Look for nearly the same pictures too; not where all are alike, as digits are.")
+        bool, typer.Option(help="Look for nearly the same images too; not where all are alike, as digits are.")
     ] = True,
     json: Json = False,
 ) -> None:
-    """Look pictures over before training: files that are damaged or misnamed, the same picture in two splits or under two
+    """Look images over before training: files that are damaged or misnamed, the same image in two splits or under two
     labels, classes that are missing. Nothing in DATA is changed. Exit code 1 if training is not safe.
 
     inceptorch check flowers/ --out flowers.html
@@ -36,7 +36,7 @@ def check(
     if out is not None and out.suffix.lower() not in (".html", ".json"):
         raise RunError(f"{out} must end in .html or .json.")
     if out is not None and lies_inside(out, data):
-        raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another --out.")
+        raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another --out.")
     findings = look_over(data, model=model, tiny=tiny, large=large, near=near)
     if out is not None:
         as_json = out.suffix.lower() == ".json"

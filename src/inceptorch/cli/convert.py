@@ -22,7 +22,7 @@ def convert(
         Path | None, typer.Option(help="Class names, a line each; synset_words.txt beside FILE by default.")
     ] = None,
 ) -> None:
-    """Make a bundle of other libraries' weights, with their pixel contract and class names; or the other way round.
+    """Make a bundle of other libraries' weights, with their preprocessing and class names; or the other way round.
 
     inceptorch convert bvlc_googlenet.caffemodel --out googlenet
 
@@ -42,5 +42,5 @@ def convert(
     heads = " and its auxiliary heads" if classifier.config.aux_heads else ""
     print(
         f"{classifier.model.net.name}{heads} with {len(classifier.classes)} classes in {out}; "
-        f"try: inceptorch predict {quote(str(out))} PICTURE"
+        f"try: inceptorch predict {quote(str(out))} IMAGE"
     )

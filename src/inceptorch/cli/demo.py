@@ -22,7 +22,7 @@ VALUES = {
 
 
 def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs/demo by default.")] = None) -> None:
-    """Train, judge and use a classifier of handwritten digits, which come with scikit-learn. Takes a minute or two."""
+    """Train, evaluate and use a classifier of handwritten digits, which come with scikit-learn. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
     from inceptorch.recipes import SCRATCH, with_values
@@ -35,7 +35,7 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     out = out or next_run_dir(Path("demo"))
     refuse_if_used(out)
     progress = Progress()
-    progress.say("scikit-learn's 1797 handwritten digits become a folder of pictures, one folder for each class.")
+    progress.say("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
     write_digits(out / "digits")
     result = train(out / "digits", out=out / "run", recipe=with_values(SCRATCH, VALUES), progress=progress)
     report.draw(result)
@@ -52,14 +52,14 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
         print(f"  {file}: {said}")
     print(
         f"""
-The pictures      {out / "digits"}
+The images      {out / "digits"}
 The classifier    {result.run} (config.json, model.safetensors, README.md)
 Its report        {result.run / "report.html"} (curves, classes, mistakes)
 All of it took    {time.monotonic() - began:.0f} s
 
-For your own pictures, put each class into a folder of its own and type
-  inceptorch train PICTURES --out runs/mine
-  inceptorch predict runs/mine some-picture.jpg"""
+For your own images, put each class into a folder of its own and type
+  inceptorch train IMAGES --out runs/mine
+  inceptorch predict runs/mine some-image.jpg"""
     )
 
 

@@ -22,10 +22,10 @@ def evaluate(
     ] = None,
     temperature: Annotated[
         str | None,
-        typer.Option(help="Also find the temperature on this part of DATA, and judge with it.", metavar="SPLIT"),
+        typer.Option(help="Also find the temperature on this part of DATA, and evaluate with it.", metavar="SPLIT"),
     ] = None,
     without: Annotated[
-        Path | None, typer.Option(help="A file of pictures to leave out: ILSVRC's blacklist, or names, a line each.")
+        Path | None, typer.Option(help="A file of images to leave out: ILSVRC's blacklist, or names, a line each.")
     ] = None,
     table: Annotated[
         bool, typer.Option("--table", help="1, 10 and 144 crops, of one model and of all: what each brings and costs.")
@@ -38,7 +38,7 @@ def evaluate(
     precision: PrecisionOption = None,
     json: Json = False,
 ) -> None:
-    """Judge classifiers on labelled pictures: top-1, top-5, loss, calibration and every class, with intervals.
+    """Evaluate classifiers on labelled images: top-1, top-5, loss, calibration and every class, with intervals.
 
     inceptorch eval runs/flowers flowers/
 
@@ -47,7 +47,7 @@ def evaluate(
     from inceptorch.data.verify import report_skipped
     from inceptorch.errors import ProtocolError
     from inceptorch.evaluation import compare_crops_and_ensembles
-    from inceptorch.evaluation import evaluate as judge
+    from inceptorch.evaluation import evaluate as evaluate
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.runtime.distributed import speaks
     from inceptorch.utils.progress import Progress
@@ -55,7 +55,7 @@ def evaluate(
     saved = all(word.endswith(SUFFIX) for word in words)
     models, data = (words, None) if saved else (words[:-1], words[-1])
     if not models:
-        raise ProtocolError(f"Name the pictures to judge {data} with: inceptorch eval {data} DATA.")
+        raise ProtocolError(f"Name the images to evaluate {data} with: inceptorch eval {data} DATA.")
     progress = Progress()
     if report:
         check_writable(report)
@@ -64,7 +64,9 @@ def evaluate(
         besides["--protocol"] = None if protocol == "center" else protocol
         flag = next((flag for flag, value in besides.items() if value is not None), None)
         if flag is not None:
-            raise ProtocolError(f"{flag} does not go with --table, which judges each model and all by three protocols.")
+            raise ProtocolError(
+                f"{flag} does not go with --table, which evaluates each model and all by three protocols."
+            )
         if data is None:
             raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
         rows = compare_crops_and_ensembles(
@@ -83,7 +85,7 @@ def evaluate(
             print_comparison(rows)
         return
     began = time.monotonic()
-    evaluation = judge(
+    evaluation = evaluate(
         models,
         data,
         split=split,
@@ -109,7 +111,7 @@ def evaluate(
 
 
 def check_writable(out: Path) -> None:
-    """Raise RunError before anything is judged where the page could not be written."""
+    """Raise RunError before anything is evaluated where the page could not be written."""
     from inceptorch.errors import RunError
 
     if out.is_dir() or not out.absolute().parent.is_dir():
@@ -132,7 +134,7 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
 
     alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])
     command = shlex.join(["inceptorch", *sys.argv[1:]])
-    title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, judged"
+    title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, evaluated"
     write_text(out, report.of_evaluation(title, evaluation, load(models[0]) if alone else None, seconds, command))
 
 
@@ -165,7 +167,7 @@ def print_evaluation(evaluation: Any) -> None:
         )
     unknown = found["unknown"]
     print(
-        f"predict --unknown-below {unknown['below']:.3f} would answer {unknown['answered']:.1%} of these pictures, "
+        f"predict --unknown-below {unknown['below']:.3f} would answer {unknown['answered']:.1%} of these images, "
         f"{unknown['right_of_answered']:.2%} of them rightly"
     )
     print(f"protocol: {printable(evaluation.protocol)}")
@@ -186,7 +188,7 @@ def print_comparison(rows: list[Any]) -> None:
         grid.append([*counts, *errors, compared])
     print_table(grid)
     every = dict.fromkeys(f"{name} ({net})" for row in rows for name, net in zip(row.models, row.networks, strict=True))
-    print(printable(f"models: {', '.join(every)}; 95% intervals in brackets, of the last column picture by picture"))
+    print(printable(f"models: {', '.join(every)}; 95% intervals in brackets, of the last column image by image"))
 
 
 def _error(right: float, interval: tuple[float, float]) -> str:

@@ -13,17 +13,17 @@ def export(
     int8: Annotated[
         str | None,
         typer.Option(
-            help="Compute in 8 bits: labelled pictures to calibrate on and to judge what it costs.", metavar="DATA"
+            help="Compute in 8 bits: labelled images to calibrate on and to evaluate what it costs.", metavar="DATA"
         ),
     ] = None,
     max_drop: Annotated[float, typer.Option(help="Points of top-1 that 8 bits may cost.", min=0)] = 0.5,
-    pictures: Annotated[
+    images: Annotated[
         Path | None,
-        typer.Option(help="Pictures, or a folder of them, on which to compare engines besides random ones."),
+        typer.Option(help="Images, or a folder of them, on which to compare engines besides random ones."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a classifier as one file that needs no torch: uint8 pictures in, probabilities and activation maps out.
+    """Write a classifier as one file that needs no torch: uint8 images in, probabilities and activation maps out.
 
     Every engine that is installed answers first; where one differs from torch, nothing is written.
 
@@ -34,7 +34,7 @@ def export(
     from inceptorch.deployment.export import export as exported
     from inceptorch.utils.progress import Progress
 
-    result = exported(model, out, format=format, pictures=pictures, int8=int8, max_drop=max_drop, progress=Progress())
+    result = exported(model, out, format=format, images=images, int8=int8, max_drop=max_drop, progress=Progress())
     if json:
         print_json(result.to_dict())
         return
@@ -44,15 +44,15 @@ def export(
 def print_exported(result: Any) -> None:
     for one in result.differences:
         print(
-            f"{one.engine} against {result.reference} on {result.pictures} pictures: probabilities at most "
+            f"{one.engine} against {result.reference} on {result.images} images: probabilities at most "
             f"{one.probability:.1g} apart, activation maps {one.map:.1g} of their largest value"
         )
     if result.int8 is not None:
         found = result.int8
         low, high = found.drop_interval
         print(
-            f"8 bits: top-1 {found.top1_fp32:.2%} to {found.top1_int8:.2%} of {found.judged} held-out pictures (loss "
+            f"8 bits: top-1 {found.top1_fp32:.2%} to {found.top1_int8:.2%} of {found.evaluated} validation images (loss "
             f"{found.drop:.2f} points, {low:.2f} to {high:.2f}); {found.per_second_fp32:.0f} to "
-            f"{found.per_second_int8:.0f} pictures per second on {found.engine}"
+            f"{found.per_second_int8:.0f} images per second on {found.engine}"
         )
-    print(f"{result.path} is ready; try: inceptorch predict {result.path} PICTURE")
+    print(f"{result.path} is ready; try: inceptorch predict {result.path} IMAGE")

@@ -45,8 +45,8 @@ def print_table(grid: Grid) -> None:
     print("\n".join(each.rstrip() for each in captured.get().splitlines()))
 
 
-def print_pictures(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
-    """What was found of each picture: one JSON value, or a line each, as they come, with the answers and what `more` adds
+def print_images(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
+    """What was found of each image: one JSON value, or a line each, as they come, with the answers and what `more` adds
     to them.
 
     Those that could not be read have an "error" and are named on standard error; then the exit code is 1.
@@ -58,12 +58,12 @@ def print_pictures(entries: Iterable[dict[str, Any]], json: bool, more: Callable
     for entry in entries:
         failed |= "error" in entry
         if not json:
-            _print_picture(entry, more)
+            _print_image(entry, more)
     if failed:
         raise typer.Exit(1)
 
 
-def _print_picture(entry: dict[str, Any], more: Callable[[dict[str, Any]], str]) -> None:
+def _print_image(entry: dict[str, Any], more: Callable[[dict[str, Any]], str]) -> None:
     if "error" in entry:
         print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
-from inceptorch.cli.output import Json, print_json, print_pictures
+from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Metadata
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="PATH...")],
-    top: Annotated[int, typer.Option(help="How many answers for each picture.", min=1)] = 5,
+    paths: Annotated[list[Path], typer.Argument(help="Images, and folders of images.", metavar="PATH...")],
+    top: Annotated[int, typer.Option(help="How many answers for each image.", min=1)] = 5,
     protocol: Annotated[str, typer.Option(help="Which crops are averaged, as for eval.")] = "center",
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Say of pictures of none of the classes that they are unknown.")
+        bool, typer.Option("--unknown", help="Say of images of none of the classes that they are unknown.")
     ] = False,
     unknown_below: Annotated[
         float | None, typer.Option(help="The same, below this probability, from 0 to 1.", min=0, max=1)
@@ -38,7 +38,7 @@ def predict(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what is in pictures. Exit code 1 if some could not be read; the others are answered all the same.
+    """Say what is in images. Exit code 1 if some could not be read; the others are answered all the same.
 
     inceptorch predict runs/flowers tulip.jpg holiday/
 
@@ -60,7 +60,7 @@ def predict(
     if unknown and unknown_below is None:
         if protocol != "center":
             raise ProtocolError(
-                "The threshold that a run knows is one for centre crops; give --unknown-below, as eval by this protocol "
+                "The threshold that a run knows is one for center crops; give --unknown-below, as eval by this protocol "
                 "suggests it."
             )
         unknown_below = _threshold(opened.config.metadata, model)
@@ -85,16 +85,16 @@ def predict(
         answers = Progress().track(answer(known), len(known), "predicting")
     else:
         answers = answer(entries)
-    print_pictures(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+    print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
 
 
-def _print_summary(out: Path, pictures: int, failed: int, json: bool) -> None:
-    """What was written; exit code 1 if some pictures could not be read."""
+def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:
+    """What was written; exit code 1 if some images could not be read."""
     if json:
-        print_json({"out": str(out), "pictures": pictures, "failed": failed})
+        print_json({"out": str(out), "images": images, "failed": failed})
     else:
         left = f"; {failed} could not be read" if failed else ""
-        print(f"{pictures - failed} pictures answered in {out}{left}")
+        print(f"{images - failed} images answered in {out}{left}")
     if failed:
         raise typer.Exit(1)
 
@@ -105,7 +105,7 @@ def _threshold(metadata: "Metadata", model: str) -> float:
 
     if metadata.threshold is None:
         raise BundleError(
-            f"{model} does not say below which probability a picture is unknown; give one with --unknown-below, such as "
-            f"`inceptorch eval {model} DATA` suggests for held-out pictures."
+            f"{model} does not say below which probability an image is unknown; give one with --unknown-below, such as "
+            f"`inceptorch eval {model} DATA` suggests for validation images."
         )
     return metadata.threshold["below"]

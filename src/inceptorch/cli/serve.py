@@ -21,7 +21,7 @@ def serve(
     threads: Annotated[int | None, typer.Option(help="Of the engine.", min=1)] = None,
     streams: Annotated[int | None, typer.Option(help="Batches that are computed at once.", min=1)] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Pictures that go through the network together.", min=1, max=4096)
+        int | None, typer.Option(help="Images that go through the network together.", min=1, max=4096)
     ] = None,
     token: Annotated[
         str | None,
@@ -30,7 +30,7 @@ def serve(
     max_body: Annotated[float, typer.Option(help="Of one request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_files: Annotated[int, typer.Option(help="Of one request.", min=1)] = 32,
     max_seconds: Annotated[float, typer.Option(help="In which a request must arrive.", min=0.1, max=86_400)] = 30,
-    queue: Annotated[int, typer.Option(help="Pictures of a model that may wait; more are refused.", min=1)] = 64,
+    queue: Annotated[int, typer.Option(help="Images of a model that may wait; more are refused.", min=1)] = 64,
 ) -> None:
     """Answer requests over HTTP, and show a page for browsers. Ends well on SIGTERM and Ctrl-C.
 

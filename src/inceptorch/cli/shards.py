@@ -7,14 +7,14 @@ from inceptorch.cli.output import Json, print_json
 
 
 def shards(
-    data: Annotated[str, typer.Argument(help="As for train: a folder, a zip, a list of pictures, torchvision:NAME.")],
+    data: Annotated[str, typer.Argument(help="As for train: a folder, a zip, a list of images, torchvision:NAME.")],
     out: Annotated[Path, typer.Argument(help="The folder of shards to make.")],
     shard_size: Annotated[float, typer.Option(help="Size of a shard, at most.", metavar="MB")] = 256.0,
-    held_out_share: Annotated[float, typer.Option(help="Of every class, where DATA has no val or test.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="The order of the pictures depends on it.", min=0)] = 0,
+    val_fraction: Annotated[float, typer.Option(help="Of every class, where DATA has no val or test.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="The order of the images depends on it.", min=0)] = 0,
     json: Json = False,
 ) -> None:
-    """Pack pictures into tar files in the layout of WebDataset.
+    """Pack images into tar files in the layout of WebDataset.
 
     inceptorch shards flowers/ flowers_shards/
 
@@ -25,22 +25,20 @@ def shards(
     from inceptorch.utils.progress import Progress
 
     progress = Progress()
-    written = write_shards(data, out, megabytes=shard_size, held_out_share=held_out_share, seed=seed, progress=progress)
+    written = write_shards(data, out, megabytes=shard_size, val_fraction=val_fraction, seed=seed, progress=progress)
     report_skipped(written.skipped, progress.say)
     files = written.index.shards
-    pictures, size = sum(len(one.labels) for one in files), sum(one.bytes for one in files)
+    images, size = sum(len(one.labels) for one in files), sum(one.bytes for one in files)
     if json:
         print_json(
             {
                 "out": str(out),
                 "shards": len(files),
-                "pictures": pictures,
+                "images": images,
                 "bytes": size,
                 "classes": list(written.index.classes),
                 "skipped": written.skipped,
             }
         )
         return
-    print(
-        f"{pictures} pictures of {len(written.index.classes)} classes in {len(files)} shards, {size / 1e6:.1f} MB: {out}"
-    )
+    print(f"{images} images of {len(written.index.classes)} classes in {len(files)} shards, {size / 1e6:.1f} MB: {out}")

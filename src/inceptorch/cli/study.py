@@ -9,13 +9,13 @@ from inceptorch.errors import RecipeError, RunError
 
 def study(
     name: Annotated[str | None, typer.Argument(help="A study's name; without one, all are listed.")] = None,
-    data: Annotated[str | None, typer.Option(help="The pictures to train and judge on, as for `train`.")] = None,
+    data: Annotated[str | None, typer.Option(help="The images to train and evaluate on, as for `train`.")] = None,
     seeds: Annotated[int, typer.Option(help="How many runs of each arm.")] = 5,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each run; by default as many as show it 50,000 pictures.")
+        int | None, typer.Option(help="Epochs of each run; by default as many as show it 50,000 images.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels; 32 by default.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Most pictures of a class, to train on and to judge with.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels; 32 by default.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Most images of a class, to train on and to evaluate with.")] = None,
     out: Annotated[Path | None, typer.Option(help="The study's folder; runs/NAME-DATA by default.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change one value of the recipe in all arms.", metavar="KEY=VALUE")
@@ -39,7 +39,7 @@ def study(
         return
     find_study(name)
     if data is None:
-        raise RunError(f"Name the pictures to run {name} on: --data DATA.")
+        raise RunError(f"Name the images to run {name} on: --data DATA.")
     values = parse_settings(settings or [])
     for flag, value in {"epochs": epochs, "size": size, "limit": limit}.items():
         if value is not None and flag in values:

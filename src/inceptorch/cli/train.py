@@ -41,8 +41,8 @@ def train(
     ] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read pictures; -1: by the machine.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read images; -1: by the machine.")] = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Steps between checkpoints within an epoch.", metavar="STEPS")
     ] = None,
@@ -63,7 +63,7 @@ def train(
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
     json: Json = False,
 ) -> None:
-    """Train a classifier on a folder of pictures.
+    """Train a classifier on a folder of images.
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
@@ -107,8 +107,8 @@ def train(
     if len(trials) > 1 or (trials and out and not lr_find):
         raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
-        picture = _picture_in(out or Path(), data)
-        _found(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), picture, json)
+        image = _image_in(out or Path(), data)
+        _found(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)
     elif fast_dev_run:
         from inceptorch import report
 
@@ -128,28 +128,26 @@ def _training() -> ModuleType:
     return training
 
 
-def _picture_in(folder: Path, data: str) -> Path:
+def _image_in(folder: Path, data: str) -> Path:
     """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
     from inceptorch.data.locator import absolute, lies_inside
     from inceptorch.utils.files import make_folder
 
     if lies_inside(folder, absolute(data)):
-        raise RunError(f"{folder} lies inside the pictures in {data}, which are never written to; name another --out.")
+        raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
     make_folder(folder)
     return folder / "lr_find.png"
 
 
-def _found(found: LRCurve, picture: Path, json: bool) -> None:
+def _found(found: LRCurve, image: Path, json: bool) -> None:
     """Draw the search for a rate and say what came of it."""
     from inceptorch import report
 
-    report.draw_rates(found, picture)
+    report.draw_rates(found, image)
     if json:
-        print_json(
-            {"suggested": found.suggested, "rates": found.rates, "losses": found.losses, "picture": str(picture)}
-        )
+        print_json({"suggested": found.suggested, "rates": found.rates, "losses": found.losses, "image": str(image)})
         return
-    print(f"take --set lr={found.suggested:g}; the losses are drawn in {picture}")
+    print(f"take --set lr={found.suggested:g}; the losses are drawn in {image}")
 
 
 def _dry_run_done(found: DryRunReport, json: bool) -> None:
@@ -169,7 +167,7 @@ def _dry_run_done(found: DryRunReport, json: bool) -> None:
 
 
 def _finished(result: Result, json: bool) -> None:
-    """Draw the run's pictures and say what came of it."""
+    """Draw the run's images and say what came of it."""
     if not result.first:
         return
     from inceptorch import report
@@ -192,6 +190,6 @@ def _finished(result: Result, json: bool) -> None:
         )
         return
     print(
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} held-out pictures, {result.seconds:.0f} s"
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} validation images, {result.seconds:.0f} s"
     )
-    print(f"classifier and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} PICTURE")
+    print(f"classifier and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")

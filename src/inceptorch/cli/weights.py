@@ -13,7 +13,7 @@ def weights(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch it now, if it is not kept here yet.")] = False,
     json: Json = False,
 ) -> None:
-    """List published weights, or one of them: network, accuracy as published, licence, source, where it is kept."""
+    """List published weights, or one of them: network, accuracy as published, license, source, where it is kept."""
     from dataclasses import asdict
 
     from inceptorch.classifier import published
@@ -34,7 +34,7 @@ def weights(
         for one in table:
             top1, top5 = (f"{one.accuracy.top1:.1f}", f"{one.accuracy.top5:.1f}") if one.accuracy else ("-", "-")
             size = f"{one.bytes / 1e6:.0f} MB" if one.bytes else "-"
-            grid.append([one.name, one.net, top1, top5, one.licence, size, one.kept()])
+            grid.append([one.name, one.net, top1, top5, one.license, size, one.kept()])
         print_table(grid)
         return
 
@@ -60,7 +60,7 @@ def _details(one: "Published") -> dict[str, str]:
         "outputs": str(one.outputs),
         "accuracy": accuracy,
         "pixels": f"{CENTER.describe(pixels)}; {scaled}",
-        "licence": one.licence,
+        "license": one.license,
         "url": one.url,
         "size": f"{one.bytes:,} bytes" if one.bytes else "not known",
         "hash": f"{hashed} ({hashed.by})" if hashed else "none known here: the file is taken as it comes",

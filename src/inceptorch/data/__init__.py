@@ -1,6 +1,6 @@
-"""Labelled pictures: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
+"""Labelled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
-from inceptorch.data.resolve import find_split, find_train_and_held_out
+from inceptorch.data.resolve import find_split, find_train_and_val
 from inceptorch.data.split import Split, fingerprint, limited, stratified
 from inceptorch.data.verify import Skipped, without_unreadable
 
@@ -8,7 +8,7 @@ __all__ = [
     "Skipped",
     "Split",
     "find_split",
-    "find_train_and_held_out",
+    "find_train_and_val",
     "fingerprint",
     "limited",
     "stratified",

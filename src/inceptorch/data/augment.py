@@ -1,6 +1,6 @@
-"""Training pictures: cropped, mirrored and changed in colour, as uint8 tensors.
+"""Training images: cropped, mirrored and changed in color, as uint8 tensors.
 
-Every random decision about a picture comes from a generator keyed by (seed, epoch, index of the picture), so a run is
+Every random decision about an image comes from a generator keyed by (seed, epoch, index of the image), so a run is
 the same for any number of worker processes and after any interruption.
 """
 
@@ -36,8 +36,8 @@ Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W,
 
 
 class Augmented(Dataset[tuple[Tensor, int, int]]):
-    """Training pictures of a split as (uint8 RGB [3, S, S], label, index), with the recipe's random crop, mirroring and
-    changes of colour; without them, as the pixel contract brings them to the network everywhere else.
+    """Training images of a split as (uint8 RGB [3, S, S], label, index), with the recipe's random crop, mirroring and
+    changes of color; without them, as the preprocessing brings them to the network everywhere else.
 
     `epoch` keys the draws and `side` is S, the contract's size unless it is set; either may be set between two passes.
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
@@ -60,20 +60,20 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        """One picture. Raises ImageError naming the file."""
+        """One image. Raises ImageError naming the file."""
         if self.transform is not None:
             return self._transformed(self.transform, index), int(self.split.labels[index]), index
         draw = random.Random(key(self.seed, self.epoch, index))
-        picture = self.split.decoded(index, lambda data: self._augmented(data, draw))
-        return picture, int(self.split.labels[index]), index
+        image = self.split.decoded(index, lambda data: self._augmented(data, draw))
+        return image, int(self.split.labels[index]), index
 
     def __getitems__(self, batch: Sequence[int]) -> Batch:
         """A batch at once: uint8 [N, 3, S, S] with channels last in memory, labels [N], indices [N]."""
-        pictures = torch.empty(len(batch), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        images = torch.empty(len(batch), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         labels, indices = torch.empty(2, len(batch), dtype=torch.int64)
         for place, index in enumerate(batch):
-            pictures[place], labels[place], indices[place] = self[index]
-        return pictures, labels, indices
+            images[place], labels[place], indices[place] = self[index]
+        return images, labels, indices
 
     def _transformed(self, transform: Transform, index: int) -> Tensor:
         """What the caller's transform makes of an image. Raises DataError if it is not as the network takes it."""
@@ -96,20 +96,20 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
             choose = partial(random_box, area=recipe.crop_area, aspect=recipe.crop_aspect, draw=draw)
             part = decode(data, crop=choose, min_size=self.side).array
             filter = self.pixels.filter if recipe.interpolation == "contract" else draw.choice(FILTERS)
-            picture = resize(part, self.side, filter)
+            tensor = resize(part, self.side, filter)
         else:
-            picture = _tensor(self._preprocessing().apply(data))
+            tensor = _tensor(self._preprocessing().apply(data))
         if recipe.flip and draw.random() < 0.5:
-            picture = picture.flip(2)
+            tensor = tensor.flip(2)
         if recipe.jitter or self.policy:
-            image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+            image = Image.fromarray(tensor.permute(1, 2, 0).numpy())
             if recipe.jitter:
                 image = jitter(image, recipe.jitter, draw)
             if self.policy:
                 with drawing_from(draw.getrandbits(63)):
                     image = self.policy(image)
-            picture = _tensor(np.asarray(image))
-        return picture
+            tensor = _tensor(np.asarray(image))
+        return tensor
 
     def _preprocessing(self) -> Preprocessing:
         """The pixel default_preprocessing, in proportion where the side is not its size."""
@@ -122,9 +122,9 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
 def random_box(
     height: int, width: int, area: tuple[float, float], aspect: tuple[float, float], draw: random.Random
 ) -> Box:
-    """A box within a picture, its share of the area and its logarithmic aspect ratio drawn evenly from the given ranges.
+    """A box within an image, its share of the area and its logarithmic aspect ratio drawn evenly from the given ranges.
 
-    As torchvision's RandomResizedCrop, whose draws from torch's generator take longer than cropping a small picture.
+    As torchvision's RandomResizedCrop, whose draws from torch's generator take longer than cropping a small image.
     """
     for _ in range(10):
         pixels = height * width * draw.uniform(*area)
@@ -132,7 +132,7 @@ def random_box(
         wide, high = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
         if 0 < wide <= width and 0 < high <= height:
             return Box(draw.randint(0, height - high), draw.randint(0, width - wide), high, wide)
-    # Too long a picture for such a box: the largest one in its middle.
+    # Too long an image for such a box: the largest one in its middle.
     ratio = min(max(width / height, aspect[0]), aspect[1])
     wide, high = min(width, round(height * ratio)), min(height, round(width / ratio))
     return Box((height - high) // 2, (width - wide) // 2, max(1, high), max(1, wide))
@@ -162,9 +162,9 @@ def _trivial() -> Callable[[Image.Image], Image.Image]:
     return policy
 
 
-def _tensor(picture: RGBArray) -> Tensor:
+def _tensor(image: RGBArray) -> Tensor:
     """uint8 [H, W, 3] -> [3, H, W], in memory of its own."""
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)
 
 
 @contextmanager

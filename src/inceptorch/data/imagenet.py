@@ -1,4 +1,4 @@
-"""ImageNet's conventions: synset numbers as class names, the validation pictures and their answers, the blacklist.
+"""ImageNet's conventions: synset numbers as class names, the validation images and their answers, the blacklist.
 
 Classes are numbered by sorted synset (n01440764 is 0), as Caffe, torchvision and timm do. The development kit's own numbers
 (ILSVRC2012_ID, in its validation_ground_truth.txt) are others, and are translated by its meta.mat.
@@ -20,7 +20,7 @@ from inceptorch.errors import DataError
 from inceptorch.utils.files import reading, reason
 
 SYNSET = re.compile(r"n\d{8}")
-PICTURE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 FIRST = "tench"  # the class of n01440764, by which a network with ImageNet's classes is known
 TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 BY_SYNSET = ("imagenet_2012_validation_synset_labels.txt", "LOC_val_solution.csv")
@@ -48,28 +48,28 @@ def in_words_of(split: Split, classes: Sequence[str]) -> Split:
 
 
 def is_validation(folder: Path) -> bool:
-    """Whether a folder holds ILSVRC's validation pictures as they come, side by side."""
+    """Whether a folder holds ILSVRC's validation images as they come, side by side."""
     return (folder / "ILSVRC2012_val_00000001.JPEG").exists()
 
 
 def open_validation(folder: Path) -> Mapping[str, Callable[[], Split]]:
-    """The validation pictures as the one part of DATA."""
+    """The validation images as the one part of DATA."""
     return {"val": partial(_read_validation, folder)}
 
 
 def _read_validation(folder: Path) -> Split:
     source = Folder(folder)
-    pictures = [name for name in source.pictures("") if PICTURE.fullmatch(name)]
+    images = [name for name in source.images("") if IMAGE.fullmatch(name)]
     answers = _answers(folder)
-    missing = next((name for name in pictures if name not in answers), None)
+    missing = next((name for name in images if name not in answers), None)
     if missing:
         raise DataError(f"{folder / missing} has no answer in the files beside it.")
-    names = Names(pictures)
-    return split_of("val", str(folder), source, [answers[name] for name in pictures], source.files_of(names))
+    names = Names(images)
+    return split_of("val", str(folder), source, [answers[name] for name in images], source.files_of(names))
 
 
 def _answers(folder: Path) -> dict[str, str]:
-    """The synset of every validation picture, from whichever list of answers is in the folder or the one above it."""
+    """The synset of every validation image, from whichever list of answers is in the folder or the one above it."""
     for place in (folder, folder.parent, folder / "data", folder.parent / "ILSVRC2012_devkit_t12" / "data"):
         if (place / BY_INDEX).exists():
             rows = [line.split() for line in _lines(place / BY_INDEX)]
@@ -86,7 +86,7 @@ def _answers(folder: Path) -> dict[str, str]:
                 raise DataError(f"{place / TRUTH}: {unknown!r} is no number of a synset in {place / META}.")
             return dict(_numbered([by_id[line] for line in _lines(place / TRUTH)]))
     raise DataError(
-        f"{folder} holds ILSVRC's validation pictures without their answers; put {BY_INDEX}, {BY_SYNSET[0]}, or the "
+        f"{folder} holds ILSVRC's validation images without their answers; put {BY_INDEX}, {BY_SYNSET[0]}, or the "
         f"development kit's {TRUTH} and {META} into it."
     )
 
@@ -116,9 +116,9 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
 
 
 def listed(split: Split, path: Path) -> set[str]:
-    """The names within DATA of the pictures that a file lists, a line each: by name, with the folder where the name alone
-    is that of several, or, as ILSVRC's blacklist of 1762 does, by the number of the validation picture. Raises DataError if
-    a line is none of the split's pictures, or several."""
+    """The names within DATA of the images that a file lists, a line each: by name, with the folder where the name alone
+    is that of several, or, as ILSVRC's blacklist of 1762 does, by the number of the validation image. Raises DataError if
+    a line is none of the split's images, or several."""
     whole, by_name = set(split.paths), dict[str, list[str]]()
     for name in whole:
         by_name.setdefault(Path(name).name, []).append(name)
@@ -128,9 +128,9 @@ def listed(split: Split, path: Path) -> set[str]:
         ending = [name for name in by_name.get(Path(wanted).name, []) if f"/{wanted}".endswith(f"/{name}")]
         named = [wanted] if wanted in whole else ending or by_name.get(wanted, [])
         if not named:
-            raise DataError(f"{path}: {line} is no picture of {split.where}.")
+            raise DataError(f"{path}: {line} is no image of {split.where}.")
         if len(named) > 1:
-            raise DataError(f"{path}: {line} is {len(named)} pictures of {split.where}; write its folder too.")
+            raise DataError(f"{path}: {line} is {len(named)} images of {split.where}; write its folder too.")
         found.add(named[0])
     return found
 

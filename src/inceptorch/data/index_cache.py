@@ -1,4 +1,4 @@
-"""What is remembered of pictures between runs, so that a million of them are decoded once.
+"""What is remembered of images between runs, so that a million of them are decoded once.
 
 It lies in index/ in the user's cache folder, never beside the data, as arrays that hold no code. Nothing depends on it:
 what is damaged or foreign counts as not there, and what has changed meanwhile does not count.
@@ -26,7 +26,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar file of pictures: its size and time of change; the pictures' names in it, sorted, where the bytes of each
+    """A tar file of images: its size and time of change; the images' names in it, sorted, where the bytes of each
     begin and how many they are, int64 [N], and what is written of its class."""
 
     size: int
@@ -128,7 +128,7 @@ def remember_shards(address: str, shards: dict[str, Shard], seen: int) -> str | 
 
 
 def recall_readable(address: str) -> NDArray[np.uint64]:
-    """The digests of the pictures at an address that could be decoded so far, sorted.
+    """The digests of the images at an address that could be decoded so far, sorted.
 
     What could not be decoded is not kept: a disk's or a network's passing fault leaves no trace in a file's state.
     """
@@ -140,7 +140,7 @@ def recall_readable(address: str) -> NDArray[np.uint64]:
 
 
 def remember_readable(address: str, digests: NDArray[np.uint64]) -> str | None:
-    """Remember the digests of pictures that can be decoded; what is wrong if that is not possible."""
+    """Remember the digests of images that can be decoded; what is wrong if that is not possible."""
     return remember("checked", address, {"readable": digests})
 
 

@@ -1,4 +1,4 @@
-"""Batches of training pictures in order, from this process or from others."""
+"""Batches of training images in order, from this process or from others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inceptorch.data.augment import Augmented, Batch
 from inceptorch.errors import ImageError
 
 NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
-MARGIN = 1.25  # pictures differ: more reading than on average
+MARGIN = 1.25  # images differ: more reading than on average
 
 
 def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:

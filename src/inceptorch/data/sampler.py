@@ -1,4 +1,4 @@
-"""The order in which an epoch takes the pictures."""
+"""The order in which an epoch takes the images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from inceptorch.data.split import Split
 def batches(
     split: Split, size: int, seed: int, epoch: int, shuffle: Literal["all", "shards"] = "all"
 ) -> list[NDArray[np.int64]]:
-    """One epoch's order of the pictures as batches of at most `size`, equal to within one.
+    """One epoch's order of the images as batches of at most `size`, equal to within one.
 
-    shuffle  "all": any order of all pictures; "shards": the shards in a drawn order, and drawn orders of the pictures
+    shuffle  "all": any order of all images; "shards": the shards in a drawn order, and drawn orders of the images
              within each (arXiv:1502.03167 section 4.2.1). Without shards, a split counts as one.
 
-    Equal batches leave none of a single picture, which batch normalisation could not take (with `size` 2 and an odd
+    Equal batches leave none of a single image, which batch normalization could not take (with `size` 2 and an odd
     count, one has three).
     """
     count = len(split)
@@ -28,7 +28,7 @@ def batches(
 
 
 def steps_in(count: int, size: int) -> int:
-    """How many batches of at most `size` so many pictures make; the smallest has count // steps of them."""
+    """How many batches of at most `size` so many images make; the smallest has count // steps of them."""
     return max(1, min(-(-count // size), count // 2))
 
 

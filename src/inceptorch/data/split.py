@@ -1,4 +1,4 @@
-"""A split: which pictures there are, of which class, and how a part of them is held out."""
+"""A split: which images there are, of which class, and how a part of them is held out."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from inceptorch.images.decode import decode
 from inceptorch.images.preprocessing import ImageArray, Preprocessing
 
 TRAIN = ("train", "training")
-HELD_OUT = ("val", "valid", "validation", "test")
-SPLITS = {"train": TRAIN, "val": HELD_OUT[:3], "test": HELD_OUT[3:]}
+VAL = ("val", "valid", "validation", "test")
+SPLITS = {"train": TRAIN, "val": VAL[:3], "test": VAL[3:]}
 Decoded = TypeVar("Decoded")
-HELD_OUT_PART = "held-out"  # the name of a split that was drawn, not found
+VAL_PART = "validation part"  # the name of a split that was drawn, not found
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled pictures of one split. `labels` int32 [N] index `classes`; `files` are names within `source`; `where` is
-    the name by which a user finds the split; `shards` int32 [N] number the shard of each picture, where there are any;
+    """Labelled images of one split. `labels` int32 [N] index `classes`; `files` are names within `source`; `where` is
+    the name by which a user finds the split; `shards` int32 [N] number the shard of each image, where there are any;
     `within` is the folder of the source that holds the class folders, where there are any."""
 
     name: str
@@ -55,19 +55,19 @@ class Split:
 
     @property
     def paths(self) -> Names:
-        """The pictures' names within the source."""
+        """The images' names within the source."""
         return self.files.names
 
     def read(self, index: int) -> bytes:
         """The file's bytes. Raises ImageError."""
         return self.source.read(self.paths[index])
 
-    def square(self, index: int, preprocessing: Preprocessing) -> ImageArray:
+    def crop(self, index: int, preprocessing: Preprocessing) -> ImageArray:
         """The image's center crop, uint8 [S, S, 3]. Raises ImageError naming the file."""
         return preprocessing.apply(self.image(index))
 
     def image(self, index: int) -> Image.Image:
-        """The picture in mode RGB, at its own size. Raises ImageError naming the file."""
+        """The image in mode RGB, at its own size. Raises ImageError naming the file."""
         return self.decoded(index, decode).image
 
     def decoded(self, index: int, decode: Callable[[bytes], Decoded]) -> Decoded:
@@ -79,24 +79,24 @@ class Split:
             raise type(error)(self.file(index), error.reason) from None
 
     def file(self, index: int) -> str:
-        """The name by which a user finds the picture."""
+        """The name by which a user finds the image."""
         return self.source.label(self.paths[index])
 
     def keep(self, indices: Indices) -> Split:
-        """The same split with these pictures alone, in this order."""
+        """The same split with these images alone, in this order."""
         at = np.asarray(indices, np.int64)
         shards = None if self.shards is None else self.shards[at]
         return replace(self, files=self.files.take(at), labels=self.labels[at], shards=shards)
 
     def counts(self) -> dict[str, int]:
-        """How many pictures each class has, in the order of the class list."""
+        """How many images each class has, in the order of the class list."""
         found = np.bincount(self.labels, minlength=len(self.classes)).tolist()
         return dict(zip(self.classes, found, strict=True))
 
     def relabelled(self, classes: Sequence[str]) -> Split:
-        """The same pictures with labels that index `classes`, matched by name.
+        """The same images with labels that index `classes`, matched by name.
 
-        Raises DataError if a class with pictures has a name that is not among them.
+        Raises DataError if a class with images has a name that is not among them.
         """
         index = {name: position for position, name in enumerate(classes)}
         for name, count in self.counts().items():
@@ -105,7 +105,7 @@ class Split:
                     f"{self.where} has a {self.source.class_word} {name!r} that training did not have; "
                     f"{did_you_mean(name, classes)}"
                 )
-        # -1: a class without pictures, which no label has.
+        # -1: a class without images, which no label has.
         positions = np.array([index.get(name, -1) for name in self.classes], np.int32)
         return replace(self, classes=tuple(classes), labels=positions[self.labels])
 
@@ -118,9 +118,9 @@ def split_of(name: str, where: str, source: Source, labels: Sequence[str], files
 
 
 def fingerprint(*splits: Split) -> str:
-    """A hash of every picture's name, class and size, whatever their order: enough to tell whether the data changed."""
+    """A hash of every image's name, class and size, whatever their order: enough to tell whether the data changed."""
     in_order = all(line <= following for split in splits for line, following in pairwise(_lines(split)))
-    # Pictures mostly lie in order, which spares a list of a million lines.
+    # Images mostly lie in order, which spares a list of a million lines.
     lines = heapq.merge(*map(_lines, splits)) if in_order else sorted(chain(*map(_lines, splits)))
     digest = hashlib.sha256()
     for line in lines:
@@ -134,20 +134,20 @@ def _lines(split: Split) -> Iterator[str]:
 
 
 def stratified(whole: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """The parts to train on and to judge with: every class gives `share` of its pictures, at least one if it has two, to
+    """The parts to train on and to evaluate with: every class gives `share` of its images, at least one if it has two, to
     the second."""
-    held_out = np.zeros(len(whole), np.bool_)
+    val = np.zeros(len(whole), np.bool_)
     for name, members in zip(whole.classes, _members(whole), strict=True):
         mine = members.tolist()
         # Drawn by the class's name, so that adding a class leaves the others' split alone.
         random.Random(f"{seed}/{name}").shuffle(mine)
-        held_out[mine[: min(max(1, round(share * len(mine))), len(mine) - 1)]] = True
-    train, rest = (whole.keep(np.flatnonzero(part)) for part in (~held_out, held_out))
-    return replace(train, name="train"), replace(rest, name=HELD_OUT_PART)
+        val[mine[: min(max(1, round(share * len(mine))), len(mine) - 1)]] = True
+    train, rest = (whole.keep(np.flatnonzero(part)) for part in (~val, val))
+    return replace(train, name="train"), replace(rest, name=VAL_PART)
 
 
 def limited(whole: Split, limit: int, seed: int) -> Split:
-    """The split with at most `limit` pictures of every class, drawn by the seed; with 0, all of it."""
+    """The split with at most `limit` images of every class, drawn by the seed; with 0, all of it."""
     if not limit:
         return whole
     kept: list[int] = []
@@ -158,7 +158,7 @@ def limited(whole: Split, limit: int, seed: int) -> Split:
 
 
 def _members(whole: Split) -> list[NDArray[np.int64]]:
-    """The pictures of each class, in order."""
+    """The images of each class, in order."""
     by_class = np.argsort(whole.labels, kind="stable")
     ends = np.cumsum(np.bincount(whole.labels, minlength=len(whole.classes)))
     return np.split(by_class, ends[:-1])

@@ -1,4 +1,4 @@
-"""Finding the pictures that cannot be read, before anything depends on them."""
+"""Finding the images that cannot be read, before anything depends on them."""
 
 import os
 import time
@@ -21,10 +21,10 @@ class Skipped(TypedDict):
 
 
 def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Skipped]]:
-    """The split without the pictures that cannot be decoded, and what is wrong with each of those.
+    """The split without the images that cannot be decoded, and what is wrong with each of those.
 
-    Every picture is decoded, on every core; one that can be is remembered until the file changes. Sources that say so
-    need no check. Raises DataError if a class of the split loses all of its pictures.
+    Every image is decoded, on every core; one that can be is remembered until the file changes. Sources that say so
+    need no check. Raises DataError if a class of the split loses all of its images.
     """
     if split.source.checked:
         return split, []
@@ -40,13 +40,13 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
         name = split.classes[split.labels[index]]
         if not counts[name]:
             raise DataError(
-                f"No picture of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
+                f"No image of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
             )
     return kept, skipped
 
 
 def _faults(split: Split, progress: Progress) -> dict[int, str]:
-    """What is wrong with the pictures that cannot be decoded, by index, in order."""
+    """What is wrong with the images that cannot be decoded, by index, in order."""
     known, seen = recall_readable(split.where), time.time_ns()
     digests = digests_of(split.files)
     left = np.flatnonzero(~are_among(digests, known)).tolist()
@@ -59,7 +59,7 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'pictures'}"))
+        found = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'images'}"))
     faults = {index: error for index, error in zip(left, found, strict=True) if error is not None}
 
     settled = is_settled(split.files.changed, seen)
@@ -74,8 +74,8 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
 
 
 def report_skipped(skipped: list[Skipped], say: Callable[[str], None]) -> None:
-    """Name every picture left out, and count them."""
+    """Name every image left out, and count them."""
     if skipped:
-        say(f"left out {len(skipped)} unreadable picture{'s' if len(skipped) > 1 else ''}:")
+        say(f"left out {len(skipped)} unreadable image{'s' if len(skipped) > 1 else ''}:")
         for one in skipped:
             say(f"  {one['file']} {one['error']}")

@@ -1,4 +1,4 @@
-"""Engines, precisions and numbers of pictures, measured side by side."""
+"""Engines, precisions and numbers of images, measured side by side."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from inceptorch.utils.cpu import processors
 from inceptorch.utils.progress import Progress
 
 ROUNDS = 3  # in which everything is measured in turn, so that other work on the machine strikes all alike
-MOST = 128  # pictures of a folder whose answers are compared
+MOST = 128  # images of a folder whose answers are compared
 RANDOM = 32
-MOST_TOGETHER = 4096  # pictures of a call
+MOST_TOGETHER = 4096  # images of a call
 CALLS = (4, 200)  # timed one after the other in a round: at least, at most
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One engine in one precision with one number of pictures at a time. Medians over the rounds.
+    """One engine in one precision with one number of images at a time. Medians over the rounds.
 
-    streams             calls computed at once where that gave most pictures per second
-    per_second          pictures per second, kept busy by as many callers as it takes at once
+    streams             calls computed at once where that gave most images per second
+    per_second          images per second, kept busy by as many callers as it takes at once
     p50_ms, p99_ms      milliseconds of a call, for a single caller
     memory_mib          the most memory of a fresh process that opened the classifier and answered one such call
     first_answer_s      seconds from the start of that process to its answer
     reference           what the answers are compared with
-    top1_agreement      share of pictures with the same most probable class
+    top1_agreement      share of images with the same most probable class
     largest_difference  of any probability
     fraction_of_peak    arithmetic done, of what a matrix product reaches here; None where that is not known
     """
@@ -69,7 +69,7 @@ class _Case:
     """A row in the making: an engine opened for one call at a time, and for many, and what was measured so far."""
 
     engines: dict[int, Engine]  # by streams
-    squares: NDArray[np.uint8]
+    crops: NDArray[np.uint8]
     agreement: float
     difference: float
     rates: dict[int, list[float]] = field(default_factory=dict)
@@ -91,33 +91,33 @@ def benchmark(
     reference: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
-    """Measure every engine that is installed, or one, in every precision it has, with each number of pictures at a time;
-    the most pictures per second first. Where all engines are measured, the fastest whose answers agree is remembered for
+    """Measure every engine that is installed, or one, in every precision it has, with each number of images at a time;
+    the most images per second first. Where all engines are measured, the fastest whose answers agree is remembered for
     `--engine auto`.
 
     seconds    of each measurement: throughput and latency of each row
-    data       a picture or a folder of them, on which the answers are compared; random pictures by default
+    data       an image or a folder of them, on which the answers are compared; random images by default
     reference  the classifier whose answers in fp32 are the right ones; by default this one
 
-    Raises EngineError if nothing can execute the classifier, ImageError if none of the pictures can be read.
+    Raises EngineError if nothing can execute the classifier, ImageError if none of the images can be read.
     """
     progress, path = progress or Progress(), find(model)
     if not batches or min(batches) < 1 or max(batches) > MOST_TOGETHER:
-        raise EngineError(f"The numbers of pictures at a time must be from 1 to {MOST_TOGETHER}, as in --batch 1,16.")
+        raise EngineError(f"The numbers of images at a time must be from 1 to {MOST_TOGETHER}, as in --batch 1,16.")
     ways = [way for way in available(path) if engine in (None, way[0])]
     if engine is None:
         for each in missing():
             progress.say(each)
     if not ways:
         open_engine(path, engine or ENGINES[0])  # says why not
-    judge = _reference(find(reference or path))
-    size = judge.config.preprocessing.size
-    squares = (
+    evaluate = _reference(find(reference or path))
+    size = evaluate.config.preprocessing.size
+    crops = (
         random_images(size, RANDOM)
         if data is None
-        else load_crops(Path(data), judge.config.preprocessing, MOST, progress)
+        else load_crops(Path(data), evaluate.config.preprocessing, MOST, progress)
     )
-    expected = _answers(judge, squares)
+    expected = _answers(evaluate, crops)
 
     cases: list[_Case] = []
     for name, precision in ways:
@@ -126,22 +126,22 @@ def benchmark(
             streams: open_engine(path, name, precision, streams=streams) for streams in dict.fromkeys((1, *many))
         }
         if (engines[1].config.preprocessing, engines[1].config.classes) != (
-            judge.config.preprocessing,
-            judge.config.classes,
+            evaluate.config.preprocessing,
+            evaluate.config.classes,
         ):
             raise EngineError(
                 f"{reference} has other classes or other pixels than {model}; name what {model} was made of."
             )
-        found = _answers(engines[1], squares)
+        found = _answers(engines[1], crops)
         agreement = float((found.argmax(1) == expected.argmax(1)).mean())
         difference = float(np.abs(found - expected).max())
-        cases += [_Case(engines, _so_many(squares, batch), agreement, difference) for batch in batches]
+        cases += [_Case(engines, _so_many(crops, batch), agreement, difference) for batch in batches]
     turns = [case for _ in range(ROUNDS) for case in cases]
     for case in progress.track(turns, len(turns), "measuring"):
         _measure(case, path, seconds / ROUNDS)
 
     peaks = {precision: peak(precision) for precision in dict.fromkeys(precision for _, precision in ways)}
-    measured = [_result(case, peaks[case.engine.precision], str(judge)) for case in cases]
+    measured = [_result(case, peaks[case.engine.precision], str(evaluate)) for case in cases]
     measured.sort(key=lambda each: -each.per_second)
     ways_that_agree = [_way(each) for each in measured if _agrees(each)]
     if engine is None and ways_that_agree:
@@ -151,11 +151,11 @@ def benchmark(
 
 def _measure(case: _Case, path: Path, seconds: float) -> None:
     for streams, engine in case.engines.items():
-        rate = throughput(engine, case.squares, seconds)
+        rate = throughput(engine, case.crops, seconds)
         case.rates.setdefault(streams, []).append(rate)
-    batch = len(case.squares)
+    batch = len(case.crops)
     calls = round(seconds * case.rates[1][-1] / batch)
-    case.seconds += latencies(case.engine, case.squares, int(np.clip(calls, *CALLS)))
+    case.seconds += latencies(case.engine, case.crops, int(np.clip(calls, *CALLS)))
     case.fresh.append(first_answer(path, case.engine.name, case.engine.precision, 1, batch))
 
 
@@ -171,7 +171,7 @@ def _result(case: _Case, at_best: float | None, reference: str) -> Measured:
     return Measured(
         engine=engine.name,
         precision=engine.precision,
-        batch=len(case.squares),
+        batch=len(case.crops),
         streams=streams,
         per_second=rates[streams],
         p50_ms=float(p50),
@@ -192,22 +192,22 @@ def _reference(path: Path) -> Engine:
     return open_engine(path, name, ways.get(name))
 
 
-def _answers(engine: Engine, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities [N, classes], computed in parts of 16 pictures. Raises BundleError where they are no numbers."""
-    parts = [engine.run(squares[start : start + 16]).probabilities for start in range(0, len(squares), 16)]
+def _answers(engine: Engine, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Probabilities [N, classes], computed in parts of 16 images. Raises BundleError where they are no numbers."""
+    parts = [engine.run(crops[start : start + 16]).probabilities for start in range(0, len(crops), 16)]
     found = np.concatenate(parts)
     if not np.isfinite(found).all():
         raise NonFiniteOutputError
     return found
 
 
-def _so_many(squares: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """The first `count` pictures; where there are fewer, over again."""
-    return np.resize(squares, (count, *squares.shape[1:]))
+def _so_many(crops: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """The first `count` images; where there are fewer, over again."""
+    return np.resize(crops, (count, *crops.shape[1:]))
 
 
 def _agrees(each: Measured) -> bool:
-    """Whether `--engine auto` may take it. What a file of 8 bits loses was judged when it was made."""
+    """Whether `--engine auto` may take it. What a file of 8 bits loses was evaluated when it was made."""
     return each.precision == "int8" or each.largest_difference <= TOLERANCE
 
 

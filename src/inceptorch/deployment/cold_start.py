@@ -28,7 +28,7 @@ class Fresh:
 
 
 def first_answer(model: Path, engine: str, precision: str, streams: int, batch: int) -> Fresh:
-    """Start a process that opens `model` and answers `batch` pictures. Raises EngineError if it fails."""
+    """Start a process that opens `model` and answers `batch` images. Raises EngineError if it fails."""
     command = [sys.executable, "-m", "inceptorch.deployment.cold_start", str(model), engine, precision]
     command += [str(streams), str(batch)]
     began = time.perf_counter()

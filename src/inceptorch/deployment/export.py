@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inceptorch.classifier import load
 from inceptorch.classifier.config import read_config
 from inceptorch.classifier.hub import folder_of
-from inceptorch.deployment.quantize import Quantised, quantised
+from inceptorch.deployment.quantize import Quantized, quantized
 from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.inference.engines import Engine, EngineOutput
 from inceptorch.inference.engines.factory import graph_of, open_graph
@@ -47,9 +47,9 @@ class Exported:
     format: str
     precision: str
     reference: str
-    pictures: int
+    images: int
     differences: list[Difference]
-    int8: Quantised | None = None
+    int8: Quantized | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,19 +60,19 @@ def export(
     out: str | Path,
     *,
     format: str = "onnx",
-    pictures: str | Path | None = None,
+    images: str | Path | None = None,
     int8: str | Path | None = None,
     max_drop: float = 0.5,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a bundle, a run, or published weights by name as FILE.onnx, or as a folder in OpenVINO's format.
 
-    pictures   a picture or a folder of them, on which the engines are compared besides random ones; of many, the first 32
-    int8       labelled pictures: the network is computed in 8 bits, calibrated on their training part, and judged on the
-               held-out part; refused if that loses more than `max_drop` points of top-1, or is not faster here
+    images   an image or a folder of them, on which the engines are compared besides random ones; of many, the first 32
+    int8       labelled images: the network is computed in 8 bits, calibrated on their training part, and evaluated on the
+               validation part; refused if that loses more than `max_drop` points of top-1, or is not faster here
 
     The answers of every installed engine are compared first, in batches of 1, 2, 7 and 32. Raises ExportError, and writes
-    nothing, where they differ; ImageError if none of `pictures` can be read.
+    nothing, where they differ; ImageError if none of `images` can be read.
     """
     progress = progress or Progress()
     out, folder = Path(out), folder_of(model)
@@ -81,14 +81,14 @@ def export(
         import_module(module)  # before any work is done
     graph = graph_of(folder)
     preprocessing = read_config(folder).preprocessing
-    squares = random_images(preprocessing.size, max(BATCHES))
-    if pictures is not None:
-        squares = np.concatenate([squares, load_crops(Path(pictures), preprocessing, max(BATCHES), progress)])
-    progress.say(f"comparing engines on {len(squares)} pictures")
-    reference, differences = _compared(folder, graph, squares)
+    crops = random_images(preprocessing.size, max(BATCHES))
+    if images is not None:
+        crops = np.concatenate([crops, load_crops(Path(images), preprocessing, max(BATCHES), progress)])
+    progress.say(f"comparing engines on {len(crops)} images")
+    reference, differences = _compared(folder, graph, crops)
     report = None
     if int8 is not None:
-        graph, report = quantised(graph, int8, max_drop, progress)
+        graph, report = quantized(graph, int8, max_drop, progress)
     if format == "onnx":
         write_whole(out, lambda temporary: temporary.write_bytes(graph))
     else:
@@ -99,7 +99,7 @@ def export(
         with new_folder(out) as new:
             openvino.save_model(read_model(graph), str(new / IR), compress_to_fp16=False)
     precision = "fp32" if report is None else "int8"
-    return Exported(str(out), format, precision, reference, len(squares), differences, report)
+    return Exported(str(out), format, precision, reference, len(crops), differences, report)
 
 
 def _check_name(out: Path, format: str) -> None:
@@ -120,7 +120,7 @@ def _check_name(out: Path, format: str) -> None:
         raise ExportError(f"{out} cannot be written: the folder {out.parent} does not exist.")
 
 
-def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[str, list[Difference]]:
+def _compared(folder: Path, graph: bytes, crops: NDArray[np.uint8]) -> tuple[str, list[Difference]]:
     """How far the engines are from the first: torch where it is installed. Raises ExportError where one differs."""
     engines: list[Engine] = []
     if find_spec("torch") is not None:
@@ -131,20 +131,20 @@ def _compared(folder: Path, graph: bytes, squares: NDArray[np.uint8]) -> tuple[s
         if find_spec(name) is not None:
             engines.append(open_graph(graph, folder, name, "fp32", streams=1))
     first, *others = engines
-    expected = first.run(squares, maps=True)
+    expected = first.run(crops, maps=True)
     differences = []
     for engine in others:
         for count in BATCHES:
-            found = _difference(engine, squares[:count], _first(expected, count))
+            found = _difference(engine, crops[:count], _first(expected, count))
             _refuse_difference(found, first, engine, count)
-        found = _difference(engine, squares, expected)
-        _refuse_difference(found, first, engine, len(squares))
+        found = _difference(engine, crops, expected)
+        _refuse_difference(found, first, engine, len(crops))
         differences.append(found)
     return first.name, differences
 
 
-def _difference(engine: Engine, squares: NDArray[np.uint8], expected: EngineOutput) -> Difference:
-    found = engine.run(squares, maps=True)
+def _difference(engine: Engine, crops: NDArray[np.uint8], expected: EngineOutput) -> Difference:
+    found = engine.run(crops, maps=True)
     apart = float(np.abs(found.probabilities - expected.probabilities).max())
     if expected.maps is None or found.maps is None or expected.map_classes is None or found.map_classes is None:
         return Difference(engine.name, apart, 0.0)
@@ -159,13 +159,13 @@ def _refuse_difference(found: Difference, first: Engine, engine: Engine, count: 
     # Written so that nan is refused too.
     if not (found.probability <= PROBABILITY and found.map <= MAP):
         raise ExportError(
-            f"{engine.name} gives other answers than {first.name} for {count} pictures together: probabilities are up to "
+            f"{engine.name} gives other answers than {first.name} for {count} images together: probabilities are up to "
             f"{found.probability:.2g} apart, activation maps {found.map:.2g} of their largest value. Nothing was written."
         )
 
 
 def _first(output: EngineOutput, count: int) -> EngineOutput:
-    """The answers to the first so many pictures."""
+    """The answers to the first so many images."""
     if output.maps is None or output.map_classes is None:
         return EngineOutput(output.logits[:count], output.probabilities[:count])
     return EngineOutput(

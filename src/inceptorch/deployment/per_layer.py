@@ -33,7 +33,7 @@ Times = dict[str, float]  # milliseconds of one call, by row
 
 @dataclass(frozen=True)
 class RowTime:
-    """A row of the table: its milliseconds in a call (the median), its multiply-adds for a picture, and its share of
+    """A row of the table: its milliseconds in a call (the median), its multiply-adds for an image, and its share of
     both. "(pixels)" is the arithmetic before the first row, "(answers)" makes probabilities and activation maps, "(other)"
     moves numbers to where the next operation wants them; in torch, it is all that is not in a row."""
 
@@ -48,11 +48,11 @@ class RowTime:
 
 
 def row_times(engine: Engine, batch: int = 1) -> list[RowTime]:
-    """What each row takes in calls with `batch` pictures, one call after the other, in the table's order."""
+    """What each row takes in calls with `batch` images, one call after the other, in the table's order."""
     config = engine.config
-    squares = random_images(config.preprocessing.size, batch)
+    crops = random_images(config.preprocessing.size, batch)
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
-    calls = measure(engine, squares)[WARM:]
+    calls = measure(engine, crops)[WARM:]
     counted = count_complexity(
         config.network, config.preprocessing.size, len(config.classes), config.preprocessing.in_chans
     )
@@ -76,7 +76,7 @@ def _by_row(operations: Iterable[tuple[str, float]], net: NetworkSpec) -> Times:
     return found
 
 
-def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
+def _torch(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     if not isinstance(engine.source, Classifier) or next(engine.source.model.parameters()).device.type != "cpu":
         raise EngineError("Rows are timed on the CPU; hide the GPU with CUDA_VISIBLE_DEVICES= to time them there.")
     model, calls, began = engine.source.model, list[Times](), dict[str, float]()
@@ -95,7 +95,7 @@ def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
         for _ in range(WARM + CALLS):
             calls.append({})
             start = time.perf_counter()
-            engine.run(squares, maps=True)
+            engine.run(crops, maps=True)
             calls[-1][OTHER] = 1000 * (time.perf_counter() - start) - sum(calls[-1].values())
     finally:
         for hook in hooks:
@@ -103,20 +103,20 @@ def _torch(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     return calls
 
 
-def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
+def _onnxruntime(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     import onnxruntime
 
     from inceptorch.networks.onnx_graph import INPUT
 
     options = onnxruntime.SessionOptions()
     options.enable_profiling = True
-    pictures = channels_first(squares)
+    images = channels_first(crops)
     source: Any = engine.source if isinstance(engine.source, bytes) else str(engine.source)
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         for _ in range(WARM + CALLS):
-            session.run(None, {INPUT: pictures})
+            session.run(None, {INPUT: images})
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
     return [
@@ -129,15 +129,15 @@ def _onnxruntime(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
     ]
 
 
-def _openvino(engine: Engine, squares: NDArray[np.uint8]) -> list[Times]:
+def _openvino(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     from inceptorch.inference.engines.openvino import HINTS, core, read_model
 
     assert isinstance(engine.source, bytes | Path)
     settings = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[engine.precision]}
     request = core().compile_model(read_model(engine.source), "CPU", settings).create_infer_request()
-    pictures, calls = channels_first(squares), []
+    images, calls = channels_first(crops), []
     for _ in range(WARM + CALLS):
-        request.infer([pictures])
+        request.infer([images])
         # An operation merged into another has no time. A reorder is called by what it stands behind, which does not cost it.
         executed = (
             (OTHER if each.node_type == "Reorder" else each.node_name, each.real_time.total_seconds() * 1000)

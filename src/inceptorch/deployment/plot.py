@@ -1,4 +1,4 @@
-"""Benchmarks as pictures."""
+"""Benchmarks as images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def draw_engines(measured: Sequence[Measured], title: str, out: Path) -> None:
-    """Pictures per second, latency and memory, a line for each engine, precision and number of pictures, as PNG."""
+    """Images per second, latency and memory, a line for each engine, precision and number of images, as PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 1.5 + 0.34 * len(measured)), layout="constrained")
@@ -34,7 +34,7 @@ def draw_engines(measured: Sequence[Measured], title: str, out: Path) -> None:
     latency.legend(frameon=False, fontsize="small")
     memory.barh(lines, [each.memory_mib or 0 for each in measured], color=BLUE)
     figure.suptitle(shortened(title, 70), x=0.01, ha="left", color=INK)
-    for axes, label in ((speed, "pictures per second"), (latency, "ms of a call"), (memory, "MiB of a process")):
+    for axes, label in ((speed, "images per second"), (latency, "ms of a call"), (memory, "MiB of a process")):
         axes.set_xlabel(label)
         _plain(axes)
     speed.invert_yaxis()
@@ -48,12 +48,12 @@ def draw_rows(rows: Sequence[RowTime], title: str, out: Path) -> None:
 
     figure = Figure(figsize=(8, 1.5 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    for shift, colour, label, shares in (
+    for shift, color, label, shares in (
         (-0.2, BLUE, "time", [row.share for row in rows]),
         (0.2, ORANGE, "multiply-adds", [row.macs_share for row in rows]),
     ):
         axes.barh(
-            [line + shift for line in range(len(rows))], [100 * x for x in shares], 0.38, color=colour, label=label
+            [line + shift for line in range(len(rows))], [100 * x for x in shares], 0.38, color=color, label=label
         )
     axes.set_yticks(range(len(rows)), [shortened(row.row, 24) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -1,4 +1,4 @@
-"""A network in 8 bits, by NNCF: calibrated on training pictures, judged on others."""
+"""A network in 8 bits, by NNCF: calibrated on training images, evaluated on others."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.utils.progress import Progress
 
-CALIBRATION = 300  # pictures; NNCF's own number
+CALIBRATION = 300  # images; NNCF's own number
 SECONDS = 2.0  # that each precision is timed
 # What is not computed in 8 bits: the pixels' arithmetic, sums of squares, the maps, the probabilities.
 LEFT = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """What 8 bits cost and bring, on `judged` held-out pictures; top-1 are fractions, `drop_interval` is the 95 %
-    interval of the loss in points on more pictures like these."""
+class Quantized:
+    """What 8 bits cost and bring, on `evaluated` validation images; top-1 are fractions, `drop_interval` is the 95 %
+    interval of the loss in points on more images like these."""
 
     calibrated_on: int
-    judged: int
+    evaluated: int
     top1_fp32: float
     top1_int8: float
     drop: float
@@ -46,45 +46,45 @@ class Quantised:
     per_second_int8: float
 
 
-def quantised(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, Quantised]:
+def quantized(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, Quantized]:
     """The graph in 8 bits with its report in the metadata. Raises ExportError if it loses more than `max_drop` points
-    of top-1 on held-out pictures, or is not faster than fp32 here."""
+    of top-1 on validation images, or is not faster than fp32 here."""
     name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in 8 bits
     full = open_graph(graph, "the graph", name, "fp32")
-    held_out, _ = evaluation_split([full], full.config.classes, data, None, None, progress)
+    val, _ = evaluation_split([full], full.config.classes, data, None, None, progress)
     training = training_split(full, data)
-    if set(training.paths) & set(held_out.paths) and training.where == held_out.where:
+    if set(training.paths) & set(val.paths) and training.where == val.where:
         raise ExportError(
-            f"{data} has no pictures to judge 8 bits with besides those to calibrate on; name a folder with train/ and val/ in it."
+            f"{data} has no images to evaluate 8 bits with besides those to calibrate on; name a folder with train/ and val/ in it."
         )
     eight_bits = in_8_bits(graph, _some(training, full, progress), progress)
     int8 = open_graph(eight_bits, "the graph", name)
-    report = _report(full, int8, held_out, min(CALIBRATION, len(training)), progress)
+    report = _report(full, int8, val, min(CALIBRATION, len(training)), progress)
     if report.drop > max_drop:
         raise ExportError(
-            f"In 8 bits top-1 falls by {report.drop:.2f} points on {report.judged} held-out pictures, more than --max-drop "
+            f"In 8 bits top-1 falls by {report.drop:.2f} points on {report.evaluated} validation images, more than --max-drop "
             f"{max_drop:g}; nothing was written. Allow more, or export without --int8."
         )
     if report.per_second_int8 <= report.per_second_fp32:
         raise ExportError(
-            f"8 bits are not faster here: {report.per_second_int8:.0f} pictures per second against "
+            f"8 bits are not faster here: {report.per_second_int8:.0f} images per second against "
             f"{report.per_second_fp32:.0f} in fp32; nothing was written. Export without --int8."
         )
     return with_metadata(eight_bits, int8=asdict(report)), report
 
 
-def in_8_bits(graph: bytes, squares: NDArray[np.uint8], progress: Progress) -> bytes:
-    """The graph with convolutions and linear layers in 8 bits, their ranges found on uint8 squares [N, S, S, 3]."""
+def in_8_bits(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -> bytes:
+    """The graph with convolutions and linear layers in 8 bits, their ranges found on uint8 crops [N, S, S, 3]."""
     import nncf
     import onnx
 
-    progress.say(f"calibrating 8 bits on {len(squares)} pictures")
+    progress.say(f"calibrating 8 bits on {len(crops)} images")
     nncf.set_log_level(logging.ERROR)
-    pictures = nncf.Dataset(squares, lambda square: {INPUT: np.ascontiguousarray(square.transpose(2, 0, 1)[None])})
+    images = nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])})
     made = nncf.quantize(
         onnx.load_from_string(graph),
-        pictures,
-        subset_size=len(squares),
+        images,
+        subset_size=len(crops),
         ignored_scope=nncf.IgnoredScope(patterns=LEFT, validate=False),
     )
     return with_metadata(made.SerializeToString(), precision="int8")
@@ -103,34 +103,33 @@ def with_metadata(graph: bytes, **values: Any) -> bytes:
 
 
 def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
-    """Squares of pictures drawn evenly from a split, which lists class by class."""
+    """Squares of images drawn evenly from a split, which lists class by class."""
     chosen = np.unique(np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).round().astype(int)).tolist()
-    squares = []
+    crops = []
     for index in progress.track(chosen, len(chosen), "reading"):
         try:
-            squares.append(split.square(index, engine.config.preprocessing))
+            crops.append(split.crop(index, engine.config.preprocessing))
         except ImageError:  # it is as good without one
             continue
-    if not squares:
-        raise ExportError(f"{split.where} has no picture that can be read, so there is nothing to calibrate 8 bits on.")
-    return np.stack(squares)
+    if not crops:
+        raise ExportError(f"{split.where} has no image that can be read, so there is nothing to calibrate 8 bits on.")
+    return np.stack(crops)
 
 
-def _report(full: Engine, int8: Engine, held_out: Split, calibrated_on: int, progress: Progress) -> Quantised:
-    labels = np.asarray(held_out.labels)
-    streams = [Predictor(engine).stream(range(len(held_out)), held_out.image) for engine in (full, int8)]
-    pairs = progress.track(zip(*streams, strict=True), len(held_out), "judging 8 bits")
+def _report(full: Engine, int8: Engine, val: Split, calibrated_on: int, progress: Progress) -> Quantized:
+    labels = np.asarray(val.labels)
+    streams = [Predictor(engine).stream(range(len(val)), val.image) for engine in (full, int8)]
+    pairs = progress.track(zip(*streams, strict=True), len(val), "evaluating 8 bits")
     answers = np.array([[one.log_probabilities.argmax() for one in pair] for pair in pairs])
     right = answers == labels[:, None]
     lost = right[:, 0].astype(np.int64) - right[:, 1]
     low, high = gain_interval(lost)
     speeds = [
-        throughput(engine, np.stack([held_out.square(0, full.config.preprocessing)] * 8), SECONDS)
-        for engine in (full, int8)
+        throughput(engine, np.stack([val.crop(0, full.config.preprocessing)] * 8), SECONDS) for engine in (full, int8)
     ]
-    return Quantised(
+    return Quantized(
         calibrated_on=calibrated_on,
-        judged=len(held_out),
+        evaluated=len(val),
         top1_fp32=float(right[:, 0].mean()),
         top1_int8=float(right[:, 1].mean()),
         drop=100 * float(lost.mean()),

@@ -1,4 +1,4 @@
-"""Judging: protocols of crops, ensembles, saved predictions, scores and how sure one can be of them."""
+"""Evaluating: protocols of crops, ensembles, saved predictions, scores and how sure one can be of them."""
 
 from inceptorch.evaluation.compare import Row, compare_crops_and_ensembles
 from inceptorch.evaluation.evaluation import Evaluation, Mistake, evaluate, evaluate_split, evaluation_from_logits

@@ -13,11 +13,11 @@ from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, log_s
 BINS = 15  # of the expected calibration error, as in arXiv:1706.04599
 RESAMPLES = 1000
 STEPS = 50
-KEEP = 0.95  # of the pictures are answered, where nobody says otherwise
+KEEP = 0.95  # of the images are answered, where nobody says otherwise
 
 
 class Reliability(TypedDict):
-    """One bin of confidence: its pictures, their mean confidence, and the share of them that is right."""
+    """One bin of confidence: its images, their mean confidence, and the share of them that is right."""
 
     n: int
     confidence: float
@@ -25,7 +25,7 @@ class Reliability(TypedDict):
 
 
 def reliability(answers: Answers) -> list[Reliability]:
-    """Bins of equal width that have pictures in them, from the least confident on."""
+    """Bins of equal width that have images in them, from the least confident on."""
     bins = _bins(answers)
     return [
         Reliability(
@@ -48,9 +48,9 @@ def calibration_error(answers: Answers) -> float:
 
 
 def calibration_interval(answers: Answers, seed: int = 0) -> Interval:
-    """An interval of the calibration error of all such pictures, which contained it in 9 of 10 simulations or more.
+    """An interval of the calibration error of all such images, which contained it in 9 of 10 simulations or more.
 
-    The error of few pictures comes out too large, and is as much too large again for resamples of them, so it is by the
+    The error of few images comes out too large, and is as much too large again for resamples of them, so it is by the
     basic bootstrap (Davison and Hinkley 1997, section 5.2.1), at 99 % as simulation shows 95 % to fall short. It begins
     at 0 where the error is what chance alone makes of probabilities that are right (Broecker and Smith 2007).
     """
@@ -72,7 +72,7 @@ def calibration_interval(answers: Answers, seed: int = 0) -> Interval:
 
 
 def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float | None:
-    """The temperature by which to divide logits so that held-out pictures' loss is smallest (arXiv:1706.04599).
+    """The temperature by which to divide logits so that validation images' loss is smallest (arXiv:1706.04599).
 
     `parts` gives, as often as it is called, logits or log probabilities [n, classes] and labels [n]. Newton's method on
     the reciprocal, in which the loss is convex. None where no temperature is best, as when all answers are right.
@@ -97,7 +97,7 @@ def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float 
 
 
 def threshold(answers: Answers, keep: float = KEEP) -> Threshold:
-    """The largest confidence that `keep` of the pictures reach (arXiv:1610.02136), and what refusing the others
+    """The largest confidence that `keep` of the images reach (arXiv:1610.02136), and what refusing the others
     costs."""
     ordered = np.sort(answers.confidences)[::-1]
     below = float(ordered[min(len(ordered), max(1, int(np.ceil(keep * len(ordered))))) - 1])

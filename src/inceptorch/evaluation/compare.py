@@ -1,4 +1,4 @@
-"""What more crops and more networks bring, and what they cost: arXiv:1409.4842 Table 3 on one's own pictures."""
+"""What more crops and more networks bring, and what they cost: arXiv:1409.4842 Table 3 on one's own images."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Row:
 
     models         the names of those averaged
     networks       the networks that they are
-    classes        how many a picture may be of
+    classes        how many an image may be of
     protocol       its name
-    cost           crops that go through a network for one picture, all networks together
+    cost           crops that go through a network for one image, all networks together
     multiply_adds  of these
     top1, top5     fractions right, with their intervals
-    gained1        what is right more often than in the first row, and the interval of that, picture by picture
+    gained1        what is right more often than in the first row, and the interval of that, image by image
     gained5        the same of five answers
     """
 
@@ -71,8 +71,8 @@ def compare_crops_and_ensembles(
     folder = None if save_predictions is None else Path(save_predictions)
     with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
-        members = predict_all(judged, chosen, folder, world, speaking)
+        evaluated = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
+        members = predict_all(evaluated, chosen, folder, world, speaking)
         return world.from_first(lambda: _rows(members))
 
 

@@ -1,4 +1,4 @@
-"""Judging classifiers on labelled pictures."""
+"""Evaluating classifiers on labelled images."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture whose first answer was wrong. `label` and `predicted` are class names."""
+    """An image whose first answer was wrong. `label` and `predicted` are class names."""
 
     index: int
     file: str
@@ -48,11 +48,11 @@ class Mistake:
 
 
 class Tempered(TypedDict):
-    """What dividing logits by a temperature, found on so many other pictures, does: the calibration error with its
+    """What dividing logits by a temperature, found on so many other images, does: the calibration error with its
     interval, and the loss."""
 
     temperature: float
-    pictures: int
+    images: int
     error: float
     interval: Interval
     loss: float
@@ -61,7 +61,7 @@ class Tempered(TypedDict):
 @dataclass(frozen=True)
 class Evaluation(Scores):
     """Scores, how they were got, what was left out, and the answers behind them. `split` is None where predictions were
-    judged whose pictures are not at hand."""
+    evaluated whose images are not at hand."""
 
     classes: Sequence[str]
     protocol: str
@@ -86,7 +86,7 @@ class Evaluation(Scores):
 
     @cached_property
     def confusion(self) -> Ints:
-        """How many pictures of each class (rows) were given each answer (columns), by torchmetrics."""
+        """How many images of each class (rows) were given each answer (columns), by torchmetrics."""
         import torch
         from torchmetrics.functional.classification import multiclass_confusion_matrix
 
@@ -107,7 +107,7 @@ class Evaluation(Scores):
 
     @cached_property
     def threshold(self) -> Threshold:
-        """The confidence that 95 % of these pictures reach, and what refusing the others costs."""
+        """The confidence that 95 % of these images reach, and what refusing the others costs."""
         return threshold(self.answers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,20 +140,20 @@ def evaluate(
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several,
+    """Evaluate a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several,
     on DATA, as `data.find_split` takes it.
 
     split             "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else
-                      DATA itself. Of a folder that training itself divided, only the held-out part is judged
-    protocol          which crops of a picture are averaged: a name, a YAML file or a `CropProtocol`
+                      DATA itself. Of a folder that training itself divided, only the validation part is evaluated
+    protocol          which crops of an image are averaged: a name, a YAML file or a `CropProtocol`
     weights           of the members of an ensemble; equal by default
-    save_predictions  a folder, in which predictions are kept that are there already and can be judged again: each file
+    save_predictions  a folder, in which predictions are kept that are there already and can be evaluated again: each file
                       of it may stand for a model, and then DATA is not needed
     engine, precision  what executes the models, as `engines.open_engine` takes them
-    calibrate_on      a part of DATA, other than the judged one, on which to find the temperature to judge with too
-    exclude           a file of pictures to leave out, a line each
+    calibrate_on      a part of DATA, other than the evaluated one, on which to find the temperature to evaluate with too
+    exclude           a file of images to leave out, a line each
 
-    Pictures that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
+    Images that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
     where a class of DATA is none of the classifier's, ProtocolError where members do not belong together.
     """
     from inceptorch.runtime.distributed import processes
@@ -165,14 +165,14 @@ def evaluate(
     folder = None if save_predictions is None else Path(save_predictions)
     with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        judged = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
+        evaluated = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
         if data is None and chosen != CENTER:
             raise ProtocolError("Saved predictions have their protocol already; for another, name the models and DATA.")
         beside = None
         if calibrate_on is not None:
-            beside = _beside(judged, data, calibrate_on, world, speaking)
-        members = [each for (each,) in predict_all(judged, [chosen], folder, world, speaking)]
-        evaluation = world.from_first(lambda: evaluate_predictions(members, shares, judged.skipped, judged.split))
+            beside = _beside(evaluated, data, calibrate_on, world, speaking)
+        members = [each for (each,) in predict_all(evaluated, [chosen], folder, world, speaking)]
+        evaluation = world.from_first(lambda: evaluate_predictions(members, shares, evaluated.skipped, evaluated.split))
         if beside is None:
             return evaluation
         others = [each for (each,) in predict_all(beside, [chosen], folder, world, speaking)]
@@ -182,16 +182,18 @@ def evaluate(
         return replace(evaluation, tempered=tempered)
 
 
-def _beside(judged: EvalInputs, data: str | Path | None, part: str, world: Processes, progress: Progress) -> EvalInputs:
-    """The same models and the pictures on which to find a temperature: others than those that are judged."""
-    if data is None or judged.split is None or len(judged.engines) < len(judged.models):
-        raise ProtocolError("A temperature is found on other pictures, with the models themselves and DATA.")
+def _beside(
+    evaluated: EvalInputs, data: str | Path | None, part: str, world: Processes, progress: Progress
+) -> EvalInputs:
+    """The same models and the images on which to find a temperature: others than those that are evaluated."""
+    if data is None or evaluated.split is None or len(evaluated.engines) < len(evaluated.models):
+        raise ProtocolError("A temperature is found on other images, with the models themselves and DATA.")
     split, skipped = world.from_first(
-        lambda: evaluation_split(judged.engines, judged.engines[0].config.classes, data, part, None, progress)
+        lambda: evaluation_split(evaluated.engines, evaluated.engines[0].config.classes, data, part, None, progress)
     )
-    if set(split.paths) & set(judged.split.paths) and split.where == judged.split.where:
-        raise ProtocolError(f"The temperature cannot be found on the pictures that are judged; {part} is they.")
-    return replace(judged, split=split, skipped=skipped)
+    if set(split.paths) & set(evaluated.split.paths) and split.where == evaluated.split.where:
+        raise ProtocolError(f"The temperature cannot be found on the images that are evaluated; {part} is they.")
+    return replace(evaluated, split=split, skipped=skipped)
 
 
 def predict_all(
@@ -213,7 +215,7 @@ def predict_all(
         made = []
         for protocol in protocols:
             of = f" of {chosen.split.name}" if chosen.split.name else ""
-            progress.say(f"judging {name} by {protocol.name} on {len(chosen.split)} pictures{of}")
+            progress.say(f"evaluating {name} by {protocol.name} on {len(chosen.split)} images{of}")
             made.append(predict_split(model, name, chosen.split, protocol, folder, world, progress))
         found.append(made)
     return found
@@ -225,7 +227,7 @@ def evaluate_predictions(
     skipped: list[Skipped],
     split: Split | None = None,
 ) -> Evaluation:
-    """Judge predictions, averaged with these weights where there are several."""
+    """Evaluate predictions, averaged with these weights where there are several."""
     first = members[0]
     task = Classification(first.about.classes)
     parts = [task.summarize(_finite(logs), first.labels[place]) for place, logs in combined(members, weights)]
@@ -255,7 +257,7 @@ def evaluate_split(
     mine = split.keep(world.share_or_stand_in(range(len(split))))
     predictor = Predictor.of(classifier, precision, device=world.device)
     logs = []
-    for prediction in progress.track(predictor.stream(range(len(mine)), mine.image), len(mine), "judging"):
+    for prediction in progress.track(predictor.stream(range(len(mine)), mine.image), len(mine), "evaluating"):
         interrupt()
         logs.append(prediction.log_probabilities)
     gathered = world.gather(torch.from_numpy(np.stack(logs)), len(split)).numpy()
@@ -275,7 +277,7 @@ def evaluation_from_logits(
 
 
 class _Files(Sequence[str]):
-    """The names of a split's pictures, made when they are asked for."""
+    """The names of a split's images, made when they are asked for."""
 
     def __init__(self, split: Split):
         self.split = split
@@ -309,18 +311,20 @@ def _finite(logs: Floats) -> Floats:
 
 
 def _tempered(
-    judged: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]
+    evaluated: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]
 ) -> Tempered | None:
     """What the temperature found on some predictions makes of others; None where none is best."""
     temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
     if temperature is None:
         return None
-    task = Classification(judged[0].about.classes)
-    parts = [task.summarize(logs / temperature, judged[0].labels[place]) for place, logs in combined(judged, weights)]
+    task = Classification(evaluated[0].about.classes)
+    parts = [
+        task.summarize(logs / temperature, evaluated[0].labels[place]) for place, logs in combined(evaluated, weights)
+    ]
     answers = Answers.joined(parts)
     return Tempered(
         temperature=temperature,
-        pictures=len(beside[0]),
+        images=len(beside[0]),
         error=calibration_error(answers),
         interval=calibration_interval(answers),
         loss=float(answers.losses.mean()),

@@ -1,4 +1,4 @@
-"""What is judged: the models, some of them perhaps as saved predictions, and the pictures that none was trained on."""
+"""What is evaluated: the models, some of them perhaps as saved predictions, and the images that none was trained on."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Given = Classifier | Engine | str | Path
 
 @dataclass(frozen=True)
 class EvalInputs:
-    """Models with the names they were given by, and the pictures; `split` is None where all models are saved
-    predictions and no pictures were named."""
+    """Models with the names they were given by, and the images; `split` is None where all models are saved
+    predictions and no images were named."""
 
     names: list[str]
     models: list[Engine | Predictions]
@@ -49,7 +49,7 @@ def resolve_inputs(
     engine: str = "auto",
     precision: str | None = None,
 ) -> EvalInputs:
-    """The models and the readable pictures of DATA to judge them with. Raises ProtocolError where they do not belong
+    """The models and the readable images of DATA to evaluate them with. Raises ProtocolError where they do not belong
     together."""
     models = [_opened(model, engine, precision) for model in given]
     names = _names(given)
@@ -60,16 +60,18 @@ def resolve_inputs(
     chosen = EvalInputs(names, models, None, [])
     if data is None:
         if chosen.engines:
-            raise ProtocolError("Name the pictures to judge with, behind the models; only saved predictions need none.")
+            raise ProtocolError(
+                "Name the images to evaluate with, behind the models; only saved predictions need none."
+            )
         if part is not None or without is not None:
             raise ProtocolError(
-                "Saved predictions are judged as they are; to choose among pictures, name DATA and the models."
+                "Saved predictions are evaluated as they are; to choose among images, name DATA and the models."
             )
         return chosen
     split, skipped = world.from_first(lambda: evaluation_split(chosen.engines, classes, data, part, without, progress))
     for name, model in zip(names, models, strict=True):
-        if isinstance(model, Predictions) and model.about.pictures != fingerprint(split):
-            raise ProtocolError(f"{name} has the predictions for other pictures than those of {split.where}.")
+        if isinstance(model, Predictions) and model.about.images != fingerprint(split):
+            raise ProtocolError(f"{name} has the predictions for other images than those of {split.where}.")
     return EvalInputs(names, models, split, skipped)
 
 
@@ -81,15 +83,15 @@ def evaluation_split(
     without: str | Path | None,
     progress: Progress,
 ) -> tuple[Split, list[Skipped]]:
-    """The pictures of DATA to judge with: without those that training saw where it divided DATA itself, those that are
+    """The images of DATA to evaluate with: without those that training saw where it divided DATA itself, those that are
     to be left out, and those that cannot be read."""
     whole = find_split(data, classes, part)
     left_out = set() if without is None else listed(whole, Path(without))
-    split = whole if part is not None else _held_out(engines, whole, progress)
+    split = whole if part is not None else _val(engines, whole, progress)
     if left_out:
         split = split.keep(np.array([name not in left_out for name in split.paths]).nonzero()[0])
         if not len(split):
-            raise ProtocolError(f"{without} leaves no picture of {split.where}.")
+            raise ProtocolError(f"{without} leaves no image of {split.where}.")
     return without_unreadable(split, progress)
 
 
@@ -105,8 +107,8 @@ def training_split(engine: Engine, data: str | Path) -> Split:
     return whole
 
 
-def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
-    """Of the very pictures that training divided into two parts, the part that it held out; of others, all."""
+def _val(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
+    """Of the very images that training divided into two parts, the part that it held out; of others, all."""
     splits = [engine.config.metadata.split for engine in engines]
     found = fingerprint(whole) if any(splits) else ""
     divided = {(one["fraction"], one["seed"]) for one in splits if one and one["fingerprint"] == found}
@@ -114,12 +116,12 @@ def _held_out(engines: Sequence[Engine], whole: Split, progress: Progress) -> Sp
         return whole
     if len(divided) > 1:
         raise ProtocolError(
-            f"The models held out different parts of {whole.where}, so each was trained on what another is judged by; name "
-            "pictures that none was trained on, or train with the same --seed."
+            f"The models held out different parts of {whole.where}, so each was trained on what another is evaluated by; name "
+            "images that none was trained on, or train with the same --seed."
         )
-    _, held_out = stratified(whole, *divided.pop())
-    progress.say(f"these pictures were trained on; judging the {len(held_out)} of them that training held out")
-    return held_out
+    _, val = stratified(whole, *divided.pop())
+    progress.say(f"these images were trained on; evaluating the {len(val)} of them that training held out")
+    return val
 
 
 def _names(given: Sequence[Given]) -> list[str]:
@@ -139,7 +141,7 @@ def _opened(model: Given, engine: str, precision: str | None) -> Engine | Predic
         return open_engine(model, "auto", precision)
     if str(model).endswith(SUFFIX):
         return read_predictions(Path(model))
-    # What trained a network judges it, whatever is fastest.
+    # What trained a network evaluates it, whatever is fastest.
     return open_engine(model, "torch" if engine == "auto" and not is_exported(model) else engine, precision)
 
 

@@ -22,7 +22,7 @@ Z = 1.959964  # of the normal distribution, 2.5 % lie beyond it
 
 @dataclass(frozen=True)
 class Answers:
-    """What is kept of the answers to N pictures, however many classes there are.
+    """What is kept of the answers to N images, however many classes there are.
 
     labels       the right classes, int32 [N]
     given        the most probable classes, int32 [N]
@@ -54,7 +54,7 @@ class Answers:
 
     @classmethod
     def joined(cls, parts: Sequence[Answers]) -> Answers:
-        """The answers of several sets of pictures as those of one."""
+        """The answers of several sets of images as those of one."""
         names = [field.name for field in fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
@@ -69,7 +69,7 @@ class Answers:
 
 
 class ClassScore(TypedDict):
-    """Of one class: pictures, the share of them that is found (its recall) with its interval, and that found among five
+    """Of one class: images, the share of them that is found (its recall) with its interval, and that found among five
     answers; the share of the answers with its name that are right, with its interval; None where it was never answered."""
 
     n: int
@@ -99,7 +99,7 @@ class Scores:
 
 
 def scores(answers: Answers, classes: Sequence[str]) -> Scores:
-    """What the answers are worth, altogether and for every class that has pictures."""
+    """What the answers are worth, altogether and for every class that has images."""
     top1, top5 = answers.ranks < 1, answers.ranks < 5
     answered = np.bincount(answers.given, minlength=len(classes))
     found = np.bincount(answers.labels[top1], minlength=len(classes))
@@ -133,14 +133,14 @@ def share_interval(hits: int, n: int) -> Interval:
     if n == 0:
         return 0.0, 1.0
     share, weight = hits / n, Z * Z / n
-    centre = (share + weight / 2) / (1 + weight)
+    center = (share + weight / 2) / (1 + weight)
     half = Z / (1 + weight) * math.sqrt(share * (1 - share) / n + weight / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def gain_interval(gained: Ints) -> Interval:
-    """The interval of the mean of 1 (right now), -1 (right before) and 0 (as before), picture by picture, with half a
-    picture added to either side and as many to the rest (Agresti and Min, Statistics in Medicine 24, 2005)."""
+    """The interval of the mean of 1 (right now), -1 (right before) and 0 (as before), image by image, with half a
+    image added to either side and as many to the rest (Agresti and Min, Statistics in Medicine 24, 2005)."""
     n = len(gained) + 2
     up, down = (gained > 0).sum() + 0.5, (gained < 0).sum() + 0.5
     mean = float((up - down) / n)

@@ -1,8 +1,8 @@
-"""Predictions: the log probabilities of every picture of a split, in a file from which they can be judged and combined
+"""Predictions: the log probabilities of every image of a split, in a file from which they can be evaluated and combined
 again.
 
 The file is safetensors with what the predictions are of in its header. They are made in parts, each written when it is
-done, so that an interrupted judging goes on where it was and memory does not grow with the number of pictures.
+done, so that an interrupted evaluating goes on where it was and memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 FORMAT, BEFORE = "inceptorch predictions 2", "inceptorch predictions 1"
 PART = 512  # crops: ten seconds' work or so on two cores
-READ = 512  # pictures at a time
+READ = 512  # images at a time
 LOGS = "log_probabilities.npy"  # of the parts that are done
 
 
@@ -49,14 +49,14 @@ class About:
     """What predictions are of.
 
     model          the network's name
-    weights        hash of the weights, the table and the pixel contract
-    size           of the network's pictures, in pixels
+    weights        hash of the weights, the table and the preprocessing
+    size           of the network's images, in pixels
     protocol       its name
     description    the protocol in words
-    crops          averaged for each picture
+    crops          averaged for each image
     multiply_adds  of one crop
     classes        names, in the order of the columns
-    pictures       fingerprint of the pictures
+    images       fingerprint of the images
     changed        hash of when each was changed, which no name and size tell
     """
 
@@ -68,7 +68,7 @@ class About:
     crops: int
     multiply_adds: int
     classes: list[str]
-    pictures: str
+    images: str
     changed: str
 
 
@@ -84,7 +84,7 @@ def about(engine: Engine, split: Split, protocol: CropProtocol, to_keep: bool) -
         crops=protocol.count,
         multiply_adds=count_complexity(network, preprocessing.size, len(classes), preprocessing.in_chans).macs,
         classes=classes,
-        pictures=data_fingerprint(split),
+        images=data_fingerprint(split),
         changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest() if to_keep else "",
     )
 
@@ -110,7 +110,7 @@ class Predictions:
         return self.name if self.name == self.about.model else f"{self.name} ({self.about.model})"
 
     def parts(self) -> Iterator[tuple[slice, Floats]]:
-        """The log probabilities float32 [n, classes], some pictures at a time, with their place."""
+        """The log probabilities float32 [n, classes], some images at a time, with their place."""
         if self.values is not None:
             for start in range(0, len(self), READ):
                 yield slice(start, min(start + READ, len(self))), self.values[start : start + READ]
@@ -190,19 +190,19 @@ def read_predictions(file: Path) -> Predictions:
 
 def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterator[tuple[slice, Floats]]:
     """The log probabilities of an ensemble: the logarithm of its members' averaged probabilities, float64 [n, classes],
-    a part of the pictures at a time. Raises ProtocolError if they are not of the same pictures and classes."""
+    a part of the images at a time. Raises ProtocolError if they are not of the same images and classes."""
     first = members[0]
     for other in members[1:]:
         if other.about.classes != first.about.classes:
             raise ProtocolError(f"{first.name} and {other.name} are of classifiers with different classes.")
-        if other.about.pictures != first.about.pictures or list(other.files) != list(first.files):
-            raise ProtocolError(f"{first.name} and {other.name} are of different pictures.")
+        if other.about.images != first.about.images or list(other.files) != list(first.files):
+            raise ProtocolError(f"{first.name} and {other.name} are of different images.")
     shares = np.log(np.asarray(weights, np.float64) / sum(weights))
     for parts in zip(*(member.parts() for member in members), strict=True):
         place = parts[0][0]
         total = np.full(parts[0][1].shape, -np.inf)
         for share, (_, logs) in zip(shares, parts, strict=True):
-            with np.errstate(invalid="ignore"):  # what is not finite is found where it is judged
+            with np.errstate(invalid="ignore"):  # what is not finite is found where it is evaluated
                 total = np.logaddexp(total, share + logs)
         yield place, total
 
@@ -224,7 +224,7 @@ def _made(
     mine = [parts[left[place]] if place < len(left) else range(0) for place in at]
     total = sum(map(len, mine))
     stream = Predictor(engine, protocol).stream(chain(*mine), split.image)
-    predictions = progress.track(stream, total, "judging")
+    predictions = progress.track(stream, total, "evaluating")
     for turn, part in zip(turns, mine, strict=True):
         logs = [next(predictions).log_probabilities for _ in part]
         values = np.stack(logs) if logs else np.empty((0, len(engine.config.classes)), np.float32)
@@ -249,7 +249,7 @@ def _kept(file: Path, progress: Progress) -> Predictions | None:
     return found
 
 
-def _begun(folder: Path, of: About, pictures: int, count: int) -> set[int]:
+def _begun(folder: Path, of: About, images: int, count: int) -> set[int]:
     """The parts that an interrupted attempt at the same left; the parts of anything else are deleted."""
     note = folder / "about.json"
     wanted = json.dumps(asdict(of))
@@ -259,7 +259,7 @@ def _begun(folder: Path, of: About, pictures: int, count: int) -> set[int]:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)
-        open_memmap(folder / LOGS, "w+", "<f4", (pictures, len(of.classes)))
+        open_memmap(folder / LOGS, "w+", "<f4", (images, len(of.classes)))
         if hasattr(os, "posix_fallocate"):  # a disk that fills while memory is written to it would kill the process
             with open(folder / LOGS, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))

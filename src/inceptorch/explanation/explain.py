@@ -1,4 +1,4 @@
-"""Explaining a classifier's answers to pictures."""
+"""Explaining a classifier's answers to images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METHODS = ("gradcam", "integrated-gradients", "occlusion")
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a network said of a picture, and where it looked for one class.
+    """What a network said of an image, and where it looked for one class.
 
     predictions   the most probable classes, best first
     label         the class that is explained, its index and its probability
@@ -41,7 +41,7 @@ class Explanation:
     map           float32 [h, w] over the square, in the method's own unit
     difference    in logits, that the map of integrated gradients should sum to; None for the other methods
     square        uint8 [S, S, 3], what the network saw
-    box           left, top, right and bottom of the square in the upright picture, in its pixels
+    box           left, top, right and bottom of the square in the upright image, in its pixels
     """
 
     predictions: list[TopClass]
@@ -52,12 +52,12 @@ class Explanation:
     row: str | None
     map: Map
     difference: float | None
-    square: ImageArray
+    crop: ImageArray
     box: tuple[float, float, float, float]
 
     @property
     def peak(self) -> tuple[float, float] | None:
-        """The middle of the map's highest cell in the upright picture, x and y in its pixels; None if nothing in the
+        """The middle of the map's highest cell in the upright image, x and y in its pixels; None if nothing in the
         map speaks for the class."""
         if self.map.max() <= 0:
             return None
@@ -99,11 +99,11 @@ def explain(
     top: int = 5,
     progress: Progress | None = None,
 ) -> list[Explanation]:
-    """Where a network looked for class `wanted` (its name or index; the first answer by default) in every picture.
+    """Where a network looked for class `wanted` (its name or index; the first answer by default) in every image.
 
     Images are what `Classifier.predict` takes. `row` names a row of the body; by default Grad-CAM looks at that of
     `default_row`, the other methods at the pixels. `top` is how many answers go with each. Raises ImageError for a
-    picture that cannot be read, TableError for a row and BundleError for a class that there is not.
+    image that cannot be read, TableError for a row and BundleError for a class that there is not.
     """
     if method not in METHODS:
         raise InceptorchError(f"There is no method {method!r}: {did_you_mean(method, METHODS)}")
@@ -123,11 +123,11 @@ def _explain(
     classifier: Classifier, images: list[Image.Image], method: str, row: str | None, index: int | None, top: int
 ) -> list[Explanation]:
     """One batch of upright images."""
-    squares = [classifier.preprocessing.apply(image) for image in images]
+    crops = [classifier.preprocessing.apply(image) for image in images]
     engine = Predictor.of(classifier, device=next(classifier.model.parameters()).device).engine
-    probabilities = engine.run(np.stack(squares)).probabilities.tolist() if squares else []
+    probabilities = engine.run(np.stack(crops)).probabilities.tolist() if crops else []
     classes = [int(np.argmax(one)) if index is None else index for one in probabilities]
-    maps = _maps(classifier, squares, classes, method, row)
+    maps = _maps(classifier, crops, classes, method, row)
     if not (np.isfinite(probabilities).all() and all(np.isfinite(found).all() for found, _ in maps)):
         raise NonFiniteOutputError
     return [
@@ -140,27 +140,27 @@ def _explain(
             row=row,
             map=found,
             difference=difference,
-            square=square,
+            crop=crop,
             box=classifier.preprocessing.box(*image.size),
         )
-        for one, chosen, (found, difference), square, image in zip(
-            probabilities, classes, maps, squares, images, strict=True
+        for one, chosen, (found, difference), crop, image in zip(
+            probabilities, classes, maps, crops, images, strict=True
         )
     ]
 
 
 def _maps(
-    classifier: Classifier, squares: list[ImageArray], classes: list[int], method: str, row: str | None
+    classifier: Classifier, crops: list[ImageArray], classes: list[int], method: str, row: str | None
 ) -> Sequence[tuple[Map, float | None]]:
     """For each square the map of its class and, where the method says so, what that should sum to."""
     if method == "gradcam":
-        return [(found, None) for found in gradcam(classifier, squares, classes, row)]
-    each = list(zip(squares, classes, strict=True))
+        return [(found, None) for found in gradcam(classifier, crops, classes, row)]
+    each = list(zip(crops, classes, strict=True))
     if method == "occlusion":
-        return [(occlusion(classifier, square, index, row), None) for square, index in each]
-    return [integrated_gradients(classifier, square, index, row) for square, index in each]
+        return [(occlusion(classifier, crop, index, row), None) for crop, index in each]
+    return [integrated_gradients(classifier, crop, index, row) for crop, index in each]
 
 
 def _shortest(value: Any) -> float:
-    """A float32 with as few digits as tell it from its neighbours."""
+    """A float32 with as few digits as tell it from its neighbors."""
     return float(str(value))

@@ -12,10 +12,8 @@ from inceptorch.explanation.split_model import cut, default_row, gradients, maps
 from inceptorch.images.preprocessing import ImageArray
 
 
-def gradcam(
-    classifier: Classifier, squares: Sequence[ImageArray], classes: Sequence[int], row: str | None = None
-) -> Map:
-    """Where one batch of uint8 squares [S, S, 3] speaks for a class each: float32 [N, h, w], not below 0 and not scaled,
+def gradcam(classifier: Classifier, crops: Sequence[ImageArray], classes: Sequence[int], row: str | None = None) -> Map:
+    """Where one batch of uint8 crops [S, S, 3] speaks for a class each: float32 [N, h, w], not below 0 and not scaled,
     from one walk forward and one back to `row` of the body (`default_row` by default).
 
     A channel of the row weighs as much as the gradient of the class's logit with respect to it, averaged over its map
@@ -23,14 +21,14 @@ def gradcam(
     row that the body does not have.
     """
     model = classifier.model
-    row = default_row(model.net, squares[0].shape[0]) if row is None else row
+    row = default_row(model.net, crops[0].shape[0]) if row is None else row
     before, behind = cut(model, row)
     with gradients(model):
         with torch.no_grad():
-            maps = maps_of(before, classifier.prepare(squares))
+            maps = maps_of(before, classifier.prepare(crops))
         maps.requires_grad_()
         wanted = torch.tensor(classes, device=maps.device)
-        # In a network that predicts, no picture has a part in another's logits, so their sum has the gradient of each.
+        # In a network that predicts, no image has a part in another's logits, so their sum has the gradient of each.
         total = behind(maps).gather(1, wanted[:, None]).sum()
         (gradient,) = torch.autograd.grad(total, maps)
         weights = gradient.mean((2, 3), keepdim=True)

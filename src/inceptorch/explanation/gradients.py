@@ -24,20 +24,20 @@ class Integrated(NamedTuple):
     difference: float
 
 
-def integrated_gradients(classifier: Classifier, square: ImageArray, index: int, row: str | None = None) -> Integrated:
-    """How much every place of a uint8 square [S, S, 3] adds to the logit of class `index`, compared with a picture that is
-    all of the mean colour of the pixel contract.
+def integrated_gradients(classifier: Classifier, crop: ImageArray, index: int, row: str | None = None) -> Integrated:
+    """How much every place of a uint8 crop [S, S, 3] adds to the logit of class `index`, compared with an image that is
+    all of the mean color of the preprocessing.
 
-    The gradient of the logit is averaged along the straight path from that picture to this one and multiplied by what
+    The gradient of the logit is averaged along the straight path from that image to this one and multiplied by what
     changes; channels are summed, and pixels to at most 14x14 cells. With a row, the path goes between what that row makes
-    of the two pictures. Raises TableError for a row that the body does not have.
+    of the two images. Raises TableError for a row that the body does not have.
     """
     from captum.attr import IntegratedGradients
 
     before, behind = cut(classifier.model, row)
     with gradients(classifier.model):
         with torch.no_grad():
-            x = classifier.prepare([square])
+            x = classifier.prepare([crop])
             end, start = maps_of(before, x), maps_of(before, torch.zeros_like(x))  # 0 is the mean, once scaled
             difference = float((behind(end) - behind(start))[0, index])
         for steps in STEPS:

@@ -1,4 +1,4 @@
-"""Maps of a picture on few cells."""
+"""Maps of an image on few cells."""
 
 from __future__ import annotations
 

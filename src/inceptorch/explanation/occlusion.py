@@ -13,18 +13,18 @@ CELLS = 16  # a side of the map, at most; a window covers 2x2 of them
 BATCH = 8  # windows that go through the network together
 
 
-def occlusion(classifier: Classifier, square: ImageArray, index: int, row: str | None = None) -> Map:
-    """How much the logit of class `index` falls when a place of a uint8 square [S, S, 3] is covered: float32 [h, w].
+def occlusion(classifier: Classifier, crop: ImageArray, index: int, row: str | None = None) -> Map:
+    """How much the logit of class `index` falls when a place of a uint8 crop [S, S, 3] is covered: float32 [h, w].
 
-    A window with the mean colour of the pixel contract moves over the square by half its width; a place has the average
+    A window with the mean color of the preprocessing moves over the square by half its width; a place has the average
     of the windows that covered it. With a row, what is covered is that row's map, by what the row makes of the mean
-    colour.
+    color.
     """
     from captum.attr import Occlusion
 
     before, behind = cut(classifier.model, row)
     with gradients(classifier.model), torch.no_grad():
-        x = classifier.prepare([square])
+        x = classifier.prepare([crop])
         seen, cover = maps_of(before, x), maps_of(before, torch.zeros_like(x))  # 0 is the mean, once scaled
         channels, height, width = seen.shape[1:]
         steps = [-(-side // CELLS) for side in (height, width)]

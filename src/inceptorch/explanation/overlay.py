@@ -1,4 +1,4 @@
-"""Maps over pictures."""
+"""Maps over images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from inceptorch.utils.plots import INK, any_letters, shortened
 if TYPE_CHECKING:
     from inceptorch.explanation.explain import Explanation
 
-COLOURS = "inferno"  # even steps of the map look even, in print without colour and to the colour-blind too
+COLORS = "inferno"  # even steps of the map look even, in print without color and to the color-blind too
 OPACITY = (0.45, 0.75)  # where the map is lowest, and where it is highest
 SIDE = 336  # pixels of a square on a drawing, at least
 LABEL = 60  # letters
 
 
-def overlay(square: ImageArray, map: Map) -> Image.Image:
-    """A uint8 square [S, S, 3] in gray under its map [h, w] in colour: RGB, S x S.
+def overlay(crop: ImageArray, map: Map) -> Image.Image:
+    """A uint8 crop [S, S, 3] in gray under its map [h, w] in color: RGB, S x S.
 
-    The colours go from 0 to the map's maximum; what speaks against the class (below 0) looks as 0 does.
+    The colors go from 0 to the map's maximum; what speaks against the class (below 0) looks as 0 does.
     """
     from matplotlib import colormaps
 
-    strength = _strength(map, square.shape[0])
-    colours = colormaps[COLOURS](strength)[..., :3] * 255
-    gray = np.asarray(Image.fromarray(square).convert("L"), np.float64)[..., None]
+    strength = _strength(map, crop.shape[0])
+    colors = colormaps[COLORS](strength)[..., :3] * 255
+    gray = np.asarray(Image.fromarray(crop).convert("L"), np.float64)[..., None]
     opacity = (OPACITY[0] + (OPACITY[1] - OPACITY[0]) * strength)[..., None]
-    return Image.fromarray(np.rint((1 - opacity) * gray + opacity * colours).astype(np.uint8))
+    return Image.fromarray(np.rint((1 - opacity) * gray + opacity * colors).astype(np.uint8))
 
 
 @any_letters()
@@ -42,12 +42,12 @@ def draw(explanation: Explanation, out: str | Path) -> None:
     """Write a PNG: the square that the network saw, beside the same under the map."""
     from matplotlib.figure import Figure
 
-    square = _enlarged(explanation.square)
+    crop = _enlarged(explanation.crop)
     figure = Figure(figsize=(7.2, 4.1), layout="constrained")
     label = f"{shortened(explanation.label, LABEL)}  {explanation.probability:.1%}"
     figure.suptitle(label, x=0.01, ha="left", color=INK, parse_math=False)
-    for axes, picture in zip(figure.subplots(1, 2), (square, overlay(square, explanation.map)), strict=True):
-        axes.imshow(picture)
+    for axes, image in zip(figure.subplots(1, 2), (crop, overlay(crop, explanation.map)), strict=True):
+        axes.imshow(image)
         axes.axis("off")
     figure.supxlabel(_caption(explanation), x=0.01, ha="left", color=INK, fontsize=9, parse_math=False)
     write_whole(Path(out), lambda path: figure.savefig(path, format="png", dpi=120))
@@ -68,7 +68,7 @@ def _strength(map: Map, side: int) -> NDArray[np.float64]:
     return np.clip(np.asarray(grown, np.float64) / (highest or 1.0), 0, 1)
 
 
-def _enlarged(square: ImageArray) -> ImageArray:
+def _enlarged(crop: ImageArray) -> ImageArray:
     """A small square in larger pixels."""
-    times = -(-SIDE // square.shape[0])
-    return square.repeat(times, axis=0).repeat(times, axis=1)
+    times = -(-SIDE // crop.shape[0])
+    return crop.repeat(times, axis=0).repeat(times, axis=1)

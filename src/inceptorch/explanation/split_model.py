@@ -18,7 +18,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv, SeparableConv, Shape, as_layer, walk
 from inceptorch.networks.network import NetworkSpec
 
-SMALLEST = 4  # a map of 2x2 only tells quarters of a picture apart
+SMALLEST = 4  # a map of 2x2 only tells quarters of an image apart
 
 
 def default_row(net: NetworkSpec, size: int) -> str:

@@ -1,4 +1,4 @@
-"""Explanations as files: a drawing for each picture, and explained.json."""
+"""Explanations as files: a drawing for each image, and explained.json."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def write(
     top: int = 5,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Explain pictures, and those in folders, into the folder `out`; what explained.json then holds.
+    """Explain images, and those in folders, into the folder `out`; what explained.json then holds.
 
-    It has an entry for each, in their order: {"file", "error"} where a picture could not be read, else "file", what
+    It has an entry for each, in their order: {"file", "error"} where an image could not be read, else "file", what
     `Explanation.to_dict` gives, and "drawing". Files of the same name are replaced. Raises as `explain` does, and
     RunError where `out` cannot be written.
     """
     progress = progress or Progress()
-    entries = list(image_entries(paths, but_within=out))  # what was drawn before is no picture
+    entries = list(image_entries(paths, but_within=out))  # what was drawn before is no image
     names: set[str] = set()
     size = BATCH_SIZES["torch"] if method == "gradcam" else 1  # the others take their time with each
     batches = list(in_batches(entries, size))

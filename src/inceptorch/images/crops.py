@@ -5,7 +5,7 @@ becomes round(size * 256 / 224). Everything that the papers leave open is fixed 
 
     resizing    the filter of the preprocessing, on the upright image, the longer side rounded to the nearest pixel
     squares     of the resized image; the middle one begins at half of what is left over, rounded down
-    crops       within a square, in the order top left, top right, bottom left, bottom right, centre, whole
+    crops       within a square, in the order top left, top right, bottom left, bottom right, center, whole
     center      alone, as in protocol `center`, it is the middle of the resized image, as `Preprocessing.apply` cuts it
     mirroring   of each crop left to right, after all that are not mirrored
     averaging   of probabilities, not logits, in float64
@@ -38,8 +38,8 @@ Sides = Annotated[
     Meta(description=f"a list of whole numbers from {SIZE} to 4096"),
 ]
 CropKinds = Annotated[
-    tuple[Literal["corners", "centre", "whole"], ...],
-    Meta(min_length=1, description="a list of some of corners, centre, whole"),
+    tuple[Literal["corners", "center", "whole"], ...],
+    Meta(min_length=1, description="a list of some of corners, center, whole"),
 ]
 
 
@@ -51,7 +51,7 @@ class CropProtocol:
     sides      lengths of the image's shorter side, for a network on 224 pixels; none: the resizing of the preprocessing
     squares    of the resized image, as wide as its shorter side: the one in the middle, or three: left, middle and
                right of a wide image, top, middle and bottom of a high one
-    crops      of each square: its four corners, its centre, and the whole of it resized to the network's size
+    crops      of each square: its four corners, its center, and the whole of it resized to the network's size
     mirror     each crop also mirrored left to right
     reduce_to  the image is first reduced to a shorter side of so many pixels, for a network on 224, and so loses its
                details; 0: not so
@@ -61,7 +61,7 @@ class CropProtocol:
     source: str = "one's own"
     sides: Sides = ()
     squares: Literal["middle", "three"] = "middle"
-    crops: CropKinds = ("centre",)
+    crops: CropKinds = ("center",)
     mirror: bool = False
     reduce_to: Annotated[int, Meta(ge=0, le=4096)] = 0
 
@@ -102,13 +102,13 @@ class CropProtocol:
         """Left, top and side of every crop of a image of width and height `size`, without mirroring."""
         width, height = size
         side = min(size)
-        if self.squares == "middle" and self.crops == ("centre",):
+        if self.squares == "middle" and self.crops == ("center",):
             yield Place(*center(size, crop), crop)
             return
         spare = max(size) - side
         for offset in (0, spare // 2, spare) if self.squares == "three" else (spare // 2,):
             left, top = (offset, 0) if width >= height else (0, offset)
-            for kind in ("corners", "centre", "whole"):
+            for kind in ("corners", "center", "whole"):
                 if kind in self.crops:
                     for x, y, length in _within(side, crop)[kind]:
                         yield Place(left + x, top + y, length)
@@ -118,9 +118,9 @@ class CropProtocol:
         sides = ", ".join(map(str, self._sides(preprocessing)))
         reduced = f"reduced to {_scaled(self.reduce_to, preprocessing)}, then " if self.reduce_to else ""
         squares = "left, middle and right square, " if self.squares == "three" else ""
-        names = {"corners": "four corners", "centre": "centre", "whole": f"whole square to {preprocessing.size}"}
-        if self.crops == ("centre",) and not self.mirror and not squares:
-            crops = f"centre crop {preprocessing.size}"
+        names = {"corners": "four corners", "center": "center", "whole": f"whole square to {preprocessing.size}"}
+        if self.crops == ("center",) and not self.mirror and not squares:
+            crops = f"center crop {preprocessing.size}"
         else:
             crops = f"crops {preprocessing.size}: {', '.join(names[crop] for crop in self.crops)}"
         mirrored = ", mirrored too" if self.mirror else ""
@@ -155,14 +155,14 @@ PROTOCOLS = {
             "10crop",
             source="Krizhevsky et al. 2012 section 4.1, which arXiv:1409.4842 Table 3 counts without describing",
             sides=(256,),
-            crops=("corners", "centre"),
+            crops=("corners", "center"),
             mirror=True,
         ),
         CropProtocol(
             "12crop",
             source="arXiv:1512.00567 Table 4 counts it and describes nothing; here the six crops of one of the 144's squares",
             sides=(256,),
-            crops=("corners", "centre", "whole"),
+            crops=("corners", "center", "whole"),
             mirror=True,
         ),
         CropProtocol(
@@ -170,7 +170,7 @@ PROTOCOLS = {
             source="arXiv:1409.4842 section 7",
             sides=(256, 288, 320, 352),
             squares="three",
-            crops=("corners", "centre", "whole"),
+            crops=("corners", "center", "whole"),
             mirror=True,
         ),
         CropProtocol(
@@ -212,7 +212,7 @@ def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
     end, middle = side - crop, (side - crop) // 2
     return {
         "corners": [(x, y, crop) for y in (0, end) for x in (0, end)],
-        "centre": [(middle, middle, crop)],
+        "center": [(middle, middle, crop)],
         "whole": [(0, 0, side)],
     }
 

@@ -56,7 +56,7 @@ def find_images(path: Path) -> Iterator[str]:
         return
     found = False
     try:
-        for name in Folder(path).each_picture():
+        for name in Folder(path).each_image():
             found = True
             yield str(path / name)
     except DataError as error:

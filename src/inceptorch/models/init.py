@@ -10,7 +10,7 @@ from torch import Tensor, nn
 PIECE = 1 << 22  # numbers drawn from one generator
 
 
-def initialize(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
+def init_weights(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
     """He initialization, which keeps the scale of activations through ReLU at any depth (arXiv:1502.01852); small
     weights for `classifiers`, so that training begins from nearly equal class scores. Biases are 0.
 

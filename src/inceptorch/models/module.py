@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.models.blocks import FLATTEN, fully_connected, sequential
-from inceptorch.models.init import initialize
+from inceptorch.models.init import init_weights
 from inceptorch.networks.complexity import check_size, layer_costs
 from inceptorch.networks.layers import Linear, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec, with_classifier
@@ -24,12 +24,12 @@ from inceptorch.networks.network import NetworkSpec, with_classifier
 class Model(nn.Module):
     """A network built from its table.
 
-    `model(x)` takes float pictures [N, in_chans, H, W], already scaled as the weights expect, and returns logits
+    `model(x)` takes float images [N, in_chans, H, W], already scaled as the weights expect, and returns logits
     [N, num_classes], in training and in evaluation alike. H and W are free above the table's smallest size, unless
-    the head has fully connected layers before the last: those are built for pictures of `size` pixels (the paper's by
+    the head has fully connected layers before the last: those are built for images of `size` pixels (the paper's by
     default).
 
-    With `aux`, the auxiliary heads are built too, for pictures of `size` pixels. `initialise=False` leaves the weights
+    With `aux`, the auxiliary heads are built too, for images of `size` pixels. `initialize=False` leaves the weights
     as memory holds them, for whoever loads others. With 0 classes there is no classifier: the model returns what it
     would receive, [N, num_features].
     """
@@ -42,7 +42,7 @@ class Model(nn.Module):
         *,
         aux: bool = False,
         size: int | None = None,
-        initialise: bool = True,
+        initialize: bool = True,
     ):
         super().__init__()
         if num_classes < 0 or in_chans < 1:
@@ -78,8 +78,8 @@ class Model(nn.Module):
             self.aux = nn.ModuleDict()
         classifiers = [head.get_submodule("linear") for head in self._heads()]
         self._widths = [linear.in_features for linear in classifiers if isinstance(linear, nn.Linear)]
-        if initialise:
-            initialize(self, classifiers)
+        if initialize:
+            init_weights(self, classifiers)
         if num_classes == 0:
             self.reset_classifier(0)
         self._known_sizes = {(self.size, self.size)}
@@ -87,11 +87,11 @@ class Model(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """How many numbers the last linear layer receives for one picture."""
+        """How many numbers the last linear layer receives for one image."""
         return self._widths[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, num_classes] of pictures [N, in_chans, H, W]."""
+        """Logits [N, num_classes] of images [N, in_chans, H, W]."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -219,7 +219,7 @@ class Model(nn.Module):
         self.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
-        """The parameters that are better not pulled to zero: biases and normalisation's scales and shifts."""
+        """The parameters that are better not pulled to zero: biases and normalization's scales and shifts."""
         return {name for name, parameter in self.named_parameters() if parameter.ndim == 1}
 
     def get_classifier(self) -> nn.Linear:
@@ -238,7 +238,7 @@ class Model(nn.Module):
         like = next(self.parameters(), torch.empty(0))
         for head, width in zip(self._heads(), self._widths, strict=True):
             linear = fully_connected(width, num_classes, relu=False) if num_classes else nn.Identity()
-            initialize(linear, [linear])
+            init_weights(linear, [linear])
             head.linear = linear.to(like.device, like.dtype)
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
@@ -260,13 +260,13 @@ class Model(nn.Module):
         return again
 
     def _check_aux_size(self, x: Tensor) -> None:
-        """Raise TableError if the auxiliary heads cannot take pictures of this size."""
+        """Raise TableError if the auxiliary heads cannot take images of this size."""
         height, width = x.shape[-2:]
         if height == width == self.size:
             return
         if any(isinstance(layer, Linear) for layer in (self.net.aux_head or {}).values()):
             raise TableError(
-                f"The auxiliary heads of this {self.net.name} were built for pictures of {self.size}x{self.size}, "
+                f"The auxiliary heads of this {self.net.name} were built for images of {self.size}x{self.size}, "
                 f"not {width}x{height}: build the model with size={width}."
             )
         check_size(self.net, min(height, width), aux=True)
@@ -295,7 +295,7 @@ def _check_size(model: Model, inputs: tuple[Tensor, ...]) -> None:
 
 
 class Features(nn.Module):
-    """A network up to some of its rows: pictures in, the list of those rows' maps out.
+    """A network up to some of its rows: images in, the list of those rows' maps out.
 
     `out_indices` chooses among the stages, all by default; a stage is the last row before the map is halved.
     """
@@ -310,7 +310,7 @@ class Features(nn.Module):
         self.body = nn.Sequential(OrderedDict((name, model.body.get_submodule(name)) for name in names[: deepest + 1]))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The maps [N, C, H, W] of the chosen rows for pictures [N, in_chans, H, W]."""
+        """The maps [N, C, H, W] of the chosen rows for images [N, in_chans, H, W]."""
         kept = {}
         for name, row in self.body.named_children():
             x = row(x)
@@ -321,7 +321,7 @@ class Features(nn.Module):
 
 @contextmanager
 def _statistics_kept(row: nn.Module) -> Iterator[None]:
-    """While this lasts, batch normalisation in `row` does not count a batch a second time."""
+    """While this lasts, batch normalization in `row` does not count a batch a second time."""
     norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -7,7 +7,7 @@ from inceptorch.images.preprocessing import LUMA, Preprocessing
 
 
 class Scale(nn.Module):
-    """uint8 RGB [N, 3, S, S] -> float32 [N, C, S, S] with the channels, mean and deviation of a pixel contract."""
+    """uint8 RGB [N, 3, S, S] -> float32 [N, C, S, S] with the channels, mean and deviation of a preprocessing."""
 
     mean: Tensor
     std: Tensor

@@ -1,7 +1,7 @@
 """Shapes, parameters and multiply-adds, read off a table without building the network.
 
 Multiply-adds are counted as the papers count them: one multiplication and its addition are one operation; only
-convolutions and fully connected layers count. Parameters are weights, biases and batch normalisation's two per channel.
+convolutions and fully connected layers count. Parameters are weights, biases and batch normalization's two per channel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_NUMBERS = 1_000_000_000  # in one row's weights, and in its output; a slip 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One row: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one picture."""
+    """One row: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one image."""
 
     name: str
     output: Shape
@@ -29,7 +29,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Complexity:
-    """A whole network for one picture: the evaluation network's rows, and what training heads add."""
+    """A whole network for one image: the evaluation network's rows, and what training heads add."""
 
     net: str
     source: str
@@ -54,9 +54,9 @@ class Complexity:
 def count_complexity(
     name: str | NetworkSpec, size: int | None = None, num_classes: int = 1000, in_chans: int = 3
 ) -> Complexity:
-    """Count the network `name` for square pictures of `size` pixels (the paper's own by default).
+    """Count the network `name` for square images of `size` pixels (the paper's own by default).
 
-    Raises TableError naming the row where a picture of that size leaves nothing to work on. A size that only the
+    Raises TableError naming the row where an image of that size leaves nothing to work on. A size that only the
     auxiliary heads cannot take is no error here: their parameters then count as 0.
     """
     net = get_network(name) if isinstance(name, str) else name
@@ -88,7 +88,7 @@ def min_size(net: NetworkSpec, aux: bool = False) -> int:
     fitting = (size for size in range(1, 4097) if _fits(net, size, aux))
     smallest = next(fitting, None)
     if smallest is None:
-        raise TableError(f"Network {net.name!r} can take no picture of up to 4096x4096.")
+        raise TableError(f"Network {net.name!r} can take no image of up to 4096x4096.")
     return smallest
 
 
@@ -98,7 +98,7 @@ def check_size(net: NetworkSpec, size: int, aux: bool = False) -> None:
         _check_rows(net, size, aux)
     except TooSmallError as error:
         raise TableError(
-            f"Pictures of {size}x{size} are too small for {net.name}{' with auxiliary heads' if aux else ''}: {error}; "
+            f"Images of {size}x{size} are too small for {net.name}{' with auxiliary heads' if aux else ''}: {error}; "
             f"it needs at least {min_size(net, aux)}x{min_size(net, aux)}."
         ) from None
 
@@ -111,7 +111,7 @@ def _walk(net: NetworkSpec, rows: Layers, shape: Shape, where: str) -> tuple[Lay
         except TableError as error:
             raise type(error)(f"{where}{name}: {error}") from None
         row = LayerCost(name, output, *as_layer(layer).count(shape, net.norm))
-        for what, numbers in (("weights", row.params), ("output for one picture", math.prod(output))):
+        for what, numbers in (("weights", row.params), ("output for one image", math.prod(output))):
             if numbers > MOST_NUMBERS:
                 raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4")
         costs.append(row)
@@ -123,7 +123,7 @@ def _walk(net: NetworkSpec, rows: Layers, shape: Shape, where: str) -> tuple[Lay
 
 
 def _check_rows(net: NetworkSpec, size: int, aux: bool) -> None:
-    """Raise TooSmallError if a row has no room on pictures of `size`, TableError if the table contradicts itself."""
+    """Raise TooSmallError if a row has no room on images of `size`, TableError if the table contradicts itself."""
     outputs = {row.name: row.output for row in layer_costs(net, (3, size, size), 1)}
     for at in net.aux if aux else ():
         aux_layer_costs(net, at, outputs[at], 1)

@@ -1,4 +1,4 @@
-"""A network's table as one SVG picture, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
+"""A network's table as one SVG image, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
 
 Layers stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts are
 put together into larger ones, and the page places the parts of the rows on one axis.
@@ -54,7 +54,7 @@ class Row:
     """One row of the table, or a run of equal ones: the same layer on the same shape."""
 
     names: tuple[str, ...]
-    layer: Layer | None  # None: the picture that comes in, the softmax at the end
+    layer: Layer | None  # None: the image that comes in, the softmax at the end
     shape: Shape  # of what comes in
     cost: LayerCost
     part: Part
@@ -138,7 +138,7 @@ class Head:
 
 
 def svg(net: NetworkSpec) -> str:
-    """The picture of `net` as the text of an SVG file, for the paper's own picture size and 1000 classes.
+    """The image of `net` as the text of an SVG file, for the paper's own image size and 1000 classes.
 
     Raises TableError, naming the row, where the table does not fit that size.
     """
@@ -166,9 +166,9 @@ def svg(net: NetworkSpec) -> str:
 
 
 def _body(net: NetworkSpec, counted: Complexity) -> Column:
-    picture = (3, counted.size, counted.size)
-    rows = _rows({**net.body, **with_classifier(net.head, CLASSES)}, picture, counted.layers, net, alone=net.aux)
-    first = Row(("picture",), None, picture, LayerCost("", picture, 0, 0), leaf("input", "picture"))
+    image = (3, counted.size, counted.size)
+    rows = _rows({**net.body, **with_classifier(net.head, CLASSES)}, image, counted.layers, net, alone=net.aux)
+    first = Row(("image",), None, image, LayerCost("", image, 0, 0), leaf("input", "image"))
     return _column((first, *rows), FIGURES, NARROWEST)
 
 
@@ -211,7 +211,7 @@ def _column(rows: Sequence[Row], headings: Sequence[str], narrowest: float = 0) 
 def _header(net: NetworkSpec, counted: Complexity, rows: Sequence[Row], right: float) -> tuple[list[str], float]:
     """Title, totals, what the short words mean and the legend, up to `right`; and the height at which to go on."""
     aux = f" ({counted.params_with_aux:,} with the auxiliary heads, which only training has)" if net.aux else ""
-    norm = 'batch normalisation ("bias": a bias instead)' if net.norm else "a bias"
+    norm = 'batch normalization ("bias": a bias instead)' if net.norm else "a bias"
     runs = " A dashed frame is a run of equal rows." if any(len(row.names) > 1 for row in rows) else ""
     drawn, y = [], MARGIN + TITLE / 2
     for text, size in (
@@ -226,10 +226,10 @@ def _header(net: NetworkSpec, counted: Complexity, rows: Sequence[Row], right: f
         y += LINE / 3
     x, kinds = float(MARGIN), {mark.kind for row in rows for mark in row.part.marks if isinstance(mark, Box)}
     for kind in (kind for kind in KINDS if kind in kinds and kind != "input"):
-        label, colour = KINDS[kind]
+        label, color = KINDS[kind]
         if x + 2 * GAP + text_width(label) > right:
             x, y = MARGIN, y + 1.5 * LINE
-        drawn += (rect_at("key", x, y - 6, 18, 12, f'fill="{colour}" stroke="{INK}" rx="2"'), text_at(x + 24, y, label))
+        drawn += (rect_at("key", x, y - 6, 18, 12, f'fill="{color}" stroke="{INK}" rx="2"'), text_at(x + 24, y, label))
         x += 3 * GAP + text_width(label)
     return drawn, y + 2 * LINE
 

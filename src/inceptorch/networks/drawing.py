@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from unicodedata import east_asian_width
 
-KINDS = {  # what the legend says, and the colour; for those who see grey, every box also says what it is
+KINDS = {  # what the legend says, and the color; for those who see gray, every box also says what it is
     "conv": ("convolution", "#c3dcf7"),
     "pool": ("pooling", "#f0a195"),
-    "norm": ("normalisation", "#d3bdea"),
+    "norm": ("normalization", "#d3bdea"),
     "concat": ("concatenation", "#a6d59b"),
     "average": ("average", "#f7c998"),
     "head": ("dropout, linear, softmax", "#ffe58f"),
@@ -81,7 +81,7 @@ class Part:
 
 
 def leaf(kind: str, *texts: str) -> Part:
-    """One box under an arrow; only the picture that comes in has none."""
+    """One box under an arrow; only the image that comes in has none."""
     width = max(WIDTH, *(text_width(text, bold=number > 0) + GAP / 2 for number, text in enumerate(texts)))
     height = THIN if kind in ROUND else TALL
     arrow = (Path(((width / 2, 0), (width / 2, ARROW)), head=True),) if kind != "input" else ()

@@ -17,7 +17,7 @@ class NetworkSpec:
     aux       rows of the body that carry an auxiliary classifier during training
     aux_head  the rows of each auxiliary classifier, before its own linear layer to the classes
     size      the side in pixels of the square input that the paper uses
-    norm      None: convolutions have biases and nothing is normalised
+    norm      None: convolutions have biases and nothing is normalized
     """
 
     name: str

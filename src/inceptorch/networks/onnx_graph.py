@@ -1,8 +1,8 @@
-"""A classifier as an ONNX graph, written from its table: uint8 pictures in, probabilities and activation maps out.
+"""A classifier as an ONNX graph, written from its table: uint8 images in, probabilities and activation maps out.
 
 The graph is put together from the table and the tensors, not traced: it needs no torch, its nodes are called by the
-table's rows ("3a/1/0/conv"), batch normalisation is folded into the convolutions in double precision, and the number of
-pictures is free. Imports onnx when a graph is written, not with this module.
+table's rows ("3a/1/0/conv"), batch normalization is folded into the convolutions in double precision, and the number of
+images is free. Imports onnx when a graph is written, not with this module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET, IR = 17, 9  # old enough for every engine of the last years
-INPUT, PROBABILITIES, MAPS, MAP_CLASSES = "pictures", "probabilities", "maps", "map_classes"
+INPUT, PROBABILITIES, MAPS, MAP_CLASSES = "images", "probabilities", "maps", "map_classes"
+INPUT_BEFORE = "pictures"  # the input of files of version 0.1, which are read for one more release
 MOST_MAPS = 5  # classes whose activation maps are given, as many as are usually shown
 
 
@@ -31,7 +32,7 @@ def graph(
 ) -> ModelProto:
     """The ONNX model of a classifier from the tensors of its `model.safetensors`.
 
-    Input   "pictures", uint8 RGB [N, 3, S, S]
+    Input   "images", uint8 RGB [N, 3, S, S]
     Output  "probabilities", float32 [N, classes]; then, where the head is one average and one linear layer,
             "maps", float32 [N, K, h, w], the class activation maps (Zhou et al., arXiv:1512.04150) of the K = min(5,
             classes) most probable classes, whose averages plus the class's bias are the logits; and "map_classes",

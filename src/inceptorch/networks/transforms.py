@@ -1,4 +1,4 @@
-"""Rules that make another network of any of the networks: narrower, or for small pictures."""
+"""Rules that make another network of any of the networks: narrower, or for small images."""
 
 import math
 from dataclasses import replace
@@ -41,12 +41,12 @@ def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
     )
 
 
-def for_small_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
-    """The same rows for pictures of 28 to 96 pixels: the first convolution becomes 3x3 with stride 1, and no window
+def for_small_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
+    """The same rows for images of 28 to 96 pixels: the first convolution becomes 3x3 with stride 1, and no window
     drops what lies at the edge.
 
     arXiv:1512.00567 section 8 adapts to low resolution in this way, through the strides of the stem alone. Auxiliary
-    heads go, because their pooling does not fit the maps of so small a picture.
+    heads go, because their pooling does not fit the maps of so small an image.
     """
     (name, first), *rest = net.body.items()
     if not isinstance(first, Conv | SeparableConv):
@@ -59,7 +59,7 @@ def for_small_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
     return replace(
         net,
         name=f"{net.name.removesuffix('_bn')}_small",
-        title=f"{net.name}'s rows behind a 3x3/1 stem, for pictures of 28 to 96 pixels",
+        title=f"{net.name}'s rows behind a 3x3/1 stem, for images of 28 to 96 pixels",
         source=f"{net.source}; stem after arXiv:1512.00567 section 8",
         size=size,
         body={row: map_layers(layer, _keep_edges) for row, layer in [(name, stem), *rest]},
@@ -68,11 +68,11 @@ def for_small_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
     )
 
 
-def for_tiny_pictures(net: NetworkSpec, size: int = 32) -> NetworkSpec:
-    """As `for_small_pictures`, and without the first pooling row, for pictures of 24 to 40 pixels: the other adaptation that
+def for_tiny_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
+    """As `for_small_images`, and without the first pooling row, for images of 24 to 40 pixels: the other adaptation that
     arXiv:1512.00567 section 8 names. Half the width keeps the cost near that of the former."""
     first_pool = next(row for row, layer in net.body.items() if isinstance(layer, Pool))
-    small = for_small_pictures(replace(net, body={row: net.body[row] for row in net.body if row != first_pool}), size)
+    small = for_small_images(replace(net, body={row: net.body[row] for row in net.body if row != first_pool}), size)
     return replace(
         narrowed(small, 0.5),
         name=f"{net.name.removesuffix('_bn')}_tiny",

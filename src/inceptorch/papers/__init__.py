@@ -12,7 +12,7 @@ from inceptorch.errors import TableError
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.grids import about, grid, notes
 from inceptorch.papers.quantities import Nets
-from inceptorch.papers.verdicts import VERDICTS, Data, Table, judged, judged_claims, sources
+from inceptorch.papers.verdicts import VERDICTS, Data, Table, evaluated, evaluated_claims, sources
 from inceptorch.utils.markdown import Grid, aligned, markdown
 
 LEGEND = 'Where a printed figure is computed otherwise, that follows in brackets, or in a column "computed".'
@@ -21,7 +21,7 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Paper:
-    """What a paper prints, or as much of it as belongs to one network, judged."""
+    """What a paper prints, or as much of it as belongs to one network, evaluated."""
 
     name: str
     title: str
@@ -66,7 +66,7 @@ def to_json(net: NetworkSpec) -> dict[str, Any]:
 
 def page() -> str:
     """The text of `docs/papers.md`: every paper, table by table."""
-    found = judged_papers(Nets())
+    found = evaluated_papers(Nets())
     parts = [
         "# The papers against the tables",
         "What the papers print is data, in `src/inceptorch/networks/zoo/papers/`. This page holds it against what follows from\n"
@@ -89,7 +89,7 @@ def page() -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def judged_papers(nets: Nets, name: str | None = None) -> list[Paper]:
+def evaluated_papers(nets: Nets, name: str | None = None) -> list[Paper]:
     """Every paper with its verdicts; with `name`, what belongs to that network."""
     found = []
     for paper in sources():
@@ -99,7 +99,7 @@ def judged_papers(nets: Nets, name: str | None = None) -> list[Paper]:
                 paper["paper"],
                 paper["title"],
                 tuple(_tables(paper.get("tables", ()), nets, name)),
-                judged_claims(paper.get("claims are", "Claims"), claims, nets),
+                evaluated_claims(paper.get("claims are", "Claims"), claims, nets),
                 tuple(slip for slip in paper.get("errata", ()) if _belongs(slip, name)),
                 tuple(_tables(paper.get("accuracy", ()), nets, name)),
             )
@@ -112,9 +112,9 @@ def _tables(tables: Sequence[Data], nets: Nets, name: str | None) -> Iterator[Ta
         if name and "of" in table:  # every row is of the network in that column
             at = list(table["columns"]).index(table["of"])
             if rows := [row for row in table["rows"] if row[at] == name]:
-                yield judged({**table, "rows": rows}, nets)
+                yield evaluated({**table, "rows": rows}, nets)
         elif _belongs(table, name):
-            yield judged(table, nets, name if "net" in table else None)
+            yield evaluated(table, nets, name if "net" in table else None)
 
 
 def _belongs(entry: Data, name: str | None) -> bool:
@@ -128,7 +128,7 @@ def _about(net: NetworkSpec) -> tuple[str, list[Paper]]:
     if nearest is None:
         raise TableError(f"None of the papers is about a network {net.name!r}.")
     see = f"The papers have no table for {net.name}; nearest is {nearest}: inceptorch nets {nearest} --paper"
-    return "" if nearest == net.name else see, judged_papers(Nets(net), net.name)
+    return "" if nearest == net.name else see, evaluated_papers(Nets(net), net.name)
 
 
 def _nearest(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Judged tables in words, for a terminal and for Markdown."""
+"""Evaluated tables in words, for a terminal and for Markdown."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class CountedRow:
 
 
 class CountedNet:
-    """A network with its rows, and "softmax" behind them, counted for pictures of its own size."""
+    """A network with its rows, and "softmax" behind them, counted for images of its own size."""
 
     def __init__(self, net: NetworkSpec) -> None:
         self.net = net

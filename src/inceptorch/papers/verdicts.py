@@ -76,7 +76,7 @@ class Table:
 
     @property
     def quoted(self) -> bool:
-        """Whether it holds measurements and nothing else to judge."""
+        """Whether it holds measurements and nothing else to evaluate."""
         return all(row.verdict == "quoted" for row in self.rows)
 
 
@@ -87,7 +87,7 @@ def sources() -> tuple[Data, ...]:
     return tuple(yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in FILES)
 
 
-def judged(table: Data, nets: Nets, net: str | None = None) -> Table:
+def evaluated(table: Data, nets: Nets, net: str | None = None) -> Table:
     """A table with its verdicts, held against `net` if that is not the table's own network."""
     net = net or table.get("net")
     label, *columns = table["columns"]
@@ -100,7 +100,7 @@ def judged(table: Data, nets: Nets, net: str | None = None) -> Table:
     return Table(table["name"], about, label, rows, net)
 
 
-def judged_claims(name: str, claims: Iterable[Data], nets: Nets) -> Table:
+def evaluated_claims(name: str, claims: Iterable[Data], nets: Nets) -> Table:
     """Claims as a table of one column."""
     return Table(name, "", "claim", tuple(Row(claim["claim"], (_claim(claim, nets),)) for claim in claims))
 
@@ -154,7 +154,7 @@ def _figure(table: Data, nets: Nets, net: str | None, column: str, row: Data, fi
 
 
 def _claim(claim: Data, nets: Nets) -> Figure:
-    """A claim is judged like a figure of a table; arithmetic on the source's own numbers alone shows its slips."""
+    """A claim is evaluated like a figure of a table; arithmetic on the source's own numbers alone shows its slips."""
     printed, note = claim["printed"], filled(claim.get("note", ""), nets)
     if "ours" not in claim:
         return Figure(CLAIM, printed, verdict="quoted", note=note)

@@ -7,7 +7,7 @@ from typing import Any
 
 from inceptorch.classifier import Classifier, load
 from inceptorch.classifier.config import CARD
-from inceptorch.data.split import HELD_OUT_PART
+from inceptorch.data.split import VAL_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_rates
@@ -32,25 +32,25 @@ def draw(result: Result) -> None:
 def of_evaluation(
     title: str, evaluation: Evaluation, classifier: Classifier | None, seconds: float, command: str
 ) -> str:
-    """The page of an evaluation. `classifier` is None where several were averaged or predictions were judged."""
-    facts = {"time": f"{seconds:.1f} s, {1000 * seconds / evaluation.n:.0f} ms a picture"}
+    """The page of an evaluation. `classifier` is None where several were averaged or predictions were evaluated."""
+    facts = {"time": f"{seconds:.1f} s, {1000 * seconds / evaluation.n:.0f} ms an image"}
     facts |= {"versions": ", ".join(f"{name} {version(name)}" for name in ("inceptorch", "torch", "numpy", "pillow"))}
     facts |= {"machine": f"{platform.processor() or platform.machine()}, {platform.platform()}"}
     return page(title, evaluation, classifier, command, facts)
 
 
 def _facts_of_run(result: Result, config: dict[str, Any]) -> dict[str, str]:
-    recipe, train, held_out = config["recipe"], config["train"], config["held_out"]
-    divided = f"{train['split']} to train on and {held_out['split']} to judge with, as DATA has them"
-    if held_out["split"] == HELD_OUT_PART:
-        divided = f"{recipe['held_out_share']:.0%} of every class held out, drawn by seed {config['seed']}"
+    recipe, train, val = config["recipe"], config["train"], config["val"]
+    divided = f"{train['split']} to train on and {val['split']} to evaluate with, as DATA has them"
+    if val["split"] == VAL_PART:
+        divided = f"{recipe['val_fraction']:.0%} of every class held out, drawn by seed {config['seed']}"
     kept = {}
     if result.kept_epoch is not None:
         kept["weights"] = f"epoch {result.kept_epoch} of {result.epochs}, chosen by the loss on the validation images"
     return {
         "network": config["network"]["name"],
         "recipe": f"{recipe['name']}, seed {config['seed']}; every value is in run.yaml",
-        "pictures": f"{train['pictures']} to train on, {result.evaluation.n} of {held_out['split']} to judge with",
+        "images": f"{train['images']} to train on, {result.evaluation.n} of {val['split']} to evaluate with",
         "split": divided,
         **kept,
         "time": f"{result.seconds:.0f} s for {result.epochs} epochs or steps of the fit",

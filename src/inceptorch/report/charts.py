@@ -1,4 +1,4 @@
-"""Charts as SVG inside a page, whose colours are the page's own, light or dark."""
+"""Charts as SVG inside a page, whose colors are the page's own, light or dark."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def lines(curves: dict[str, Sequence[tuple[float, float]]], below: str, unit: st
 def calibration(bins: Sequence[Reliability]) -> str:
     """The share that is right against confidence: bars, and the diagonal that they should reach."""
     at = [tick / 5 for tick in range(6)]
-    parts = [_frame(at, at, (0, 1), (0, 1), "confidence; width by number of pictures", "")]
+    parts = [_frame(at, at, (0, 1), (0, 1), "confidence; width by number of images", "")]
     most = max(one["n"] for one in bins)
     for one in bins:
         half = 1.5 + 9 * math.sqrt(one["n"] / most)
         x, y = _across(one["confidence"], (0, 1)), _up(one["right"], (0, 1))
-        tip = f"{one['n']} pictures, confidence {one['confidence']:.1%}, right {one['right']:.1%}"
+        tip = f"{one['n']} images, confidence {one['confidence']:.1%}, right {one['right']:.1%}"
         parts.append(
             f'<rect class="bar" x="{x - half:.1f}" y="{y:.1f}" width="{2 * half:.1f}" '
             f'height="{_up(0, (0, 1)) - y:.1f}"><title>{tip}</title></rect>'

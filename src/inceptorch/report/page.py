@@ -129,12 +129,12 @@ def _images(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | N
     try:
         if classifier is None:
             return [("the image", _small(evaluation.split.image(mistake.index)))]
-        square = evaluation.split.square(mistake.index, classifier.preprocessing)
+        crop = evaluation.split.crop(mistake.index, classifier.preprocessing)
     except InceptorchError:
         return None
     given = classifier.classes.index(mistake.predicted)
-    looked = overlay(square, gradcam(classifier, [square], [given])[0])
-    return [("what the network saw", _small(Image.fromarray(square))), ("where it looked", _small(looked))]
+    looked = overlay(crop, gradcam(classifier, [crop], [given])[0])
+    return [("what the network saw", _small(Image.fromarray(crop))), ("where it looked", _small(looked))]
 
 
 def _small(image: Image.Image) -> str:

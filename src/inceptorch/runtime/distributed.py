@@ -1,4 +1,4 @@
-"""The processes of one training or judging, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
+"""The processes of one training or evaluating, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from inceptorch.errors import RunError
 from inceptorch.runtime.device import best_device
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=12)  # the first process may have a million pictures to look at while the others wait
+PATIENCE = timedelta(hours=12)  # the first process may have a million images to look at while the others wait
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Processes:
         return told[0]  # type: ignore[return-value]
 
     def copy_first(self, module: nn.Module) -> None:
-        """Give every process the first one's parameters and buffers, batch normalisation's statistics among them."""
+        """Give every process the first one's parameters and buffers, batch normalization's statistics among them."""
         if self.count > 1:
             for tensor in (*module.parameters(), *module.buffers()):
                 dist.broadcast(tensor.detach(), 0)

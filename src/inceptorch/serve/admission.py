@@ -18,9 +18,9 @@ class Limits:
     """What a server takes on at most.
 
     body     bytes of one request
-    files    pictures of one request
+    files    images of one request
     seconds  for a request to arrive
-    queue    pictures of one model that are taken on and not answered yet
+    queue    images of one model that are taken on and not answered yet
 
     Raises ServeError if the queue has no room for one request.
     """
@@ -33,7 +33,7 @@ class Limits:
     def __post_init__(self) -> None:
         if self.queue < self.files:
             raise ServeError(
-                f"A queue of {self.queue} has no room for a request of {self.files} pictures; raise --queue or lower --max-files."
+                f"A queue of {self.queue} has no room for a request of {self.files} images; raise --queue or lower --max-files."
             )
 
 
@@ -41,12 +41,12 @@ class Room:
     """What one model has taken on and not answered yet. It is counted on the event loop, so it needs no lock."""
 
     def __init__(self, limits: Limits):
-        self.pictures, self.bytes = 0, 0
-        self._most_pictures, self._most_bytes = limits.queue, BODIES * limits.body
+        self.images, self.bytes = 0, 0
+        self._most_images, self._most_bytes = limits.queue, BODIES * limits.body
 
     @contextmanager
     def place(self, size: int) -> Iterator[Place]:
-        """Room for a request whose body has `size` bytes and one picture. Raises HTTPException 503 if there is none."""
+        """Room for a request whose body has `size` bytes and one image. Raises HTTPException 503 if there is none."""
         if self.bytes + size > self._most_bytes:
             raise busy()
         place = Place(self)
@@ -55,25 +55,25 @@ class Room:
         try:
             yield place
         finally:
-            self.pictures -= place.pictures
+            self.images -= place.images
             self.bytes -= size
 
-    def take(self, pictures: int) -> None:
-        if self.pictures + pictures > self._most_pictures:
+    def take(self, images: int) -> None:
+        if self.images + images > self._most_images:
             raise busy()
-        self.pictures += pictures
+        self.images += images
 
 
 class Place:
     """The part of a room that one request has."""
 
     def __init__(self, room: Room):
-        self.pictures, self._room = 0, room
+        self.images, self._room = 0, room
 
-    def take(self, pictures: int = 1) -> None:
-        """Room for more pictures. Raises HTTPException 503 if there is none."""
-        self._room.take(pictures)
-        self.pictures += pictures
+    def take(self, images: int = 1) -> None:
+        """Room for more images. Raises HTTPException 503 if there is none."""
+        self._room.take(images)
+        self.images += images
 
 
 def busy() -> HTTPException:

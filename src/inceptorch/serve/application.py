@@ -34,7 +34,7 @@ def application(serving: Service, token: str | None = None) -> FastAPI:
     app = FastAPI(
         title="inceptorch",
         version=version("inceptorch"),
-        description="Says what is in pictures.",
+        description="Says what is in images.",
         docs_url=None,  # these would fetch scripts from elsewhere
         redoc_url=None,
     )
@@ -114,11 +114,11 @@ async def metrics(serving: Shared) -> Response:
 async def predict(
     request: Request,
     serving: Shared,
-    top: Annotated[int, Query(ge=1, description="How many answers for each picture.")] = 5,
+    top: Annotated[int, Query(ge=1, description="How many answers for each image.")] = 5,
     maps: Annotated[int, Query(ge=0, le=1, description="1: also say where the network looked.")] = 0,
     model: Annotated[str | None, Query(description="By its name; by default the first.")] = None,
 ) -> Response:
-    """Say what is in pictures: for each file, in order, the most probable classes, or why it could not be read."""
+    """Say what is in images: for each file, in order, the most probable classes, or why it could not be read."""
     served = serving.named(model)
     with served.room.place(announced(request, serving.limits)) as place:
         async with Form(request, serving.limits, place).files() as files:
@@ -165,7 +165,7 @@ async def model_ready(name: str, serving: Shared) -> Any:
     tags=["open inference protocol"],
 )
 async def infer(name: str, request: Request, serving: Shared) -> Response:
-    """Give a model tensors: uint8 RGB squares [N, 3, S, S]."""
+    """Give a model tensors: uint8 RGB crops [N, 3, S, S]."""
     served, limits = serving.named(name), serving.limits
     loop = asyncio.get_running_loop()
     with served.room.place(announced(request, limits)) as place:
@@ -173,10 +173,8 @@ async def infer(name: str, request: Request, serving: Shared) -> Response:
         head = request.headers.get(inference.HEAD)
         readers = serving.for_large if head is None and len(body) > LONG else serving.decoders
         asked = await loop.run_in_executor(readers, inference.parse, body, head, served, limits)
-        place.take(len(asked.squares) - 1)  # the first has its place already
-        ones = await cancel_on_disconnect(
-            request, gather_all(serving.answer(served, square) for square in asked.squares)
-        )
+        place.take(len(asked.crops) - 1)  # the first has its place already
+        ones = await cancel_on_disconnect(request, gather_all(serving.answer(served, crop) for crop in asked.crops))
     content, length = await loop.run_in_executor(serving.decoders, inference.answer, asked, served, ones)
     if length is None:
         return Response(content, media_type="application/json")

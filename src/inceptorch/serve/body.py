@@ -57,7 +57,7 @@ async def _in_time(work: Coroutine[Any, Any, T], limits: Limits) -> T:
 
 
 def too_large(limits: Limits) -> HTTPException:
-    return HTTPException(413, f"The request has more than {limits.body / 2**20:g} MB; send fewer pictures at once.")
+    return HTTPException(413, f"The request has more than {limits.body / 2**20:g} MB; send fewer images at once.")
 
 
 class Form(MultiPartParser):
@@ -81,7 +81,7 @@ class Form(MultiPartParser):
         """
         kind, options = parse_options_header(self.headers.get("content-type"))
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise malformed("Send pictures as multipart/form-data, as in: curl -F file=@picture.jpg ADDRESS/predict")
+            raise malformed("Send images as multipart/form-data, as in: curl -F file=@image.jpg ADDRESS/predict")
         try:
             form = await _in_time(self.parse(), self._limits)
         except (MultiPartException, FormParserError) as error:
@@ -92,7 +92,7 @@ class Form(MultiPartParser):
         try:
             files = [file for file in form.getlist("file") if isinstance(file, UploadFile)]
             if not files:
-                raise malformed("The form has no part named 'file' with a file name; send each picture as one.")
+                raise malformed("The form has no part named 'file' with a file name; send each image as one.")
             self._place.take(len(files) - 1)  # the first has its place already
             yield files
         finally:
@@ -109,7 +109,7 @@ class Form(MultiPartParser):
 
 
 def too_many(limits: Limits) -> HTTPException:
-    return HTTPException(413, f"A request may have {limits.files} pictures; send the others in another.")
+    return HTTPException(413, f"A request may have {limits.files} images; send the others in another.")
 
 
 def malformed(sentence: str) -> HTTPException:

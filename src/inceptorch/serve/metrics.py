@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-PICTURES = (1, 2, 4, 8, 16, 32, 64, 128)
+IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
@@ -39,17 +39,17 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self._pictures = Counter(
-            "inceptorch_pictures", "Pictures, by what became of them.", ["model", "outcome"], registry=self._registry
+        self._images = Counter(
+            "inceptorch_images", "Images, by what became of them.", ["model", "outcome"], registry=self._registry
         )
         self._waiting = Gauge(
-            "inceptorch_queue_pictures", "Pictures taken on and not answered yet.", ["model"], registry=self._registry
+            "inceptorch_queue_images", "Images taken on and not answered yet.", ["model"], registry=self._registry
         )
         self._batch = Histogram(
-            "inceptorch_batch_pictures",
-            "Pictures that went through the network together.",
+            "inceptorch_batch_images",
+            "Images that went through the network together.",
             ["model"],
-            buckets=PICTURES,
+            buckets=IMAGES,
             registry=self._registry,
         )
         self._engine = Histogram(
@@ -62,11 +62,11 @@ class Metrics:
         self._seconds.labels(path).observe(seconds)
 
     def of_model(self, name: str, waiting: Callable[[], float]) -> ModelMetrics:
-        """The counters of one model; `waiting` says how many of its pictures are not answered yet."""
+        """The counters of one model; `waiting` says how many of its images are not answered yet."""
         self._waiting.labels(name).set_function(waiting)
         return ModelMetrics(
-            self._pictures.labels(name, "answered"),
-            self._pictures.labels(name, "unreadable"),
+            self._images.labels(name, "answered"),
+            self._images.labels(name, "unreadable"),
             self._batch.labels(name),
             self._engine.labels(name),
         )

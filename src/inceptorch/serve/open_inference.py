@@ -22,10 +22,10 @@ VERSION = "1"
 
 @dataclass(frozen=True)
 class Inference:
-    """A request for tensors: uint8 squares [N, S, S, 3], and the outputs wanted, each as bytes or not."""
+    """A request for tensors: uint8 crops [N, S, S, 3], and the outputs wanted, each as bytes or not."""
 
     id: str | None
-    squares: NDArray[np.uint8]
+    crops: NDArray[np.uint8]
     outputs: dict[str, bool]
 
 
@@ -46,7 +46,7 @@ def metadata(served: ModelEndpoint) -> dict[str, Any]:
 
 
 def parse(body: bytes, head: str | None, served: ModelEndpoint, limits: Limits) -> Inference:
-    """Read a request. Raises HTTPException 400 for what is not one, 413 for too many pictures."""
+    """Read a request. Raises HTTPException 400 for what is not one, 413 for too many images."""
     end = len(body) if head is None else int(head) if head.isdecimal() and len(head) < 20 else -1
     if not 0 <= end <= len(body):
         raise malformed(f"{HEAD} must be how many bytes of the body are JSON.")

@@ -1,5 +1,5 @@
 """Who goes first where processors are short: the thread that holds the connections, so that a busy server says so at once;
-then the network, whose threads wait for one another; what decodes pictures fills the gaps."""
+then the network, whose threads wait for one another; what decodes images fills the gaps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-NETWORK, PICTURES = 5, 15  # steps of niceness behind the main thread
+NETWORK, IMAGES = 5, 15  # steps of niceness behind the main thread
 
 
 def step_back(steps: int) -> None:

@@ -18,7 +18,7 @@ class Prediction(BaseModel):
 
 
 class Answered(BaseModel):
-    """What a picture shows, the most probable class first."""
+    """What an image shows, the most probable class first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,8 +31,8 @@ class Answered(BaseModel):
     box: list[float] = Field(
         [], description="With maps=1: left, top, right, bottom of what the network saw, in pixels."
     )
-    width: int = Field(0, description="With maps=1: of the upright picture, in pixels.")
-    height: int = Field(0, description="With maps=1: of the upright picture, in pixels.")
+    width: int = Field(0, description="With maps=1: of the upright image, in pixels.")
+    height: int = Field(0, description="With maps=1: of the upright image, in pixels.")
 
 
 class Unreadable(BaseModel):
@@ -56,7 +56,7 @@ class AboutModel(BaseModel):
 
 class AboutLimits(BaseModel):
     max_body: int = Field(description="Bytes of a request.")
-    max_files: int = Field(description="Pictures of a request.")
+    max_files: int = Field(description="Images of a request.")
 
 
 class About(BaseModel):
@@ -125,7 +125,7 @@ ERRORS = {
     401: "The server wants a token, and the request has none or another.",
     404: "There is no such model.",
     408: "The request did not arrive in time.",
-    413: "The request is larger than the server takes, or has more pictures.",
+    413: "The request is larger than the server takes, or has more images.",
     422: "A parameter has an impossible value.",
     500: "The server failed; its log says why.",
     503: "The server has as much to do as it takes on; Retry-After says when to try again.",
@@ -144,7 +144,7 @@ FORM = {
                     "file": {
                         "type": "array",
                         "minItems": 1,
-                        "items": {"type": "string", "format": "binary", "description": "A picture file."},
+                        "items": {"type": "string", "format": "binary", "description": "An image file."},
                     }
                 },
             }
@@ -170,7 +170,7 @@ TENSORS = {
                             "type": "object",
                             "required": ["name", "shape", "datatype", "data"],
                             "properties": {
-                                "name": {"const": "pictures"},
+                                "name": {"const": "images"},
                                 "datatype": {"const": "UINT8"},
                                 "shape": {
                                     "type": "array",

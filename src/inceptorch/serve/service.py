@@ -22,7 +22,7 @@ from inceptorch.inference.predictor import top_classes
 from inceptorch.serve.admission import Limits, Room
 from inceptorch.serve.dynamic_batcher import DynamicBatcher, SingleOutput, run_single
 from inceptorch.serve.metrics import Metrics
-from inceptorch.serve.priority import PICTURES, step_back
+from inceptorch.serve.priority import IMAGES, step_back
 from inceptorch.utils.cpu import processors
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class ModelEndpoint:
         self.name, self.engine = name, engine
         self.first = _first_output(engine)  # of a gray image
         self.room = Room(limits)
-        self.metrics = metrics.of_model(name, lambda: self.room.pictures)
+        self.metrics = metrics.of_model(name, lambda: self.room.images)
         self.batcher = DynamicBatcher(engine, self.metrics)
 
     def about(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ async def _gone(request: Request) -> None:
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, initializer=step_back, initargs=(PICTURES,))
+    return ThreadPoolExecutor(count, initializer=step_back, initargs=(IMAGES,))
 
 
 def _unless_large(content: bytes, preprocessing: Preprocessing) -> tuple[ImageArray, tuple[int, int]] | None:
@@ -166,7 +166,7 @@ def _looked(one: SingleOutput, preprocessing: Preprocessing, width: int, height:
 
 
 def _rounded(maps: NDArray[np.float32]) -> list[list[list[float]]]:
-    """Numbers to 4 significant digits, which is finer than any colour."""
+    """Numbers to 4 significant digits, which is finer than any color."""
     return [[[float(f"{value:.4g}") for value in row] for row in rows] for rows in maps.tolist()]
 
 

@@ -71,7 +71,7 @@ def dry_run(
     if not real.epochs:
         return DryRunReport(steps, 0, None, None)
     # Of few images there are too few steps for a pace; what they took is then all that is known.
-    one = result.step_seconds or real.batch / trainer.state.rows[-1]["pictures_per_second"]
+    one = result.step_seconds or real.batch / trainer.state.rows[-1]["images_per_second"]
     run_seconds = steps * one * sum((at / largest) ** 2 for at in sizes)
     return DryRunReport(steps, real.epochs, steps * one, run_seconds)
 

@@ -91,7 +91,7 @@ class EpochTimer:
         if not self.images:
             return {}
         spent = max(time.monotonic() - self.began, 1e-9)
-        return {"pictures_per_second": self.images / spent, "waiting": self.data_wait / spent}
+        return {"images_per_second": self.images / spent, "data_wait_fraction": self.data_wait / spent}
 
 
 def format_duration(seconds: float) -> str:

@@ -68,7 +68,7 @@ def fit_linear_probe(
             linear.weight.copy_(fitted.weight)
             linear.bias.copy_(fitted.bias)
         row = {"phase": "head", "epoch": fitted.steps, "train_loss": fitted.loss}
-        yield row, context.judge(features.val @ fitted.weight.T + fitted.bias)
+        yield row, context.evaluate(features.val @ fitted.weight.T + fitted.bias)
 
 
 def _features(context: TrainingContext, world: Processes, progress: Progress) -> Features:
@@ -77,7 +77,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
     classifier, recipe, cache = context.classifier, context.run.recipe, context.run.features
     if world.from_first(lambda: _is_whole(cache)):
         with safe_open(cache, framework="pt") as file:
-            return Features(file.get_tensor("train"), file.get_tensor("held_out"))
+            return Features(file.get_tensor("train"), file.get_tensor("val"))
     model, engine = classifier.model, Torch(classifier, device=world.device)
     bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
 
@@ -86,7 +86,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
             return model.forward_head(model.forward_features(x), pre_logits=True)
 
     def crops_to_features(split: Split, indices: list[int]) -> Tensor:
-        return classifier.logits([split.square(index, classifier.preprocessing) for index in indices], forward)
+        return classifier.logits([split.crop(index, classifier.preprocessing) for index in indices], forward)
 
     def features(split: Split, name: str) -> Tensor:
         mine = split.keep(world.share_or_stand_in(range(len(split))))
@@ -99,7 +99,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
 
     found = Features(features(context.train, "training"), features(context.val, "validation"))
     if world.first:
-        write_safetensors(cache, {"train": found.train, "held_out": found.val}, {})
+        write_safetensors(cache, {"train": found.train, "val": found.val}, {})
     return found
 
 
@@ -107,7 +107,7 @@ def _is_whole(cache: Path) -> bool:
     """Whether an interrupted run left features there that can be read."""
     try:
         with safe_open(cache, framework="pt") as file:
-            return {"train", "held_out"} <= set(file.keys())
+            return {"train", "val"} <= set(file.keys())
     except (OSError, SafetensorError):
         return False
 

@@ -21,7 +21,7 @@ import yaml
 from inceptorch.classifier.config import Metadata, ValidationSplit
 from inceptorch.data import Skipped, Split
 from inceptorch.data.locator import short_name
-from inceptorch.data.split import HELD_OUT_PART
+from inceptorch.data.split import VAL_PART
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
@@ -30,7 +30,18 @@ from inceptorch.utils.files import load_yaml, locked, reason, refuse_if_used, wr
 
 RUN_CONFIG = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
-COLUMNS = ("phase", "epoch", "lr", "train_loss", "loss", "top1", "top5", "seconds", "pictures_per_second", "waiting")
+COLUMNS = (
+    "phase",
+    "epoch",
+    "lr",
+    "train_loss",
+    "loss",
+    "top1",
+    "top5",
+    "seconds",
+    "images_per_second",
+    "data_wait_fraction",
+)
 
 
 @dataclass(frozen=True)
@@ -72,8 +83,8 @@ class Run:
             "recipe": self.recipe.to_dict(),
             "network": serialization.to_plain(self.net) if self.net else {"name": self.recipe.net},
             "classes": list(train.classes),
-            "train": {"pictures": len(train), "split": train.name},
-            "held_out": {"pictures": len(val), "split": val.name},
+            "train": {"images": len(train), "split": train.name},
+            "val": {"images": len(val), "split": val.name},
             "from_python": list(self.from_python),
             "fingerprint": self.fingerprint,
             "skipped": [dict(one) for one in self.skipped or []],
@@ -90,7 +101,7 @@ class Run:
 
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """What the classifier's config says of the run, the weights being those of this row of metrics."""
-        split = ValidationSplit(fraction=self.recipe.held_out_share, seed=self.seed, fingerprint=self.fingerprint)
+        split = ValidationSplit(fraction=self.recipe.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
         chosen = f"epoch {row['epoch']}, whose loss on these images is the lowest"
         return Metadata(
             trained_on=f"{len(train)} images of {short_name(self.data)}",
@@ -98,7 +109,7 @@ class Run:
             recipe=self.recipe.name,
             top1=round(row["top1"], 5),
             top5=round(row["top5"], 5),
-            split=split if val.name == HELD_OUT_PART else None,
+            split=split if val.name == VAL_PART else None,
             other={"weights_of": chosen} if self.recipe.keeps_best else {},
         )
 
@@ -172,10 +183,12 @@ def read_run_config(folder: Path) -> dict[str, Any]:
 def format_metrics(row: dict[str, Any]) -> str:
     """One row of metrics as a line of the log."""
     unit = "step" if row["phase"] == "head" else "epoch"
-    line = f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}"
+    line = (
+        f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}"
+    )
     line += f", top-1 {row['top1']:.2%}, {row['seconds']:.0f} s"
-    if "waiting" in row:
-        line += f", {row['pictures_per_second']:.3g} pictures/s, waiting {row['waiting']:.0%}"
+    if "data_wait_fraction" in row:
+        line += f", {row['images_per_second']:.3g} images/s, waiting {row['data_wait_fraction']:.0%}"
     return line
 
 

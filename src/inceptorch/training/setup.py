@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier, copy_weights, load
 from inceptorch.classifier.hub import folder_of
-from inceptorch.data import Split, find_train_and_held_out, fingerprint, limited, without_unreadable
+from inceptorch.data import Split, find_train_and_val, fingerprint, limited, without_unreadable
 from inceptorch.data.augment import Transform
 from inceptorch.data.locator import absolute, lies_inside
 from inceptorch.data.sampler import steps_in
@@ -83,7 +83,7 @@ class TrainingContext:
     def task(self) -> Task:
         return Classification(self.classifier.classes)
 
-    def judge(self, logits: Tensor) -> Evaluation:
+    def evaluate(self, logits: Tensor) -> Evaluation:
         """The evaluation that logits [N, classes] of the validation images amount to."""
         skipped, protocol = self.run.skipped or [], CENTER.describe(self.classifier.preprocessing)
         return evaluation_from_logits(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
@@ -125,9 +125,9 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
         raise RunError(f"Cannot resume {run.folder} without {words}: they were Python objects. Give them again.")
     recipe = run.recipe
     if overrides.data is not None:
-        splits = split_pairs(overrides.data, recipe.held_out_share, run.seed)
+        splits = split_pairs(overrides.data, recipe.val_fraction, run.seed)
     else:
-        splits = find_train_and_held_out(run.data, recipe.held_out_share, run.seed)
+        splits = find_train_and_val(run.data, recipe.val_fraction, run.seed)
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 BROKEN = (OSError, ImportError, AttributeError, TypeError)  # a full disk; versions that do not fit together
 TAGS = {
     "train_loss": "loss/train",
-    "loss": "loss/held_out",
+    "loss": "loss/val",
     "top1": "accuracy/top1",
     "top5": "accuracy/top5",
     "lr": "run/lr",
-    "pictures_per_second": "run/pictures_per_second",
-    "waiting": "run/waiting",
+    "images_per_second": "run/images_per_second",
+    "data_wait_fraction": "run/data_wait_fraction",
 }
 
 

@@ -1,4 +1,4 @@
-"""What pictures with words in them share: colours, letters for any class name, names short enough to stand there."""
+"""What images with words in them share: colors, letters for any class name, names short enough to stand there."""
 
 from __future__ import annotations
 

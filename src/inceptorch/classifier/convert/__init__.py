@@ -26,10 +26,10 @@ IMAGENET = 1000  # classes
 
 
 def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | None = None) -> Classifier:
-    """Write the bundle of a file of weights, with the pixel contract they were trained with, to the folder `out`.
+    """Write the bundle of a file of weights, with the preprocessing they were trained with, to the folder `out`.
 
     file    .safetensors, .pth, .caffemodel or .npz
-    origin  the name of the published weights that it holds, or whose pixel contract it shares; found out where the
+    origin  the name of the published weights that it holds, or whose preprocessing it shares; found out where the
             file leaves no doubt
     labels  a file of class names, a line each
 
@@ -40,7 +40,7 @@ def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | 
     for name, tensor in tensors.items():
         if tensor.is_complex() or not tensor.isfinite().all():
             raise BundleError(f"{file} holds numbers in {name!r} that are not real and finite.")
-    names = _recognised(tensors, file)
+    names = _recognized(tensors, file)
     source = find(origin) if origin else _guessed(names, tensors, file)
     if source.net not in names.nets:
         raise BundleError(f"{file} holds a network like {names.nets[0]}, not {source.net} as in {source.name}.")
@@ -102,7 +102,7 @@ def _save_pth(tensors: Mapping[str, Tensor], path: Path) -> None:
         raise OSError(str(error)) from None
 
 
-def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Names:
+def _recognized(tensors: Mapping[str, Tensor], file: Path) -> Names:
     """The library and network whose layers these are: the one that most of its layers are found of."""
 
     def found(names: Names) -> float:
@@ -135,7 +135,7 @@ def _guessed(names: Names, tensors: Mapping[str, Tensor], file: Path) -> Publish
         if len(found) == 1:
             return found[0]
     raise BundleError(
-        f"{file} could be any of several published weights, whose pictures are scaled differently: say which with --as: "
+        f"{file} could be any of several published weights, whose images are scaled differently: say which with --as: "
         f"{', '.join(each.name for each in candidates)}."
     )
 
@@ -157,18 +157,18 @@ def _timm_name(file: Path) -> str | None:
 def _renamed(
     tensors: Mapping[str, Tensor], names: Names, source: Published, file: Path, labelled: bool
 ) -> tuple[Model, dict[str, Tensor]]:
-    """An uninitialised model of the right number of classes, and the tensors under our names."""
+    """An uninitialized model of the right number of classes, and the tensors under our names."""
     outputs, channels = len(_weight_of("head", 2, tensors, names, file)), source.pixels.in_chans
     if not outputs:
         raise BundleError(f"{file} has a classifier of 0 classes.")
     if _weight_of(next(iter(names.rows)), 4, tensors, names, file).shape[1] != channels:
-        raise BundleError(f"{file} is for pictures of other than {channels} channels, which {source.name} has.")
+        raise BundleError(f"{file} is for images of other than {channels} channels, which {source.name} has.")
     aux_rows = [row for row in names.rows if row.startswith("aux.")]
     aux = bool(aux_rows) and all(f"{names.rows[row][-1]}.weight" in tensors for row in aux_rows)
     # TensorFlow's networks have a class more in front, the background; not all copies of them were freed of it.
     background = outputs == IMAGENET + 1 and ".tf_" in source.name and not labelled
     model = Model(
-        get_network(source.net), outputs - background, channels, aux=aux, size=source.pixels.size, initialise=False
+        get_network(source.net), outputs - background, channels, aux=aux, size=source.pixels.size, initialize=False
     )
     expected = model.state_dict()
     classifiers = {"head.linear", *(f"aux.{row}.linear" for row in model.aux)}

@@ -69,7 +69,7 @@ def net_parameter() -> Any:
 
 
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
-    """The weights of a .caffemodel by `<layer>.weight` (out, in, kh, kw) and `<layer>.bias`; for normalisation also
+    """The weights of a .caffemodel by `<layer>.weight` (out, in, kh, kw) and `<layer>.bias`; for normalization also
     `.running_mean` and `.running_var`. Raises BundleError."""
     from google.protobuf.message import DecodeError
 

@@ -17,8 +17,8 @@ class Names:
     """How one library names one network.
 
     nets    our networks whose weights it can hold, the usual one first
-    conv    what follows the name of a convolution that is normalised; for one that is not, the name stands alone
-    norm    what follows the name for its normalisation
+    conv    what follows the name of a convolution that is normalized; for one that is not, the name stands alone
+    norm    what follows the name for its normalization
     """
 
     library: str
@@ -46,8 +46,8 @@ def _renamed_modules(model: Model, names: Names) -> Iterator[tuple[str, str]]:
         for name, module in model.get_submodule(prefix).named_modules(prefix=prefix):
             if isinstance(module, nn.Conv2d):
                 current = next(theirs)
-                normalised = hasattr(model.get_submodule(name.rpartition(".")[0]), "bn")
-                yield name, current + names.conv if normalised else current
+                normalized = hasattr(model.get_submodule(name.rpartition(".")[0]), "bn")
+                yield name, current + names.conv if normalized else current
             elif isinstance(module, nn.Linear):
                 yield name, next(theirs)
             elif isinstance(module, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""Where pictures lie: a folder or a zip file, both as a tree of names whose files can be read."""
+"""Where images lie: a folder or a zip file, both as a tree of names whose files can be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 class Source(ABC):
     """Files that are read by their names. Nothing in a source is ever written to."""
 
-    checked = False  # whether its pictures need not be decoded to know that they can be
+    checked = False  # whether its images need not be decoded to know that they can be
     class_word = "class"  # what a class is called in sentences
 
     @abstractmethod
@@ -53,23 +53,23 @@ class Tree(Source):
 
     @abstractmethod
     def classes(self, within: str) -> tuple[list[str], list[int], Files]:
-        """The folders directly in `within`, how many pictures each holds at any depth, and these pictures: folder by
+        """The folders directly in `within`, how many images each holds at any depth, and these images: folder by
         folder, each sorted. Raises DataError."""
 
-    def pictures(self, within: str) -> list[str]:
-        """Sorted paths of all files in `within` whose name ends like a picture's."""
-        return [path for path in self.files(within) if is_picture(path)]
+    def images(self, within: str) -> list[str]:
+        """Sorted paths of all files in `within` whose name ends like an image's."""
+        return [path for path in self.files(within) if is_image(path)]
 
     @abstractmethod
     def files_of(self, names: Names) -> Files:
         """These files with their sizes and times of change."""
 
     def others(self, within: str) -> Files:
-        """The files at any depth in `within` that are no picture of a class: those whose name does not end like a
-        picture's, and those in none of the folders there."""
+        """The files at any depth in `within` that are no image of a class: those whose name does not end like a
+        image's, and those in none of the folders there."""
         start = len(within) + 1 if within else 0
         return self.files_of(
-            Names(path for path in self.files(within) if not is_picture(path) or "/" not in path[start:])
+            Names(path for path in self.files(within) if not is_image(path) or "/" not in path[start:])
         )
 
 
@@ -89,8 +89,8 @@ class Folder(Tree):
 
     def classes(self, within: str) -> tuple[list[str], list[int], Files]:
         names = self.folders(within)
-        pictures = [Names(filter(is_picture, self._each(f"{within}/{name}" if within else name))) for name in names]
-        return names, [len(one) for one in pictures], self.files_of(Names.joined(pictures))
+        images = [Names(filter(is_image, self._each(f"{within}/{name}" if within else name))) for name in names]
+        return names, [len(one) for one in images], self.files_of(Names.joined(images))
 
     def files_of(self, names: Names) -> Files:
         sizes, changed = array("q"), array("q")
@@ -105,9 +105,9 @@ class Folder(Tree):
                     changed.append(UNKNOWN)
         return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
 
-    def each_picture(self) -> Iterator[str]:
-        """As `pictures("")`, one by one: no more is kept in memory than the names in the folders on the way to each."""
-        return filter(is_picture, self._each(""))
+    def each_image(self) -> Iterator[str]:
+        """As `images("")`, one by one: no more is kept in memory than the names in the folders on the way to each."""
+        return filter(is_image, self._each(""))
 
     def _each(self, within: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
         """Sorted paths of all files at any depth in `within`."""
@@ -206,7 +206,7 @@ class Zip(Tree):
             inside = self._range(f"{within}/{name}" if within else name)
             before = len(chosen)
             chosen += [
-                i for i, path in zip(inside, self._names[inside.start : inside.stop], strict=True) if is_picture(path)
+                i for i, path in zip(inside, self._names[inside.start : inside.stop], strict=True) if is_image(path)
             ]
             counts.append(len(chosen) - before)
         return classes, counts, self._files_at(chosen)
@@ -245,7 +245,7 @@ def open_tree(path: Path) -> Tree:
         return Zip(path)
     if path.exists():
         raise DataError(
-            f"{path} is neither a folder nor a .zip file, nor a list of pictures in a .csv or .jsonl file; DATA is a "
+            f"{path} is neither a folder nor a .zip file, nor a list of images in a .csv or .jsonl file; DATA is a "
             "folder (or zip) of class folders."
         )
     raise DataError(f"{path} does not exist.")
@@ -266,8 +266,8 @@ def _stat_within(folder: Path) -> Iterator[Callable[[bytes], os.stat_result]]:
         os.close(number)
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file's name ends like a picture's."""
+def is_image(path: str) -> bool:
+    """Whether a file's name ends like an image's."""
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""Pictures listed in a file: a .csv or .jsonl with the columns path and label, and split if it is divided."""
+"""Images listed in a file: a .csv or .jsonl with the columns path and label, and split if it is divided."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ PARTS = ("train", "val", "test")
 def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
     """How to get each part that a list names, or "" if it names none. Paths in it are relative to its folder.
 
-    Raises DataError naming the line for a row that cannot be used, a picture that is not there or is listed twice.
+    Raises DataError naming the line for a row that cannot be used, an image that is not there or is listed twice.
     """
     rows: dict[str, list[tuple[str, str]]] = {}
     lines: dict[str, int] = {}  # by the whole path, as there are several ways to write one
     folder = os.path.abspath(path.parent)
     for line, row in _rows(path):
         where = f"{path}, line {line}"
-        picture, label = (_text(row, name, where) for name in ("path", "label"))
+        image, label = (_text(row, name, where) for name in ("path", "label"))
         part = _text(row, "split", where) if "split" in row else ""
         if part and part not in PARTS:
             raise DataError(f"{where}: there is no split {part!r}; {did_you_mean(part, PARTS)}")
-        whole = _whole(folder, picture)
+        whole = _whole(folder, image)
         if whole in lines:
-            raise DataError(f"{where} lists {picture} again, which line {lines[whole]} has; delete one of the two.")
+            raise DataError(f"{where} lists {image} again, which line {lines[whole]} has; delete one of the two.")
         lines[whole] = line
-        rows.setdefault(part, []).append((label, picture))
+        rows.setdefault(part, []).append((label, image))
     if not rows:
-        raise DataError(f"{path} lists no pictures.")
+        raise DataError(f"{path} lists no images.")
     if "" in rows and len(rows) > 1:
         raise DataError(f"{path}: some rows have a split and some have none; give every row one, or none.")
 
     source = Listed(path.parent)
     found: dict[str, Callable[[], Split]] = {}
-    for part, pictures in rows.items():
-        pictures.sort()
-        files = source.files_of(Names(picture for _, picture in pictures))
+    for part, images in rows.items():
+        images.sort()
+        files = source.files_of(Names(image for _, image in images))
         for index in np.flatnonzero(files.changed == UNKNOWN)[:1]:
             missing = files.names[index]
             line = lines[_whole(folder, missing)]
             raise DataError(f"{path}, line {line}: {source.label(missing)} does not exist.")
-        found[part] = partial(split_of, part, str(path), source, [label for label, _ in pictures], files)
+        found[part] = partial(split_of, part, str(path), source, [label for label, _ in images], files)
     return found
 
 
-def _whole(folder: str, picture: str) -> str:
-    return os.path.normpath(os.path.join(folder, picture))
+def _whole(folder: str, image: str) -> str:
+    return os.path.normpath(os.path.join(folder, image))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

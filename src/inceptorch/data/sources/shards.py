@@ -1,7 +1,7 @@
 """Shards: tar files in the layout of WebDataset, in which KEY.jpg lies beside KEY.cls or KEY.json with its class.
 
 A folder of shards that `inceptorch shards` wrote has an index.json beside them, with the class names, and the label and
-place of every picture; shards written by others need none, unless they are read by URL.
+place of every image; shards written by others need none, unless they are read by URL.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.index_cache import Shard, recall_shards, remember_shards
-from inceptorch.data.sources.folders import Source, is_picture
+from inceptorch.data.sources.folders import Source, is_image
 from inceptorch.data.sources.remote import read_range, read_url, split_url
-from inceptorch.data.split import HELD_OUT, TRAIN, Split
+from inceptorch.data.split import TRAIN, VAL, Split
 from inceptorch.data.string_array import UNKNOWN, Files, Names, is_text
 from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.files import open_regular, reading, reason
@@ -40,7 +40,7 @@ ReadRange = Callable[[str, str, int, int], bytes]
 
 @dataclass(frozen=True)
 class Entry:
-    """What an index says of a shard: its file name, its size, and the class of each picture in it, int32 [N]; their
+    """What an index says of a shard: its file name, its size, and the class of each image in it, int32 [N]; their
     names, and where the bytes of each begin and how many they are, int64 [N], unless an earlier version wrote it."""
 
     file: str
@@ -51,7 +51,7 @@ class Entry:
     sizes: NDArray[np.int64]
 
     def fits(self, shard: Shard) -> bool:
-        """Whether a shard holds pictures of these classes, in this order."""
+        """Whether a shard holds images of these classes, in this order."""
         return shard.labels == Names(map(str, self.labels.tolist()))
 
 
@@ -62,7 +62,7 @@ class Index:
 
     def to_json(self) -> str:
         shards = [
-            {"file": one.file, "pictures": len(one.labels), "bytes": one.bytes, "names": list(one.names)}
+            {"file": one.file, "images": len(one.labels), "bytes": one.bytes, "names": list(one.names)}
             | {name: getattr(one, name).tolist() for name in ("labels", "starts", "sizes")}
             for one in self.shards
         ]
@@ -72,7 +72,7 @@ class Index:
 
 
 class Shards(Source):
-    """Shards in a folder or at a URL, any picture of which can be read. Names are SHARD/MEMBER, sorted.
+    """Shards in a folder or at a URL, any image of which can be read. Names are SHARD/MEMBER, sorted.
 
     `read_range(where, shard, start, end)` gives bytes of a shard, and raises OSError.
     """
@@ -126,7 +126,7 @@ def are_shards(path: Path) -> bool:
 def part_of(file: str) -> str:
     """The part that a shard belongs to by its name, such as "train" of train-000000.tar; "" if it names none."""
     name = re.sub(r"[-_.]*\d*\.tar$", "", file).lower()
-    return name if name in TRAIN + HELD_OUT else ""
+    return name if name in TRAIN + VAL else ""
 
 
 def open_shards(folder: Path) -> dict[str, Callable[[], Split]]:
@@ -151,12 +151,12 @@ def open_remote(url: str) -> dict[str, Callable[[], Split]]:
     except OSError as error:
         raise DataError(f"Cannot read {where}: {reason(error)}. Put the index of `inceptorch shards` there.") from None
     if index is None or not all(len(one.names) == len(one.labels) for one in index.shards):
-        raise DataError(f"Cannot read {url}: {where} does not say where pictures lie. Try `inceptorch shards` again.")
+        raise DataError(f"Cannot read {url}: {where} does not say where images lie. Try `inceptorch shards` again.")
     folder, files = split_url(url, {one.file for one in index.shards})
     part = part_of(files[0])
     found: dict[str, list[Entry]] = {}
     for one in sorted(index.shards, key=lambda one: f"{one.file}/"):
-        if one.file in files or (part in TRAIN and part_of(one.file) in HELD_OUT):
+        if one.file in files or (part in TRAIN and part_of(one.file) in VAL):
             found.setdefault(part_of(one.file), []).append(one)
     return {part: partial(_read_remote_part, folder, part, entries, index.classes) for part, entries in found.items()}
 
@@ -234,8 +234,8 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
 
 
 def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
-    """Where the pictures of a shard lie and what is written of their classes. Raises DataError naming the shard."""
-    places: dict[str, tuple[str, int, int]] = {}  # key: the picture's name, where it begins, its size
+    """Where the images of a shard lie and what is written of their classes. Raises DataError naming the shard."""
+    places: dict[str, tuple[str, int, int]] = {}  # key: the image's name, where it begins, its size
     labels: dict[str, str] = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
@@ -245,7 +245,7 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
                 key = folder + slash + stem
                 if not member.isfile() or not stem:
                     continue
-                if "." not in suffix and is_picture(name):  # not KEY.mask.png
+                if "." not in suffix and is_image(name):  # not KEY.mask.png
                     places[key] = (member.name, member.offset_data, member.size)
                 elif suffix.lower() in ("cls", "json"):
                     opened = archive.extractfile(member)
@@ -298,7 +298,7 @@ def _check(folder: Path, part: str, shards: dict[str, Shard], index: Index) -> N
             )
         if not entry.fits(shards[entry.file]):
             raise DataError(
-                f"{folder / entry.file} holds pictures of other classes than {INDEX} lists; write the shards again."
+                f"{folder / entry.file} holds images of other classes than {INDEX} lists; write the shards again."
             )
 
 
@@ -322,7 +322,7 @@ def read_index(text: bytes, where: str) -> Index | None:
             starts, sizes = (np.array(one.get(name, ()), np.int64) for name in ("starts", "sizes"))
             if (
                 labels.ndim != 1
-                or len(labels) != one["pictures"]
+                or len(labels) != one.get("images", one.get("pictures"))
                 or not ((labels >= 0) & (labels < len(classes))).all()
             ):
                 raise ValueError(f"the labels of {one['file']} do not fit")

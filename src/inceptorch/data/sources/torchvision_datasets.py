@@ -62,7 +62,7 @@ NOT_DOWNLOADED = ("ImageNet", "ImageFolder")  # torchvision cannot
 
 
 class Dataset(Source):
-    """A data set of torchvision. A picture's name is its number; its bytes are a PNG of what the data set gives."""
+    """A data set of torchvision. An image's name is its number; its bytes are a PNG of what the data set gives."""
 
     def __init__(self, dataset: Any, where: str):
         self.dataset = dataset
@@ -79,8 +79,8 @@ class Dataset(Source):
     def read(self, path: str) -> bytes:
         try:
             with self._one_at_a_time:
-                picture = self.dataset[int(path)][0]
-            image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture))
+                image = self.dataset[int(path)][0]
+            image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
         except Exception as error:  # a data set's own code
             raise ImageError(self.label(path), f"could not be read: {error or type(error).__name__}") from None
         png = io.BytesIO()
@@ -88,7 +88,7 @@ class Dataset(Source):
         return png.getvalue()
 
     def label(self, path: str) -> str:
-        return f"picture {path} of {self.where}"
+        return f"image {path} of {self.where}"
 
 
 def open_dataset(data: str, download: bool) -> dict[str, Callable[[], Split]]:
@@ -156,7 +156,7 @@ def _remedy(make: Callable[..., Any], root: Path) -> str:
 
 
 def _labels(dataset: Any, where: str) -> NDArray[np.int64]:
-    """The number of every picture's class. Raises DataError if pictures have none, or several."""
+    """The number of every image's class. Raises DataError if images have none, or several."""
     for name in ("targets", "labels", "_labels"):
         if hasattr(dataset, name):
             labels = np.asarray(getattr(dataset, name))
@@ -165,7 +165,7 @@ def _labels(dataset: Any, where: str) -> NDArray[np.int64]:
         pairs = getattr(dataset, "samples", None) or getattr(dataset, "_samples", None) or dataset
         labels = np.array([pairs[index][1] for index in range(len(pairs))])
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
-        raise DataError(f"{where} does not have one class for each picture, so nothing can be trained on it here.")
+        raise DataError(f"{where} does not have one class for each image, so nothing can be trained on it here.")
     return labels.astype(np.int64)
 
 

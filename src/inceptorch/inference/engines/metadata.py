@@ -10,7 +10,7 @@ from typing import Any
 from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import BundleError, EngineError
 from inceptorch.inference.engines.formats import PRECISIONS
-from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
+from inceptorch.networks.onnx_graph import INPUT, INPUT_BEFORE, PROBABILITIES
 
 
 def read_metadata(
@@ -18,7 +18,7 @@ def read_metadata(
 ) -> tuple[ClassifierConfig, str]:
     """The config that a file holds, and the precision to compute it in with an engine. `names` are those of its inputs and
     outputs. Raises BundleError and EngineError."""
-    if len(names) < 2 or INPUT not in names[0] or PROBABILITIES not in names[1]:
+    if len(names) < 2 or not names[0] & {INPUT, INPUT_BEFORE} or PROBABILITIES not in names[1]:
         raise BundleError(
             f"{file} is no file that `inceptorch export` made: it does not turn {INPUT} into {PROBABILITIES}."
         )

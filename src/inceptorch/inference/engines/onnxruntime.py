@@ -14,7 +14,7 @@ from inceptorch.errors import BundleError
 from inceptorch.inference.engines.base import Engine, EngineOutput, channels_first
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.inference.engines.metadata import read_metadata
-from inceptorch.networks.onnx_graph import INPUT, PROBABILITIES
+from inceptorch.networks.onnx_graph import PROBABILITIES
 from inceptorch.utils.cpu import processors
 
 FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
@@ -46,11 +46,12 @@ class OnnxRuntime(Engine):
         texts = self.session.get_modelmeta().custom_metadata_map
         config, precision = read_metadata(names, texts, name, self.name, precision)
         super().__init__(config, source, precision, batch_size or BATCH_SIZES[self.name])
+        self._input = self.session.get_inputs()[0].name  # another in files of version 0.1
         self._turns = threading.Semaphore(self.max_concurrency)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
         with self._turns:
-            outputs = self.session.run(None if maps else [PROBABILITIES], {INPUT: channels_first(crops)})
+            outputs = self.session.run(None if maps else [PROBABILITIES], {self._input: channels_first(crops)})
         return EngineOutput.of_probabilities(*outputs)
 
 

@@ -85,7 +85,7 @@ class PredictionWriter(ABC):
             names = _with_name(names, entry)
         if names != self.state.names:
             raise RunError(
-                f"{self.path} was begun for other pictures than those that are there now; name another --out, or delete "
+                f"{self.path} was begun for other images than those that are there now; name another --out, or delete "
                 f"it and {self.sidecar} to begin anew."
             )
 
@@ -131,7 +131,7 @@ class PredictionWriter(ABC):
             work()
         except OSError as error:
             raise RunError(
-                f"{self.path} could not be written: {reason(error)}; the same command goes on after picture "
+                f"{self.path} could not be written: {reason(error)}; the same command goes on after image "
                 f"{self.state.done}."
             ) from None
 
@@ -190,7 +190,7 @@ def write_answers(
             output.write(entry)
     except (KeyboardInterrupt, SystemExit):
         output.stop()
-        progress.say(f"stopped after {output.state.done} pictures; the same command goes on")
+        progress.say(f"stopped after {output.state.done} images; the same command goes on")
         raise
     output.finish()
     return output.state

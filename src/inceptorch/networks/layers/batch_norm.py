@@ -19,5 +19,5 @@ class BatchNorm:
     def __post_init__(self) -> None:
         if not (self.eps > 0 and 0 <= self.momentum <= 1):
             raise TableError(
-                f"Batch normalisation needs eps above 0 and momentum from 0 to 1, not {self.eps} and {self.momentum}."
+                f"Batch normalization needs eps above 0 and momentum from 0 to 1, not {self.eps} and {self.momentum}."
             )

@@ -28,7 +28,7 @@ class LRN(BaseLayer, key="lrn"):
     def __post_init__(self) -> None:
         require_positive(size=self.size)
         if self.size % 2 == 0:
-            raise TableError(f"Local response normalisation over {self.size} channels has no channel in the middle.")
+            raise TableError(f"Local response normalization over {self.size} channels has no channel in the middle.")
 
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.lrn import LocalResponseNorm

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import SUFFIXES, read_table
-from inceptorch.networks.transforms import for_small_pictures, for_tiny_pictures
+from inceptorch.networks.transforms import for_small_images, for_tiny_images
 from inceptorch.networks.zoo.baselines import ALEXNET, NIN, VGG16
 from inceptorch.networks.zoo.bn_inception import BN_INCEPTION, BN_INCEPTION_CAFFE, BN_INCEPTION_SLIM
 from inceptorch.networks.zoo.googlenet import (
@@ -34,7 +34,7 @@ from inceptorch.networks.zoo.inception_v4 import (
     INCEPTION_V4,
 )
 
-# For each that the papers train; the others differ in what a small picture does not show.
+# For each that the papers train; the others differ in what a small image does not show.
 WITH_SMALL = (
     GOOGLENET_BN,
     BN_INCEPTION,
@@ -74,8 +74,8 @@ NETS = {
         ALEXNET,
         VGG16,
         NIN,
-        *map(for_small_pictures, WITH_SMALL),
-        for_tiny_pictures(GOOGLENET_BN),
+        *map(for_small_images, WITH_SMALL),
+        for_tiny_images(GOOGLENET_BN),
     )
 }
 

@@ -3,7 +3,7 @@
 from inceptorch.networks.layers import LRN, Conv, Dropout, GlobalAverage, Linear, Pool
 from inceptorch.networks.network import NetworkSpec
 
-# Two groups in conv2, conv4 and conv5: the halves of the network on two GPUs. Pooling after normalisation, 227 pixels.
+# Two groups in conv2, conv4 and conv5: the halves of the network on two GPUs. Pooling after normalization, 227 pixels.
 ALEXNET = NetworkSpec(
     "alexnet",
     title="AlexNet with its groups",

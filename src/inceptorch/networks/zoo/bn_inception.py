@@ -70,7 +70,7 @@ BN_INCEPTION_SLIM = replace(
 )
 
 
-# What Caffe's weights need: a dense stem, biases beside the normalisation, averages that count the padding, and pooling
+# What Caffe's weights need: a dense stem, biases beside the normalization, averages that count the padding, and pooling
 # without any, one pixel beside the strided convolutions, so that odd maps do not fit.
 BN_INCEPTION_CAFFE = replace(
     BN_INCEPTION,

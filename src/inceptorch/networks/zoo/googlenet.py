@@ -1,6 +1,6 @@
 """GoogLeNet: Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842, Table 1 and Figures 2 and 3.
 
-Paddings, pooling that rounds up, the constants of local response normalisation and the dense 7x7 stem are those of the
+Paddings, pooling that rounds up, the constants of local response normalization and the dense 7x7 stem are those of the
 BVLC replication in Caffe, whose published weights fit this table.
 """
 
@@ -63,7 +63,7 @@ def rows(block: Callable[[int, int, int, int, int, int], Layer]) -> dict[str, La
 
 GOOGLENET = NetworkSpec(
     "googlenet",
-    title="GoogLeNet as printed: true 5x5, local response normalisation, no batch norm",
+    title="GoogLeNet as printed: true 5x5, local response normalization, no batch norm",
     source="arXiv:1409.4842 Table 1",
     size=224,
     body=rows(block),
@@ -94,11 +94,11 @@ GOOGLENET_RELEASED = replace(
     body={**GOOGLENET.body, "4a": block(192, 96, 204, 16, 48, 64), "5a": block(256, 160, 320, 48, 128, 128)},
 )
 
-# Batch normalisation takes the place of local response normalisation, as in arXiv:1502.03167 section 4.2.1.
+# Batch normalization takes the place of local response normalization, as in arXiv:1502.03167 section 4.2.1.
 GOOGLENET_BN = replace(
     GOOGLENET,
     name="googlenet_bn",
-    title="GoogLeNet's rows with batch normalisation: the one to train from scratch today",
+    title="GoogLeNet's rows with batch normalization: the one to train from scratch today",
     source="arXiv:1409.4842 Table 1, with batch norm after arXiv:1502.03167",
     body={name: row for name, row in GOOGLENET.body.items() if not isinstance(row, LRN)},
     norm=BatchNorm(),

@@ -100,7 +100,7 @@ INCEPTION_V3 = NetworkSpec(
 INCEPTION_V3_151 = replace(
     INCEPTION_V3,
     name="inception_v3_151",
-    title="Inception-v3 for pictures of 151 pixels: the first convolution has stride 1",
+    title="Inception-v3 for images of 151 pixels: the first convolution has stride 1",
     source="arXiv:1512.00567 section 8",
     size=151,
     body={**INCEPTION_V3.body, "conv1a": Conv(32, 3, 1, "valid")},
@@ -108,7 +108,7 @@ INCEPTION_V3_151 = replace(
 INCEPTION_V3_79 = replace(
     INCEPTION_V3_151,
     name="inception_v3_79",
-    title="Inception-v3 for pictures of 79 pixels: stride 1, and no pooling behind it",
+    title="Inception-v3 for images of 79 pixels: stride 1, and no pooling behind it",
     size=79,
     body={name: row for name, row in INCEPTION_V3_151.body.items() if name != "pool3a"},
 )
@@ -131,7 +131,7 @@ INCEPTION_V3_FID = replace(
     body={**INCEPTION_V3.body, "7c": block_c("max")},
 )
 
-# Table 1 as printed: what it writes of the stem was not released, and all three modules at 35x35 have 288 channels. The auxiliary head is not yet batch-normalised;
+# Table 1 as printed: what it writes of the stem was not released, and all three modules at 35x35 have 288 channels. The auxiliary head is not yet batch-normalized;
 # that was Table 3's last step.
 INCEPTION_V2 = replace(
     INCEPTION_V3,
@@ -173,7 +173,7 @@ INCEPTION_V2_7X7 = replace(
 INCEPTION_V2_BN_AUX = replace(
     INCEPTION_V2,
     name="inception_v2_bn_aux",
-    title="Table 3's last step: the auxiliary head batch-normalised; what the paper calls Inception-v3",
+    title="Table 3's last step: the auxiliary head batch-normalized; what the paper calls Inception-v3",
     source="arXiv:1512.00567 Table 1 and Figure 8",
     aux_head=INCEPTION_V3.aux_head,
 )

@@ -1,6 +1,6 @@
 """Inception-v4 and Inception-ResNet: Szegedy et al., arXiv:1602.07261, Figures 3 to 19 and Table 1.
 
-"V" in the figures is "valid" padding. The last 1x1 of a residual module is linear and not normalised.
+"V" in the figures is "valid" padding. The last 1x1 of a residual module is linear and not normalized.
 """
 
 from dataclasses import replace

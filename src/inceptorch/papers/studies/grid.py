@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inceptorch.data import find_train_and_held_out, limited
+from inceptorch.data import find_train_and_val, limited
 from inceptorch.data.locator import absolute, lies_inside, short_name
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
@@ -29,7 +29,7 @@ from inceptorch.recipes import Recipe, with_values
 from inceptorch.utils.files import reading, reason, refuse_if_used, write_text
 from inceptorch.utils.progress import Progress
 
-PASSES = 50_000  # training pictures that a run sees by default, whatever their number
+PASSES = 50_000  # training images that a run sees by default, whatever their number
 FEWEST_EPOCHS = 5
 MOST_SEEDS = 100
 
@@ -56,8 +56,8 @@ def run_study(
 ) -> Results:
     """Train every arm of the study `name` on DATA with seeds 0 to `seeds` - 1, and compare them.
 
-    `values` are recipe values for all arms: size, epochs, limit (most pictures of a class), ... Without epochs, a run
-    takes as many as show it about 50,000 pictures. Called again with the same `out`, a study goes on where it stopped;
+    `values` are recipe values for all arms: size, epochs, limit (most images of a class), ... Without epochs, a run
+    takes as many as show it about 50,000 images. Called again with the same `out`, a study goes on where it stopped;
     more seeds add to it. Raises RunError where `out` holds something else, RecipeError, DataError or TableError as
     `train` does, before anything is written where it can.
     """
@@ -66,7 +66,7 @@ def run_study(
     if not 2 <= seeds <= MOST_SEEDS:
         raise RunError(f"A study needs from 2 to {MOST_SEEDS} seeds, not {seeds}: from one run nothing can be told.")
     if lies_inside(out, data):
-        raise RunError(f"{out} lies inside the pictures in {data}, which are never written to; name another --out.")
+        raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another --out.")
     planned = plan(study, data, values or {})
     _begin(out, study, data, planned)
 
@@ -100,9 +100,9 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
             raise RecipeError(f"The arms of {study.name} differ in {key}, so it cannot be set for all of them.")
     recipe = with_values(replace(study.recipe, size=study.size), values)
     if "epochs" not in values:
-        splits = find_train_and_held_out(data, recipe.held_out_share, seed=0)
-        pictures = len(limited(splits[0], recipe.limit, seed=0))
-        recipe = replace(recipe, epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / pictures)))
+        splits = find_train_and_val(data, recipe.val_fraction, seed=0)
+        images = len(limited(splits[0], recipe.limit, seed=0))
+        recipe = replace(recipe, epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / images)))
     if not recipe.size:
         recipe = replace(recipe, size=study.size)
     planned = []
@@ -178,7 +178,7 @@ def _read_curve(folder: Path) -> Curve:
 
 
 def _require_one_fingerprint(out: Path, planned: Sequence[Planned], seeds: int) -> None:
-    """Raise RunError if the pictures changed between runs, which then are no pairs."""
+    """Raise RunError if the images changed between runs, which then are no pairs."""
     from inceptorch.training.run import read_run
 
     folders = [_folder(out, each.arm, seed) for seed in range(seeds) for each in planned]
@@ -186,7 +186,7 @@ def _require_one_fingerprint(out: Path, planned: Sequence[Planned], seeds: int) 
     for folder in folders:
         if read_run(folder).fingerprint != first:
             raise RunError(
-                f"The pictures were others when {folder} began than when {folders[0]} did; start again in a new --out."
+                f"The images were others when {folder} began than when {folders[0]} did; start again in a new --out."
             )
 
 
@@ -223,11 +223,11 @@ def _results(
         "limit": recipe.limit,
         "seeds": len(curves[planned[0].arm.name]),
         "arms": arms,
-        "claims": [_judged(claim, curves) for claim in study.claims],
+        "claims": [_evaluated(claim, curves) for claim in study.claims],
     }
 
 
-def _judged(claim: Claim, curves: Mapping[str, list[Curve]]) -> dict[str, Any]:
+def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]]) -> dict[str, Any]:
     """A claim with the paired differences that were found, seed by seed."""
     differences = [
         _top1_at(claim.at, mine) - _top1_at(claim.at, theirs)

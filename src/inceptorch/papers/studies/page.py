@@ -17,13 +17,13 @@ from inceptorch.utils.markdown import Grid, aligned, in_markdown, markdown
 WIDTH = 120
 CAUTION = (
     "Differences are in percentage points, seed by seed: a seed gives both arms the same split and the same order of the "
-    "pictures. The intervals hold 95 % each, by Student's t; of twenty comparisons one is expected to be wrong by chance, "
+    "images. The intervals hold 95 % each, by Student's t; of twenty comparisons one is expected to be wrong by chance, "
     "as they are not widened for the number of comparisons."
 )
 METHOD = """\
 `inceptorch study NAME --data DATA` trains every arm of a study with several seeds and holds the difference against what
 the paper claims. A claim agrees, or is contradicted, only where the whole interval of the difference lies on one side of
-the claim's bound; otherwise it cannot be told with so many seeds. What holds for small networks and small pictures need
+the claim's bound; otherwise it cannot be told with so many seeds. What holds for small networks and small images need
 not hold for ImageNet, which is what the papers speak of."""
 
 
@@ -66,14 +66,14 @@ def page(results: Sequence[Results]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _outcome(results: Results, picture: str) -> list[str]:
+def _outcome(results: Results, image: str) -> list[str]:
     command = [f"`{results['command']}`"] if "command" in results else []
     return [
         *command,
         in_markdown(_setting(results)),
         markdown(_arms(results)),
         markdown(_claims(results)),
-        f"![every seed, means and differences]({picture})",
+        f"![every seed, means and differences]({image})",
     ]
 
 
@@ -87,7 +87,7 @@ def _listed(study: Study) -> str:
 
 
 def _setting(results: Results) -> str:
-    limit = f", at most {results['limit']} pictures of a class" if results["limit"] else ""
+    limit = f", at most {results['limit']} images of a class" if results["limit"] else ""
     seconds = sum(sum(arm["seconds"]) for arm in results["arms"])
     return (
         f"{results['data']}, {results['classes']} classes{limit}; {results['size']} pixels, {results['epochs']} epochs, "

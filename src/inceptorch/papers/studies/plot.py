@@ -1,4 +1,4 @@
-"""A study as a picture: every seed as a dot, means with their 95 % intervals, and the paired differences."""
+"""A study as an image: every seed as a dot, means with their 95 % intervals, and the paired differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw(results: Results, out: Path) -> None:
-    """Write the picture as PNG: the arms at the left, the differences that the claims are about at the right."""
+    """Write the image as PNG: the arms at the left, the differences that the claims are about at the right."""
     from matplotlib.figure import Figure
 
     arms, claims = results["arms"], results["claims"]
@@ -24,7 +24,7 @@ def draw(results: Results, out: Path) -> None:
     accuracy, differences = figure.subplots(1, 2)
 
     _rows(accuracy, arms, [arm["top1"] for arm in arms], [arm["name"] for arm in arms])
-    accuracy.set_title(f"{results['study']}: right on held-out pictures", loc="left", color=INK)
+    accuracy.set_title(f"{results['study']}: right on validation images", loc="left", color=INK)
     accuracy.set_xlabel("per cent; a dot is a seed, the diamond their mean, the bar its 95 % interval")
 
     labels = [f"{claim['of']} − {claim['against']}{_when(claim)}\n{claim['verdict']}" for claim in claims]
@@ -34,8 +34,8 @@ def draw(results: Results, out: Path) -> None:
     differences.use_sticky_edges = False
     differences.axvline(0, color=INK, lw=0.9, zorder=1)
     differences.set_title("difference, seed by seed", loc="left", color=INK)
-    grey = "; grey does not matter" if any(claim["margin"] for claim in claims) else ""
-    differences.set_xlabel(f"percentage points{grey}")
+    gray = "; gray does not matter" if any(claim["margin"] for claim in claims) else ""
+    differences.set_xlabel(f"percentage points{gray}")
     write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 

@@ -1,7 +1,7 @@
 """The studies, as data: a question, the arms that are trained, what the papers claim of them.
 
-The networks are the papers' tables for pictures that an ordinary computer can train on, narrower by one rule. Seeds are
-paired: a seed gives every arm of a study the same split and the same order of the pictures.
+The networks are the papers' tables for images that an ordinary computer can train on, narrower by one rule. Seeds are
+paired: a seed gives every arm of a study the same split and the same order of the images.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from inceptorch.errors import RunError, did_you_mean
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import AdaptiveAverage, Conv, Layers
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.transforms import for_small_pictures, narrowed
+from inceptorch.networks.transforms import for_small_images, narrowed
 from inceptorch.networks.zoo.googlenet import GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
 from inceptorch.networks.zoo.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7, INCEPTION_V3
 from inceptorch.papers.studies.statistics import Prediction
 from inceptorch.recipes import SCRATCH, Recipe, with_values
 
-Results = dict[str, Any]  # the JSON form of a study's outcome; shares of pictures are 0..1
-SMALL = 96  # pixels, up to which networks get the stem for small pictures
+Results = dict[str, Any]  # the JSON form of a study's outcome; shares of images are 0..1
+SMALL = 96  # pixels, up to which networks get the stem for small images
 EQUAL = 0.03  # how far multiply-adds that are called equal may differ
 
 
@@ -29,10 +29,10 @@ EQUAL = 0.03  # how far multiply-adds that are called equal may differ
 class Arm:
     """One way of training.
 
-    net       the network's table for pictures of that side in pixels
+    net       the network's table for images of that side in pixels
     settings  values of the recipe that are this arm's own
     rate      factor on the recipe's learning rate
-    side      share of the study's picture side
+    side      share of the study's image side
     """
 
     name: str
@@ -50,7 +50,7 @@ class Claim:
     says      in our words
     printed   the paper's figure, "" if it prints none
     predicts  of the top-1 accuracy of arm `of` against that of arm `against`
-    margin    of "not worse" and "equal": the share of the pictures that does not matter
+    margin    of "not worse" and "equal": the share of the images that does not matter
     at        share of the run after which they are compared
     """
 
@@ -80,17 +80,17 @@ class Study:
 RECIPE = replace(
     with_values(SCRATCH, {"batch": 64, "lr": 0.05, "label_smoothing": 0.0, "crop_area": (0.5, 1.0)}),
     name="study",
-    source="`scratch` without label smoothing, for short runs on small pictures",
+    source="`scratch` without label smoothing, for short runs on small images",
 )
 
 
 def without_heads(net: NetworkSpec, size: int) -> NetworkSpec:
-    """`net` for pictures of `size` pixels, its auxiliary heads left out."""
-    return for_small_pictures(net, size) if size <= SMALL else replace(net, size=size, aux=(), aux_head=None)
+    """`net` for images of `size` pixels, its auxiliary heads left out."""
+    return for_small_images(net, size) if size <= SMALL else replace(net, size=size, aux=(), aux_head=None)
 
 
 def fitted(net: NetworkSpec, size: int, width: float, aux_head: Layers | None = None) -> NetworkSpec:
-    """`net` for pictures of `size` pixels, with its widths times `width`; with auxiliary heads, where it has some, of
+    """`net` for images of `size` pixels, with its widths times `width`; with auxiliary heads, where it has some, of
     the rows `aux_head`, which must fit."""
     small = without_heads(net, size)
     if aux_head is not None:
@@ -106,7 +106,7 @@ PLAIN_HEAD: Layers = {
     "avgpool": AdaptiveAverage(4),
     "conv": Conv(128, norm=False),
 }
-NORMALISED_HEAD: Layers = {**PLAIN_HEAD, "conv": Conv(128)}
+NORMALIZED_HEAD: Layers = {**PLAIN_HEAD, "conv": Conv(128)}
 
 
 def googlenet(size: int) -> NetworkSpec:
@@ -120,12 +120,12 @@ def with_heads(aux_head: Layers, *at: str) -> Callable[[int], NetworkSpec]:
 
 AUX_HEADS = Study(
     "aux-heads",
-    "Do auxiliary classifiers help, both of them, early or late, and with batch normalisation?",
+    "Do auxiliary classifiers help, both of them, early or late, and with batch normalization?",
     arms=(
         Arm("none", "without auxiliary heads", googlenet),
-        Arm("both", "heads on 4a and 4d, without batch normalisation in them", with_heads(PLAIN_HEAD, "4a", "4d")),
+        Arm("both", "heads on 4a and 4d, without batch normalization in them", with_heads(PLAIN_HEAD, "4a", "4d")),
         Arm("upper", "the head on 4d alone", with_heads(PLAIN_HEAD, "4d")),
-        Arm("normalised", "both, batch-normalised", with_heads(NORMALISED_HEAD, "4a", "4d")),
+        Arm("normalized", "both, batch-normalized", with_heads(NORMALIZED_HEAD, "4a", "4d")),
     ),
     claims=(
         Claim(
@@ -140,11 +140,11 @@ AUX_HEADS = Study(
             predicts="not worse", margin=0.005,
         ),
         Claim(
-            "normalised", "both", "Batch normalisation in the heads helps.", "arXiv:1512.00567 section 4, Figure 8",
+            "normalized", "both", "Batch normalization in the heads helps.", "arXiv:1512.00567 section 4, Figure 8",
             printed="+0.4 points",
         ),
     ),
-    differs="GoogLeNet has batch normalisation in its body in all arms, which arXiv:1409.4842 had not.",
+    differs="GoogLeNet has batch normalization in its body in all arms, which arXiv:1409.4842 had not.",
     recipe=RECIPE,
 )  # fmt: skip
 
@@ -187,7 +187,7 @@ REDUCTION = Study(
             "arXiv:1409.4842 section 4, Figure 2",
         ),
     ),
-    differs="The paper argues this and prints no experiment. Both arms have batch normalisation.",
+    differs="The paper argues this and prints no experiment. Both arms have batch normalization.",
     recipe=RECIPE,
 )  # fmt: skip
 
@@ -211,14 +211,14 @@ FC_OR_POOL = Study(
     ),
     differs=(
         "The paper does not say how wide the fully connected layers were; here it is one, as wide as those of its "
-        "auxiliary heads. Both arms have batch normalisation, and dropout before the classifier."
+        "auxiliary heads. Both arms have batch normalization, and dropout before the classifier."
     ),
     recipe=RECIPE,
 )  # fmt: skip
 
 # --- from Inception-v2 to Inception-v3 ---------------------------------------------------------------------------------
 
-# The heads of v2 and v3 average to 5x5 and cover that with a 5x5 convolution; small pictures leave maps of 4x4.
+# The heads of v2 and v3 average to 5x5 and cover that with a 5x5 convolution; small images leave maps of 4x4.
 LADDER_HEADS = {
     norm: {**(INCEPTION_V3.aux_head or {}), "avgpool": AdaptiveAverage(4), "conv0": Conv(128, norm=norm),
            "conv1": Conv(768, 4, 1, "valid", norm=norm)}
@@ -227,7 +227,7 @@ LADDER_HEADS = {
 
 
 def before_7x7_is_factorised(size: int) -> NetworkSpec:
-    """The stem keeps its 7x7 window, which the rule for small pictures would make 3x3."""
+    """The stem keeps its 7x7 window, which the rule for small images would make 3x3."""
     net = fitted(INCEPTION_V2_7X7, size, 0.25, LADDER_HEADS[False])
     if size > SMALL:
         return net
@@ -251,13 +251,13 @@ V3_LADDER = Study(
         Arm("rmsprop", "and RMSProp", before_7x7_is_factorised, RMSPROP),
         Arm("smoothing", "and label smoothing", before_7x7_is_factorised, SMOOTHED),
         Arm("factorised", "and 3x3 windows in place of the 7x7", after_7x7_is_factorised(False), SMOOTHED),
-        Arm("normalised", "and a batch-normalised auxiliary head", after_7x7_is_factorised(True), SMOOTHED),
+        Arm("normalized", "and a batch-normalized auxiliary head", after_7x7_is_factorised(True), SMOOTHED),
     ),
     claims=(
         Claim("rmsprop", "v2", "RMSProp is better than SGD.", TABLE_3, printed="+0.3 points"),
         Claim("smoothing", "rmsprop", "Label smoothing helps.", TABLE_3, printed="+0.3 points"),
         Claim("factorised", "smoothing", "Factorising the 7x7 helps.", TABLE_3, printed="+1.2 points"),
-        Claim("normalised", "factorised", "Batch normalisation in the head helps.", TABLE_3, printed="+0.4 points"),
+        Claim("normalized", "factorised", "Batch normalization in the head helps.", TABLE_3, printed="+0.4 points"),
     ),
     differs="One learning rate serves SGD and RMSProp, whose epsilon of 1 makes steps of about the same length.",
     recipe=with_values(RECIPE, {"aux_weight": 0.4, "clip": 2.0, "nesterov": False}),
@@ -298,9 +298,9 @@ def stem(stride: int, pool: bool) -> Callable[[int], NetworkSpec]:
 TABLE_2 = "arXiv:1512.00567 section 8, Table 2, from a transcription"
 LOW_RESOLUTION = Study(
     "low-resolution",
-    "At equal cost, how much is lost by smaller pictures?",
+    "At equal cost, how much is lost by smaller images?",
     arms=(
-        Arm("whole", "pictures of the whole side, stride 2 and pooling", stem(2, True)),
+        Arm("whole", "images of the whole side, stride 2 and pooling", stem(2, True)),
         Arm("half", "half the side, stride 1 and pooling", stem(1, True), side=0.5),
         Arm("quarter", "a quarter of the side, stride 1 and no pooling", stem(1, False), side=0.25),
     ),
@@ -312,21 +312,21 @@ LOW_RESOLUTION = Study(
     recipe=RECIPE,
 )
 
-# --- batch normalisation -----------------------------------------------------------------------------------------------
+# --- batch normalization -----------------------------------------------------------------------------------------------
 
 SECTION_4 = "arXiv:1502.03167 section 4.2"
 BATCH_NORM = Study(
     "batch-norm",
-    "Does batch normalisation help, and does it allow higher rates?",
+    "Does batch normalization help, and does it allow higher rates?",
     arms=(
-        Arm("without", "without batch normalisation", lambda size: fitted(replace(GOOGLENET_BN, norm=None), size, 0.375)),
-        Arm("with", "with batch normalisation", googlenet),
+        Arm("without", "without batch normalization", lambda size: fitted(replace(GOOGLENET_BN, norm=None), size, 0.375)),
+        Arm("with", "with batch normalization", googlenet),
         Arm("x5", "with it and 5 times the rate", googlenet, rate=5),
         Arm("x30", "with it and 30 times the rate", googlenet, rate=30),
     ),
     claims=(
         Claim(
-            "with", "without", "Batch normalisation helps at the same rate.", SECTION_4,
+            "with", "without", "Batch normalization helps at the same rate.", SECTION_4,
             printed="72.7 against 72.2 %, in fewer than half the steps",
         ),
         Claim(
@@ -347,14 +347,14 @@ BATCH_NORM = Study(
 HELPS = "It helps."
 PIECES = Study(
     "pieces",
-    "Which pieces of today's training help where pictures are few, each alone beside crops and mirroring?",
+    "Which pieces of today's training help where images are few, each alone beside crops and mirroring?",
     arms=(
         Arm("plain", "crops and mirroring", googlenet),
-        Arm("average", "a running average of the weights is judged", googlenet, {"ema": 0.99}),
+        Arm("average", "a running average of the weights is evaluated", googlenet, {"ema": 0.99}),
         Arm("trivial", "TrivialAugment", googlenet, {"policy": "trivial"}),
-        Arm("erasing", "a rectangle erased in a quarter of the pictures", googlenet, {"erasing": 0.25}),
-        Arm("mixup", "pairs of pictures mixed", googlenet, {"mixup": 0.2}),
-        Arm("cutmix", "rectangles from other pictures", googlenet, {"cutmix": 1.0}),
+        Arm("erasing", "a rectangle erased in a quarter of the images", googlenet, {"erasing": 0.25}),
+        Arm("mixup", "pairs of images mixed", googlenet, {"mixup": 0.2}),
+        Arm("cutmix", "rectangles from other images", googlenet, {"cutmix": 1.0}),
         Arm("growth", "squares that grow from 24 to 32 pixels", googlenet, {"growth": ((0.0, 0.75), (0.8, 1.0), (1.0, 1.0))}),
     ),
     claims=(
@@ -365,7 +365,7 @@ PIECES = Study(
         Claim("cutmix", "plain", HELPS, "arXiv:1905.04899"),
         Claim("growth", "plain", "It takes less time and costs nothing.", "arXiv:2104.00298", predicts="not worse", margin=0.005),
     ),
-    differs="The papers train on more pictures, and for longer; these settings are meant for a folder of pictures.",
+    differs="The papers train on more images, and for longer; these settings are meant for a folder of images.",
     recipe=with_values(RECIPE, {"ema": 0.0}),
 )  # fmt: skip
 

@@ -1,9 +1,9 @@
-// Asks the server about pictures: in groups within its limits, a few requests at a time.
+// Asks the server about images: in groups within its limits, a few requests at a time.
 
 const TOP = 5;
-const GROUP = 8; // pictures in a request, at most
+const GROUP = 8; // images in a request, at most
 const AT_ONCE = 3; // requests under way
-const PART = 2048; // bytes of a request beside each picture's own, at most
+const PART = 2048; // bytes of a request beside each image's own, at most
 const PAUSES = [1, 2, 4]; // seconds before a request whose connection broke is sent again
 
 /** The server wants a token, or another one. */
@@ -22,13 +22,13 @@ export function keepToken(token) {
 }
 
 /**
- * Ask about pictures ({file, name}). `told(picture, answer)` hears every answer as it comes: the server's, or {error}.
+ * Ask about images ({file, name}). `told(image, answer)` hears every answer as it comes: the server's, or {error}.
  * `busy(seconds)` hears how long the server wants to be left alone, 0 when it is asked again. Ends when all are
  * answered; throws when `signal` aborts (nothing is told after that), TokenNeeded, or an Error with a sentence when the
  * server cannot be reached.
  */
-export async function ask(pictures, { model, limits, signal, told, busy }) {
-  const left = [...pictures];
+export async function ask(images, { model, limits, signal, told, busy }) {
+  const left = [...images];
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   let size = Math.min(GROUP, limits.max_files);
@@ -62,7 +62,7 @@ export async function ask(pictures, { model, limits, signal, told, busy }) {
         size = Math.ceil(group.length / 2);
       } else {
         const fault = { error: `was not answered: ${sentence(status, body)}` };
-        group.forEach((picture, at) => told(picture, (ok && body?.[at]) || fault));
+        group.forEach((image, at) => told(image, (ok && body?.[at]) || fault));
       }
     }
   }
@@ -75,7 +75,7 @@ export async function ask(pictures, { model, limits, signal, told, busy }) {
   }
 }
 
-/** Takes the next pictures that fit into a request from those left; tells of those that fit into none. */
+/** Takes the next images that fit into a request from those left; tells of those that fit into none. */
 function nextGroup(left, size, limits, told) {
   const group = [];
   let bytes = 0;
@@ -95,7 +95,7 @@ function nextGroup(left, size, limits, told) {
 
 async function post(group, model, signal) {
   const body = new FormData();
-  for (const picture of group) body.append("file", picture.file, picture.name.slice(-200));
+  for (const image of group) body.append("file", image.file, image.name.slice(-200));
   // A signal of its own: Chromium reports an error that nobody can catch when a failed request is aborted later.
   const mine = new AbortController();
   const abort = () => mine.abort();
@@ -127,13 +127,13 @@ function json(text) {
   }
 }
 
-/** The pictures of a group that can still be read; tells of the others, moved or changed since they were given. */
+/** The images of a group that can still be read; tells of the others, moved or changed since they were given. */
 async function readable(group, signal, told) {
   const isRead = ({ file }) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
   const read = await Promise.all(group.map(isRead));
   signal.throwIfAborted();
   const fault = { error: "can no longer be read; give it again" };
-  group.filter((_, at) => !read[at]).forEach((picture) => told(picture, fault));
+  group.filter((_, at) => !read[at]).forEach((image) => told(image, fault));
   return group.filter((_, at) => read[at]);
 }
 

@@ -1,9 +1,9 @@
 // The answers as CSV for spreadsheets.
 
-/** A table of the pictures, in their order: RFC 4180, with a mark that it is UTF-8, and without formulas. */
-export function csv(pictures) {
+/** A table of the images, in their order: RFC 4180, with a mark that it is UTF-8, and without formulas. */
+export function csv(images) {
   const lines = [["file", "label", "index", "probability", "error"]];
-  for (const { name, answer } of pictures) {
+  for (const { name, answer } of images) {
     const [best] = answer?.predictions ?? [];
     lines.push([name, best?.label, best?.index, best?.probability, answer?.error]);
   }

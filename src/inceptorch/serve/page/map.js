@@ -1,4 +1,4 @@
-// Activation maps in colour. The colours and the opacity are those of `inceptorch explain` (explain/overlay.py).
+// Activation maps in color. The colors and the opacity are those of `inceptorch explain` (explain/overlay.py).
 
 // 33 even steps through matplotlib's inferno, as hexadecimal RGB.
 const INFERNO =
@@ -27,7 +27,7 @@ export function drawMap(canvas, map) {
   paint(canvas, strength(map, canvas.width), (value) => FAINTEST + (1 - FAINTEST) * value);
 }
 
-/** Draw the colours from 0 to the maximum, left to right, on a canvas one pixel high. */
+/** Draw the colors from 0 to the maximum, left to right, on a canvas one pixel high. */
 export function drawLegend(canvas) {
   paint(canvas, Array.from({ length: canvas.width }, (_, x) => x / (canvas.width - 1)), () => 1);
 }
@@ -35,11 +35,11 @@ export function drawLegend(canvas) {
 function paint(canvas, values, opacity) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
-  values.forEach((value, at) => image.data.set([...colour(value), 255 * opacity(value)], 4 * at));
+  values.forEach((value, at) => image.data.set([...color(value), 255 * opacity(value)], 4 * at));
   context.putImageData(image, 0, 0);
 }
 
-function colour(value) {
+function color(value) {
   const place = value * (STOPS.length - 1);
   const below = Math.min(Math.floor(place), STOPS.length - 2);
   return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
@@ -48,12 +48,12 @@ function colour(value) {
 /** A row of values enlarged to `side` of them by cubic convolution, as Pillow does it: beyond the edges is nothing. */
 function resized(values, side) {
   return Array.from({ length: side }, (_, at) => {
-    const centre = ((at + 0.5) * values.length) / side - 0.5;
+    const center = ((at + 0.5) * values.length) / side - 0.5;
     let sum = 0;
     let weights = 0;
-    for (let from = Math.floor(centre) - 1; from <= Math.floor(centre) + 2; from++) {
+    for (let from = Math.floor(center) - 1; from <= Math.floor(center) + 2; from++) {
       if (from < 0 || from >= values.length) continue;
-      const weight = cubic(Math.abs(from - centre));
+      const weight = cubic(Math.abs(from - center));
       sum += weight * values[from];
       weights += weight;
     }

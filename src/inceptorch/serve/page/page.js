@@ -1,23 +1,23 @@
-// The page: takes pictures in every way, has them answered, and shows the answers.
+// The page: takes images in every way, has them answered, and shows the answers.
 
 import { TokenNeeded, about, ask, keepToken } from "./asking.js";
 import { csv } from "./csv.js";
 import { Sheet } from "./sheet.js";
 import { View } from "./view.js";
-import { count, inOrder, percent, pictures as inWords } from "./words.js";
+import { count, inOrder, percent, images as inWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const root = document.documentElement;
 
 let server = null; // what it says of itself
-let running = null; // an AbortController while pictures are asked about
+let running = null; // an AbortController while images are asked about
 let remark = ""; // on the progress
 let drawing = 0; // the frame that the progress is to be drawn in
-let pictures = []; // {file, name, number, answer}; answer is the server's, or {error}
+let images = []; // {file, name, number, answer}; answer is the server's, or {error}
 let pasted = 0;
 const view = new View();
-const sheet = new Sheet(byId("sheet").querySelector("table"), (picture, walking) => {
-  show(picture);
+const sheet = new Sheet(byId("sheet").querySelector("table"), (image, walking) => {
+  show(image);
   if (!walking && byId("view").getBoundingClientRect().top < 0) byId("view").scrollIntoView();
 });
 
@@ -59,14 +59,14 @@ function describe() {
 
 /** Take files in, and ask about them. */
 function give(files) {
-  const added = files.map((file, at) => ({ file, name: nameOf(file), number: pictures.length + at, answer: null }));
+  const added = files.map((file, at) => ({ file, name: nameOf(file), number: images.length + at, answer: null }));
   if (!added.length) return;
-  pictures.push(...added);
+  images.push(...added);
   sheet.add(added);
   root.classList.add("begun");
-  root.classList.toggle("many", pictures.length > 1);
-  byId("sheet").hidden = byId("steps").hidden = pictures.length < 2;
-  byId("sheet-name").textContent = inWords(pictures.length);
+  root.classList.toggle("many", images.length > 1);
+  byId("sheet").hidden = byId("steps").hidden = images.length < 2;
+  byId("sheet-name").textContent = inWords(images.length);
   show(added[0]);
   run();
 }
@@ -76,30 +76,30 @@ function nameOf(file) {
   return file.path ?? (file.webkitRelativePath || file.name);
 }
 
-function show(picture) {
-  view.show(picture, server ? model().size : 0);
-  sheet.mark(picture);
-  if (!picture) return;
-  if (picture.answer) say(`${picture.name}: ${inShort(picture.answer)}`);
+function show(image) {
+  view.show(image, server ? model().size : 0);
+  sheet.mark(image);
+  if (!image) return;
+  if (image.answer) say(`${image.name}: ${inShort(image.answer)}`);
 }
 
 function inShort({ error, predictions }) {
   return error ?? `${predictions[0].label}, ${percent(predictions[0].probability)}`;
 }
 
-/** Ask about every picture that has no answer yet, also those that are given meanwhile. */
+/** Ask about every image that has no answer yet, also those that are given meanwhile. */
 async function run() {
-  if (running || !server || pictures.every(({ answer }) => answer)) return;
+  if (running || !server || images.every(({ answer }) => answer)) return;
   const mine = new AbortController();
   running = mine;
   fault("");
   progress();
   try {
-    for (let left; (left = pictures.filter(({ answer }) => !answer)).length; ) {
+    for (let left; (left = images.filter(({ answer }) => !answer)).length; ) {
       say(`Asking about ${inWords(left.length)}.`);
       await ask(left, { model: model().name, limits: server.limits, signal: mine.signal, told, busy });
     }
-    say(pictures.length > 1 ? summary() : `${pictures[0].name}: ${inShort(pictures[0].answer)}`);
+    say(images.length > 1 ? summary() : `${images[0].name}: ${inShort(images[0].answer)}`);
   } catch (error) {
     if (error instanceof TokenNeeded) askForToken(error.message);
     else if (!mine.signal.aborted) fault(error.message);
@@ -116,10 +116,10 @@ function halt() {
   progress();
 }
 
-function told(picture, answer) {
-  picture.answer = answer;
-  sheet.update(picture);
-  if (picture === view.picture) view.show(picture, model().size);
+function told(image, answer) {
+  image.answer = answer;
+  sheet.update(image);
+  if (image === view.image) view.show(image, model().size);
   drawing ||= requestAnimationFrame(progress);
 }
 
@@ -129,25 +129,25 @@ function busy(seconds) {
   progress();
 }
 
-/** Show how far it has come. Pictures without an answer while nothing runs were cancelled, or the server was lost. */
+/** Show how far it has come. Images without an answer while nothing runs were cancelled, or the server was lost. */
 function progress() {
   drawing = 0;
-  const done = pictures.filter(({ answer }) => answer).length;
-  byId("work").hidden = !running && done === pictures.length;
-  byId("progress").max = pictures.length || 1;
+  const done = images.filter(({ answer }) => answer).length;
+  byId("work").hidden = !running && done === images.length;
+  byId("progress").max = images.length || 1;
   byId("progress").value = done;
-  byId("count").textContent = `${count(done)} of ${inWords(pictures.length)}${remark}`;
+  byId("count").textContent = `${count(done)} of ${inWords(images.length)}${remark}`;
   byId("stop").textContent = running ? "Cancel" : "Go on";
   if (!running) byId("sheet-name").textContent = summary();
 }
 
 function summary() {
-  const faults = pictures.filter(({ answer }) => answer?.error).length;
-  return inWords(pictures.length) + (faults ? `, ${count(faults)} without an answer` : "");
+  const faults = images.filter(({ answer }) => answer?.error).length;
+  return inWords(images.length) + (faults ? `, ${count(faults)} without an answer` : "");
 }
 
 function clear() {
-  pictures = [];
+  images = [];
   sheet.clear();
   halt();
   show(null);
@@ -211,7 +211,7 @@ document.addEventListener("drop", async (event) => {
 });
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
-  // What browsers call a picture that is not a file.
+  // What browsers call an image that is not a file.
   for (const file of files) file.pasted = file.name === "image.png";
   give(files);
 });
@@ -222,20 +222,20 @@ byId("entrance").addEventListener("submit", (event) => {
 });
 byId("models").addEventListener("change", () => {
   halt();
-  for (const picture of pictures) {
-    picture.answer = null;
-    sheet.update(picture);
+  for (const image of images) {
+    image.answer = null;
+    sheet.update(image);
   }
   describe();
-  show(view.picture);
+  show(view.image);
   run();
 });
 byId("stop").addEventListener("click", () => (running ? halt() : run()));
-byId("previous").addEventListener("click", () => show(sheet.beside(view.picture, -1)));
-byId("next").addEventListener("click", () => show(sheet.beside(view.picture, 1)));
+byId("previous").addEventListener("click", () => show(sheet.beside(view.image, -1)));
+byId("next").addEventListener("click", () => show(sheet.beside(view.image, 1)));
 byId("clear").addEventListener("click", clear);
 byId("csv").addEventListener("click", () => {
-  const address = URL.createObjectURL(new Blob([csv(sheet.pictures)], { type: "text/csv" }));
+  const address = URL.createObjectURL(new Blob([csv(sheet.images)], { type: "text/csv" }));
   Object.assign(document.createElement("a"), { href: address, download: "answers.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 });

@@ -1,4 +1,4 @@
-// The sheet of many pictures: a grid that is sorted by any column and walked through with the arrow keys. Only the rows
+// The sheet of many images: a grid that is sorted by any column and walked through with the arrow keys. Only the rows
 // in sight are in the document, for there may be thousands.
 
 import { Thumbnails } from "./thumbnails.js";
@@ -14,8 +14,8 @@ const ORDERS = {
   probability: (a, b) => best(a).probability - best(b).probability,
 };
 
-const best = (picture) => picture.answer.predictions[0];
-const answered = (picture) => Boolean(picture.answer?.predictions);
+const best = (image) => image.answer.predictions[0];
+const answered = (image) => Boolean(image.answer?.predictions);
 
 export class Sheet {
   #table;
@@ -23,12 +23,12 @@ export class Sheet {
   #heads;
   #choose;
   #thumbnails = new Thumbnails();
-  #pictures = []; // as they are sorted
-  #rows = new Map(); // of the pictures that have one in the document
+  #images = []; // as they are sorted
+  #rows = new Map(); // of the images that have one in the document
   #chosen = null;
   #drawing = 0; // the frame that the rows are to be drawn in
 
-  /** `choose(picture, walking)` is called when a row is chosen: by the arrow keys (walking) or for good. */
+  /** `choose(image, walking)` is called when a row is chosen: by the arrow keys (walking) or for good. */
   constructor(table, choose) {
     this.#table = table;
     this.#body = table.tBodies[0];
@@ -41,46 +41,46 @@ export class Sheet {
     for (const name of ["scroll", "resize"]) window.addEventListener(name, drawSoon, { passive: true });
   }
 
-  /** The pictures in the order of the sheet. */
-  get pictures() {
-    return this.#pictures;
+  /** The images in the order of the sheet. */
+  get images() {
+    return this.#images;
   }
 
-  add(pictures) {
-    this.#pictures.push(...pictures);
+  add(images) {
+    this.#images.push(...images);
     this.#draw();
   }
 
-  /** Show what is known of the picture now. */
-  update(picture) {
-    const row = this.#rows.get(picture);
+  /** Show what is known of the image now. */
+  update(image) {
+    const row = this.#rows.get(image);
     if (!row) return;
     const [thumbnail, , label, probability] = row.cells;
-    const error = picture.answer?.error;
-    label.firstElementChild.textContent = label.title = answered(picture) ? best(picture).label : error ?? "";
+    const error = image.answer?.error;
+    label.firstElementChild.textContent = label.title = answered(image) ? best(image).label : error ?? "";
     label.classList.toggle("error", Boolean(error));
-    probability.textContent = answered(picture) ? percent(best(picture).probability) : "";
+    probability.textContent = answered(image) ? percent(best(image).probability) : "";
     probability.hidden = Boolean(error);
-    if (answered(picture)) this.#thumbnails.want(thumbnail.firstElementChild, picture);
+    if (answered(image)) this.#thumbnails.want(thumbnail.firstElementChild, image);
   }
 
   clear() {
-    this.#pictures = [];
+    this.#images = [];
     this.#chosen = null;
     for (const head of this.#heads) head.removeAttribute("aria-sort");
     this.#draw();
   }
 
-  /** Mark the row of the picture; the only one that can have the focus, so that thousands are one stop of Tab. */
-  mark(picture) {
-    this.#chosen = picture;
+  /** Mark the row of the image; the only one that can have the focus, so that thousands are one stop of Tab. */
+  mark(image) {
+    this.#chosen = image;
     this.#draw();
   }
 
-  /** The picture so many rows on from that one, around the ends. */
-  beside(picture, rows) {
-    const count = this.#pictures.length;
-    return this.#pictures[(this.#pictures.indexOf(picture) + rows + count) % count];
+  /** The image so many rows on from that one, around the ends. */
+  beside(image, rows) {
+    const count = this.#images.length;
+    return this.#images[(this.#images.indexOf(image) + rows + count) % count];
   }
 
   /** Sort again as the heads say, for answers that have come since; those without one are last either way. */
@@ -89,7 +89,7 @@ export class Sheet {
     if (!head) return;
     const [key, sign] = [head.dataset.key, head.getAttribute("aria-sort") === "ascending" ? 1 : -1];
     const ofAnswer = key === "label" || key === "probability";
-    this.#pictures.sort((a, b) => {
+    this.#images.sort((a, b) => {
       if (ofAnswer && !(answered(a) && answered(b))) return answered(b) - answered(a) || a.number - b.number;
       return sign * ORDERS[key](a, b) || a.number - b.number;
     });
@@ -104,42 +104,42 @@ export class Sheet {
     const height = ROW * parseFloat(getComputedStyle(document.documentElement).fontSize);
     const above = -this.#body.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(above / height) - BEYOND);
-    const end = Math.min(this.#pictures.length, Math.ceil((above + window.innerHeight) / height) + BEYOND);
+    const end = Math.min(this.#images.length, Math.ceil((above + window.innerHeight) / height) + BEYOND);
     const wanted = new Set();
     for (let at = first; at < end; at++) wanted.add(at);
-    if (this.#chosen) wanted.add(this.#pictures.indexOf(this.#chosen));
+    if (this.#chosen) wanted.add(this.#images.indexOf(this.#chosen));
     const places = [...wanted].sort((a, b) => a - b);
-    const pictures = new Set(places.map((at) => this.#pictures[at]));
-    for (const [picture, row] of this.#rows) {
-      if (!pictures.has(picture)) this.#takeOut(picture, row);
+    const images = new Set(places.map((at) => this.#images[at]));
+    for (const [image, row] of this.#rows) {
+      if (!images.has(image)) this.#takeOut(image, row);
     }
     let next = this.#body.firstElementChild;
     for (const at of places) {
-      const row = this.#rowOf(this.#pictures[at]);
+      const row = this.#rowOf(this.#images[at]);
       if (row === next) next = next.nextElementSibling;
       else this.#body.insertBefore(row, next);
       row.style.top = `${ROW * at}rem`;
       row.setAttribute("aria-rowindex", at + 2); // the heads are the first
-      row.setAttribute("aria-selected", this.#pictures[at] === this.#chosen);
-      if (this.#pictures[at] === this.#chosen) row.tabIndex = 0;
+      row.setAttribute("aria-selected", this.#images[at] === this.#chosen);
+      if (this.#images[at] === this.#chosen) row.tabIndex = 0;
       else row.removeAttribute("tabindex");
     }
-    this.#body.style.height = `${ROW * this.#pictures.length}rem`;
-    this.#table.setAttribute("aria-rowcount", this.#pictures.length + 1);
+    this.#body.style.height = `${ROW * this.#images.length}rem`;
+    this.#table.setAttribute("aria-rowcount", this.#images.length + 1);
   }
 
-  #rowOf(picture) {
-    const known = this.#rows.get(picture);
+  #rowOf(image) {
+    const known = this.#rows.get(image);
     if (known) return known;
-    const row = newRow(picture.name);
-    this.#rows.set(picture, row);
-    this.update(picture);
+    const row = newRow(image.name);
+    this.#rows.set(image, row);
+    this.update(image);
     return row;
   }
 
-  #takeOut(picture, row) {
+  #takeOut(image, row) {
     this.#thumbnails.drop(row.cells[0].firstElementChild);
-    this.#rows.delete(picture);
+    this.#rows.delete(image);
     row.remove();
   }
 
@@ -158,7 +158,7 @@ export class Sheet {
   }
 
   #walk(event) {
-    const last = this.#pictures.length - 1;
+    const last = this.#images.length - 1;
     const at = placeOf(event.target);
     const [up, down] = [Math.max(at - 1, 0), Math.min(at + 1, last)];
     const to = { ArrowDown: down, ArrowUp: up, Home: 0, End: last, Enter: at, " ": at }[event.key];
@@ -168,10 +168,10 @@ export class Sheet {
   }
 
   #take(at, walking) {
-    const picture = this.#pictures[at];
-    this.mark(picture);
-    this.#rows.get(picture).focus({ preventScroll: !walking });
-    this.#choose(picture, walking);
+    const image = this.#images[at];
+    this.mark(image);
+    this.#rows.get(image).focus({ preventScroll: !walking });
+    this.#choose(image, walking);
   }
 }
 

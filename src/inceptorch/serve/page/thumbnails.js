@@ -1,15 +1,15 @@
-// Small pictures beside the rows in sight.
+// Small images beside the rows in sight.
 
 const [WIDTH, HEIGHT] = [112, 84]; // pixels, at most
-const AT_ONCE = 2; // a picture of 40 megapixels takes 160 MB while it is decoded
+const AT_ONCE = 2; // an image of 40 megapixels takes 160 MB while it is decoded
 
 export class Thumbnails {
-  #wanted = new Map(); // canvases, and their pictures
+  #wanted = new Map(); // canvases, and their images
   #busy = 0;
 
-  /** Draw the picture on the canvas in its turn. The picture has been answered: its size is known. */
-  want(canvas, picture) {
-    this.#wanted.set(canvas, picture);
+  /** Draw the image on the canvas in its turn. The image has been answered: its size is known. */
+  want(canvas, image) {
+    this.#wanted.set(canvas, image);
     if (this.#busy < AT_ONCE) this.#work();
   }
 
@@ -20,9 +20,9 @@ export class Thumbnails {
 
   async #work() {
     this.#busy++;
-    for (const [canvas, picture] of this.#wanted) {
+    for (const [canvas, image] of this.#wanted) {
       this.#wanted.delete(canvas);
-      await draw(canvas, picture).catch(() => {}); // a kind of file that this browser does not show
+      await draw(canvas, image).catch(() => {}); // a kind of file that this browser does not show
     }
     this.#busy--;
   }

@@ -1,4 +1,4 @@
-// One picture: what the network saw of it, its answer, and the map of a class over it.
+// One image: what the network saw of it, its answer, and the map of a class over it.
 
 import { drawLegend, drawMap } from "./map.js";
 import { count, percent } from "./words.js";
@@ -10,7 +10,7 @@ function place(element, values) {
 }
 
 export class View {
-  #picture = null;
+  #image = null;
   #address = "";
   #size = 0;
 
@@ -18,22 +18,22 @@ export class View {
     drawLegend(byId("legend"));
     byId("opacity").addEventListener("input", () => this.#fade());
     byId("classes").addEventListener("change", (event) => this.#drawMap(Number(event.target.value)));
-    byId("picture").addEventListener("load", () => this.#shape());
-    byId("picture").addEventListener("error", () => this.#shape());
+    byId("image").addEventListener("load", () => this.#shape());
+    byId("image").addEventListener("error", () => this.#shape());
     this.#fade();
   }
 
-  get picture() {
-    return this.#picture;
+  get image() {
+    return this.#image;
   }
 
-  /** Show the picture ({file, name, answer}) as a square of `size` pixels was made of it; null shows none. */
-  show(picture, size) {
-    byId("view").hidden = !picture;
-    if (picture !== this.#picture) this.#load(picture);
-    [this.#picture, this.#size] = [picture, size];
-    if (!picture) return;
-    const { answer, name } = picture;
+  /** Show the image ({file, name, answer}) as a square of `size` pixels was made of it; null shows none. */
+  show(image, size) {
+    byId("view").hidden = !image;
+    if (image !== this.#image) this.#load(image);
+    [this.#image, this.#size] = [image, size];
+    if (!image) return;
+    const { answer, name } = image;
     byId("name").textContent = name;
     byId("error").hidden = !answer?.error;
     byId("error").textContent = answer?.error ? `${name} ${answer.error}` : "";
@@ -45,12 +45,12 @@ export class View {
     this.#shape();
   }
 
-  #load(picture) {
+  #load(image) {
     URL.revokeObjectURL(this.#address);
-    this.#address = picture ? URL.createObjectURL(picture.file) : "";
-    if (picture) byId("picture").src = this.#address;
-    else byId("picture").removeAttribute("src");
-    byId("picture").alt = picture?.name ?? "";
+    this.#address = image ? URL.createObjectURL(image.file) : "";
+    if (image) byId("image").src = this.#address;
+    else byId("image").removeAttribute("src");
+    byId("image").alt = image?.name ?? "";
   }
 
   #list(answer) {
@@ -65,7 +65,7 @@ export class View {
   }
 
   #drawMap(at) {
-    const { maps, map_classes, predictions } = this.#picture.answer;
+    const { maps, map_classes, predictions } = this.#image.answer;
     const label = predictions.find((one) => one.index === map_classes[at]).label;
     const most = Math.max(...maps[at].flat());
     drawMap(byId("map"), maps[at]);
@@ -83,14 +83,14 @@ export class View {
     place(byId("box"), { "--opacity": opacity, "--gray": Math.min(1, 2 * opacity) });
   }
 
-  /** The picture's form, as far as it is known, and the box that the network saw. */
+  /** The image's form, as far as it is known, and the box that the network saw. */
   #shape() {
-    const image = byId("picture");
-    const answer = this.#picture?.answer?.box ? this.#picture.answer : null;
+    const image = byId("image");
+    const answer = this.#image?.answer?.box ? this.#image.answer : null;
     const drawn = image.complete && image.naturalWidth > 0;
     const { width, height } = answer ?? { width: image.naturalWidth || 4, height: image.naturalHeight || 3 };
     place(byId("view"), { "--ratio": width / height });
-    // A browser may turn a picture otherwise than the server: the box would lie on other things than were seen.
+    // A browser may turn an image otherwise than the server: the box would lie on other things than were seen.
     const turned = drawn && (image.naturalWidth > image.naturalHeight) !== (width > height);
     image.hidden = turned || (image.complete && !drawn);
     byId("box").hidden = !answer;
@@ -108,7 +108,7 @@ export class View {
     const whole = product(width, height);
     const hidden = image.hidden ? "This browser does not show this kind of file. " : "";
     byId("caption").textContent = hidden + (seen === whole
-      ? `The network saw the whole picture, ${whole} pixels, as ${size}.`
+      ? `The network saw the whole image, ${whole} pixels, as ${size}.`
       : `The frame is what the network saw: ${seen} of ${whole} pixels, as ${size}.`);
   }
 }

@@ -6,4 +6,4 @@ const share = new Intl.NumberFormat("en", { style: "percent", minimumFractionDig
 export const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 export const count = (number) => whole.format(number);
 export const percent = (probability) => share.format(probability);
-export const pictures = (number) => (number === 1 ? "1 picture" : `${count(number)} pictures`);
+export const images = (number) => (number === 1 ? "1 image" : `${count(number)} images`);
