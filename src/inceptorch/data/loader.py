@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.augment import Augmented, Batch
-from inceptorch.errors import ImageError
+from inceptorch.errors import InceptorchError
 
 NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
 MARGIN = 1.25  # images differ: more reading than on average
@@ -33,9 +33,9 @@ def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterato
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_begin_as_worker if workers else None,
         )
-        ready: Iterator[Batch | ImageError] = iter(loader)
+        ready: Iterator[Batch | InceptorchError] = iter(loader)
     for batch in ready:
-        if isinstance(batch, ImageError):
+        if isinstance(batch, InceptorchError):
             raise batch
         yield batch
 
@@ -49,15 +49,15 @@ def choose_workers(loading: float, step: float, spare_cores: int) -> int:
 
 
 class _Handed(Dataset[Batch]):
-    """Batches of a data set. An ImageError is returned, not raised: torch would put a worker's traceback in its place."""
+    """Batches of a data set. An error of ours is returned, not raised: torch would put a worker's traceback in its place."""
 
     def __init__(self, data: Augmented):
         self.data = data
 
-    def __getitems__(self, batch: list[int]) -> Batch | ImageError:
+    def __getitems__(self, batch: list[int]) -> Batch | InceptorchError:
         try:
             return self.data.__getitems__(batch)
-        except ImageError as error:
+        except InceptorchError as error:
             return error
 
 

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inceptorch.classifier.classifier import TopClass
-from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores, scores
-from inceptorch.inference.predictor import top_classes
-
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores
     from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Classification:
     """Targets are labels [N], or fractions of the classes [N, classes] where images were mixed; outputs are logits
-    [N, classes]. torch is imported for training alone."""
+    [N, classes]. What imports tasks itself, and torch, is imported where it is needed."""
 
     classes: Sequence[str]
 
@@ -60,9 +58,13 @@ class Classification:
         return math.log(len(self.classes))
 
     def summarize(self, outputs: Floats, targets: Ints) -> Answers:
+        from inceptorch.evaluation.metrics import Answers
+
         return Answers.of(outputs, targets)
 
     def scores(self, answers: Answers) -> Scores:
+        from inceptorch.evaluation.metrics import scores
+
         return scores(answers, self.classes)
 
     def metrics(self, scores: Scores) -> dict[str, float]:
@@ -70,4 +72,6 @@ class Classification:
 
     def answer(self, outputs: Sequence[float], top: int) -> list[TopClass]:
         """The `top` most probable classes, best first; `outputs` are probabilities."""
+        from inceptorch.inference.predictor import top_classes
+
         return top_classes(outputs, self.classes, top)

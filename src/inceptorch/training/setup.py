@@ -127,7 +127,9 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     if overrides.data is not None:
         splits = split_pairs(overrides.data, recipe.val_fraction, run.seed)
     else:
-        splits = find_train_and_val(run.data, recipe.val_fraction, run.seed)
+        # A run's file may come from a stranger: it decides on no download.
+        download = not run.fingerprint
+        splits = find_train_and_val(run.data, recipe.val_fraction, run.seed, download=download)
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")
