@@ -167,10 +167,10 @@ def test_images_that_are_floats_are_refused(recipe: Recipe, tmp_path: Path) -> N
 def test_a_module_of_ones_own_trains_resumes_and_is_loaded_again(
     data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path
 ) -> None:
-    plan = {"recipe": replace(recipe, epochs=4, size=SIZE), "progress": QUIET}
-    result = inceptorch.train(data, out=tmp_path / "whole", model=Small(), **plan)  # type: ignore[arg-type]
+    plan: Any = {"recipe": replace(recipe, epochs=4, size=SIZE), "progress": QUIET}
+    result = inceptorch.train(data, out=tmp_path / "whole", model=Small(), **plan)
     with pytest.raises(KeyboardInterrupt):
-        inceptorch.train(data, out=tmp_path / "run", model=Small(), callbacks=[StopAfter(3)], **plan)  # type: ignore[arg-type]
+        inceptorch.train(data, out=tmp_path / "run", model=Small(), callbacks=[StopAfter(3)], **plan)
     other = Small()
     nn.init.zeros_(other.head.weight)  # the first weights are in the run
     inceptorch.resume(tmp_path / "run", QUIET, data=data, model=other)

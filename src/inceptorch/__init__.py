@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from inceptorch.networks.network import NetworkSpec
     from inceptorch.networks.zoo import get_network, list_models
     from inceptorch.recipes import Recipe
-    from inceptorch.training import Result, resume, train
+    from inceptorch.training import Callback, Result, resume, train
 
     Cost, Net, cost, net = Complexity, NetworkSpec, complexity, get_network
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Callback",
     "Classifier",
     "ClassifierConfig",
     "Complexity",
@@ -67,7 +68,7 @@ _HOME = {
     "inference.options": ("predict",),
     "inference.predictor": ("Prediction", "Predictor"),
     "recipes": ("Recipe",),
-    "training": ("Result", "resume", "train"),
+    "training": ("Callback", "Result", "resume", "train"),
     "classifier.hub": ("create_model", "load"),
 }
 _RENAMED = {  # Cost, Net, cost and net are the names of version 0.1

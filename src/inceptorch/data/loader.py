@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,8 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.augment import Augmented, Batch
 from inceptorch.errors import InceptorchError
+from inceptorch.recipes import Recipe
+from inceptorch.utils.cpu import processors
 
 NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
+MAX_WORKERS = 16
 MARGIN = 1.25  # images differ: more reading than on average
 
 
@@ -40,6 +44,24 @@ def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterato
         yield batch
 
 
+def num_workers(
+    recipe: Recipe, device: torch.device, data: Augmented, batches: list[list[int]], step_seconds: float | None
+) -> int:
+    """Processes that read images. Where the recipe leaves it to the machine: on a CPU none, as the network uses every
+    core; with a GPU as many as there are cores for this process, up to 16, and when the seconds of a step are known, as
+    many of them as keep the network fed."""
+    if recipe.workers >= 0:
+        return recipe.workers
+    if device.type == "cpu" or not batches:
+        return 0
+    cores = min(MAX_WORKERS, processors())
+    if step_seconds is None:
+        return cores
+    began = time.monotonic()
+    data.__getitems__(batches[0])
+    return choose_workers(time.monotonic() - began, step_seconds, cores)
+
+
 def choose_workers(loading: float, step: float, spare_cores: int) -> int:
     """How many processes keep a network fed that takes `step` seconds for a batch which this process loads in `loading`
     seconds: none where that is negligible or no core is to spare, as on a CPU, where the network uses them all."""
@@ -49,7 +71,8 @@ def choose_workers(loading: float, step: float, spare_cores: int) -> int:
 
 
 class _Handed(Dataset[Batch]):
-    """Batches of a data set. An error of ours is returned, not raised: torch would put a worker's traceback in its place."""
+    """Batches of a data set. An error of ours is returned, not raised: torch would put a worker's traceback in its
+    place."""
 
     def __init__(self, data: Augmented):
         self.data = data
@@ -71,8 +94,8 @@ def _begin_as_worker(_: int) -> None:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """A wish to stop often reaches all processes; the parent obeys it after a checkpoint, and needs these for it. SIGTERM
-    from the parent itself ends them, which is how Python ends what is left of them."""
+    """A wish to stop often reaches all processes; the parent obeys it after a checkpoint, and needs these for it.
+    SIGTERM from the parent itself ends them, which is how Python ends what is left of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()

@@ -36,8 +36,8 @@ def mix(images: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: 
 
 
 def erase(images: Tensor, probability: float) -> Tensor:
-    """Each of the images [N, C, H, W] has, with this probability, a rectangle that becomes 0, the mean color. Draws come
-    from torch's CPU generator."""
+    """Each of the images [N, C, H, W] has, with this probability, a rectangle that becomes 0, the mean color. Draws
+    come from torch's CPU generator."""
     count, _, height, width = images.shape
     draws = torch.rand(5, count, dtype=torch.float64)
     low, high = ERASED_AREA

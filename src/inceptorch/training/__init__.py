@@ -1,5 +1,5 @@
-"""Training a classifier. `trainer.py` is the story of a run, on what `setup.py` found and built; `step.py` is one step and
-`loss.py` what it minimizes, `run.py` the folder it leaves."""
+"""Training a classifier. `trainer.py` is the story of a run, on what `setup.py` found and built; `step.py` is one step
+and `loss.py` what it minimizes, `run.py` the folder it leaves."""
 
 from inceptorch.training.api import resume, train
 from inceptorch.training.callbacks import Callback

@@ -13,7 +13,7 @@ from torch import nn
 from inceptorch.data.augment import Transform
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError
-from inceptorch.recipes import Recipe, find_recipe, with_values
+from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.disk_space import check_disk_space
@@ -58,8 +58,8 @@ def train(
     optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies
     callbacks  called after steps, validations and at the end
 
-    Raises DataError, TableError, BundleError, RecipeError or RunError, before anything is written where it can; a folder
-    in use is never written into.
+    Raises DataError, TableError, BundleError, RecipeError or RunError, before anything is written where it can; a
+    folder in use is never written into.
     """
     began = time.monotonic()
     if isinstance(model, str):
@@ -69,10 +69,7 @@ def train(
     from_python = not isinstance(data, str | Path)
     overrides = Overrides(data if from_python else None, model, loss, transform, optimizer)
     values = {name: value for name, value in (("epochs", epochs), ("size", size)) if value is not None}
-    if values:
-        recipe = recipe if recipe is not None else "head" if weights else "scratch"
-        recipe = with_values(find_recipe(recipe) if isinstance(recipe, str) else recipe, values)
-    request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, overrides)
+    request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, values, overrides)
     with processes() as world, ExitStack() as stack:
         begun: list[TrainingContext] = []  # in the main process; the others read what it has written
 
@@ -103,8 +100,8 @@ def resume(
     optimizer: OptimizerFactory | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Result:
-    """Resume an interrupted run from its last checkpoint, as if it had never stopped; the number of processes may differ
-    from before. What was given to `train` as Python objects is to be given again.
+    """Resume an interrupted run from its last checkpoint, as if it had never stopped; the number of processes may
+    differ from before. What was given to `train` as Python objects is to be given again.
 
     A run that is finished is evaluated again. Raises RunError if it is not a run or if its data changed meanwhile,
     DataError or BundleError if its images or the weights it began from are gone.

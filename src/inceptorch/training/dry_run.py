@@ -45,8 +45,8 @@ def dry_run(
     look: Callable[[Result], None] = lambda result: None,
 ) -> DryRunReport:
     """Look at all images, train for five steps at the run's largest image size, evaluate a few images, write checkpoint
-    and bundle into a temporary folder, let `look` see the run, and delete it. The words are those of `train`, and so are
-    the errors."""
+    and bundle into a temporary folder, let `look` see the run, and delete it. The words are those of `train`, and so
+    are the errors."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):

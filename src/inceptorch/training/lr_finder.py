@@ -50,8 +50,8 @@ def find_lr(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LRCurve:
-    """Train for at most a hundred steps, each at a higher rate than the one before, until the loss breaks out. Nothing is
-    kept. The words are those of `train`, and so are the errors."""
+    """Train for at most a hundred steps, each at a higher rate than the one before, until the loss breaks out. Nothing
+    is kept. The words are those of `train`, and so are the errors."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress) as (context, world):

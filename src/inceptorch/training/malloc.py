@@ -18,12 +18,12 @@ ENVIRONMENT = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """While this lasts, freed memory stays with the process, which uses it again. The C library gives blocks as large as a
-    step's maps back to the system, which zeroes them again at the next: on a CPU that takes a part of every step. All that is
-    free is given back at the end.
+    """While this lasts, freed memory stays with the process, which uses it again. The C library gives blocks as large
+    as a step's maps back to the system, which zeroes them again at the next: on a CPU that takes a part of every step.
+    All that is free is given back at the end.
 
-    A process has one such setting: this does not nest, and does nothing where the environment sets it or the C library is
-    another.
+    A process has one such setting: this does not nest, and does nothing where the environment sets it or the C library
+    is another.
     """
     libc = _gnu_libc()
     if (

@@ -125,7 +125,8 @@ class Run:
             yield
 
     def clear_leftovers(self) -> None:
-        """Delete the half-written files of a process that was killed, and make the folder that it may not have come to."""
+        """Delete the half-written files of a process that was killed, and make the folder that it may not have come
+        to."""
         self.checkpoint.parent.mkdir(exist_ok=True)
         for folder in (self.folder, self.checkpoint.parent):
             for path in (*folder.glob(".*.tmp"), *folder.glob(".tmp*")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.recipes import Recipe, find_recipe
+from inceptorch.recipes import Recipe, find_recipe, with_values
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.tasks import Classification, Task
 from inceptorch.training.loss import LossFunction
@@ -66,6 +66,7 @@ class TrainRequest:
     weights: str | Path | None = None
     recipe: str | Recipe | None = None
     seed: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     overrides: Overrides = field(default_factory=Overrides)
 
 
@@ -95,7 +96,7 @@ def new_run(request: TrainRequest, world: Processes) -> Run:
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
     recipe = request.recipe if request.recipe is not None else ("head" if given else "scratch")
-    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = with_values(find_recipe(recipe) if isinstance(recipe, str) else recipe, request.values)
     if recipe.head_steps and not given:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
     if recipe.freeze and not given:
@@ -201,8 +202,8 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
 
 
 def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
-    """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise for
-    `sync_bn` on CPUs, for which torch has none."""
+    """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise
+    for `sync_bn` on CPUs, for which torch has none."""
     if recipe.sync_bn and world.count > 1 and world.device.type != "cuda":
         raise RecipeError(
             "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."

@@ -18,6 +18,7 @@ from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
 from inceptorch.data.augment import Batch, key
 from inceptorch.data.loader import load as load_batches
+from inceptorch.data.loader import num_workers
 from inceptorch.data.sampler import batches, steps_in
 from inceptorch.errors import ImageError
 from inceptorch.evaluation import Evaluation, evaluate_split
@@ -32,7 +33,6 @@ from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.messages import announce, diverged, warn_of_chance
-from inceptorch.training.num_workers import choose_num_workers
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.run import format_metrics
 from inceptorch.training.schedule import image_size, learning_rate
@@ -88,7 +88,7 @@ class Trainer:
         self.average = weight_average(self.model, self.recipe) if self.recipe.epochs else None
         self.optimizer = build_optimizer(self.model, self.recipe, context.overrides.optimizer)
         self.checkpointer = Checkpointer(self.run.checkpoint, self.model, self.average, self.optimizer)
-        resumed = self.run.checkpoint.exists()
+        resumed = world.from_first(self.run.checkpoint.exists)
         if resumed:
             self.state = self.checkpointer.restore()
         self.began = time.monotonic() - self.state.seconds
@@ -163,7 +163,8 @@ class Trainer:
         data = self.task.dataset(context.train, pixels, self.recipe, self.run.seed, transform)
         data.epoch, data.side = epoch, image_size(self.recipe, size, epoch)
         try:
-            yield from load_batches(data, left, choose_num_workers(self, data, left))
+            workers = num_workers(self.recipe, self.world.device, data, left, self.eta.compute_seconds)
+            yield from load_batches(data, left, workers)
         except ImageError:
             while self.pending:
                 self.resolve_step()
@@ -189,7 +190,8 @@ class Trainer:
             self.shutdown.stop()
 
     def resolve_step(self) -> tuple[bool, bool]:
-        """Add the loss of the oldest pending step; whether a process was asked to stop, and whether a checkpoint is due."""
+        """Add the loss of the oldest pending step; whether a process was asked to stop, and whether a checkpoint is
+        due."""
         step, arriving = self.pending.popleft()
         loss, stop, due = arriving.read()
         if not math.isfinite(loss):

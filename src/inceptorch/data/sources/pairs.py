@@ -20,8 +20,8 @@ PARTS = ("train", "val")
 
 
 class Pairs(Source):
-    """A torch Dataset, or any sequence of pairs. An image is a path, the bytes of a file, a Pillow image, or uint8 [H, W, 3]
-    or [3, H, W]. An image's name is its number; its bytes are an uncompressed file of its pixels."""
+    """A torch Dataset, or any sequence of pairs. An image is a path, the bytes of a file, a Pillow image, or uint8 [H,
+    W, 3] or [3, H, W]. An image's name is its number; its bytes are an uncompressed file of its pixels."""
 
     checked = True  # whoever wrote the data set knows that it can be read
 
