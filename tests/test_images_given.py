@@ -80,6 +80,9 @@ def test_what_is_no_image_is_refused(classifier: Classifier, image: Any, sentenc
     with pytest.raises(ImageInputError, match=sentence) as caught:
         classifier.predict(image)
     assert isinstance(caught.value, TypeError)
+    if not isinstance(image, np.ndarray | torch.Tensor | io.StringIO):
+        with pytest.raises(ImageInputError, match=sentence):
+            inceptorch.predict(classifier, image)
     with pytest.raises(ImageInputError, match=sentence):
         list(inceptorch.predict(classifier, [RGB, image]))
 

@@ -68,10 +68,10 @@ def predict(
     image that cannot be read.
     """
     options = PredictOptions(get_protocol(protocol), top, min_confidence)
-    pairs = each_image(images)
-    opened = open_engine(model, engine, precision)
-    total = len(images) if isinstance(images, Sized) and not is_one_image(images) else 0
-    return (progress or Progress(quiet=True)).track(_answers(opened, pairs, options), total, "predicting")
+    several = not is_one_image(images)
+    total = len(images) if several and isinstance(images, Sized) else 0
+    answers = _answers(open_engine(model, engine, precision), each_image(images), options)
+    return (progress or Progress(quiet=True)).track(answers, total, "predicting")
 
 
 def predict_entries(

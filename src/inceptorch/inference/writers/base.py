@@ -31,9 +31,9 @@ class State:
 
     provenance  model, engine and options
     done        images whose answers are safe
-    failed     how many of them could not be read
-    names      hash of their names
-    bytes      of the file that hold their answers
+    failed      how many of them could not be read
+    names       hash of their names
+    bytes       of the file that hold their answers
     """
 
     provenance: dict[str, Any]
