@@ -76,7 +76,7 @@ def test_a_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
     config = tmp_path / "bundle" / "config.json"
     values = json.loads(config.read_text())
     del values["network"], values["aux_heads"]
-    config.write_text(json.dumps({**values, "format": 1}))
+    config.write_text(json.dumps({**values, "format": 1, "architecture": "googlenet_small"}))
     assert inceptorch.load(tmp_path / "bundle").model.net == NETS["googlenet_small"]
 
 

@@ -97,7 +97,8 @@ def test_torchvision_extracts_features_by_the_papers_names(name: str) -> None:
 def test_dynamic_quantization_reaches_every_linear_layer() -> None:
     torch.manual_seed(0)
     model = Model(NETS["alexnet_small"], 5).eval()
-    quantized = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
+    quantize = torch.ao.quantization.quantize_dynamic
+    quantized = quantize(model, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
     assert not [path for path, module in quantized.named_modules() if type(module) is nn.Linear]
     x = torch.randn(4, 3, 32, 32)
     answers, expected = quantized(x), model(x)

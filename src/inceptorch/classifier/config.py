@@ -14,6 +14,7 @@ from inceptorch.errors import BundleError, TableError
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.timm_config import bundle_keys
 from inceptorch.networks.zoo import get_network
 from inceptorch.utils.files import reading
 from inceptorch.utils.validation import build, check_fields
@@ -126,13 +127,16 @@ class ClassifierConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        network: dict[str, Any] = {"custom": True}
+        network: dict[str, Any] = {"architecture": self.architecture, "custom": True}
         if not self.is_custom:
-            network = {"network": serialization.to_plain(self.network), "aux_heads": self.aux_heads}
+            network = {
+                **bundle_keys(self.network, self.preprocessing, len(self.classes)),
+                "network": serialization.to_plain(self.network),
+                "aux_heads": self.aux_heads,
+            }
         return {
             "format": FORMAT,
             "library_name": "inceptorch",
-            "architecture": self.architecture,
             **network,
             "num_classes": len(self.classes),
             "in_chans": self.preprocessing.in_chans,

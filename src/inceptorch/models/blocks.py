@@ -39,8 +39,8 @@ class Concat(nn.ModuleList):
 
 
 def sequential(layers: Layers, shape: Shape, norm: BatchNorm | None) -> nn.Sequential:
-    """Named layers in sequence, for an input of `shape`. What comes into a bare linear layer is flattened by a module of
-    its own."""
+    """Named layers in sequence, for an input of `shape`. What comes into a bare linear layer is flattened by a module
+    of its own."""
     modules: dict[str, nn.Module] = {}
     for name, layer in layers.items():
         module = as_layer(layer).module(shape, norm)

@@ -39,7 +39,7 @@ def normalize_across(x: Tensor, band: Tensor, k: float, beta: float) -> Tensor:
 
 
 class _NormalizeAcross(torch.autograd.Function):
-    """x * s ** -beta with s = k + band(x * x). Written out with its gradient, and in as few buffers as it takes, because
+    """x * s ** -beta with s = k + band(x * x). Written out with its gradient, and in as few buffers as it takes, as
     these maps are the network's largest: step by step, autograd would keep five of them where two are enough."""
 
     @staticmethod
@@ -65,7 +65,7 @@ def _across(x: Tensor, band: Tensor) -> Tensor:
 
 
 def _power(s: Tensor, beta: float, buffer: Tensor) -> Tensor:
-    """s ** -beta as a new tensor, `buffer` being overwritten on the way; two square roots are cheaper than a power for the papers' 3/4."""
+    """s ** -beta as a new tensor; `buffer` is overwritten. Two square roots are cheaper than a power of 3/4."""
     if beta != 0.75:
         return s.pow(-beta)
     root = torch.rsqrt(s, out=buffer)

@@ -231,7 +231,8 @@ class Model(nn.Module):
         With `global_pool=""` there is no head at all, and the model returns the last map of the body."""
         if global_pool not in ("avg", "") or (num_classes and not global_pool):
             raise TableError(
-                f"Cannot pool by {global_pool!r}: {self.net.name} pools as its table says. Try 'avg', or '' with 0 classes."
+                f"Cannot pool by {global_pool!r}: {self.net.name} pools as its table says. "
+                "Try 'avg', or '' with 0 classes."
             )
         self.num_classes = num_classes
         self.global_pool = global_pool

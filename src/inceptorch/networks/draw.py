@@ -1,7 +1,7 @@
 """A network's table as one SVG image, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
 
-Layers stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts are
-put together into larger ones, and the page places the parts of the rows on one axis.
+Layers stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts
+are put together into larger ones, and the page places the parts of the rows on one axis.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from inceptorch.networks.network import NetworkSpec, with_classifier
 CLASSES = 1000
 FIGURES = ("output", "parameters", "multiply-adds")
 WORDS = (
-    "3x3/2 is a 3x3 window with stride 2; V (valid): no padding; ceil: no padding, and the last window may hang over the "
-    "edge. The number below is the width. A convolution ends in"
+    "3x3/2 is a 3x3 window with stride 2; V (valid): no padding; ceil: no padding, and the last window may hang over "
+    "the edge. The number below is the width. A convolution ends in"
 )
 ENTRY = 28  # from the top of an auxiliary head's frame to where its line comes in
 NARROWEST = 720  # so that the header has room

@@ -74,8 +74,8 @@ def graph(
 
 
 def pooled_row(net: NetworkSpec, shape: Shape) -> str | None:
-    """The row of the head that averages the whole map (more than one place) right before the linear layer to the classes,
-    for an input of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
+    """The row of the head that averages the whole map (more than one place) right before the linear layer to the
+    classes, for an input of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
     for layer in net.body.values():
         shape = as_layer(layer).output_shape(shape)
     rows = {name: layer for name, layer in net.head.items() if not isinstance(layer, Dropout)}

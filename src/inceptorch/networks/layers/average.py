@@ -67,7 +67,7 @@ class AdaptiveAverage(BaseLayer, key="adaptive_average"):
 
 
 def _averages(length: int, parts: int) -> NDArray[np.float32]:
-    """[parts, length]: each row averages the places from floor(i * length / parts) to ceil((i + 1) * length / parts)."""
+    """[parts, length]: each row averages from floor(i * length / parts) to ceil((i + 1) * length / parts)."""
     import numpy as np
 
     matrix = np.zeros((parts, length), np.float32)
