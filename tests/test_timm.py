@@ -76,7 +76,7 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
     bundle = tmp_path / "weights" / "inception_v3.gluon_in1k" / "bundle"
     given = Model(NETS["inception_v3_tv"], 1000)
-    Classifier(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
+    Classifier.of(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
     fetched = bundle.with_name("model.safetensors")
     fetched.write_bytes(b"")
     monkeypatch.setattr("inceptorch.classifier.published.fetch", lambda name: fetched)  # no network here
@@ -233,7 +233,7 @@ def test_timm_loads_our_bundles(channels: Literal["rgb", "bgr"], tiny: NetworkSp
     torch.manual_seed(0)
     own = replace(tiny, name="mine")
     pixels = replace(default_preprocessing(16), channels=channels, mean=(10.0, 20.0, 30.0), std=(50.0, 60.0, 70.0))
-    classifier = Classifier(Model(own, 3, aux=True).eval(), pixels, ["a", "b", "c"], keep_aux=True)
+    classifier = Classifier.of(Model(own, 3, aux=True).eval(), pixels, ["a", "b", "c"], aux_heads=True)
     classifier.save(tmp_path / "bundle")
     cfg, name, _ = load_model_config_from_path(tmp_path / "bundle")
     assert (name, cfg["label_names"], cfg["num_classes"]) == ("inceptorch_network", ["a", "b", "c"], 3)
@@ -248,7 +248,7 @@ def test_timm_loads_our_bundles(channels: Literal["rgb", "bgr"], tiny: NetworkSp
 
 def test_transformers_load_our_bundles(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    classifier = Classifier(Model(NETS["googlenet_small"], 2).eval(), default_preprocessing(32), ["a", "b"])
+    classifier = Classifier.of(Model(NETS["googlenet_small"], 2).eval(), default_preprocessing(32), ["a", "b"])
     classifier.save(tmp_path / "bundle")
     wrapped = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "bundle").eval()
     x = torch.randn(2, 3, 32, 32)
