@@ -150,19 +150,20 @@ def test_forward_and_head_agree_with_the_default_cfg(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_classifier_and_pooling_are_reset(name: str) -> None:
-    model, x = empty(name).eval(), images(name)
-    maps = (model.feature_info[-1]["num_chs"], *model.default_cfg["pool_size"])
+    model = empty(name).eval()
+    x = model.forward_features(images(name))
     model.reset_classifier(7)
-    assert (model(x).shape, model.num_classes) == ((2, 7), 7)
+    assert (model.forward_head(x).shape, model.num_classes) == ((2, 7), 7)
     model.reset_classifier(0)
-    assert model(x).shape == (2, model.num_features)
+    assert model.forward_head(x).shape == (2, model.num_features)
     assert isinstance(model.get_classifier(), nn.Identity)
     model.reset_classifier(0, "")
-    assert model(x).shape == (2, *maps)
+    assert model.forward_head(x).shape == x.shape
     model.reset_classifier(3)
-    assert model(x).shape == (2, 3)
-    assert empty(name, num_classes=0).eval()(x).shape == (2, model.num_features)
-    assert empty(name, num_classes=0, global_pool="").eval()(x).shape == (2, *maps)
+    assert model.forward_head(x).shape == (2, 3)
+    assert empty(name, num_classes=0).eval().forward_head(x).shape == (2, model.num_features)
+    unpooled = empty(name, num_classes=0, global_pool="").eval()
+    assert unpooled(images(name)).shape == x.shape
 
 
 @pytest.mark.parametrize("name", NETS)
