@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import inceptorch
 from inceptorch.classifier import Classifier, ClassifierConfig, Metadata
 from inceptorch.classifier.convert import convert
-from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.hub import resolve_weights
 from inceptorch.classifier.published import Hash, published
 from inceptorch.errors import BundleError, ImageError, RunError
 from inceptorch.images.preprocessing import default_preprocessing
@@ -71,7 +71,7 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
     metadata = config.metadata
     assert metadata.split == {"fraction": 0.2, "seed": 7, "fingerprint": "f" * 64}
     assert metadata.threshold is not None
-    assert (metadata.threshold["below"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
+    assert (metadata.threshold["threshold"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
     assert (metadata.trained_on, metadata.validated_on) == ("36 images of all", "6 images of validation")
     assert metadata.other == {"mine": 1}
     del before["network"]
@@ -243,13 +243,13 @@ def test_published_weights_by_name_are_converted_once(
     monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
     here.path().parent.mkdir(parents=True)
     shutil.copy(source, here.path())
-    folder = folder_of("here")
+    folder = resolve_weights("here")
     made = (folder / "config.json").stat().st_mtime_ns
     assert inceptorch.load("here").classes[0] == "tench"
     assert (folder / "config.json").stat().st_mtime_ns == made
     (tmp_path / "elsewhere" / "here").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert folder_of("here") == tmp_path / "elsewhere" / "here"  # a folder of that name goes before
+    assert resolve_weights("here") == tmp_path / "elsewhere" / "here"  # a folder of that name goes before
 
 
 def test_a_image_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:

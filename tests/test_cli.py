@@ -138,7 +138,7 @@ def test_predict_by_a_protocol_and_unknown_images(run: Path, images: Path, tmp_p
         (entry,) = json.loads(invoke("predict", run, image, "--unknown-below", below, "--json").stdout)
         assert entry["unknown"] is unknown
     assert invoke("predict", run, image, "--unknown-below", 1).stdout.endswith("; unknown\n")
-    known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["below"]
+    known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["threshold"]
     (entry,) = json.loads(invoke("predict", run, image, "--unknown", "--json").stdout)
     assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
 

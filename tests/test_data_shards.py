@@ -120,7 +120,7 @@ def test_shards_are_written_whole_or_not_at_all(images: Path, tmp_path: Path, mo
     split = find_split(images, CLASSES, "train")
 
     class Interrupted(Progress):
-        def say(self, line: str) -> None:
+        def info(self, line: str) -> None:
             pass
 
         def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]

@@ -27,7 +27,6 @@ from inceptorch.evaluation.calibration import (
     temperature_of,
     threshold,
 )
-from inceptorch.evaluation.metrics import Answers, log_softmax
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
 from inceptorch.images.preprocessing import default_preprocessing
@@ -37,6 +36,8 @@ from inceptorch.inference.predictor import Predictor
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.recipes import SCRATCH, Recipe
+from inceptorch.tasks.metrics import PredictionSummary
+from inceptorch.utils.arrays import log_softmax
 from inceptorch.utils.progress import Progress
 from tests import oracle
 from tests.conftest import COLORS, write_classes
@@ -105,8 +106,8 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
         for member in members
     ]
     mean = 0.75 * each[0] + 0.25 * each[1]
-    assert together.answers.given.tolist() == mean.argmax(1).tolist()
-    np.testing.assert_allclose(together.answers.confidences, mean.max(1), rtol=1e-5)
+    assert together.summary.predicted.tolist() == mean.argmax(1).tolist()
+    np.testing.assert_allclose(together.summary.confidences, mean.max(1), rtol=1e-5)
 
     for file in files:
         predictions = read_predictions(file)
@@ -235,8 +236,8 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
         expected = [[one["probability"] for one in sorted(each, key=lambda one: one["index"])] for each in said]
         np.testing.assert_allclose(found, expected, atol=1e-5)
     mean = (2 * alone[0] + alone[1] + alone[2]) / 4
-    assert together.answers.given.tolist() == mean.argmax(1).tolist()
-    np.testing.assert_allclose(together.answers.confidences, mean.max(1), rtol=1e-4)
+    assert together.summary.predicted.tolist() == mean.argmax(1).tolist()
+    np.testing.assert_allclose(together.summary.confidences, mean.max(1), rtol=1e-4)
     assert together.loss == pytest.approx(-np.log(mean[np.arange(12), split.labels]).mean(), rel=1e-4)
 
     again = evaluate(files, progress=QUIET, weights=[2, 1, 1])
@@ -290,7 +291,7 @@ def test_the_calibration_error_is_torchmetrics() -> None:
     expected = multiclass_calibration_error(
         torch.from_numpy(logits).softmax(1), torch.from_numpy(labels), num_classes=5, n_bins=15
     )
-    answers = Answers.of(logits, labels)
+    answers = PredictionSummary.of(logits, labels)
     assert calibration_error(answers) == pytest.approx(float(expected), abs=1e-6)
     low, high = calibration_interval(answers)
     assert 0 < low < calibration_error(answers) < high
@@ -298,10 +299,10 @@ def test_the_calibration_error_is_torchmetrics() -> None:
 
 def test_the_interval_of_the_calibration_error_contains_the_truth() -> None:
     for by in (1.0, 1.5):
-        truth = calibration_error(Answers.of(*overconfident(400_000, by)))
+        truth = calibration_error(PredictionSummary.of(*overconfident(400_000, by)))
         held = 0
         for seed in range(60):
-            low, high = calibration_interval(Answers.of(*overconfident(400, by, seed + 1000)), seed)
+            low, high = calibration_interval(PredictionSummary.of(*overconfident(400, by, seed + 1000)), seed)
             held += low <= truth <= high
         assert held >= 0.88 * 60
         assert low > 0 or by == 1.0
@@ -312,7 +313,7 @@ def test_the_temperature_is_found() -> None:
     found = temperature_of(lambda: [(logits[:7000], labels[:7000]), (logits[7000:], labels[7000:])])
     assert found == pytest.approx(2.5, rel=0.05)
     assert found is not None
-    losses = [float(Answers.of(logits / (found * by), labels).losses.mean()) for by in (0.98, 1.0, 1.02)]
+    losses = [float(PredictionSummary.of(logits / (found * by), labels).nll.mean()) for by in (0.98, 1.0, 1.02)]
     assert losses[1] == min(losses)
     assert temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))]) is None
     much_too_sure = temperature_of(lambda: [(100 * logits, labels)])
@@ -327,22 +328,22 @@ def test_the_temperature_of_one_part_evaluates_another(images: Path, recipe: Rec
         for index in range(number):
             shutil.move(images / part / "red" / f"{index:02}.png", images / part / "blue" / f"red {index}.png")
     evaluation = evaluate(trained, images, split="val", progress=QUIET, calibrate_on="train")
-    assert evaluation.tempered is not None
-    assert evaluation.tempered["images"] == 36
-    assert evaluation.tempered["temperature"] > 2
-    assert evaluation.tempered["loss"] < evaluation.loss
+    assert evaluation.temperature_scaling is not None
+    assert evaluation.temperature_scaling["images"] == 36
+    assert evaluation.temperature_scaling["temperature"] > 2
+    assert evaluation.temperature_scaling["loss"] < evaluation.loss
     with pytest.raises(ProtocolError, match="cannot be found on the images that are evaluated"):
         evaluate(trained, images, split="val", progress=QUIET, calibrate_on="val")
 
 
 def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
-    answers = Answers.of(*overconfident(1000, 1.0))
+    answers = PredictionSummary.of(*overconfident(1000, 1.0))
     found = threshold(answers, 0.9)
-    assert found["answered"] == pytest.approx(0.9, abs=0.002)
-    assert found["right_of_answered"] > found["right_without"] > found["right"]
-    assert found["right"] == pytest.approx(found["answered"] * found["right_of_answered"])
-    assert at_threshold(answers, 0.0)["right"] == found["right_without"]
-    assert at_threshold(answers, 1.1)["answered"] == 0
+    assert found["coverage"] == pytest.approx(0.9, abs=0.002)
+    assert found["selective_accuracy"] > found["accuracy"] > found["accuracy_with_rejection"]
+    assert found["accuracy_with_rejection"] == pytest.approx(found["coverage"] * found["selective_accuracy"])
+    assert at_threshold(answers, 0.0)["accuracy_with_rejection"] == found["accuracy"]
+    assert at_threshold(answers, 1.1)["coverage"] == 0
 
 
 @pytest.fixture
@@ -398,7 +399,7 @@ def test_the_validation_images_as_they_come(imagenet: Classifier, tmp_path: Path
 
     (tmp_path / "blacklist.txt").write_text("2\n4\n")
     evaluation = evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
-    assert evaluation.answers.labels.tolist() == [5, 999]
+    assert evaluation.summary.labels.tolist() == [5, 999]
     (tmp_path / "blacklist.txt").write_text("9\n")
     with pytest.raises(InceptorchError, match="9 is no image of"):
         evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
@@ -408,7 +409,7 @@ def test_a_run_knows_when_it_had_better_say_nothing(images: Path, recipe: Recipe
     result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     known = inceptorch.load(tmp_path / "run").config.metadata.threshold
     assert known == pytest.approx(result.evaluation.threshold)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["metadata"]["threshold"]["answered"] >= 0.95
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["metadata"]["threshold"]["coverage"] >= 0.95
 
 
 @pytest.fixture

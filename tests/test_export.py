@@ -45,7 +45,7 @@ def test_a_file_says_what_it_is_and_is_evaluated_like_its_run(run: Path, images:
     expected = evaluate(run, images, progress=QUIET)
     for given in (file, folder):
         evaluated = evaluate(given, images, progress=QUIET)
-        assert evaluated.answers.given.tolist() == expected.answers.given.tolist()
+        assert evaluated.summary.predicted.tolist() == expected.summary.predicted.tolist()
         assert evaluated.loss == pytest.approx(expected.loss, abs=1e-4)
     together = evaluate([run, file], images, progress=QUIET)
     assert together.loss == pytest.approx(expected.loss, abs=1e-4)

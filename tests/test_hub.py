@@ -86,9 +86,9 @@ def fetched(url: str, name: str, home: Path) -> tuple[str, str]:
     """The folder that a process of its own finds, or what it says instead: the library reads its settings once."""
     code = f"""
 from inceptorch.errors import BundleError
-from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.hub import resolve_weights
 try:
-    print(folder_of({name!r}), end="")
+    print(resolve_weights({name!r}), end="")
 except BundleError as error:
     print(error, end="")
 """

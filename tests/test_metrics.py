@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, precision_score, top_k_accuracy_score
 
-from inceptorch.evaluation.metrics import (
-    Answers,
+from inceptorch.tasks.metrics import (
     Floats,
     Ints,
+    PredictionSummary,
     Scores,
-    gain_interval,
     mean_interval,
+    paired_difference_interval,
     rank_of_label,
-    share_interval,
+    wilson_interval,
 )
-from inceptorch.evaluation.metrics import scores as scores_of
+from inceptorch.tasks.metrics import scores as scores_of
 
 
 def scores(logits: Floats, labels: Ints, classes: list[str]) -> Scores:
-    return scores_of(Answers.of(logits, labels), classes)
+    return scores_of(PredictionSummary.of(logits, labels), classes)
 
 
 def test_scores_equal_scikit_learns() -> None:
@@ -50,22 +50,24 @@ def test_intervals_contain_the_truth_nineteen_times_in_twenty() -> None:
     held = {"few": 0, "many": 0, "mean": 0, "gain": 0}
     for _ in range(2000):
         for name, n, truth in (("few", 40, 0.9), ("many", 500, 0.7)):
-            low, high = share_interval(int(random.binomial(n, truth)), n)
+            low, high = wilson_interval(int(random.binomial(n, truth)), n)
             held[name] += low <= truth <= high
         mean = mean_interval(random.exponential(2.0, 200))
         assert mean is not None
         low, high = mean
         held["mean"] += low <= 2.0 <= high
-        low, high = gain_interval(random.choice([-1, 0, 1], 60, p=[0.05, 0.85, 0.1]))
+        low, high = paired_difference_interval(random.choice([-1, 0, 1], 60, p=[0.05, 0.85, 0.1]))
         held["gain"] += low <= 0.05 <= high
     assert all(0.93 < count / 2000 < 0.975 for count in held.values()), held
 
 
 def test_intervals_at_the_ends() -> None:
-    assert share_interval(0, 10)[0] == 0.0
-    assert share_interval(10, 10)[1] == pytest.approx(1)
-    assert share_interval(0, 0) == (0.0, 1.0)
-    assert 0.2 < share_interval(0, 10)[1] < 0.4
+    assert wilson_interval(0, 10)[0] == 0.0
+    assert wilson_interval(10, 10)[1] == pytest.approx(1)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert 0.2 < wilson_interval(0, 10)[1] < 0.4
     assert mean_interval(np.array([1.0])) is None
-    low, high = gain_interval(np.zeros(20, np.int64))  # that nothing changed does not mean that nothing would
+    low, high = paired_difference_interval(
+        np.zeros(20, np.int64)
+    )  # that nothing changed does not mean that nothing would
     assert low < -0.02 < 0.02 < high

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from inceptorch.classifier.published import CHUNK, Accuracy, Hash, Published, fetch, find, published
+from inceptorch.classifier.published import CHUNK, Accuracy, Hash, Published, fetch, get_weights, published
 from inceptorch.cli.weights import weights
 from inceptorch.errors import BundleError
 from inceptorch.networks.zoo import NETS
@@ -96,7 +96,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def one(server: Server) -> Published:
     """Weights that the server has, with their hash."""
     right = Hash("sha256", hashlib.sha256(CONTENT).hexdigest(), "these tests")
-    return replace(find("googlenet.bvlc"), name="net.test", url=server.url, bytes=None, hash=right)
+    return replace(get_weights("googlenet.bvlc"), name="net.test", url=server.url, bytes=None, hash=right)
 
 
 def part(one: Published, folder: Path, content: bytes) -> Path:
@@ -140,7 +140,7 @@ def test_pixels_are_timms(name: str) -> None:
     import timm
     from timm.data.transforms_factory import create_transform
 
-    one, config = find(name), timm.get_pretrained_cfg(name)
+    one, config = get_weights(name), timm.get_pretrained_cfg(name)
     assert config is not None
     assert one.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     assert one.license.lower() == config.license
@@ -168,7 +168,7 @@ def test_there_are_all_of_timms() -> None:
 def test_pixels_are_torchvisions(name: str) -> None:
     import torchvision.models as models
 
-    one, given = find(name), getattr(models, f"{TORCHVISION[name]}_Weights").IMAGENET1K_V1
+    one, given = get_weights(name), getattr(models, f"{TORCHVISION[name]}_Weights").IMAGENET1K_V1
     transform = given.transforms()
     assert one.url == given.url
     assert ([one.pixels.size], [one.pixels.resize]) == (transform.crop_size, transform.resize_size)
@@ -195,14 +195,16 @@ def scaled(one: Published, image: Image.Image) -> NDArray[np.float64]:
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(BundleError, match=r"no published weights 'googlenet.bvcl': did you mean 'googlenet.bvlc'\?"):
-        find("googlenet.bvcl")
+        get_weights("googlenet.bvcl")
 
 
 def test_a_model_card_says_what_is_known() -> None:
-    about = replace(find("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "center crop"), note="N").metadata()
+    about = replace(
+        get_weights("inception_v4.tf_in1k"), accuracy=Accuracy(80.1, 95.0, "center crop"), note="N"
+    ).metadata()
     assert about.accuracy == "top-1 80.1%, top-5 95.0% (center crop)"
     assert (about.license, about.note) == ("Apache-2.0", "N")
-    assert find("inception_v3_fid.pytorch_fid").metadata().accuracy is None
+    assert get_weights("inception_v3_fid.pytorch_fid").metadata().accuracy is None
 
 
 # Fetching
@@ -405,8 +407,8 @@ def command(one: Published, folder: Path) -> list[str]:
     script = f"""
 from dataclasses import replace
 from pathlib import Path
-from inceptorch.classifier.published import BundleError, Hash, fetch, find
-one = replace(find("googlenet.bvlc"), name={one.name!r}, url={one.url!r}, bytes=None, hash=Hash("sha256", {one.hash.digits!r}, ""))
+from inceptorch.classifier.published import BundleError, Hash, fetch, get_weights
+one = replace(get_weights("googlenet.bvlc"), name={one.name!r}, url={one.url!r}, bytes=None, hash=Hash("sha256", {one.hash.digits!r}, ""))
 try:
     fetch(one, Path({str(folder)!r}))
 except BundleError as error:
@@ -436,7 +438,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_weights_lists_them_all(home: Path) -> None:
-    path = find("googlenet.bvlc").path(home)
+    path = get_weights("googlenet.bvlc").path(home)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"something")
     rows = {line.split()[0]: re.split(r"\s{2,}", line) for line in invoke().stdout.splitlines()}
@@ -450,7 +452,7 @@ def test_weights_lists_them_all(home: Path) -> None:
 
 
 def test_weights_says_everything_about_one(home: Path) -> None:
-    one = find("googlenet.bvlc")
+    one = get_weights("googlenet.bvlc")
     said = invoke(one.name).stdout
     assert one.hash is not None
     for fact in (one.url, one.hash.digits, one.license, one.source, "center crop 224", "68.7%", str(one.path(home))):

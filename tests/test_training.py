@@ -567,7 +567,7 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
-    from inceptorch.utils.files import write_whole
+    from inceptorch.utils.files import atomic_write
 
     kept = tmp_path / "last.safetensors"
     kept.write_bytes(b"old")
@@ -577,9 +577,9 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
             file.write(b"new")
 
     with pytest.raises(RunError, match=r"no space left on device\. What was there before is untouched\."):
-        write_whole(kept, write)
+        atomic_write(kept, write)
     with pytest.raises(RunError, match=r"no space left on device\.$"):
-        write_whole(tmp_path / "new.safetensors", write)
+        atomic_write(tmp_path / "new.safetensors", write)
     assert kept.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
 

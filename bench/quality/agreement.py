@@ -20,9 +20,9 @@ from bench.common import SHARED, Record, bvlc, command, need
 from bench.serving.serve import serving
 from inceptorch.deployment.export import export
 from inceptorch.deployment.quantize import in_8_bits
-from inceptorch.evaluation.metrics import gain_interval, share_interval
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
+from inceptorch.tasks.metrics import paired_difference_interval, wilson_interval
 from inceptorch.utils.progress import Progress
 
 CALIBRATION = 300  # photographs of flowers, which the network was not trained to name
@@ -83,11 +83,11 @@ def top1(name: str, found: EngineOutput, full: EngineOutput, labels: NDArray[np.
     """Top-1 with its interval, and what is lost against fp32 in points, with its interval image by image."""
     right, before = (each.probabilities.argmax(1) == labels for each in (found, full))
     lost = before.astype(np.int64) - right
-    low, high = gain_interval(lost)
+    low, high = paired_difference_interval(lost)
     return {
         "what": name,
         "top1": float(right.mean()),
-        "interval": share_interval(int(right.sum()), len(right)),
+        "interval": wilson_interval(int(right.sum()), len(right)),
         "lost_points": 100 * float(lost.mean()),
         "lost_interval": (100 * low, 100 * high),
     }

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.common import DOCS, SHARED, Record, command, in_bf16, metrics, need
 from bench.training.demo import epoch_table
-from inceptorch.utils.files import write_whole
+from inceptorch.utils.files import atomic_write
 
 # Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Evaluated whole.
 WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch=64", "--set", "lr=0.05"]
@@ -84,7 +84,7 @@ def draw(run: dict[str, Any], out: Path) -> None:
     axes.grid(color="#d8dce0", lw=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def run(minutes_given: str = "60") -> Record:

@@ -25,7 +25,7 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import get_network
 from inceptorch.recipes import RECIPES, Recipe, with_values
-from inceptorch.utils.files import write_whole
+from inceptorch.utils.files import atomic_write
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}
@@ -91,7 +91,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
         axes.grid(color="#d8dce0", lw=0.7)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=len(rows), frameon=False)
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def run(*names: str) -> Record:

@@ -295,7 +295,7 @@ RECIPES = {
 }
 
 
-def find_recipe(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """The recipe called `name`. Raises RecipeError."""
     if name not in RECIPES:
         raise RecipeError(f"There is no recipe {name!r}: {did_you_mean(name, RECIPES)}")
@@ -306,7 +306,7 @@ def read_recipe(path: Path) -> Recipe:
     """A recipe from a YAML file: values over those of the recipe it names, such as `--print-config` prints."""
     values = load_yaml(path, RecipeError, "`inceptorch train --print-config` shows how to write it")
     try:
-        return with_values(find_recipe(str(values.pop("name", "scratch"))), values)
+        return with_values(get_recipe(str(values.pop("name", "scratch"))), values)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
 

@@ -44,7 +44,7 @@ def groups_of(grays: Grays, tints: Tints, progress: Progress) -> tuple[Numbers, 
     lively = np.flatnonzero(liveliness(grays) >= FLAT)
     if len(lively) < 2:
         return groups, nearest
-    progress.say(f"looking for near duplicates among {len(lively)} images")
+    progress.info(f"looking for near duplicates among {len(lively)} images")
     for first, second in pairs_within(hashes_of(grays[lively]), RADIUS):
         a, b = lively[first], lively[second]
         apart = (

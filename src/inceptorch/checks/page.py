@@ -6,7 +6,7 @@ from PIL import Image
 
 from inceptorch.checks.findings import KINDS, Finding, Findings
 from inceptorch.errors import ImageError
-from inceptorch.utils.html import address, render
+from inceptorch.utils.html import data_uri, render
 
 LINES = 5  # findings of a kind on a terminal
 TOGETHER = 3  # files of a finding on a line
@@ -91,4 +91,4 @@ def _address(findings: Findings, number: int) -> str:
     except ImageError:
         return ""
     image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return address(image)
+    return data_uri(image)

@@ -193,7 +193,7 @@ def _read_split(
         new = rows[fresh & settled & readable & ~_marked(faults, len(split))]
         wrong = _remember(split.where, known, new) if len(new) else None
         if wrong:
-            progress.say(
+            progress.info(
                 f"what was read is not remembered for the next time: {wrong} INCEPTORCH_HOME names another folder."
             )
 

@@ -24,14 +24,17 @@ FORMAT = 3  # of config.json; 2 has other names for some keys, 1 has no table of
 
 
 class Threshold(TypedDict):
-    """A confidence below which an image is called unknown: the fraction of known images that is still answered, the
-    fraction of those that is right, the fraction of all that is answered rightly, and that without a threshold."""
+    """A confidence below which predictions are rejected, and what that does on the validation images.
 
-    below: float
-    answered: float
-    right_of_answered: float
-    right: float
-    right_without: float
+    coverage is the fraction above the threshold, selective_accuracy the accuracy on those, accuracy_with_rejection the
+    fraction of all images that is accepted and right, and accuracy that without a threshold.
+    """
+
+    threshold: float
+    coverage: float
+    selective_accuracy: float
+    accuracy_with_rejection: float
+    accuracy: float
 
 
 class ValidationSplit(TypedDict):
@@ -51,7 +54,7 @@ class Metadata:
     recipe                    its name
     top1, top5                fractions right of the validation images
     split                     set where training divided the images itself
-    threshold                 below which an image is unknown, as found on the validation images
+    threshold                 of confidence, as found on the validation images
     weights, url              published weights: name and source, and where they were fetched
     license                   as published, such as "Apache-2.0"
     accuracy                  as published, in words
@@ -231,6 +234,13 @@ METADATA_BEFORE = {
     "licence": "license",
     "accuracy as published": "accuracy",
 }
+THRESHOLD_BEFORE = {
+    "below": "threshold",
+    "answered": "coverage",
+    "right_of_answered": "selective_accuracy",
+    "right": "accuracy_with_rejection",
+    "right_without": "accuracy",
+}
 
 
 def _in_format_3(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,6 +260,8 @@ def _in_format_3(values: Mapping[str, Any]) -> dict[str, Any]:
         about = {METADATA_BEFORE.get(name, name): value for name, value in about.items()}
         if isinstance(split := about.get("split"), dict):
             about["split"] = {"fraction" if name == "share" else name: value for name, value in split.items()}
+        if isinstance(threshold := about.get("threshold"), dict):
+            about["threshold"] = {THRESHOLD_BEFORE.get(name, name): value for name, value in threshold.items()}
     if format == 1:
         config["network"] = get_network(str(config["architecture"]))
     return config | {"preprocessing": config[preprocessing], "metadata": about}

@@ -29,10 +29,10 @@ def load(weights: str | Path, model: nn.Module | None = None) -> Classifier:
 
     Raises BundleError if it is missing or damaged.
     """
-    return bundle.load(folder_of(weights), model)
+    return bundle.load(resolve_weights(weights), model)
 
 
-def folder_of(weights: str | Path) -> Path:
+def resolve_weights(weights: str | Path) -> Path:
     """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
     fetched if they are not kept here yet; for `hf-hub:OWNER/NAME[@REVISION]`, the bundle in that repository.
 

@@ -26,7 +26,7 @@ import yaml
 from inceptorch.classifier.config import Metadata
 from inceptorch.errors import BundleError, RunError, did_you_mean
 from inceptorch.images.preprocessing import Preprocessing
-from inceptorch.utils.files import cache_folder, reason, write_text
+from inceptorch.utils.files import cache_folder, os_error_reason, write_text
 from inceptorch.utils.progress import Progress
 
 CHUNK = 2**20
@@ -108,7 +108,7 @@ def published() -> dict[str, Published]:
     return {name: _entry(name, **values) for name, values in yaml.safe_load(text).items()}
 
 
-def find(name: str) -> Published:
+def get_weights(name: str) -> Published:
     """The published weights called `name`. Raises BundleError."""
     if name not in published():
         raise BundleError(f"There are no published weights {name!r}: {did_you_mean(name, published())}")
@@ -124,7 +124,7 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
     A fetch that was interrupted goes on where it ended. Raises BundleError if the file can neither be found nor fetched,
     or is not the published one.
     """
-    weights = find(weights) if isinstance(weights, str) else weights
+    weights = get_weights(weights) if isinstance(weights, str) else weights
     progress = progress or Progress()
     path = weights.path(folder)
     try:
@@ -138,7 +138,7 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
             _remember(weights, path, sha256, progress)
     except OSError as error:
         raise BundleError(
-            f"{path} could not be kept: {reason(error)}; the environment variable INCEPTORCH_HOME names another folder."
+            f"{path} could not be kept: {os_error_reason(error)}; the environment variable INCEPTORCH_HOME names another folder."
         ) from None
     return path
 
@@ -156,7 +156,7 @@ def _download(weights: Published, path: Path, progress: Progress) -> None:
         with answer, open(part, "ab" if have else "wb") as file:
             missing = answer.length
             size = f"{(have + missing) / 1e6:.1f} MB" if missing is not None else "of unknown size"
-            progress.say(f"fetching {weights.url} ({size}) to {path}" + (f", from byte {have} on" if have else ""))
+            progress.info(f"fetching {weights.url} ({size}) to {path}" + (f", from byte {have} on" if have else ""))
             chunks = _copy(answer, file, weights, path)
             for _ in progress.track(chunks, math.ceil((missing or 0) / CHUNK), f"{weights.name}, MiB"):
                 pass
@@ -207,7 +207,7 @@ def _unreachable(weights: Published, path: Path, why: Exception | str) -> Bundle
     if isinstance(why, HTTPError):
         cause = f"the server answers {why.code} {why.reason}"
     elif isinstance(cause, OSError):
-        cause = reason(cause)
+        cause = os_error_reason(cause)
     verified = ", where it is verified" if weights.hash else ""
     return BundleError(
         f"{weights.url} could not be fetched: {cause}; try again later, or fetch it in another way and put it at "
@@ -232,7 +232,7 @@ def _check(weights: Published, file: Path) -> tuple[str, str | None]:
 def _remember(weights: Published, path: Path, sha256: str, progress: Progress) -> None:
     """Write the sha256 beside a verified file, as `sha256sum --check` reads it, so that it is not verified again."""
     if not weights.hash:
-        progress.say(f"{path} could not be verified, as no published hash of it is known here; its sha256 is {sha256}")
+        progress.info(f"{path} could not be verified, as no published hash of it is known here; its sha256 is {sha256}")
     with suppress(RunError):  # in a folder that may only be read, it is verified every time
         write_text(_beside(path, ".sha256"), f"{_state(weights, path)}\n{sha256}  {path.name}\n")
 

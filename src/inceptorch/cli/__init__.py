@@ -25,7 +25,7 @@ from inceptorch.cli import (
     weights,
 )
 from inceptorch.errors import InceptorchError
-from inceptorch.utils.files import reason
+from inceptorch.utils.files import os_error_reason
 
 EXTRAS = {
     "torch": "train",
@@ -106,7 +106,7 @@ def main() -> None:
         # The system says these of names, wherever they are used.
         if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
             raise
-        print(f"inceptorch: {error.filename}: {reason(error)}; name another.", file=sys.stderr)
+        print(f"inceptorch: {error.filename}: {os_error_reason(error)}; name another.", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])

@@ -29,13 +29,13 @@ def convert(
     inceptorch convert v3 --out v3_for_torchvision.pth
     """
     from inceptorch.classifier import convert as converting
-    from inceptorch.classifier.hub import HUB, folder_of
+    from inceptorch.classifier.hub import HUB, resolve_weights
     from inceptorch.classifier.published import published
 
     if Path(file).is_dir() or file in published() or file.startswith(HUB):
         if origin or labels:
             raise BundleError("--as and --labels belong to a file of weights; a bundle knows both.")
-        library = converting.export(folder_of(file), out)
+        library = converting.export(resolve_weights(file), out)
         print(f"{out} holds the weights of {file} under the names of {library}")
         return
     classifier = converting.convert(Path(file), out, origin=origin, labels=labels)

@@ -28,14 +28,14 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     from inceptorch.recipes import SCRATCH, with_values
     from inceptorch.training import train
     from inceptorch.training.run import next_run_dir
-    from inceptorch.utils.files import refuse_if_used
+    from inceptorch.utils.files import ensure_empty
     from inceptorch.utils.progress import Progress
 
     began = time.monotonic()
     out = out or next_run_dir(Path("demo"))
-    refuse_if_used(out)
+    ensure_empty(out)
     progress = Progress()
-    progress.say("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
+    progress.info("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
     write_digits(out / "digits")
     result = train(out / "digits", out=out / "run", recipe=with_values(SCRATCH, VALUES), progress=progress)
     report.draw(result)

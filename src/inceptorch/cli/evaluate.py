@@ -100,14 +100,14 @@ def evaluate(
     )
     seconds = time.monotonic() - began
     if speaks():
-        report_skipped(evaluation.skipped, progress.say)
+        report_skipped(evaluation.skipped, progress.info)
     if json and speaks():
         print_json(evaluation.to_dict())
     elif speaks():
         print_evaluation(evaluation)
     if report and speaks():
         write_report(evaluation, models, seconds, report)
-        progress.say(f"the page is in {report}")
+        progress.info(f"the page is in {report}")
 
 
 def check_writable(out: Path) -> None:
@@ -160,8 +160,8 @@ def print_evaluation(evaluation: Any) -> None:
     print(f"95% intervals: {', '.join(ranges)}")
     error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
     print(f"confidence is off by {error:.2%}; without what chance adds to that, by {low:.2%} to {high:.2%}")
-    if evaluation.tempered is not None:
-        after = evaluation.tempered
+    if evaluation.temperature_scaling is not None:
+        after = evaluation.temperature_scaling
         print(
             f"with logits divided by {after['temperature']:.3f}: off by {after['error']:.2%}, loss {after['loss']:.4f}"
         )

@@ -108,4 +108,4 @@ def _threshold(metadata: "Metadata", model: str) -> float:
             f"{model} does not say below which probability an image is unknown; give one with --unknown-below, such as "
             f"`inceptorch eval {model} DATA` suggests for validation images."
         )
-    return metadata.threshold["below"]
+    return metadata.threshold["threshold"]

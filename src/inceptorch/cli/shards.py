@@ -26,7 +26,7 @@ def shards(
 
     progress = Progress()
     written = write_shards(data, out, megabytes=shard_size, val_fraction=val_fraction, seed=seed, progress=progress)
-    report_skipped(written.skipped, progress.say)
+    report_skipped(written.skipped, progress.info)
     files = written.index.shards
     images, size = sum(len(one.labels) for one in files), sum(one.bytes for one in files)
     if json:

@@ -28,7 +28,7 @@ def study(
 
     A study that was stopped goes on with the same command; more --seeds add to it.
     """
-    from inceptorch.papers.studies.studies import STUDIES, find_study
+    from inceptorch.papers.studies.studies import STUDIES, get_study
     from inceptorch.recipes import parse_settings
 
     if name is None:
@@ -37,7 +37,7 @@ def study(
             return
         print_table([["study", "question"], *([one.name, one.question] for one in STUDIES.values())])
         return
-    find_study(name)
+    get_study(name)
     if data is None:
         raise RunError(f"Name the images to run {name} on: --data DATA.")
     values = parse_settings(settings or [])

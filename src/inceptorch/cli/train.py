@@ -68,7 +68,7 @@ def train(
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
     from inceptorch.networks.zoo import get_network
-    from inceptorch.recipes import find_recipe, read_recipe, with_settings, with_values
+    from inceptorch.recipes import get_recipe, read_recipe, with_settings, with_values
 
     flags = {
         "net": net,
@@ -94,7 +94,7 @@ def train(
     twice = [name for name in given if any(setting.partition("=")[0].strip() == name for setting in settings or [])]
     if twice:
         raise RecipeError(f"Give --{twice[0].replace('_', '-')} or --set {twice[0]}=..., not both.")
-    chosen = read_recipe(config) if config else find_recipe(recipe or ("head" if weights else "scratch"))
+    chosen = read_recipe(config) if config else get_recipe(recipe or ("head" if weights else "scratch"))
     chosen = with_values(with_settings(chosen, settings or []), given)
     get_network(chosen.net)
     if print_config:

@@ -38,7 +38,7 @@ def weights(
         print_table(grid)
         return
 
-    one = published.find(name)
+    one = published.get_weights(name)
     if fetch:
         published.fetch(one)
     if json:

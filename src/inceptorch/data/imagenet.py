@@ -17,7 +17,7 @@ from inceptorch.data.sources.folders import Folder
 from inceptorch.data.split import Split, split_of
 from inceptorch.data.string_array import Names
 from inceptorch.errors import DataError
-from inceptorch.utils.files import reading, reason
+from inceptorch.utils.files import os_error_reason, reading
 
 SYNSET = re.compile(r"n\d{8}")
 IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -110,7 +110,7 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
         rows = loadmat(path, squeeze_me=True)["synsets"]
         return {str(int(row["ILSVRC2012_ID"])): str(row["WNID"]) for row in rows}
     except OSError as error:
-        raise DataError(f"{path} could not be read: {reason(error)}.") from None
+        raise DataError(f"{path} could not be read: {os_error_reason(error)}.") from None
     except Exception as error:  # whatever a damaged file provokes in the reader of a foreign format
         raise DataError(f"{path} is not the development kit's list of synsets: {error}.") from None
 

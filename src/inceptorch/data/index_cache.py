@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inceptorch.data.string_array import UNKNOWN, Files, Names
 from inceptorch.errors import RunError
-from inceptorch.utils.files import cache_folder, reason, write_whole
+from inceptorch.utils.files import atomic_write, cache_folder, os_error_reason
 
 FORMAT = "inceptorch index 1"
 RECENT = 2_000_000_000  # nanoseconds within which a second change may leave the time of change as it was (on FAT)
@@ -82,11 +82,11 @@ def remember(kind: str, address: str, arrays: Arrays) -> str | None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, write)
+        atomic_write(path, write)
     except RunError as error:
         return str(error)
     except OSError as error:
-        return f"{path.parent} could not be created: {reason(error)}."
+        return f"{path.parent} could not be created: {os_error_reason(error)}."
     return None
 
 

@@ -67,7 +67,7 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
     if good:
         wrong = remember_readable(split.where, np.union1d(known, digests[good]))
         if wrong:
-            progress.say(
+            progress.info(
                 f"what was checked is not remembered for the next time: {wrong} INCEPTORCH_HOME names another folder."
             )
     return faults

@@ -18,7 +18,7 @@ from inceptorch.data.split import Split
 from inceptorch.data.string_array import UNKNOWN
 from inceptorch.data.verify import Skipped, without_unreadable
 from inceptorch.errors import DataError, ImageError, RunError
-from inceptorch.utils.files import new_folder, refuse_if_used, write_text
+from inceptorch.utils.files import ensure_empty, new_folder, write_text
 from inceptorch.utils.progress import Progress
 
 BLOCK = 512  # of a tar file: a header is one, and data fills whole ones
@@ -55,7 +55,7 @@ def write_shards(
         raise DataError(f"The share of every class to evaluate with is {val_fraction:g}; it must be between 0 and 1.")
     if lies_inside(out, data):
         raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another OUT.")
-    refuse_if_used(out)
+    ensure_empty(out)
     entries: list[Entry] = []
     skipped: list[Skipped] = []
     with new_folder(out) as folder:

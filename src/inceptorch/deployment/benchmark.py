@@ -107,7 +107,7 @@ def benchmark(
     ways = [way for way in available(path) if engine in (None, way[0])]
     if engine is None:
         for each in missing():
-            progress.say(each)
+            progress.info(each)
     if not ways:
         open_engine(path, engine or ENGINES[0])  # says why not
     evaluate = _reference(find(reference or path))

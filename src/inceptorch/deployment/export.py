@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier import load
 from inceptorch.classifier.config import read_config
-from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.hub import resolve_weights
 from inceptorch.deployment.quantize import Quantized, quantized
 from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.inference.engines import Engine, EngineOutput
@@ -22,7 +22,7 @@ from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.inference.engines.formats import IR
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.inference.inputs import load_crops
-from inceptorch.utils.files import new_folder, refuse_if_used, write_whole
+from inceptorch.utils.files import atomic_write, ensure_empty, new_folder
 from inceptorch.utils.progress import Progress
 
 FORMATS = ("onnx", "openvino")
@@ -75,7 +75,7 @@ def export(
     nothing, where they differ; ImageError if none of `images` can be read.
     """
     progress = progress or Progress()
-    out, folder = Path(out), folder_of(model)
+    out, folder = Path(out), resolve_weights(model)
     _check_name(out, format)
     for module in ("openvino",) * (format == "openvino") + ("nncf",) * (int8 is not None):
         import_module(module)  # before any work is done
@@ -84,13 +84,13 @@ def export(
     crops = random_images(preprocessing.size, max(BATCHES))
     if images is not None:
         crops = np.concatenate([crops, load_crops(Path(images), preprocessing, max(BATCHES), progress)])
-    progress.say(f"comparing engines on {len(crops)} images")
+    progress.info(f"comparing engines on {len(crops)} images")
     reference, differences = _compared(folder, graph, crops)
     report = None
     if int8 is not None:
         graph, report = quantized(graph, int8, max_drop, progress)
     if format == "onnx":
-        write_whole(out, lambda temporary: temporary.write_bytes(graph))
+        atomic_write(out, lambda temporary: temporary.write_bytes(graph))
     else:
         import openvino
 
@@ -113,7 +113,7 @@ def _check_name(out: Path, format: str) -> None:
     if format == "openvino":
         if out.suffix == ".onnx":
             raise ExportError(f"{out}: OpenVINO's format is a folder of two files; name one with --out.")
-        refuse_if_used(out)
+        ensure_empty(out)
     if format == "onnx" and os.path.isdir(out):
         raise ExportError(f"{out} is a folder; name a file.")
     if format == "onnx" and not out.parent.is_dir():

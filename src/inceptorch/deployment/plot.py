@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from inceptorch.deployment.benchmark import Measured
 from inceptorch.deployment.per_layer import RowTime
-from inceptorch.utils.files import write_whole
-from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE, any_letters, shortened
+from inceptorch.utils.files import atomic_write
+from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE, shortened, unicode_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +38,10 @@ def draw_engines(measured: Sequence[Measured], title: str, out: Path) -> None:
         axes.set_xlabel(label)
         _plain(axes)
     speed.invert_yaxis()
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
-@any_letters()
+@unicode_fonts()
 def draw_rows(rows: Sequence[RowTime], title: str, out: Path) -> None:
     """Each row's share of the time beside its share of the multiply-adds, as PNG."""
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def draw_rows(rows: Sequence[RowTime], title: str, out: Path) -> None:
     axes.set_xlabel("per cent of the whole")
     axes.legend(frameon=False)
     _plain(axes)
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _plain(axes: Axes) -> None:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from inceptorch.data import Split
 from inceptorch.errors import ExportError, ImageError
 from inceptorch.evaluation.inputs import evaluation_split, training_split
-from inceptorch.evaluation.metrics import Interval, gain_interval
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.factory import open_graph
 from inceptorch.inference.engines.timing import throughput
 from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.onnx_graph import INPUT
+from inceptorch.tasks.metrics import Interval, paired_difference_interval
 from inceptorch.utils.progress import Progress
 
 CALIBRATION = 300  # images; NNCF's own number
@@ -78,7 +78,7 @@ def in_8_bits(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -> byt
     import nncf
     import onnx
 
-    progress.say(f"calibrating 8 bits on {len(crops)} images")
+    progress.info(f"calibrating 8 bits on {len(crops)} images")
     nncf.set_log_level(logging.ERROR)
     images = nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])})
     made = nncf.quantize(
@@ -123,7 +123,7 @@ def _report(full: Engine, int8: Engine, val: Split, calibrated_on: int, progress
     answers = np.array([[one.log_probabilities.argmax() for one in pair] for pair in pairs])
     right = answers == labels[:, None]
     lost = right[:, 0].astype(np.int64) - right[:, 1]
-    low, high = gain_interval(lost)
+    low, high = paired_difference_interval(lost)
     speeds = [
         throughput(engine, np.stack([val.crop(0, full.config.preprocessing)] * 8), SECONDS) for engine in (full, int8)
     ]

@@ -8,54 +8,55 @@ from typing import TypedDict
 import numpy as np
 
 from inceptorch.classifier.config import Threshold
-from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, log_softmax
+from inceptorch.tasks.metrics import Interval, PredictionSummary
+from inceptorch.utils.arrays import Floats, Ints, log_softmax
 
 BINS = 15  # of the expected calibration error, as in arXiv:1706.04599
 RESAMPLES = 1000
 STEPS = 50
-KEEP = 0.95  # of the images are answered, where nobody says otherwise
+COVERAGE = 0.95  # fraction of the images above the default threshold
 
 
 class Reliability(TypedDict):
-    """One bin of confidence: its images, their mean confidence, and the share of them that is right."""
+    """One bin of confidence: its images, their mean confidence, and the fraction right."""
 
     n: int
     confidence: float
     right: float
 
 
-def reliability(answers: Answers) -> list[Reliability]:
+def reliability(summary: PredictionSummary) -> list[Reliability]:
     """Bins of equal width that have images in them, from the least confident on."""
-    bins = _bins(answers)
+    bins = _bins(summary)
     return [
         Reliability(
             n=int(mine.sum()),
-            confidence=float(answers.confidences[mine].mean()),
-            right=float(answers.right[mine].mean()),
+            confidence=float(summary.confidences[mine].mean()),
+            right=float(summary.right[mine].mean()),
         )
         for number in range(BINS)
         if (mine := bins == number).any()
     ]
 
 
-def calibration_error(answers: Answers) -> float:
-    """The expected calibration error of the first answers (arXiv:1706.04599), by torchmetrics."""
+def calibration_error(summary: PredictionSummary) -> float:
+    """The expected calibration error of the predictions (arXiv:1706.04599), by torchmetrics."""
     import torch
     from torchmetrics.functional.classification import binary_calibration_error
 
-    confidences = torch.from_numpy(np.clip(answers.confidences, 0.0, 1.0))
-    return float(binary_calibration_error(confidences, torch.from_numpy(answers.right).long(), n_bins=BINS))
+    confidences = torch.from_numpy(np.clip(summary.confidences, 0.0, 1.0))
+    return float(binary_calibration_error(confidences, torch.from_numpy(summary.right).long(), n_bins=BINS))
 
 
-def calibration_interval(answers: Answers, seed: int = 0) -> Interval:
+def calibration_interval(summary: PredictionSummary, seed: int = 0) -> Interval:
     """An interval of the calibration error of all such images, which contained it in 9 of 10 simulations or more.
 
     The error of few images comes out too large, and is as much too large again for resamples of them, so it is by the
     basic bootstrap (Davison and Hinkley 1997, section 5.2.1), at 99 % as simulation shows 95 % to fall short. It begins
     at 0 where the error is what chance alone makes of probabilities that are right (Broecker and Smith 2007).
     """
-    bins, n = _bins(answers), len(answers)
-    confidences, right = answers.confidences, answers.right
+    bins, n = _bins(summary), len(summary)
+    confidences, right = summary.confidences, summary.right
     draw = np.random.default_rng(seed)
 
     def error(places: Ints, gaps: Floats) -> float:
@@ -96,26 +97,26 @@ def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float 
     return None
 
 
-def threshold(answers: Answers, keep: float = KEEP) -> Threshold:
-    """The largest confidence that `keep` of the images reach (arXiv:1610.02136), and what refusing the others
+def threshold(summary: PredictionSummary, coverage: float = COVERAGE) -> Threshold:
+    """The largest confidence that this fraction of the images reach (arXiv:1610.02136), and what rejecting the others
     costs."""
-    ordered = np.sort(answers.confidences)[::-1]
-    below = float(ordered[min(len(ordered), max(1, int(np.ceil(keep * len(ordered))))) - 1])
-    return at_threshold(answers, below)
+    ordered = np.sort(summary.confidences)[::-1]
+    count = max(1, int(np.ceil(coverage * len(ordered))))
+    return at_threshold(summary, float(ordered[min(len(ordered), count) - 1]))
 
 
-def at_threshold(answers: Answers, below: float) -> Threshold:
-    """What it costs to call unknown whatever has less confidence than `below`."""
-    kept = answers.confidences >= below
+def at_threshold(summary: PredictionSummary, confidence: float) -> Threshold:
+    """What rejecting predictions below this confidence costs."""
+    accepted = summary.confidences >= confidence
     return Threshold(
-        below=below,
-        answered=float(kept.mean()),
-        right_of_answered=float(answers.right[kept].mean()) if kept.any() else 0.0,
-        right=float((answers.right & kept).mean()),
-        right_without=float(answers.right.mean()),
+        threshold=confidence,
+        coverage=float(accepted.mean()),
+        selective_accuracy=float(summary.right[accepted].mean()) if accepted.any() else 0.0,
+        accuracy_with_rejection=float((summary.right & accepted).mean()),
+        accuracy=float(summary.right.mean()),
     )
 
 
-def _bins(answers: Answers) -> Ints:
-    bins: Ints = np.clip(np.ceil(answers.confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)
+def _bins(summary: PredictionSummary) -> Ints:
+    bins: Ints = np.clip(np.ceil(summary.confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return bins

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from inceptorch.evaluation.evaluation import Evaluation, evaluate_predictions, predict_all
 from inceptorch.evaluation.inputs import Given, resolve_inputs
-from inceptorch.evaluation.metrics import Interval, gain_interval
 from inceptorch.evaluation.predictions import Predictions
 from inceptorch.images.crops import CropProtocol, get_protocol
+from inceptorch.tasks.metrics import Interval, paired_difference_interval
 from inceptorch.utils.progress import Progress
 
 PROTOCOLS = ("center", "10crop", "144crop")
@@ -92,7 +92,7 @@ def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
 
 def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluation) -> Row:
     about = [member.about for member in together]
-    gained = {most: (evaluation.answers.ranks < most).astype(int) - (first.answers.ranks < most) for most in (1, 5)}
+    gained = {most: (evaluation.summary.ranks < most).astype(int) - (first.summary.ranks < most) for most in (1, 5)}
     return Row(
         models=[member.name for member in together],
         networks=[each.model for each in about],
@@ -105,7 +105,7 @@ def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluat
         top5=evaluation.top5,
         top5_interval=evaluation.intervals["top5"],
         gained1=float(gained[1].mean()),
-        gained1_interval=gain_interval(gained[1]),
+        gained1_interval=paired_difference_interval(gained[1]),
         gained5=float(gained[5].mean()),
-        gained5_interval=gain_interval(gained[5]),
+        gained5_interval=paired_difference_interval(gained[5]),
     )

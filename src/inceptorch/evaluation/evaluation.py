@@ -24,12 +24,13 @@ from inceptorch.evaluation.calibration import (
     threshold,
 )
 from inceptorch.evaluation.inputs import EvalInputs, Given, evaluation_split, resolve_inputs
-from inceptorch.evaluation.metrics import Answers, Floats, Interval, Ints, Scores
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.predictor import Predictor
 from inceptorch.tasks import Classification, Task
+from inceptorch.tasks.metrics import Interval, PredictionSummary, Scores
+from inceptorch.utils.arrays import Floats, Ints
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Mistake:
     probability: float
 
 
-class Tempered(TypedDict):
+class TemperatureScaling(TypedDict):
     """What dividing logits by a temperature, found on so many other images, does: the calibration error with its
     interval, and the loss."""
 
@@ -66,20 +67,24 @@ class Evaluation(Scores):
     classes: Sequence[str]
     protocol: str
     skipped: list[Skipped]
-    answers: Answers
+    summary: PredictionSummary
     files: Sequence[str]
     split: Split | None = None
-    tempered: Tempered | None = None
+    temperature_scaling: TemperatureScaling | None = None
 
     @cached_property
     def mistakes(self) -> list[Mistake]:
         """The wrong first answers, the most confident first."""
-        answers, classes = self.answers, self.classes
-        wrong = np.flatnonzero(~answers.right)
-        wrong = wrong[np.argsort(-answers.confidences[wrong], kind="stable")]
+        summary, classes = self.summary, self.classes
+        wrong = np.flatnonzero(~summary.right)
+        wrong = wrong[np.argsort(-summary.confidences[wrong], kind="stable")]
         return [
             Mistake(
-                i, self.files[i], classes[answers.labels[i]], classes[answers.given[i]], float(answers.confidences[i])
+                i,
+                self.files[i],
+                classes[summary.labels[i]],
+                classes[summary.predicted[i]],
+                float(summary.confidences[i]),
             )
             for i in wrong.tolist()
         ]
@@ -91,7 +96,7 @@ class Evaluation(Scores):
         from torchmetrics.functional.classification import multiclass_confusion_matrix
 
         given, labels = (
-            torch.from_numpy(np.asarray(each, np.int64)) for each in (self.answers.given, self.answers.labels)
+            torch.from_numpy(np.asarray(each, np.int64)) for each in (self.summary.predicted, self.summary.labels)
         )
         found: Ints = multiclass_confusion_matrix(given, labels, len(self.classes)).numpy()
         return found
@@ -99,19 +104,19 @@ class Evaluation(Scores):
     @cached_property
     def calibration(self) -> tuple[float, Interval]:
         """The expected calibration error and its interval."""
-        return calibration_error(self.answers), calibration_interval(self.answers)
+        return calibration_error(self.summary), calibration_interval(self.summary)
 
     @cached_property
     def reliability(self) -> list[Reliability]:
-        return reliability(self.answers)
+        return reliability(self.summary)
 
     @cached_property
     def threshold(self) -> Threshold:
         """The confidence that 95 % of these images reach, and what refusing the others costs."""
-        return threshold(self.answers)
+        return threshold(self.summary)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "tempered", "unknown",
+        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "temperature_scaling", "unknown",
         "per_class", "skipped"}, fractions 0..1."""
         names = ("n", "top1", "top5", "loss", "protocol", "intervals")
         error, interval = self.calibration
@@ -119,7 +124,7 @@ class Evaluation(Scores):
         return {
             **{name: getattr(self, name) for name in names},
             "calibration": calibration,
-            "tempered": self.tempered,
+            "temperature_scaling": self.temperature_scaling,
             "unknown": self.threshold,
             "per_class": self.per_class,
             "skipped": self.skipped,
@@ -176,10 +181,10 @@ def evaluate(
         if beside is None:
             return evaluation
         others = [each for (each,) in predict_all(beside, [chosen], folder, world, speaking)]
-        tempered = world.from_first(lambda: _tempered(members, others, shares))
-        if tempered is None:
-            speaking.say(f"no temperature is best on {calibrate_on}: all is answered rightly there, or nothing")
-        return replace(evaluation, tempered=tempered)
+        scaling = world.from_first(lambda: _temperature_scaling(members, others, shares))
+        if scaling is None:
+            speaking.info(f"no temperature is best on {calibrate_on}: all is answered rightly there, or nothing")
+        return replace(evaluation, temperature_scaling=scaling)
 
 
 def _beside(
@@ -215,7 +220,7 @@ def predict_all(
         made = []
         for protocol in protocols:
             of = f" of {chosen.split.name}" if chosen.split.name else ""
-            progress.say(f"evaluating {name} by {protocol.name} on {len(chosen.split)} images{of}")
+            progress.info(f"evaluating {name} by {protocol.name} on {len(chosen.split)} images{of}")
             made.append(predict_split(model, name, chosen.split, protocol, folder, world, progress))
         found.append(made)
     return found
@@ -237,7 +242,7 @@ def evaluate_predictions(
         names = [f"{weight:g} x {member.title}" for weight, member in zip(weights, members, strict=True)]
         protocol += f"; probabilities of {len(members)} models averaged: {', '.join(names)}"
     files = first.files if split is None else _Files(split)
-    return _evaluation(Answers.joined(parts), task, protocol, skipped, files, split)
+    return _evaluation(PredictionSummary.joined(parts), task, protocol, skipped, files, split)
 
 
 def evaluate_split(
@@ -290,16 +295,16 @@ class _Files(Sequence[str]):
 
 
 def _evaluation(
-    answers: Answers,
+    summary: PredictionSummary,
     task: Task,
     protocol: str,
     skipped: list[Skipped],
     files: Sequence[str],
     split: Split | None,
 ) -> Evaluation:
-    found = vars(task.scores(answers))
+    found = vars(task.scores(summary))
     return Evaluation(
-        **found, classes=task.classes, protocol=protocol, skipped=skipped, answers=answers, files=files, split=split
+        **found, classes=task.classes, protocol=protocol, skipped=skipped, summary=summary, files=files, split=split
     )
 
 
@@ -310,9 +315,9 @@ def _finite(logs: Floats) -> Floats:
     return logs
 
 
-def _tempered(
+def _temperature_scaling(
     evaluated: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]
-) -> Tempered | None:
+) -> TemperatureScaling | None:
     """What the temperature found on some predictions makes of others; None where none is best."""
     temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
     if temperature is None:
@@ -321,13 +326,13 @@ def _tempered(
     parts = [
         task.summarize(logs / temperature, evaluated[0].labels[place]) for place, logs in combined(evaluated, weights)
     ]
-    answers = Answers.joined(parts)
-    return Tempered(
+    summary = PredictionSummary.joined(parts)
+    return TemperatureScaling(
         temperature=temperature,
         images=len(beside[0]),
-        error=calibration_error(answers),
-        interval=calibration_interval(answers),
-        loss=float(answers.losses.mean()),
+        error=calibration_error(summary),
+        interval=calibration_interval(summary),
+        loss=float(summary.nll.mean()),
     )
 
 

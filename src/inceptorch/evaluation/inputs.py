@@ -120,7 +120,7 @@ def _val(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
             "images that none was trained on, or train with the same --seed."
         )
     _, val = stratified(whole, *divided.pop())
-    progress.say(f"these images were trained on; evaluating the {len(val)} of them that training held out")
+    progress.info(f"these images were trained on; evaluating the {len(val)} of them that training held out")
     return val
 
 

@@ -26,12 +26,12 @@ from safetensors.numpy import save_file
 from inceptorch.data import Split
 from inceptorch.data import fingerprint as data_fingerprint
 from inceptorch.errors import ProtocolError, RunError
-from inceptorch.evaluation.metrics import Floats, Ints
 from inceptorch.images.crops import CropProtocol
 from inceptorch.inference.engines import Engine, fingerprint
 from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.utils.files import reading, reason, write_text, write_whole
+from inceptorch.utils.arrays import Floats, Ints
+from inceptorch.utils.files import atomic_write, os_error_reason, reading, write_text
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -151,12 +151,12 @@ def predict_split(
     folder = kept / f".{file.name}.parts"
     done = world.from_first(lambda: _begun(folder, of, len(split), len(parts)))
     if done:
-        progress.say(f"going on after {len(done)} of {len(parts)} parts")
+        progress.info(f"going on after {len(done)} of {len(parts)} parts")
     try:
         for number, values in _made(engine, split, protocol, parts, done, world, progress):
             _save(folder, number, parts[number].start, values)
     except (KeyboardInterrupt, SystemExit):
-        progress.say("stopped; with --save-predictions the same command goes on after the last whole part")
+        progress.info("stopped; with --save-predictions the same command goes on after the last whole part")
         raise
     world.from_first(lambda: _join(folder, file, name, of, split))
     return world.from_first(lambda: read_predictions(file))
@@ -243,9 +243,9 @@ def _kept(file: Path, progress: Progress) -> Predictions | None:
     try:
         found = read_predictions(file)
     except ProtocolError:
-        progress.say(f"{file} is damaged: its predictions are made again")
+        progress.info(f"{file} is damaged: its predictions are made again")
         return None
-    progress.say(f"{file} has these predictions already")
+    progress.info(f"{file} has these predictions already")
     return found
 
 
@@ -264,7 +264,7 @@ def _begun(folder: Path, of: About, images: int, count: int) -> set[int]:
             with open(folder / LOGS, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))
     except OSError as error:
-        raise RunError(f"{folder} could not be made: {reason(error)}.") from None
+        raise RunError(f"{folder} could not be made: {os_error_reason(error)}.") from None
     write_text(note, wanted)
     return set()
 
@@ -289,7 +289,7 @@ def _join(folder: Path, file: Path, name: str, of: About, split: Split) -> None:
     header = json.dumps({"name": name, "about": asdict(of)})
     try:
         # One entry, as several come in any order, and equal predictions are equal files.
-        write_whole(file, lambda path: save_file(tensors, path, {FORMAT: header}))
+        atomic_write(file, lambda path: save_file(tensors, path, {FORMAT: header}))
     except SafetensorError as error:
         raise RunError(f"{file} could not be written: {error}.") from None
     read_predictions(file)  # before what it was made of goes

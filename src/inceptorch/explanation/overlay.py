@@ -11,8 +11,8 @@ from PIL import Image
 
 from inceptorch.explanation.grid import Map
 from inceptorch.images.preprocessing import ImageArray
-from inceptorch.utils.files import write_whole
-from inceptorch.utils.plots import INK, any_letters, shortened
+from inceptorch.utils.files import atomic_write
+from inceptorch.utils.plots import INK, shortened, unicode_fonts
 
 if TYPE_CHECKING:
     from inceptorch.explanation.explain import Explanation
@@ -37,7 +37,7 @@ def overlay(crop: ImageArray, map: Map) -> Image.Image:
     return Image.fromarray(np.rint((1 - opacity) * gray + opacity * colors).astype(np.uint8))
 
 
-@any_letters()
+@unicode_fonts()
 def draw(explanation: Explanation, out: str | Path) -> None:
     """Write a PNG: the square that the network saw, beside the same under the map."""
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def draw(explanation: Explanation, out: str | Path) -> None:
         axes.imshow(image)
         axes.axis("off")
     figure.supxlabel(_caption(explanation), x=0.01, ha="left", color=INK, fontsize=9, parse_math=False)
-    write_whole(Path(out), lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(Path(out), lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _caption(explanation: Explanation) -> str:

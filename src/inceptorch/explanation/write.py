@@ -54,7 +54,7 @@ def write(
             draw(explanation, drawing)
             entry |= {**explanation.to_dict(), "drawing": str(drawing)}
             if not explanation.complete:
-                progress.say(
+                progress.info(
                     f"{entry['file']}: its map sums to {explanation.map.sum():.3g}, which is not the difference in logits, "
                     f"{explanation.difference:.3g}: read it with care"
                 )

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
-from inceptorch.utils.files import open_regular, reason
+from inceptorch.utils.files import open_regular, os_error_reason
 
 try:
     import simplejpeg
@@ -249,7 +249,7 @@ def _naming(source: str | Path | bytes | None) -> Iterator[None]:
         raise ImageError(path, "may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
         if isinstance(error, OSError) and error.errno is not None:  # it is the system's, not a decoder's
-            raise ImageError(path, f"could not be read: {reason(error)}") from None
+            raise ImageError(path, f"could not be read: {os_error_reason(error)}") from None
         raise DamagedImage(path, f"is damaged: {str(error) or type(error).__name__}") from None
 
 

@@ -79,5 +79,5 @@ def load_crops(path: Path, preprocessing: Preprocessing, most: int, progress: Pr
     if not crops:
         raise ImageError(path, f"holds no image that can be read: {errors[0]}")
     for line in errors:
-        progress.say(f"{line}; left out")
+        progress.info(f"{line}; left out")
     return np.stack(crops)

@@ -12,11 +12,11 @@ from PIL import Image
 
 from inceptorch.classifier.classifier import Classifier, TopClass
 from inceptorch.errors import ImageError, NonFiniteOutputError
-from inceptorch.evaluation.metrics import Floats, log_softmax
 from inceptorch.images.crops import CENTER, CropProtocol, Crops
 from inceptorch.images.inputs import load_image
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.pipeline import map_batches
+from inceptorch.utils.arrays import Floats, log_softmax
 
 Item = TypeVar("Item")
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inceptorch.errors import BundleError
-from inceptorch.utils.files import reading, write_whole
+from inceptorch.utils.files import atomic_write, reading
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -42,7 +42,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
             why = (int(number[1]), os.strerror(int(number[1]))) if number else (str(error),)
             raise OSError(*why) from None
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:

@@ -25,7 +25,7 @@ from inceptorch.errors import TableError, did_you_mean
 from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, as_layer
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.plain import checked, plain_values, shown, values_of
-from inceptorch.utils.files import NotYamlError, read_yaml, reason
+from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers
@@ -57,7 +57,7 @@ def read_table(path: str | Path) -> NetworkSpec:
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
     except OSError as error:
-        raise TableError(f"{path} could not be read: {reason(error)}.") from None
+        raise TableError(f"{path} could not be read: {os_error_reason(error)}.") from None
     except NotYamlError as error:
         raise TableError(f"{path} is not YAML: {error}.") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inceptorch.training import LRCurve
-from inceptorch.utils.files import write_whole
+from inceptorch.utils.files import atomic_write
 from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE
 
 
@@ -27,4 +27,4 @@ def draw_rates(found: LRCurve, out: Path) -> None:
     axes.set_xlabel("learning rate, growing with every step")
     axes.grid(color=GRID, lw=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))

@@ -15,10 +15,10 @@ from PIL import Image
 from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
-from inceptorch.evaluation.metrics import ClassScore
 from inceptorch.explanation import default_row, gradcam, overlay
 from inceptorch.report import charts
-from inceptorch.utils.html import address, render
+from inceptorch.tasks.metrics import ClassScore
+from inceptorch.utils.html import data_uri, render
 from inceptorch.utils.plots import shortened
 
 SHOWN = 24  # mistakes
@@ -111,7 +111,7 @@ def _map(fractions: Any) -> str:
     """The confusion matrix of many classes as an image, a point for each pair of classes."""
     points = (255 * (1 - np.sqrt(fractions))).astype(np.uint8)
     side = max(1, round(500 / len(points)))
-    return address(Image.fromarray(np.kron(points, np.ones((side, side), np.uint8))), "PNG")
+    return data_uri(Image.fromarray(np.kron(points, np.ones((side, side), np.uint8))), "PNG")
 
 
 def _mistakes(evaluation: Evaluation, classifier: Classifier | None) -> list[tuple[Mistake, Any]]:
@@ -140,12 +140,16 @@ def _images(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | N
 def _small(image: Image.Image) -> str:
     image = image.convert("RGB")
     image.thumbnail((SIDE, SIDE))
-    return address(image)
+    return data_uri(image)
 
 
 def of_confidence(evaluation: Evaluation) -> list[str]:
     """What confidence is worth: whether it means what it says, and what it costs to reject where it is small."""
-    (error, (low, high)), unknown, tempered = evaluation.calibration, evaluation.threshold, evaluation.tempered
+    (error, (low, high)), unknown, tempered = (
+        evaluation.calibration,
+        evaluation.threshold,
+        evaluation.temperature_scaling,
+    )
     sentences = [
         f"The expected calibration error is {error:.1%}; without what chance adds to it, {low:.1%} to {high:.1%}."
     ]
@@ -155,8 +159,8 @@ def of_confidence(evaluation: Evaluation) -> list[str]:
             f"{tempered['loss']:.3f}."
         )
     sentences.append(
-        f"Rejecting predictions below {unknown['below']:.3f} keeps {unknown['answered']:.1%} of the images, at an accuracy "
-        f"of {unknown['right_of_answered']:.1%} (without rejection: {unknown['right_without']:.1%})."
+        f"Rejecting predictions below {unknown['threshold']:.3f} keeps {unknown['coverage']:.1%} of the images, at an accuracy "
+        f"of {unknown['selective_accuracy']:.1%} (without rejection: {unknown['accuracy']:.1%})."
     )
     return sentences
 

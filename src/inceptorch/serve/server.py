@@ -20,7 +20,7 @@ from inceptorch.serve.application import application
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.middleware import Protocol, edge
 from inceptorch.serve.service import ModelEndpoint, Service
-from inceptorch.utils.files import reason
+from inceptorch.utils.files import os_error_reason
 
 KEEP_ALIVE = 75  # seconds that a connection may be silent between two requests; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -51,7 +51,7 @@ def bind(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except (OSError, OverflowError) as error:
-        why = reason(error).partition(" (")[0] if isinstance(error, OSError) else "there is no such port"
+        why = os_error_reason(error).partition(" (")[0] if isinstance(error, OSError) else "there is no such port"
         raise ServeError(f"{host}, port {port}: {why}; name another --host or --port.") from None
 
 

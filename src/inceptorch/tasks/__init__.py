@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
-    from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores
     from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
+    from inceptorch.tasks.metrics import PredictionSummary, Scores
+    from inceptorch.utils.arrays import Floats, Ints
 
 __all__ = ["Classification", "Task"]
 
@@ -46,11 +47,11 @@ class Task(Protocol):
     def chance_loss(self) -> float:
         """The loss of a network that guesses."""
 
-    def summarize(self, outputs: Floats, targets: Ints) -> Answers:
-        """What evaluation keeps of outputs."""
+    def summarize(self, outputs: Floats, targets: Ints) -> PredictionSummary:
+        """A summary of outputs and their targets."""
 
-    def scores(self, answers: Answers) -> Scores:
-        """What the answers are worth."""
+    def scores(self, summary: PredictionSummary) -> Scores:
+        """The scores of a summary."""
 
     def metrics(self, scores: Scores) -> dict[str, float]:
         """The columns of metrics.csv; the one called `loss` decides on patience and on the best epoch."""

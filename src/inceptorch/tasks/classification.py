@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inceptorch.tasks.metrics import PredictionSummary, Scores, scores
+from inceptorch.utils.arrays import Floats, Ints
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
-    from inceptorch.evaluation.metrics import Answers, Floats, Ints, Scores
+    from inceptorch.evaluation.metrics import Floats, Ints, Scores
     from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
 
@@ -57,15 +60,11 @@ class Classification:
     def chance_loss(self) -> float:
         return math.log(len(self.classes))
 
-    def summarize(self, outputs: Floats, targets: Ints) -> Answers:
-        from inceptorch.evaluation.metrics import Answers
+    def summarize(self, outputs: Floats, targets: Ints) -> PredictionSummary:
+        return PredictionSummary.of(outputs, targets)
 
-        return Answers.of(outputs, targets)
-
-    def scores(self, answers: Answers) -> Scores:
-        from inceptorch.evaluation.metrics import scores
-
-        return scores(answers, self.classes)
+    def scores(self, summary: PredictionSummary) -> Scores:
+        return scores(summary, self.classes)
 
     def metrics(self, scores: Scores) -> dict[str, float]:
         return {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}

@@ -85,7 +85,7 @@ def train(
         folder = world.from_first(begin)
         context = begun[0] if begun else setup(read_run(folder), overrides, Progress(quiet=True))
         progress = _logged(context, world, progress)
-        report_skipped(context.run.skipped or [], progress.say)
+        report_skipped(context.run.skipped or [], progress.info)
         return _fit(context, world, progress, callbacks, began)
 
 

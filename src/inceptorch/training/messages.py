@@ -23,7 +23,7 @@ MIN_NORM_BATCH = 16  # images, with whose mean and variance batch normalization 
 
 def announce(trainer: Trainer) -> None:
     """What is trained on what, and what may go wrong."""
-    state, recipe, world, run, say = trainer.state, trainer.recipe, trainer.world, trainer.run, trainer.progress.say
+    state, recipe, world, run, say = trainer.state, trainer.recipe, trainer.world, trainer.run, trainer.progress.info
     train, val, classes = trainer.context.train, trainer.context.val, trainer.context.classifier.classes
     if state.finished:  # it may have died before it could say so, or draw
         say(f"{run.folder} is finished: evaluated again; to train longer, start a new run with --weights {run.folder}")
@@ -53,7 +53,7 @@ def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation
         return
     if loss > 0.99 * chance and evaluation.loss > 0.99 * trainer.task.chance_loss:
         compared = "worse than that" if loss > 1.1 * chance else "that"
-        trainer.progress.say(
+        trainer.progress.info(
             f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} of chance ({chance:.3f}): nothing was "
             "learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try "
             f"--set lr={trainer.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
@@ -81,7 +81,7 @@ def resume_hint_on_error(run: Run, progress: Progress) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        progress.say(f"stopped. Resume with: {command}")
+        progress.info(f"stopped. Resume with: {command}")
         raise
     except ImageError as error:
         raise RunError(

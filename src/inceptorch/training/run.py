@@ -26,7 +26,7 @@ from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.recipes import SCRATCH, Recipe, with_values
-from inceptorch.utils.files import load_yaml, locked, reason, refuse_if_used, write_text
+from inceptorch.utils.files import ensure_empty, load_yaml, locked, os_error_reason, write_text
 
 RUN_CONFIG = "run.yaml"
 OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
@@ -72,7 +72,7 @@ class Run:
 
     def begin(self, train: Split, val: Split) -> None:
         """Make the folder and write run.yaml. Raises RunError if the folder is in use or cannot be made."""
-        refuse_if_used(self.folder)
+        ensure_empty(self.folder)
         config = {
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -97,7 +97,7 @@ class Run:
             write_text(self.folder / RUN_CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.folder} could not be created: {reason(error)}.") from None
+            raise RunError(f"{self.folder} could not be created: {os_error_reason(error)}.") from None
 
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """What the classifier's config says of the run, the weights being those of this row of metrics."""
@@ -119,7 +119,7 @@ class Run:
         try:
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.folder} cannot be written into: {reason(error)}.") from None
+            raise RunError(f"{self.folder} cannot be written into: {os_error_reason(error)}.") from None
         busy = f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
         with locked(self.checkpoint.parent / ".lock", busy, f"{self.folder} cannot be written into"):
             yield

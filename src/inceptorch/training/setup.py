@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier, copy_weights, load
-from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.hub import resolve_weights
 from inceptorch.data import Split, find_train_and_val, fingerprint, limited, without_unreadable
 from inceptorch.data.augment import Transform
 from inceptorch.data.locator import absolute, lies_inside
@@ -28,7 +28,7 @@ from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.recipes import Recipe, find_recipe, with_values
+from inceptorch.recipes import Recipe, get_recipe, with_values
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.tasks import Classification, Task
 from inceptorch.training.loss import LossFunction
@@ -37,7 +37,7 @@ from inceptorch.training.optimizers import OptimizerFactory
 from inceptorch.training.run import Run, next_run_dir
 from inceptorch.training.schedule import image_size
 from inceptorch.training.step import precision
-from inceptorch.utils.files import refuse_if_used
+from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
 
 
@@ -92,11 +92,11 @@ class TrainingContext:
 
 def new_run(request: TrainRequest, world: Processes) -> Run:
     """The config of a new run, checked as far as it can be without its data; nothing is written."""
-    given, overrides = folder_of(request.weights) if request.weights else None, request.overrides
+    given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
     recipe = request.recipe if request.recipe is not None else ("head" if given else "scratch")
-    recipe = with_values(find_recipe(recipe) if isinstance(recipe, str) else recipe, request.values)
+    recipe = with_values(get_recipe(recipe) if isinstance(recipe, str) else recipe, request.values)
     if recipe.head_steps and not given:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
     if recipe.freeze and not given:
@@ -109,7 +109,7 @@ def new_run(request: TrainRequest, world: Processes) -> Run:
     _check_overrides(overrides, request, recipe)
     data = name_of(overrides.data) if request.data is None else absolute(request.data)
     folder = Path(request.out) if request.out else next_run_dir(data)
-    refuse_if_used(folder)
+    ensure_empty(folder)
     if request.data is not None and lies_inside(folder, data):
         raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
     recipe = replace(recipe, precision=precision(recipe, world.device))

@@ -39,4 +39,4 @@ class TensorBoard(Callback):
                         writer.add_scalar(tag, row[name], row["epoch"])
         except BROKEN as error:
             why = " ".join(str(error).split())[:200]
-            trainer.progress.say(f"no events for TensorBoard of epoch {row['epoch']}: {why}")
+            trainer.progress.info(f"no events for TensorBoard of epoch {row['epoch']}: {why}")

@@ -212,7 +212,7 @@ class Trainer:
             evaluation = self.evaluate(bf16)
             rows = [*self.state.rows, row | self.task.metrics(evaluation)]
             if not last and 0 < self.recipe.patience <= epochs_since_best(rows):
-                self.progress.say(
+                self.progress.info(
                     f"the validation loss has not fallen for {self.recipe.patience} epochs: the run ends here"
                 )
                 last = True
@@ -256,7 +256,7 @@ class Trainer:
         self.state.rows.append(row)
         if self.world.first:
             self.run.write_metrics(self.state.rows)
-        self.progress.say(format_metrics(row))
+        self.progress.info(format_metrics(row))
 
     def save_epoch(self, evaluation: Evaluation) -> None:
         """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
@@ -282,7 +282,7 @@ class Trainer:
         if self.recipe.keeps_best:
             behind = epochs_since_best(state.rows)
             kept_epoch = state.rows[-1]["epoch"] - behind
-            self.progress.say(f"kept the weights of epoch {kept_epoch}, whose validation loss is the lowest")
+            self.progress.info(f"kept the weights of epoch {kept_epoch}, whose validation loss is the lowest")
             if behind:
                 self.evaluated.model.load_state_dict(read_safetensors(self.run.folder / WEIGHTS), strict=False)
                 evaluation = None

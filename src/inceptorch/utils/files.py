@@ -14,7 +14,7 @@ import yaml
 from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place in one step.
 
     Whatever happens on the way (a full disk, a killed process), `path` holds either what it held before or all of
@@ -35,7 +35,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, target)
     except OSError as error:
         untouched = " What was there before is untouched." if there else ""
-        raise DiskError(f"{path} could not be written: {reason(error)}.{untouched}") from None
+        raise DiskError(f"{path} could not be written: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
 def make_folder(path: Path) -> None:
@@ -51,7 +51,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{path} could not be created: {reason(error)}; name another --out.") from None
+        raise RunError(f"{path} could not be created: {os_error_reason(error)}; name another --out.") from None
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises RunError if `path` has no name of its own, or is a file or a folder with something in it.
     """
-    refuse_if_used(path)
+    ensure_empty(path)
     if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
         raise RunError(f"{path} is no name for a new folder; name one that is not there yet.")
     try:
@@ -68,7 +68,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.mkdir()
     except OSError as error:
-        raise DiskError(f"{path} could not be created: {reason(error)}.") from None
+        raise DiskError(f"{path} could not be created: {os_error_reason(error)}.") from None
     try:
         yield temporary
         if path.exists():
@@ -76,7 +76,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise DiskError(f"{path} could not be written: {reason(error)}.") from None
+        raise DiskError(f"{path} could not be written: {os_error_reason(error)}.") from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -97,7 +97,7 @@ def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
     except NotImplementedError:  # a file system without locks
         pass
     except OSError as error:
-        raise RunError(f"{unusable}: {reason(error)}.") from None
+        raise RunError(f"{unusable}: {os_error_reason(error)}.") from None
     try:
         yield
     finally:
@@ -113,7 +113,7 @@ def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
     except FileNotFoundError:
         raise error(f"{path} does not exist.") from None
     except OSError as found:
-        raise error(f"{path} could not be read: {reason(found)}.") from None
+        raise error(f"{path} could not be read: {os_error_reason(found)}.") from None
     except UnicodeDecodeError:
         raise error(f"{path} is not text in UTF-8; save it as that.") from None
 
@@ -176,7 +176,7 @@ def cache_folder() -> Path:
     return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "inceptorch").expanduser()
 
 
-def read_measured(name: str) -> dict[str, Any]:
+def cache_load(name: str) -> dict[str, Any]:
     """What was measured on this machine, as it is kept between runs in a JSON file of that name; {} if there is none."""
     try:
         found: dict[str, Any] = json.loads((cache_folder() / name).read_text())
@@ -185,17 +185,17 @@ def read_measured(name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def keep_measured(name: str, key: str, value: Any, say: Callable[[str], object]) -> None:
+def cache_store(name: str, key: str, value: Any, say: Callable[[str], object]) -> None:
     """Add a measurement to that file; where it cannot be written, `say` so."""
     file = cache_folder() / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(read_measured(name) | {key: value}, indent=1) + "\n")
+        write_text(file, json.dumps(cache_load(name) | {key: value}, indent=1) + "\n")
     except (OSError, RunError) as error:
         say(f"what was measured is not remembered: {error}")
 
 
-def refuse_if_used(path: Path) -> None:
+def ensure_empty(path: Path) -> None:
     """Raise RunError if `path` is a file or a folder with something in it."""
     try:
         if path.is_dir():
@@ -204,7 +204,7 @@ def refuse_if_used(path: Path) -> None:
         elif path.exists():
             raise RunError(f"{path} is a file; name a folder with --out.")
     except OSError as error:
-        raise RunError(f"{path} cannot be used: {reason(error)}; name another --out.") from None
+        raise RunError(f"{path} cannot be used: {os_error_reason(error)}; name another --out.") from None
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -217,6 +217,6 @@ def open_regular(path: str | Path) -> BinaryIO:
     return file
 
 
-def reason(error: OSError) -> str:
+def os_error_reason(error: OSError) -> str:
     """The system's words for what went wrong, in lower case."""
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -25,8 +25,8 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def address(image: Image.Image, kind: str = "JPEG") -> str:
-    """An image as an address that holds it."""
+def data_uri(image: Image.Image, kind: str = "JPEG") -> str:
+    """An image as a data URI."""
     with io.BytesIO() as file:
         image.save(file, kind, quality=QUALITY)
         return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -15,7 +15,7 @@ WIDE_FONTS = {  # with Chinese, Japanese and Korean letters, on Linux, macOS and
 
 
 @contextmanager
-def any_letters() -> Iterator[None]:
+def unicode_fonts() -> Iterator[None]:
     """While this lasts, text is drawn in matplotlib's own font, and in those of this computer that have what it lacks; a
     letter that none has becomes a box."""
     from matplotlib import rc_context

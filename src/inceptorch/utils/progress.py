@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from inceptorch.utils.files import reason
+from inceptorch.utils.files import os_error_reason
 
 T = TypeVar("T")
 EVERY = 30.0  # seconds between plain lines
@@ -21,7 +21,7 @@ class Progress:
         self.log = log
         self.quiet = quiet
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
         self._log(line)
@@ -33,7 +33,7 @@ class Progress:
                     print(line, file=file)
             except OSError as error:  # the run itself matters more than its log
                 log, self.log = self.log, None
-                self.say(f"{log} could not be written: {reason(error)}; going on without it")
+                self.info(f"{log} could not be written: {os_error_reason(error)}; going on without it")
 
     def track(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None = None) -> Iterator[T]:
         """Pass `items` on, showing how far of `total` they are and how fast, with what `note` adds to it."""
@@ -68,7 +68,7 @@ class Progress:
             yield item
             now = time.monotonic()
             if now - last >= EVERY and done < total:
-                self.say(_line(what, done, total, now - start, note))
+                self.info(_line(what, done, total, now - start, note))
                 last = now
 
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from inceptorch.classifier.classifier import Classifier, load
 from inceptorch.classifier.convert.files import read_tensors
 from inceptorch.classifier.convert.names import NAMES, Names, tensor_names
-from inceptorch.classifier.published import Published, find, published
+from inceptorch.classifier.published import Published, get_weights, published
 from inceptorch.errors import BundleError
 from inceptorch.models.module import Model
 from inceptorch.models.weights import fit, write_safetensors
 from inceptorch.networks.zoo import get_network
-from inceptorch.utils.files import reading, refuse_if_used, write_whole
+from inceptorch.utils.files import atomic_write, ensure_empty, reading
 
 IMAGENET = 1000  # classes
 
@@ -35,13 +35,13 @@ def convert(file: Path, out: Path, *, origin: str | None = None, labels: Path | 
 
     Raises BundleError or RunError; the folder is written whole or not at all.
     """
-    refuse_if_used(out)
+    ensure_empty(out)
     tensors = read_tensors(file)
     for name, tensor in tensors.items():
         if tensor.is_complex() or not tensor.isfinite().all():
             raise BundleError(f"{file} holds numbers in {name!r} that are not real and finite.")
     names = _recognized(tensors, file)
-    source = find(origin) if origin else _guessed(names, tensors, file)
+    source = get_weights(origin) if origin else _guessed(names, tensors, file)
     if source.net not in names.nets:
         raise BundleError(f"{file} holds a network like {names.nets[0]}, not {source.net} as in {source.name}.")
     model, ours = _renamed(tensors, names, source, file, labelled=labels is not None)
@@ -74,7 +74,7 @@ def export(bundle: Path, out: Path) -> str:
     if out.suffix == ".safetensors":
         write_safetensors(out, theirs, {"format": "pt"})
     else:
-        write_whole(out, partial(_save_pth, theirs))
+        atomic_write(out, partial(_save_pth, theirs))
     return names.library
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from inceptorch.classifier.convert.caffe import read_caffemodel
 from inceptorch.errors import BundleError
 from inceptorch.models.weights import looks_pickled, read_safetensors
-from inceptorch.utils.files import reading, reason
+from inceptorch.utils.files import os_error_reason, reading
 
 WRAPPED = ("state_dict", "model", "state_dict_ema", "model_ema")  # what training scripts put around the tensors
 
@@ -45,7 +45,7 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     try:
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise BundleError(f"{path} could not be read: {reason(error)}.") from None
+        raise BundleError(f"{path} could not be read: {os_error_reason(error)}.") from None
     except Exception as error:  # a damaged file can make the reader stumble anywhere
         if isinstance(error, pickle.UnpicklingError) and looks_pickled(path):
             raise BundleError(

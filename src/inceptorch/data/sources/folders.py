@@ -18,7 +18,7 @@ import numpy as np
 from inceptorch.data.string_array import UNKNOWN, Files, Names
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import SUFFIXES
-from inceptorch.utils.files import open_regular, reading, reason
+from inceptorch.utils.files import open_regular, os_error_reason, reading
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -134,7 +134,7 @@ class Folder(Tree):
             with open_regular(self.root / path) as file:
                 return file.read()
         except OSError as error:
-            raise ImageError(self.label(path), f"could not be read: {reason(error)}") from None
+            raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
 
     def label(self, path: str) -> str:
         return str(self.root / path)  # root / "" is root
@@ -156,7 +156,7 @@ class Zip(Tree):
             entries = self._archive().infolist()
             self._changed = path.stat().st_mtime_ns
         except (OSError, zipfile.BadZipFile) as error:
-            why = reason(error) if isinstance(error, OSError) else "it is not a zip file, or is damaged"
+            why = os_error_reason(error) if isinstance(error, OSError) else "it is not a zip file, or is damaged"
             raise DataError(f"{path} could not be read: {why}.") from None
         sizes = {e.filename: e.file_size for e in entries if not e.is_dir() and not _hidden_path(e.filename)}
         self._names = Names(sorted(sizes))

@@ -28,7 +28,7 @@ from inceptorch.data.sources.remote import read_range, read_url, split_url
 from inceptorch.data.split import TRAIN, VAL, Split
 from inceptorch.data.string_array import UNKNOWN, Files, Names, is_text
 from inceptorch.errors import DataError, ImageError
-from inceptorch.utils.files import open_regular, reading, reason
+from inceptorch.utils.files import open_regular, os_error_reason, reading
 
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"
@@ -99,7 +99,7 @@ class Shards(Source):
         try:
             data = self._read_range(self.where, path.partition("/")[0], start, start + size)
         except OSError as error:
-            raise ImageError(self.label(path), f"could not be read: {reason(error)}") from None
+            raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
         if len(data) < size:
             raise ImageError(self.label(path), "could not be read: its shard has become shorter")
         return data
@@ -149,7 +149,9 @@ def open_remote(url: str) -> dict[str, Callable[[], Split]]:
     try:
         index = read_index(read_url(where), where)
     except OSError as error:
-        raise DataError(f"Cannot read {where}: {reason(error)}. Put the index of `inceptorch shards` there.") from None
+        raise DataError(
+            f"Cannot read {where}: {os_error_reason(error)}. Put the index of `inceptorch shards` there."
+        ) from None
     if index is None or not all(len(one.names) == len(one.labels) for one in index.shards):
         raise DataError(f"Cannot read {url}: {where} does not say where images lie. Try `inceptorch shards` again.")
     folder, files = split_url(url, {one.file for one in index.shards})
@@ -180,7 +182,7 @@ def _check_end(folder: str, entry: Entry) -> None:
     try:
         end = read_range(folder, entry.file, max(0, entry.bytes - END), entry.bytes)
     except OSError as error:
-        raise DataError(f"Cannot read {folder}/{entry.file}: {reason(error)}. Check the server.") from None
+        raise DataError(f"Cannot read {folder}/{entry.file}: {os_error_reason(error)}. Check the server.") from None
     if end != bytes(END):
         raise DataError(f"Cannot read {folder}/{entry.file}: it is cut off, or not the one in {INDEX}. Copy it again.")
 

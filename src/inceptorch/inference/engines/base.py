@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import ClassifierConfig
-from inceptorch.evaluation.metrics import Floats
+from inceptorch.utils.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS, read_config
-from inceptorch.classifier.hub import folder_of
+from inceptorch.classifier.hub import resolve_weights
 from inceptorch.errors import BundleError, EngineError, did_you_mean
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.formats import ENGINES, IR, PRECISIONS, installed, is_exported, require
@@ -121,7 +121,7 @@ def find(model: str | Path) -> Path:
         if not os.path.isfile(path):
             raise BundleError(f"{path} does not exist; make it with: inceptorch export MODEL --out {path}")
         return path
-    return path if is_exported(path) else folder_of(model)
+    return path if is_exported(path) else resolve_weights(model)
 
 
 def _torch(path: Path, precision: str | None, threads: int | None, batch_size: int | None) -> Engine:

@@ -12,7 +12,7 @@ from pathlib import Path
 from inceptorch.classifier.config import WEIGHTS
 from inceptorch.inference.engines.formats import ENGINES, IR, installed, is_exported
 from inceptorch.utils.cpu import processors
-from inceptorch.utils.files import keep_measured, read_measured
+from inceptorch.utils.files import cache_load, cache_store
 from inceptorch.utils.progress import Progress
 
 TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
@@ -33,7 +33,7 @@ class EngineChoice:
 def remembered(path: Path, precision: str | None = None) -> EngineChoice:
     """The fastest way that was measured here for a classifier (in this precision); where none was, the usual one."""
     with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
-        ways = [EngineChoice(**way) for way in read_measured(FILE)[_key(path)]]
+        ways = [EngineChoice(**way) for way in cache_load(FILE)[_key(path)]]
         return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
     if not is_exported(path):
         return EngineChoice("torch", precision or "fp32")
@@ -43,7 +43,7 @@ def remembered(path: Path, precision: str | None = None) -> EngineChoice:
 
 def remember(path: Path, ways: list[EngineChoice], progress: Progress) -> None:
     """Remember for this machine what was measured of a classifier, the fastest first."""
-    keep_measured(FILE, _key(path), [asdict(way) for way in ways], progress.say)
+    cache_store(FILE, _key(path), [asdict(way) for way in ways], progress.info)
 
 
 def _key(path: Path) -> str:

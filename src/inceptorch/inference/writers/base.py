@@ -18,7 +18,7 @@ from inceptorch.errors import RunError
 from inceptorch.inference.engines import Engine, fingerprint
 from inceptorch.inference.inputs import Entry, image_entries
 from inceptorch.inference.options import PredictOptions
-from inceptorch.utils.files import locked, reason, write_text
+from inceptorch.utils.files import locked, os_error_reason, write_text
 from inceptorch.utils.progress import Progress
 
 PART = 1024  # images
@@ -131,7 +131,7 @@ class PredictionWriter(ABC):
             work()
         except OSError as error:
             raise RunError(
-                f"{self.path} could not be written: {reason(error)}; the same command goes on after image "
+                f"{self.path} could not be written: {os_error_reason(error)}; the same command goes on after image "
                 f"{self.state.done}."
             ) from None
 
@@ -190,7 +190,7 @@ def write_answers(
             output.write(entry)
     except (KeyboardInterrupt, SystemExit):
         output.stop()
-        progress.say(f"stopped after {output.state.done} images; the same command goes on")
+        progress.info(f"stopped after {output.state.done} images; the same command goes on")
         raise
     output.finish()
     return output.state

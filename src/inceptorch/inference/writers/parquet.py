@@ -13,7 +13,7 @@ from inceptorch.errors import RunError
 from inceptorch.inference.inputs import Entry
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.inference.writers.base import PredictionWriter
-from inceptorch.utils.files import make_folder, refuse_if_used, write_whole
+from inceptorch.utils.files import atomic_write, ensure_empty, make_folder
 
 PARTS = 64  # that become one row group
 
@@ -29,16 +29,16 @@ class Parquet(PredictionWriter):
     def _begin(self, new: bool) -> None:
         self.parts = self.path.with_name(f"{self.path.name}.part")
         if new:
-            refuse_if_used(self.parts)
+            ensure_empty(self.parts)
         make_folder(self.parts)
 
     def _append(self, entries: list[Entry]) -> None:
         table = pa.Table.from_pylist([_in_unicode(entry) for entry in entries], SCHEMA)
         name = f"{self.state.done:012d}.parquet"  # a part that the sidecar does not know of is replaced
-        write_whole(self.parts / name, lambda temporary: pq.write_table(table, temporary))
+        atomic_write(self.parts / name, lambda temporary: pq.write_table(table, temporary))
 
     def _complete(self) -> None:
-        write_whole(self.path, self._join)
+        atomic_write(self.path, self._join)
 
     def _join(self, target: Path) -> None:
         files = sorted(self.parts.glob("*.parquet"))

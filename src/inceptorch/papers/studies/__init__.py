@@ -1,6 +1,6 @@
 """Claims of the papers put to the test: `studies.py` is the list, `grid.py` runs one, `page.py` and `plot.py` show it."""
 
 from inceptorch.papers.studies.grid import run_study
-from inceptorch.papers.studies.studies import STUDIES, Results, Study, find_study
+from inceptorch.papers.studies.studies import STUDIES, Results, Study, get_study
 
-__all__ = ["STUDIES", "Results", "Study", "find_study", "run_study"]
+__all__ = ["STUDIES", "Results", "Study", "get_study", "run_study"]

@@ -24,9 +24,9 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain, to_yaml
 from inceptorch.papers.studies import page
 from inceptorch.papers.studies.statistics import interval, verdict
-from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, find_study
+from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, get_study
 from inceptorch.recipes import Recipe, with_values
-from inceptorch.utils.files import reading, reason, refuse_if_used, write_text
+from inceptorch.utils.files import ensure_empty, os_error_reason, reading, write_text
 from inceptorch.utils.progress import Progress
 
 PASSES = 50_000  # training images that a run sees by default, whatever their number
@@ -61,7 +61,7 @@ def run_study(
     more seeds add to it. Raises RunError where `out` holds something else, RecipeError, DataError or TableError as
     `train` does, before anything is written where it can.
     """
-    study, progress, data = find_study(name), progress or Progress(), absolute(data)
+    study, progress, data = get_study(name), progress or Progress(), absolute(data)
     out = Path(out) if out else Path("runs") / f"{study.name}-{short_name(data)}"
     if not 2 <= seeds <= MOST_SEEDS:
         raise RunError(f"A study needs from 2 to {MOST_SEEDS} seeds, not {seeds}: from one run nothing can be told.")
@@ -77,17 +77,17 @@ def run_study(
             seed, each = number // len(planned), planned[number % len(planned)]
             curve = _run(each, data, out, seed)
             curves[each.arm.name].append(curve)
-            progress.say(
+            progress.info(
                 f"{number + 1} of {total}: {each.arm.name}, seed {seed}: top-1 {curve[-1]['top1']:.2%}, "
                 f"{curve[-1]['seconds']:.0f} s"
             )
     except (KeyboardInterrupt, SystemExit):
-        progress.say(f"stopped; give the same command again and the study in {out} goes on from there")
+        progress.info(f"stopped; give the same command again and the study in {out} goes on from there")
         raise
     _require_one_fingerprint(out, planned, seeds)
     results = _results(study, data, out, planned, curves)
     page.write(results, out)
-    progress.say(f"study.json, study.md, study.png and the runs are in {out}")
+    progress.info(f"study.json, study.md, study.png and the runs are in {out}")
     return results
 
 
@@ -126,11 +126,11 @@ def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> No
     if path.exists():
         _require_same(path, asked)
     else:
-        refuse_if_used(out)
+        ensure_empty(out)
     try:
         (out / "networks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{out} could not be created: {reason(error)}.") from None
+        raise RunError(f"{out} could not be created: {os_error_reason(error)}.") from None
     write_text(path, json.dumps(asked, indent=2) + "\n")
     for each in planned:
         write_text(_table(out, each.arm), to_yaml(each.net))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.papers.studies.studies import Results
-from inceptorch.utils.files import write_whole
+from inceptorch.utils.files import atomic_write
 from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def draw(results: Results, out: Path) -> None:
     differences.set_title("difference, seed by seed", loc="left", color=INK)
     gray = "; gray does not matter" if any(claim["margin"] for claim in claims) else ""
     differences.set_xlabel(f"percentage points{gray}")
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=120))
+    atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
 def _rows(axes: Axes, found: Sequence[dict[str, Any]], values: Sequence[Sequence[float]], labels: list[str]) -> None:

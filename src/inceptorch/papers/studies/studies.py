@@ -377,7 +377,7 @@ STUDIES = {
 }  # fmt: skip
 
 
-def find_study(name: str) -> Study:
+def get_study(name: str) -> Study:
     """The study called `name`. Raises RunError."""
     if name not in STUDIES:
         raise RunError(f"There is no study {name!r}: {did_you_mean(name, STUDIES)}")
