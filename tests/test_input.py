@@ -22,7 +22,7 @@ from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
 from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.recipes import Recipe, with_values
 from tests.conftest import COLORS, hear_ctrl_c
 
@@ -155,7 +155,7 @@ def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_g
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (pixels.mean, pixels.std))
     for given in (crops, crops.contiguous(memory_format=torch.channels_last), crops.float()):
         before = given.clone()
-        torch.testing.assert_close(Scale(pixels)(given), (ordered - mean) / std)
+        torch.testing.assert_close(Normalize(pixels)(given), (ordered - mean) / std)
         assert torch.equal(given, before)
 
 

@@ -23,7 +23,7 @@ from inceptorch.classifier.published import published
 from inceptorch.errors import TableError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 
@@ -243,7 +243,7 @@ def test_timm_loads_our_bundles(channels: Literal["rgb", "bgr"], tiny: NetworkSp
     data = resolve_data_config({}, model=model)
     mean, std = (torch.tensor(data[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
     given = model((squares / 255 - mean) / std)
-    torch.testing.assert_close(given, classifier.model(Scale(pixels)(squares)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(given, classifier.model(Normalize(pixels)(squares)), rtol=1e-4, atol=1e-5)
     assert inceptorch.load(tmp_path / "bundle").model.net == own
 
 

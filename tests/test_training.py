@@ -26,7 +26,7 @@ from inceptorch.data.augment import Augmented
 from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
 from inceptorch.evaluation import evaluate_split
 from inceptorch.models.module import Model
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
@@ -379,7 +379,7 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
     split = find_split(images, classifier.classes)
     crop, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
     with torch.inference_mode():
-        in_training = classifier.model(Scale(classifier.preprocessing)(crop[None])).softmax(1)[0].tolist()
+        in_training = classifier.model(Normalize(classifier.preprocessing)(crop[None])).softmax(1)[0].tolist()
     predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
     assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
     alone = split.keep([index])

@@ -28,7 +28,7 @@ from inceptorch.data.augment import Augmented
 from inceptorch.data.sources.folders import Folder
 from inceptorch.data.string_array import Files, Names
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.recipes import SCRATCH, with_values
 
 BATCH, ROUNDS = 32, 9
@@ -79,11 +79,11 @@ def ours(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
         recipe,
         seed=0,
     )
-    scale = Scale(pixels)
+    normalize = Normalize(pixels)
 
     def batch() -> Tensor:
         data.epoch += 1
-        scaled: Tensor = scale(data.__getitems__(range(len(files)))[0])
+        scaled: Tensor = normalize(data.__getitems__(range(len(files)))[0])
         return scaled
 
     return batch

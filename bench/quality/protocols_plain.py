@@ -10,17 +10,17 @@ from PIL import Image
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.decode import decode
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 
 SIZE = 224
 
 
 def straightforward(classifier: Classifier, path: Path) -> NDArray[np.float64]:
     """The probabilities of one image, averaged over its crops."""
-    scale = Scale(classifier.preprocessing)
+    normalize = Normalize(classifier.preprocessing)
     with torch.inference_mode():
         answers = [
-            classifier.model(scale(torch.from_numpy(np.array(crop)).permute(2, 0, 1)[None].contiguous()))
+            classifier.model(normalize(torch.from_numpy(np.array(crop)).permute(2, 0, 1)[None].contiguous()))
             for crop in crops(decode(path).image)
         ]
         found: NDArray[np.float64] = torch.cat(answers).softmax(1).double().mean(0).numpy()

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.common import Record, command
 from inceptorch.data.augment import key
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.recipes import SCRATCH, with_values
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.checkpoint import TrainState
@@ -46,7 +46,7 @@ def write_images(folder: Path, count: int, side: int) -> None:
 def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> float:
     """Seconds of so many steps without anything around them."""
     recipe, model = context.run.recipe, context.classifier.model
-    scale, aux = Scale(context.classifier.preprocessing), [f"aux.{name}" for name in model.aux]
+    scale, aux = Normalize(context.classifier.preprocessing), [f"aux.{name}" for name in model.aux]
     images, labels = batch
     model.train()
     began = time.perf_counter()

@@ -117,11 +117,11 @@ class Classifier:
         """One batch of uint8 crops [N, S, S, 3] as the network takes it: float32 [N, C, S, S] on the model's device."""
         import torch
 
-        from inceptorch.models.normalize import Scale
+        from inceptorch.models.normalize import Normalize
 
         device = next(self.model.parameters()).device
         batch = torch.from_numpy(np.array(crops)).permute(0, 3, 1, 2).to(device)  # channels last in memory
-        scaled: Tensor = Scale(self.preprocessing).to(device)(batch)
+        scaled: Tensor = Normalize(self.preprocessing).to(device)(batch)
         return scaled
 
     def to_best_device(self) -> Classifier:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from inceptorch.images.preprocessing import LUMA, Preprocessing
 
 
-class Scale(nn.Module):
+class Normalize(nn.Module):
     """uint8 RGB [N, 3, S, S] -> float32 [N, C, S, S] with the channels, mean and deviation of a preprocessing."""
 
     mean: Tensor

@@ -92,7 +92,7 @@ def _averages_all(layer: Layer, shape: Shape) -> bool:
 
 
 def _scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:
-    """The arithmetic between pixels and network, as `scale.Scale` does it."""
+    """The arithmetic between pixels and network, as `models.normalize.Normalize` does it."""
     x = writer.node("Cast", [INPUT], "scale/float", to=1)
     if pixels.channels == "bgr":
         x = writer.node("Gather", [x, writer.constant("scale/order", np.array([2, 1, 0]))], "scale/bgr", axis=1)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from inceptorch.classifier import Classifier
 from inceptorch.models.module import Model
-from inceptorch.models.normalize import Scale
+from inceptorch.models.normalize import Normalize
 from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
 from inceptorch.tasks import Task
@@ -42,7 +42,7 @@ class TrainStep:
         self.task = task
         self.world = world
         self.bf16 = precision(recipe, world.device) == "bf16"
-        self.normalize = Scale(classifier.preprocessing).to(world.device)
+        self.normalize = Normalize(classifier.preprocessing).to(world.device)
         train_loss = TrainLoss(self.model, task, recipe, class_weights, loss).to(world.device)
         self.chance_loss = train_loss.chance_loss
         self.train_loss = world.wrap(train_loss)
