@@ -5,8 +5,6 @@ import pytest
 from sklearn.metrics import log_loss, precision_score, top_k_accuracy_score
 
 from inceptorch.tasks.metrics import (
-    Floats,
-    Ints,
     PredictionSummary,
     Scores,
     mean_interval,
@@ -15,6 +13,7 @@ from inceptorch.tasks.metrics import (
     wilson_interval,
 )
 from inceptorch.tasks.metrics import scores as scores_of
+from inceptorch.utils.arrays import Floats, Ints
 
 
 def scores(logits: Floats, labels: Ints, classes: list[str]) -> Scores:

@@ -24,15 +24,38 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
     code = (
         "import sys, inceptorch;"
         "assert set(inceptorch.__all__) <= set(dir(inceptorch)), dir(inceptorch);"
-        "assert '__version__' in dir(inceptorch);"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+SURFACE = """
+    BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError DiskError
+    Engine EngineError EngineOutput Evaluation Explanation ExportError Exported Finding Findings HugeImage ImageError
+    ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError Prediction Predictor Preprocessing
+    Progress ProtocolError Recipe RecipeError Result RunError ServeError TableError Task TopClass
+    benchmark check complexity convert cost create_model evaluate explain export get_network list_models load open_engine
+    predict resume train
+"""
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(inceptorch.__all__) == sorted(SURFACE.split())
+
+
 @pytest.mark.parametrize("name", inceptorch.__all__)
 def test_every_public_name_exists(name: str) -> None:
     assert getattr(inceptorch, name).__module__.startswith("inceptorch.")
+
+
+def test_verbs_are_functions_whatever_has_been_imported() -> None:
+    code = (
+        "import inceptorch, inceptorch.cli, inceptorch.checks.check, inceptorch.deployment.export;"
+        "import inceptorch.explanation.explain, inceptorch.deployment.benchmark, inceptorch.classifier.convert;"
+        "verbs = 'train resume evaluate predict check explain export convert benchmark load complexity'.split();"
+        "assert all(type(getattr(inceptorch, verb)).__name__ == 'function' for verb in verbs)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_citation_and_changelog_know_this_version() -> None:

@@ -73,6 +73,10 @@ def count_complexity(
     return Complexity(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
 
 
+complexity = count_complexity  # its public name
+cost = count_complexity  # the public name of version 0.1, to be removed in version 0.3
+
+
 def layer_costs(net: NetworkSpec, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
     """The evaluation network's rows, body then head, for an input of `shape` (C, H, W)."""
     return _walk(net, {**net.body, **with_classifier(net.head, num_classes)}, shape, "row ")

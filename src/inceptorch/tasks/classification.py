@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
-    from inceptorch.evaluation.metrics import Floats, Ints, Scores
     from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.recipes import Recipe
 

@@ -1,0 +1,61 @@
+"""The public names, each with the module that has it. They are imported when first used."""
+
+from .checks.check import check as check
+from .checks.findings import Finding as Finding
+from .checks.findings import Findings as Findings
+from .classifier import Classifier as Classifier
+from .classifier import ClassifierConfig as ClassifierConfig
+from .classifier import Metadata as Metadata
+from .classifier import TopClass as TopClass
+from .classifier.convert import convert as convert
+from .classifier.hub import create_model as create_model
+from .classifier.hub import load as load
+from .deployment.benchmark import Measured as Measured
+from .deployment.benchmark import benchmark as benchmark
+from .deployment.export import Exported as Exported
+from .deployment.export import export as export
+from .errors import BundleError as BundleError
+from .errors import DamagedImage as DamagedImage
+from .errors import DataError as DataError
+from .errors import DiskError as DiskError
+from .errors import EngineError as EngineError
+from .errors import ExportError as ExportError
+from .errors import HugeImage as HugeImage
+from .errors import ImageError as ImageError
+from .errors import ImageInputError as ImageInputError
+from .errors import InceptorchError as InceptorchError
+from .errors import NonFiniteOutputError as NonFiniteOutputError
+from .errors import ProtocolError as ProtocolError
+from .errors import RecipeError as RecipeError
+from .errors import RunError as RunError
+from .errors import ServeError as ServeError
+from .errors import TableError as TableError
+from .evaluation import Evaluation as Evaluation
+from .evaluation import evaluate as evaluate
+from .explanation.explain import Explanation as Explanation
+from .explanation.explain import explain as explain
+from .images.crops import CropProtocol as CropProtocol
+from .images.preprocessing import Preprocessing as Preprocessing
+from .inference.engines import Engine as Engine
+from .inference.engines import EngineOutput as EngineOutput
+from .inference.engines import open_engine as open_engine
+from .inference.options import predict as predict
+from .inference.predictor import Prediction as Prediction
+from .inference.predictor import Predictor as Predictor
+from .networks.complexity import Complexity as Complexity
+from .networks.complexity import LayerCost as LayerCost
+from .networks.complexity import complexity as complexity
+from .networks.complexity import cost as cost
+from .networks.network import NetworkSpec as NetworkSpec
+from .networks.zoo import get_network as get_network
+from .networks.zoo import list_models as list_models
+from .recipes import Recipe as Recipe
+from .tasks import Task as Task
+from .training import Callback as Callback
+from .training import Result as Result
+from .training import resume as resume
+from .training import train as train
+from .utils.progress import Progress as Progress
+
+__all__: list[str]
+__version__: str
