@@ -14,7 +14,7 @@ from inceptorch.cli import app
 from inceptorch.networks.layers import BatchNorm, Conv, Dropout, Fork, GlobalAverage, Linear, Pool
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 
 # Bit for bit is promised on a CPU; the tests evaluate that also where there is a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -87,7 +87,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> NetworkSpec:
 def recipe(tiny: NetworkSpec) -> Recipe:
     """A recipe that trains the three-row network in a second."""
     return with_values(
-        SCRATCH, {"net": "tiny", "epochs": 3, "batch": 8, "lr": 0.05, "ema": 0.5, "crop_area": (0.5, 1.0)}
+        SCRATCH, {"net": "tiny", "epochs": 3, "batch_size": 8, "lr": 0.05, "ema_decay": 0.5, "crop_scale": (0.5, 1.0)}
     )
 
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from inceptorch.cli import check as verb
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, RunError
 from inceptorch.images.decode import SUFFIXES
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 from tests.helpers import brightened, compressed, cut, invoke, png, resized, scenes
@@ -585,7 +584,7 @@ def test_doubtful_labels_by_hand() -> None:
 
 
 def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe, tmp_path: Path, home: Path) -> None:
-    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=8), progress=QUIET)
     shutil.move(images / "val" / "red" / "00.png", images / "val" / "blue" / "moved.png")
     result = invoke("check", images, "--model", tmp_path / "run", "--tiny", 8, "--no-near", "--json")
     found = [one for one in json.loads(result.stdout)["findings"] if one["kind"] == "doubtful-label"]

@@ -20,7 +20,7 @@ from inceptorch.cli.evaluate import print_comparison
 from inceptorch.cli.output import print_table
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Row
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils import progress
 from tests.conftest import COLORS, hear_ctrl_c, write_classes
 from tests.helpers import invoke, png, sentence
@@ -242,7 +242,7 @@ def test_errors_are_exceptions_in_python() -> None:
     with pytest.raises(InceptorchError):
         inceptorch.load("nowhere")
     with pytest.raises(AttributeError):
-        inceptorch.nothing  # noqa: B018
+        inceptorch.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_public_names_are_all_there() -> None:
@@ -251,12 +251,12 @@ def test_public_names_are_all_there() -> None:
     for name in inceptorch.__all__:
         assert getattr(inceptorch, name).__name__
     assert inceptorch.cost("googlenet", size=299).size == 299
-    assert inceptorch.net("googlenet").aux == ("4a", "4d")
+    assert inceptorch.get_network("googlenet").aux == ("4a", "4d")
 
 
 # What follows needs real processes: it kills them, fills their disk and takes their permissions away.
 
-SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch=6")
+SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch_size=6")
 
 
 @pytest.fixture

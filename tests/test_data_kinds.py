@@ -15,8 +15,8 @@ from inceptorch.data import find_split, find_train_and_val, fingerprint, verify,
 from inceptorch.data.locator import absolute, lies_inside, short_name
 from inceptorch.data.sources import torchvision_datasets as named
 from inceptorch.errors import DataError
-from inceptorch.recipes import Recipe, with_values
 from inceptorch.training import resume, train
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
 

@@ -24,8 +24,8 @@ from inceptorch.data.sources import remote
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.recipes import Recipe
 from inceptorch.training import resume, train
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.tensorboard import TensorBoard
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
@@ -131,7 +131,7 @@ def test_batches_are_those_of_the_folder_with_any_number_of_workers(
     plan = [batch.tolist() for batch in batches(at_url, 8, 3, 1, shuffle="shards")]
     assert plan == [batch.tolist() for batch in batches(local, 8, 3, 1, shuffle="shards")]
     found, expected = (
-        load(Augmented(split, default_preprocessing(16), recipe, seed=1), plan, count)
+        load(Augmented(split, default_preprocessing(16), recipe.augmentation, seed=1), plan, count)
         for split, count in ((at_url, workers), (local, 0))
     )
     for one, other in zip(found, expected, strict=True):
@@ -225,7 +225,7 @@ def test_faults_of_a_server_are_one_sentence(server: Server) -> None:
 def test_a_image_that_cannot_be_read_any_more_is_named(server: Server, recipe: Recipe) -> None:
     split = find_split(server.url, CLASSES, "train")
     (server.folder / "train-000000.tar").write_bytes(b"short")
-    data = Augmented(split, default_preprocessing(16), recipe, seed=0)
+    data = Augmented(split, default_preprocessing(16), recipe.augmentation, seed=0)
     with pytest.raises(ImageError, match=f"^{split.file(0)} could not be read: its shard has become shorter"):
         data[0]
 

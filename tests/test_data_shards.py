@@ -20,9 +20,9 @@ from inceptorch.data.sources import shards
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.evaluation import evaluate, evaluation_from_logits
-from inceptorch.recipes import Recipe, with_values
 from inceptorch.report import of_evaluation
 from inceptorch.training import train
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
 

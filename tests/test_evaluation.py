@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,8 @@ from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.predictor import Predictor
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.recipes import SCRATCH, Recipe
 from inceptorch.tasks.metrics import PredictionSummary
+from inceptorch.training.recipe import SCRATCH, Recipe
 from inceptorch.utils.arrays import log_softmax
 from inceptorch.utils.progress import Progress
 from tests import oracle
@@ -219,7 +218,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
     flowers = tmp_path / "flowers"
     inceptorch.train(flowers, out=tmp_path / "a", weights=converted, recipe="head", progress=QUIET)
     for name, size in (("b", 32), ("c", 48)):
-        small = replace(SCRATCH, net="googlenet_small", size=size, epochs=1, precision="fp32")
+        small = SCRATCH.replace(net="googlenet_small", size=size, epochs=1, precision="fp32")
         inceptorch.train(flowers, out=tmp_path / name, recipe=small, progress=QUIET)
     runs, kept = [tmp_path / name for name in "abc"], tmp_path / "kept"
     together = evaluate(runs, flowers, progress=QUIET, save_predictions=kept, weights=[2, 1, 1])
@@ -321,7 +320,7 @@ def test_the_temperature_is_found() -> None:
 
 
 def test_the_temperature_of_one_part_evaluates_another(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=8), progress=QUIET)
     trained = inceptorch.load(tmp_path / "run")
     trained.model.get_classifier().weight.data *= 8  # much too sure
     for part, number in (("train", 3), ("val", 1)):  # and some images are not what they are called
@@ -417,7 +416,7 @@ def divided(recipe: Recipe, tmp_path: Path) -> Path:
     """Runs a, b and c on a folder that training divided itself, c with another seed."""
     write_classes(tmp_path / "all", 10)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        words = {"out": tmp_path / name, "recipe": replace(recipe, epochs=1), "seed": seed, "progress": QUIET}
+        words = {"out": tmp_path / name, "recipe": recipe.replace(epochs=1), "seed": seed, "progress": QUIET}
         inceptorch.train(tmp_path / "all", **words)  # type: ignore[arg-type]
     return tmp_path
 

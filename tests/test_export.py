@@ -17,7 +17,7 @@ from inceptorch.errors import BundleError, ExportError, RunError
 from inceptorch.evaluation import evaluate
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of, open_graph
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
 

@@ -4,7 +4,6 @@ import csv
 import json
 import platform
 import resource
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,11 @@ from inceptorch.errors import ImageError, RecipeError, RunError, TableError
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.recipes import Recipe, with_values
 from inceptorch.tasks import Classification
 from inceptorch.training import dry_run, find_lr, malloc
 from inceptorch.training.eta import ETA, format_duration
 from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.training.schedule import image_size
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
@@ -54,7 +53,7 @@ def test_lr_find_from_the_shell(images: Path, recipe: Recipe, tmp_path: Path) ->
 
 
 def test_steps_cannot_be_tried_of_a_classifier_that_is_solved(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=1), progress=QUIET)
     with pytest.raises(RecipeError, match="Recipe 'head' trains the classifier alone, in no steps"):
         find_lr(images, weights=tmp_path / "run", progress=QUIET)
     done = dry_run(images, weights=tmp_path / "run", progress=QUIET)
@@ -66,8 +65,8 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
 ) -> None:
     if given:
-        inceptorch.train(images, out=tmp_path / "given", recipe=replace(recipe, epochs=1), progress=QUIET)
-        recipe = replace(recipe, head_steps=50)
+        inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET)
+        recipe = recipe.replace(linear_probe_steps=50)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     seen: list[str] = []
@@ -85,7 +84,7 @@ def test_a_rehearsal_goes_the_whole_way_and_leaves_nothing(
 
 
 def test_a_run_ends_early_when_the_val_loss_stops_falling(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    still = replace(recipe, lr=0.0, epochs=20, patience=2, ema=0.0, precision="fp32")
+    still = recipe.replace(lr=0.0, epochs=20, patience=2, ema_decay=0.0, precision="fp32")
     result = inceptorch.train(images, out=tmp_path / "run", recipe=still, progress=QUIET)
     losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
     best = losses.index(min(losses))
@@ -96,34 +95,34 @@ def test_a_run_ends_early_when_the_val_loss_stops_falling(images: Path, recipe: 
 def test_a_loss_that_is_that_of_chance_is_remarked(
     images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inceptorch.train(images, out=tmp_path / "still", recipe=replace(recipe, lr=1e-9, epochs=1))
+    inceptorch.train(images, out=tmp_path / "still", recipe=recipe.replace(lr=1e-9, epochs=1))
     assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
-    inceptorch.train(images, out=tmp_path / "learns", recipe=replace(recipe, epochs=2, schedule=((0, 1), (1, 1))))
+    inceptorch.train(images, out=tmp_path / "learns", recipe=recipe.replace(epochs=2, lr_schedule=((0, 1), (1, 1))))
     assert "chance" not in (tmp_path / "learns" / "log.txt").read_text()
 
 
-def test_rare_classes_weigh_more(images: Path, recipe: Recipe) -> None:
+def test_rare_classes_weigh_more(images: Path) -> None:
     split = find_split(images, list(COLORS), "train")
     few = split.keep([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
     assert few.counts() == {"blue": 12, "green": 12, "red": 3}
-    weights = Classification(few.classes).class_weights(few, replace(recipe, balance=1.0))
+    weights = Classification(few.classes).class_weights(few, 1.0)
     assert weights.tolist() == pytest.approx([0.75, 0.75, 3.0])
-    assert Classification(few.classes).class_weights(few, recipe).tolist() == [1, 1, 1]
-    halfway = Classification(few.classes).class_weights(few, replace(recipe, balance=0.5))
+    assert Classification(few.classes).class_weights(few, 0.0).tolist() == [1, 1, 1]
+    halfway = Classification(few.classes).class_weights(few, 0.5)
     assert float(halfway[2] / halfway[0]) == pytest.approx(2.0)
 
 
 def test_the_sides_grow_and_the_last_ones_are_whole(recipe: Recipe) -> None:
-    growing = replace(recipe, epochs=5, growth=((0.0, 0.5), (0.5, 1.0), (1.0, 1.0)))
+    growing = recipe.replace(epochs=5, size_schedule=((0.0, 0.5), (0.5, 1.0), (1.0, 1.0)))
     assert [image_size(growing, 64, epoch) for epoch in range(5)] == [32, 48, 64, 64, 64]
     assert [image_size(recipe, 17, epoch) for epoch in range(3)] == [17, 17, 17]
 
 
 def test_growth_where_the_network_takes_one_size_alone(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    growing = replace(recipe, growth=((0.0, 0.75), (1.0, 1.0)))
-    with pytest.raises(RecipeError, match="tiny has fully connected layers, .*--set aux_weight=0"):
+    growing = recipe.replace(size_schedule=((0.0, 0.75), (1.0, 1.0)))
+    with pytest.raises(RecipeError, match="tiny has fully connected layers, .*--set aux_loss_weight=0"):
         inceptorch.train(images, out=tmp_path / "run", recipe=growing, progress=QUIET)
-    recipe = replace(growing, net="inception_v3", aux_weight=0.0, growth=((0.0, 0.1), (1.0, 1.0)))
+    recipe = growing.replace(net="inception_v3", aux_loss_weight=0.0, size_schedule=((0.0, 0.1), (1.0, 1.0)))
     with pytest.raises(TableError, match="Images of 28x28 are too small for inception_v3"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "run").exists()
@@ -155,7 +154,7 @@ def test_a_rehearsal_that_fails_names_no_run_to_go_on_with(
 
 
 def test_no_crop_is_larger_than_the_whole_size(recipe: Recipe) -> None:
-    growing = replace(recipe, growth=((0.0, 0.5), (1.0, 1.0)), epochs=200)
+    growing = recipe.replace(size_schedule=((0.0, 0.5), (1.0, 1.0)), epochs=200)
     for size in (28, 31, 79, 299):
         sides = [image_size(growing, size, epoch) for epoch in range(200)]
         assert sides == sorted(sides)
@@ -169,12 +168,12 @@ def test_too_little_memory_says_what_to_change(
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
     monkeypatch.setattr(Model, "taps", full)
-    with pytest.raises(RunError, match="Memory is too small for this. .*accumulate=2.*in 2 parts"):
+    with pytest.raises(RunError, match="Memory is too small for this. .*grad_accum_steps=2.*in 2 parts"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
 
 
 def test_the_estimate_follows_the_pace_and_the_area(recipe: Recipe) -> None:
-    growing = replace(recipe, epochs=3, growth=((0.0, 0.5), (1.0, 1.0)))
+    growing = recipe.replace(epochs=3, size_schedule=((0.0, 0.5), (1.0, 1.0)))
     eta = ETA(growing, size=64, train_images=100, val_images=50, steps=10)
     assert eta.remaining(0, 0) is None
     for _ in range(3):
@@ -200,9 +199,10 @@ def test_recipes_of_every_kind_resume_exactly(
     rich = with_values(
         recipe,
         {
-            "optimizer": "adamw", "lr": 0.01, "layer_decay": 0.8, "accumulate": 2, "balance": 0.5, "mixup": 0.4,
-            "cutmix": 1.0, "erasing": 0.5, "policy": "trivial", "jitter": 0.3, "clip": 1.0, "patience": 3,
-            "growth": [[0, 0.75], [1, 1]], "aux_weight": 0.0, "checkpoint_every": 2, "epochs": 4,
+            "optimizer": "adamw", "lr": 0.01, "layer_decay": 0.8, "grad_accum_steps": 2, "class_weight_power": 0.5,
+            "mixup_alpha": 0.4, "cutmix_alpha": 1.0, "random_erasing_prob": 0.5, "auto_augment": "trivial",
+            "color_jitter": 0.3, "clip_grad_norm": 1.0, "patience": 3,
+            "size_schedule": [[0, 0.75], [1, 1]], "aux_loss_weight": 0.0, "checkpoint_every": 2, "epochs": 4,
         },
     )  # fmt: skip
     inceptorch.train(images, out=tmp_path / "whole", recipe=rich, progress=QUIET)
@@ -241,19 +241,19 @@ def test_measuring_is_no_more(images: Path) -> None:
 
 def test_frozen_rows_stay_as_they_were_given(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     inceptorch.train(images, out=tmp_path / "given", recipe=recipe, progress=QUIET)
-    frozen = replace(recipe, freeze=2, epochs=2)
+    frozen = recipe.replace(freeze=2, epochs=2)
     inceptorch.train(images, out=tmp_path / "run", weights=tmp_path / "given", recipe=frozen, progress=QUIET)
     before, after = (inceptorch.load(tmp_path / name).model.state_dict() for name in ("given", "run"))
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith(("body.conv1.", "body.mix."))}
-    stem = replace(frozen, freeze="stem")
+    stem = frozen.replace(freeze="stem")
     inceptorch.train(images, out=tmp_path / "stem", weights=tmp_path / "given", recipe=stem, progress=QUIET)
     after = inceptorch.load(tmp_path / "stem").model.state_dict()
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith("body.conv1.")}
     with pytest.raises(RecipeError, match="name the weights with --weights"):
         inceptorch.train(images, out=tmp_path / "other", recipe=frozen, progress=QUIET)
-    words = {"weights": tmp_path / "given", "recipe": replace(frozen, freeze=4), "progress": QUIET}
+    words = {"weights": tmp_path / "given", "recipe": frozen.replace(freeze=4), "progress": QUIET}
     with pytest.raises(RecipeError, match="has 3 layers to freeze, not 4"):
         inceptorch.train(images, out=tmp_path / "other", **words)  # type: ignore[arg-type]
 

@@ -23,7 +23,7 @@ from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.normalize import Normalize
-from inceptorch.recipes import Recipe, with_values
+from inceptorch.training.recipe import Recipe, with_values
 from tests.conftest import COLORS, hear_ctrl_c
 
 BOX = Box(16, 32, 176, 128)
@@ -163,7 +163,10 @@ def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_g
 def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, recipe: Recipe, workers: int) -> None:
     split = find_split(images, list(COLORS), "train")
     data = Augmented(
-        split, default_preprocessing(16), with_values(recipe, {"jitter": 0.3, "policy": "trivial"}), seed=1
+        split,
+        default_preprocessing(16),
+        with_values(recipe, {"color_jitter": 0.3, "auto_augment": "trivial"}).augmentation,
+        seed=1,
     )
     order = [[3, 30, 7], [0], [35, 1, 2, 4]]
     for (tensors, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
@@ -174,7 +177,7 @@ def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, r
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_image_that_goes_during_training_is_named(images: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe, seed=0)
+    data = Augmented(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0)
     gone = images / "train" / "red" / "03.png"
     gone.unlink()
     with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
@@ -197,10 +200,10 @@ ENDLESS = """
     from inceptorch.data.augment import Augmented
     from inceptorch.data.loader import load
     from inceptorch.images.preprocessing import default_preprocessing
-    from inceptorch.recipes import SCRATCH
+    from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({images!r}), ["blue", "green", "red"], "train")
-    batches = load(Augmented(split, default_preprocessing(16), SCRATCH, 0), [[0, 1, 2]] * 100000, {workers})
+    batches = load(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
@@ -245,7 +248,7 @@ def test_workers_end_with_a_parent_that_is_killed(images: Path, start: str) -> N
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
-        batches = load(Augmented(split, default_preprocessing(16), SCRATCH, 0), [[0, 1, 2]] * 100000, 2)
+        batches = load(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
         next(batches)
         print("going", flush=True)
         signal.pause()
@@ -262,7 +265,7 @@ def test_workers_go_on_where_the_parent_puts_ctrl_c_off(images: Path) -> None:
     then = """
         with GracefulShutdown() as stopping:
             print("going", flush=True)
-            while not stopping.asked:
+            while not stopping.requested_signal:
                 next(batches)
             for _ in range(20):
                 next(batches)

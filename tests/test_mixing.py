@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.data.augmentation import AugmentationConfig
 from inceptorch.tasks.mixup import ERASED_AREA, mix
 
 CLASSES = 6
 
 
-def with_(**values: float) -> Recipe:
-    return with_values(SCRATCH, values)
+def with_(**values: float) -> AugmentationConfig:
+    return AugmentationConfig(**values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -27,18 +27,20 @@ def images(labels: Tensor) -> Tensor:
 
 
 def test_without_any_of_them_a_batch_is_untouched(images: Tensor, labels: Tensor) -> None:
-    mixed, targets = mix(images, labels, CLASSES, SCRATCH, seed=1)
+    mixed, targets = mix(images, labels, CLASSES, AugmentationConfig(), seed=1)
     assert mixed is images
     assert targets is labels
 
 
-@pytest.mark.parametrize("recipe", [with_(mixup=0.5), with_(cutmix=1.0), with_(mixup=0.5, cutmix=1.0)])
+@pytest.mark.parametrize(
+    "config", [with_(mixup_alpha=0.5), with_(cutmix_alpha=1.0), with_(mixup_alpha=0.5, cutmix_alpha=1.0)]
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_targets_are_the_shares_of_what_is_in_the_images(
-    images: Tensor, labels: Tensor, recipe: Recipe, seed: int
+    images: Tensor, labels: Tensor, config: AugmentationConfig, seed: int
 ) -> None:
     before = images.clone()
-    mixed, targets = mix(images, labels, CLASSES, recipe, seed)
+    mixed, targets = mix(images, labels, CLASSES, config, seed)
     torch.testing.assert_close(mixed.mean((2, 3)), targets)
     torch.testing.assert_close(targets.sum(1), torch.ones(CLASSES))
     assert torch.equal(images, before)
@@ -46,13 +48,13 @@ def test_the_targets_are_the_shares_of_what_is_in_the_images(
 
 
 def test_with_both_each_step_has_either(images: Tensor, labels: Tensor) -> None:
-    recipe = with_(mixup=1.0, cutmix=1.0)
-    whole = [mix(images, labels, CLASSES, recipe, seed)[0] for seed in range(60)]
+    config = with_(mixup_alpha=1.0, cutmix_alpha=1.0)
+    whole = [mix(images, labels, CLASSES, config, seed)[0] for seed in range(60)]
     cut = [bool(((mixed == 0) | (mixed == 1)).all()) for mixed in whole]
     assert 15 < sum(cut) < 45
 
 
-@pytest.mark.parametrize("values", [{"mixup": 1.0}, {"cutmix": 1.0}, {"erasing": 0.9}])
+@pytest.mark.parametrize("values", [{"mixup_alpha": 1.0}, {"cutmix_alpha": 1.0}, {"random_erasing_prob": 0.9}])
 def test_a_steps_key_decides_and_nothing_else(images: Tensor, labels: Tensor, values: dict[str, float]) -> None:
     first = mix(images, labels, CLASSES, with_(**values), seed=5)
     torch.rand(3)
@@ -66,7 +68,7 @@ def test_a_steps_key_decides_and_nothing_else(images: Tensor, labels: Tensor, va
 
 def test_erasing_takes_a_rectangle_out_of_the_share_of_images_asked_for() -> None:
     whole = torch.ones(400, 3, 40, 60).to(memory_format=torch.channels_last)
-    erased, targets = mix(whole, torch.zeros(400, dtype=torch.int64), CLASSES, with_(erasing=0.25), seed=0)
+    erased, targets = mix(whole, torch.zeros(400, dtype=torch.int64), CLASSES, with_(random_erasing_prob=0.25), seed=0)
     assert targets.shape == (400,)
     assert erased.is_contiguous(memory_format=torch.channels_last)
     assert bool((whole == 1).all())
@@ -92,7 +94,9 @@ def test_erasing_takes_a_rectangle_out_of_the_share_of_images_asked_for() -> Non
 
 def test_all_of_it_works_on_one_gray_image() -> None:
     image = torch.rand(1, 1, 9, 9)
-    mixed, targets = mix(image, torch.tensor([2]), CLASSES, with_(mixup=1.0, cutmix=1.0, erasing=1.0), seed=0)
+    mixed, targets = mix(
+        image, torch.tensor([2]), CLASSES, with_(mixup_alpha=1.0, cutmix_alpha=1.0, random_erasing_prob=1.0), seed=0
+    )
     assert mixed.shape == image.shape
     assert targets.tolist() == [[0, 0, 1, 0, 0, 0]]
     assert bool((mixed == 0).any())

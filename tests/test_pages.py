@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Browser, Page, sync_playwright

@@ -26,10 +26,10 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.recipes import SCRATCH, Recipe, with_values
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.tasks import Classification
 from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 from inceptorch.training.setup import TrainRequest, new_run
 from inceptorch.training.step import TrainStep
 from inceptorch.utils.progress import Progress
@@ -39,7 +39,8 @@ CPU = torch.device("cpu")
 # Without batch normalization and dropout, whose statistics and draws are each process's own.
 PLAIN = replace(TINY, name="plain", norm=None, head={"avgpool": TINY.head["avgpool"]}, aux=())
 RECIPE = with_values(
-    SCRATCH, {"net": "plain", "epochs": 30, "batch": 8, "precision": "fp32", "ema": 0.5, "crop_area": (0.5, 1.0)}
+    SCRATCH,
+    {"net": "plain", "epochs": 30, "batch_size": 8, "precision": "fp32", "ema_decay": 0.5, "crop_scale": (0.5, 1.0)},
 )
 
 
@@ -58,7 +59,7 @@ def torchrun(count: int, *words: object) -> list[str]:
 def words(tmp_path: Path, images: Path) -> list[object]:
     """The words of a run of thirty epochs of five steps."""
     (tmp_path / "plain.yaml").write_text(to_yaml(PLAIN))
-    (tmp_path / "recipe.yaml").write_text(replace(RECIPE, net=str(tmp_path / "plain.yaml")).to_yaml())
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace(net=str(tmp_path / "plain.yaml")).to_yaml())
     return [images, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
 
 
@@ -94,7 +95,7 @@ def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(("count", "size", "parts"), [(2, 7, 1), (3, 7, 1), (2, 9, 2)])
 def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, parts: int, tmp_path: Path) -> None:
     """Uneven shares, and shares of which one could be divided further than the other."""
-    out, recipe = tmp_path / "gradients.npy", replace(RECIPE, accumulate=parts)
+    out, recipe = tmp_path / "gradients.npy", RECIPE.replace(grad_accum_steps=parts)
     multiprocessing.spawn(in_process, (count, free_port(), PLAIN, recipe, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
     alone = gradients(PLAIN, RECIPE, Processes(0, 1, CPU), *batch(size)).numpy()
     assert np.abs(alone).max() > 0.01
@@ -125,7 +126,7 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
             monkeypatch.setattr(TrainStep, "_backward", counted)
             model = Model(PLAIN, 3, size=16)
             classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
-            recipe = replace(RECIPE, accumulate=4)
+            recipe = RECIPE.replace(grad_accum_steps=4)
             task = Classification(classifier.classes)
             step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
             images, labels = batch(size)
@@ -151,7 +152,7 @@ def test_rows_are_gathered_without_stand_ins(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:
     world = Processes(0, 1, CPU)
-    whole, parts = (gradients(PLAIN, replace(RECIPE, accumulate=n), world, *batch(8)) for n in (1, 3))
+    whole, parts = (gradients(PLAIN, RECIPE.replace(grad_accum_steps=n), world, *batch(8)) for n in (1, 3))
     torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
 
 
@@ -242,14 +243,14 @@ def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], t
 def test_a_batch_too_small_for_the_processes_is_refused(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch=10"):
+    with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch_size=10"):
         new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), Processes(0, 5, CPU))
 
 
 def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     inceptorch.train(
-        images, out=run, recipe=replace(RECIPE, net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
+        images, out=run, recipe=RECIPE.replace(net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
     )
     small_parts = "import inceptorch.evaluation.predictions as p; p.PART = 50; from inceptorch.cli import main; main()"
     (tmp_path / "evaluate.py").write_text(small_parts)
@@ -267,8 +268,10 @@ def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, t
 
 
 def test_a_step_that_leaves_a_process_with_one_image_is_refused(words: list[object], tmp_path: Path) -> None:
-    command = torchrun(2, "train", *words, "--set", "batch=4", "--set", "limit=11", "--out", tmp_path / "run")
+    command = torchrun(
+        2, "train", *words, "--set", "batch_size=4", "--set", "max_images_per_class=11", "--out", tmp_path / "run"
+    )
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
-    assert re.search(r"33 images in batches of 4 leave a step with 3.*--set batch=8", done.stderr), done.stderr
+    assert re.search(r"33 images in batches of 4 leave a step with 3.*--set batch_size=8", done.stderr), done.stderr
     assert not (tmp_path / "run").exists()

@@ -1,11 +1,18 @@
 """Recipes as data: printed, read back, changed with checks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from inceptorch.errors import RecipeError
-from inceptorch.recipes import RECIPES, SCRATCH, read_recipe, with_settings, with_values
+from inceptorch.training.compatibility import RENAMED
+from inceptorch.training.recipe import FINETUNE, RECIPES, SCRATCH, Recipe, parse_settings, read_recipe, with_values
+
+
+def with_settings(settings: list[str]) -> Recipe:
+    return with_values(SCRATCH, parse_settings(settings))
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -16,12 +23,40 @@ def test_yaml_round_trip(name: str, tmp_path: Path) -> None:
 
 def test_settings_are_read_as_yaml_and_checked() -> None:
     changed = with_settings(
-        SCRATCH, ["lr=0.1", "epochs=7", "flip=false", "crop_area=[0.5, 1]", "schedule=[[0,1],[1,0]]"]
+        ["lr=0.1", "schedule.epochs=7", "hflip=0", "crop_scale=[0.5, 1]", "lr_schedule=[[0,1],[1,0]]"]
     )
-    assert (changed.lr, changed.epochs, changed.flip, changed.crop_area) == (0.1, 7, False, (0.5, 1.0))
-    assert changed.schedule == ((0.0, 1.0), (1.0, 0.0))
-    assert with_settings(SCRATCH, ["lr=1e-3"]).lr == 0.001
-    assert [with_settings(SCRATCH, [f"freeze={rows}"]).freeze for rows in ("stem", 3)] == ["stem", 3]
+    assert (changed.optimization.lr, changed.schedule.epochs) == (0.1, 7)
+    assert changed.augmentation == replace(SCRATCH.augmentation, hflip=0.0, crop_scale=(0.5, 1.0))
+    assert changed.schedule.lr_schedule == ((0.0, 1.0), (1.0, 0.0))
+    assert with_settings(["lr=1e-3"]).optimization.lr == 0.001
+    assert [with_settings([f"freeze={layers}"]).optimization.freeze for layers in ("stem", 3)] == ["stem", 3]
+
+
+def test_a_recipe_file_may_be_grouped_or_flat(tmp_path: Path) -> None:
+    (tmp_path / "flat.yaml").write_text("name: finetune\nlr: 0.1\nhflip: 0\nsource: mine\n")
+    grouped = "name: finetune\nsource: mine\noptimization: {lr: 0.1}\naugmentation:\n  hflip: 0\n"
+    (tmp_path / "grouped.yaml").write_text(grouped)
+    flat = read_recipe(tmp_path / "flat.yaml")
+    assert flat == read_recipe(tmp_path / "grouped.yaml")
+    assert flat == replace(FINETUNE.replace(lr=0.1, hflip=0.0), source="mine")
+
+
+def test_no_two_groups_share_a_key() -> None:
+    groups = yaml.safe_load(SCRATCH.to_yaml())
+    keys = [key for group in groups.values() if isinstance(group, dict) for key in group]
+    assert len(keys) == len(set(keys)) == len(SCRATCH.values()) > 40
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_keys_of_before_are_answered_with_their_new_name(old: str) -> None:
+    assert RENAMED[old] in SCRATCH.values()
+    with pytest.raises(RecipeError, match=f"^The recipe value {old} is now called {RENAMED[old]}[.,]"):
+        with_settings([f"{old}=1"])
+
+
+def test_a_recipe_file_of_before_is_answered_with_the_new_name_of_its_first_key(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"recipe-0.1.yaml: The recipe value \w+ is now called \w+"):
+        read_recipe(Path(__file__).parent / "data" / "recipe-0.1.yaml")
 
 
 @pytest.mark.parametrize(
@@ -33,38 +68,40 @@ def test_settings_are_read_as_yaml_and_checked() -> None:
         ("lr=.nan", "must be a number"),
         ("name=mine", "none of its values"),
         ("lr=-1", "lr is -1; it must be a number >= 0"),
-        ("mixup=1e-300", "0, or from 0.001 to 1000"),
-        ("jitter=1e9", "a number <= 1"),
+        ("mixup_alpha=1e-300", "0, or from 0.001 to 1000"),
+        ("color_jitter=1e9", "a number <= 1"),
         ("epochs=99999999999999999999", "a whole number <= 1000000"),
-        ("schedule=[[0,-1],[1,1]]", "none of them below 0"),
+        ("lr_schedule=[[0,-1],[1,1]]", "none of them below 0"),
         ("epochs=1.5", "must be a whole number"),
         ("epochs=true", "must be a whole number"),
         ("epochs=0", "at least 1"),
-        ("flip=perhaps", "true or false"),
+        ("hflip=perhaps", "a number"),
         ("compile=auto", "true or false"),
         ("channels=cmyk", "one of rgb, bgr, gray"),
-        ("batch=1", "a whole number >= 2"),
-        ("accumulate=0", "from 1 to half the batch"),
+        ("batch_size=1", "a whole number >= 2"),
+        ("grad_accum_steps=0", "from 1 to half the batch"),
+        ("optimization.size=3", "no value 'optimization.size': it is in model"),
+        ("data={size: 3}", "no value 'size': it is in model"),
         ("freeze=-1", "a whole number, or stem"),
         ("freeze=head", "a whole number, or stem"),
         ("seed=5", "give it as --seed 5"),
-        ("crop_area=[0, 1]", "two fractions"),
-        ("crop_area=[0.1]", "two fractions"),
-        ("schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),
-        ("schedule=7", r"list of \[fraction, factor\]"),
-        ("ema=1", "a number < 1"),
+        ("crop_scale=[0, 1]", "two fractions"),
+        ("crop_scale=[0.1]", "two fractions"),
+        ("lr_schedule=[[0.5, 1], [1, 0]]", "rise from 0 to 1"),
+        ("lr_schedule=7", r"list of \[fraction, factor\]"),
+        ("ema_decay=1", "a number < 1"),
         ("lr=[", "cannot be read"),
         ("source=2020-13-45", "the value cannot be read"),
         ("lr=" + 5000 * "1", "the value cannot be read"),
         ("lr=" + 400 * "1", "must be a number"),
         ("epochs=" + 400 * "1", "must be a whole number"),
-        ("crop_area=[0, " + 400 * "1" + "]", "two fractions"),
-        ("schedule=" + 5000 * "[", "cannot be read"),
+        ("crop_scale=[0, " + 400 * "1" + "]", "two fractions"),
+        ("lr_schedule=" + 5000 * "[", "cannot be read"),
     ],
 )
 def test_wrong_settings_get_a_sentence(setting: str, sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
-        with_settings(SCRATCH, [setting])
+        with_settings([setting])
 
 
 def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -87,4 +124,4 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_value_set_twice_is_refused() -> None:
     with pytest.raises(RecipeError, match="--set lr is given twice"):
-        with_settings(SCRATCH, ["lr=1", " lr=2"])
+        with_settings(["lr=1", " optimization.lr=2"])

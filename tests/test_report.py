@@ -23,10 +23,10 @@ from inceptorch.evaluation import evaluation_from_logits
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.recipes import Recipe
 from inceptorch.report import draw, of_evaluation, page
 from inceptorch.report.card import card
 from inceptorch.report.charts import lines, ticks
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.markdown import in_markdown
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     for part in ("train", "val"):
         (images / part / "red").rename(images / part / NASTY.replace("/", ""))
-    still = replace(recipe, lr=1e-9, epochs=2)  # which learns nothing, so that there are mistakes
+    still = recipe.replace(lr=1e-9, epochs=2)  # which learns nothing, so that there are mistakes
     result = inceptorch.train(images, out=tmp_path / "run", recipe=still, progress=QUIET)
     draw(result)
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

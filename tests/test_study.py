@@ -25,7 +25,7 @@ from inceptorch.papers.studies import STUDIES, Study, page, run_study
 from inceptorch.papers.studies.grid import plan
 from inceptorch.papers.studies.statistics import QUANTILES, Interval, interval, verdict
 from inceptorch.papers.studies.studies import RECIPE, Arm, Claim, googlenet, naive_of_equal_cost
-from inceptorch.recipes import with_values
+from inceptorch.training.recipe import with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY, write_classes
 
@@ -114,7 +114,7 @@ def test_modules_without_reductions_cost_the_same(size: int) -> None:
 def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tmp_path: Path) -> None:
     write_classes(tmp_path / "images", 3)
     study = STUDIES[name]
-    values = {"epochs": 1, "batch": 8}
+    values = {"epochs": 1, "batch_size": 8}
     for each in plan(study, tmp_path / "images", values):
         table = tmp_path / f"{each.arm.name}.yaml"
         table.write_text(to_yaml(each.net))
@@ -141,13 +141,16 @@ def test_auxiliary_heads_are_there_where_the_study_is_about_them(images: Path) -
 
 
 def test_rates_sides_and_default_epochs(images: Path) -> None:
-    rates = {each.arm.name: each.recipe.lr for each in plan(STUDIES["batch-norm"], images, {"lr": 0.01, "epochs": 2})}
+    rates = {
+        each.arm.name: each.recipe.optimization.lr
+        for each in plan(STUDIES["batch-norm"], images, {"lr": 0.01, "epochs": 2})
+    }
     assert rates == pytest.approx({"without": 0.01, "with": 0.01, "x5": 0.05, "x30": 0.3})
-    sides = [each.recipe.size for each in plan(STUDIES["low-resolution"], images, {"size": 64, "epochs": 2})]
+    sides = [each.recipe.model.size for each in plan(STUDIES["low-resolution"], images, {"size": 64, "epochs": 2})]
     assert sides == [64, 32, 16]
     for limit, epochs in ((0, -(-50_000 // 36)), (4, -(-50_000 // 12))):
-        planned = plan(STUDIES["label-smoothing"], images, {"limit": limit})
-        assert {each.recipe.epochs for each in planned} == {epochs}
+        planned = plan(STUDIES["label-smoothing"], images, {"max_images_per_class": limit})
+        assert {each.recipe.schedule.epochs for each in planned} == {epochs}
 
 
 # --- limited images --------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ TRIAL = Study(
         Claim("still", "plain", "At first as well.", "nowhere", at=0.1),
     ),
     differs="It is no study.",
-    recipe=with_values(RECIPE, {"batch": 8, "lr": 0.05, "ema": 0.5}),
+    recipe=with_values(RECIPE, {"batch_size": 8, "lr": 0.05, "ema_decay": 0.5}),
     size=16,
 )
 
@@ -196,7 +199,9 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_study_from_images_to_a_plot(trial: str, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    results = run_study(trial, images, out=out, seeds=2, values={"epochs": 3, "limit": 8}, progress=QUIET)
+    results = run_study(
+        trial, images, out=out, seeds=2, values={"epochs": 3, "max_images_per_class": 8}, progress=QUIET
+    )
     plain, _, still = results["arms"]
     weights = [
         (out / "runs" / run / "model.safetensors").read_bytes() for run in ("plain/0", "same/0", "plain/1", "same/1")
@@ -243,7 +248,7 @@ def test_finished_runs_are_read_back_and_seeds_can_be_added(
 def test_an_interrupted_study_goes_on(
     trial: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    three = {"epochs": 3, "limit": 8}
+    three = {"epochs": 3, "max_images_per_class": 8}
     whole = run_study(trial, images, out=tmp_path / "whole", seeds=2, values=three, progress=QUIET)
     from inceptorch.training.run import Run
 

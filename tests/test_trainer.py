@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from inceptorch.data.sources.pairs import split_pairs
 from inceptorch.errors import BundleError, DataError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.recipes import Recipe
 from inceptorch.training import Callback, Result
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.trainer import Trainer
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
@@ -115,7 +114,7 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
     assert whole.classifier.classes == list(COLORS)
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(
-            data, out=tmp_path / "run", recipe=replace(recipe, epochs=4), progress=QUIET, callbacks=[StopAfter(7)]
+            data, out=tmp_path / "run", recipe=recipe.replace(epochs=4), progress=QUIET, callbacks=[StopAfter(7)]
         )
     with pytest.raises(RunError, match=r"Cannot resume .*run without data=\.\.\.: they were Python objects"):
         inceptorch.resume(tmp_path / "run", QUIET)
@@ -167,7 +166,7 @@ def test_images_that_are_floats_are_refused(recipe: Recipe, tmp_path: Path) -> N
 def test_a_module_of_ones_own_trains_resumes_and_is_loaded_again(
     data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path
 ) -> None:
-    plan: Any = {"recipe": replace(recipe, epochs=4, size=SIZE), "progress": QUIET}
+    plan: Any = {"recipe": recipe.replace(epochs=4, size=SIZE), "progress": QUIET}
     result = inceptorch.train(data, out=tmp_path / "whole", model=Small(), **plan)
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(data, out=tmp_path / "run", model=Small(), callbacks=[StopAfter(3)], **plan)
@@ -194,7 +193,7 @@ def test_a_network_of_timm_trains(data: tuple[Patches, Patches], recipe: Recipe,
     model = timm.create_model("test_resnet", num_classes=3)
     result = inceptorch.train(data, out=tmp_path / "run", model=model, recipe=recipe, size=32, progress=QUIET)
     assert float(rows(result.run)[-1]["train_loss"]) < float(rows(result.run)[0]["train_loss"])
-    assert yaml.safe_load((result.run / "run.yaml").read_text())["recipe"]["net"].startswith("timm.")
+    assert yaml.safe_load((result.run / "run.yaml").read_text())["recipe"]["model"]["net"].startswith("timm.")
     again = inceptorch.load(result.run, model=timm.create_model("test_resnet", num_classes=3))
     image = data[1][0][0]
     assert again.predict(image) == result.classifier.predict(image)
@@ -218,15 +217,15 @@ def test_what_a_module_of_ones_own_cannot_have(
         assert not (tmp_path / "run").exists()
 
     refused(RecipeError, "weights or a network's name beside a module", net="tiny")
-    refused(RecipeError, "layer_decay=1", recipe=replace(recipe, layer_decay=0.5))
-    refused(RecipeError, "Set it in the module", recipe=replace(recipe, dropout=0.5))
+    refused(RecipeError, "layer_decay=1", recipe=recipe.replace(layer_decay=0.5))
+    refused(RecipeError, "Set it in the module", recipe=recipe.replace(dropout=0.5))
     refused(RunError, r"for two images it gives \(2, 8, 1, 1\). Return logits \(2, 3\)", model=Small().layers)
     refused(RecipeError, "Give net or model, not both", model="tiny", net="tiny")
     refused(RunError, "it has 5 classes, the data 3", model=inceptorch.create_model("tiny", 5))
 
 
 def test_a_loss_of_ones_own_is_what_is_minimized(data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path) -> None:
-    simple = replace(recipe, label_smoothing=0.0)
+    simple = recipe.replace(label_smoothing=0.0)
 
     def mean(logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets)
@@ -242,15 +241,17 @@ def test_a_loss_of_ones_own_is_what_is_minimized(data: tuple[Patches, Patches], 
     assert twice > 1.3 * ours
     with pytest.raises(RunError, match=r"it gives \(8, 3\). Return one number, or one for each image"):
         inceptorch.train(data, out=tmp_path / "wrong", recipe=simple, loss=lambda x, y: x, progress=QUIET)
-    with pytest.raises(RecipeError, match="Weigh them there, with --set balance=0"):
-        inceptorch.train(data, out=tmp_path / "x", recipe=replace(simple, balance=1.0), loss=mean, progress=QUIET)
+    with pytest.raises(RecipeError, match="Weigh them there, with --set class_weight_power=0"):
+        inceptorch.train(
+            data, out=tmp_path / "x", recipe=simple.replace(class_weight_power=1.0), loss=mean, progress=QUIET
+        )
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_transform_of_ones_own_draws_by_seed_epoch_and_image(
     data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path, workers: int
 ) -> None:
-    chosen = replace(recipe, workers=workers)
+    chosen = recipe.replace(num_workers=workers)
     inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, transform=shaken, progress=QUIET)
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(
@@ -268,7 +269,7 @@ def test_a_transform_of_ones_own_draws_by_seed_epoch_and_image(
 
 def test_a_transforms_draws_leave_the_generators_as_they_were(recipe: Recipe) -> None:
     train, _ = split_pairs((Patches(6, 1), Patches(3, 2)), 0.2, 0)
-    dataset = Augmented(train, default_preprocessing(SIZE), recipe, 7, shaken)
+    dataset = Augmented(train, default_preprocessing(SIZE), recipe.augmentation, 7, shaken)
     state, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
     first = [dataset[index][0] for index in range(6)]
     assert torch.equal(torch.get_rng_state(), state)
@@ -295,7 +296,7 @@ def test_an_optimizer_of_ones_own_follows_the_schedule_and_resumes_exactly(
     inceptorch.train(data, out=tmp_path / "whole", callbacks=[Watch()], **words)
     assert max(first for first, _ in seen) == pytest.approx(0.002, rel=0.2)
     assert all(second == pytest.approx(2 * first) for first, second in seen)
-    assert yaml.safe_load((tmp_path / "whole" / "run.yaml").read_text())["recipe"]["lr"] == 0.002
+    assert yaml.safe_load((tmp_path / "whole" / "run.yaml").read_text())["recipe"]["optimization"]["lr"] == 0.002
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(data, out=tmp_path / "run", callbacks=[StopAfter(8)], **words)
     inceptorch.resume(tmp_path / "run", QUIET, data=data, optimizer=optimizer)
@@ -327,7 +328,7 @@ def test_with_patience_the_best_epochs_weights_are_kept(
     images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Without a falling rate the loss rises again, as the rate is far too high.
-    rough = replace(recipe, epochs=12, patience=2, lr=0.5, ema=0.0, schedule=((0, 1), (1, 1)))
+    rough = recipe.replace(epochs=12, patience=2, lr=0.5, ema_decay=0.0, lr_schedule=((0, 1), (1, 1)))
     best = inceptorch.train(images, out=tmp_path / "best", recipe=rough)
     losses = [float(row["loss"]) for row in rows(best.run)]
     assert best.kept_epoch == losses.index(min(losses)) + 1 < len(losses)
@@ -347,7 +348,7 @@ def test_with_patience_the_best_epochs_weights_are_kept(
         before,
     )
 
-    last = inceptorch.train(images, out=tmp_path / "last", recipe=replace(rough, keep="last"), progress=QUIET)
+    last = inceptorch.train(images, out=tmp_path / "last", recipe=rough.replace(keep="last"), progress=QUIET)
     assert last.kept_epoch is None
     assert last.evaluation.loss == pytest.approx(float(rows(last.run)[-1]["loss"]), rel=1e-5)
     assert digest(last.run) != before

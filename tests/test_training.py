@@ -31,11 +31,11 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
-from inceptorch.recipes import RECIPES, Recipe, with_values
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.checkpoint import Checkpointer, TrainState
 from inceptorch.training.ema import WeightAverage
 from inceptorch.training.optimizers import TensorFlowRMSProp
+from inceptorch.training.recipe import RECIPES, Recipe, with_values
 from inceptorch.training.run import read_run
 from inceptorch.training.schedule import learning_rate as _rate
 from inceptorch.training.trainer import Trainer
@@ -75,7 +75,7 @@ def stopped_after(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def test_it_learns_and_leaves_a_complete_run(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    recipe = replace(recipe, epochs=8)
+    recipe = recipe.replace(epochs=8)
     result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert result.top1 >= 0.9
     assert result.epochs == 8
@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(
     images: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
-        chosen = replace(recipe, workers=workers)
+        chosen = recipe.replace(num_workers=workers)
         inceptorch.train(images, out=tmp_path / name, recipe=chosen, seed=seed, progress=QUIET)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
@@ -135,7 +135,7 @@ def test_deaths_at_any_step_change_nothing(
     images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, workers: int
 ) -> None:
     """Checkpoints at every second step; runs die twice, at random, and end as the one that never did."""
-    chosen = replace(recipe, batch=4, checkpoint_every=2, workers=workers)
+    chosen = recipe.replace(batch_size=4, checkpoint_every=2, num_workers=workers)
     inceptorch.train(images, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
     expected = digest(tmp_path / "whole")
     random = np.random.default_rng(workers)
@@ -157,7 +157,7 @@ def test_a_stopped_finetune_goes_on_from_its_head(
 ) -> None:
     inceptorch.train(images, out=tmp_path / "weights", recipe=recipe, progress=QUIET)
     # A recipe of one's own name, as Python users make them.
-    chosen = replace(recipe, name="mine", head_steps=20)
+    chosen = replace(recipe.replace(linear_probe_steps=20), name="mine")
     words = {"weights": tmp_path / "weights", "recipe": chosen, "progress": QUIET}
     inceptorch.train(images, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
     stopped_after(steps)  # type: ignore[operator]
@@ -290,7 +290,7 @@ def test_a_run_that_goes_on_with_evaluating_has_no_pace_yet(
     def killed(*args: object, **words: object) -> None:
         raise Stop
 
-    chosen, run = replace(recipe, epochs=2, batch=9, checkpoint_every=4), tmp_path / "run"
+    chosen, run = recipe.replace(epochs=2, batch_size=9, checkpoint_every=4), tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "evaluate", killed)
         with pytest.raises(Stop):
@@ -311,8 +311,8 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     assert (again.epochs, again.top1) == (first.epochs, first.top1)
     assert digest(run) == before
     text = (run / "run.yaml").read_text()
-    (run / "run.yaml").write_text(text.replace("compile: false", "compile: always"))  # as it was written before
-    assert read_run(run).recipe.compile is True
+    (run / "run.yaml").write_text(text.replace("compile: false", "compile: true"))
+    assert read_run(run).recipe.runtime.compile is True
     (run / "run.yaml").write_text(text)
     (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"Cannot resume from .*last.safetensors: it is damaged"):
@@ -332,7 +332,7 @@ def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
 ) -> None:
     inceptorch.train(images, out=tmp_path / "scratch", recipe=recipe, progress=QUIET)
     weights = tmp_path / "scratch"
-    head = with_values(recipe, {"head_steps": 30, "epochs": 0})
+    head = with_values(recipe, {"linear_probe_steps": 30, "epochs": 0})
     result = inceptorch.train(images, out=tmp_path / "head", weights=weights, recipe=head, progress=QUIET)
     before, after = inceptorch.load(weights).model.state_dict(), inceptorch.load(tmp_path / "head").model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -343,7 +343,7 @@ def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
     assert evaluation.top1 == result.top1
     assert evaluation.loss == pytest.approx(result.evaluation.loss, abs=1e-4)
 
-    finetune = with_values(recipe, {"head_steps": 30, "epochs": 2})
+    finetune = with_values(recipe, {"linear_probe_steps": 30, "epochs": 2})
     tuned = inceptorch.train(images, out=tmp_path / "tuned", weights=weights, recipe=finetune, progress=QUIET)
     with open(tuned.run / "metrics.csv", newline="") as file:
         phases = [row["phase"] for row in csv.DictReader(file)]
@@ -356,8 +356,8 @@ def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
 def test_head_fit_equals_logistic_regression_by_another_library() -> None:
     from sklearn.linear_model import LogisticRegression
 
-    from inceptorch.recipes import HEAD
     from inceptorch.training.linear_probe import fit
+    from inceptorch.training.recipe import HEAD
 
     torch.manual_seed(0)
     features = torch.randn(60, 8)
@@ -365,7 +365,9 @@ def test_head_fit_equals_logistic_regression_by_another_library() -> None:
     recipe = with_values(HEAD, {"label_smoothing": 0.0})
     *_, last = fit(features, labels, 3, recipe)
     x = ((features - features.mean(0)) / features.std()).numpy()
-    theirs = LogisticRegression(C=1 / (2 * 60 * recipe.head_decay), tol=1e-8, max_iter=1000).fit(x, labels.numpy())
+    theirs = LogisticRegression(C=1 / (2 * 60 * recipe.optimization.linear_probe_l2), tol=1e-8, max_iter=1000).fit(
+        x, labels.numpy()
+    )
     mine = (features @ last.weight.T + last.bias).softmax(1).numpy()
     np.testing.assert_allclose(mine, theirs.predict_proba(x), atol=2e-3)
 
@@ -375,7 +377,7 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
 ) -> None:
     inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     classifier = inceptorch.load(tmp_path / "run")
-    plain = with_values(recipe, {"crop_area": (1.0, 1.0), "flip": False})
+    plain = recipe.replace(crop_scale=(1.0, 1.0), hflip=0.0).augmentation
     split = find_split(images, classifier.classes)
     crop, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
     with torch.inference_mode():
@@ -418,7 +420,7 @@ def test_a_rate_that_is_far_too_high_ends_in_a_sentence_not_in_nonsense(
 ) -> None:
     monkeypatch.setitem(NETS, "tiny", replace(tiny, norm=None))
     with pytest.raises(RunError, match="The loss became nan"):
-        inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, lr=1e20, epochs=20), progress=QUIET)
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(lr=1e20, epochs=20), progress=QUIET)
 
 
 def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -500,9 +502,9 @@ def test_rmsprop_is_tensorflows() -> None:
 def test_the_papers_recipes_train_and_go_on(
     name: str, images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = replace(RECIPES[name], net="tiny", epochs=3, batch=8, checkpoint_every=2)
+    chosen = RECIPES[name].replace(net="tiny", epochs=3, batch_size=8, checkpoint_every=2)
     inceptorch.train(images, out=tmp_path / "whole", recipe=chosen, progress=QUIET)
-    kind = TensorFlowRMSProp if chosen.optimizer == "rmsprop" else torch.optim.SGD
+    kind = TensorFlowRMSProp if chosen.optimization.optimizer == "rmsprop" else torch.optim.SGD
     stopped_after(8, kind=kind)  # type: ignore[operator]
     with pytest.raises(Stop):
         inceptorch.train(images, out=tmp_path / "stopped", recipe=chosen, progress=QUIET)
@@ -516,7 +518,7 @@ def test_the_papers_recipes_train_and_go_on(
 def test_rates_fall_as_the_papers_say() -> None:
     def rates(name: str, *epochs: float) -> list[float]:
         recipe = RECIPES[name]
-        return [_rate(recipe, int(epoch), round(1000 * (epoch % 1)), 1000) / recipe.lr for epoch in epochs]
+        return [_rate(recipe, int(epoch), round(1000 * (epoch % 1)), 1000) / recipe.optimization.lr for epoch in epochs]
 
     assert rates("szegedy2014", 0, 7.99, 8, 15.9, 16) == pytest.approx([1, 1, 0.96, 0.96, 0.96**2])
     assert rates("bvlc_quick", 0, 15, 45) == pytest.approx([1, 0.75**0.5, 0.5])
@@ -536,7 +538,7 @@ def test_polyaks_average_is_that_of_the_last_share_of_the_run(
         return done
 
     monkeypatch.setattr(torch.optim.SGD, "step", watched)
-    chosen = replace(recipe, ema=0.0, polyak=0.5, epochs=2, aux_weight=0.0)
+    chosen = recipe.replace(ema_decay=0.0, average_last_fraction=0.5, epochs=2, aux_loss_weight=0.0)
     inceptorch.train(images, out=tmp_path / "run", recipe=chosen, progress=QUIET)
     kept = inceptorch.load(tmp_path / "run").model.get_classifier().bias
     half = len(seen) // 2
@@ -544,7 +546,7 @@ def test_polyaks_average_is_that_of_the_last_share_of_the_run(
 
 
 def test_a_recipe_sets_the_dropout(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, dropout=0.0, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(dropout=0.0, epochs=1), progress=QUIET)
     assert [m.p for m in inceptorch.load(tmp_path / "run").model.modules() if isinstance(m, torch.nn.Dropout)] == [0.0]
 
 
@@ -587,14 +589,14 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
 def test_a_disk_without_room_is_met_before_anything_is_written(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = Model(NETS[recipe.net], 3, aux=True, size=16)
+    model = Model(NETS[recipe.model.net], 3, aux=True, size=16)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights - 1))
     with pytest.raises(RunError, match=r"has 0 MiB free, and the classifier and its checkpoint need about 1 MiB"):
         inceptorch.train(images, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "new").exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights))
-    inceptorch.train(images, out=tmp_path / "new" / "run", recipe=replace(recipe, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "new" / "run", recipe=recipe.replace(epochs=1), progress=QUIET)
 
 
 def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path) -> None:
@@ -642,7 +644,7 @@ with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
 
 def test_one_process_at_a_time_trains_in_a_folder(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    inceptorch.train(images, out=run, recipe=replace(recipe, epochs=1), progress=QUIET)
+    inceptorch.train(images, out=run, recipe=recipe.replace(epochs=1), progress=QUIET)
     other = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run)]
     with read_run(run).lock():
         done = subprocess.run(other, capture_output=True, text=True)
@@ -660,7 +662,7 @@ def test_one_process_at_a_time_trains_in_a_folder(images: Path, recipe: Recipe, 
 def test_a_image_that_goes_in_mid_run_loses_nothing(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    data, recipe = shutil.copytree(images, tmp_path / "data"), replace(recipe, workers=workers)
+    data, recipe = shutil.copytree(images, tmp_path / "data"), recipe.replace(num_workers=workers)
     inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
     left, step = [7], torch.optim.SGD.step
     there, gone = data / "train" / "red", tmp_path / "gone"

@@ -25,11 +25,11 @@ from torchvision.transforms import v2
 from bench.common import SHARED, Record, command, need
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
+from inceptorch.data.augmentation import AugmentationConfig
 from inceptorch.data.sources.folders import Folder
 from inceptorch.data.string_array import Files, Names
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.models.normalize import Normalize
-from inceptorch.recipes import SCRATCH, with_values
 
 BATCH, ROUNDS = 32, 9
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
@@ -70,13 +70,12 @@ def cifar(count: int) -> list[bytes]:
 
 def ours(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     """Batches as training gets them."""
-    recipe = with_values(SCRATCH, {"crop_area": AREA, "crop_aspect": ASPECT})
     names = tuple(f"{number}.jpg" for number in range(len(files)))
     source = InMemory(dict(zip(names, files, strict=True)))
     data = Augmented(
         Split("", "", source, ("a",), Files.of_names(Names(names)), np.zeros(len(files), np.int32)),
         pixels,
-        recipe,
+        AugmentationConfig(crop_scale=AREA, crop_ratio=ASPECT),
         seed=0,
     )
     normalize = Normalize(pixels)

@@ -22,9 +22,9 @@ from bench.training.demo import epoch_table
 from inceptorch.utils.files import atomic_write
 
 # Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Evaluated whole.
-WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch=64", "--set", "lr=0.05"]
-WORDS += ["--set", "growth=[[0, 0.625], [0.5, 0.875], [1, 0.875]]"]
-WORDS += ["--set", "crop_area=[0.765625, 0.765625]", "--set", "crop_aspect=[1, 1]"]
+WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch_size=64", "--set", "lr=0.05"]
+WORDS += ["--set", "size_schedule=[[0, 0.625], [0.5, 0.875], [1, 0.875]]"]
+WORDS += ["--set", "crop_scale=[0.765625, 0.765625]", "--set", "crop_ratio=[1, 1]"]
 
 
 def python(core: int, *words: str, folder: str | None = None) -> str:
@@ -38,7 +38,15 @@ def python(core: int, *words: str, folder: str | None = None) -> str:
 def epochs_in(data: Path, folder: str, minutes: float) -> int:
     """How many epochs fit, by what a run of two epochs on a tenth of the images takes."""
     began = time.perf_counter()
-    words = [*WORDS, "--epochs", "2", "--set", "limit=500", "--set", "growth=[[0, 0.8], [1, 0.8]]"]
+    words = [
+        *WORDS,
+        "--epochs",
+        "2",
+        "--set",
+        "max_images_per_class=500",
+        "--set",
+        "size_schedule=[[0, 0.8], [1, 0.8]]",
+    ]
     python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/paced")
     first, second = (float(row["seconds"]) for row in metrics(f"{folder}/paced"))
     print(f"a tenth of the images twice in {time.perf_counter() - began:.0f} s", file=sys.stderr)

@@ -8,7 +8,18 @@ import time
 
 from bench.common import SHARED, Record, command, need
 
-WORDS = ["--net", "googlenet_small", "--size", "28", "--epochs", "5", "--set", "batch=64", "--set", "limit=2000"]
+WORDS = [
+    "--net",
+    "googlenet_small",
+    "--size",
+    "28",
+    "--epochs",
+    "5",
+    "--set",
+    "batch_size=64",
+    "--set",
+    "max_images_per_class=2000",
+]
 FIRST = 60.0
 LEFT = re.compile(r"done in ([\d.]+) (s|min|h)$")
 SECONDS = {"s": 1, "min": 60, "h": 3600}

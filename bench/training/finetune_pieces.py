@@ -22,13 +22,13 @@ ON_ONE_THREAD = (
     "from inceptorch.cli import main; main()"
 )
 FOLDS, TRIED = 5, 2  # a fifth of the training images held out, for the first two of the fifths
-PLAIN: dict[str, Any] = {"epochs": 3, "lr": 0.002, "freeze": 0, "layer_decay": 1.0, "growth": [[0, 1], [1, 1]]}
-SMALLER = {**PLAIN, "epochs": 6, "growth": [[0, 0.714], [1, 0.714]]}
+PLAIN: dict[str, Any] = {"epochs": 3, "lr": 0.002, "freeze": 0, "layer_decay": 1.0, "size_schedule": [[0, 1], [1, 1]]}
+SMALLER = {**PLAIN, "epochs": 6, "size_schedule": [[0, 0.714], [1, 0.714]]}
 WAYS = {
     "at the size that is evaluated": PLAIN,
     "training crops of 160 pixels, twice the epochs": SMALLER,
     "the same, higher rate": {**SMALLER, "lr": 0.005},
-    "the same, mixup": {**SMALLER, "mixup": 0.2},
+    "the same, mixup": {**SMALLER, "mixup_alpha": 0.2},
     "the same, frozen stem, 8 epochs": {**SMALLER, "epochs": 8, "freeze": 7},
     "the same, higher rate, lower for lower rows": {**SMALLER, "lr": 0.005, "layer_decay": 0.9},
     "the recipe: that and a frozen stem": {},

@@ -18,7 +18,14 @@ from typing import Any
 from bench.common import Record, command, save
 
 RUNS, WORKERS = 20, (0, 1, 4)
-SETTINGS = {"net": "googlenet_small", "size": 28, "channels": "gray", "epochs": 3, "batch": 32, "checkpoint_every": 5}
+SETTINGS = {
+    "net": "googlenet_small",
+    "size": 28,
+    "channels": "gray",
+    "epochs": 3,
+    "batch_size": 32,
+    "checkpoint_every": 5,
+}
 PER_CLASS = 24
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -28,7 +35,7 @@ def train(data: str, out: str, workers: int) -> None:
     import torch
 
     import inceptorch
-    from inceptorch.recipes import SCRATCH, with_values
+    from inceptorch.training.recipe import SCRATCH, with_values
     from inceptorch.utils.progress import Progress
 
     torch.set_num_threads(1)
@@ -36,7 +43,7 @@ def train(data: str, out: str, workers: int) -> None:
     if (Path(out) / "run.yaml").exists():
         inceptorch.resume(out, quiet)
     else:
-        recipe = with_values(SCRATCH, {**SETTINGS, "workers": workers})
+        recipe = with_values(SCRATCH, {**SETTINGS, "num_workers": workers})
         inceptorch.train(data, out=out, recipe=recipe, progress=quiet)
 
 

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from bench.common import Record, command
 from inceptorch.data.augment import key
 from inceptorch.models.normalize import Normalize
-from inceptorch.recipes import SCRATCH, with_values
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.checkpoint import TrainState
 from inceptorch.training.malloc import keep_freed_memory
+from inceptorch.training.recipe import SCRATCH, with_values
 from inceptorch.training.setup import Overrides, TrainingContext, TrainRequest, new_run, setup
 from inceptorch.training.step import TrainStep, seed_step
 from inceptorch.training.trainer import Trainer
@@ -54,10 +54,10 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
         seed_step(key(0, 0, number))
         with torch.autocast("cpu", torch.bfloat16, enabled=step.bf16):
             logits, taps = model.taps(scale(images), aux)
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.optimization.label_smoothing)
             for name in aux:
-                loss = loss + recipe.aux_weight * F.cross_entropy(
-                    taps[name], labels, label_smoothing=recipe.label_smoothing
+                loss = loss + recipe.optimization.aux_loss_weight * F.cross_entropy(
+                    taps[name], labels, label_smoothing=recipe.optimization.label_smoothing
                 )
         step.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -69,14 +69,14 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
     quiet, world = Progress(quiet=True), Processes(0, 1, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder, keep_freed_memory():
         write_images(Path(folder) / "data", batch * steps, size)
-        values = {"net": net, "size": size, "batch": batch, "epochs": 100, "lr": 1e-6, "aux_weight": 0.3}
+        values = {"net": net, "size": size, "batch_size": batch, "epochs": 100, "lr": 1e-6, "aux_loss_weight": 0.3}
         recipe = with_values(SCRATCH, values)
         request = TrainRequest(f"{folder}/data", f"{folder}/run", recipe=recipe)
         context = setup(new_run(request, world), Overrides(), quiet)
         context.run.begin(context.train, context.val)
         trainer = Trainer(context, world, quiet)
         assert trainer.average is not None
-        weights = trainer.task.class_weights(context.train, trainer.recipe)
+        weights = trainer.task.class_weights(context.train, trainer.recipe.optimization.class_weight_power)
         parts = (context.classifier, trainer.optimizer, trainer.recipe, trainer.task, weights, world)
         step = trainer.step = TrainStep(*parts)
         fixed = (

@@ -8,7 +8,6 @@ careless; `careless` shows it. The curves are drawn in docs/recipes.png.
 """
 
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,21 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.transforms import narrowed
 from inceptorch.networks.zoo import get_network
-from inceptorch.recipes import RECIPES, Recipe, with_values
+from inceptorch.training.recipe import RECIPES, Recipe, with_values
 from inceptorch.utils.files import atomic_write
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-SMALL = {"limit": 1000, "batch": 32, "checkpoint_minutes": 0}
-AVERAGED = {"size": 32, "epochs": 8, "ema": 0.999}
+SMALL = {"max_images_per_class": 1000, "batch_size": 32, "checkpoint_minutes": 0}
+AVERAGED = {"size": 32, "epochs": 8, "ema_decay": 0.999}
 # A recipe's values that docs/recipes.md says in words, and those on how and not what it trains.
-IN_WORDS = ("name", "source", "net", "epochs", "head_steps")
-RUNTIME = ("checkpoint_every", "checkpoint_minutes", "workers", "precision", "compile")
+IN_WORDS = ("net", "epochs", "linear_probe_steps")
+RUNTIME = ("checkpoint_every", "checkpoint_minutes", "num_workers", "precision", "compile")
 
 # name: (recipe, network, settings beside SMALL)
 RUNS: dict[str, tuple[str, NetworkSpec, dict[str, Any]]] = {
-    "szegedy2014": ("szegedy2014", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 12}),
-    "careless": ("szegedy2014", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 3}),
-    "bvlc_quick": ("bvlc_quick", get_network("googlenet"), {"size": 80, "limit": 500, "epochs": 6}),
+    "szegedy2014": ("szegedy2014", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 12}),
+    "careless": ("szegedy2014", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 3}),
+    "bvlc_quick": ("bvlc_quick", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 6}),
     "ioffe2015": ("ioffe2015", narrowed(get_network("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
     "szegedy2015": ("szegedy2015", narrowed(get_network("inception_v3_small"), 0.5), AVERAGED),
     "szegedy2016": ("szegedy2016", narrowed(get_network("inception_v4_small"), 0.375), AVERAGED),
@@ -112,7 +111,7 @@ def render(record: Record) -> str:
     for name, recipe in RECIPES.items():
         parts.append(f"## {name}\n\nSource: {recipe.source}.\n")
         values = "".join(f", `{value}`" for value in differences(recipe))
-        parts.append(f"Network {recipe.net}, {length(recipe)}{values}.\n")
+        parts.append(f"Network {recipe.model.net}, {length(recipe)}{values}.\n")
         if name in others:
             parts.append(f"Here: {others[name]}\n")
         if name in rows:
@@ -141,18 +140,17 @@ def elsewhere() -> dict[str, str]:
 
 
 def length(recipe: Recipe) -> str:
-    head = f"{recipe.head_steps} steps for the classifier alone" if recipe.head_steps else ""
-    epochs = f"{recipe.epochs} epochs" if recipe.epochs else ""
+    steps = recipe.optimization.linear_probe_steps
+    head = f"{steps} steps for the classifier alone" if steps else ""
+    epochs = f"{recipe.schedule.epochs} epochs" if recipe.schedule.epochs else ""
     return " and ".join(part for part in (head, epochs) if part)
 
 
 def differences(recipe: Recipe) -> list[str]:
     """The values in which a recipe is not every recipe's default."""
-    return [
-        f"{field.name}={short(getattr(recipe, field.name))}"
-        for field in fields(Recipe)
-        if field.name not in IN_WORDS + RUNTIME and getattr(recipe, field.name) != field.default
-    ]
+    defaults = Recipe("defaults").values()
+    changed = {key: value for key, value in recipe.values().items() if value != defaults[key]}
+    return [f"{key}={short(value)}" for key, value in changed.items() if key not in IN_WORDS + RUNTIME]
 
 
 def short(value: Any) -> str:
@@ -166,7 +164,7 @@ def in_words(row: Record) -> str:
     settings = row["settings"]
     first, last = row["epochs"][0], row["epochs"][-1]
     return (
-        f"{row['net']} at {settings['size']} pixels on {settings['limit']} CIFAR-10 images of each class, "
+        f"{row['net']} at {settings['size']} pixels on {settings['max_images_per_class']} CIFAR-10 images of each class, "
         f"{settings['epochs']} epochs: {row['top1']:.1%} of the test images in {row['seconds'] / 60:.0f} min; the "
         f"training objective went from {float(first['train_loss']):.3f} to {float(last['train_loss']):.3f} "
         f"({provenance(row)})."

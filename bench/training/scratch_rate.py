@@ -10,10 +10,10 @@ from bench.common import SHARED, Record, command, need
 SETTINGS = {
     "rate 0.02, a quarter of the run to warm up": [],
     "rate 0.01, a quarter": ["--set", "lr=0.01"],
-    "rate 0.05, a tenth": ["--set", "lr=0.05", "--set", "schedule=[[0, 0], [0.1, 1], [1, 0]]"],
+    "rate 0.05, a tenth": ["--set", "lr=0.05", "--set", "lr_schedule=[[0, 0], [0.1, 1], [1, 0]]"],
 }
 WORDS = ["--net", "googlenet_small", "--size", "28", "--epochs", "1"]
-WORDS += ["--set", "batch=64", "--set", "crop_area=[0.5, 1]"]
+WORDS += ["--set", "batch_size=64", "--set", "crop_scale=[0.5, 1]"]
 
 
 def top1(words: list[str]) -> float:

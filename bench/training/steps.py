@@ -12,7 +12,6 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from statistics import median
@@ -30,12 +29,12 @@ from inceptorch.deployment.peak import peak
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.zoo import get_network
-from inceptorch.recipes import SCRATCH
 from inceptorch.runtime.device import best_device
 from inceptorch.runtime.distributed import Processes
 from inceptorch.tasks import Classification
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.recipe import SCRATCH
 from inceptorch.training.step import TrainStep
 
 BATCH, SIZE, WARM, ROUNDS = 32, 224, 4, 12
@@ -43,7 +42,9 @@ PEER, OURS = "torchvision's reference loop", "ours, bf16"
 PROFILED = ("aten::mkldnn_convolution", "aten::convolution_backward")
 COUNTED = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-RECIPE = replace(SCRATCH, net="googlenet_tv", batch=BATCH, epochs=1, label_smoothing=0.0, ema=0.0, nesterov=False)
+RECIPE = SCRATCH.replace(
+    net="googlenet_tv", batch_size=BATCH, epochs=1, label_smoothing=0.0, ema_decay=0.0, nesterov=False
+)
 
 
 def theirs(bf16: bool, channels_last: bool) -> Callable[[Tensor, Tensor], Any]:
@@ -74,7 +75,7 @@ def theirs(bf16: bool, channels_last: bool) -> Callable[[Tensor, Tensor], Any]:
 def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], Any]:
     """A step of our loop on the same network."""
     torch.manual_seed(0)
-    recipe = replace(RECIPE, precision=precision, compile=compile)  # type: ignore[arg-type]
+    recipe = RECIPE.replace(precision=precision, compile=compile)
     model = Model(get_network("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
     classifier = Classifier.of(model.to(best_device()), default_preprocessing(SIZE), [str(n) for n in range(1000)])
     world = Processes(0, 1, best_device())

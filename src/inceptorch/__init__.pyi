@@ -49,9 +49,9 @@ from .networks.complexity import cost as cost
 from .networks.network import NetworkSpec as NetworkSpec
 from .networks.zoo import get_network as get_network
 from .networks.zoo import list_models as list_models
-from .recipes import Recipe as Recipe
 from .tasks import Task as Task
 from .training import Callback as Callback
+from .training import Recipe as Recipe
 from .training import Result as Result
 from .training import resume as resume
 from .training import train as train

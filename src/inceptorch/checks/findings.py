@@ -80,7 +80,7 @@ KINDS = {
     "unbalanced-class": Kind(
         "warning",
         f"classes with less than one in {MOST_TIMES} of the largest class's images to train on",
-        "Add some, or train with --set balance=1.",
+        "Add some, or train with --set class_weight_power=1.",
     ),
     "not-evaluated": Kind(
         "warning",

@@ -14,10 +14,10 @@ VALUES = {
     "size": 28,
     "channels": "gray",
     "epochs": 8,
-    "crop_area": (0.75, 1.0),
-    "crop_aspect": (0.8, 1.25),
-    "flip": False,  # a mirrored digit is no digit
-    "ema": 0.95,
+    "crop_scale": (0.75, 1.0),
+    "crop_ratio": (0.8, 1.25),
+    "hflip": 0.0,  # a mirrored digit is no digit
+    "ema_decay": 0.95,
 }
 
 
@@ -25,8 +25,8 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     """Train, evaluate and use a classifier of handwritten digits, which come with scikit-learn. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
-    from inceptorch.recipes import SCRATCH, with_values
     from inceptorch.training import train
+    from inceptorch.training.recipe import SCRATCH, with_values
     from inceptorch.training.run import next_run_dir
     from inceptorch.utils.files import ensure_empty
     from inceptorch.utils.progress import Progress

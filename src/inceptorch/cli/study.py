@@ -29,7 +29,7 @@ def study(
     A study that was stopped goes on with the same command; more --seeds add to it.
     """
     from inceptorch.papers.studies.studies import STUDIES, get_study
-    from inceptorch.recipes import parse_settings
+    from inceptorch.training.recipe import parse_settings
 
     if name is None:
         if json:
@@ -41,11 +41,15 @@ def study(
     if data is None:
         raise RunError(f"Name the images to run {name} on: --data DATA.")
     values = parse_settings(settings or [])
-    for flag, value in {"epochs": epochs, "size": size, "limit": limit}.items():
-        if value is not None and flag in values:
-            raise RecipeError(f"Give --{flag} or --set {flag}=..., not both.")
+    for flag, key, value in (
+        ("epochs", "epochs", epochs),
+        ("size", "size", size),
+        ("limit", "max_images_per_class", limit),
+    ):
+        if value is not None and key in values:
+            raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
         if value is not None:
-            values[flag] = value
+            values[key] = value
 
     from inceptorch.papers.studies import page, run_study
 

@@ -68,13 +68,13 @@ def train(
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
     from inceptorch.networks.zoo import get_network
-    from inceptorch.recipes import get_recipe, read_recipe, with_settings, with_values
+    from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
 
     flags = {
         "net": net,
         "epochs": epochs,
         "size": size,
-        "workers": workers,
+        "num_workers": workers,
         "checkpoint_every": checkpoint_every,
         "deterministic": deterministic or None,
     }
@@ -91,12 +91,14 @@ def train(
 
     if config and recipe:
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
-    twice = [name for name in given if any(setting.partition("=")[0].strip() == name for setting in settings or [])]
-    if twice:
-        raise RecipeError(f"Give --{twice[0].replace('_', '-')} or --set {twice[0]}=..., not both.")
+    values = parse_settings(settings or [])
+    for key in given:
+        if key in values:
+            flag = "workers" if key == "num_workers" else key.replace("_", "-")
+            raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
     chosen = read_recipe(config) if config else get_recipe(recipe or ("head" if weights else "scratch"))
-    chosen = with_values(with_settings(chosen, settings or []), given)
-    get_network(chosen.net)
+    chosen = chosen.replace(**values, **given)
+    get_network(chosen.model.net)
     if print_config:
         print(chosen.to_yaml(), end="")
         return

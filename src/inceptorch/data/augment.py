@@ -22,11 +22,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from inceptorch.data.augmentation import AugmentationConfig
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError
 from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.images.preprocessing import Preprocessing
-from inceptorch.recipes import Recipe
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
@@ -36,7 +36,7 @@ Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W,
 
 
 class Augmented(Dataset[tuple[Tensor, int, int]]):
-    """Training images of a split as (uint8 RGB [3, S, S], label, index), with the recipe's random crop, mirroring and
+    """Training images of a split as (uint8 RGB [3, S, S], label, index), with random crop, mirroring and
     changes of color; without them, as the preprocessing brings them to the network everywhere else.
 
     `epoch` keys the draws and `side` is S, the contract's size unless it is set; either may be set between two passes.
@@ -44,17 +44,22 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     """
 
     def __init__(
-        self, split: Split, pixels: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None = None
+        self,
+        split: Split,
+        pixels: Preprocessing,
+        config: AugmentationConfig,
+        seed: int,
+        transform: Transform | None = None,
     ):
         self.split = split
         self.pixels = pixels
-        self.recipe = recipe
+        self.config = config
         self.seed = seed
         self.transform = transform
         self.epoch = 0
         self.side = pixels.size
-        self.crops = recipe.crop_area != (1.0, 1.0)
-        self.policy = _trivial() if recipe.policy == "trivial" else None
+        self.crops = config.crop_scale != (1.0, 1.0)
+        self.policy = _trivial() if config.auto_augment == "trivial" else None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -91,20 +96,20 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         return tensor
 
     def _augmented(self, data: bytes, draw: random.Random) -> Tensor:
-        recipe = self.recipe
+        config = self.config
         if self.crops:
-            choose = partial(random_box, area=recipe.crop_area, aspect=recipe.crop_aspect, draw=draw)
+            choose = partial(random_box, area=config.crop_scale, aspect=config.crop_ratio, draw=draw)
             part = decode(data, crop=choose, min_size=self.side).array
-            filter = self.pixels.filter if recipe.interpolation == "contract" else draw.choice(FILTERS)
+            filter = self.pixels.filter if config.interpolation == "default" else draw.choice(FILTERS)
             tensor = resize(part, self.side, filter)
         else:
             tensor = _tensor(self._preprocessing().apply(data))
-        if recipe.flip and draw.random() < 0.5:
+        if config.hflip and draw.random() < config.hflip:
             tensor = tensor.flip(2)
-        if recipe.jitter or self.policy:
+        if config.color_jitter or self.policy:
             image = Image.fromarray(tensor.permute(1, 2, 0).numpy())
-            if recipe.jitter:
-                image = jitter(image, recipe.jitter, draw)
+            if config.color_jitter:
+                image = jitter(image, config.color_jitter, draw)
             if self.policy:
                 with drawing_from(draw.getrandbits(63)):
                     image = self.policy(image)

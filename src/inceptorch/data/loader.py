@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from inceptorch.data.augment import Augmented, Batch
 from inceptorch.errors import InceptorchError
-from inceptorch.recipes import Recipe
 from inceptorch.utils.cpu import processors
 
 NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
@@ -45,13 +44,13 @@ def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterato
 
 
 def num_workers(
-    recipe: Recipe, device: torch.device, data: Augmented, batches: list[list[int]], step_seconds: float | None
+    wanted: int, device: torch.device, data: Augmented, batches: list[list[int]], step_seconds: float | None
 ) -> int:
-    """Processes that read images. Where the recipe leaves it to the machine: on a CPU none, as the network uses every
-    core; with a GPU as many as there are cores for this process, up to 16, and when the seconds of a step are known, as
-    many of them as keep the network fed."""
-    if recipe.workers >= 0:
-        return recipe.workers
+    """Processes that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
+    network uses every core. With a GPU it is one for each core, up to 16, and no more than keep the network fed once
+    the seconds of a step are known."""
+    if wanted >= 0:
+        return wanted
     if device.type == "cpu" or not batches:
         return 0
     cores = min(MAX_WORKERS, processors())

@@ -43,7 +43,7 @@ def _facts_of_run(result: Result, config: dict[str, Any]) -> dict[str, str]:
     recipe, train, val = config["recipe"], config["train"], config["val"]
     divided = f"{train['split']} to train on and {val['split']} to evaluate with, as DATA has them"
     if val["split"] == VAL_PART:
-        divided = f"{recipe['val_fraction']:.0%} of every class held out, drawn by seed {config['seed']}"
+        divided = f"{recipe['data']['val_fraction']:.0%} of every class held out, drawn by seed {config['seed']}"
     kept = {}
     if result.kept_epoch is not None:
         kept["weights"] = f"epoch {result.kept_epoch} of {result.epochs}, chosen by the loss on the validation images"

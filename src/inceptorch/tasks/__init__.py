@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.images.preprocessing import Preprocessing
-    from inceptorch.recipes import Recipe
     from inceptorch.tasks.metrics import PredictionSummary, Scores
     from inceptorch.utils.arrays import Floats, Ints
 
@@ -27,17 +27,24 @@ class Task(Protocol):
     def classes(self) -> Sequence[str]: ...
 
     def dataset(
-        self, split: Split, preprocessing: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None
+        self,
+        split: Split,
+        preprocessing: Preprocessing,
+        augmentation: AugmentationConfig,
+        seed: int,
+        transform: Transform | None,
     ) -> Augmented:
         """The training images with their targets, augmented together."""
 
-    def mix(self, images: Tensor, targets: Tensor, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor]:
+    def mix(
+        self, images: Tensor, targets: Tensor, augmentation: AugmentationConfig, seed: int
+    ) -> tuple[Tensor, Tensor]:
         """A normalized batch and its targets as they go through the network, all draws depending on `seed` alone."""
 
-    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
         """Losses [N] of one batch."""
 
-    def class_weights(self, split: Split, recipe: Recipe) -> Tensor:
+    def class_weights(self, split: Split, power: float) -> Tensor:
         """The weight of each class in the loss, float32 [classes]."""
 
     def image_weights(self, targets: Tensor, class_weights: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
     from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.images.preprocessing import Preprocessing
-    from inceptorch.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,35 @@ class Classification:
     classes: Sequence[str]
 
     def dataset(
-        self, split: Split, preprocessing: Preprocessing, recipe: Recipe, seed: int, transform: Transform | None
+        self,
+        split: Split,
+        preprocessing: Preprocessing,
+        augmentation: AugmentationConfig,
+        seed: int,
+        transform: Transform | None,
     ) -> Augmented:
         from inceptorch.data.augment import Augmented
 
-        return Augmented(split, preprocessing, recipe, seed, transform)
+        return Augmented(split, preprocessing, augmentation, seed, transform)
 
-    def mix(self, images: Tensor, targets: Tensor, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor]:
+    def mix(
+        self, images: Tensor, targets: Tensor, augmentation: AugmentationConfig, seed: int
+    ) -> tuple[Tensor, Tensor]:
         from inceptorch.tasks.mixup import mix
 
-        return mix(images, targets, len(self.classes), recipe, seed)
+        return mix(images, targets, len(self.classes), augmentation, seed)
 
-    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
         from torch.nn import functional as F
 
-        return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=recipe.label_smoothing)
+        return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=label_smoothing)
 
-    def class_weights(self, split: Split, recipe: Recipe) -> Tensor:
-        """One over the number of a class's images, to the power `balance`, scaled so that the images' mean is 1."""
+    def class_weights(self, split: Split, power: float) -> Tensor:
+        """One over the number of a class's images, to this power, scaled so that the images' mean is 1."""
         import torch
 
         counts = torch.tensor(list(split.counts().values()), dtype=torch.float64).clamp(min=1)
-        weights = counts**-recipe.balance
+        weights = counts**-power
         return (weights * counts.sum() / (weights * counts).sum()).float()
 
     def image_weights(self, targets: Tensor, class_weights: Tensor) -> Tensor:

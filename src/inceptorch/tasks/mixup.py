@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from inceptorch.data.augment import drawing_from
-from inceptorch.recipes import Recipe
+from inceptorch.data.augmentation import AugmentationConfig
 
 # As fractions of an image, and height to width (arXiv:1708.04896)
 ERASED_AREA, ERASED_ASPECT = (0.02, 1 / 3), (0.3, 3.3)
 
 
-def mix(images: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor]:
-    """Normalized images [N, C, H, W] and labels [N] as the recipe's erasing, mixup and cutmix change them.
+def mix(
+    images: Tensor, labels: Tensor, num_classes: int, config: AugmentationConfig, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Normalized images [N, C, H, W] and labels [N] as random erasing, mixup and CutMix change them.
 
     Where images are mixed, the targets are fractions of the classes [N, num_classes] in place of labels. Of mixup and
     cutmix, a step has either with equal probability. All draws depend on `seed` alone.
@@ -23,13 +25,13 @@ def mix(images: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: 
     from torchvision.transforms import v2
 
     mixers = []
-    if recipe.mixup:
-        mixers.append(v2.MixUp(alpha=recipe.mixup, num_classes=num_classes))
-    if recipe.cutmix:
-        mixers.append(v2.CutMix(alpha=recipe.cutmix, num_classes=num_classes))
+    if config.mixup_alpha:
+        mixers.append(v2.MixUp(alpha=config.mixup_alpha, num_classes=num_classes))
+    if config.cutmix_alpha:
+        mixers.append(v2.CutMix(alpha=config.cutmix_alpha, num_classes=num_classes))
     with drawing_from(seed):
-        if recipe.erasing:
-            images = erase(images, recipe.erasing)
+        if config.random_erasing_prob:
+            images = erase(images, config.random_erasing_prob)
         if mixers:
             images, labels = v2.RandomChoice(mixers)(images, labels)
     return images, labels

@@ -1,11 +1,48 @@
-"""Training a classifier. `trainer.py` is the story of a run, on what `setup.py` found and built; `step.py` is one step
-and `loss.py` what it minimizes, `run.py` the folder it leaves."""
+"""Training a classifier. `trainer.py` has a run from top to bottom, on what `setup.py` found and built; `step.py` is one
+step and `loss.py` the loss it minimizes, `recipe.py` how to train, `run.py` the folder of a run.
 
-from inceptorch.training.api import resume, train
-from inceptorch.training.callbacks import Callback
-from inceptorch.training.dry_run import DryRunReport, dry_run
-from inceptorch.training.lr_finder import LRCurve, find_lr
-from inceptorch.training.run import read_run_config
-from inceptorch.training.trainer import Result
+Names are imported when first used, so that recipes are printed without loading torch.
+"""
 
-__all__ = ["Callback", "DryRunReport", "LRCurve", "Result", "dry_run", "find_lr", "read_run_config", "resume", "train"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inceptorch.training.api import resume, train
+    from inceptorch.training.callbacks import Callback
+    from inceptorch.training.dry_run import DryRunReport, dry_run
+    from inceptorch.training.lr_finder import LRCurve, find_lr
+    from inceptorch.training.recipe import Recipe
+    from inceptorch.training.run import read_run_config
+    from inceptorch.training.trainer import Result
+
+__all__ = [
+    "Callback",
+    "DryRunReport",
+    "LRCurve",
+    "Recipe",
+    "Result",
+    "dry_run",
+    "find_lr",
+    "read_run_config",
+    "resume",
+    "train",
+]
+_MODULES = {
+    "api": ("resume", "train"),
+    "callbacks": ("Callback",),
+    "dry_run": ("DryRunReport", "dry_run"),
+    "lr_finder": ("LRCurve", "find_lr"),
+    "recipe": ("Recipe",),
+    "run": ("read_run_config",),
+    "trainer": ("Result",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            # Kept, as the submodule dry_run, once imported, would take the function's name.
+            value = globals()[name] = getattr(import_module(f"inceptorch.training.{module}"), name)
+            return value
+    raise AttributeError(f"module 'inceptorch.training' has no attribute {name!r}")

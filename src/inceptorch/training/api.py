@@ -13,13 +13,13 @@ from torch import nn
 from inceptorch.data.augment import Transform
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError
-from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.disk_space import check_disk_space
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.messages import resume_hint_on_error
 from inceptorch.training.optimizers import OptimizerFactory
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.run import read_run
 from inceptorch.training.setup import Overrides, TrainingContext, TrainRequest, check_batches, new_run, setup
 from inceptorch.training.tensorboard import TensorBoard

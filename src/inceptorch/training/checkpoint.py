@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from inceptorch.errors import DiskError, RunError
 from inceptorch.models.weights import write_safetensors
+from inceptorch.training.compatibility import upgrade_row
 from inceptorch.training.ema import WeightAverage
 from inceptorch.utils.files import reading
 
@@ -82,6 +83,7 @@ class Checkpointer:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
                 metadata = file.metadata()
             state = TrainState(**json.loads(metadata["progressed"]))
+            state.rows = [upgrade_row(row) for row in state.rows]
             self.model.load_state_dict(_with_prefix(tensors, "model."))
             if self.average is not None:
                 self.average.load_state_dict(_with_prefix(tensors, "average."))

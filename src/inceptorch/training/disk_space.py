@@ -3,7 +3,7 @@
 import shutil
 
 from inceptorch.errors import RunError
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.setup import TrainingContext
 
 MIB = 2**20
@@ -25,8 +25,8 @@ def check_disk_space(context: TrainingContext) -> None:
 def copies(recipe: Recipe) -> int:
     """How many times the weights are written at most: the classifier, and two checkpoints, as the old one stays until
     the new one is whole. Each holds the model, its average and the optimizer's state."""
-    if not recipe.epochs:
+    if not recipe.schedule.epochs:
         return 3
-    average = bool(recipe.ema or recipe.polyak)
-    optimizer = 1 if recipe.optimizer == "sgd" else 2
+    average = bool(recipe.optimization.ema_decay or recipe.optimization.average_last_fraction)
+    optimizer = 1 if recipe.optimization.optimizer == "sgd" else 2
     return 1 + 2 * (1 + average + optimizer)

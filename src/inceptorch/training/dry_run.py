@@ -10,8 +10,8 @@ import numpy as np
 
 from inceptorch.data import Split
 from inceptorch.data.sampler import steps_in
-from inceptorch.recipes import Recipe
 from inceptorch.training.eta import WARMUP_STEPS
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.schedule import image_size
 from inceptorch.training.setup import TrainRequest, temporary_run
 from inceptorch.training.tensorboard import TensorBoard
@@ -51,29 +51,28 @@ def dry_run(
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):
         real, images, size = context.run.recipe, len(context.train), context.classifier.preprocessing.size
-        sizes = [image_size(real, size, epoch) for epoch in range(real.epochs)]
+        sizes = [image_size(real, size, epoch) for epoch in range(real.schedule.epochs)]
         largest = max(sizes, default=size)
-        short = replace(
-            real,
-            epochs=min(real.epochs, 1),
-            head_steps=min(real.head_steps, 10),
+        short = real.replace(
+            epochs=min(real.schedule.epochs, 1),
+            linear_probe_steps=min(real.optimization.linear_probe_steps, 10),
             checkpoint_every=CHECKPOINT_AFTER,
-            growth=((0.0, largest / size), (1.0, largest / size)),
+            size_schedule=((0.0, largest / size), (1.0, largest / size)),
         )
         context.run = replace(context.run, recipe=short)
-        context.train = _some(context.train, STEPS * real.batch, seed)
+        context.train = _some(context.train, STEPS * real.optimization.batch_size, seed)
         context.val = _some(context.val, MAX_VAL_IMAGES, seed)
         context.run.begin(context.train, context.val)
         trainer = Trainer(context, world, progress, [TensorBoard()])
         result = trainer.fit()
         look(result)
-    steps = steps_in(images, real.batch)
-    if not real.epochs:
+    steps = steps_in(images, real.optimization.batch_size)
+    if not real.schedule.epochs:
         return DryRunReport(steps, 0, None, None)
     # Of few images there are too few steps for a pace; what they took is then all that is known.
-    one = result.step_seconds or real.batch / trainer.state.rows[-1]["images_per_second"]
+    one = result.step_seconds or real.optimization.batch_size / trainer.state.rows[-1]["images_per_second"]
     run_seconds = steps * one * sum((at / largest) ** 2 for at in sizes)
-    return DryRunReport(steps, real.epochs, steps * one, run_seconds)
+    return DryRunReport(steps, real.schedule.epochs, steps * one, run_seconds)
 
 
 def _some(split: Split, count: int, seed: int) -> Split:

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 
 
 class WeightAverage(nn.Module):
@@ -46,9 +46,9 @@ class WeightAverage(nn.Module):
 
 def weight_average(model: nn.Module, recipe: Recipe) -> WeightAverage | None:
     """The average that the recipe evaluates and saves, if any."""
-    if recipe.polyak:
+    if recipe.optimization.average_last_fraction:
         return WeightAverage(model, None)
-    return WeightAverage(model, recipe.ema) if recipe.ema else None
+    return WeightAverage(model, recipe.optimization.ema_decay) if recipe.optimization.ema_decay else None
 
 
 def _floats(model: nn.Module) -> list[Tensor]:

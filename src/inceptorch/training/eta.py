@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.schedule import image_size
 
 WARMUP_STEPS = 3  # of a process: slower than all others, so they say nothing about the pace
@@ -51,11 +51,11 @@ class ETA:
             return None
         pace = self.seconds / self.work_done
         work = self._work(epoch) * (self.steps - step)
-        work += self.steps * sum(self._work(later) for later in range(epoch + 1, self.recipe.epochs))
+        work += self.steps * sum(self._work(later) for later in range(epoch + 1, self.recipe.schedule.epochs))
         validation = self.validation_seconds
         if validation is None:
             validation = VALIDATION_COST * pace * self.steps * self.val_ratio
-        return pace * work + validation * (self.recipe.epochs - epoch)
+        return pace * work + validation * (self.recipe.schedule.epochs - epoch)
 
     def _work(self, epoch: int) -> float:
         return float((image_size(self.recipe, self.size, epoch) / self.size) ** 2)

@@ -23,8 +23,8 @@ from inceptorch.evaluation import Evaluation
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.pipeline import map_batches
 from inceptorch.models.weights import write_safetensors
-from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.setup import TrainingContext
 from inceptorch.training.step import precision
 from inceptorch.utils.progress import Progress
@@ -79,7 +79,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
         with safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("val"))
     model, engine = classifier.model, Torch(classifier, device=world.device)
-    bf16 = recipe.epochs > 0 and precision(recipe, world.device) == "bf16"
+    bf16 = recipe.schedule.epochs > 0 and precision(recipe, world.device) == "bf16"
 
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
@@ -115,7 +115,7 @@ def _is_whole(cache: Path) -> bool:
 def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> Iterator[Fit]:
     """Fit the classifier to features [N, C] and labels [N]; yields it every few steps of L-BFGS."""
     mean, spread = features.mean(0), features.std().clamp(min=1e-12)
-    x = (features - mean) / spread  # so that one value of head_decay serves every network
+    x = (features - mean) / spread  # so that one value of linear_probe_l2 serves every network
     weight = torch.zeros(num_classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(num_classes, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS_AT_A_TIME, line_search_fn="strong_wolfe")
@@ -128,12 +128,14 @@ def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> I
         return loss
 
     before = math.inf
-    for steps in range(STEPS_AT_A_TIME, recipe.head_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
-        optimizer.param_groups[0]["max_iter"] = STEPS_AT_A_TIME - max(0, steps - recipe.head_steps)
+    for steps in range(STEPS_AT_A_TIME, recipe.optimization.linear_probe_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
+        optimizer.param_groups[0]["max_iter"] = STEPS_AT_A_TIME - max(0, steps - recipe.optimization.linear_probe_steps)
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             folded = weight / spread
-            fitted = Fit(min(steps, recipe.head_steps), folded, bias - folded @ mean, float(loss_of()))
+            fitted = Fit(
+                min(steps, recipe.optimization.linear_probe_steps), folded, bias - folded @ mean, float(loss_of())
+            )
         yield fitted
         if not before - fitted.loss > CONVERGED:
             return
@@ -142,7 +144,7 @@ def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> I
 
 def _loss(x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, recipe: Recipe) -> Callable[[], Tensor]:
     def loss() -> Tensor:
-        error = F.cross_entropy(x @ weight.T + bias, labels, label_smoothing=recipe.label_smoothing)
-        return error + recipe.head_decay * weight.square().sum()
+        error = F.cross_entropy(x @ weight.T + bias, labels, label_smoothing=recipe.optimization.label_smoothing)
+        return error + recipe.optimization.linear_probe_l2 * weight.square().sum()
 
     return loss

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from inceptorch.errors import RunError
 from inceptorch.models.module import Model
-from inceptorch.recipes import Recipe
 from inceptorch.tasks import Task
+from inceptorch.training.recipe import Recipe
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]  # of logits and targets: one number, or one for each image
 
 
 class TrainLoss(nn.Module):
-    """The loss of each image of a batch [N]: that of the network's output plus, `aux_weight` times, that of each
+    """The loss of each image of a batch [N]: that of the network's output plus, `aux_loss_weight` times, that of each
     auxiliary head (arXiv:1409.4842 section 5). A module, so that DDP and torch.compile see one forward pass.
 
     `class_weights` [classes] multiply the task's losses of each class; a loss of the caller's own is taken as it is.
@@ -29,7 +29,8 @@ class TrainLoss(nn.Module):
         super().__init__()
         self.model = model
         self.task = task
-        self.recipe = recipe
+        self.label_smoothing = recipe.optimization.label_smoothing
+        self.aux_loss_weight = recipe.optimization.aux_loss_weight
         self.loss = loss
         self.aux = [f"aux.{name}" for name in model.aux] if isinstance(model, Model) else []
         self.register_buffer("class_weights", class_weights, persistent=False)
@@ -42,12 +43,12 @@ class TrainLoss(nn.Module):
             outputs, taps = self.model(x), {}
         losses = self._losses(outputs, targets)
         for name in self.aux:
-            losses = losses + self.recipe.aux_weight * self._losses(taps[name], targets)
+            losses = losses + self.aux_loss_weight * self._losses(taps[name], targets)
         return losses if self.loss is not None else losses * self.task.image_weights(targets, self.class_weights)
 
     def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.loss is None:
-            return self.task.loss(outputs, targets, self.recipe)
+            return self.task.loss(outputs, targets, self.label_smoothing)
         losses = self.loss(outputs, targets)
         if not isinstance(losses, Tensor) or losses.shape not in ((), (len(targets),)):
             found = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
@@ -57,4 +58,4 @@ class TrainLoss(nn.Module):
     @property
     def chance_loss(self) -> float | None:
         """The loss of a network that guesses; None for a loss of the caller's own."""
-        return None if self.loss is not None else (1 + self.recipe.aux_weight * len(self.aux)) * self.task.chance_loss
+        return None if self.loss is not None else (1 + self.aux_loss_weight * len(self.aux)) * self.task.chance_loss

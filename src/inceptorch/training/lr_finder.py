@@ -11,11 +11,11 @@ from inceptorch.data.augment import Batch, key
 from inceptorch.data.loader import load as load_batches
 from inceptorch.data.sampler import batches
 from inceptorch.errors import RecipeError
-from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.optimizers import build_optimizer
+from inceptorch.training.recipe import Recipe
 from inceptorch.training.schedule import image_size
 from inceptorch.training.setup import TrainingContext, TrainRequest, temporary_run
 from inceptorch.training.step import TrainStep
@@ -56,7 +56,7 @@ def find_lr(
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress) as (context, world):
         context.classifier.model.to(world.device)
-        if context.run.recipe.head_steps:
+        if context.run.recipe.optimization.linear_probe_steps:
             context.run.begin(context.train, context.val)  # for the features
             for _ in fit_linear_probe(context, world, progress):
                 pass
@@ -67,7 +67,8 @@ def find_lr(
 def _search(context: TrainingContext, world: Processes, progress: Progress) -> LRCurve:
     recipe, classifier, task = context.run.recipe, context.classifier, context.task
     optimizer = build_optimizer(classifier.model, recipe)
-    step = TrainStep(classifier, optimizer, recipe, task, task.class_weights(context.train, recipe), world)
+    weights = task.class_weights(context.train, recipe.optimization.class_weight_power)
+    step = TrainStep(classifier, optimizer, recipe, task, weights, world)
     growth = (MAX_LR / MIN_LR) ** (1 / (STEPS - 1))
     rates: list[float] = []
     losses: list[float] = []
@@ -91,11 +92,13 @@ def _search(context: TrainingContext, world: Processes, progress: Progress) -> L
 def _batches(context: TrainingContext) -> Iterator[Batch]:
     """The batches of as many steps as are tried, over as many epochs as that takes."""
     run, pixels, left, epoch = context.run, context.classifier.preprocessing, STEPS, 0
-    data = context.task.dataset(context.train, pixels, run.recipe, run.seed, None)
+    data = context.task.dataset(context.train, pixels, run.recipe.augmentation, run.seed, None)
     while left:
         data.epoch = epoch
-        data.side = image_size(run.recipe, pixels.size, run.recipe.epochs - 1)
-        order = batches(context.train, run.recipe.batch, run.seed, epoch, run.recipe.shuffle)[:left]
-        yield from load_batches(data, [batch.tolist() for batch in order], max(0, run.recipe.workers))
+        data.side = image_size(run.recipe, pixels.size, run.recipe.schedule.epochs - 1)
+        order = batches(context.train, run.recipe.optimization.batch_size, run.seed, epoch, run.recipe.data.shuffle)[
+            :left
+        ]
+        yield from load_batches(data, [batch.tolist() for batch in order], max(0, run.recipe.runtime.num_workers))
         left -= len(order)
         epoch += 1

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from inceptorch.errors import RunError
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 
 
 @contextmanager
@@ -20,9 +20,10 @@ def translate_oom(recipe: Recipe) -> Iterator[None]:
         # On a CPU torch has no kind of its own for it.
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
             raise
-        parts = min(2 * recipe.accumulate, recipe.batch // 2)
+        batch_size = recipe.optimization.batch_size
+        parts = min(2 * recipe.optimization.grad_accum_steps, batch_size // 2)
         raise RunError(
-            f"Memory is too small for this. Start again with --set accumulate={parts}, which takes every batch of "
-            f"{recipe.batch} through the network in {parts} parts, or with a smaller --size or "
-            f"--set batch={max(2, recipe.batch // 2)}."
+            f"Memory is too small for this. Start again with --set grad_accum_steps={parts}, which takes every batch of "
+            f"{batch_size} through the network in {parts} parts, or with a smaller --size or "
+            f"--set batch_size={max(2, batch_size // 2)}."
         ) from None

@@ -30,19 +30,21 @@ def announce(trainer: Trainer) -> None:
         return
     if state.epoch or state.step or state.head_done:
         begun = f" and {state.step} steps of the next" if state.step else ""
-        say(f"resuming after epoch {state.epoch} of {recipe.epochs}{begun}")
+        say(f"resuming after epoch {state.epoch} of {recipe.schedule.epochs}{begun}")
     together = f", {world.count} processes" if world.count > 1 else ""
     say(
-        f"{recipe.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
+        f"{recipe.model.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
         f"{world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
     )
     without = [name for name, count in val.counts().items() if not count]
     if without:
         say(f"{val.name} has no images of {', '.join(without[:5])}: its figures say nothing of them")
     normalized = isinstance(trainer.model, Model) and trainer.model.net.norm
-    if world.count > 1 and not recipe.sync_bn and recipe.batch < MIN_NORM_BATCH * world.count and normalized:
+    batch_size = recipe.optimization.batch_size
+    few = batch_size < MIN_NORM_BATCH * world.count
+    if world.count > 1 and few and normalized and not recipe.runtime.sync_bn:
         remedy = "--set sync_bn=true or a larger batch" if world.device.type == "cuda" else "a larger batch"
-        each = recipe.batch // world.count
+        each = batch_size // world.count
         say(f"batch normalization sees {each} images in each process; below {MIN_NORM_BATCH}, try {remedy}")
 
 
@@ -56,7 +58,7 @@ def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation
         trainer.progress.info(
             f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} of chance ({chance:.3f}): nothing was "
             "learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try "
-            f"--set lr={trainer.recipe.lr / 4:g}; and look whether the class folders hold what they are called."
+            f"--set lr={trainer.recipe.optimization.lr / 4:g}. Look also whether every class folder holds its class."
         )
 
 
@@ -67,7 +69,7 @@ def diverged(trainer: Trainer, loss: float, step: int) -> RunError:
     saved = f"the classifier after epoch {epoch} is in {folder}" if exists else "no epoch was finished"
     return RunError(
         f"The loss became {loss} in epoch {epoch + 1}, step {step + 1}, so the run was stopped; {saved}. "
-        f"Start again with a lower rate, such as --set lr={trainer.recipe.lr / 4:g}."
+        f"Start again with a lower rate, such as --set lr={trainer.recipe.optimization.lr / 4:g}."
     )
 
 

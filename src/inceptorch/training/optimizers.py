@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from inceptorch.models.module import Model
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 
 OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
 
@@ -21,25 +21,26 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
     A group's rate is `lr_scale` times that of the schedule. In a recipe's optimizer it falls by `layer_decay` for every
     layer between the parameters and the classifier; weight decay is on weights alone, not on biases and normalization.
     """
+    config = recipe.optimization
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if factory is not None:
         optimizer = factory([parameter for _, parameter in parameters])
         for group in optimizer.param_groups:
-            group["lr_scale"] = group["lr"] / recipe.lr
+            group["lr_scale"] = group["lr"] / config.lr
         return optimizer
     order, layers = (model.group_matcher(), len(model.net.body)) if isinstance(model, Model) else (None, 0)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in parameters:
-        decay = 0.0 if parameter.ndim == 1 else recipe.weight_decay
-        lr_scale = recipe.layer_decay ** (layers - min(order(name), layers)) if order else 1.0
+        decay = 0.0 if parameter.ndim == 1 else config.weight_decay
+        lr_scale = config.layer_decay ** (layers - min(order(name), layers)) if order else 1.0
         groups.setdefault((decay, lr_scale), []).append(parameter)
     given = [{"params": params, "weight_decay": decay, "lr_scale": scale} for (decay, scale), params in groups.items()]
-    if recipe.optimizer == "rmsprop":
-        return TensorFlowRMSProp(given, recipe.lr, recipe.rms_decay, recipe.rms_eps, recipe.momentum)
-    if recipe.optimizer == "adamw":
-        return AdamW(given, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
-    nesterov = recipe.nesterov and recipe.momentum > 0
-    return SGD(given, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    if config.optimizer == "rmsprop":
+        return TensorFlowRMSProp(given, config.lr, config.rms_decay, config.rms_eps, config.momentum)
+    if config.optimizer == "adamw":
+        return AdamW(given, lr=config.lr, betas=(config.momentum, 0.999), fused=True)
+    nesterov = config.nesterov and config.momentum > 0
+    return SGD(given, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
 
 
 class TensorFlowRMSProp(Optimizer):

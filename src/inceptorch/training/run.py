@@ -25,11 +25,11 @@ from inceptorch.data.split import VAL_PART
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.training.compatibility import upgrade_run_config
+from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 from inceptorch.utils.files import ensure_empty, load_yaml, locked, os_error_reason, write_text
 
 RUN_CONFIG = "run.yaml"
-OLD_COMPILE = {"never": False, "always": True}  # as runs of the first release have it
 COLUMNS = (
     "phase",
     "epoch",
@@ -81,7 +81,7 @@ class Run:
             "weights": str(self.weights) if self.weights else None,
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
-            "network": serialization.to_plain(self.net) if self.net else {"name": self.recipe.net},
+            "network": serialization.to_plain(self.net) if self.net else {"name": self.recipe.model.net},
             "classes": list(train.classes),
             "train": {"images": len(train), "split": train.name},
             "val": {"images": len(val), "split": val.name},
@@ -101,7 +101,7 @@ class Run:
 
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """What the classifier's config says of the run, the weights being those of this row of metrics."""
-        split = ValidationSplit(fraction=self.recipe.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
+        split = ValidationSplit(fraction=self.recipe.data.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
         chosen = f"epoch {row['epoch']}, whose loss on these images is the lowest"
         return Metadata(
             trained_on=f"{len(train)} images of {short_name(self.data)}",
@@ -110,7 +110,7 @@ class Run:
             top1=round(row["top1"], 5),
             top5=round(row["top5"], 5),
             split=split if val.name == VAL_PART else None,
-            other={"weights_of": chosen} if self.recipe.keeps_best else {},
+            other={"weights_of": chosen} if self.recipe.schedule.keeps_best else {},
         )
 
     @contextmanager
@@ -148,9 +148,6 @@ def read_run(folder: Path) -> Run:
     try:
         values = dict(config["recipe"])
         name = str(values.pop("name"))
-        values.setdefault("keep", "last")  # as it was for runs that do not say
-        if values["compile"] in OLD_COMPILE:
-            values["compile"] = OLD_COMPILE[values["compile"]]
         from_python = tuple(config.get("from_python", []))
         net = (
             serialization.from_plain(config["network"]) if "network" in config and "model" not in from_python else None
@@ -178,7 +175,8 @@ def read_run_config(folder: Path) -> dict[str, Any]:
     """What run.yaml holds. Raises RunError."""
     if not (folder / RUN_CONFIG).exists():
         raise RunError(f"{folder} is not a run that can be resumed: it has no {RUN_CONFIG}.")
-    return load_yaml(folder / RUN_CONFIG, RunError, f"{folder} is not a run that can be resumed")
+    config = load_yaml(folder / RUN_CONFIG, RunError, f"{folder} is not a run that can be resumed")
+    return upgrade_run_config(config)
 
 
 def format_metrics(row: dict[str, Any]) -> str:

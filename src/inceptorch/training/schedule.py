@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inceptorch.recipes import Knots, Recipe
+from inceptorch.training.recipe import Knots, Recipe
 
 MULTIPLE = 4  # of which image sizes are multiples
 
@@ -12,15 +12,15 @@ MULTIPLE = 4  # of which image sizes are multiples
 def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     """The learning rate of a step of an epoch that has so many."""
     passed = epoch + step / steps
-    decays = int(passed / recipe.decay_epochs) if recipe.decay_epochs else 0
-    left = 1 - passed / recipe.epochs
-    falling = float(recipe.decay_factor**decays * left**recipe.decay_power)
-    return recipe.lr * interpolate(recipe.schedule, 1 - left) * falling
+    decays = int(passed / recipe.schedule.lr_step_epochs) if recipe.schedule.lr_step_epochs else 0
+    left = 1 - passed / recipe.schedule.epochs
+    falling = float(recipe.schedule.lr_gamma**decays * left**recipe.schedule.lr_poly_power)
+    return recipe.optimization.lr * interpolate(recipe.schedule.lr_schedule, 1 - left) * falling
 
 
 def image_size(recipe: Recipe, size: int, epoch: int) -> int:
     """The size in pixels of the training images of an epoch, of a recipe whose full size is `size`."""
-    fraction = interpolate(recipe.growth, epoch / max(1, recipe.epochs - 1))
+    fraction = interpolate(recipe.schedule.size_schedule, epoch / max(1, recipe.schedule.epochs - 1))
     return size if fraction == 1 else min(size, max(MULTIPLE, round(size * fraction / MULTIPLE) * MULTIPLE))
 
 

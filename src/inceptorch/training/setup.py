@@ -28,12 +28,12 @@ from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.recipes import Recipe, get_recipe, with_values
 from inceptorch.runtime.distributed import Processes, processes
 from inceptorch.tasks import Classification, Task
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.optimizers import OptimizerFactory
+from inceptorch.training.recipe import Recipe, get_recipe
 from inceptorch.training.run import Run, next_run_dir
 from inceptorch.training.schedule import image_size
 from inceptorch.training.step import precision
@@ -96,15 +96,15 @@ def new_run(request: TrainRequest, world: Processes) -> Run:
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
     recipe = request.recipe if request.recipe is not None else ("head" if given else "scratch")
-    recipe = with_values(get_recipe(recipe) if isinstance(recipe, str) else recipe, request.values)
-    if recipe.head_steps and not given:
+    recipe = (get_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**request.values)
+    if recipe.optimization.linear_probe_steps and not given:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
-    if recipe.freeze and not given:
+    if recipe.optimization.freeze and not given:
         raise RecipeError("freeze keeps layers of given weights as they are; name the weights with --weights.")
-    if recipe.epochs and recipe.batch < 2 * world.count:
+    if recipe.schedule.epochs and recipe.optimization.batch_size < 2 * world.count:
         raise RecipeError(
-            f"A batch of {recipe.batch} is too small for {world.count} processes; give each two images or more: "
-            f"--set batch={2 * world.count}."
+            f"A batch of {recipe.optimization.batch_size} is too small for {world.count} processes; "
+            f"give each two images or more: --set batch_size={2 * world.count}."
         )
     _check_overrides(overrides, request, recipe)
     data = name_of(overrides.data) if request.data is None else absolute(request.data)
@@ -112,7 +112,7 @@ def new_run(request: TrainRequest, world: Processes) -> Run:
     ensure_empty(folder)
     if request.data is not None and lies_inside(folder, data):
         raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
-    recipe = replace(recipe, precision=precision(recipe, world.device))
+    recipe = recipe.replace(precision=precision(recipe, world.device))
     net = get_network(request.net) if request.net else None
     return Run(folder, data, given, recipe, net, request.seed, overrides.names)
 
@@ -126,15 +126,15 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
         raise RunError(f"Cannot resume {run.folder} without {words}: they were Python objects. Give them again.")
     recipe = run.recipe
     if overrides.data is not None:
-        splits = split_pairs(overrides.data, recipe.val_fraction, run.seed)
+        splits = split_pairs(overrides.data, recipe.data.val_fraction, run.seed)
     else:
         # A run's file may come from a stranger: it decides on no download.
         download = not run.fingerprint
-        splits = find_train_and_val(run.data, recipe.val_fraction, run.seed, download=download)
+        splits = find_train_and_val(run.data, recipe.data.val_fraction, run.seed, download=download)
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")
-    train, val = (limited(split, recipe.limit, run.seed) for split in splits)
+    train, val = (limited(split, recipe.data.max_images_per_class, run.seed) for split in splits)
     classifier = build_classifier(run, overrides.model, train.classes)
     if run.skipped is None:
         train, skipped = without_unreadable(train, progress)
@@ -143,7 +143,7 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     else:
         skipped = run.skipped
         train, val = (_without(split, {one["file"] for one in skipped}) for split in (train, val))
-    recipe = replace(recipe, net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
+    recipe = recipe.replace(net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
     net = classifier.model.net if isinstance(classifier.model, Model) else None
     run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
     return TrainingContext(run, classifier, train, val, overrides)
@@ -157,7 +157,7 @@ def temporary_run(
     RecipeError where steps are needed and the recipe has none."""
     with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
         run = new_run(replace(request, out=Path(folder) / "run"), world)
-        if needs_steps and not run.recipe.epochs:
+        if needs_steps and not run.recipe.schedule.epochs:
             raise RecipeError(
                 f"Recipe {run.recipe.name!r} trains the classifier alone, in no steps; name another --recipe."
             )
@@ -179,21 +179,21 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
         )
     if module is not None and module.num_classes != len(classes):
         raise RunError(f"Cannot train this module: it has {module.num_classes} classes, the data {len(classes)}.")
-    table = run.net or (module.net if module else given.model.net if given else get_network(recipe.net))
-    aux = bool(table.aux) and recipe.aux_weight > 0 and recipe.epochs > 0
-    size = recipe.size or (module.size if module else table.size)
-    preprocessing = given.preprocessing if given else default_preprocessing(size, recipe.channels)
-    if recipe.size and recipe.size != preprocessing.size:
-        resize = round(recipe.size * preprocessing.resize / preprocessing.size)
-        preprocessing = replace(preprocessing, size=recipe.size, resize=resize)
-    if recipe.dropout >= 0:
-        table = with_dropout(table, recipe.dropout)
+    table = run.net or (module.net if module else given.model.net if given else get_network(recipe.model.net))
+    aux = bool(table.aux) and recipe.optimization.aux_loss_weight > 0 and recipe.schedule.epochs > 0
+    size = recipe.model.size or (module.size if module else table.size)
+    preprocessing = given.preprocessing if given else default_preprocessing(size, recipe.model.channels)
+    if recipe.model.size and size != preprocessing.size:
+        resize = round(size * preprocessing.resize / preprocessing.size)
+        preprocessing = replace(preprocessing, size=size, resize=resize)
+    if recipe.model.dropout >= 0:
+        table = with_dropout(table, recipe.model.dropout)
     _check_growth(recipe, table, aux, preprocessing.size)
     torch.manual_seed(run.seed)
     model = module or Model(table, len(classes), preprocessing.in_chans, aux=aux, size=preprocessing.size)
     if given:
         copy_weights(given.model, model)
-    frozen = recipe.frozen_rows(table)
+    frozen = recipe.optimization.frozen_layers(table)
     if frozen > len(model.body):
         raise RecipeError(f"{table.name} has {len(model.body)} layers to freeze, not {frozen}: --set freeze=0.")
     for layer in model.body[:frozen]:
@@ -204,22 +204,23 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
 def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
     """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise
     for `sync_bn` on CPUs, for which torch has none."""
-    if recipe.sync_bn and world.count > 1 and world.device.type != "cuda":
+    if recipe.runtime.sync_bn and world.count > 1 and world.device.type != "cuda":
         raise RecipeError(
             "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."
         )
-    smallest = images // steps_in(images, recipe.batch)
-    if recipe.epochs and smallest < 2 * world.count:
-        enough = 2 * world.count * -(-recipe.batch // smallest)
+    batch_size = recipe.optimization.batch_size
+    smallest = images // steps_in(images, batch_size)
+    if recipe.schedule.epochs and smallest < 2 * world.count:
+        enough = 2 * world.count * -(-batch_size // smallest)
         raise RunError(
-            f"{images} images in batches of {recipe.batch} leave a step with {smallest}, too few for {world.count} "
-            f"processes; give each two or more: --set batch={enough}, or fewer processes."
+            f"{images} images in batches of {batch_size} leave a step with {smallest}, too few for {world.count} "
+            f"processes; give each two or more: --set batch_size={enough}, or fewer processes."
         )
 
 
 def _wrap(module: nn.Module, recipe: Recipe, classes: tuple[str, ...]) -> Classifier:
     """The caller's own module as a classifier. Raises RunError if it gives no logits of these classes."""
-    preprocessing = default_preprocessing(recipe.size or 224, recipe.channels)
+    preprocessing = default_preprocessing(recipe.model.size or 224, recipe.model.channels)
     first = next(module.parameters(), torch.empty(0))
     images = first.new_zeros(2, preprocessing.in_chans, preprocessing.size, preprocessing.size)
     training = module.training
@@ -238,22 +239,24 @@ def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe
     if overrides.model is not None:
         if request.net or request.weights:
             raise RecipeError("Cannot take weights or a network's name beside a module. Load the weights into it.")
-        if recipe.dropout >= 0:
+        if recipe.model.dropout >= 0:
             raise RecipeError("Cannot set the dropout of a module of your own. Set it in the module.")
-        if recipe.layer_decay < 1 and not isinstance(overrides.model, Model):
+        if recipe.optimization.layer_decay < 1 and not isinstance(overrides.model, Model):
             raise RecipeError(
                 "Cannot order the layers of a module of your own: set layer_decay=1, or give an optimizer."
             )
-    if overrides.transform is not None and {value for _, value in recipe.growth} != {1.0}:
-        raise RecipeError("Cannot let images grow: your transform makes them. Try --set growth=[[0,1],[1,1]].")
-    if overrides.loss is not None and recipe.balance:
-        raise RecipeError("Cannot weigh classes in a loss of your own. Weigh them there, with --set balance=0.")
+    if overrides.transform is not None and {value for _, value in recipe.schedule.size_schedule} != {1.0}:
+        raise RecipeError("Cannot let images grow: your transform makes them. Try --set size_schedule=[[0,1],[1,1]].")
+    if overrides.loss is not None and recipe.optimization.class_weight_power:
+        raise RecipeError(
+            "Cannot weigh classes in a loss of your own. Weigh them there, with --set class_weight_power=0."
+        )
 
 
 def _base_rate(recipe: Recipe, model: nn.Module, overrides: Overrides) -> float:
     """The rate that the schedule's factors multiply: the recipe's, or that of an optimizer of the caller's own."""
     if overrides.optimizer is None:
-        return recipe.lr
+        return recipe.optimization.lr
     groups = overrides.optimizer([each for each in model.parameters() if each.requires_grad]).param_groups
     rate = float(groups[0]["lr"])
     if rate <= 0:
@@ -269,12 +272,12 @@ def _without(split: Split, files: set[str]) -> Split:
 
 def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:
     """Raise where images are to grow before fully connected layers, which take one size alone, or begin too small."""
-    sizes = {image_size(recipe, size, epoch) for epoch in range(recipe.epochs)} - {size}
+    sizes = {image_size(recipe, size, epoch) for epoch in range(recipe.schedule.epochs)} - {size}
     if not sizes:
         return
     heads = {**table.head, **((table.aux_head or {}) if aux else {})}
     if any(isinstance(layer, Linear) for layer in heads.values()):
         main = any(isinstance(layer, Linear) for layer in table.head.values())
-        remedy = "growth=[[0,1],[1,1]]" if main else "aux_weight=0"
+        remedy = "size_schedule=[[0,1],[1,1]]" if main else "aux_loss_weight=0"
         raise RecipeError(f"{table.name} has fully connected layers, which take one size alone; --set {remedy}.")
     check_size(table, min(sizes), aux)

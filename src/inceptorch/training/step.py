@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 from inceptorch.classifier import Classifier
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
-from inceptorch.recipes import Recipe
 from inceptorch.runtime.distributed import Processes
 from inceptorch.tasks import Task
 from inceptorch.training.loss import LossFunction, TrainLoss
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.cpu import cpuinfo
 
 
@@ -46,7 +46,7 @@ class TrainStep:
         train_loss = TrainLoss(self.model, task, recipe, class_weights, loss).to(world.device)
         self.chance_loss = train_loss.chance_loss
         self.train_loss = world.wrap(train_loss)
-        if recipe.compile:
+        if recipe.runtime.compile:
             self.train_loss.compile()
         self._set_train_mode()
 
@@ -62,27 +62,27 @@ class TrainStep:
             self._set_train_mode()
         self.optimizer.zero_grad()
         # By the whole step's size, so that all processes go through the network as often.
-        parts = min(self.recipe.accumulate, global_batch_size // self.world.count // 2) or 1
+        parts = min(self.recipe.optimization.grad_accum_steps, global_batch_size // self.world.count // 2) or 1
         loss = torch.zeros((), dtype=torch.float64, device=self.world.device)
         for number, (x, y) in enumerate(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True), 1):
             wrapped = self.train_loss if number < parts else None  # the last part sends the gradients of all
             with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
                 loss += self._backward(x, y, 1 / global_batch_size, seed + number)
-        if self.recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        if self.recipe.optimization.clip_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimization.clip_grad_norm)
         self.optimizer.step()
         return loss
 
     def _set_train_mode(self) -> None:
         self.model.train()
         if isinstance(self.model, Model):
-            for layer in self.model.body[: self.recipe.frozen_rows(self.model.net)]:
+            for layer in self.model.body[: self.recipe.optimization.frozen_layers(self.model.net)]:
                 layer.eval()  # batch normalization's statistics stay too
 
     def _backward(self, images: Tensor, targets: Tensor, weight: float, seed: int) -> Tensor:
         """Add to the gradients those of some images, each of which has this weight."""
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
-            x, targets = self.task.mix(self.normalize(images), targets, self.recipe, seed)
+            x, targets = self.task.mix(self.normalize(images), targets, self.recipe.augmentation, seed)
             loss = self.train_loss(x, targets).sum() * weight
         (loss * self.world.count).backward()  # DDP averages over the processes
         done: Tensor = loss.detach().double()
@@ -113,8 +113,8 @@ def seed_step(seed: int) -> None:
 
 def precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf16"]:
     """bf16 or fp32. `auto` takes bf16 only where the processor computes in it, not where it is emulated."""
-    if recipe.precision != "auto":
-        return recipe.precision
+    if recipe.runtime.precision != "auto":
+        return recipe.runtime.precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     flags = cpuinfo("flags").split()

@@ -83,9 +83,9 @@ class Trainer:
         # The order matters: the average copies the model, and a checkpoint fills all three.
         self.model: nn.Module = context.classifier.model
         self.model.to(world.device)
-        if self.recipe.sync_bn and world.count > 1:
+        if self.recipe.runtime.sync_bn and world.count > 1:
             torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
-        self.average = weight_average(self.model, self.recipe) if self.recipe.epochs else None
+        self.average = weight_average(self.model, self.recipe) if self.recipe.schedule.epochs else None
         self.optimizer = build_optimizer(self.model, self.recipe, context.overrides.optimizer)
         self.checkpointer = Checkpointer(self.run.checkpoint, self.model, self.average, self.optimizer)
         resumed = world.from_first(self.run.checkpoint.exists)
@@ -99,21 +99,22 @@ class Trainer:
         if context.overrides.model is not None and not resumed and world.first:
             self.save_checkpoint()  # nobody else could make its first weights again
         train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
-        self.steps = steps_in(train, self.recipe.batch)
+        self.steps = steps_in(train, self.recipe.optimization.batch_size)
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
     def fit(self) -> Result:
         """Train to the end; a finished run is evaluated again."""
         state, recipe, evaluation = self.state, self.recipe, None
         with ExitStack() as stack:
-            stack.enter_context(deterministic_mode(recipe.deterministic))
+            stack.enter_context(deterministic_mode(recipe.runtime.deterministic))
             stack.enter_context(translate_oom(recipe))
             stack.enter_context(keep_freed_memory())
             announce(self)
-            if recipe.head_steps and not state.head_done:
+            if recipe.optimization.linear_probe_steps and not state.head_done:
                 evaluation = self.fit_linear_probe()
-            if recipe.epochs and not state.finished:
-                class_weights = self.task.class_weights(self.context.train, recipe)
+            if recipe.schedule.epochs and not state.finished:
+                power = recipe.optimization.class_weight_power
+                class_weights = self.task.class_weights(self.context.train, power)
                 args = (self.context.classifier, self.optimizer, recipe, self.task, class_weights, self.world)
                 self.step = TrainStep(*args, self.context.overrides.loss)
             stack.enter_context(self.shutdown)
@@ -133,7 +134,8 @@ class Trainer:
     def train_epoch(self) -> dict[str, Any]:
         """One pass over the training images, or what is left of it; the row of metrics it gives."""
         state, recipe, world, epoch = self.state, self.recipe, self.world, self.state.epoch
-        order = batches(self.context.train, recipe.batch, self.run.seed, epoch, recipe.shuffle)
+        every, last_fraction = recipe.runtime.checkpoint_every, recipe.optimization.average_last_fraction
+        order = batches(self.context.train, recipe.optimization.batch_size, self.run.seed, epoch, recipe.data.shuffle)
         self.batch_sizes = [len(batch) for batch in order]
         timer = EpochTimer(self.eta, epoch)
         lr = learning_rate(recipe, epoch, max(0, state.step - 1), self.steps)
@@ -145,12 +147,13 @@ class Trainer:
             seed = key(self.run.seed, epoch, state.step, *([world.rank] if world.rank else []))
             loss = self.step(images, targets, self.batch_sizes[state.step], lr, seed)
             if self.average is not None:
-                if recipe.polyak and epoch + (state.step + 1) / self.steps <= (1 - recipe.polyak) * recipe.epochs:
+                done = epoch + (state.step + 1) / self.steps
+                if last_fraction and done <= (1 - last_fraction) * recipe.schedule.epochs:
                     self.average.restart()  # not yet: the average is the weights themselves
                 self.average.update()
             self.send_loss(loss)
             state.step += 1
-            self.resolve_steps(recipe.checkpoint_every > 0 and state.step % recipe.checkpoint_every == 0, world.late)
+            self.resolve_steps(every > 0 and state.step % every == 0, world.late)
             timer.step_done(self.batch_sizes[state.step - 1])
         self.resolve_steps(save=False, lag=0)
         train_loss = state.loss / len(self.context.train)
@@ -160,10 +163,12 @@ class Trainer:
         """The batches that are left of an epoch. Before it fails for an image that is gone, a checkpoint is saved."""
         context, size = self.context, self.context.classifier.preprocessing.size
         pixels, transform = context.classifier.preprocessing, context.overrides.transform
-        data = self.task.dataset(context.train, pixels, self.recipe, self.run.seed, transform)
+        data = self.task.dataset(context.train, pixels, self.recipe.augmentation, self.run.seed, transform)
         data.epoch, data.side = epoch, image_size(self.recipe, size, epoch)
         try:
-            workers = num_workers(self.recipe, self.world.device, data, left, self.eta.compute_seconds)
+            workers = num_workers(
+                self.recipe.runtime.num_workers, self.world.device, data, left, self.eta.compute_seconds
+            )
             yield from load_batches(data, left, workers)
         except ImageError:
             while self.pending:
@@ -174,7 +179,7 @@ class Trainer:
 
     def send_loss(self, loss: Tensor) -> None:
         """Sum over the processes what a step came to: its loss, a request to stop, and a checkpoint that is due."""
-        due = self.world.first and 0 < self.recipe.checkpoint_minutes <= self.checkpointer.minutes_since()
+        due = self.world.first and 0 < self.recipe.runtime.checkpoint_minutes <= self.checkpointer.minutes_since()
         wishes = (loss.new_full((), wish) for wish in (self.shutdown.requested_signal is not None, due))
         self.pending.append((self.state.step, Arriving(self.world.sum(torch.stack([loss, *wishes])))))
 
@@ -205,15 +210,15 @@ class Trainer:
         """The evaluation of an epoch, and whether it is the last one."""
         if self.world.count > 1:
             self.save_checkpoint()  # several processes cannot break off their evaluation together
-        last, began = self.state.epoch + 1 == self.recipe.epochs, time.monotonic()
-        bf16 = self.step.bf16 and not last and not self.recipe.keeps_best
+        last, began = self.state.epoch + 1 == self.recipe.schedule.epochs, time.monotonic()
+        bf16 = self.step.bf16 and not last and not self.recipe.schedule.keeps_best
         try:
             self.world.copy_first(self.evaluated.model)
             evaluation = self.evaluate(bf16)
             rows = [*self.state.rows, row | self.task.metrics(evaluation)]
-            if not last and 0 < self.recipe.patience <= epochs_since_best(rows):
+            if not last and 0 < self.recipe.schedule.patience <= epochs_since_best(rows):
                 self.progress.info(
-                    f"the validation loss has not fallen for {self.recipe.patience} epochs: the run ends here"
+                    f"the validation loss has not fallen for {self.recipe.schedule.patience} epochs: the run ends here"
                 )
                 last = True
                 evaluation = self.evaluate() if bf16 else evaluation
@@ -244,7 +249,7 @@ class Trainer:
         if self.average is not None:  # of the weights as they are now
             self.average = self.checkpointer.average = WeightAverage(self.model, self.average.decay)
             self.evaluated.model = cast(Model, self.average.module)
-        self.state.head_done, self.state.finished = True, self.recipe.epochs == 0
+        self.state.head_done, self.state.finished = True, self.recipe.schedule.epochs == 0
         self.save_epoch(evaluation)
         if self.world.first:
             self.run.features.unlink(missing_ok=True)
@@ -260,7 +265,7 @@ class Trainer:
 
     def save_epoch(self, evaluation: Evaluation) -> None:
         """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
-        if self.world.first and not (self.recipe.keeps_best and epochs_since_best(self.state.rows)):
+        if self.world.first and not (self.recipe.schedule.keeps_best and epochs_since_best(self.state.rows)):
             self.save_bundle(evaluation, self.state.rows[-1])
         self.save_checkpoint()
 
@@ -279,7 +284,7 @@ class Trainer:
         """What came of the run. Of its weights those of the best epoch are taken, where the recipe keeps them."""
         state, kept_epoch = self.state, None
         seconds = state.seconds if evaluation is None else time.monotonic() - self.began
-        if self.recipe.keeps_best:
+        if self.recipe.schedule.keeps_best:
             behind = epochs_since_best(state.rows)
             kept_epoch = state.rows[-1]["epoch"] - behind
             self.progress.info(f"kept the weights of epoch {kept_epoch}, whose validation loss is the lowest")

@@ -16,6 +16,9 @@ from inceptorch.errors import InceptorchError, did_you_mean
 
 T = TypeVar("T")
 Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]  # which nan and infinity are not
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+PositiveFraction = Annotated[float, Meta(gt=0, le=1)]
+PositiveFloat = Annotated[float, Meta(gt=0, le=1e300)]
 WORDS = {
     "`int`": "a whole number",
     "`float`": "a number",
@@ -48,6 +51,12 @@ def check_fields(record: Any, error: type[InceptorchError], what: str = "") -> N
         object.__setattr__(record, name, value)  # it may be frozen
 
 
+def require(holds: bool, record: Any, name: str, what: str, error: type[InceptorchError]) -> None:
+    """Raise `error` where a field does not hold what it must, in the words of `check_fields`."""
+    if not holds:
+        raise error(f"{name} is {_shown(getattr(record, name))}; it must be {what}.")
+
+
 def convert(value: Any, hint: Any, what: str, error: type[InceptorchError]) -> Any:
     """`value` as the type `hint`: lists become tuples, and words that are numbers become numbers, as YAML's 1e-3.
 
@@ -60,8 +69,11 @@ def convert(value: Any, hint: Any, what: str, error: type[InceptorchError]) -> A
     if expected is None:
         place = place.rstrip("`")
         expected = f"at {place}, " * bool(place) + _in_words(said, hint)
-    value = list(value) if isinstance(value, tuple) else value  # as it is written
-    raise error(f"{what} is {reprlib.repr(value)}; it must be {expected}.")
+    raise error(f"{what} is {_shown(value)}; it must be {expected}.")
+
+
+def _shown(value: Any) -> str:
+    return reprlib.repr(list(value) if isinstance(value, tuple) else value)  # as it is written
 
 
 def _in_words(said: str, hint: Any) -> str:

@@ -12,7 +12,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from inceptorch.networks.serialization import to_plain, to_yaml
 from inceptorch.papers.studies import page
 from inceptorch.papers.studies.statistics import interval, verdict
 from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, get_study
-from inceptorch.recipes import Recipe, with_values
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.files import ensure_empty, os_error_reason, reading, write_text
 from inceptorch.utils.progress import Progress
 
@@ -56,7 +56,7 @@ def run_study(
 ) -> Results:
     """Train every arm of the study `name` on DATA with seeds 0 to `seeds` - 1, and compare them.
 
-    `values` are recipe values for all arms: size, epochs, limit (most images of a class), ... Without epochs, a run
+    `values` are recipe values for all arms: size, epochs, max_images_per_class, ... Without epochs, a run
     takes as many as show it about 50,000 images. Called again with the same `out`, a study goes on where it stopped;
     more seeds add to it. Raises RunError where `out` holds something else, RecipeError, DataError or TableError as
     `train` does, before anything is written where it can.
@@ -98,17 +98,17 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
     for key in values:
         if key == "net" or any(key in arm.settings for arm in study.arms):
             raise RecipeError(f"The arms of {study.name} differ in {key}, so it cannot be set for all of them.")
-    recipe = with_values(replace(study.recipe, size=study.size), values)
+    recipe = with_values(study.recipe.replace(size=study.size), values)
     if "epochs" not in values:
-        splits = find_train_and_val(data, recipe.val_fraction, seed=0)
-        images = len(limited(splits[0], recipe.limit, seed=0))
-        recipe = replace(recipe, epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / images)))
-    if not recipe.size:
-        recipe = replace(recipe, size=study.size)
+        splits = find_train_and_val(data, recipe.data.val_fraction, seed=0)
+        images = len(limited(splits[0], recipe.data.max_images_per_class, seed=0))
+        recipe = recipe.replace(epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / images)))
+    if not recipe.model.size:
+        recipe = recipe.replace(size=study.size)
     planned = []
     for arm in study.arms:
-        size = max(1, round(recipe.size * arm.side))
-        own = with_values(recipe, {**arm.settings, "size": size, "lr": recipe.lr * arm.rate})
+        size = max(1, round(recipe.model.size * arm.side))
+        own = recipe.replace(**arm.settings, size=size, lr=recipe.optimization.lr * arm.rate)
         planned.append(Planned(arm, arm.net(size), own))
     return planned
 
@@ -119,7 +119,7 @@ def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> No
     asked = {
         "study": study.name,
         "data": data,
-        **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.to_dict().items()},
+        **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.values().items()},
         **{f"{each.arm.name}: network": to_plain(each.net) for each in planned},
     }
     asked = json.loads(json.dumps(asked))  # as it will be read back
@@ -197,14 +197,14 @@ def _results(
     classes, recipe = int(config["num_classes"]), planned[0].recipe
     arms = []
     for each in planned:
-        counted = count_complexity(each.net, each.recipe.size, classes)
+        counted = count_complexity(each.net, each.recipe.model.size, classes)
         tops = [[epoch["top1"] for epoch in curve] for curve in curves[each.arm.name]]
         arms.append(
             {
                 "name": each.arm.name,
                 "what": each.arm.what,
-                "size": each.recipe.size,
-                "lr": each.recipe.lr,
+                "size": each.recipe.model.size,
+                "lr": each.recipe.optimization.lr,
                 "params": counted.params,
                 "params_with_aux": counted.params_with_aux,
                 "macs": counted.macs,
@@ -218,9 +218,9 @@ def _results(
         "study": study.name,
         "data": short_name(data),
         "classes": classes,
-        "epochs": recipe.epochs,
-        "size": max(each.recipe.size for each in planned),
-        "limit": recipe.limit,
+        "epochs": recipe.schedule.epochs,
+        "size": max(each.recipe.model.size for each in planned),
+        "limit": recipe.data.max_images_per_class,
         "seeds": len(curves[planned[0].arm.name]),
         "arms": arms,
         "claims": [_evaluated(claim, curves) for claim in study.claims],

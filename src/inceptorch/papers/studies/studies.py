@@ -18,7 +18,7 @@ from inceptorch.networks.transforms import for_small_images, narrowed
 from inceptorch.networks.zoo.googlenet import GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
 from inceptorch.networks.zoo.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7, INCEPTION_V3
 from inceptorch.papers.studies.statistics import Prediction
-from inceptorch.recipes import SCRATCH, Recipe, with_values
+from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 
 Results = dict[str, Any]  # the JSON form of a study's outcome; shares of images are 0..1
 SMALL = 96  # pixels, up to which networks get the stem for small images
@@ -78,7 +78,7 @@ class Study:
 
 
 RECIPE = replace(
-    with_values(SCRATCH, {"batch": 64, "lr": 0.05, "label_smoothing": 0.0, "crop_area": (0.5, 1.0)}),
+    with_values(SCRATCH, {"batch_size": 64, "lr": 0.05, "label_smoothing": 0.0, "crop_scale": (0.5, 1.0)}),
     name="study",
     source="`scratch` without label smoothing, for short runs on small images",
 )
@@ -260,7 +260,7 @@ V3_LADDER = Study(
         Claim("normalized", "factorised", "Batch normalization in the head helps.", TABLE_3, printed="+0.4 points"),
     ),
     differs="One learning rate serves SGD and RMSProp, whose epsilon of 1 makes steps of about the same length.",
-    recipe=with_values(RECIPE, {"aux_weight": 0.4, "clip": 2.0, "nesterov": False}),
+    recipe=with_values(RECIPE, {"aux_loss_weight": 0.4, "clip_grad_norm": 2.0, "nesterov": False}),
 )
 
 # --- one setting alone -------------------------------------------------------------------------------------------------
@@ -350,12 +350,12 @@ PIECES = Study(
     "Which pieces of today's training help where images are few, each alone beside crops and mirroring?",
     arms=(
         Arm("plain", "crops and mirroring", googlenet),
-        Arm("average", "a running average of the weights is evaluated", googlenet, {"ema": 0.99}),
-        Arm("trivial", "TrivialAugment", googlenet, {"policy": "trivial"}),
-        Arm("erasing", "a rectangle erased in a quarter of the images", googlenet, {"erasing": 0.25}),
-        Arm("mixup", "pairs of images mixed", googlenet, {"mixup": 0.2}),
-        Arm("cutmix", "rectangles from other images", googlenet, {"cutmix": 1.0}),
-        Arm("growth", "squares that grow from 24 to 32 pixels", googlenet, {"growth": ((0.0, 0.75), (0.8, 1.0), (1.0, 1.0))}),
+        Arm("average", "a running average of the weights is evaluated", googlenet, {"ema_decay": 0.99}),
+        Arm("trivial", "TrivialAugment", googlenet, {"auto_augment": "trivial"}),
+        Arm("erasing", "a rectangle erased in a quarter of the images", googlenet, {"random_erasing_prob": 0.25}),
+        Arm("mixup", "pairs of images mixed", googlenet, {"mixup_alpha": 0.2}),
+        Arm("cutmix", "rectangles from other images", googlenet, {"cutmix_alpha": 1.0}),
+        Arm("growth", "squares that grow from 24 to 32 pixels", googlenet, {"size_schedule": ((0.0, 0.75), (0.8, 1.0), (1.0, 1.0))}),
     ),
     claims=(
         Claim("average", "plain", HELPS, "arXiv:1512.00567 section 8"),
@@ -366,7 +366,7 @@ PIECES = Study(
         Claim("growth", "plain", "It takes less time and costs nothing.", "arXiv:2104.00298", predicts="not worse", margin=0.005),
     ),
     differs="The papers train on more images, and for longer; these settings are meant for a folder of images.",
-    recipe=with_values(RECIPE, {"ema": 0.0}),
+    recipe=with_values(RECIPE, {"ema_decay": 0.0}),
 )  # fmt: skip
 
 STUDIES = {
