@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import inceptorch
 from inceptorch.classifier import Classifier, ClassifierConfig, Metadata
-from inceptorch.classifier.convert import convert
+from inceptorch.classifier.convert import import_weights
 from inceptorch.classifier.hub import resolve_weights
 from inceptorch.classifier.published import Hash, published
 from inceptorch.errors import BundleError, ImageError, RunError
@@ -72,7 +72,7 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
     assert metadata.split == {"fraction": 0.2, "seed": 7, "fingerprint": "f" * 64}
     assert metadata.threshold is not None
     assert (metadata.threshold["threshold"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
-    assert (metadata.trained_on, metadata.validated_on) == ("36 images of all", "6 images of validation")
+    assert (metadata.trained_on, metadata.validated_on) == ("36 pictures of all", "6 pictures of held-out")
     assert metadata.other == {"mine": 1}
     del before["network"]
     (bundle / "config.json").write_text(json.dumps({**before, "format": 1}))
@@ -168,7 +168,7 @@ def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
     np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": np.array([Trap(sprung)], dtype=object)})  # type: ignore[arg-type]
     with pytest.raises(BundleError, match="holds a pickle"):
-        convert(tmp_path / "w.npz", tmp_path / "out")
+        import_weights(tmp_path / "w.npz", tmp_path / "out")
     assert not sprung.exists()
     assert not (tmp_path / "out").exists()
 
@@ -176,10 +176,10 @@ def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
 def test_an_npz_of_something_else_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
     with pytest.raises(BundleError, match="holds no network that inceptorch knows: its first tensor is 'a'"):
-        convert(tmp_path / "w.npz", tmp_path / "out")
+        import_weights(tmp_path / "w.npz", tmp_path / "out")
     (tmp_path / "t.npz").write_text("text")
     with pytest.raises(BundleError, match="not an .npz file of arrays"):
-        convert(tmp_path / "t.npz", tmp_path / "out")
+        import_weights(tmp_path / "t.npz", tmp_path / "out")
 
 
 def test_saving_into_a_folder_in_use_is_refused(bundle: Path) -> None:

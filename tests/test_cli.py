@@ -104,23 +104,23 @@ def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path:
     assert "top-1" in reported.stdout
     assert f"the page is in {page}" in reported.stderr
     assert "run, evaluated" in page.read_text()
-    table = invoke("eval", run, images, "--table", "--save-predictions", kept).stdout
+    table = invoke("eval", run, images, "--compare", "--save-predictions", kept).stdout
     assert [line.split()[:2] for line in table.splitlines()[1:4]] == [["1", "1"], ["1", "10"], ["1", "144"]]
     assert "top-5" not in table  # of three classes
     assert "-0.00%" not in table
     assert "models: run (tiny)" in table
-    result = invoke("eval", run, images, "--split", "val", "--temperature", "train")
+    result = invoke("eval", run, images, "--split", "val", "--calibrate-on", "train")
     assert "with logits divided by" in result.stdout or "no temperature is best" in result.stderr
     for wrong, said in (
         (("eval", run, images, "--protocol", "11crop"), "did you mean"),
-        (("eval", run), "Name the images to evaluate"),
+        (("eval", run), "Cannot evaluate"),
         (("eval", run, images, "--weights", "a,b"), "--weights takes numbers"),
-        (("eval", file, "--table"), "needs models and DATA"),
-        (("eval", run, images, "--table", "--weights", "1"), "--weights does not go with --table"),
+        (("eval", file, "--compare"), "Name models and DATA"),
+        (("eval", run, images, "--compare", "--weights", "1"), "Cannot combine --weights with --compare"),
         (("eval", run, images, "--report", tmp_path), "is a folder; name a file for --report"),
         (("eval", run, images, "--report", tmp_path / "r.pdf"), "r.pdf does not end in .html"),
         (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
-        (("predict", run, images, "--unknown", "--protocol", "10crop"), "is one for center crops"),
+        (("predict", run, images, "--reject", "--protocol", "10crop"), "which is one for center crops"),
     ):
         result = invoke(*wrong)
         assert result.exit_code != 0
@@ -135,11 +135,11 @@ def test_predict_by_a_protocol_and_unknown_images(run: Path, images: Path, tmp_p
     )
     assert center["probability"] != ten["probability"]
     for below, unknown in ((0.0, False), (1.0, True)):
-        (entry,) = json.loads(invoke("predict", run, image, "--unknown-below", below, "--json").stdout)
+        (entry,) = json.loads(invoke("predict", run, image, "--min-confidence", below, "--json").stdout)
         assert entry["unknown"] is unknown
-    assert invoke("predict", run, image, "--unknown-below", 1).stdout.endswith("; unknown\n")
+    assert invoke("predict", run, image, "--min-confidence", 1).stdout.endswith("; unknown\n")
     known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["threshold"]
-    (entry,) = json.loads(invoke("predict", run, image, "--unknown", "--json").stdout)
+    (entry,) = json.loads(invoke("predict", run, image, "--reject", "--json").stdout)
     assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
 
 
@@ -431,3 +431,18 @@ def test_a_table_on_a_narrow_terminal_is_folded_and_not_cut() -> None:
     assert max(map(len, lines)) <= 40
     assert LONG_NAME in "".join(line.split("  ")[0].strip() for line in lines)
     assert "100.00%" in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "new"),
+    [
+        (("predict", "run", "a.jpg", "--unknown"), "--unknown is now called --reject."),
+        (("predict", "run", "a.jpg", "--unknown-below=0.5"), "--unknown-below is now called --min-confidence."),
+        (("eval", "run", "data", "--table"), "--table is now called --compare."),
+        (("check", "data", "--no-near"), "--no-near is now called --no-near-duplicates."),
+    ],
+)
+def test_an_option_of_before_names_the_new_one(
+    words: tuple[str, ...], new: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence(*words, monkeypatch=monkeypatch, capsys=capsys) == f"inceptorch: {new}"

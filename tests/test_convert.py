@@ -14,9 +14,9 @@ from torchvision.models import googlenet, inception_v3
 
 import inceptorch
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.convert import convert, export
+from inceptorch.classifier.convert import export_weights, import_weights
 from inceptorch.classifier.convert.caffe import net_parameter
-from inceptorch.classifier.convert.names import CAFFE_BN_INCEPTION, CAFFE_GOOGLENET, NAMES, tensor_names
+from inceptorch.classifier.convert.layer_names import NAMES, tensor_names
 from inceptorch.errors import BundleError, RunError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -97,14 +97,14 @@ def test_theirs_and_ours_agree_and_the_way_back_is_bit_identical(
     name, theirs, size, suffix = oracle
     given = {key: tensor.clone() for key, tensor in theirs.state_dict().items()}
     file = write(tmp_path / f"weights{suffix}", given)
-    convert(file, tmp_path / "bundle", origin=name, labels=labels)
+    import_weights(file, tmp_path / "bundle", source=name, labels=labels)
     ours = inceptorch.load(tmp_path / "bundle").model
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         expected = theirs(x)
         torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
-    export(tmp_path / "bundle", tmp_path / f"back{suffix}")
+    export_weights(tmp_path / "bundle", tmp_path / f"back{suffix}")
     back = read(tmp_path / f"back{suffix}")
     assert back.keys() == given.keys()
     for key, tensor in given.items():
@@ -124,7 +124,7 @@ def test_auxiliary_logits_in_training_are_theirs(
     make: Callable[..., nn.Module], size: int, rows: list[str], pick: Callable[..., list[Tensor]]
 ) -> None:
     theirs = without_dropout(randomised(make(weights=None, aux_logits=True, init_weights=False))).train()
-    names = next(names for names in NAMES if rows[0] in names.rows and names.library != "Caffe")
+    names = next(names for names in NAMES.values() if rows[0] in names.layers and names.library != "Caffe")
     ours = Model(NETS[names.nets[0]], aux=True, initialize=False)
     state = theirs.state_dict()
     ours.load_state_dict({mine: state[other] for mine, other in tensor_names(ours, names).items()})
@@ -168,8 +168,8 @@ def test_a_caffemodel_makes_the_same_bundle_as_the_npz(shared: Path, tmp_path: P
             if name.endswith(".weight")
         }
     file = caffemodel(tmp_path / "bvlc_googlenet.caffemodel", layers, old=old)
-    convert(file, tmp_path / "caffe", labels=words)
-    convert(npz, tmp_path / "npz")
+    import_weights(file, tmp_path / "caffe", labels=words)
+    import_weights(npz, tmp_path / "npz")
     for part in ("model.safetensors", "config.json", "README.md"):
         assert (tmp_path / "caffe" / part).read_bytes() == (tmp_path / "npz" / part).read_bytes()
 
@@ -180,7 +180,7 @@ def test_bn_inception_from_caffe(tmp_path: Path, labels: Path, kind: str) -> Non
     state = model.state_dict()
     layers: dict[str, list[Tensor]] = {}
     kinds: dict[str, str] = {}
-    theirs = tensor_names(model, CAFFE_BN_INCEPTION)  # type: ignore[arg-type]
+    theirs = tensor_names(model, NAMES["caffe_bn_inception"])  # type: ignore[arg-type]
     for mine in state:
         if mine.endswith("running_mean"):
             layer, _, _ = theirs[mine].rpartition(".")
@@ -198,7 +198,7 @@ def test_bn_inception_from_caffe(tmp_path: Path, labels: Path, kind: str) -> Non
             layer, _, _ = theirs[mine].rpartition(".")
             layers[layer] = [state[mine], state[mine.replace("weight", "bias")]]
     file = caffemodel(tmp_path / "bn.caffemodel", layers, kinds=kinds)
-    convert(file, tmp_path / "bundle", labels=labels)
+    import_weights(file, tmp_path / "bundle", labels=labels)
     again = inceptorch.load(tmp_path / "bundle")
     assert again.preprocessing.channels == "bgr"
     x = torch.randn(2, 3, 224, 224)
@@ -209,7 +209,7 @@ def test_bn_inception_from_caffe(tmp_path: Path, labels: Path, kind: str) -> Non
 def test_auxiliary_heads_travel_with_published_weights(tmp_path: Path, labels: Path) -> None:
     theirs = randomised(googlenet(weights=None, aux_logits=True, init_weights=False, num_classes=10))
     file = write(tmp_path / "tv.pth", theirs.state_dict())
-    assert convert(file, tmp_path / "bundle", labels=labels).config.aux_heads
+    assert import_weights(file, tmp_path / "bundle", labels=labels).config.aux_heads
     again = inceptorch.load(tmp_path / "bundle")
     assert torch.equal(again.model.state_dict()["aux.4d.linear.weight"], theirs.state_dict()["aux2.fc2.weight"])
     # and are what a training begins from
@@ -220,7 +220,7 @@ def test_auxiliary_heads_travel_with_published_weights(tmp_path: Path, labels: P
 def test_tensorflows_background_class_is_left_out(tmp_path: Path) -> None:
     theirs = randomised(timm.create_model("inception_v3", num_classes=1001))
     file = write(tmp_path / "model.safetensors", theirs.state_dict())
-    classifier = convert(file, tmp_path / "bundle", origin="inception_v3.tf_in1k")
+    classifier = import_weights(file, tmp_path / "bundle", source="inception_v3.tf_in1k")
     assert classifier.classes[0] == "tench"
     assert torch.equal(classifier.model.get_classifier().weight, theirs.state_dict()["fc.weight"][1:])
 
@@ -228,20 +228,20 @@ def test_tensorflows_background_class_is_left_out(tmp_path: Path) -> None:
 def test_the_origin_is_found_out_or_asked_for(tmp_path: Path, labels: Path) -> None:
     theirs = timm.create_model("inception_v3", num_classes=10).state_dict()
     file = write(tmp_path / "model.safetensors", theirs)
-    with pytest.raises(BundleError, match=r"say which with --as: .*inception_v3.gluon_in1k"):
-        convert(file, tmp_path / "a", labels=labels)
+    with pytest.raises(BundleError, match=r"with --source: .*inception_v3.gluon_in1k"):
+        import_weights(file, tmp_path / "a", labels=labels)
     (tmp_path / "config.json").write_text('{"architecture": "inception_v3", "pretrained_cfg": {"tag": "gluon_in1k"}}')
-    gluon = convert(file, tmp_path / "a", labels=labels)
+    gluon = import_weights(file, tmp_path / "a", labels=labels)
     assert gluon.preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
     with pytest.raises(BundleError, match="holds a network like inception_v3_tv, not inception_v4"):
-        convert(file, tmp_path / "b", origin="inception_v4.tf_in1k", labels=labels)
+        import_weights(file, tmp_path / "b", source="inception_v4.tf_in1k", labels=labels)
     assert not (tmp_path / "b").exists()
 
 
 def test_a_pth_that_would_run_code_is_not_opened(tmp_path: Path) -> None:
     torch.save({"conv1.conv.weight": Trap(tmp_path / "sprung")}, tmp_path / "w.pth")
     with pytest.raises(BundleError, match="could run code, so it is not opened"):
-        convert(tmp_path / "w.pth", tmp_path / "out")
+        import_weights(tmp_path / "w.pth", tmp_path / "out")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -262,18 +262,18 @@ def test_a_pth_that_would_run_code_is_not_opened(tmp_path: Path) -> None:
 def test_damaged_and_foreign_pth_files(write_file: Callable[[Path], None], sentence: str, tmp_path: Path) -> None:
     write_file(tmp_path / "w.pth")
     with pytest.raises(BundleError, match=sentence):
-        convert(tmp_path / "w.pth", tmp_path / "out")
+        import_weights(tmp_path / "w.pth", tmp_path / "out")
 
 
 def test_files_that_lack_or_have_too_much_are_refused_by_name(tmp_path: Path, labels: Path) -> None:
     state = googlenet(weights=None, aux_logits=False, init_weights=False, num_classes=10).state_dict()
     file = write(tmp_path / "more.pth", {**state, "extra.weight": torch.zeros(1)})
     with pytest.raises(BundleError, match="also has 'extra.weight'"):
-        convert(file, tmp_path / "out", labels=labels)
+        import_weights(file, tmp_path / "out", labels=labels)
     state.pop("inception4c.branch3.1.bn.running_var")
     file = write(tmp_path / "less.pth", state)
     with pytest.raises(BundleError, match="has no 'inception4c.branch3.1.bn.running_var'"):
-        convert(file, tmp_path / "out", labels=labels)
+        import_weights(file, tmp_path / "out", labels=labels)
 
 
 def test_odd_tensors_are_refused(tmp_path: Path, labels: Path) -> None:
@@ -291,43 +291,43 @@ def test_odd_tensors_are_refused(tmp_path: Path, labels: Path) -> None:
     ]:  # fmt: skip
         file = write(tmp_path / "odd.pth", {**state, **changes})
         with pytest.raises(BundleError, match=sentence):
-            convert(file, tmp_path / "out", labels=labels)
+            import_weights(file, tmp_path / "out", labels=labels)
     labels.write_text("a\n" * 10)
     with pytest.raises(BundleError, match="has the class 'a' twice"):
-        convert(write(tmp_path / "good.pth", state), tmp_path / "out", labels=labels)
+        import_weights(write(tmp_path / "good.pth", state), tmp_path / "out", labels=labels)
 
 
 def test_a_table_of_ones_own_is_not_exported_for_its_name(tmp_path: Path) -> None:
     net = replace(NETS["inception_v4"], body={"conv": Conv(8, 3)}, size=32)
     Classifier.of(Model(net, 2), default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match="a table of one's own, which is only called inception_v4"):
-        export(tmp_path / "bundle", tmp_path / "x.pth")
+        export_weights(tmp_path / "bundle", tmp_path / "x.pth")
 
 
 def test_a_pth_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     Classifier.of(Model(NETS["inception_v4"], 2), default_preprocessing(299), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(RunError, match=r"none/x.pth could not be written"):
-        export(tmp_path / "bundle", tmp_path / "none" / "x.pth")
+        export_weights(tmp_path / "bundle", tmp_path / "none" / "x.pth")
     (tmp_path / "taken.pth").touch()
     with pytest.raises(BundleError, match="exists already; name another file"):
-        export(tmp_path / "bundle", tmp_path / "taken.pth")
+        export_weights(tmp_path / "bundle", tmp_path / "taken.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x0a\x03abc", b"\xff" * 40], ids=["empty", "no layers", "noise"])
 def test_damaged_caffemodels_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "w.caffemodel").write_bytes(content)
     with pytest.raises(BundleError, match="not a .caffemodel"):
-        convert(tmp_path / "w.caffemodel", tmp_path / "out")
+        import_weights(tmp_path / "w.caffemodel", tmp_path / "out")
 
 
 def test_a_network_that_no_library_has_is_not_exported(tmp_path: Path, labels: Path) -> None:
     state = {
         theirs: tensor
         for model in [Model(NETS["googlenet"], 10)]
-        for mine, theirs in tensor_names(model, CAFFE_GOOGLENET).items()
+        for mine, theirs in tensor_names(model, NAMES["caffe_googlenet"]).items()
         for tensor in [model.state_dict()[mine]]
     }
     np.savez(tmp_path / "w.npz", **{name: tensor.numpy() for name, tensor in state.items()})
-    convert(tmp_path / "w.npz", tmp_path / "bundle", labels=labels)
+    import_weights(tmp_path / "w.npz", tmp_path / "bundle", labels=labels)
     with pytest.raises(BundleError, match="holds googlenet, which no other library has"):
-        export(tmp_path / "bundle", tmp_path / "x.pth")
+        export_weights(tmp_path / "bundle", tmp_path / "x.pth")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.convert import convert
+from inceptorch.classifier.convert import import_weights
 from inceptorch.cli import app
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
 from inceptorch.explanation import (
@@ -76,7 +76,7 @@ def every() -> Classifier:
 
 @pytest.fixture(scope="module")
 def bvlc(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    return convert(npz, tmp_path_factory.mktemp("converted") / "googlenet")
+    return import_weights(npz, tmp_path_factory.mktemp("converted") / "googlenet")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from inceptorch.models.module import Model
 from tests.conftest import COLORS, TINY, write_classes
 
 # What runs as a process of its own writes parts of 16 images.
-SMALL_PARTS = "import inceptorch.inference.writers.base as w; w.PART = 16; from inceptorch.cli import main; main()"
+SMALL_PARTS = "import inceptorch.inference.writers.base as w; w.CHUNK = 16; from inceptorch.cli import main; main()"
 
 # What runs so has time to be interrupted, and a line for each answer that is taken.
 SLOWLY = """
@@ -132,7 +132,7 @@ def test_answers_come_in_order_and_only_a_few_images_are_read_ahead(bundle: Path
 
 
 def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -> None:
-    words = (bundle, folder / "red", tmp_path / "none.png", folder, "--top", 2, "--unknown-below", 0.5)
+    words = (bundle, folder / "red", tmp_path / "none.png", folder, "--top", 2, "--min-confidence", 0.5)
     expected = entries_of(*words)
     assert ["error" in entry for entry in expected].count(True) == 2
     for name in ("a.jsonl", "a.csv", "a.parquet"):
@@ -201,7 +201,7 @@ def test_a_polite_end_saves_what_there_is(bundle: Path, folder: Path, tmp_path: 
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert 0 < done(sidecar) < 10_000
-    assert f"stopped after {done(sidecar)} images; the same command goes on" in said
+    assert f"stopped after {done(sidecar)} images; the same command resumes" in said
     for out in (stopped, whole):
         assert invoke(*words, out).exit_code == 1
     assert stopped.read_bytes() == whole.read_bytes()
@@ -211,7 +211,7 @@ def test_an_end_in_the_middle_of_saving_writes_nothing_twice(
     bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
-    monkeypatch.setattr(writing, "PART", 8)
+    monkeypatch.setattr(writing, "CHUNK", 8)
     with monkeypatch.context() as patch:
         real = lines.JsonLines._append
 
@@ -239,9 +239,9 @@ def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder:
         long: "could not be read: file name too long",
         "loop.png": "could not be read: too many levels of symbolic links",
     }
-    within = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], but_within=tmp_path)}
+    within = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], exclude=tmp_path)}
     assert not within
-    beside = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], but_within=folder)}
+    beside = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], exclude=folder)}
     assert "loop.png" in beside
     for model in (f"{'a' * 300}.onnx", "a" * 300):
         with pytest.raises(InceptorchError, match=r"does not exist|There is neither"):
@@ -257,7 +257,7 @@ def done(sidecar: Path) -> int:
 
 def begun(bundle: Path, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file whose writing failed after its first part of 8 images."""
-    monkeypatch.setattr(writing, "PART", 8)
+    monkeypatch.setattr(writing, "CHUNK", 8)
     with monkeypatch.context() as patch:
         patch.setattr(writing.PredictionWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
         assert invoke("predict", bundle, folder, "--out", out).exit_code == 130
@@ -279,7 +279,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     before = out.read_bytes()
     assert before
     assert "begun with another top, another threshold;" in said(
-        bundle, copy, "--out", out, "--top", 1, "--unknown-below", 0.1
+        bundle, copy, "--out", out, "--top", 1, "--min-confidence", 0.1
     )
     assert "begun with another protocol;" in said(bundle, copy, "--out", out, "--protocol", "10crop")
     assert "another engine;" in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
@@ -294,14 +294,14 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     state = sidecar.read_text()
     for damaged in ("", "[]", "{}", state.replace('"done": ', '"done": -')):
         sidecar.write_text(damaged)
-        assert "a.jsonl.part.json is damaged; to begin anew, delete" in said(bundle, copy, "--out", out)
+        assert "a.jsonl.part.json is damaged. Delete" in said(bundle, copy, "--out", out)
     sidecar.write_text(state)
     out.write_bytes(before[:10])
     assert "has lost lines" in said(bundle, copy, "--out", out)
     out.write_bytes(before)
 
     assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad image
-    assert "is there already" in said(bundle, copy, "--out", out)
+    assert "exists already" in said(bundle, copy, "--out", out)
     assert "does not say what to write" in said(bundle, copy, "--out", tmp_path / "a.txt")
     assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
 
@@ -324,7 +324,7 @@ def test_lost_parts_of_a_parquet_file_are_noticed(
     next((tmp_path / "a.parquet.part").iterdir()).unlink()
     result = invoke("predict", bundle, folder, "--out", out)
     assert isinstance(result.exception, RunError)
-    assert "has lost parts" in str(result.exception)
+    assert "has lost chunks" in str(result.exception)
     assert not out.exists()
 
 

@@ -114,14 +114,14 @@ def test_every_entry_describes_one_of_our_networks() -> None:
     for name, one in published().items():
         assert one.name == name
         assert one.url.startswith(("https://", "http://")), name
-        assert one.pixels.size == NETS[one.net].size, name
-        assert one.pixels.in_chans == 3, name
+        assert one.preprocessing.size == NETS[one.net].size, name
+        assert one.preprocessing.in_chans == 3, name
         assert one.outputs in (1000, 1008), name
         assert one.license in ("unrestricted", "not stated", "Apache-2.0"), name
         if one.accuracy:
             assert 60 < one.accuracy.top1 < one.accuracy.top5 < 100, name
-            assert f"center crop {one.pixels.size}" in one.accuracy.protocol, name
-            assert f"to {one.pixels.resize}" in one.accuracy.protocol, name
+            assert f"center crop {one.preprocessing.size}" in one.accuracy.protocol, name
+            assert f"to {one.preprocessing.resize}" in one.accuracy.protocol, name
         if one.hash:
             assert re.fullmatch(r"[0-9a-f]{8,}", one.hash.digits), name
             assert len(one.hash.digits) <= {"sha1": 40, "sha256": 64}[one.hash.algorithm], name
@@ -145,7 +145,7 @@ def test_pixels_are_timms(name: str) -> None:
     assert one.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     assert one.license.lower() == config.license
     assert one.outputs == config.num_classes
-    assert one.pixels.resize == math.floor(config.input_size[1] / config.crop_pct)
+    assert one.preprocessing.resize == math.floor(config.input_size[1] / config.crop_pct)
     transform = create_transform(
         config.input_size,
         crop_pct=config.crop_pct,
@@ -171,8 +171,8 @@ def test_pixels_are_torchvisions(name: str) -> None:
     one, given = get_weights(name), getattr(models, f"{TORCHVISION[name]}_Weights").IMAGENET1K_V1
     transform = given.transforms()
     assert one.url == given.url
-    assert ([one.pixels.size], [one.pixels.resize]) == (transform.crop_size, transform.resize_size)
-    assert one.pixels.filter == transform.interpolation.value
+    assert ([one.preprocessing.size], [one.preprocessing.resize]) == (transform.crop_size, transform.resize_size)
+    assert one.preprocessing.filter == transform.interpolation.value
     accuracy = given.meta["_metrics"]["ImageNet-1K"]
     assert one.accuracy is not None
     assert (one.accuracy.top1, one.accuracy.top5) == (accuracy["acc@1"], accuracy["acc@5"])
@@ -189,8 +189,8 @@ def noise() -> Image.Image:
 
 def scaled(one: Published, image: Image.Image) -> NDArray[np.float64]:
     """What a network is given of an image, channels last."""
-    centered = one.pixels.apply(image) - np.array(one.pixels.mean)
-    return np.asarray(centered / np.array(one.pixels.std), np.float64)
+    centered = one.preprocessing.apply(image) - np.array(one.preprocessing.mean)
+    return np.asarray(centered / np.array(one.preprocessing.std), np.float64)
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
@@ -447,8 +447,8 @@ def test_weights_lists_them_all(home: Path) -> None:
     assert rows["inception_v3_fid.pytorch_fid"][1:] == ["inception_v3_fid", "-", "-", "not stated", "96 MB", "no"]
     entries = {each["name"]: each for each in json.loads(invoke("--json").stdout)}
     assert list(entries) == list(published())
-    assert (entries["googlenet.bvlc"]["path"], entries["googlenet.bvlc"]["kept"]) == (str(path), "not verified yet")
-    assert entries["googlenet.bvlc"]["pixels"]["channels"] == "bgr"
+    assert (entries["googlenet.bvlc"]["path"], entries["googlenet.bvlc"]["cached"]) == (str(path), "not verified yet")
+    assert entries["googlenet.bvlc"]["preprocessing"]["channels"] == "bgr"
 
 
 def test_weights_says_everything_about_one(home: Path) -> None:
@@ -458,15 +458,15 @@ def test_weights_says_everything_about_one(home: Path) -> None:
     for fact in (one.url, one.hash.digits, one.license, one.source, "center crop 224", "68.7%", str(one.path(home))):
         assert fact in said
     entry = json.loads(invoke(one.name, "--json").stdout)
-    assert (entry["hash"]["whole"], entry["file"], entry["kept"]) == (True, "bvlc_googlenet.caffemodel", "no")
-    assert "none known here" in invoke("inception_v3.tf_in1k").stdout
+    assert (entry["hash"]["whole"], entry["file"], entry["cached"]) == (True, "bvlc_googlenet.caffemodel", "no")
+    assert "none known" in invoke("inception_v3.tf_in1k").stdout
 
 
 def test_weights_fetches(server: Server, one: Published, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(published(), one.name, one)
     result = invoke(one.name, "--fetch", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["kept"] == "yes"
+    assert json.loads(result.stdout)["cached"] == "yes"
     assert one.path(home).read_bytes() == CONTENT
     assert "needs the name" in str(invoke("--fetch").exception)
     assert "did you mean" in str(invoke("googlenet.bvl").exception)

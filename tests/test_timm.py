@@ -76,7 +76,9 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
     bundle = tmp_path / "weights" / "inception_v3.gluon_in1k" / "bundle"
     given = Model(NETS["inception_v3_tv"], 1000)
-    Classifier.of(given, published()["inception_v3.gluon_in1k"].pixels, [f"{n}" for n in range(1000)]).save(bundle)
+    Classifier.of(given, published()["inception_v3.gluon_in1k"].preprocessing, [f"{n}" for n in range(1000)]).save(
+        bundle
+    )
     fetched = bundle.with_name("model.safetensors")
     fetched.write_bytes(b"")
     monkeypatch.setattr("inceptorch.classifier.published.fetch", lambda name: fetched)  # no network here

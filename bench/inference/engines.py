@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.common import SHARED, Record, bvlc, need, save
-from inceptorch.classifier.classifier import Classifier, load
+from inceptorch.classifier import Classifier
+from inceptorch.classifier.hub import load
 from inceptorch.deployment.quantize import in_8_bits
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.inference.engines import Engine

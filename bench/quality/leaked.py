@@ -30,7 +30,7 @@ def run() -> Record:
         listed.write_text("\n".join(leaked))
         evaluated = {
             "all": inceptorch("eval", run, data),
-            "without": inceptorch("eval", run, data, "--without", listed),
+            "without": inceptorch("eval", run, data, "--exclude", listed),
         }
     names = ("n", "top1", "intervals")
     record = {what: {name: one[name] for name in names} for what, one in evaluated.items()}

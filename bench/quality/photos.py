@@ -18,7 +18,7 @@ from torch import Tensor
 
 import inceptorch
 from bench.common import ROOT, SHARED, Record, command, need
-from inceptorch.classifier.convert import convert
+from inceptorch.classifier.convert import import_weights
 
 
 def run() -> Record:
@@ -28,7 +28,7 @@ def run() -> Record:
     paths = [SHARED / "photos" / row["file"] for row in rows]
     labels = torch.tensor([int(row["class_index"]) for row in rows])
     with tempfile.TemporaryDirectory() as folder:
-        convert(npz, Path(folder) / "googlenet")
+        import_weights(npz, Path(folder) / "googlenet")
         classifier = inceptorch.load(Path(folder) / "googlenet")
     ours = classifier.logits([classifier.preprocessing.apply(path) for path in paths]).softmax(1)
     theirs = torch.from_numpy(oracle(npz, paths, "center"))

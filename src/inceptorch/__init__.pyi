@@ -7,7 +7,7 @@ from .classifier import Classifier as Classifier
 from .classifier import ClassifierConfig as ClassifierConfig
 from .classifier import Metadata as Metadata
 from .classifier import TopClass as TopClass
-from .classifier.convert import convert as convert
+from . import convert as convert
 from .classifier.hub import create_model as create_model
 from .classifier.hub import load as load
 from .deployment.benchmark import Measured as Measured

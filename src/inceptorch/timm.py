@@ -41,7 +41,7 @@ def _pretrained_cfgs(net: NetworkSpec) -> DefaultCfg:
     """The published weights of a network by tag, the first being timm's default; without any, the network alone."""
     given = {each.name.partition(".")[2]: each for each in published().values() if each.net == net.name}
     cfgs = {
-        tag: PretrainedCfg(**settings_of(net, each.pixels), url=each.url, license=each.license)
+        tag: PretrainedCfg(**settings_of(net, each.preprocessing), url=each.url, license=each.license)
         for tag, each in given.items()
     }
     cfgs = cfgs or {"": PretrainedCfg(**settings_of(net, default_preprocessing(net.size)))}

@@ -1,7 +1,6 @@
-"""A classifier and its folder on disk: `config.json`, `model.safetensors`, `README.md`.
+"""A classifier and its bundle on disk: `config.json`, `model.safetensors`, `README.md`, as on the Hugging Face hub.
 
-The layout is that of the Hugging Face hub and of timm. A run folder is a bundle with more beside it, so `load` takes
-both. torch is imported when a classifier is loaded, not with this module.
+A run folder is a bundle too. torch is imported when a classifier is loaded, not with this module.
 """
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ class TopClass(TypedDict):
 
 @dataclass(repr=False)
 class Classifier:
-    """A model with its config: everything needed to say what is in an image. The model may also be any module of the
-    caller's own that gives logits; it can be trained, evaluated and saved, not exported."""
+    """A model with its config. The model may also be any module that returns logits; it cannot be exported then."""
 
     model: Model
     config: ClassifierConfig
@@ -59,13 +57,36 @@ class Classifier:
         *,
         aux_heads: bool = False,
     ) -> Classifier:
-        """The classifier of a model; `aux_heads` says that its bundle keeps the auxiliary heads, where it has any."""
+        """The classifier of a model; with `aux_heads`, its bundle holds the auxiliary heads."""
         from inceptorch.models.module import Model
 
-        own = not isinstance(model, Model)
-        spec = f"{type(model).__module__}.{type(model).__qualname__}" if own else model.net
-        keep = not own and aux_heads and bool(model.aux)
-        return cls(model, ClassifierConfig(spec, preprocessing, list(classes), metadata or Metadata(), keep))
+        custom = not isinstance(model, Model)
+        spec = f"{type(model).__module__}.{type(model).__qualname__}" if custom else model.net
+        save_aux = not custom and aux_heads and bool(model.aux)
+        return cls(model, ClassifierConfig(spec, preprocessing, list(classes), metadata or Metadata(), save_aux))
+
+    @classmethod
+    def read(cls, folder: Path, model: nn.Module | None = None) -> Classifier:
+        """The classifier in a bundle or run folder; a custom module's weights are read into `model`.
+
+        Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other.
+        """
+        import torch
+
+        from inceptorch.models.module import Model
+        from inceptorch.models.weights import fit, read_safetensors
+
+        config = read_config(folder, custom=model is not None)
+        if model is None:
+            size, channels = config.preprocessing.size, config.preprocessing.in_chans
+            aux, classes = config.aux_heads, len(config.classes)
+            try:
+                built = Model(config.network, classes, channels, aux=aux, size=size, initialize=False)
+            except TableError as error:
+                raise BundleError(f"{folder / CONFIG}: {error}") from None
+            model = built.to(memory_format=torch.channels_last)
+        fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
+        return cls(cast("Model", model.eval()), config)
 
     @property
     def classes(self) -> list[str]:
@@ -90,8 +111,7 @@ class Classifier:
     def predict(self, images: ImageInput | Iterable[ImageInput], top: int = 5) -> list[TopClass] | list[list[TopClass]]:
         """The `top` most probable classes of one image, best first; for several images, a list of such lists.
 
-        An image is what `inceptorch.predict` takes, and its answer the same. Raises ImageError for one that cannot be
-        read.
+        Images are as for `inceptorch.predict`. Raises ImageError for one that cannot be read.
         """
         from inceptorch.images.inputs import is_one_image, load_image
         from inceptorch.inference.predictor import Predictor
@@ -104,8 +124,7 @@ class Classifier:
     def logits(
         self, crops: Sequence[ImageArray] | NDArray[np.uint8], forward: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor:
-        """What the model, or `forward`, makes of one batch of uint8 crops [N, S, S, 3]: float32 [N, outputs] on the
-        CPU."""
+        """Outputs of the model, or of `forward`, for uint8 crops [N, S, S, 3]: float32 [N, outputs] on the CPU."""
         import torch
 
         self.model.eval()
@@ -114,7 +133,7 @@ class Classifier:
         return out.float().cpu()
 
     def prepare(self, crops: Sequence[ImageArray] | NDArray[np.uint8]) -> Tensor:
-        """One batch of uint8 crops [N, S, S, 3] as the network takes it: float32 [N, C, S, S] on the model's device."""
+        """uint8 crops [N, S, S, 3] as a normalized batch, float32 [N, C, S, S] on the model's device."""
         import torch
 
         from inceptorch.models.normalize import Normalize
@@ -125,7 +144,7 @@ class Classifier:
         return scaled
 
     def to_best_device(self) -> Classifier:
-        """The same classifier, its model moved to the GPU if there is one."""
+        """Move the model to the GPU if there is one."""
         from inceptorch.runtime.device import best_device
 
         self.model.to(best_device())
@@ -140,8 +159,8 @@ class Classifier:
         """Write the three files of the bundle into `folder`, replacing those there one by one."""
         from inceptorch.models.weights import write_safetensors
 
-        whole = self.config.aux_heads or self.config.is_custom
-        tensors = self.model.state_dict() if whole else evaluation_tensors(self.model)
+        everything = self.config.aux_heads or self.config.is_custom
+        tensors = self.model.state_dict() if everything else evaluation_tensors(self.model)
         write_safetensors(folder / WEIGHTS, tensors, {"format": "pt"})
         config = self.config.to_dict()
         if not self.config.is_custom:
@@ -152,11 +171,15 @@ class Classifier:
     def card(self) -> str:
         """The model card, `README.md`."""
         config = self.config
+        name = (config.metadata.license or "").lower()
+        license: dict[str, str | None] = {"license": "other", "license_name": config.metadata.license}
+        if name in HUB_LICENSES:
+            license = {"license": name}
         front = {
             "library_name": "inceptorch",
             "pipeline_tag": "image-classification",
             "tags": ["image-classification", "inception", config.architecture],
-            **_license(config.metadata.license or ""),
+            **({} if name in ("", "none", "not stated") else license),
         }
         return render(
             "utils/templates/bundle.md",
@@ -166,45 +189,20 @@ class Classifier:
             classes=config.classes,
             crops=CENTER.describe(config.preprocessing),
             preprocessing=config.preprocessing,
-            metadata={_spaced(name): _in_words(value) for name, value in config.metadata.to_dict().items()},
+            metadata={name.replace("_", " "): _in_words(value) for name, value in config.metadata.to_dict().items()},
         )
 
 
-def load(path: str | Path, model: nn.Module | None = None) -> Classifier:
-    """The classifier in a bundle or run folder, ready to predict on the CPU. Weights of a module of the caller's own are
-    loaded into `model`, which is to be such a module.
-
-    Raises BundleError if a file is missing or damaged, or if `config.json` and the weights contradict each other.
-    """
-    import torch
-
-    from inceptorch.models.module import Model
-    from inceptorch.models.weights import fit, read_safetensors
-
-    folder = Path(path)
-    config = read_config(folder, custom=model is not None)
-    if model is None:
-        size, channels = config.preprocessing.size, config.preprocessing.in_chans
-        try:
-            made = Model(
-                config.network, len(config.classes), channels, aux=config.aux_heads, size=size, initialize=False
-            )
-        except TableError as error:
-            raise BundleError(f"{folder / CONFIG}: {error}") from None
-        model = made.to(memory_format=torch.channels_last)
-    fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
-    return Classifier(cast("Model", model.eval()), config)
-
-
 def copy_weights(given: Model, model: Model) -> None:
-    """Copy weights of the same network into `model`: the body, the auxiliary heads that both have and that fit, and the
-    classifiers where there are as many classes. Raises BundleError where the rest does not fit."""
+    """Copy weights of the same network into `model`: the body, and the heads that both have with equal shapes.
+
+    Raises BundleError where the body does not fit."""
     from inceptorch.models.weights import adapt_channels
 
-    for row in {**given.net.body, **model.net.body}:
-        if given.net.body.get(row) != model.net.body.get(row):
-            raise BundleError(f"The weights belong to another table called {given.net.name!r}: row {row} differs.")
-    tensors, wanted = given.state_dict(), model.state_dict()
+    for layer in {**given.net.body, **model.net.body}:
+        if given.net.body.get(layer) != model.net.body.get(layer):
+            raise BundleError(f"The weights belong to another table called {given.net.name!r}: layer {layer} differs.")
+    tensors, expected = given.state_dict(), model.state_dict()
     stem = next(name for name in tensors if name.startswith("body.") and tensors[name].ndim == 4)
     if given.in_chans != model.in_chans and "depthwise" in stem:
         raise BundleError(
@@ -213,7 +211,7 @@ def copy_weights(given: Model, model: Model) -> None:
         )
     tensors[stem] = adapt_channels(tensors[stem], model.in_chans)
     for name, tensor in list(tensors.items()):
-        if name in wanted and tensor.shape == wanted[name].shape:
+        if name in expected and tensor.shape == expected[name].shape:
             continue
         if not name.startswith(("aux.", "head.linear.")):
             raise BundleError(
@@ -225,24 +223,12 @@ def copy_weights(given: Model, model: Model) -> None:
 
 
 def evaluation_tensors(model: Model) -> dict[str, Tensor]:
-    """The tensors of the evaluation network: all but the auxiliary heads, which the papers discard after training."""
+    """All tensors but those of the auxiliary heads, which the papers discard after training."""
     return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("aux.")}
 
 
-def _license(name: str) -> dict[str, str]:
-    """The license as the hub's front matter names it; nothing where it is not known."""
-    if name.lower() in HUB_LICENSES:
-        return {"license": name.lower()}
-    return {} if name.lower() in ("", "none", "not stated") else {"license": "other", "license_name": name}
-
-
 def _in_words(value: Any) -> str:
-    """A remark of the model card: `below 0.36, answered 0.95` of several figures."""
-    if not isinstance(value, dict):
-        return str(value)
-    parts = ((key, f"{part:.4g}" if isinstance(part, float) else str(part)) for key, part in value.items())
-    return ", ".join(f"{_spaced(key)} {part}" for key, part in parts)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
+    """A value of the model card: `threshold 0.36, coverage 0.95` of several."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_in_words(each)}" for key, each in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

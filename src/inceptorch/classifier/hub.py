@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from inceptorch.classifier import Classifier, published
-from inceptorch.classifier import classifier as bundle
+from inceptorch.classifier import published
+from inceptorch.classifier.classifier import Classifier, copy_weights
 from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS
 from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec, with_dropout
@@ -24,19 +24,16 @@ HUB = "hf-hub:"
 
 
 def load(weights: str | Path, model: nn.Module | None = None) -> Classifier:
-    """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU. Weights of a
-    module of the caller's own are loaded into `model`, which is to be such a module.
+    """The classifier in a bundle or run folder, or of published weights by name, ready to predict on the CPU.
 
-    Raises BundleError if it is missing or damaged.
+    `model` takes the weights of a custom module, and must be such a module. Raises BundleError.
     """
-    return bundle.load(resolve_weights(weights), model)
+    return Classifier.read(resolve_weights(weights), model)
 
 
 def resolve_weights(weights: str | Path) -> Path:
-    """The folder of a bundle or run as given; for the name of published weights, the bundle made of them, which are
-    fetched if they are not kept here yet; for `hf-hub:OWNER/NAME[@REVISION]`, the bundle in that repository.
-
-    Raises BundleError."""
+    """The folder of a bundle or run; of published weights by name, or of `hf-hub:OWNER/NAME[@REVISION]`, after a download
+    unless it is cached. Raises BundleError."""
     path, name = Path(weights), str(weights)
     if name.startswith(HUB):
         return _fetch_from_hub(name)
@@ -44,15 +41,15 @@ def resolve_weights(weights: str | Path) -> Path:
         return path.absolute()
     if name not in published.published():
         raise BundleError(
-            f"There is neither a folder nor a set of published weights {name}: {did_you_mean(name, published.published())}"
+            f"Cannot find a folder or published weights {name}: {did_you_mean(name, published.published())}"
         )
-    from inceptorch.classifier.convert import convert
+    from inceptorch.classifier.convert import import_weights
 
     file = published.fetch(name)
     made = file.parent / "bundle"
     if not made.exists():
         try:
-            convert(file, made, origin=name)
+            import_weights(file, made, source=name)
         except RunError:
             if not made.exists():  # unless another process was first
                 raise
@@ -60,7 +57,7 @@ def resolve_weights(weights: str | Path) -> Path:
 
 
 def _fetch_from_hub(name: str) -> Path:
-    """The bundle in a repository, which huggingface_hub keeps in a cache of its own: of one commit, its files alone."""
+    """The bundle in a repository, in the cache of huggingface_hub; all files are of one commit."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -87,7 +84,7 @@ def _fetch_from_hub(name: str) -> Path:
     except RepositoryNotFoundError:
         why = "the hub has no such repository, or it is private. Try `hf auth login` for a private one"
     except LocalEntryNotFoundError:
-        why = "the hub does not answer, and no copy is kept here. Try again with a network"
+        why = "the hub does not answer, and no copy is cached. Try again with a network"
     except EntryNotFoundError:
         why = f"the repository holds no bundle, which has {CONFIG} and {WEIGHTS}. Try another one"
     except Exception as error:  # of the server, the network or the disk, in kinds that change with the library
@@ -121,15 +118,15 @@ def create_model(
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
 ) -> Model | Features:
-    """A model of the network called `name` (or of a table, or of the table in a YAML file), with fresh weights or those
-    of a bundle, a run, or published weights by name.
+    """A model of a network by name, of a table, or of the table in a YAML file.
 
-    num_classes    1000 by default without weights, the bundle's own with them; another number gives a fresh classifier
-    in_chans       adapts the first convolution of given weights
-    aux            builds the auxiliary heads, with given weights where the bundle holds them
-    size           of the images in pixels, for networks and auxiliary heads with fully connected layers
+    num_classes    by default those of the weights, else 1000; another number gives a new classifier
+    in_chans       input channels; the first convolution of the weights is adapted
+    weights        a bundle, a run, or published weights by name; by default new ones
+    aux            with auxiliary heads, and their weights where the bundle has them
+    size           input size in pixels, for networks and auxiliary heads with fully connected layers
     drop_rate      of the dropout before the classifier
-    features_only  gives the maps of the body instead of logits: those of the stages `out_indices`, all by default
+    features_only  return feature maps instead of logits, of the stages `out_indices` or of all
 
     Raises TableError for an unknown name and BundleError if the weights belong to another network.
     """
@@ -140,7 +137,7 @@ def create_model(
     if given and given.model.net.name != net.name:
         raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")
     if out_indices is not None and not features_only:
-        raise TableError("out_indices chooses among feature maps; give it together with features_only=True.")
+        raise TableError("Cannot use out_indices without feature maps. Add features_only=True.")
     if num_classes is None:
         num_classes = len(given.classes) if given else 1000
     if given and size is None:
@@ -148,5 +145,5 @@ def create_model(
     table = net if drop_rate is None else with_dropout(net, drop_rate)
     model = Model(table, num_classes, in_chans, aux=aux, size=size)
     if given:
-        bundle.copy_weights(given.model, model)
+        copy_weights(given.model, model)
     return Features(model, out_indices) if features_only else model

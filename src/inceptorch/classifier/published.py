@@ -1,8 +1,7 @@
-"""Published weights by name: where they come from, what they expect, and a verified copy of them on this machine.
+"""Published weights by name, as published.yaml lists them, and verified downloads of them.
 
-The table is published.yaml. Files are kept in weights/NAME/ under the folder that the environment variable
-INCEPTORCH_HOME names, by default inceptorch/ in the user's cache folder. What they hold is not looked into here: they
-are only hashed.
+Files lie in weights/NAME/ under INCEPTORCH_HOME, by default inceptorch/ in the user's cache folder. They are hashed here,
+never opened.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from inceptorch.utils.files import cache_folder, os_error_reason, write_text
 from inceptorch.utils.progress import Progress
 
 CHUNK = 2**20
-PATIENCE = 30.0  # seconds of silence from a server
+TIMEOUT = 30.0  # seconds of silence from a server
 
 
 @dataclass(frozen=True)
 class Hash:
-    """The published hash of a file, or its first digits, and who says so."""
+    """The published hash of a file, or its first digits, and its source."""
 
     algorithm: str  # by its name in hashlib
     digits: str
@@ -60,14 +59,14 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Published:
-    """One set of weights that somebody has published; the fields are those of published.yaml."""
+    """One set of published weights; the fields are those of published.yaml."""
 
     name: str
     net: str
     url: str
     source: str
     license: str
-    pixels: Preprocessing
+    preprocessing: Preprocessing
     outputs: int
     hash: Hash | None
     accuracy: Accuracy | None
@@ -79,10 +78,10 @@ class Published:
         return self.url.rpartition("/")[2]
 
     def path(self, folder: Path | None = None) -> Path:
-        """Where the file is kept, or would be put."""
+        """Where the file is, or would be."""
         return (folder or cache_folder()) / "weights" / self.name / self.file
 
-    def kept(self, folder: Path | None = None) -> str:
+    def cached(self, folder: Path | None = None) -> str:
         """Whether the file is there: "yes", "not verified yet", "in part" or "no"."""
         path = self.path(folder)
         if path.exists():
@@ -90,13 +89,13 @@ class Published:
         return "in part" if _beside(path, ".part").exists() else "no"
 
     def metadata(self) -> Metadata:
-        """What the config of a classifier with these weights says of them."""
-        scored = self.accuracy
+        """Metadata of a classifier with these weights."""
+        top = self.accuracy
         return Metadata(
             weights=f"{self.name}: {self.source}",
             url=self.url,
             license=self.license,
-            accuracy=f"top-1 {scored.top1}%, top-5 {scored.top5}% ({scored.protocol})" if scored else None,
+            accuracy=f"top-1 {top.top1}%, top-5 {top.top5}% ({top.protocol})" if top else None,
             note=self.note,
         )
 
@@ -116,13 +115,9 @@ def get_weights(name: str) -> Published:
 
 
 def fetch(weights: str | Published, folder: Path | None = None, progress: Progress | None = None) -> Path:
-    """The file of published weights on this machine: fetched if it is not there, verified once.
+    """The file of published weights, by name or description; downloaded unless it is in `folder`, and verified once.
 
-    weights  a name, or a description of one's own
-    folder   in place of what INCEPTORCH_HOME names
-
-    A fetch that was interrupted goes on where it ended. Raises BundleError if the file can neither be found nor fetched,
-    or is not the published one.
+    An interrupted download is resumed. Raises BundleError if the download fails, or the file is not the published one.
     """
     weights = get_weights(weights) if isinstance(weights, str) else weights
     progress = progress or Progress()
@@ -144,20 +139,20 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
 
 
 def _download(weights: Published, path: Path, progress: Progress) -> None:
-    """Fetch what is missing of the .part file, verify it and put it in place."""
+    """Download the rest of the .part file, verify it and put it in place."""
     part = _beside(path, ".part")
     # Without a hash nobody would see that two halves do not belong together.
     have = part.stat().st_size if part.exists() and weights.hash else 0
     if weights.bytes is None or have != weights.bytes:
         try:
-            answer, have = _ask(weights.url, have)
+            response, have = _ask(weights.url, have)
         except (OSError, HTTPException) as error:
             raise _unreachable(weights, path, error) from None
-        with answer, open(part, "ab" if have else "wb") as file:
-            missing = answer.length
+        with response, open(part, "ab" if have else "wb") as file:
+            missing = response.length
             size = f"{(have + missing) / 1e6:.1f} MB" if missing is not None else "of unknown size"
             progress.info(f"fetching {weights.url} ({size}) to {path}" + (f", from byte {have} on" if have else ""))
-            chunks = _copy(answer, file, weights, path)
+            chunks = _copy(response, file, weights, path)
             for _ in progress.track(chunks, math.ceil((missing or 0) / CHUNK), f"{weights.name}, MiB"):
                 pass
         size_now = part.stat().st_size
@@ -172,28 +167,28 @@ def _download(weights: Published, path: Path, progress: Progress) -> None:
 
 
 def _ask(url: str, have: int) -> tuple[HTTPResponse, int]:
-    """The server's answer to the wish for all but the first `have` bytes, and how many it does leave out."""
-    wish = {"Range": f"bytes={have}-"} if have else {}
+    """A response with all but the first `have` bytes, and how many bytes the server really leaves out."""
+    range = {"Range": f"bytes={have}-"} if have else {}
     if not url.startswith(("https://", "http://")):
         raise URLError("only http and https are fetched")
     try:
-        answer: HTTPResponse = urlopen(Request(url, headers={"User-Agent": "inceptorch", **wish}), timeout=PATIENCE)
+        response: HTTPResponse = urlopen(Request(url, headers={"User-Agent": "inceptorch", **range}), timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
         if error.code == 416 and have:  # there is more here than the server has
             return _ask(url, 0)
         raise
-    if answer.status == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-        answer.close()
+    if response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        response.close()
         return _ask(url, 0)
-    return answer, have if answer.status == 206 else 0
+    return response, have if response.status == 206 else 0
 
 
-def _copy(answer: HTTPResponse, file: BinaryIO, weights: Published, path: Path) -> Iterator[None]:
-    """Write what a server sends. Its faults become BundleError, those of the disk stay OSError."""
+def _copy(response: HTTPResponse, file: BinaryIO, weights: Published, path: Path) -> Iterator[None]:
+    """Write a response to a file. Faults of the server become BundleError, those of the disk stay OSError."""
     while True:
         try:
-            chunk = answer.read(CHUNK)
+            chunk = response.read(CHUNK)
         except (OSError, HTTPException) as error:
             raise _unreachable(weights, path, error) from None
         if not chunk:
@@ -216,7 +211,7 @@ def _unreachable(weights: Published, path: Path, why: Exception | str) -> Bundle
 
 
 def _check(weights: Published, file: Path) -> tuple[str, str | None]:
-    """The sha256 of a file, and what shows that it is not the published one."""
+    """The sha256 of a file, and why it is not the published one, if so."""
     expected = weights.hash
     hashes = {name: hashlib.new(name) for name in ("sha256", expected.algorithm if expected else "sha256")}
     with open(file, "rb") as opened:
@@ -255,12 +250,16 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _entry(
-    name: str, hash: dict[str, str] | None, accuracy: dict[str, Any] | None, pixels: dict[str, Any], **others: Any
+    name: str,
+    hash: dict[str, str] | None,
+    accuracy: dict[str, Any] | None,
+    preprocessing: dict[str, Any],
+    **others: Any,
 ) -> Published:
     return Published(
         name=name,
         hash=Hash(**hash) if hash else None,
         accuracy=Accuracy(**accuracy) if accuracy else None,
-        pixels=Preprocessing.from_dict(pixels),
+        preprocessing=Preprocessing.from_dict(preprocessing),
         **others,
     )

@@ -27,28 +27,40 @@ from inceptorch.cli import (
 from inceptorch.errors import InceptorchError
 from inceptorch.utils.files import os_error_reason
 
+# The extra that installs each optional package, by its import name.
 EXTRAS = {
-    "torch": "train",
-    "torchvision": "train",
-    "torchmetrics": "train",
-    "matplotlib": "train",
-    "sklearn": "demo",
-    "google": "caffe",
-    "scipy": "imagenet",
-    "webdataset": "shards",
-    "captum": "explain",
-    "onnx": "export",
-    "openvino": "openvino",
-    "nncf": "int8",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-    "python_multipart": "serve",
-    "prometheus_client": "serve",
-    "pyarrow": "parquet",
-    "ray": "ray",
-    "fsspec": "remote",
-    "aiohttp": "remote",
-    "huggingface_hub": "hub",
+    package: extra
+    for extra, packages in {
+        "train": "torch torchvision torchmetrics matplotlib",
+        "demo": "sklearn",
+        "caffe": "google",
+        "imagenet": "scipy",
+        "shards": "webdataset",
+        "explain": "captum",
+        "export": "onnx",
+        "openvino": "openvino",
+        "int8": "nncf",
+        "serve": "fastapi uvicorn python_multipart prometheus_client",
+        "parquet": "pyarrow",
+        "ray": "ray",
+        "remote": "fsspec aiohttp",
+        "hub": "huggingface_hub",
+    }.items()
+    for package in packages.split()
+}
+# Options of each verb that have another name now.
+OLD_OPTIONS = {
+    "bench": {"--rows": "--per-layer"},
+    "check": {
+        "--tiny": "--min-size",
+        "--large": "--max-megapixels",
+        "--near": "--near-duplicates",
+        "--no-near": "--no-near-duplicates",
+    },
+    "eval": {"--without": "--exclude", "--temperature": "--calibrate-on", "--table": "--compare"},
+    "explain": {"--row": "--layer"},
+    "predict": {"--unknown": "--reject", "--unknown-below": "--min-confidence"},
+    "serve": {"--queue": "--queue-size", "--max-files": "--max-images", "--streams": "--concurrency"},
 }
 
 app = typer.Typer(
@@ -75,45 +87,39 @@ def options(
     """Options that stand before the verb."""
 
 
-app.command("demo")(demo.demo)
-app.command("nets")(nets.nets)
-app.command("check")(check.check)
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
-app.command("bench")(bench.bench)
-app.command("serve")(serve.serve)
-app.command("weights")(weights.weights)
-app.command("convert")(convert.convert)
-app.command("shards")(shards.shards)
-app.command("study")(study.study)
+for command in (
+    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, export.export,
+    bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
+):  # fmt: skip
+    app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 
 
 def main() -> None:
-    """Run a command; a fault is one sentence on standard error and exit code 2, Ctrl-C is exit code 130."""
+    """Run a command. A fault is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    old = OLD_OPTIONS.get(next(iter(sys.argv[1:]), ""), {})
+    for word in sys.argv[2:]:
+        if new := old.get(word.partition("=")[0]):
+            _fail(f"{word.partition('=')[0]} is now called {new}.")
     try:
         app()
     except InceptorchError as error:
-        print(f"inceptorch: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
         # The system says these of names, wherever they are used.
         if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
             raise
-        print(f"inceptorch: {error.filename}: {os_error_reason(error)}; name another.", file=sys.stderr)
-        sys.exit(2)
+        _fail(f"{error.filename}: {os_error_reason(error)}; name another.")
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        remedy = f"pip install 'inceptorch[{extra}]'"
-        print(
-            f"inceptorch: this needs {error.name}, which is not installed; install it with: {remedy}", file=sys.stderr
-        )
-        sys.exit(2)
+        _fail(f"this needs {error.name}, which is not installed; install it with: pip install 'inceptorch[{extra}]'")
+
+
+def _fail(sentence: str) -> None:
+    print(f"inceptorch: {sentence}", file=sys.stderr)
+    sys.exit(2)

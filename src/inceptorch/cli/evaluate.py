@@ -1,38 +1,47 @@
+import shlex
+import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_json, print_table, printable
+from inceptorch.errors import ProtocolError, RunError
 
-WORDS = "A run, a bundle, an exported file, published weights or saved predictions; several are an ensemble. Behind them, DATA as for train."
+if TYPE_CHECKING:
+    from inceptorch.evaluation import Evaluation, Row
+
+MODELS_AND_DATA = (
+    "Runs, bundles, exported files, published weights or saved predictions; several are an ensemble. DATA as for train."
+)
 
 
 def evaluate(
-    words: Annotated[list[str], typer.Argument(help=WORDS, metavar="MODEL... [DATA]")],
+    models_and_data: Annotated[list[str], typer.Argument(help=MODELS_AND_DATA, metavar="MODEL... [DATA]")],
     protocol: Annotated[
-        str, typer.Option(help="center, 10crop, 12crop, 144crop, low-resolution, or a .yaml of your own.")
+        str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
     ] = "center",
-    split: Annotated[str | None, typer.Option(help="train, val or test; by default the test or val part.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Of an ensemble's members: 2,1,1.", metavar="W,W...")] = None,
-    save_predictions: Annotated[
-        Path | None, typer.Option(help="A folder that keeps predictions, for going on and for other ensembles.")
-    ] = None,
-    temperature: Annotated[
+    split: Annotated[str | None, typer.Option(help="train, val or test; by default test, else val.")] = None,
+    weights: Annotated[
         str | None,
-        typer.Option(help="Also find the temperature on this part of DATA, and evaluate with it.", metavar="SPLIT"),
+        typer.Option(help="Weights of the ensemble's members, as 2,1,1; by default equal.", metavar="W,W..."),
     ] = None,
-    without: Annotated[
-        Path | None, typer.Option(help="A file of images to leave out: ILSVRC's blacklist, or names, a line each.")
+    save_predictions: Annotated[
+        Path | None, typer.Option(help="Folder for predictions, to resume from and to combine again.")
     ] = None,
-    table: Annotated[
-        bool, typer.Option("--table", help="1, 10 and 144 crops, of one model and of all: what each brings and costs.")
+    calibrate_on: Annotated[
+        str | None, typer.Option(help="Split of DATA to fit a temperature on; none by default.", metavar="SPLIT")
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(help="File of images to leave out: ILSVRC's blacklist, or one name per line.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model and of all.")
     ] = False,
     report: Annotated[
-        Path | None,
-        typer.Option(help="Also write it as one page: classes, mistakes, calibration.", metavar="FILE.html"),
+        Path | None, typer.Option(help="File for a page with classes, mistakes and calibration.", metavar="FILE.html")
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
@@ -42,78 +51,63 @@ def evaluate(
 
     inceptorch eval runs/flowers flowers/
 
-    inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions kept/
+    inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions saved/
     """
+    from inceptorch import evaluation
     from inceptorch.data.verify import report_skipped
-    from inceptorch.errors import ProtocolError
-    from inceptorch.evaluation import compare_crops_and_ensembles
-    from inceptorch.evaluation import evaluate as evaluate
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.runtime.distributed import speaks
     from inceptorch.utils.progress import Progress
 
-    saved = all(word.endswith(SUFFIX) for word in words)
-    models, data = (words, None) if saved else (words[:-1], words[-1])
+    saved = all(each.endswith(SUFFIX) for each in models_and_data)
+    models, data = (models_and_data, None) if saved else (models_and_data[:-1], models_and_data[-1])
     if not models:
-        raise ProtocolError(f"Name the images to evaluate {data} with: inceptorch eval {data} DATA.")
+        raise ProtocolError(f"Cannot evaluate {data} alone. Try: inceptorch eval {data} DATA.")
     progress = Progress()
     if report:
-        check_writable(report)
-    if table:
-        besides = {"--weights": weights, "--temperature": temperature, "--report": report}
-        besides["--protocol"] = None if protocol == "center" else protocol
-        flag = next((flag for flag, value in besides.items() if value is not None), None)
-        if flag is not None:
-            raise ProtocolError(
-                f"{flag} does not go with --table, which evaluates each model and all by three protocols."
-            )
+        _check_writable(report)
+    shared: dict[str, Any] = {
+        "split": split,
+        "save_predictions": save_predictions,
+        "exclude": exclude,
+        "engine": engine,
+        "precision": precision,
+        "progress": progress,
+    }
+    if compare:
+        others = {"--weights": weights, "--calibrate-on": calibrate_on, "--report": report}
+        others["--protocol"] = None if protocol == "center" else protocol
+        for flag, value in others.items():
+            if value is not None:
+                raise ProtocolError(f"Cannot combine {flag} with --compare, which has its own protocols. Give one.")
         if data is None:
-            raise ProtocolError("The table needs models and DATA; with --save-predictions nothing is computed twice.")
-        rows = compare_crops_and_ensembles(
-            models,
-            data,
-            split=split,
-            save_predictions=save_predictions,
-            exclude=without,
-            engine=engine,
-            precision=precision,
-            progress=progress,
-        )
-        if json and speaks():
-            print_json([vars(row) for row in rows])
-        elif speaks():
-            print_comparison(rows)
+            raise ProtocolError("Cannot compare saved predictions. Name models and DATA.")
+        rows = evaluation.compare_crops_and_ensembles(models, data, **shared)
+        if speaks():
+            if json:
+                print_json([vars(row) for row in rows])
+            else:
+                print_comparison(rows)
         return
     began = time.monotonic()
-    evaluation = evaluate(
-        models,
-        data,
-        split=split,
-        protocol=protocol,
-        weights=_numbers(weights),
-        save_predictions=save_predictions,
-        calibrate_on=temperature,
-        exclude=without,
-        engine=engine,
-        precision=precision,
-        progress=progress,
+    found = evaluation.evaluate(
+        models, data, protocol=protocol, weights=_numbers(weights), calibrate_on=calibrate_on, **shared
     )
     seconds = time.monotonic() - began
-    if speaks():
-        report_skipped(evaluation.skipped, progress.info)
-    if json and speaks():
-        print_json(evaluation.to_dict())
-    elif speaks():
-        print_evaluation(evaluation)
-    if report and speaks():
-        write_report(evaluation, models, seconds, report)
+    if not speaks():
+        return
+    report_skipped(found.skipped, progress.info)
+    if json:
+        print_json(found.to_dict())
+    else:
+        print_evaluation(found)
+    if report:
+        _write_report(found, models, seconds, report)
         progress.info(f"the page is in {report}")
 
 
-def check_writable(out: Path) -> None:
-    """Raise RunError before anything is evaluated where the page could not be written."""
-    from inceptorch.errors import RunError
-
+def _check_writable(out: Path) -> None:
+    """Raise RunError, before anything is evaluated, where the page could not be written."""
     if out.is_dir() or not out.absolute().parent.is_dir():
         what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
         raise RunError(f"{out} {what}; name a file for --report.")
@@ -121,11 +115,8 @@ def check_writable(out: Path) -> None:
         raise RunError(f"{out} does not end in .html, and --report writes HTML; name it FILE.html.")
 
 
-def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) -> None:
-    """The page of an evaluation, with where a single model looked at its mistakes."""
-    import shlex
-    import sys
-
+def _write_report(evaluation: "Evaluation", models: list[str], seconds: float, out: Path) -> None:
+    """The page of an evaluation; for a single model also with activation maps of its mistakes."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
     from inceptorch.evaluation.predictions import SUFFIX
@@ -138,44 +129,41 @@ def write_report(evaluation: Any, models: list[str], seconds: float, out: Path) 
     write_text(out, report.of_evaluation(title, evaluation, load(models[0]) if alone else None, seconds, command))
 
 
-def print_evaluation(evaluation: Any) -> None:
+def print_evaluation(evaluation: "Evaluation") -> None:
     """Every class, all together with intervals, calibration, the protocol."""
-    found = evaluation.to_dict()
-    shown = {"top1": "top-1"}
-    if len(evaluation.classes) > 5:  # of fewer, five answers are always right
-        shown["top5"] = "top-5"
+    values = evaluation.to_dict()
+    metrics = {"top1": "top-1"}
+    if len(evaluation.classes) > 5:  # with fewer, top-5 is always 100 %
+        metrics["top5"] = "top-5"
 
     def row(name: str, scores: dict[str, Any], precision: str) -> list[str]:
-        return [name, str(scores["n"]), *(f"{scores[each]:.2%}" for each in shown), precision]
+        return [name, str(scores["n"]), *(f"{scores[each]:.2%}" for each in metrics), precision]
 
-    grid = [["class", "images", *shown.values(), "precision"]]
-    for name, one in evaluation.per_class.items():
+    grid = [["class", "images", *metrics.values(), "precision"]]
+    for name, one in values["per_class"].items():
         grid.append(row(name, one, "-" if one["precision"] is None else f"{one['precision']:.2%}"))
-    print_table([*grid, row("all", found, "")])
+    print_table([*grid, row("all", values, "")])
     print(f"loss {evaluation.loss:.4f}")
-    ranges = []
-    for each, name in shown.items():
-        low, high = evaluation.intervals[each]
-        ranges.append(f"{name} {low:.2%} to {high:.2%}")
+    ranges = ("{} {:.2%} to {:.2%}".format(name, *values["intervals"][each]) for each, name in metrics.items())
     print(f"95% intervals: {', '.join(ranges)}")
-    error, (low, high) = found["calibration"]["error"], found["calibration"]["interval"]
-    print(f"confidence is off by {error:.2%}; without what chance adds to that, by {low:.2%} to {high:.2%}")
-    if evaluation.temperature_scaling is not None:
-        after = evaluation.temperature_scaling
+    error, (low, high) = evaluation.calibration
+    print(f"calibration error {error:.2%}; without the part of chance, {low:.2%} to {high:.2%}")
+    if scaled := evaluation.temperature_scaling:
         print(
-            f"with logits divided by {after['temperature']:.3f}: off by {after['error']:.2%}, loss {after['loss']:.4f}"
+            f"with logits divided by {scaled['temperature']:.3f}: calibration error {scaled['error']:.2%}, "
+            f"loss {scaled['loss']:.4f}"
         )
-    unknown = found["unknown"]
+    rejection = evaluation.threshold
     print(
-        f"predict --unknown-below {unknown['below']:.3f} would answer {unknown['answered']:.1%} of these images, "
-        f"{unknown['right_of_answered']:.2%} of them rightly"
+        f"predict --min-confidence {rejection['threshold']:.3f} would keep {rejection['coverage']:.1%} of these images, "
+        f"at an accuracy of {rejection['selective_accuracy']:.2%}"
     )
     print(f"protocol: {printable(evaluation.protocol)}")
 
 
-def print_comparison(rows: list[Any]) -> None:
-    """The columns of arXiv:1409.4842 Table 3, top-1 too, and what is sure of them. Of fewer than six classes five answers
-    say nothing, so that top-1 is compared."""
+def print_comparison(rows: "list[Row]") -> None:
+    """The columns of arXiv:1409.4842 Table 3, with top-1 and intervals. With fewer than six classes, top-1 is compared, as
+    top-5 is always right."""
     five = rows[0].classes > 5
     errors = ["top-1 error", "top-5 error"] if five else ["top-1 error"]
     grid = [["models", "crops", "cost", "G mult-adds", *errors, f"{errors[-1][:5]} compared to base"]]
@@ -183,26 +171,21 @@ def print_comparison(rows: list[Any]) -> None:
         errors = [_error(row.top1, row.top1_interval)] + ([_error(row.top5, row.top5_interval)] if five else [])
         gained, (low, high) = (row.gained5, row.gained5_interval) if five else (row.gained1, row.gained1_interval)
         compared = "base" if row is rows[0] else f"{-gained:+z.2%} ({-high:+z.2%} to {-low:+z.2%})"
-        crops = row.cost // len(row.models)
-        counts = [str(len(row.models)), str(crops), str(row.cost), f"{row.multiply_adds / 1e9:.1f}"]
-        grid.append([*counts, *errors, compared])
+        counts = [str(len(row.models)), str(row.cost // len(row.models)), str(row.cost)]
+        grid.append([*counts, f"{row.multiply_adds / 1e9:.1f}", *errors, compared])
     print_table(grid)
-    every = dict.fromkeys(f"{name} ({net})" for row in rows for name, net in zip(row.models, row.networks, strict=True))
-    print(printable(f"models: {', '.join(every)}; 95% intervals in brackets, of the last column image by image"))
+    names = dict.fromkeys(f"{name} ({net})" for row in rows for name, net in zip(row.models, row.networks, strict=True))
+    print(printable(f"models: {', '.join(names)}; 95% intervals in brackets, of the last column image by image"))
 
 
-def _error(right: float, interval: tuple[float, float]) -> str:
-    """A column of errors: that of a share that is right, with its interval."""
+def _error(accuracy: float, interval: tuple[float, float]) -> str:
+    """An accuracy and its interval, as an error."""
     low, high = interval
-    return f"{1 - right:.2%} ({1 - high:.1%}-{1 - low:.1%})"
+    return f"{1 - accuracy:.2%} ({1 - high:.1%}-{1 - low:.1%})"
 
 
 def _numbers(text: str | None) -> list[float] | None:
-    from inceptorch.errors import ProtocolError
-
-    if text is None:
-        return None
     try:
-        return [float(part) for part in text.split(",")]
+        return None if text is None else [float(number) for number in text.split(",")]
     except ValueError:
         raise ProtocolError(f"--weights takes numbers with commas between, such as 2,1,1, not {text!r}.") from None

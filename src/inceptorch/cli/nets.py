@@ -11,17 +11,13 @@ if TYPE_CHECKING:
 
 
 def nets(
-    name: Annotated[
-        str | None, typer.Argument(help="One network, row by row; a table of your own as a .yaml file.")
-    ] = None,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="Its paper's tables, printed against computed, with a verdict for each row.")
-    ] = False,
-    draw: Annotated[Path | None, typer.Option(help="Draw it into this file.", metavar="FILE.svg")] = None,
-    yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, to begin one of your own with.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Name of a network, or a .yaml file of your own.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Its paper's tables, as printed and as computed.")] = False,
+    draw: Annotated[Path | None, typer.Option(help="File for a drawing of it.", metavar="FILE.svg")] = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, a start for your own.")] = False,
     json: Json = False,
 ) -> None:
-    """List the networks, or one of them as its table: shapes, parameters and multiply-adds of every row.
+    """List the networks, or one of them by layer: shapes, parameters and multiply-adds.
 
     inceptorch nets googlenet --paper
 
@@ -32,18 +28,19 @@ def nets(
     from inceptorch.networks.zoo import NETS, get_network
 
     if (paper, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
-        raise TableError("--paper, --draw and --yaml are to be given one at a time, and --json alone or with --paper.")
+        raise TableError("Cannot combine --paper, --draw and --yaml. Give one of them; --json goes with --paper only.")
     if draw and draw.suffix.lower() != ".svg":
-        raise TableError(f"{draw} must end in .svg.")
+        raise TableError(f"Cannot draw into {draw}: the name must end in .svg.")
     if name is None:
         if paper or draw or yaml:
-            raise TableError("--paper, --draw and --yaml are for one network: name it.")
-        costs = [count_complexity(each) for each in NETS]
+            raise TableError("Cannot use --paper, --draw or --yaml without a network. Name one.")
+        complexities = [count_complexity(each) for each in NETS]
         if json:
-            print_json([_summary(counted) for counted in costs])
+            print_json([_summary(each) for each in complexities])
             return
         rows = [
-            [each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title] for each in costs
+            [each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title]
+            for each in complexities
         ]
         print_table([["network", "size", "parameters", "multiply-adds", "what it is"], *rows])
         return
@@ -67,34 +64,28 @@ def nets(
         else:
             print(papers.text(net), end="")
     elif json:
-        counted = count_complexity(net)
+        complexity = count_complexity(net)
         layers = [
-            {"name": row.name, "output": list(row.output), "params": row.params, "macs": row.macs}
-            for row in counted.layers
+            {"name": each.name, "output": list(each.output), "params": each.params, "macs": each.macs}
+            for each in complexity.layers
         ]
-        print_json({**_summary(counted), "params_with_aux": counted.params_with_aux, "rows": layers})
+        print_json({**_summary(complexity), "params_with_aux": complexity.params_with_aux, "rows": layers})
     else:
-        _print_table(net, count_complexity(net))
+        _print_layers(net, count_complexity(net))
 
 
-def _summary(counted: "Complexity") -> dict[str, Any]:
-    return {
-        "name": counted.net,
-        "source": counted.source,
-        "size": counted.size,
-        "params": counted.params,
-        "macs": counted.macs,
-    }
+def _summary(complexity: "Complexity") -> dict[str, Any]:
+    values = {key: getattr(complexity, key) for key in ("source", "size", "params", "macs")}
+    return {"name": complexity.net, **values}
 
 
-def _print_table(net: "NetworkSpec", counted: "Complexity") -> None:
+def _print_layers(net: "NetworkSpec", complexity: "Complexity") -> None:
     from inceptorch.networks.layers import as_printed
 
-    print(
-        f"{printable(net.name)}: {printable(net.title)}\n{printable(net.source)}; {counted.size}x{counted.size} pixels, 1000 classes\n"
-    )
-    rows = [[row.name, as_printed(row.output), f"{row.params:,}", f"{row.macs:,}"] for row in counted.layers]
-    total = ["total", "", f"{counted.params:,}", f"{counted.macs:,}"]
+    print(f"{printable(net.name)}: {printable(net.title)}")
+    print(f"{printable(net.source)}; {complexity.size}x{complexity.size} pixels, 1000 classes\n")
+    rows = [[each.name, as_printed(each.output), f"{each.params:,}", f"{each.macs:,}"] for each in complexity.layers]
+    total = ["total", "", f"{complexity.params:,}", f"{complexity.macs:,}"]
     print_table([["layer", "output", "parameters", "multiply-adds"], *rows, total])
     if net.aux:
-        print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {counted.params_with_aux:,} parameters")
+        print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {complexity.params_with_aux:,} parameters")

@@ -5,11 +5,6 @@ from typing import Annotated
 import typer
 
 EngineOption = Annotated[
-    str,
-    typer.Option(
-        "--engine", help="torch, onnxruntime or openvino; auto takes what `inceptorch bench` found fastest here."
-    ),
+    str, typer.Option(help="torch, onnxruntime or openvino; auto is the fastest in `inceptorch bench`.")
 ]
-PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="fp32 or bf16; by default fp32, unless auto measured a faster one.")
-]
+PrecisionOption = Annotated[str | None, typer.Option(help="fp32 or bf16; by default fp32, or the fastest of auto.")]

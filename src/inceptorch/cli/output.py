@@ -1,4 +1,4 @@
-"""What commands print: with --json exactly one JSON value on standard output, and nothing else there."""
+"""What commands print. With --json, standard output holds one JSON value and nothing else."""
 
 import json
 import re
@@ -11,11 +11,11 @@ import typer
 
 from inceptorch.utils.markdown import Grid, figure_columns
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 
 
 def printable(text: str) -> str:
-    """`text` on one line of a terminal: control characters, in file names say, are written as escapes."""
+    """`text` on one line; control characters, as in file names, become escapes."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -25,31 +25,27 @@ def print_json(value: Any) -> None:
 
 
 def print_table(grid: Grid) -> None:
-    """A table whose first line is the head, figures to the right; elsewhere than on a terminal as wide as it is long."""
+    """A table with its head in the first line and figures to the right; folded on a terminal that is too narrow."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    def line(cells: list[str]) -> list[Text]:
-        return [Text(printable(cell)) for cell in cells]
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head, right in zip(line(grid[0]), figure_columns(grid), strict=True):
-        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for head, right in zip(grid[0], figure_columns(grid), strict=True):
+        table.add_column(Text(printable(head)), justify="right" if right else "left", overflow="fold")
     for cells in grid[1:]:
-        table.add_row(*line(cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
         console.print(table)
-    print("\n".join(each.rstrip() for each in captured.get().splitlines()))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def print_images(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[dict[str, Any]], str]) -> None:
-    """What was found of each image: one JSON value, or a line each, as they come, with the answers and what `more` adds
-    to them.
+def print_images(entries: Iterable[dict[str, Any]], json: bool, suffix: Callable[[dict[str, Any]], str]) -> None:
+    """One JSON value, or a line for each image as it comes, with the predictions and what `suffix` adds.
 
-    Those that could not be read have an "error" and are named on standard error; then the exit code is 1.
+    Entries with an "error" are named on standard error; then the exit code is 1.
     """
     failed = False
     if json:
@@ -57,15 +53,12 @@ def print_images(entries: Iterable[dict[str, Any]], json: bool, more: Callable[[
         print_json(entries)
     for entry in entries:
         failed |= "error" in entry
-        if not json:
-            _print_image(entry, more)
+        if json:
+            continue
+        if "error" in entry:
+            print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
+        else:
+            predictions = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
+            print(printable(f"{entry['file']}: {predictions}{suffix(entry)}"), flush=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _print_image(entry: dict[str, Any], more: Callable[[dict[str, Any]], str]) -> None:
-    if "error" in entry:
-        print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
-        return
-    answers = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
-    print(printable(f"{entry['file']}: {answers}{more(entry)}"), flush=True)

@@ -8,25 +8,25 @@ from inceptorch.errors import RecipeError, RunError
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(help="A study's name; without one, all are listed.")] = None,
-    data: Annotated[str | None, typer.Option(help="The images to train and evaluate on, as for `train`.")] = None,
-    seeds: Annotated[int, typer.Option(help="How many runs of each arm.")] = 5,
+    name: Annotated[str | None, typer.Argument(help="Name of a study; without one, all are listed.")] = None,
+    data: Annotated[str | None, typer.Option(help="Images to train and evaluate on, as for train.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of runs for each arm.")] = 5,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each run; by default as many as show it 50,000 images.")
+        int | None, typer.Option(help="Epochs of each run; by default as many as make 50,000 images.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the images in pixels; 32 by default.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Most images of a class, to train on and to evaluate with.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The study's folder; runs/NAME-DATA by default.")] = None,
+    size: Annotated[int | None, typer.Option(help="Input size in pixels; by default 32.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum of images per class, in training and evaluation.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the study; by default runs/NAME-DATA.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one value of the recipe in all arms.", metavar="KEY=VALUE")
+        list[str] | None, typer.Option("--set", help="A recipe value for all arms.", metavar="KEY=VALUE")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Put a claim of the papers to the test: several ways of training, several seeds each, and what can be told.
+    """Test a claim of the papers: several ways to train, several seeds each, and what the results show.
 
     inceptorch study label-smoothing --data cifar10/ --limit 500
 
-    A study that was stopped goes on with the same command; more --seeds add to it.
+    The same command resumes a study; more --seeds add runs.
     """
     from inceptorch.papers.studies.studies import STUDIES, get_study
     from inceptorch.training.recipe import parse_settings
@@ -34,12 +34,12 @@ def study(
     if name is None:
         if json:
             print_json([{"name": one.name, "question": one.question} for one in STUDIES.values()])
-            return
-        print_table([["study", "question"], *([one.name, one.question] for one in STUDIES.values())])
+        else:
+            print_table([["study", "question"], *([one.name, one.question] for one in STUDIES.values())])
         return
     get_study(name)
     if data is None:
-        raise RunError(f"Name the images to run {name} on: --data DATA.")
+        raise RunError(f"Cannot run {name} without images. Name them with --data DATA.")
     values = parse_settings(settings or [])
     for flag, key, value in (
         ("epochs", "epochs", epochs),

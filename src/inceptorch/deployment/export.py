@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.classifier import load
 from inceptorch.classifier.config import read_config
-from inceptorch.classifier.hub import resolve_weights
+from inceptorch.classifier.hub import load, resolve_weights
 from inceptorch.deployment.quantize import Quantized, quantized
 from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.inference.engines import Engine, EngineOutput

@@ -40,7 +40,7 @@ def write(
     RunError where `out` cannot be written.
     """
     progress = progress or Progress()
-    entries = list(image_entries(paths, but_within=out))  # what was drawn before is no image
+    entries = list(image_entries(paths, exclude=out))  # what was drawn before is no image
     names: set[str] = set()
     size = BATCH_SIZES["torch"] if method == "gradcam" else 1  # the others take their time with each
     batches = list(in_batches(entries, size))

@@ -1,1 +1,1 @@
-"""From images to answers: what executes a classifier, what feeds it, and files of answers."""
+"""From images to predictions: engines, their input, and files of predictions."""

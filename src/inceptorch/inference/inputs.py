@@ -1,4 +1,4 @@
-"""The images behind arguments: files, the images of folders, and whatever else an image may be, one by one."""
+"""The images behind arguments, one by one: files, folders, and whatever else an image may be."""
 
 from __future__ import annotations
 
@@ -18,58 +18,52 @@ from inceptorch.images.inputs import is_one_image, load_image
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.utils.progress import Progress
 
-Entry = dict[str, Any]  # {"file"} with what is said of the image, or with "error"
+Entry = dict[str, Any]  # {"file"} with the result for the image, or with "error"
 
 
-def each_image(
-    images: ImageInput | Iterable[ImageInput], but_within: Path | None = None
-) -> Iterator[tuple[Entry, Any]]:
-    """For every image an entry to answer, and the image. A file has its name in the entry. A folder stands for the
-    images in it, of which those in `but_within` are left out; where it has none, the entry has an "error". They come
-    one by one, so that there may be any number."""
+def each_image(images: ImageInput | Iterable[ImageInput], exclude: Path | None = None) -> Iterator[tuple[Entry, Any]]:
+    """An entry and the image, for each of any number of images. The entry of a file has its name. A folder stands for
+    its images, except those in `exclude`; without any, its entry has an "error"."""
     several: Iterable[Any] = [images] if is_one_image(images) else images  # type: ignore[assignment]
     for image in several:
         if not isinstance(image, str | Path):
             yield {}, image
             continue
-        left_out = os.path.realpath(but_within) if but_within is not None and os.path.isdir(image) else None
+        excluded = os.path.realpath(exclude) if exclude is not None and os.path.isdir(image) else None
         try:
             for file in find_images(Path(image)):
-                if left_out is None or not Path(os.path.realpath(file)).is_relative_to(left_out):
+                if excluded is None or not Path(os.path.realpath(file)).is_relative_to(excluded):
                     yield {"file": file}, file
         except ImageError as error:
             yield {"file": str(image), "error": error.reason}, None
 
 
-def image_entries(paths: Iterable[Path], but_within: Path | None = None) -> Iterator[Entry]:
+def image_entries(paths: Iterable[Path], exclude: Path | None = None) -> Iterator[Entry]:
     """The entries of `each_image` for paths."""
-    return (entry for entry, _ in each_image(paths, but_within))
+    return (entry for entry, _ in each_image(paths, exclude))
 
 
 def find_images(path: Path) -> Iterator[str]:
-    """The files behind one path: the file itself, or every image in a folder, sorted.
-
-    Raises ImageError for a folder without images; a missing file is left for whoever opens it.
-    """
+    """The file itself, or every image in a folder, sorted. Raises ImageError for a folder without images."""
     if not os.path.isdir(path):  # Path.is_dir would raise for a name that is too long
         yield str(path)
         return
-    found = False
+    empty = True
     try:
         for name in Folder(path).each_image():
-            found = True
+            empty = False
             yield str(path / name)
     except DataError as error:
         raise ImageError(path, f"could not be listed: {str(error).removesuffix('.')}") from None
-    if not found:
+    if empty:
         raise ImageError(path, "is a folder that holds no images")
 
 
-def load_crops(path: Path, preprocessing: Preprocessing, most: int, progress: Progress) -> NDArray[np.uint8]:
-    """The center crops [N, S, S, 3] of the first images behind a path, at most so many; those that cannot be read are
-    named and left out. Raises ImageError if none can be read."""
+def load_crops(path: Path, preprocessing: Preprocessing, count: int, progress: Progress) -> NDArray[np.uint8]:
+    """The center crops [N, S, S, 3] of at most `count` images behind a path. Images that cannot be read are reported and
+    left out. Raises ImageError if none can be read."""
     crops, errors = [], []
-    for entry, image in islice(each_image(path), most):
+    for entry, image in islice(each_image(path), count):
         try:
             if "error" in entry:
                 raise ImageError(entry["file"], entry["error"])

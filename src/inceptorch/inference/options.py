@@ -1,4 +1,4 @@
-"""What is asked about images, and the entry that answers it for each."""
+"""Predictions for images as entries, the JSON form."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What is asked about every image.
+    """Options for every image.
 
-    protocol        which crops are averaged
-    top             how many classes, the most probable first
-    min_confidence  the probability below which an image is of none of the classes; None: that is not asked
+    protocol        crops to average
+    top             number of classes, the most probable first
+    min_confidence  probability below which an image is unknown; None: no image is
     """
 
     protocol: CropProtocol = CENTER
@@ -36,13 +36,13 @@ class PredictOptions:
     min_confidence: float | None = None
 
     def answer(self, entry: Entry, prediction: Prediction) -> Entry:
-        """The entry with the answer to its image."""
+        """The entry with the prediction for its image."""
         if prediction.error is not None:
             return {**entry, "error": prediction.error.reason}
-        answer = {**entry, "predictions": prediction.top(self.top)}
+        result = {**entry, "predictions": prediction.top(self.top)}
         if self.min_confidence is not None:
-            answer["unknown"] = float(prediction.probabilities.max()) < self.min_confidence
-        return answer
+            result["unknown"] = float(prediction.probabilities.max()) < self.min_confidence
+        return result
 
 
 def predict(
@@ -56,13 +56,13 @@ def predict(
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Entry]:
-    """Say what is in images, one by one and in their order, as `inceptorch predict --json` does.
+    """Classify images, in order, as `inceptorch predict --json` does.
 
-    images          one, or any number of them: see `inference.inputs`. Of a generator no more is taken than is needed
-    top             classes of each, the most probable first
-    protocol        which crops are averaged: a name, a YAML file or a `CropProtocol`
-    min_confidence  the probability below which "unknown" is true
-    engine, precision  as `open_engine` takes them
+    images             one image or any number of them, as in `images.inputs`; a generator is read as needed
+    top                number of classes for each image, the most probable first
+    protocol           crops to average: a name, a YAML file or a `CropProtocol`
+    min_confidence     probability below which "unknown" is true
+    engine, precision  as for `open_engine`
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
     image that cannot be read.
@@ -70,22 +70,22 @@ def predict(
     options = PredictOptions(get_protocol(protocol), top, min_confidence)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
-    answers = _answers(open_engine(model, engine, precision), each_image(images), options)
+    answers = _predict(open_engine(model, engine, precision), each_image(images), options)
     return (progress or Progress(quiet=True)).track(answers, total, "predicting")
 
 
 def predict_entries(
     engine: Engine, entries: Iterable[Entry], options: PredictOptions, threads: int | None = None, folder: Path = Path()
 ) -> Iterator[Entry]:
-    """The answers to entries such as `image_entries` makes; relative names are of files in `folder`."""
+    """The results for entries of `image_entries`; relative names are of files in `folder`."""
     pairs = ((entry, None if "error" in entry else folder / entry["file"]) for entry in entries)
-    return _answers(engine, pairs, options, threads)
+    return _predict(engine, pairs, options, threads)
 
 
-def _answers(
+def _predict(
     engine: Engine, pairs: Iterable[tuple[Entry, Any]], options: PredictOptions, threads: int | None = None
 ) -> Iterator[Entry]:
-    """The entries with their answers. One that has an "error" keeps it."""
+    """The entries with their results. An entry with an "error" keeps it."""
 
     def read(pair: tuple[Entry, Any]) -> Image.Image:
         entry, image = pair

@@ -1,4 +1,4 @@
-"""Batches of items, several at once: while one thread decodes, another computes."""
+"""Batches in several threads: while one decodes, another computes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def map_batches(
     batch_size: int,
     threads: int | None = None,
 ) -> Iterator[R]:
-    """What `work`, which calls the engine, makes of every `batch_size` items, in order.
+    """Results of `work`, which calls the engine, for every `batch_size` items, in order and a few batches ahead.
 
-    Items are taken a few batches ahead of whoever takes the results, however many there are. Which items share a batch
-    depends on their places alone.
+    Which items share a batch depends on their order alone.
     """
     with _threads(engine, threads) as (pool, count):
         yield from ordered_map(pool, work, in_batches(items, batch_size), 2 * count)
@@ -43,10 +42,10 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 @contextmanager
 def _threads(engine: Engine, threads: int | None) -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """A pool, and how many threads it has.
+    """A pool and its number of threads.
 
-    On a CPU each has few of torch's cores: decoding then never makes the network wait, and small batches stay in the
-    cache. Other engines divide the cores themselves; then there are `threads` at least, by default one for each core.
+    torch's cores are divided among them, so that the network never waits for decoding and small batches stay in the cache.
+    Other engines divide the cores themselves; then there are at least `threads`, by default one per core.
     """
     if engine.name != "torch":
         count = min(max(threads or processors(), engine.max_concurrency), MAX_THREADS)

@@ -1,4 +1,4 @@
-"""From images to answers: the one way there is."""
+"""From images to predictions: the only path."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer to one image: the logarithms of its probabilities, averaged over its crops, or why it cannot be
-    read."""
+    """The prediction for one image: log probabilities averaged over its crops, or why it cannot be read."""
 
     source: Any
     classes: Sequence[str]
-    answer: NDArray[np.float32] | ImageError
+    result: NDArray[np.float32] | ImageError
 
     @property
     def error(self) -> ImageError | None:
-        return self.answer if isinstance(self.answer, ImageError) else None
+        return self.result if isinstance(self.result, ImageError) else None
 
     @property
     def log_probabilities(self) -> NDArray[np.float32]:
         """[classes]. Raises ImageError for an image that cannot be read."""
-        if isinstance(self.answer, ImageError):
-            raise self.answer
-        return self.answer
+        if isinstance(self.result, ImageError):
+            raise self.result
+        return self.result
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
@@ -53,10 +52,10 @@ class Prediction:
 
 
 class Predictor:
-    """An engine with the crops that it sees of an image.
+    """An engine with a crop protocol.
 
-    batch_size  crops that go through the network together; by default as many as the engine likes best
-    threads     that decode images and wait for the engine; by default one for each core
+    batch_size  crops per batch; by default the engine's
+    threads     threads that decode images and wait for the engine; by default one per core
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Predictor:
 
     @classmethod
     def of(cls, classifier: Classifier, precision: str = "fp32", *, device: Any = None) -> Predictor:
-        """Center crops of a classifier on torch, by default on the GPU if there is one."""
+        """A classifier on torch, with center crops, by default on the GPU if there is one."""
         from inceptorch.inference.engines.torch import Torch
 
         return cls(Torch(classifier, precision, device=device))
@@ -81,39 +80,39 @@ class Predictor:
         return max(1, self.batch_size // self.crops.count)
 
     def stream(self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image) -> Iterator[Prediction]:
-        """The answer to every image, in order; `read` gives the upright RGB image of an item.
+        """The prediction for every image, in order; `read` gives the upright RGB image of an item.
 
-        Images are read and go through the network side by side, a few batches ahead of whoever takes the answers. One
-        that `read` raises ImageError for has that as its answer. Raises NonFiniteOutputError.
+        Images are read and predicted in parallel, a few batches ahead. An ImageError that `read` raises is the result of
+        its image. Raises NonFiniteOutputError.
         """
+        config = self.engine.config
 
-        def answer(items: list[Item]) -> list[Prediction]:
-            answers: list[Any] = []
+        def predict(items: list[Item]) -> list[Prediction]:
+            inputs: list[Crops | ImageError] = []
             for item in items:
                 try:
-                    answers.append(self.crops.apply(read(item), self.engine.config.preprocessing))
+                    inputs.append(self.crops.apply(read(item), config.preprocessing))
                 except ImageError as error:
-                    answers.append(error)
-            read_ones = [each for each in answers if isinstance(each, Crops)]
-            rows = iter(self.log_probabilities(read_ones) if read_ones else ())
-            classes = self.engine.config.classes
+                    inputs.append(error)
+            crops = [each for each in inputs if isinstance(each, Crops)]
+            logs = iter(self.log_probabilities(crops) if crops else ())
             return [
-                Prediction(item, classes, next(rows) if isinstance(each, Crops) else each)
-                for item, each in zip(items, answers, strict=True)
+                Prediction(item, config.classes, each if isinstance(each, ImageError) else next(logs))
+                for item, each in zip(items, inputs, strict=True)
             ]
 
-        for predictions in map_batches(self.engine, answer, images, self.images_per_batch, self.threads):
+        for predictions in map_batches(self.engine, predict, images, self.images_per_batch, self.threads):
             yield from predictions
 
     def log_probabilities(self, images: Sequence[Crops]) -> Floats:
-        """The logarithms of the averaged probabilities, float32 [N, classes], of the crops of N images."""
+        """Logarithms of the probabilities averaged over the crops of N images, float32 [N, classes]."""
         crops = np.concatenate([each.images for each in images])
         weights = np.concatenate([each.weights for each in images])[:, None]
         counts = [len(each.images) for each in images]
         starts = np.cumsum([0, *counts[:-1]])
         batches = [crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size)]
         logs = log_softmax(np.concatenate([self.engine.run(batch).logits for batch in batches]))
-        # From the largest on, as exp(-800) is 0 and has no logarithm.
+        # Relative to the largest, as exp(-800) is 0 and has no logarithm.
         highest = np.maximum.reduceat(logs, starts)
         fractions = np.exp(logs - np.repeat(highest, counts, axis=0))
         averaged: Floats = (highest + np.log(np.add.reduceat(weights * fractions, starts))).astype(np.float32)

@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from inceptorch.classifier import Classifier, load
+from inceptorch.classifier import Classifier
 from inceptorch.classifier.config import CARD
+from inceptorch.classifier.hub import load
 from inceptorch.data.split import VAL_PART
 from inceptorch.evaluation import Evaluation
 from inceptorch.report.card import card

@@ -12,8 +12,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from inceptorch.classifier.classifier import Classifier, copy_weights, load
-from inceptorch.classifier.hub import resolve_weights
+from inceptorch.classifier.classifier import Classifier, copy_weights
+from inceptorch.classifier.hub import load, resolve_weights
 from inceptorch.data import Split, find_train_and_val, fingerprint, limited, without_unreadable
 from inceptorch.data.augment import Transform
 from inceptorch.data.locator import absolute, lies_inside

@@ -127,7 +127,7 @@ def find(model: str | Path) -> Path:
 def _torch(path: Path, precision: str | None, threads: int | None, batch_size: int | None) -> Engine:
     import torch
 
-    from inceptorch.classifier import load
+    from inceptorch.classifier.hub import load
     from inceptorch.inference.engines.torch import Torch
 
     if threads is not None:

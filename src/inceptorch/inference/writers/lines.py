@@ -1,4 +1,4 @@
-"""Answers as text: JSON lines and CSV, a line for each image."""
+"""Predictions as text, a line for each image: JSON lines and CSV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from inceptorch.inference.writers.base import PredictionWriter
 
 
 class Lines(PredictionWriter):
-    """Text, of which the sidecar says how many bytes are whole lines; those behind them are cut off."""
+    """Text; bytes after the number in the sidecar are of an unfinished chunk, and cut off."""
 
     def _begin(self, new: bool) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self.state.bytes:
-            raise RunError(f"{self.path} has lost lines that it had; delete {self.sidecar} too, to begin anew.")
+            raise RunError(f"{self.path} has lost lines. Delete it and {self.sidecar} to begin anew.")
         if size > self.state.bytes:
             self._guarded(lambda: os.truncate(self.path, self.state.bytes))
 
@@ -38,7 +38,7 @@ class Lines(PredictionWriter):
 
     @abstractmethod
     def _text(self, entries: list[Entry]) -> str:
-        """The lines of a part."""
+        """The lines of a chunk."""
 
 
 class JsonLines(Lines):
@@ -49,11 +49,11 @@ class JsonLines(Lines):
 
 
 class Csv(Lines):
-    """file, label1, probability1, ..., unknown, error; what does not apply is empty."""
+    """Columns file, label1, probability1, ..., unknown, error; empty where they do not apply."""
 
     def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
-        places = [f"{what}{place}" for place in range(1, top + 1) for what in ("label", "probability")]
-        self._columns = ["file", *places, "unknown", "error"]
+        classes = [f"{key}{rank}" for rank in range(1, top + 1) for key in ("label", "probability")]
+        self._columns = ["file", *classes, "unknown", "error"]
         super().__init__(path, provenance, images_per_batch)
 
     def _text(self, entries: list[Entry]) -> str:
@@ -63,7 +63,7 @@ class Csv(Lines):
             rows.writeheader()
         for entry in entries:
             row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
-            for place, answer in enumerate(entry.get("predictions", ()), 1):
-                row |= {f"label{place}": answer["label"], f"probability{place}": answer["probability"]}
+            for rank, one in enumerate(entry.get("predictions", ()), 1):
+                row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
             rows.writerow(row)
         return text.getvalue()
