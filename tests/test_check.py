@@ -19,9 +19,9 @@ from PIL import Image, features
 
 import inceptorch
 from inceptorch.checks import KINDS, Findings, check, page
-from inceptorch.checks import near_duplicates as alike
-from inceptorch.checks import scan as survey
-from inceptorch.checks.images import LARGE, SUFFIXES_OF, TINY
+from inceptorch.checks import near_duplicates as near
+from inceptorch.checks import scan as scanning
+from inceptorch.checks.images import MAX_MEGAPIXELS, MIN_SIZE, SUFFIXES_OF
 from inceptorch.checks.labels import doubtful
 from inceptorch.cli import check as verb
 from inceptorch.data.write_shards import write_shards
@@ -221,8 +221,8 @@ class Planted:
             self.fill(f"val/missing{number}", EVALUATED)
             self.expect("missing-in-train", f"val/missing{number}")
             (self.root / f"val/hollow{number}").mkdir()  # of a class that train does not have: no harm
-            self.fill(f"train/unjudged{number}", FEW)
-            self.expect("not-evaluated", f"train/unjudged{number}")
+            self.fill(f"train/unvalidated{number}", FEW)
+            self.expect("missing-in-val", f"train/unvalidated{number}")
             for name in (f"Two words {number}", f"two_words-{number}"):
                 self.fill(f"train/{name}", FEW)
                 self.fill(f"val/{name}", EVALUATED)
@@ -269,14 +269,14 @@ def clean(tmp_path: Path) -> Path:
 
 def test_every_fault_is_found_and_none_invented(planted: Planted, home: Path, tmp_path: Path) -> None:
     before = state_of(planted.root)
-    findings = check(planted.root, large=0.2, progress=QUIET)
+    findings = check(planted.root, max_megapixels=0.2, progress=QUIET)
     assert {kind: len(files) for kind, files in planted.expected.items()} == dict.fromkeys(planted.expected, TIMES)
     assert set(planted.expected) == set(KINDS) - {"nothing-to-train-on", "doubtful-label"}
     assert found_in(findings, planted.root) == planted.expected
     assert not findings.safe
     assert state_of(planted.root) == before
 
-    result = invoke("check", planted.root, "--large", 0.2, "--json", "--out", tmp_path / "page.html")
+    result = invoke("check", planted.root, "--max-megapixels", 0.2, "--json", "--out", tmp_path / "page.html")
     assert result.exit_code == 1
     answer = json.loads(result.stdout)
     assert as_sets(answer["findings"], planted.root) == planted.expected
@@ -291,21 +291,21 @@ def test_a_zip_file_has_the_faults_of_its_folder(planted: Planted, home: Path) -
         for path in sorted(planted.root.rglob("*")):
             if path.is_file():
                 file.write(path, path.relative_to(planted.root).as_posix())
-    found = found_in(check(archive, large=0.2, progress=QUIET), archive)
+    found = found_in(check(archive, max_megapixels=0.2, progress=QUIET), archive)
     # Folders without files are not in a zip file.
     assert found == {kind: files for kind, files in planted.expected.items() if kind != "empty-class"}
 
 
 def test_without_the_near_search_the_rest_is_the_same(planted: Planted, home: Path) -> None:
-    found = found_in(check(planted.root, large=0.2, near=False, progress=QUIET), planted.root)
+    found = found_in(check(planted.root, max_megapixels=0.2, near_duplicates=False, progress=QUIET), planted.root)
     assert found == {kind: files for kind, files in planted.expected.items() if not kind.startswith("near-")}
 
 
 def test_a_clean_folder_is_safe(clean: Path, tmp_path: Path, home: Path) -> None:
-    assert check(clean, progress=QUIET).found == []
+    assert check(clean, progress=QUIET).items == []
     result = invoke("check", clean, "--out", tmp_path / "found.json")
     assert result.exit_code == 0
-    assert "42 images (36 in train, 6 in val) of 3 classes. Nothing was found: training is safe." in result.stdout
+    assert "42 images (36 in train, 6 in val) of 3 classes. No faults found: training is safe." in result.stdout
     assert json.loads((tmp_path / "found.json").read_text()) == {
         "data": str(clean),
         "safe": True,
@@ -333,12 +333,12 @@ def test_mistakes_are_said_and_exit_with_2(clean: Path, tmp_path: Path, home: Pa
 
 def test_a_part_alone_and_one_class_alone_cannot_be_trained_on(clean: Path, home: Path) -> None:
     shutil.move(clean / "train", clean / "test")
-    (one,) = check(clean, progress=QUIET).found
+    (one,) = check(clean, progress=QUIET).items
     assert (one.kind, set(one.files)) == ("nothing-to-train-on", {str(clean / "test"), str(clean / "val")})
     assert check(clean / "test", progress=QUIET).safe
     for name in ("ash", "elm"):
         shutil.rmtree(clean / "test" / name)
-    (one,) = check(clean / "test", progress=QUIET).found
+    (one,) = check(clean / "test", progress=QUIET).items
     assert (one.kind, one.files) == ("nothing-to-train-on", (str(clean / "test"),))
 
 
@@ -359,8 +359,8 @@ def test_lists_and_shards_are_checked_alike(clean: Path, tmp_path: Path, home: P
     for data in (tmp_path / "list.csv", tmp_path / "shards"):
         found = check(data, progress=QUIET)
         assert found.to_dict()["counts"] == expected, data
-        assert {len(one.files) for one in found.found} == {2}
-        assert "in train and val, as 'ash' and 'elm'" in found.found[0].note
+        assert {len(one.files) for one in found.items} == {2}
+        assert "in train and val, as 'ash' and 'elm'" in found.items[0].note
 
 
 # What is remembered.
@@ -371,13 +371,13 @@ class Decoded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.count = 0
-        look = survey.look
+        scan_image = scanning.scan_image
 
         def counting(data: bytes) -> object:
             self.count += 1
-            return look(data)
+            return scan_image(data)
 
-        monkeypatch.setattr(survey, "look", counting)
+        monkeypatch.setattr(scanning, "scan_image", counting)
 
     def check(self, data: Path) -> tuple[int, dict[str, object]]:
         self.count = 0
@@ -435,8 +435,8 @@ def test_an_interrupted_check_goes_on_and_ends_as_a_whole_one(
 def test_a_killed_check_loses_only_what_was_read_last(
     clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "EVERY", 0.0)
-    monkeypatch.setattr(survey, "SHARE", 0)
+    monkeypatch.setattr(scanning, "SAVE_INTERVAL", 0.0)
+    monkeypatch.setattr(scanning, "SAVE_FACTOR", 0)
 
     class Copying(Breaking):
         def break_off(self) -> None:  # what a kill at this moment would leave
@@ -463,14 +463,14 @@ def test_rows_that_do_not_fit_are_made_anew(
         if damage == "cut":
             path.write_bytes(content[: len(content) // 2])
     if damage == "other decoder":
-        monkeypatch.setattr(survey, "MADE_BY", "another")
+        monkeypatch.setattr(scanning, "VERSION", "another")
     assert decoded.check(clean)[0] == 42
 
 
 def test_without_a_place_to_remember_it_says_so(clean: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home.write_text("a file where the folder should be")
-    assert check(clean, progress=Progress()).found == []
-    assert "what was read is not remembered for the next time: " in capsys.readouterr().err
+    assert check(clean, progress=Progress()).items == []
+    assert "Could not cache the image checks: " in capsys.readouterr().err
 
 
 # The search for near duplicates.
@@ -485,7 +485,7 @@ def test_pairs_within_equal_brute_force() -> None:
     hashes[2500:2540] = hashes[2500]  # a bucket with many in it
     apart = np.bitwise_count(hashes[:, None] ^ hashes)
     for radius in (0, 3, 8, 11, 15):
-        found = list(alike.pairs_within(hashes, radius))
+        found = list(near.pairs_within(hashes, radius))
         pairs = [(min(pair), max(pair)) for a, b in found for pair in zip(a.tolist(), b.tolist(), strict=True)]
         assert len(set(pairs)) == len(pairs)  # each once
         assert set(pairs) == set(zip(*(at.tolist() for at in np.nonzero(np.triu(apart <= radius, 1))), strict=True))
@@ -493,23 +493,23 @@ def test_pairs_within_equal_brute_force() -> None:
 
 
 def test_pairs_come_in_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "CANDIDATES", 100)
+    monkeypatch.setattr(near, "MAX_CANDIDATES", 100)
     hashes = np.zeros(70, np.uint64)
-    found = list(alike.pairs_within(hashes, alike.RADIUS))
+    found = list(near.pairs_within(hashes, near.RADIUS))
     assert sum(len(a) for a, _ in found) == 70 * 69 // 2
     assert max(len(a) for a, _ in found) <= 100
 
 
 def test_groups_are_joined_whatever_the_order() -> None:
     groups = np.arange(10)
-    groups = alike._joined(groups, np.array([8, 2, 5]), np.array([9, 1, 2]))
+    groups = near._joined(groups, np.array([8, 2, 5]), np.array([9, 1, 2]))
     assert groups.tolist() == [0, 1, 1, 3, 4, 1, 6, 7, 8, 8]
-    groups = alike._joined(groups, np.array([9, 0]), np.array([5, 3]))
+    groups = near._joined(groups, np.array([9, 0]), np.array([5, 3]))
     assert groups.tolist() == [0, 1, 1, 0, 4, 1, 6, 7, 1, 1]
 
 
 def thumbnails(images: Iterable[Image.Image]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    found = [survey.thumbnails(np.asarray(image)) for image in images]
+    found = [scanning.thumbnails(np.asarray(image)) for image in images]
     return np.stack([gray for _, gray, _ in found]), np.stack([tint for _, _, tint in found])
 
 
@@ -529,10 +529,10 @@ def test_flat_images_and_plain_gradients_are_not_all_alike() -> None:
     grain = random.integers(0, 2, (16, 16, 1)).repeat(6, 0).repeat(6, 1).repeat(3, 2)
     grainy = [(level + grain).astype(np.uint8) for level in (60, 120, 200)]  # of one sensor
     grays, tints = thumbnails(map(Image.fromarray, [*flat, *noisy, *rise, *dots, *grainy]))
-    groups, _ = alike.groups_of(grays, tints, QUIET)
+    groups, _ = near.find_groups(grays, tints, QUIET)
     assert groups.tolist() == list(range(20))
     skies = np.linspace(0, 240, 16)[:, None] + random.normal(0, 3, (2, 16, 16))
-    one, other = alike.slopes(skies.astype(np.float32))
+    one, other = near.gradients(skies.astype(np.float32))
     assert one @ other < 0.5
 
 
@@ -541,10 +541,10 @@ def test_a_cut_image_is_found_as_a_part_of_the_whole() -> None:
     whole = [coming.next() for _ in range(40)]
     grays, tints = thumbnails([*whole, *(cut(image, 0.06, 0.06, 0.06, 0.06) for image in whole)])
     numbers = np.arange(40)
-    found = alike.likeness(grays, tints, numbers, numbers + 40) >= alike.ALIKE
-    unmoved = (alike.slopes(grays[:40].astype(np.float32)) * alike.slopes(grays[40:].astype(np.float32))).sum(1)
+    found = near.similarity(grays, tints, numbers, numbers + 40) >= near.SIMILAR
+    unmoved = (near.gradients(grays[:40].astype(np.float32)) * near.gradients(grays[40:].astype(np.float32))).sum(1)
     assert found.mean() >= 0.95
-    assert (unmoved >= alike.ALIKE).mean() < 0.7
+    assert (unmoved >= near.SIMILAR).mean() < 0.7
 
 
 def test_the_same_scene_in_other_colors_is_another_image() -> None:
@@ -553,15 +553,15 @@ def test_the_same_scene_in_other_colors_is_another_image() -> None:
     other = Image.merge("RGB", (blue.point(lambda v: 255 - v), green, red))
     copy = compressed(scene, 40)
     grays, tints = thumbnails([scene, other, copy])
-    assert alike.groups_of(grays, tints, QUIET)[0].tolist()[2] == 0
-    assert alike.likeness(grays[[0, 0]], tints, np.array([0]), np.array([1]))[0] == -1
+    assert near.find_groups(grays, tints, QUIET)[0].tolist()[2] == 0
+    assert near.similarity(grays[[0, 0]], tints, np.array([0]), np.array([1]))[0] == -1
 
 
 def test_many_copies_of_one_image_are_one_group() -> None:
     scene = Scenes(seed=4).next()
     copies = [compressed(scene, quality) for quality in range(30, 90)]
     grays, tints = thumbnails(copies)
-    groups, nearest = alike.groups_of(grays, tints, QUIET)
+    groups, nearest = near.find_groups(grays, tints, QUIET)
     assert set(groups.tolist()) == {0}
     assert nearest.min() > 0.95
 
@@ -586,12 +586,12 @@ def test_doubtful_labels_by_hand() -> None:
 def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe, tmp_path: Path, home: Path) -> None:
     inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=8), progress=QUIET)
     shutil.move(images / "val" / "red" / "00.png", images / "val" / "blue" / "moved.png")
-    result = invoke("check", images, "--model", tmp_path / "run", "--tiny", 8, "--no-near", "--json")
+    result = invoke("check", images, "--model", tmp_path / "run", "--min-size", 8, "--no-near-duplicates", "--json")
     found = [one for one in json.loads(result.stdout)["findings"] if one["kind"] == "doubtful-label"]
     assert [one["files"] for one in found] == [[str(images / "val" / "blue" / "moved.png")]]
     assert "is labelled 'blue'" in found[0]["note"]
     assert "perhaps it is 'red'" in found[0]["note"]
-    assert "by heart" in json.loads(result.stdout)["caveats"][0]
+    assert "memorized" in json.loads(result.stdout)["caveats"][0]
     assert result.exit_code == 0  # small classes and doubtful labels are warnings
     shutil.copytree(images / "val" / "red", images / "val" / "crimson")
     with pytest.raises(DataError, match="'crimson' that training did not have"):
@@ -601,7 +601,7 @@ def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe,
 def test_the_model_that_drew_its_split_knows_what_it_was_trained_on(tmp_path: Path, recipe: Recipe, home: Path) -> None:
     write_classes(tmp_path / "all", 10)
     inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET)
-    (caveat,) = check(tmp_path / "all", model=tmp_path / "run", tiny=0, progress=QUIET).caveats
+    (caveat,) = check(tmp_path / "all", model=tmp_path / "run", min_size=0, progress=QUIET).caveats
     assert "trained on 24 of these images and evaluated on the other 6" in caveat
 
 
@@ -619,7 +619,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(planted: Planted, home: 
         assert word not in asked
     assert html.count("data:image/jpeg;base64,") >= 2 * TIMES
     text = Page(html).text
-    for one in findings.found:
+    for one in findings.items:
         for file in one.files:
             assert Path(file).name in text
 
@@ -638,7 +638,7 @@ def test_lines_for_the_terminal_name_the_first_of_each_kind(clean: Path, home: P
 
 def test_every_suffix_that_is_read_belongs_to_a_kind_of_file() -> None:
     assert {suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes} == SUFFIXES
-    assert set(SUFFIXES_OF) == set(survey.FORMATS)
+    assert set(SUFFIXES_OF) == set(scanning.FORMATS)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "MPO"])
@@ -646,17 +646,17 @@ def test_a_row_of_every_kind_of_file(kind: str) -> None:
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
     options = {"save_all": True, "append_images": [Scenes().next()]} if kind == "MPO" else {}
-    row, complaint = survey.look(bytes_of(Scenes().next(), kind, **options))
-    rows = np.zeros(1, survey.ROW)
+    row, complaint = scanning.scan_image(bytes_of(Scenes().next(), kind, **options))
+    rows = np.zeros(1, scanning.RECORD)
     rows[0] = (0, *row)
     assert complaint == ""
-    assert survey.FORMATS[rows["format"][0]] in (kind, "JPEG" if kind == "MPO" else kind)
+    assert scanning.FORMATS[rows["format"][0]] in (kind, "JPEG" if kind == "MPO" else kind)
     assert (rows["width"][0], rows["height"][0], rows["orientation"][0]) == (WIDTH, HEIGHT, 1)
 
 
 def test_the_command_line_has_the_limits_of_python() -> None:
     defaults = {name: one.default for name, one in inspect.signature(verb.check).parameters.items()}
-    assert (defaults["tiny"], defaults["large"]) == (TINY, LARGE)
+    assert (defaults["min_size"], defaults["max_megapixels"]) == (MIN_SIZE, MAX_MEGAPIXELS)
 
 
 def test_flowers_with_planted_copies(shared: Path, tmp_path: Path, home: Path) -> None:

@@ -20,7 +20,7 @@ from inceptorch.data.sources import shards
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.evaluation import evaluate, evaluation_from_logits
-from inceptorch.report import of_evaluation
+from inceptorch.report import evaluation_page
 from inceptorch.training import train
 from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
@@ -296,10 +296,10 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
 def test_mistakes_whose_images_are_gone_are_left_empty(images: Path, tmp_path: Path) -> None:
     split = find_split(images, CLASSES, "train")
     evaluation = evaluation_from_logits(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
-    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    html = evaluation_page("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("<img") == html.count('class="mistake"') == 24
     shutil.rmtree(images)
-    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    html = evaluation_page("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("cannot be read any more") == 24
     assert "<img" not in html
 

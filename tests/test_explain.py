@@ -22,7 +22,7 @@ from inceptorch.cli import app
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
 from inceptorch.explanation import (
     METHODS,
-    default_row,
+    default_layer,
     draw,
     explain,
     find_class,
@@ -32,7 +32,7 @@ from inceptorch.explanation import (
     overlay,
 )
 from inceptorch.explanation.gradients import TOLERANCE
-from inceptorch.explanation.grid import Map, averaged, summed
+from inceptorch.explanation.grid import Map, area_mean, area_sum
 from inceptorch.images.decode import decode
 from inceptorch.images.preprocessing import ImageArray, Preprocessing, default_preprocessing
 from inceptorch.models.module import Model
@@ -44,10 +44,10 @@ from inceptorch.utils import plots
 from tests.conftest import TINY
 from tests.helpers import sentence
 
-# Every kind of row that a body can have, and fully connected ones behind it.
+# Every kind of layer that a body can have, and fully connected ones behind it.
 EVERY = NetworkSpec(
     "every",
-    title="every kind of row",
+    title="every kind of layer",
     source="these tests",
     size=16,
     body={
@@ -91,7 +91,7 @@ def colors() -> Classifier:
         head={"avgpool": GlobalAverage()},
     )  # fmt: skip
     model = Model(net, 2)
-    first, second = (model.get_parameter(f"body.{row}.conv.weight") for row in ("conv1", "conv2"))
+    first, second = (model.get_parameter(f"body.{layer}.conv.weight") for layer in ("conv1", "conv2"))
     with torch.no_grad():
         for weight in (first, second):
             weight.zero_()
@@ -131,7 +131,7 @@ def noise(count: int, size: int, seed: int = 0) -> list[ImageArray]:
     return list(np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8))
 
 
-def with_hooks(classifier: Classifier, crop: ImageArray, index: int, row: str) -> Tensor:
+def with_hooks(classifier: Classifier, crop: ImageArray, index: int, layer: str) -> Tensor:
     """Grad-CAM in a few lines of its own, through hooks and a whole walk back."""
     kept: dict[str, Tensor] = {}
 
@@ -139,7 +139,7 @@ def with_hooks(classifier: Classifier, crop: ImageArray, index: int, row: str) -
         out.retain_grad()
         kept["map"] = out
 
-    handle = classifier.model.body.get_submodule(row).register_forward_hook(keep)
+    handle = classifier.model.body.get_submodule(layer).register_forward_hook(keep)
     mean, std = (
         torch.tensor(values).view(3, 1, 1) for values in (classifier.preprocessing.mean, classifier.preprocessing.std)
     )
@@ -154,24 +154,24 @@ def with_hooks(classifier: Classifier, crop: ImageArray, index: int, row: str) -
     return torch.einsum("c,chw->hw", weights, activation[0].detach()).clamp(min=0)
 
 
-@pytest.mark.parametrize("row", [row for row in EVERY.body if row != "dropout"])
-def test_gradcam_of_every_kind_of_row_is_that_of_hooks(every: Classifier, row: str) -> None:
+@pytest.mark.parametrize("layer", [layer for layer in EVERY.body if layer != "dropout"])
+def test_gradcam_of_every_kind_of_layer_is_that_of_hooks(every: Classifier, layer: str) -> None:
     crops = noise(3, 16)
-    found = gradcam(every, crops, [2, 0, 1], row)
+    found = gradcam(every, crops, [2, 0, 1], layer)
     assert found.dtype == np.float32
     assert found.max() > 0
     for crop, index, one in zip(crops, (2, 0, 1), found, strict=True):
-        torch.testing.assert_close(torch.from_numpy(one), with_hooks(every, crop, index, row), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(torch.from_numpy(one), with_hooks(every, crop, index, layer), rtol=1e-4, atol=1e-6)
 
 
 def test_gradcam_of_a_trained_googlenet_is_that_of_hooks(bvlc: Classifier, shared: Path) -> None:
     crop = bvlc.preprocessing.apply(shared / "photos" / "0c7ac4a8c9dfa802.png")
     index = bvlc.predict(crop, top=1)[0]["index"]
     # Behind 4c is a maximum, which two almost equal values may win either way.
-    for row, side, share in (("5b", 7, 1e-5), ("4c", 14, 5e-3)):
-        found = gradcam(bvlc, [crop], [index], row)
+    for layer, side, share in (("5b", 7, 1e-5), ("4c", 14, 5e-3)):
+        found = gradcam(bvlc, [crop], [index], layer)
         assert found.shape == (1, side, side)
-        expected = with_hooks(bvlc, crop, index, row)
+        expected = with_hooks(bvlc, crop, index, layer)
         torch.testing.assert_close(torch.from_numpy(found[0]), expected, rtol=1e-3, atol=share * float(expected.max()))
 
 
@@ -192,7 +192,7 @@ def test_gradcam_before_global_averaging_is_the_class_activation_map(name: str) 
     """Grad-CAM's weights are then the classifier's, divided by the places of the map (arXiv:1610.02391 section 3.1)."""
     net = NETS[name]
     assert [layer for layer in net.head.values() if not isinstance(layer, Dropout)] == [GlobalAverage()]
-    last = [row for row, layer in net.body.items() if not isinstance(layer, Dropout)][-1]
+    last = [name for name, layer in net.body.items() if not isinstance(layer, Dropout)][-1]
     classifier = classifier_of(narrowed(net, 0.1), classes=8)
     (crop,) = noise(1, 96)
     found = gradcam(classifier, [crop] * 8, range(8), last)
@@ -205,18 +205,18 @@ def test_gradcam_before_global_averaging_is_the_class_activation_map(name: str) 
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
 
 
-@pytest.mark.parametrize("row", [None, "mix"])
-def test_integrated_gradients_sum_to_the_difference_in_logits(row: str | None) -> None:
+@pytest.mark.parametrize("layer", [None, "mix"])
+def test_integrated_gradients_sum_to_the_difference_in_logits(layer: str | None) -> None:
     plain = classifier_of(TINY)
     classifier = Classifier.of(plain.model, Preprocessing(16, 16, mean=(120.0, 110.0, 100.0)), plain.classes)
     mean = np.broadcast_to(np.array([120, 110, 100], np.uint8), (16, 16, 3))
     for index, crop in enumerate(noise(3, 16)):
-        found, difference = integrated_gradients(classifier, crop, index, row)
+        found, difference = integrated_gradients(classifier, crop, index, layer)
         logits = classifier.logits([crop, mean])[:, index]
         assert difference == pytest.approx(float(logits[0] - logits[1]), abs=1e-4)
         assert abs(difference) > 0.1
         assert abs(float(found.sum()) - difference) <= TOLERANCE * max(abs(difference), 1)
-        assert found.shape == ((14, 14) if row is None else (8, 8))
+        assert found.shape == ((14, 14) if layer is None else (8, 8))
 
 
 def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classifier) -> None:
@@ -226,7 +226,7 @@ def test_integrated_gradients_are_the_mean_gradient_along_the_path(every: Classi
     steps = 400
     path = ((torch.arange(steps) + 0.5) / steps).view(-1, 1, 1, 1) * x
     (gradient,) = torch.autograd.grad(every.model(path.requires_grad_())[:, 1].sum(), path)
-    expected = torch.from_numpy(summed((gradient.mean(0) * x[0]).sum(0).numpy(), 14))
+    expected = torch.from_numpy(area_sum((gradient.mean(0) * x[0]).sum(0).numpy(), 14))
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0, atol=0.03 * float(expected.abs().max()))
 
 
@@ -247,12 +247,12 @@ def test_occlusion_is_the_average_fall_of_the_windows_over_a_place(every: Classi
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("row", [None, "conv2"])
+@pytest.mark.parametrize("layer", [None, "conv2"])
 def test_the_quarter_that_decides_has_the_maximum(
-    colors: Classifier, red_and_green: ImageArray, method: str, row: str | None
+    colors: Classifier, red_and_green: ImageArray, method: str, layer: str | None
 ) -> None:
     for label, lower, right in (("red", False, True), ("green", True, False)):
-        (found,) = explain(colors, [red_and_green], method=method, row=row, wanted=label)
+        (found,) = explain(colors, [red_and_green], method=method, layer=layer, target=label)
         y, x = np.unravel_index(found.map.argmax(), found.map.shape)
         height, width = found.map.shape
         assert (y >= height / 2, x >= width / 2) == (lower, right), (label, found.map.shape)
@@ -273,12 +273,12 @@ def rank_correlation(first: Map, second: Map) -> float:
 @pytest.mark.parametrize("method", METHODS)
 def test_randomised_weights_change_the_map(colors: Classifier, red_and_green: ImageArray, method: str) -> None:
     """The sanity check of arXiv:1810.03292: a map that does not depend on what was learnt says nothing about it."""
-    (before,) = explain(colors, [red_and_green], method=method, wanted="red")
+    (before,) = explain(colors, [red_and_green], method=method, target="red")
     correlations = []
     for seed in range(6):
         torch.manual_seed(seed)
         fresh = Classifier.of(Model(colors.model.net, 2), colors.preprocessing, colors.classes)
-        (after,) = explain(fresh, [red_and_green], method=method, wanted="red")
+        (after,) = explain(fresh, [red_and_green], method=method, target="red")
         if after.map.std() > 0:  # Grad-CAM may find nothing that speaks for the class
             correlations.append(rank_correlation(before.map, after.map))
     assert len(correlations) >= 3
@@ -297,39 +297,39 @@ def test_randomised_weights_change_the_maps_of_a_trained_googlenet(bvlc: Classif
 
 
 @pytest.mark.parametrize("net", NETS.values(), ids=lambda net: net.name)
-def test_every_network_has_a_row_that_tells_places_apart(net: NetworkSpec) -> None:
-    row = default_row(net, net.size)
+def test_every_network_has_a_layer_that_tells_places_apart(net: NetworkSpec) -> None:
+    chosen = default_layer(net, net.size)
     shape: Shape = (3, net.size, net.size)
     shapes = {}
     for name, layer in net.body.items():
         shape = shapes[name] = as_layer(layer).output_shape(shape)
-    assert min(shapes[row][1:]) >= 4
+    assert min(shapes[chosen][1:]) >= 4
     # Nothing behind it is as large and has weights of its own: it is the deepest.
-    rows = list(net.body)
-    for later in rows[rows.index(row) + 1 :]:
+    layers = list(net.body)
+    for later in layers[layers.index(chosen) + 1 :]:
         assert min(shapes[later][1:]) < 4 or isinstance(net.body[later], Pool | LRN | Dropout), later
 
 
-def test_the_rows_are_those_that_one_would_choose() -> None:
+def test_the_layers_are_those_that_one_would_choose() -> None:
     chosen = {
-        name: default_row(NETS[name], NETS[name].size) for name in ("googlenet", "vgg16", "alexnet", "inception_v3")
+        name: default_layer(NETS[name], NETS[name].size) for name in ("googlenet", "vgg16", "alexnet", "inception_v3")
     }
     assert chosen == {"googlenet": "5b", "vgg16": "conv5", "alexnet": "conv5", "inception_v3": "7c"}
-    assert default_row(NETS["inception_resnet_v2_released"], 299) == "conv7b"
-    assert default_row(NETS["googlenet_small"], 32) == "4e"  # behind it are maps of 2x2
-    assert default_row(NETS["googlenet_small"], 96) == "5b"
+    assert default_layer(NETS["inception_resnet_v2_released"], 299) == "conv7b"
+    assert default_layer(NETS["googlenet_small"], 32) == "4e"  # behind it are maps of 2x2
+    assert default_layer(NETS["googlenet_small"], 96) == "5b"
     shrinking = NetworkSpec("shrinking", "", "", 6, {"a": Conv(4, 4, 1, "valid"), "b": Conv(4), "c": Conv(4, 3, 1, "valid")}, {"avgpool": GlobalAverage()})  # fmt: skip
-    assert default_row(shrinking, 6) == "b"  # 3x3, 3x3, 1x1: the last of the largest
+    assert default_layer(shrinking, 6) == "b"  # 3x3, 3x3, 1x1: the last of the largest
 
 
 def test_grids_keep_what_they_sum() -> None:
     fine = np.random.default_rng(0).normal(size=(299, 30)).astype(np.float32)
-    coarse = summed(fine, 28)
+    coarse = area_sum(fine, 28)
     assert coarse.shape == (28, 28)
     assert float(coarse.sum()) == pytest.approx(float(fine.sum()), abs=1e-3)
-    np.testing.assert_array_equal(summed(fine[:20, :20], 28), fine[:20, :20])
-    np.testing.assert_allclose(summed(fine[:28, :28], 14)[0, 1], fine[:2, 2:4].sum(), rtol=1e-5)
-    np.testing.assert_allclose(averaged(np.full((45, 45), 3, np.float32), 16), 3, rtol=1e-6)
+    np.testing.assert_array_equal(area_sum(fine[:20, :20], 28), fine[:20, :20])
+    np.testing.assert_allclose(area_sum(fine[:28, :28], 14)[0, 1], fine[:2, 2:4].sum(), rtol=1e-5)
+    np.testing.assert_allclose(area_mean(np.full((45, 45), 3, np.float32), 16), 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (50, 50), (33, 47), (1000, 20), (20, 1000)])
@@ -384,18 +384,18 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
     with pytest.raises(InceptorchError, match="no method 'occlude': did you mean 'occlusion'"):
         explain(tiny_classifier, [crop], method="occlude")
     for method in METHODS:
-        with pytest.raises(TableError, match="body of tiny has no row 'mixx': did you mean 'mix'"):
-            explain(tiny_classifier, [crop], method=method, row="mixx")
-    with pytest.raises(TableError, match="has no row 'avgpool'"):  # of the head
-        explain(tiny_classifier, [crop], row="avgpool")
+        with pytest.raises(TableError, match="body of tiny has no layer 'mixx': did you mean 'mix'"):
+            explain(tiny_classifier, [crop], method=method, layer="mixx")
+    with pytest.raises(TableError, match="has no layer 'avgpool'"):  # of the head
+        explain(tiny_classifier, [crop], layer="avgpool")
     with pytest.raises(ImageError, match=r"none.png does not exist\."):
         explain(tiny_classifier, [tmp_path / "none.png"])
     flat = classifier_of(
         NetworkSpec("flat", "", "", 16, {"conv": Conv(4, 3), "fc": Linear(5)}, {"dropout": Dropout(0.1)})
     )
-    assert explain(flat, [crop])[0].row == "conv"
-    with pytest.raises(TableError, match="A fully connected row has no map"):
-        explain(flat, [crop], row="fc")
+    assert explain(flat, [crop])[0].layer == "conv"
+    with pytest.raises(TableError, match="a fully connected layer has no map"):
+        explain(flat, [crop], layer="fc")
     with torch.no_grad():
         tiny_classifier.model.get_classifier().weight.fill_(float("nan"))
     with pytest.raises(BundleError, match="not finite"):
@@ -428,7 +428,7 @@ def test_an_overlay_is_brightest_where_the_map_is_highest() -> None:
 
 
 def test_a_map_without_anything_for_the_class_is_drawn_too(colors: Classifier, tmp_path: Path) -> None:
-    (found,) = explain(colors, [np.full((32, 32, 3), (60, 220, 60), np.uint8)], wanted="red")
+    (found,) = explain(colors, [np.full((32, 32, 3), (60, 220, 60), np.uint8)], target="red")
     assert found.map.max() == 0
     assert found.peak is None
     draw(found, tmp_path / "nothing.png")
@@ -492,10 +492,10 @@ def test_explain_json_and_drawings(bundle: Path, photos: Path, tmp_path: Path) -
     ]
     first, second = entries[:2]
     assert set(first) == {
-        "file", "predictions", "label", "index", "probability", "method", "row", "size", "map", "maximum", "difference",
+        "file", "predictions", "label", "index", "probability", "method", "layer", "size", "map", "maximum", "difference",
         "peak", "box", "drawing",
     }  # fmt: skip
-    assert (first["label"], first["index"], first["method"], first["row"]) == ("red", 0, "gradcam", "conv2")
+    assert (first["label"], first["index"], first["method"], first["layer"]) == ("red", 0, "gradcam", "conv2")
     assert first["box"] == [0, 0, 64, 64]
     assert (first["peak"][0] > 32, first["peak"][1] > 32) == (True, False)
     assert (second["peak"][0] > 16, second["peak"][1] > 16) == (False, False)
@@ -516,7 +516,7 @@ def test_what_explain_prints(bundle: Path, photos: Path, tmp_path: Path, method:
     assert result.exit_code == 0, result.output
     (line,) = result.stdout.splitlines()
     assert "one.png: red " in line or "one.png: green " in line
-    assert "most at x " in line
+    assert "peak at x " in line
     assert line.endswith(f"one.{method}.png")
 
 
@@ -529,7 +529,7 @@ def test_a_map_that_is_not_complete_is_said_to_be_so(
     monkeypatch.setattr("inceptorch.explanation.gradients.STEPS", (1,))
     result = invoke(*words)
     assert result.exit_code == 0
-    assert "one.png: its map sums to " in result.stderr
+    assert "one.png: the map sums to " in result.stderr
     assert "read it with care" in result.stderr
 
 
@@ -547,7 +547,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
 
     assert "There is no class 'redd': did you mean 'red'?" in said("--class", "redd")
-    assert "no row 'conv3': did you mean 'conv" in said("--row", "conv3")
+    assert "no layer 'conv3': did you mean 'conv" in said("--layer", "conv3")
     assert "There is no method 'grad-cam': did you mean 'gradcam'?" in said("--method", "grad-cam")
     assert not (tmp_path / "out").exists()
     with monkeypatch.context() as patch:
@@ -567,7 +567,7 @@ def test_photographs_are_explained_where_their_answer_is(bvlc: Classifier, share
         labels = {row["file"]: int(row["class_index"]) for row in csv.DictReader(file)}
     photo = "0c7ac4a8c9dfa802.png"
     (found,) = explain(bvlc, [shared / "photos" / photo])
-    assert found.row == "5b"
+    assert found.layer == "5b"
     assert "beetle" in found.label
     assert labels[photo] in [one["index"] for one in found.predictions]
     assert found.map[2:5, 2:5].mean() > 2 * found.map.mean()

@@ -23,7 +23,7 @@ from inceptorch.evaluation import evaluation_from_logits
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.report import draw, of_evaluation, page
+from inceptorch.report import evaluation_page, page, write_report
 from inceptorch.report.card import card
 from inceptorch.report.charts import lines, ticks
 from inceptorch.training.recipe import Recipe
@@ -69,7 +69,7 @@ def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None
         (images / part / "red").rename(images / part / NASTY.replace("/", ""))
     still = recipe.replace(lr=1e-9, epochs=2)  # which learns nothing, so that there are mistakes
     result = inceptorch.train(images, out=tmp_path / "run", recipe=still, progress=QUIET)
-    draw(result)
+    write_report(result)
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     found = Page(html)
     assert found.open == []
@@ -111,7 +111,7 @@ def test_a_thousand_classes_stay_small(tiny: NetworkSpec, tmp_path: Path) -> Non
     split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
     logits = np.random.default_rng(0).normal(size=(len(split), 1000))
     classifier = Classifier.of(Model(tiny, 1000, size=16), default_preprocessing(16), names)
-    html = of_evaluation(
+    html = evaluation_page(
         "t", evaluation_from_logits(logits, names, split, [], "center"), classifier, 1.0, "inceptorch eval"
     )
     assert len(html) < 5_000_000
@@ -133,12 +133,12 @@ def test_an_evaluation_without_mistakes_or_images(tiny: NetworkSpec, tmp_path: P
     evaluation = evaluation_from_logits(
         right, list(COLORS), split, [{"file": "a.jpg", "error": "is damaged"}], "center"
     )
-    text = Page(of_evaluation("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
+    text = Page(evaluation_page("t", evaluation, None, 1.0, "inceptorch eval kept/*")).text
     assert "There are none." in text
     assert "No class was taken for another." in text
     assert "1 image left out" in text
     wrong = evaluation_from_logits(-right, list(COLORS), split, [], "center")
-    assert Page(of_evaluation("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
+    assert Page(evaluation_page("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
 
 def test_one_bad_epoch_does_not_flatten_the_curve() -> None:
     curve = [(1.0, 2.0), (2.0, 900.0), (3.0, 1.0)]
-    svg = lines({"training": curve}, "epoch", most=4.0)
+    svg = lines({"training": curve}, "epoch", max_y=4.0)
     heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', svg)]
     assert heights[1] < heights[0] < heights[2]
     assert heights[2] - heights[0] > 50

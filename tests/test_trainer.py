@@ -174,7 +174,7 @@ def test_a_module_of_ones_own_trains_resumes_and_is_loaded_again(
     nn.init.zeros_(other.head.weight)  # the first weights are in the run
     inceptorch.resume(tmp_path / "run", QUIET, data=data, model=other)
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
-    report.draw(result)
+    report.write_report(result)
     assert "Small" in (tmp_path / "whole" / "report.html").read_text()
 
     config = json.loads((tmp_path / "whole" / "config.json").read_text())
@@ -337,7 +337,7 @@ def test_with_patience_the_best_epochs_weights_are_kept(
     )
     assert best.evaluation.loss == pytest.approx(min(losses), rel=1e-5)
     assert inceptorch.evaluate(best.run, images, progress=QUIET).loss == pytest.approx(min(losses), rel=1e-5)
-    report.draw(best)
+    report.write_report(best)
     said = f"epoch {best.kept_epoch} of {best.epochs}, chosen by the loss on the validation images"
     assert said in (best.run / "README.md").read_text()
     before = digest(best.run)

@@ -21,8 +21,8 @@ from PIL import Image, ImageEnhance
 
 from bench.common import SHARED, Record, command, need, on_machine
 from inceptorch.checks import KINDS, check
-from inceptorch.checks.near_duplicates import ALIKE, RADIUS, groups_of, hashes_of, likeness, pairs_within
-from inceptorch.checks.scan import ROW, look, thumbnails
+from inceptorch.checks.near_duplicates import RADIUS, SIMILAR, find_groups, pairs_within, perceptual_hashes, similarity
+from inceptorch.checks.scan import RECORD, scan_image, thumbnails
 from inceptorch.images.decode import decode
 from inceptorch.utils.progress import Progress
 
@@ -99,7 +99,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def rows_of(images: Iterator[Images], count: int) -> NDArray[np.void]:
     """The thumbnails of images."""
-    rows = np.zeros(count, ROW)
+    rows = np.zeros(count, RECORD)
     for number, image in enumerate(images):
         rows["spread"][number], rows["gray"][number], rows["tint"][number] = thumbnails(image)
     return rows
@@ -108,18 +108,18 @@ def rows_of(images: Iterator[Images], count: int) -> NDArray[np.void]:
 def distances(images: list[Images]) -> dict[str, Any]:
     """How far each change takes images from themselves, and how near different ones come to each other."""
     before = rows_of(iter(images), len(images))
-    hashes = hashes_of(before["gray"])
+    hashes = perceptual_hashes(before["gray"])
     changes = []
     for name, change in CHANGES.items():
         after = rows_of((np.asarray(change(Image.fromarray(one))) for one in images), len(images))
-        bits = np.bitwise_count(hashes ^ hashes_of(after["gray"]))
+        bits = np.bitwise_count(hashes ^ perceptual_hashes(after["gray"]))
         numbers = np.arange(len(images))
         gray, tint = (np.concatenate([before[name], after[name]]) for name in ("gray", "tint"))
-        alike = likeness(gray, tint, numbers, numbers + len(images))
+        alike = similarity(gray, tint, numbers, numbers + len(images))
         changes.append(
             {
                 "change": name,
-                "found": float(((bits <= RADIUS) & (alike >= ALIKE)).mean()),
+                "found": float(((bits <= RADIUS) & (alike >= SIMILAR)).mean()),
                 "bits_median": float(np.median(bits)),
                 "bits_99": float(np.quantile(bits, 0.99)),
                 "alike_median": float(np.median(alike)),
@@ -128,14 +128,14 @@ def distances(images: list[Images]) -> dict[str, Any]:
         )
     pairs = [np.stack(pair) for pair in pairs_within(hashes, RADIUS)]
     a, b = np.concatenate([np.zeros((2, 0), np.int64), *pairs], 1)
-    alike = np.sort(likeness(before["gray"], before["tint"], a, b))
+    alike = np.sort(similarity(before["gray"], before["tint"], a, b))
     return {
         "images": len(images),
         "changes": changes,
         "different": {
             "pairs": len(images) * (len(images) - 1) // 2,
             "of_like_hashes": len(a),
-            "alike": int((alike >= ALIKE).sum()),
+            "alike": int((alike >= SIMILAR).sum()),
             "most_alike": alike[-5:].tolist(),
         },
     }
@@ -154,7 +154,7 @@ def search() -> dict[str, Any]:
         for at, pixels in ((number, image), (first + number, np.asarray(change(Image.fromarray(image))))):
             rows["spread"][at], rows["gray"][at], rows["tint"][at] = thumbnails(pixels)
     began, working = time.perf_counter(), time.process_time()
-    groups, _ = groups_of(rows["gray"], rows["tint"], QUIET)
+    groups, _ = find_groups(rows["gray"], rows["tint"], QUIET)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - working
     together = groups[first:] == groups[original[first:]]
     # Images of different origin in one group: a group of n origins takes n - 1 false pairs at least.
@@ -176,17 +176,17 @@ def search() -> dict[str, Any]:
 def cifar10() -> dict[str, Any]:
     """CIFAR-10, of whose test images Barz and Denzler (arXiv:1902.00423) found 3.25 % in the training images."""
     began, working = time.perf_counter(), time.process_time()
-    findings = check(need(SHARED / "cifar10"), tiny=0, progress=QUIET)
-    across = [one for one in findings.found if one.kind.endswith("duplicates-across-splits")]
-    test = list(findings.survey.splits).index("test")
-    told = {number for one in across for number in one.images if findings.survey.parts[number] == test}
+    findings = check(need(SHARED / "cifar10"), min_size=0, progress=QUIET)
+    across = [one for one in findings.items if one.kind.endswith("duplicates-across-splits")]
+    test = list(findings.scan.splits).index("test")
+    told = {number for one in across for number in one.indices if findings.scan.split_of[number] == test}
     return {
-        "images": len(findings.survey),
+        "images": len(findings.scan),
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - working,
         "counts": findings.to_dict()["counts"],
         "test_images_told": len(told),
-        "share_of_test": len(told) / len(findings.survey.splits["test"]),
+        "share_of_test": len(told) / len(findings.scan.splits["test"]),
     }
 
 
@@ -203,7 +203,7 @@ def whole(folder: Path) -> dict[str, Any]:
         "first check": lambda: check(folder / "data", progress=QUIET),
         "second check": lambda: check(folder / "data", progress=QUIET),
         "Pillow's decoding alone, one thread": lambda: [decode(file) for file in files],
-        "a row of each, one thread": lambda: [look(file) for file in files],
+        "a row of each, one thread": lambda: [scan_image(file) for file in files],
         "simplejpeg to an eighth, one thread": lambda: [
             simplejpeg.decode_jpeg(file, min_height=56, min_width=56) for file in files
         ],
@@ -224,10 +224,10 @@ def whole(folder: Path) -> dict[str, Any]:
 def memory() -> dict[str, float]:
     """What the search takes, in MB, beside the rows; before anything else here has taken more. It depends on how many
     images there are, not on what they show."""
-    rows = np.zeros(COUNT, ROW)
+    rows = np.zeros(COUNT, RECORD)
     rows["gray"] = np.random.default_rng(0).integers(0, 256, rows["gray"].shape, np.uint8)
     before = _peak()
-    groups_of(rows["gray"], rows["tint"], QUIET)
+    find_groups(rows["gray"], rows["tint"], QUIET)
     return {"rows_mb": rows.nbytes / 2**20, "search_mb": _peak() - before}
 
 
@@ -271,7 +271,7 @@ def _bounds(record: Record) -> list[str]:
     parts = [
         f"\n## Where the bounds come from\n\n`{command(record)}`: how many of the changed images are matched to their "
         f"originals, and for the worst one in a hundred the bits in which the hashes differ (at most {RADIUS} are "
-        f"looked at) and the correlation of the slopes (at least {ALIKE:g} is taken for the same image).\n"
+        f"looked at) and the correlation of the slopes (at least {SIMILAR:g} is taken for the same image).\n"
     ]
     parts.append("| change | " + " | ".join(f"{name}: found | bits | correlation" for name in found) + " |")
     parts.append("| --- |" + " --- | --- | --- |" * len(found))

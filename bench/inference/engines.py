@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from bench.common import SHARED, Record, bvlc, need, save
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.hub import load
-from inceptorch.deployment.quantize import in_8_bits
+from inceptorch.deployment.quantize import quantize_graph
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
@@ -64,7 +64,7 @@ def raced(folder: Path, module: nn.Module, photographs: list[str]) -> dict[str, 
     graph, pixels = graph_of(folder), load(folder).preprocessing
     crops = np.stack([pixels.apply(path) for path in photographs])
     calibration, evaluated = crops[:CALIBRATION], crops[CALIBRATION:]
-    graphs = {"fp32": graph, "bf16": graph, "int8": in_8_bits(graph, calibration, Progress())}
+    graphs = {"fp32": graph, "bf16": graph, "int8": quantize_graph(graph, calibration, Progress())}
     ways: dict[str, Engine] = {PEER: cast(Engine, Eager(module, pixels))}
     for precision, each in graphs.items():
         for callers, streams in {"alone": 1, "busy": processors()}.items():

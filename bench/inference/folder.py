@@ -81,7 +81,7 @@ def run() -> Record:
         Classifier.of(create_model("googlenet_tv").eval(), pixels, [str(n) for n in range(1000)]).save(bundle)
         subprocess.run([sys.executable, "-m", "inceptorch", "convert", bundle, "--out", weights], check=True)
         crops = np.stack([pixels.apply(file) for file in files[::EACH][:32]])
-        benchmark(bundle, batches=(1, 8), seconds=1.5, data=images)
+        benchmark(bundle, batch_sizes=(1, 8), seconds=1.5, data=images)
         engine = open_engine(bundle)
 
         def views(file: str) -> object:

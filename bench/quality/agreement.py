@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.common import SHARED, Record, bvlc, command, need
 from bench.serving.serve import serving
 from inceptorch.deployment.export import export
-from inceptorch.deployment.quantize import in_8_bits
+from inceptorch.deployment.quantize import quantize_graph
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.tasks.metrics import paired_difference_interval, wilson_interval
@@ -112,7 +112,7 @@ def run() -> Record:
         other = [
             torch.config.preprocessing.apply(path) for path in flowers[:: len(flowers) // CALIBRATION][:CALIBRATION]
         ]
-        eight = in_8_bits(graph_of(bundle), np.stack(other), quiet)
+        eight = quantize_graph(graph_of(bundle), np.stack(other), quiet)
         for engine in ("onnxruntime", "openvino"):
             ways[f"{engine} int8"] = open_graph(eight, "8 bits", engine)
         found = {name: answers(engine, crops) for name, engine in ways.items()}

@@ -7,12 +7,12 @@ from .classifier import Classifier as Classifier
 from .classifier import ClassifierConfig as ClassifierConfig
 from .classifier import Metadata as Metadata
 from .classifier import TopClass as TopClass
-from . import convert as convert
+from .classifier.convert.convert import convert as convert
 from .classifier.hub import create_model as create_model
 from .classifier.hub import load as load
-from .deployment.benchmark import Measured as Measured
+from .deployment.benchmark import BenchmarkResult as BenchmarkResult
 from .deployment.benchmark import benchmark as benchmark
-from .deployment.export import Exported as Exported
+from .deployment.export import ExportResult as ExportResult
 from .deployment.export import export as export
 from .errors import BundleError as BundleError
 from .errors import DamagedImage as DamagedImage

@@ -1,5 +1,5 @@
-"""Looking DATA over before it is trained on: `checking.py` is the order of things, `survey.py` reads every image once,
-`images.py`, `duplicates.py`, `classes.py` and `labels.py` say what is wrong, `findings.py` is the list of what can be."""
+"""Checks of DATA before training. `check.py` runs them, `scan.py` reads every image once, `images.py`, `duplicates.py`,
+`classes.py` and `labels.py` find faults, and `findings.py` lists the kinds of faults."""
 
 from inceptorch.checks.check import check
 from inceptorch.checks.findings import KINDS, Finding, Findings, Kind

@@ -1,4 +1,4 @@
-"""Whether there is enough of every class, and whether the splits have the same ones."""
+"""Classes with too few images, and classes that differ between splits."""
 
 from __future__ import annotations
 
@@ -9,83 +9,75 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from inceptorch.checks.findings import FEWEST, MOST_TIMES, Finding
-from inceptorch.checks.scan import Survey
+from inceptorch.checks.findings import MAX_IMBALANCE, MIN_IMAGES, Finding
+from inceptorch.checks.scan import DatasetScan
 from inceptorch.data import Split
 from inceptorch.data.split import TRAIN
 
+Counts = dict[str, int]  # readable images of each class
 
-def of_classes(survey: Survey) -> Iterator[Finding]:
-    """Classes that training would refuse, learn badly or not be evaluated on."""
-    counts = {name: _counts(survey, name) for name in survey.splits}
-    name = next((name for name in ("", *TRAIN) if name in counts), None)
-    if name is None:
-        where = tuple(split.where for split in survey.splits.values())
-        yield Finding("nothing-to-train-on", where, f"{' and '.join(counts)} without train: fit for evaluating alone")
+
+def class_findings(scan: DatasetScan) -> Iterator[Finding]:
+    """Classes that training would refuse, learn badly, or not be evaluated on."""
+    counts: dict[str, Counts] = {}
+    for name, split in scan.splits.items():
+        labels = split.labels[scan.readable[scan.indices(name)]]
+        counts[name] = dict(zip(split.classes, np.bincount(labels, minlength=len(split.classes)).tolist(), strict=True))
+    train = next((name for name in ("", *TRAIN) if name in counts), None)
+    if train is None:
+        where = tuple(split.where for split in scan.splits.values())
+        yield Finding("nothing-to-train-on", where, f"{' and '.join(counts)} without train: usable for evaluation only")
     else:
-        yield from _to_train_on(survey.splits[name], counts[name])
+        yield from _training_classes(scan.splits[train], counts[train])
         for other in counts:
-            if other != name:
-                yield from _between(survey, name, other, counts)
-    yield from _similar_names(survey)
+            if other != train:
+                yield from _missing_classes(scan, train, other, counts)
+    similar: dict[str, list[str]] = {}
+    for name in scan.classes:
+        plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+        similar.setdefault(plain, []).append(name)
+    for names in similar.values():
+        if len(names) > 1:
+            folders = [
+                _folder(split, name) for name in names for split in scan.splits.values() if name in split.classes
+            ]
+            yield Finding("similar-class-names", tuple(folders), " and ".join(map(repr, names)))
 
 
-def folder_of(split: Split, name: str) -> str:
-    """The name by which a user finds a class."""
+def _folder(split: Split, name: str) -> str:
+    """A class as a user finds it."""
     if split.within is None:
         return f"{split.where}: {name}"
     return split.source.label(f"{split.within}/{name}" if split.within else name)
 
 
-def _counts(survey: Survey, part: str) -> dict[str, int]:
-    """How many readable images each class of a split has."""
-    split = survey.splits[part]
-    readable = survey.readable[survey.numbers(part)]
-    found = np.bincount(split.labels[readable], minlength=len(split.classes)).tolist()
-    return dict(zip(split.classes, found, strict=True))
-
-
-def _to_train_on(split: Split, counts: dict[str, int]) -> Iterator[Finding]:
-    largest = max(counts, key=lambda name: counts[name], default="")
+def _training_classes(split: Split, counts: Counts) -> Iterator[Finding]:
     if len(counts) < 2:
-        note = f"has {f'the one class {largest!r}' if counts else 'no class'}; a classifier needs at least two"
+        note = (
+            f"has {f'the one class {next(iter(counts))!r}' if counts else 'no class'}; a classifier needs at least two"
+        )
         yield Finding("nothing-to-train-on", (split.where,), note)
+    largest = max(counts, key=lambda name: counts[name], default="")
     listed = split.counts()
     for name, count in counts.items():
-        where = (folder_of(split, name),)
+        where = (_folder(split, name),)
         if not count:
-            note = "holds no image that can be read" if listed[name] else "holds no images"
-            yield Finding("empty-class", where, note)
+            yield Finding("empty-class", where, f"holds no {'readable image' if listed[name] else 'images'}")
             continue
-        if count < FEWEST:
+        if count < MIN_IMAGES:
             yield Finding("small-class", where, f"has {count} images")
-        if count * MOST_TIMES < counts[largest]:
-            times = counts[largest] / count
-            note = f"has {count} images, {largest!r} has {counts[largest]}: {times:.0f} times as many"
+        if count * MAX_IMBALANCE < counts[largest]:
+            ratio = counts[largest] / count
+            note = f"has {count} images, {largest!r} has {counts[largest]}: {ratio:.0f} times as many"
             yield Finding("unbalanced-class", where, note)
 
 
-def _between(survey: Survey, train: str, other: str, counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
-    """How the classes of another split differ from those to train on."""
-    known, evaluated = counts[train], counts[other]
-    for name, listed in survey.splits[other].counts().items():
-        if listed and name not in known:
-            near = get_close_matches(name, known, n=1)
-            note = f"is no class of {train}" + (f"; did you mean {near[0]!r}?" if near else "")
-            yield Finding("missing-in-train", (folder_of(survey.splits[other], name),), note)
-    for name, count in known.items():
-        if count and not evaluated.get(name):
-            yield Finding("not-evaluated", (folder_of(survey.splits[train], name),), f"has no images in {other}")
-
-
-def _similar_names(survey: Survey) -> Iterator[Finding]:
-    alike: dict[str, list[str]] = {}
-    for name in survey.classes:
-        plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
-        alike.setdefault(plain, []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            folders = [
-                folder_of(split, name) for name in names for split in survey.splits.values() if name in split.classes
-            ]
-            yield Finding("similar-class-names", tuple(folders), " and ".join(map(repr, names)))
+def _missing_classes(scan: DatasetScan, train: str, other: str, counts: dict[str, Counts]) -> Iterator[Finding]:
+    for name, listed in scan.splits[other].counts().items():
+        if listed and name not in counts[train]:
+            near = get_close_matches(name, counts[train], n=1)
+            note = f"is not a class of {train}" + (f"; did you mean {near[0]!r}?" if near else "")
+            yield Finding("missing-in-train", (_folder(scan.splits[other], name),), note)
+    for name, count in counts[train].items():
+        if count and not counts[other].get(name):
+            yield Finding("missing-in-val", (_folder(scan.splits[train], name),), f"has no images in {other}")

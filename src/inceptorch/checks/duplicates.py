@@ -1,4 +1,4 @@
-"""The same image more than once: in one class, and worse, under two labels or in two splits."""
+"""The same image more than once: in one class, under two labels, or in two splits."""
 
 from __future__ import annotations
 
@@ -8,51 +8,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.checks.findings import Finding
-from inceptorch.checks.near_duplicates import groups_of
-from inceptorch.checks.scan import Survey
+from inceptorch.checks.near_duplicates import find_groups
+from inceptorch.checks.scan import DatasetScan
 from inceptorch.utils.progress import Progress
 
-Numbers = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
-def of_duplicates(survey: Survey, near: bool, progress: Progress) -> Iterator[Finding]:
-    """Images whose decoded pixels are equal, whatever else their files hold; with `near`, those that are nearly so too.
+def duplicate_findings(scan: DatasetScan, near: bool, progress: Progress) -> Iterator[Finding]:
+    """Images with equal decoded pixels, even if the files differ; with `near`, nearly equal images too.
 
-    Of equal hashes of 64 bits, pixels are taken to be equal: among a million images, one pair in thirty million such
-    collections would not be.
+    Equal 64-bit hashes count as equal pixels: a million images collide with a probability of one in thirty million.
     """
-    readable = np.flatnonzero(survey.readable)
-    _, firsts, pixels = np.unique(survey.rows["pixels"][readable], return_index=True, return_inverse=True)
+    readable = np.flatnonzero(scan.readable)
+    _, firsts, pixels = np.unique(scan.records["pixels"][readable], return_index=True, return_inverse=True)
     for members in _groups(pixels):
-        numbers = readable[members]
-        one_file = len(np.unique(survey.rows["bytes"][numbers])) == 1
-        yield from _findings(survey, numbers, "duplicates", "the same file" if one_file else "the same pixels")
+        one_file = len(np.unique(scan.records["bytes"][readable[members]])) == 1
+        note = "the same file" if one_file else "the same pixels"
+        yield from _findings(scan, readable[members], "duplicates", note)
     if not near:
         return
-    distinct = survey.rows[readable[firsts]]  # one of each
-    groups, nearest = groups_of(distinct["gray"], distinct["tint"], progress)
+    distinct = scan.records[readable[firsts]]
+    groups, nearest = find_groups(distinct["gray"], distinct["tint"], progress)
     for members in _groups(groups[pixels]):
         if len(np.unique(pixels[members])) > 1:
-            alike = nearest[pixels[members]].min()
-            yield from _findings(survey, readable[members], "near-duplicates", f"alike by {alike:.2f} of 1")
+            note = f"similarity {nearest[pixels[members]].min():.2f} of 1"
+            yield from _findings(scan, readable[members], "near-duplicates", note)
 
 
-def _groups(names: Numbers) -> list[Numbers]:
-    """The places of each name that is there more than once; the groups, and each of them, in order."""
-    order = np.argsort(names, kind="stable")
-    ends = np.flatnonzero(np.diff(names[order])) + 1
-    groups = [group for group in np.split(order, ends) if len(group) > 1]
-    return sorted(groups, key=lambda group: int(group[0]))
+def _groups(values: Indices) -> list[Indices]:
+    """The positions of each value that occurs more than once, in order."""
+    order = np.argsort(values, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(values[order])) + 1)
+    return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
 
 
-def _findings(survey: Survey, numbers: Numbers, kind: str, how: str) -> Iterator[Finding]:
-    """What the images of one group mean: each of the two that are errors where it applies, else that there are several."""
-    numbers = np.sort(numbers)
-    files = tuple(survey.file(number) for number in numbers.tolist())
-    parts = [survey.part_name(part) for part in np.unique(survey.parts[numbers]).tolist()]
-    classes = [survey.classes[label] for label in np.unique(survey.labels[numbers]).tolist()]
-    where = f"in {' and '.join(parts)}, " if parts != [""] else ""
-    note = f"{how}, {where}as {' and '.join(map(repr, classes))}"
-    kinds = [f"{kind}-across-splits"] * (len(parts) > 1) + [f"{kind}-across-classes"] * (len(classes) > 1)
-    for one in kinds or [kind]:
-        yield Finding(one, files, note, tuple(numbers.tolist()))
+def _findings(scan: DatasetScan, indices: Indices, kind: str, note: str) -> Iterator[Finding]:
+    """The errors that one group of equal images amounts to, or else that it exists."""
+    indices = np.sort(indices)
+    splits = [list(scan.splits)[split] for split in np.unique(scan.split_of[indices]).tolist()]
+    classes = [scan.classes[label] for label in np.unique(scan.labels[indices]).tolist()]
+    where = f"in {' and '.join(splits)}, " if splits != [""] else ""
+    note = f"{note}, {where}as {' and '.join(map(repr, classes))}"
+    kinds = [f"{kind}-across-splits"] * (len(splits) > 1) + [f"{kind}-across-classes"] * (len(classes) > 1)
+    for each in kinds or [kind]:
+        yield Finding(each, tuple(map(scan.file, indices.tolist())), note, tuple(indices.tolist()))

@@ -1,8 +1,8 @@
-"""Labels that a classifier finds hard to believe.
+"""Labels that a classifier doubts.
 
-Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form: the mean probability that a
-model gives a class on the images labelled so is how sure it is of itself there. An image is doubtful where the model
-is less sure than that of its own class, and at least as sure as that of another.
+Confident learning (Northcutt, Jiang and Chuang, arXiv:1911.00068) in its simplest form. The threshold of a class is the
+model's mean probability for it on the images with that label. A label is doubtful if its probability is below the
+threshold, and another class's is higher and at or above that class's threshold.
 """
 
 from __future__ import annotations
@@ -13,70 +13,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.checks.findings import Finding
-from inceptorch.checks.scan import Survey
+from inceptorch.checks.scan import DatasetScan
 from inceptorch.classifier import Classifier
 from inceptorch.data import Split, fingerprint, stratified
 from inceptorch.data.split import TRAIN
 from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 
-Probabilities = NDArray[np.floating]
 
-
-def of_labels(
-    survey: Survey, relabelled: Mapping[str, Split], classifier: Classifier, progress: Progress
+def label_findings(
+    scan: DatasetScan, relabelled: Mapping[str, Split], classifier: Classifier, progress: Progress
 ) -> tuple[list[Finding], list[str]]:
-    """The doubtful labels of every split, and what is to be kept in mind of the model. `relabelled` are the survey's
-    splits with the labels of the classifier."""
+    """The doubtful labels of every split, and caveats about the model. `relabelled` are the scan's splits with the
+    classifier's labels."""
     found, caveats = [], []
     for name, split in relabelled.items():
-        numbers = survey.numbers(name)
-        kept = np.flatnonzero(survey.readable[numbers])
-        if not len(kept):
+        indices = scan.indices(name)
+        readable = np.flatnonzero(scan.readable[indices])
+        if not len(readable):
             continue
-        images = split.keep(kept)
+        images = split.keep(readable)
         stream = Predictor.of(classifier).stream(range(len(images)), images.image)
         predictions = progress.track(stream, len(images), f"evaluating {name or 'images'}")
         probabilities = np.stack([prediction.probabilities for prediction in predictions])
-        for index, other in doubtful(probabilities, images.labels):
-            own, number = int(images.labels[index]), int(numbers[kept[index]])
+        for position, other in doubtful(probabilities, images.labels):
+            own, index = int(images.labels[position]), int(indices[readable[position]])
             note = (
-                f"is labelled {classifier.classes[own]!r} ({probabilities[index, own]:.0%} probable by the model), "
-                f"perhaps it is {classifier.classes[other]!r} ({probabilities[index, other]:.0%})"
+                f"is labelled {classifier.classes[own]!r} (probability {probabilities[position, own]:.0%}), "
+                f"perhaps it is {classifier.classes[other]!r} ({probabilities[position, other]:.0%})"
             )
-            found.append(Finding("doubtful-label", (survey.file(number),), note, (number,)))
-        caveat = _caveat(classifier, name, split)
-        if caveat:
-            caveats.append(caveat)
+            found.append(Finding("doubtful-label", (scan.file(index),), note, (index,)))
+        # The model may have been trained on the images that it evaluates.
+        seen = "on its own training images it may have memorized wrong labels"
+        drawn = classifier.config.metadata.split
+        if drawn and drawn["fingerprint"] == fingerprint(split):
+            train, val = stratified(split, drawn["fraction"], drawn["seed"])
+            caveats.append(
+                f"The model was trained on {len(train)} of these images and evaluated on the other {len(val)}; {seen}, "
+                "so more labels may be wrong than are listed."
+            )
+        elif name in TRAIN:
+            caveats.append(f"If the model was trained on {name}, trust its doubts about other splits only; {seen}.")
     return found, caveats
 
 
-def doubtful(probabilities: Probabilities, labels: NDArray[np.integer]) -> list[tuple[int, int]]:
-    """The images whose labels [N] the probabilities [N, classes] make doubtful, each with the class that it may
+def doubtful(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> list[tuple[int, int]]:
+    """The images with doubtful labels, given labels [N] and probabilities [N, classes], each with the class that it may
     belong to instead; the most doubtful first."""
     images = np.arange(len(labels))
     own = probabilities[images, labels]
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
-    sure = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-    others = np.where(probabilities >= sure, probabilities, -1.0)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    others = np.where(probabilities >= thresholds, probabilities, -1.0)
     others[images, labels] = -1.0
     best = others.argmax(1)
     margins = others[images, best] - own
-    chosen = np.flatnonzero((own < sure[labels]) & (margins > 0))
+    chosen = np.flatnonzero((own < thresholds[labels]) & (margins > 0))
     return [(int(index), int(best[index])) for index in chosen[np.argsort(-margins[chosen], kind="stable")]]
-
-
-def _caveat(classifier: Classifier, name: str, split: Split) -> str:
-    """What is to be kept in mind where the model may have been trained on the very images that it evaluates."""
-    drawn = classifier.config.metadata.split
-    by_heart = "of images that it was trained on, it may have learned wrong labels by heart"
-    if drawn and drawn["fingerprint"] == fingerprint(split):
-        trained, val = stratified(split, drawn["fraction"], drawn["seed"])
-        return (
-            f"The model was trained on {len(trained)} of these images and evaluated on the other {len(val)}; {by_heart}, "
-            "so more labels may be wrong than are listed."
-        )
-    if name in TRAIN:
-        return f"If the model was trained on {name}, evaluate it by what is said of other splits; {by_heart}."
-    return ""

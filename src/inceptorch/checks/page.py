@@ -1,6 +1,8 @@
-"""What a check found: as lines for a terminal, and as a page that holds all it shows."""
+"""The findings of a check, as lines for a terminal and as a self-contained page."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from PIL import Image
 
@@ -8,23 +10,23 @@ from inceptorch.checks.findings import KINDS, Finding, Findings
 from inceptorch.errors import ImageError
 from inceptorch.utils.html import data_uri, render
 
-LINES = 5  # findings of a kind on a terminal
-TOGETHER = 3  # files of a finding on a line
-CARDS, ON_A_CARD = 40, 8  # findings of a kind with images on the page, images of a finding
-MOST_IMAGES = 800  # on the page, of about 4 kB each
-SIDE = 128  # of an image on the page, at most
+MAX_LINES = 5  # findings of a kind on a terminal
+MAX_FILES = 3  # of a finding on a line
+MAX_CARDS, MAX_CARD_IMAGES = 40, 8  # findings of a kind with images on the page, images of a finding
+MAX_IMAGES = 800  # on the page, of about 4 kB each
+IMAGE_SIZE = 128  # pixels of an image on the page, at most
 
 
 def lines(findings: Findings) -> list[str]:
-    """The findings of every kind for a terminal: how many, the first of them, and what to do."""
-    found: list[str] = []
-    for kind, mine in findings.by_kind.items():
-        found.append(f"{KINDS[kind].severity}: {kind}, {len(mine)}: {KINDS[kind].what}")
-        found += [f"  {_line(one)}" for one in mine[:LINES]]
-        if len(mine) > LINES:
-            found.append(f"  and {len(mine) - LINES} more")
-        found += [f"  -> {KINDS[kind].remedy}", ""]
-    return [*found, *findings.caveats, f"{_looked_at(findings)} {_verdict(findings)}"]
+    """For each kind: the number of findings, the first of them, and the remedy."""
+    text: list[str] = []
+    for name, found in findings.by_kind.items():
+        kind = KINDS[name]
+        text += [f"{kind.severity}: {name}, {len(found)}: {kind.what}", *map(_line, found[:MAX_LINES])]
+        if len(found) > MAX_LINES:
+            text.append(f"  and {len(found) - MAX_LINES} more")
+        text += [f"  -> {kind.remedy}", ""]
+    return [*text, *findings.caveats, f"{_scanned(findings)} {_verdict(findings)}"]
 
 
 def html(findings: Findings) -> str:
@@ -32,63 +34,51 @@ def html(findings: Findings) -> str:
     images = _images(findings)
     sections = []
     for name, found in findings.by_kind.items():
-        cards = [one for one in found[:CARDS] if any(number in images for number in one.images)]
-        rest = [one for position, one in enumerate(found) if position >= CARDS or one not in cards]
+        cards = [each for each in found[:MAX_CARDS] if any(index in images for index in each.indices)]
+        rest = [each for position, each in enumerate(found) if position >= MAX_CARDS or each not in cards]
         sections.append({"name": name, "kind": KINDS[name], "count": len(found), "cards": cards, "rest": rest})
     return render(
         "checks/templates/check.html",
         title=f"check of {findings.data}",
         folder=findings.data.rstrip("/") + "/",  # which the title names
-        scanned=_looked_at(findings),
+        scanned=_scanned(findings),
         verdict=_verdict(findings),
         safe=findings.safe,
         caveats=findings.caveats,
         sections=sections,
         images=images,
-        most=CARDS,
-        on_a_card=ON_A_CARD,
+        max_open=MAX_CARDS,
+        max_images=MAX_CARD_IMAGES,
     )
 
 
-def _looked_at(findings: Findings) -> str:
-    survey = findings.survey
-    parts = [f"{len(split)} in {name}" for name, split in survey.splits.items() if name]
-    divided = f" ({', '.join(parts)})" if parts else ""
-    classes = len(survey.classes)
-    return f"{len(survey)} images{divided} of {classes} {'class' if classes == 1 else 'classes'}."
+def _scanned(findings: Findings) -> str:
+    scan = findings.scan
+    sizes = ", ".join(f"{len(split)} in {name}" for name, split in scan.splits.items() if name)
+    classes = len(scan.classes)
+    return f"{len(scan)} images{f' ({sizes})' if sizes else ''} of {classes} {'class' if classes == 1 else 'classes'}."
 
 
 def _verdict(findings: Findings) -> str:
     counts = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in findings.counts().items() if count]
-    if not counts:
-        return "Nothing was found: training is safe."
-    return f"{', '.join(counts)}: training is {'safe' if findings.safe else 'not safe'}."
+    return f"{', '.join(counts) or 'No faults found'}: training is {'safe' if findings.safe else 'not safe'}."
 
 
 def _line(finding: Finding) -> str:
-    """A finding on one line."""
-    shown = " = ".join(finding.files[:TOGETHER])
-    if len(finding.files) > TOGETHER:
-        shown += f" and {len(finding.files) - TOGETHER} more"
-    return f"{shown}: {finding.note}" if len(finding.files) > 1 else f"{shown} {finding.note}"
+    shown = " = ".join(finding.files[:MAX_FILES])
+    if len(finding.files) > MAX_FILES:
+        shown += f" and {len(finding.files) - MAX_FILES} more"
+    return f"  {shown}{':' if len(finding.files) > 1 else ''} {finding.note}"
 
 
 def _images(findings: Findings) -> dict[int, str]:
-    """The images of the first findings of every kind, small, as addresses that hold them; by number."""
-    wanted = dict.fromkeys(
-        number for found in findings.by_kind.values() for one in found[:CARDS] for number in one.images[:ON_A_CARD]
-    )
-    addresses = {number: _address(findings, number) for number in list(wanted)[:MOST_IMAGES]}
-    return {number: address for number, address in addresses.items() if address}
-
-
-def _address(findings: Findings, number: int) -> str:
-    """An image as a data: address; "" if it cannot be read."""
-    if not findings.survey.readable[number]:
-        return ""
-    try:
-        image = findings.survey.image(number)
-    except ImageError:
-        return ""
-    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return data_uri(image)
+    """The images of the first findings of every kind, as small data URIs, by index."""
+    shown = [each.indices[:MAX_CARD_IMAGES] for found in findings.by_kind.values() for each in found[:MAX_CARDS]]
+    addresses = {}
+    for index in list(dict.fromkeys(index for indices in shown for index in indices))[:MAX_IMAGES]:
+        if findings.scan.readable[index]:
+            with suppress(ImageError):
+                image = findings.scan.image(index)
+                image.thumbnail((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
+                addresses[index] = data_uri(image)
+    return addresses

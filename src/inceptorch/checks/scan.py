@@ -1,7 +1,7 @@
-"""Every image of DATA read once, on every core: a small row of numbers for each is kept, and remembered between runs.
+"""One pass over every image of DATA, on every core: a small record of each, cached between runs.
 
-A second check, and one that was interrupted, read only what is new. As in `data.remembered`, an image counts as read
-while its name, size and time of change stay as they were; what could not be read, or only with a complaint, is read again.
+A second check, or one after an interruption, reads only what is new. As in `data.index_cache`, an image counts as read
+while its name, size and modification time stay the same. Unreadable and damaged images are read again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -26,11 +25,11 @@ from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")  # rows hold their numbers
-SIDE, TINT_SIDE = 16, 4  # of the thumbnails in a row
-ROW = np.dtype(
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")  # records hold an index
+SIZE, TINT_SIZE = 16, 4  # of the thumbnails in a record
+RECORD = np.dtype(
     [
-        ("file", np.uint64),  # digest of name, size and time of change
+        ("file", np.uint64),  # digest of name, size and modification time
         ("bytes", np.uint64),  # hash of the file
         ("pixels", np.uint64),  # hash of the decoded, upright image
         ("width", np.int32),
@@ -38,223 +37,194 @@ ROW = np.dtype(
         ("format", np.uint8),
         ("orientation", np.uint8),
         ("spread", np.float32),  # standard deviation of the brightness, 0..127.5
-        ("gray", np.uint8, (SIDE, SIDE)),
-        ("tint", np.uint8, (TINT_SIDE, TINT_SIDE, 2)),  # Cb and Cr
+        ("gray", np.uint8, (SIZE, SIZE)),
+        ("tint", np.uint8, (TINT_SIZE, TINT_SIZE, 2)),  # Cb and Cr
     ]
 )
-# Another decoder may give other pixels, whose hashes cannot be compared.
-MADE_BY = f"rows 1, {DECODERS}"
-KIND = "images"
-BATCH = 32  # images that a thread takes at a time
-EVERY = 30.0  # seconds between two times that rows are remembered, at least
-SHARE = 20  # remembering takes at most one in so many of the seconds
+VERSION = f"rows 1, {DECODERS}"  # another decoder may give other pixels, whose hashes cannot be compared
+CACHE = "images"  # kind of entry in the index cache
+BATCH_SIZE = 32  # images that a thread takes at a time
+SAVE_INTERVAL = 30.0  # seconds between saves of new records, at least
+SAVE_FACTOR = 20  # times the duration of a save must pass before the next one
 
-Rows = NDArray[np.void]
+Records = NDArray[np.void]
 Digests = NDArray[np.uint64]
-Read = tuple[int, tuple[Any, ...] | None, "Fault | None"]  # an image's number, its row, what is wrong with it
+Mask = NDArray[np.bool_]
 
 
 class Fault(NamedTuple):
-    """What is wrong with an image file: a kind of finding, and a sentence that fits behind its name."""
+    """What is wrong with an image file: a kind of finding, and a phrase that continues its name."""
 
     kind: str
-    says: str
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
-    """All images of DATA, numbered through its splits in their order.
+class DatasetScan:
+    """All images of DATA, numbered across splits.
 
-    rows      of every image, [N]; without meaning where `readable` is False
-    faults    by number: of unreadable images, and of those that decode with a complaint
-    parts     the split of each image, as its place in `splits`, int32 [N]
-    labels    the class of each image, int32 [N], as its place in `classes`: the names of all splits, sorted
+    records    of every image, [N]; without meaning where `readable` is False
+    faults     by index: of unreadable images, and of those that decode with warnings
+    split_of   the split of each image, int32 [N], as a position in `splits`
+    labels     the class of each image, int32 [N], as a position in `classes`: the names of all splits, sorted
     """
 
     splits: dict[str, Split]
-    rows: Rows
-    readable: NDArray[np.bool_]
+    records: Records
+    readable: Mask
     faults: dict[int, Fault]
-    parts: NDArray[np.int32]
+    split_of: NDArray[np.int32]
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.records)
 
-    def file(self, number: int) -> str:
-        """The name by which a user finds an image."""
-        split, index = self._place(number)
-        return split.file(index)
+    def file(self, index: int) -> str:
+        """An image's name as a user finds it."""
+        split, position = self._locate(index)
+        return split.file(position)
 
-    def image(self, number: int) -> Image.Image:
+    def image(self, index: int) -> Image.Image:
         """An image in mode RGB, at its own size. Raises ImageError naming the file."""
-        split, index = self._place(number)
-        return split.image(index)
+        split, position = self._locate(index)
+        return split.image(position)
 
-    def part_name(self, part: int) -> str:
-        return list(self.splits)[part]
+    def indices(self, name: str) -> NDArray[np.int64]:
+        """The images of a split."""
+        return np.flatnonzero(self.split_of == list(self.splits).index(name))
 
-    def numbers(self, name: str) -> NDArray[np.int64]:
-        """The numbers of a split's images."""
-        return np.flatnonzero(self.parts == list(self.splits).index(name))
-
-    def _place(self, number: int) -> tuple[Split, int]:
-        part = int(self.parts[number])
-        return self.splits[self.part_name(part)], number - int(np.searchsorted(self.parts, part))
+    def _locate(self, index: int) -> tuple[Split, int]:
+        number = self.split_of[index]
+        return list(self.splits.values())[number], index - int(np.searchsorted(self.split_of, number))
 
 
-def read_all(splits: dict[str, Split], progress: Progress) -> Survey:
-    """Read every image of these splits that is not remembered."""
+def scan_dataset(splits: dict[str, Split], progress: Progress) -> DatasetScan:
+    """Scan every image that is not in the cache."""
     digests = [digests_of(split.files) for split in splits.values()]
-    current: dict[str, list[Digests]] = {}  # what lies at each address, where several splits may
-    for split, mine in zip(splits.values(), digests, strict=True):
-        current.setdefault(split.where, []).append(mine)
-    parts = [
-        _read_split(split, mine, np.sort(np.concatenate(current[split.where])), progress)
-        for split, mine in zip(splits.values(), digests, strict=True)
-    ]
+    current: dict[str, list[Digests]] = {}  # all files at an address, which splits may share
+    for split, own in zip(splits.values(), digests, strict=True):
+        current.setdefault(split.where, []).append(own)
+    records, readable, faults, labels = [np.zeros(0, RECORD)], [np.zeros(0, np.bool_)], {}, [np.zeros(0, np.int32)]
     classes = tuple(sorted({name for split in splits.values() for name in split.classes}))
-    place = {name: number for number, name in enumerate(classes)}
-    faults: dict[int, Fault] = {}
-    first = 0
-    for rows, _, wrong in parts:
+    position = {name: number for number, name in enumerate(classes)}
+    for split, own in zip(splits.values(), digests, strict=True):
+        first = sum(map(len, records))
+        new, ok, wrong = _scan_split(split, own, np.sort(np.concatenate(current[split.where])), progress)
+        records.append(new)
+        readable.append(ok)
         faults.update({first + index: fault for index, fault in wrong.items()})
-        first += len(rows)
-    labels = [np.array([place[name] for name in one.classes], np.int32)[one.labels] for one in splits.values()]
-    return Survey(
+        labels.append(np.array([position[name] for name in split.classes], np.int32)[split.labels])
+    return DatasetScan(
         splits=splits,
-        rows=np.concatenate([np.zeros(0, ROW), *(rows for rows, _, _ in parts)]),
-        readable=np.concatenate([np.zeros(0, np.bool_), *(readable for _, readable, _ in parts)]),
+        records=np.concatenate(records),
+        readable=np.concatenate(readable),
         faults=faults,
-        parts=np.repeat(np.arange(len(splits), dtype=np.int32), [len(split) for split in splits.values()]),
-        labels=np.concatenate([np.zeros(0, np.int32), *labels]),
+        split_of=np.repeat(np.arange(len(splits), dtype=np.int32), [len(split) for split in splits.values()]),
+        labels=np.concatenate(labels),
         classes=classes,
     )
 
 
-def look(data: bytes) -> tuple[tuple[Any, ...], str]:
-    """The row of an image file but for its first field, and what a strict decoder has to say against it. Raises
-    ImageError."""
+def scan_image(data: bytes) -> tuple[tuple[Any, ...], str]:
+    """The record of an image file without its first field, and the strict decoder's warning or "". Raises ImageError."""
     decoded = decode(data, fast=True)
-    header, pixels, complaint = decoded.header, decoded.array, decoded.complaint
+    header, pixels = decoded.header, decoded.array
     assert header is not None  # of a file
-    # The whole image is decoded, although an eighth would do for what follows: only so are equal hashes equal pixels.
-    of_pixels = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
-    of_pixels.update(repr(pixels.shape).encode())
-    row = (
-        _number(hashlib.blake2b(data, digest_size=8)),
-        _number(of_pixels),
-        header.width,
-        header.height,
-        FORMATS.index(header.format),
-        header.orientation,
-        *thumbnails(pixels),
-    )
-    return row, complaint
+    # The whole image is decoded, although an eighth would do for the thumbnails: equal hashes must mean equal pixels.
+    digest = hashlib.blake2b(pixels.reshape(-1).data, digest_size=8)
+    digest.update(repr(pixels.shape).encode())
+    hashes = [int.from_bytes(each.digest(), "little") for each in (hashlib.blake2b(data, digest_size=8), digest)]
+    details = (header.width, header.height, FORMATS.index(header.format), header.orientation)
+    return (*hashes, *details, *thumbnails(pixels)), decoded.complaint
 
 
 def thumbnails(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.uint8], NDArray[np.uint8]]:
-    """Of an image [H, W, 3]: how much its brightness varies, its brightness [16, 16] and its colors [4, 4, 2]."""
-    small = Image.fromarray(pixels).resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX).convert("YCbCr")
+    """Of an image [H, W, 3]: the spread of its brightness, its brightness [16, 16] and its colors [4, 4, 2]."""
+    small = Image.fromarray(pixels).resize((4 * SIZE, 4 * SIZE), Image.Resampling.BOX).convert("YCbCr")
     values = np.asarray(small)
-    return float(values[..., 0].std()), _reduced(values[..., :1], SIDE)[..., 0], _reduced(values[..., 1:], TINT_SIDE)
+    return float(values[..., 0].std()), _pooled(values[..., :1], SIZE)[..., 0], _pooled(values[..., 1:], TINT_SIZE)
 
 
-def _number(digest: Any) -> int:
-    return int.from_bytes(digest.digest(), "little")
-
-
-def _reduced(values: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """An image [S, S, C], each pixel the mean of a square: [side, side, C]."""
-    size, channels = len(values) // side, values.shape[2]
-    means: NDArray[np.float64] = values.reshape(side, size, side, size, channels).mean((1, 3))
+def _pooled(values: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """An image [S, S, C] averaged to [size, size, C]."""
+    factor = len(values) // size
+    means: NDArray[np.float64] = values.reshape(size, factor, size, factor, -1).mean((1, 3))
     return means.round().astype(np.uint8)
 
 
-def _read_split(
+def _scan_split(
     split: Split, digests: Digests, current: Digests, progress: Progress
-) -> tuple[Rows, NDArray[np.bool_], dict[int, Fault]]:
-    """The rows of a split's images, which of them could be read, and what is wrong with the others and with some.
+) -> tuple[Records, Mask, dict[int, Fault]]:
+    """The records of a split's images, which images are readable, and faults by index.
 
-    `current` are the digests of all files at the address of the split, sorted.
+    `current` are the sorted digests of all files at the split's address.
     """
     seen = time.time_ns()
-    known = _recall(split.where, current)
-    rows, readable, faults = np.zeros(len(split), ROW), np.zeros(len(split), np.bool_), dict[int, Fault]()
-    if len(known):
-        at = np.searchsorted(known["file"][:-1], digests)
-        readable = known["file"][at] == digests
-        rows[readable] = known[at[readable]]
+    cached = _load(split.where, current)
+    records, readable, faults = np.zeros(len(split), RECORD), np.zeros(len(split), np.bool_), dict[int, Fault]()
+    if len(cached):
+        at = np.searchsorted(cached["file"][:-1], digests)
+        readable = cached["file"][at] == digests
+        records[readable] = cached[at[readable]]
     fresh = ~readable
     settled = is_settled(split.files.changed, seen)
 
-    def remember_now() -> None:
-        new = rows[fresh & settled & readable & ~_marked(faults, len(split))]
-        wrong = _remember(split.where, known, new) if len(new) else None
-        if wrong:
-            progress.info(
-                f"what was read is not remembered for the next time: {wrong} INCEPTORCH_HOME names another folder."
-            )
+    def save() -> None:
+        new = fresh & settled & readable
+        new[list(faults)] = False
+        if not new.any():
+            return
+        error = _store(split.where, np.concatenate([cached, records[new]]))
+        if error:
+            progress.info(f"Could not cache the image checks: {error} Set INCEPTORCH_HOME to a writable folder.")
 
     left = np.flatnonzero(fresh)
-    batches = [left[start : start + BATCH].tolist() for start in range(0, len(left), BATCH)]
+    batches = [left[start : start + BATCH_SIZE].tolist() for start in range(0, len(left), BATCH_SIZE)]
     cores = os.cpu_count() or 1
-    last, pause = time.monotonic(), EVERY
+    last, pause = time.monotonic(), SAVE_INTERVAL
     try:
         with ThreadPoolExecutor(cores) as pool:
             results = ordered_map(pool, lambda batch: [_read(split, index) for index in batch], batches, 2 * cores)
             what = f"reading {split.name or 'images'}"
-            for index, row, fault in progress.track(chain.from_iterable(results), len(left), what):
-                if row is not None:
-                    rows[index], readable[index] = (digests[index], *row), True
+            for index, record, fault in progress.track(chain.from_iterable(results), len(left), what):
+                if record is not None:
+                    records[index], readable[index] = (digests[index], *record), True
                 if fault is not None:
                     faults[index] = fault
                 if time.monotonic() - last > pause:
                     began = time.monotonic()
-                    remember_now()
+                    save()
                     last = time.monotonic()
-                    pause = max(EVERY, SHARE * (last - began))
+                    pause = max(SAVE_INTERVAL, SAVE_FACTOR * (last - began))
     finally:  # Ctrl-C too
-        remember_now()
-    return rows, readable, faults
+        save()
+    return records, readable, faults
 
 
-def _read(split: Split, index: int) -> Read:
-    """The row of an image, and what is wrong with it."""
+def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault | None]:
+    """An image's index, its record, and what is wrong with it."""
     try:
-        row, complaint = look(split.read(index))
-    except DamagedImage as error:
-        return index, None, Fault("truncated", error.reason)
-    except HugeImage as error:
-        return index, None, Fault("huge", error.reason)
+        record, warning = scan_image(split.read(index))
     except ImageError as error:
-        return index, None, Fault("unreadable", error.reason)
-    return index, row, Fault("damaged", f"decodes, but with a complaint: {complaint}") if complaint else None
+        kinds = {DamagedImage: "truncated", HugeImage: "huge"}
+        return index, None, Fault(kinds.get(type(error), "unreadable"), error.reason)
+    return index, record, Fault("damaged", f"decodes, but with a warning: {warning}") if warning else None
 
 
-def _marked(numbers: Iterable[int], count: int) -> NDArray[np.bool_]:
-    marks = np.zeros(count, np.bool_)
-    marks[list(numbers)] = True
-    return marks
-
-
-def _recall(where: str, current: Digests) -> Rows:
-    """The rows remembered for an address, in the order of `file`; without those of files that are no more, where these are
-    the most."""
-    found = recall(KIND, where)
-    if found.get("made_by", np.zeros(0)).tobytes() != MADE_BY.encode():
-        return np.zeros(0, ROW)
-    rows: Any = found.get("rows", np.zeros(0))
-    if rows.dtype != ROW or rows.ndim != 1:
-        return np.zeros(0, ROW)
-    live = are_among(rows["file"], current)
-    kept: Rows = rows[live] if live.sum() < len(rows) / 2 else rows
+def _load(where: str, current: Digests) -> Records:
+    """The records cached for an address, in the order of `file`, without those of deleted files if these are the
+    majority."""
+    arrays = recall(CACHE, where)
+    records: Any = arrays.get("rows", np.zeros(0))
+    if arrays.get("made_by", np.zeros(0)).tobytes() != VERSION.encode() or records.dtype != RECORD or records.ndim != 1:
+        return np.zeros(0, RECORD)
+    live = are_among(records["file"], current)
+    kept: Records = records[live] if live.sum() < len(records) / 2 else records
     return kept
 
 
-def _remember(where: str, known: Rows, new: Rows) -> str | None:
-    """Remember these rows too; what is wrong if that is not possible."""
-    whole = np.concatenate([known, new])
-    whole = whole[np.argsort(whole["file"], kind="stable")]
-    return remember(KIND, where, {"made_by": np.frombuffer(MADE_BY.encode(), np.uint8), "rows": whole})
+def _store(where: str, records: Records) -> str | None:
+    """Cache these records; the error if that fails."""
+    records = records[np.argsort(records["file"], kind="stable")]
+    return remember(CACHE, where, {"made_by": np.frombuffer(VERSION.encode(), np.uint8), "rows": records})

@@ -4,112 +4,100 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inceptorch.cli.output import Json, print_json, print_table, printable
+from inceptorch.errors import EngineError
 
 if TYPE_CHECKING:
-    from inceptorch.deployment.benchmark import Measured
-    from inceptorch.deployment.per_layer import RowTime
+    from inceptorch.deployment.benchmark import BenchmarkResult
+    from inceptorch.deployment.per_layer import LayerTime
 
 
 def bench(
     model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
     engine: Annotated[
-        str | None, typer.Option(help="Only torch, onnxruntime or openvino; by default all that are installed.")
+        str | None, typer.Option(help="torch, onnxruntime or openvino; by default all installed engines.")
     ] = None,
-    batch: Annotated[str, typer.Option(help="How many images at a time; several, parted by commas.")] = "1,16",
-    seconds: Annotated[float, typer.Option(help="Of each measurement.", min=0.01, max=3600)] = 3.0,
+    batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,16",
+    seconds: Annotated[float, typer.Option(help="Seconds of each measurement.", min=0.01, max=3600)] = 3.0,
     data: Annotated[
-        Path | None, typer.Option(help="Images, or a folder of them, to compare answers on; else random ones.")
+        Path | None, typer.Option(help="Images, or a folder, to compare outputs on; random images by default.")
     ] = None,
     reference: Annotated[
-        str | None,
-        typer.Option(help="The classifier in fp32 to compare answers with, such as the run that a file was made of."),
+        str | None, typer.Option(help="Classifier with the correct fp32 outputs; by default MODEL.")
     ] = None,
-    rows: Annotated[
-        bool, typer.Option("--rows", help="What each row of the network takes, on one engine (the fastest by default).")
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Time of each layer on one engine, by default the fastest.")
     ] = False,
-    precision: Annotated[str | None, typer.Option(help="With --rows: fp32 or bf16.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder for the image of it, bench.png or rows.png.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision with --per-layer: fp32 or bf16.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the plot, bench.png or layers.png.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure how fast each engine executes a classifier here, and what that takes; --engine auto then takes the fastest.
+    """Measure how fast each engine runs a classifier here. --engine auto then uses the fastest.
 
     inceptorch bench runs/flowers --data flowers/val
 
-    inceptorch bench runs/flowers --rows
+    inceptorch bench runs/flowers --per-layer
     """
     from inceptorch.deployment.benchmark import benchmark
-    from inceptorch.deployment.per_layer import row_times
-    from inceptorch.errors import EngineError
+    from inceptorch.deployment.per_layer import layer_times
     from inceptorch.inference.engines import open_engine
     from inceptorch.utils.files import make_folder
-    from inceptorch.utils.progress import Progress
 
-    if precision is not None and not rows:
-        raise EngineError("--precision goes with --rows; without it, every precision is measured.")
-    if rows and (data is not None or reference is not None):
-        raise EngineError("--rows compares no answers; leave out --data and --reference.")
-    batches = _numbers(batch)
+    if precision is not None and not per_layer:
+        raise EngineError("--precision needs --per-layer; otherwise every precision is measured.")
+    if per_layer and (data is not None or reference is not None):
+        raise EngineError("--per-layer compares no outputs; leave out --data and --reference.")
+    try:
+        batch_sizes = [int(each) for each in batch.split(",")]
+    except ValueError:
+        raise EngineError(f"--batch {batch!r} is not a list of whole numbers such as 1,16.") from None
     if out is not None:
         make_folder(out)
     name = Path(model).name
-    if rows:
-        opened = open_engine(model, engine or "auto", precision)
-        times = row_times(opened, batches[0])
+    if not per_layer:
+        results = benchmark(
+            model, engine=engine, batch_sizes=batch_sizes, seconds=seconds, data=data, reference=reference
+        )
         if json:
-            print_json([each.to_dict() for each in times])
+            print_json([each.to_dict() for each in results])
         else:
-            print(printable(f"{name} on {opened}, {batches[0]} at a time"))
-            _print_rows(times)
+            _print_engines(results)
         if out is not None:
-            from inceptorch.deployment.plot import draw_rows
+            from inceptorch.deployment.plot import draw_engines
 
-            draw_rows(times, f"{name} on {opened}, {batches[0]} at a time", out / "rows.png")
+            draw_engines(results, name, out / "bench.png")
         return
-    measured = benchmark(
-        model,
-        engine=engine,
-        batches=batches,
-        seconds=seconds,
-        data=data,
-        reference=reference,
-        progress=Progress(),
-    )
+    opened = open_engine(model, engine or "auto", precision)
+    title = f"{name} on {opened}, batch {batch_sizes[0]}"
+    times = layer_times(opened, batch_sizes[0])
     if json:
-        print_json([each.to_dict() for each in measured])
+        print_json([each.to_dict() for each in times])
     else:
-        _print_engines(measured)
+        print(printable(title))
+        _print_layers(times)
     if out is not None:
-        from inceptorch.deployment.plot import draw_engines
+        from inceptorch.deployment.plot import draw_layers
 
-        draw_engines(measured, name, out / "bench.png")
-
-
-def _numbers(text: str) -> list[int]:
-    from inceptorch.errors import EngineError
-
-    try:
-        return [int(each) for each in text.split(",")]
-    except ValueError:
-        raise EngineError(f"--batch {text!r} is no list of whole numbers such as 1,16.") from None
+        draw_layers(times, title, out / "layers.png")
 
 
-def _print_engines(measured: "list[Measured]") -> None:
-    head = "engine|precision|batch|images/s|p50 ms|p99 ms|MiB|first s|agree|apart|of peak"
+def _print_engines(results: "list[BenchmarkResult]") -> None:
+    head = "engine|precision|batch|images/s|p50 ms|p99 ms|MiB|cold start s|top-1 agrees|max diff|of peak"
     grid = [head.split("|")]
-    for each in measured:
-        timed = [f"{each.per_second:.1f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}"]
+    for each in results:
+        timed = [f"{each.images_per_second:.1f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}"]
         memory = "" if each.memory_mib is None else f"{each.memory_mib:.0f}"
-        compared = [f"{each.top1_agreement:.1%}", f"{each.largest_difference:.1g}"]
+        compared = [f"{each.top1_agreement:.1%}", f"{each.max_difference:.1g}"]
         peak = "" if each.fraction_of_peak is None else f"{each.fraction_of_peak:.0%}"
-        first = f"{each.first_answer_s:.2f}"
-        grid.append([each.engine, each.precision, str(each.batch), *timed, memory, first, *compared, peak])
+        setup = [each.engine, each.precision, str(each.batch_size)]
+        grid.append([*setup, *timed, memory, f"{each.cold_start_s:.2f}", *compared, peak])
     print_table(grid)
-    print(f"agree and apart: top-1 and probabilities against {measured[0].reference}")
+    print(f"top-1 and max diff (of a probability) against {results[0].reference}")
 
 
-def _print_rows(times: "list[RowTime]") -> None:
-    rows = [
-        [each.row, f"{each.ms:.3f}", f"{each.share:.1%}", f"{each.macs:,}", f"{each.macs_share:.1%}"] for each in times
+def _print_layers(times: "list[LayerTime]") -> None:
+    cells = [
+        [each.layer, f"{each.ms:.3f}", f"{each.fraction:.1%}", f"{each.macs:,}", f"{each.macs_fraction:.1%}"]
+        for each in times
     ]
     total = ["total", f"{sum(each.ms for each in times):.3f}", "", f"{sum(each.macs for each in times):,}", ""]
-    print_table([["layer", "ms", "time", "multiply-adds", "fraction"], *rows, total])
+    print_table([["layer", "ms", "time", "multiply-adds", "fraction"], *cells, total])

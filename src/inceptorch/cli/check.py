@@ -9,40 +9,41 @@ from inceptorch.errors import RunError
 
 
 def check(
-    data: Annotated[str, typer.Argument(help="As for train; all of its splits.", metavar="DATA")],
+    data: Annotated[str, typer.Argument(help="Images, as for train; all splits are checked.", metavar="DATA")],
     model: Annotated[
-        str | None, typer.Option(help="A run, a bundle, or published weights: also lists labels that it doubts.")
+        str | None, typer.Option(help="A run, a bundle, or published weights, to list doubtful labels too.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write every finding into this file.", metavar="FILE.html|FILE.json")
-    ] = None,
-    tiny: Annotated[int, typer.Option(help="Pixels of a shorter side that are too few.", min=0)] = 32,
-    large: Annotated[float, typer.Option(help="Million pixels that are many.", min=0)] = 30.0,
-    near: Annotated[
-        bool, typer.Option(help="Look for nearly the same images too; not where all are alike, as digits are.")
+    out: Annotated[Path | None, typer.Option(help="File for all findings.", metavar="FILE.html|FILE.json")] = None,
+    min_size: Annotated[int, typer.Option(help="Shorter side in pixels below which images are reported.", min=0)] = 32,
+    max_megapixels: Annotated[float, typer.Option(help="Megapixels above which images are reported.", min=0)] = 30.0,
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Search for nearly equal images; not useful where all are similar, as digits.")
     ] = True,
     json: Json = False,
 ) -> None:
-    """Look images over before training: files that are damaged or misnamed, the same image in two splits or under two
-    labels, classes that are missing. Nothing in DATA is changed. Exit code 1 if training is not safe.
+    """Check images before training: damaged or misnamed files, duplicates across splits or labels, missing classes.
+    Nothing in DATA is changed. Exit code 1 if training is not safe.
 
     inceptorch check flowers/ --out flowers.html
     """
-    from inceptorch.checks import check as look_over
     from inceptorch.checks import page
+    from inceptorch.checks.check import check
     from inceptorch.data.locator import lies_inside
     from inceptorch.utils.files import write_text
 
     if out is not None and out.suffix.lower() not in (".html", ".json"):
-        raise RunError(f"{out} must end in .html or .json.")
+        raise RunError(f"Cannot write {out}: the name must end in .html or .json.")
     if out is not None and lies_inside(out, data):
-        raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another --out.")
-    findings = look_over(data, model=model, tiny=tiny, large=large, near=near)
+        raise RunError(
+            f"Cannot write {out}: it lies inside the images in {data}, which stay unchanged. Try another --out."
+        )
+    findings = check(
+        data, model=model, min_size=min_size, max_megapixels=max_megapixels, near_duplicates=near_duplicates
+    )
     if out is not None:
         as_json = out.suffix.lower() == ".json"
-        write_text(
-            out, jsons.dumps(findings.to_dict(), indent=1, ensure_ascii=False) if as_json else page.html(findings)
-        )
+        text = jsons.dumps(findings.to_dict(), indent=1, ensure_ascii=False) if as_json else page.html(findings)
+        write_text(out, text)
     if json:
         print_json(findings.to_dict())
     else:

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from inceptorch.errors import BundleError
-
 
 def convert(
     file: Annotated[
@@ -28,19 +26,16 @@ def convert(
 
     inceptorch convert v3 --out v3_for_torchvision.pth
     """
-    from inceptorch.classifier.convert import export_weights, import_weights
-    from inceptorch.classifier.hub import HUB, resolve_weights
-    from inceptorch.classifier.published import published
+    from inceptorch.classifier.config import read_config
+    from inceptorch.classifier.convert.convert import convert as run_convert
 
-    if Path(file).is_dir() or file in published() or file.startswith(HUB):
-        if source or labels:
-            raise BundleError("Cannot use --source or --labels with a bundle, which knows both. Leave them out.")
-        library = export_weights(resolve_weights(file), out)
-        print(f"{out} holds the weights of {file} under the names of {library}")
+    run_convert(file, out, source=source, labels=labels)
+    if not out.is_dir():
+        print(f"{out} holds the weights of {file}")
         return
-    classifier = import_weights(Path(file), out, source=source, labels=labels)
-    heads = " and its auxiliary heads" if classifier.config.aux_heads else ""
+    config = read_config(out)
+    heads = " and its auxiliary heads" if config.aux_heads else ""
     print(
-        f"{classifier.model.net.name}{heads} with {len(classifier.classes)} classes in {out}; "
+        f"{config.architecture}{heads} with {len(config.classes)} classes in {out}; "
         f"try: inceptorch predict {quote(str(out))} IMAGE"
     )

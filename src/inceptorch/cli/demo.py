@@ -38,7 +38,7 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     progress.info("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
     write_digits(out / "digits")
     result = train(out / "digits", out=out / "run", recipe=with_values(SCRATCH, VALUES), progress=progress)
-    report.draw(result)
+    report.write_report(result)
 
     evaluation = result.evaluation
     print(

@@ -126,7 +126,7 @@ def _write_report(evaluation: "Evaluation", models: list[str], seconds: float, o
     alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])
     command = shlex.join(["inceptorch", *sys.argv[1:]])
     title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, evaluated"
-    write_text(out, report.of_evaluation(title, evaluation, load(models[0]) if alone else None, seconds, command))
+    write_text(out, report.evaluation_page(title, evaluation, load(models[0]) if alone else None, seconds, command))
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:

@@ -10,20 +10,21 @@ def explain(
     model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, and folders of images.", metavar="PATH...")],
     method: Annotated[str, typer.Option(help="gradcam, integrated-gradients or occlusion.")] = "gradcam",
-    row: Annotated[
+    layer: Annotated[
         str | None,
-        typer.Option(help="A row of the body; without one gradcam takes what fits the network, the others the pixels."),
+        typer.Option(help="A layer of the body; by default one that suits the network for gradcam, else the pixels."),
     ] = None,
-    wanted: Annotated[
-        str | None, typer.Option("--class", help="By name or number; by default the first answer.", metavar="CLASS")
+    target: Annotated[
+        str | None,
+        typer.Option("--class", help="Class, by name or number; by default the prediction.", metavar="CLASS"),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many answers for each image.", min=1)] = 5,
+    top: Annotated[int, typer.Option(help="Number of predictions for each image.", min=1)] = 5,
     out: Annotated[
-        Path, typer.Option(help="The folder for drawings and explained.json; those of the same name are replaced.")
+        Path, typer.Option(help="Folder for drawings and explained.json; existing files are replaced.")
     ] = Path("explained"),
     json: Json = False,
 ) -> None:
-    """Say what is in images, and draw where the network looked. Exit code 1 if some could not be read.
+    """Classify images, and draw where the network looked. Exit code 1 if some could not be read.
 
     inceptorch explain runs/flowers tulip.jpg
 
@@ -32,10 +33,8 @@ def explain(
     from inceptorch.classifier.hub import load
     from inceptorch.explanation.write import write
 
-    entries = write(load(model).to_best_device(), paths, out, method, row, wanted, top)
-    print_images(entries, json, _where)
+    def where(entry: dict[str, Any]) -> str:
+        peak = "peak at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "none found"
+        return f"; evidence for {entry['label']}: {peak}: {entry['drawing']}"
 
-
-def _where(entry: dict[str, Any]) -> str:
-    place = "most at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "nowhere"
-    return f"; looked for {entry['label']} {place}: {entry['drawing']}"
+    print_images(write(load(model).to_best_device(), paths, out, method, layer, target, top), json, where)

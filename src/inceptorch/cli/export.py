@@ -1,58 +1,60 @@
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inceptorch.cli.output import Json, print_json
 
+if TYPE_CHECKING:
+    from inceptorch.deployment.export import ExportResult
+
 
 def export(
     model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
-    out: Annotated[Path, typer.Option(help="FILE.onnx; with --format openvino, a new folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="FILE.onnx, or a new folder with --format openvino; by default MODEL's name, here."),
+    ] = None,
     format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
     int8: Annotated[
         str | None,
-        typer.Option(
-            help="Compute in 8 bits: labelled images to calibrate on and to evaluate what it costs.", metavar="DATA"
-        ),
+        typer.Option(help="Labelled images for quantization to int8: calibration and evaluation.", metavar="DATA"),
     ] = None,
-    max_drop: Annotated[float, typer.Option(help="Points of top-1 that 8 bits may cost.", min=0)] = 0.5,
+    max_drop: Annotated[float, typer.Option(help="Largest drop of top-1 by int8, in points.", min=0)] = 0.5,
     images: Annotated[
-        Path | None,
-        typer.Option(help="Images, or a folder of them, on which to compare engines besides random ones."),
+        Path | None, typer.Option(help="Images, or a folder, to compare engines on besides random images.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Write a classifier as one file that needs no torch: uint8 images in, probabilities and activation maps out.
 
-    Every engine that is installed answers first; where one differs from torch, nothing is written.
+    Every installed engine is compared with torch first; if one disagrees, nothing is written.
 
     inceptorch export runs/flowers --out flowers.onnx
 
     inceptorch export runs/flowers --out flowers8 --format openvino --int8 flowers/
     """
-    from inceptorch.deployment.export import export as exported
-    from inceptorch.utils.progress import Progress
+    from inceptorch.deployment.export import export
 
-    result = exported(model, out, format=format, images=images, int8=int8, max_drop=max_drop, progress=Progress())
+    result = export(model, out, format=format, images=images, int8=int8, max_drop=max_drop)
     if json:
         print_json(result.to_dict())
-        return
-    print_exported(result)
+    else:
+        _print(result)
 
 
-def print_exported(result: Any) -> None:
-    for one in result.differences:
+def _print(result: "ExportResult") -> None:
+    for each in result.differences:
         print(
-            f"{one.engine} against {result.reference} on {result.images} images: probabilities at most "
-            f"{one.probability:.1g} apart, activation maps {one.map:.1g} of their largest value"
+            f"{each.engine} against {result.reference} on {result.images} images: probabilities differ by at most "
+            f"{each.probability:.1g}, activation maps by {each.map:.1g} of their largest value"
         )
     if result.int8 is not None:
-        found = result.int8
-        low, high = found.drop_interval
+        report = result.int8
+        low, high = report.top1_drop_interval
         print(
-            f"8 bits: top-1 {found.top1_fp32:.2%} to {found.top1_int8:.2%} of {found.evaluated} validation images (loss "
-            f"{found.drop:.2f} points, {low:.2f} to {high:.2f}); {found.per_second_fp32:.0f} to "
-            f"{found.per_second_int8:.0f} images per second on {found.engine}"
+            f"int8: top-1 {report.top1_fp32:.2%} to {report.top1_int8:.2%} of {report.val_images} validation images "
+            f"(drop {report.top1_drop:.2f} points, {low:.2f} to {high:.2f}); {report.images_per_second_fp32:.0f} to "
+            f"{report.images_per_second_int8:.0f} images per second on {report.engine}"
         )
     print(f"{result.path} is ready; try: inceptorch predict {result.path} IMAGE")

@@ -115,7 +115,7 @@ def train(
         from inceptorch import report
 
         _dry_run_done(
-            training.dry_run(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.draw), json
+            training.dry_run(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.write_report), json
         )
     else:
         _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
@@ -145,7 +145,7 @@ def _found(found: LRCurve, image: Path, json: bool) -> None:
     """Draw the search for a rate and say what came of it."""
     from inceptorch import report
 
-    report.draw_rates(found, image)
+    report.draw_lr_curve(found, image)
     if json:
         print_json({"suggested": found.suggested, "rates": found.rates, "losses": found.losses, "image": str(image)})
         return
@@ -175,7 +175,7 @@ def _finished(result: Result, json: bool) -> None:
     from inceptorch import report
 
     try:
-        report.draw(result)
+        report.write_report(result)
     except KeyboardInterrupt:
         again = f"inceptorch train --resume {quote(str(result.run))}"
         print(f"the run is finished, but not all is drawn, as {again} does", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Shipping a classifier: one exported file, 8 bits, and how fast each engine executes it here."""
+"""Deploying a classifier: export, quantization, and benchmarks of each engine."""

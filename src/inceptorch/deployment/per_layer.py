@@ -1,4 +1,4 @@
-"""Which rows of a network take the time, as the engine that executes it measures its own operations."""
+"""The time of each layer of a network, from the engine's own profile."""
 
 from __future__ import annotations
 
@@ -24,75 +24,76 @@ from inceptorch.models.blocks import FLATTEN
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 
-CALLS, WARM = 20, 3
-BEFORE, AFTER, OTHER = "(pixels)", "(answers)", "(other)"  # what belongs to no row
-BESIDE = {"scale": BEFORE, "softmax": AFTER, "maps": AFTER}  # how the graph calls it
+CALLS, WARMUP = 20, 3
+BEFORE, AFTER, OTHER = "(pixels)", "(answers)", "(other)"  # what belongs to no layer
+OUTSIDE = {"scale": BEFORE, "softmax": AFTER, "maps": AFTER}  # by their names in the graph
 
-Times = dict[str, float]  # milliseconds of one call, by row
+Times = dict[str, float]  # milliseconds of one call, by layer
 
 
 @dataclass(frozen=True)
-class RowTime:
-    """A row of the table: its milliseconds in a call (the median), its multiply-adds for an image, and its share of
-    both. "(pixels)" is the arithmetic before the first row, "(answers)" makes probabilities and activation maps, "(other)"
-    moves numbers to where the next operation wants them; in torch, it is all that is not in a row."""
+class LayerTime:
+    """A layer's median milliseconds in a call, its multiply-adds for an image, and its fraction of each total.
 
-    row: str
+    "(pixels)" normalizes images, "(answers)" makes probabilities and activation maps, and "(other)" reorders memory
+    between operations; in torch, "(other)" is all work outside layers.
+    """
+
+    layer: str
     ms: float
-    share: float
+    fraction: float
     macs: int
-    macs_share: float
+    macs_fraction: float
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def row_times(engine: Engine, batch: int = 1) -> list[RowTime]:
-    """What each row takes in calls with `batch` images, one call after the other, in the table's order."""
+def layer_times(engine: Engine, batch_size: int = 1) -> list[LayerTime]:
+    """The time of each layer with batches of this size, one call after the other, in the network's order."""
     config = engine.config
-    crops = random_images(config.preprocessing.size, batch)
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
-    calls = measure(engine, crops)[WARM:]
-    counted = count_complexity(
+    calls = measure(engine, random_images(config.preprocessing.size, batch_size))[WARMUP:]
+    complexity = count_complexity(
         config.network, config.preprocessing.size, len(config.classes), config.preprocessing.in_chans
     )
-    macs = {row.name: row.macs for row in counted.layers}
-    names = [BEFORE, *macs, AFTER, OTHER]
-    ms = {name: median(call.get(name, 0.0) for call in calls) for name in names}
+    macs = {layer.name: layer.macs for layer in complexity.layers}
+    ms = {name: median(call.get(name, 0.0) for call in calls) for name in (BEFORE, *macs, AFTER, OTHER)}
     total = sum(ms.values())
     return [
-        RowTime(name, ms[name], ms[name] / total, macs.get(name, 0), macs.get(name, 0) / counted.macs)
-        for name in names
-        if name in macs or ms[name]
+        LayerTime(name, time, time / total, macs.get(name, 0), macs.get(name, 0) / complexity.macs)
+        for name, time in ms.items()
+        if name in macs or time
     ]
 
 
-def _by_row(operations: Iterable[tuple[str, float]], net: NetworkSpec) -> Times:
-    """Milliseconds by row, of operations that are called by the row and a slash; what engines add has names of their own."""
-    rows = BESIDE | {row: row for row in (*net.body, *net.head, "linear")}
-    found: Times = defaultdict(float)
+def _by_layer(operations: Iterable[tuple[str, float]], net: NetworkSpec) -> Times:
+    """Milliseconds by layer, of operations named by their layer and a slash; an engine's own operations are OTHER."""
+    layers = OUTSIDE | {name: name for name in (*net.body, *net.head, "linear")}
+    times: Times = defaultdict(float)
     for name, ms in operations:
-        found[rows.get(name.partition("/")[0], OTHER)] += ms
-    return found
+        times[layers.get(name.partition("/")[0], OTHER)] += ms
+    return times
 
 
 def _torch(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     if not isinstance(engine.source, Classifier) or next(engine.source.model.parameters()).device.type != "cpu":
-        raise EngineError("Rows are timed on the CPU; hide the GPU with CUDA_VISIBLE_DEVICES= to time them there.")
+        raise EngineError("Layers are timed on the CPU only. Hide the GPU with CUDA_VISIBLE_DEVICES=.")
     model, calls, began = engine.source.model, list[Times](), dict[str, float]()
     hooks = []
-    for part in (model.body, model.head):
-        for name, row in part.named_children():
-            if name.startswith(FLATTEN):
-                continue
-            hooks.append(row.register_forward_pre_hook(lambda *_, name=name: began.update({name: time.perf_counter()})))
-            hooks.append(
-                row.register_forward_hook(
-                    lambda *_, name=name: calls[-1].update({name: 1000 * (time.perf_counter() - began[name])})
-                )
-            )
+
+    def start_layer(name: str) -> None:
+        began[name] = time.perf_counter()
+
+    def end_layer(name: str) -> None:
+        calls[-1][name] = 1000 * (time.perf_counter() - began[name])
+
+    for name, layer in (*model.body.named_children(), *model.head.named_children()):
+        if not name.startswith(FLATTEN):
+            hooks.append(layer.register_forward_pre_hook(lambda *_, name=name: start_layer(name)))
+            hooks.append(layer.register_forward_hook(lambda *_, name=name: end_layer(name)))
     try:
-        for _ in range(WARM + CALLS):
+        for _ in range(WARMUP + CALLS):
             calls.append({})
             start = time.perf_counter()
             engine.run(crops, maps=True)
@@ -115,12 +116,12 @@ def _onnxruntime(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        for _ in range(WARM + CALLS):
+        for _ in range(WARMUP + CALLS):
             session.run(None, {INPUT: images})
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
     return [
-        _by_row(
+        _by_layer(
             ((node["name"], node["dur"] / 1000) for node in nodes if run["ts"] <= node["ts"] <= run["ts"] + run["dur"]),
             engine.config.network,
         )
@@ -136,12 +137,12 @@ def _openvino(engine: Engine, crops: NDArray[np.uint8]) -> list[Times]:
     settings = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[engine.precision]}
     request = core().compile_model(read_model(engine.source), "CPU", settings).create_infer_request()
     images, calls = channels_first(crops), []
-    for _ in range(WARM + CALLS):
+    for _ in range(WARMUP + CALLS):
         request.infer([images])
-        # An operation merged into another has no time. A reorder is called by what it stands behind, which does not cost it.
+        # An operation fused into another has no time. A reorder has the name of the operation before it.
         executed = (
             (OTHER if each.node_type == "Reorder" else each.node_name, each.real_time.total_seconds() * 1000)
             for each in request.get_profiling_info()
         )
-        calls.append(_by_row(executed, engine.config.network))
+        calls.append(_by_layer(executed, engine.config.network))
     return calls

@@ -1,4 +1,4 @@
-"""A network in 8 bits, by NNCF: calibrated on training images, evaluated on others."""
+"""Quantization to int8 by NNCF: calibrated on training images, evaluated on validation images."""
 
 from __future__ import annotations
 
@@ -23,119 +23,118 @@ from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.tasks.metrics import Interval, paired_difference_interval
 from inceptorch.utils.progress import Progress
 
-CALIBRATION = 300  # images; NNCF's own number
-SECONDS = 2.0  # that each precision is timed
-# What is not computed in 8 bits: the pixels' arithmetic, sums of squares, the maps, the probabilities.
-LEFT = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
+CALIBRATION_IMAGES = 300  # NNCF's default
+SECONDS = 2.0  # of timing for each precision
+# Operations that stay in fp32: normalization of pixels, sums of squares, activation maps, probabilities.
+IGNORED = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
 
 
 @dataclass(frozen=True)
-class Quantized:
-    """What 8 bits cost and bring, on `evaluated` validation images; top-1 are fractions, `drop_interval` is the 95 %
-    interval of the loss in points on more images like these."""
+class QuantizationReport:
+    """Accuracy and speed of int8 on `val_images` validation images. Top-1 and agreement are fractions; the drop and its
+    95 % interval are in points."""
 
-    calibrated_on: int
-    evaluated: int
+    calibration_images: int
+    val_images: int
     top1_fp32: float
     top1_int8: float
-    drop: float
-    drop_interval: Interval
+    top1_drop: float
+    top1_drop_interval: Interval
     agreement: float
     engine: str
-    per_second_fp32: float
-    per_second_int8: float
+    images_per_second_fp32: float
+    images_per_second_int8: float
 
 
-def quantized(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, Quantized]:
-    """The graph in 8 bits with its report in the metadata. Raises ExportError if it loses more than `max_drop` points
-    of top-1 on validation images, or is not faster than fp32 here."""
-    name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in 8 bits
-    full = open_graph(graph, "the graph", name, "fp32")
-    val, _ = evaluation_split([full], full.config.classes, data, None, None, progress)
-    training = training_split(full, data)
+def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, QuantizationReport]:
+    """The graph in int8 with its report in the metadata. Raises ExportError if it loses more than `max_drop` points of
+    top-1 on validation images, or is not faster than fp32 here."""
+    name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in int8
+    fp32 = open_graph(graph, "the graph", name, "fp32")
+    val, _ = evaluation_split([fp32], fp32.config.classes, data, None, None, progress)
+    training = training_split(fp32, data)
     if set(training.paths) & set(val.paths) and training.where == val.where:
         raise ExportError(
-            f"{data} has no images to evaluate 8 bits with besides those to calibrate on; name a folder with train/ and val/ in it."
+            f"{data} has no images to evaluate int8 on besides those for calibration. Try a folder with train/ and val/."
         )
-    eight_bits = in_8_bits(graph, _some(training, full, progress), progress)
-    int8 = open_graph(eight_bits, "the graph", name)
-    report = _report(full, int8, val, min(CALIBRATION, len(training)), progress)
-    if report.drop > max_drop:
+    crops = _calibration_crops(training, fp32, progress)
+    quantized = quantize_graph(graph, crops, progress)
+    int8 = open_graph(quantized, "the graph", name)
+    report = _evaluate(fp32, int8, val, min(CALIBRATION_IMAGES, len(training)), progress)
+    if report.top1_drop > max_drop:
         raise ExportError(
-            f"In 8 bits top-1 falls by {report.drop:.2f} points on {report.evaluated} validation images, more than --max-drop "
-            f"{max_drop:g}; nothing was written. Allow more, or export without --int8."
+            f"In int8 top-1 drops by {report.top1_drop:.2f} points on {report.val_images} validation images, more than "
+            f"--max-drop {max_drop:g}; nothing was written. Allow more, or export without --int8."
         )
-    if report.per_second_int8 <= report.per_second_fp32:
+    if report.images_per_second_int8 <= report.images_per_second_fp32:
         raise ExportError(
-            f"8 bits are not faster here: {report.per_second_int8:.0f} images per second against "
-            f"{report.per_second_fp32:.0f} in fp32; nothing was written. Export without --int8."
+            f"int8 is not faster here: {report.images_per_second_int8:.0f} images per second against "
+            f"{report.images_per_second_fp32:.0f} in fp32; nothing was written. Export without --int8."
         )
-    return with_metadata(eight_bits, int8=asdict(report)), report
+    return _with_metadata(quantized, int8=asdict(report)), report
 
 
-def in_8_bits(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -> bytes:
-    """The graph with convolutions and linear layers in 8 bits, their ranges found on uint8 crops [N, S, S, 3]."""
+def quantize_graph(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -> bytes:
+    """The graph with convolutions and linear layers in int8, calibrated on uint8 crops [N, S, S, 3]."""
     import nncf
     import onnx
 
-    progress.info(f"calibrating 8 bits on {len(crops)} images")
+    progress.info(f"calibrating int8 on {len(crops)} images")
     nncf.set_log_level(logging.ERROR)
-    images = nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])})
-    made = nncf.quantize(
+    quantized = nncf.quantize(
         onnx.load_from_string(graph),
-        images,
+        nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])}),
         subset_size=len(crops),
-        ignored_scope=nncf.IgnoredScope(patterns=LEFT, validate=False),
+        ignored_scope=nncf.IgnoredScope(patterns=IGNORED, validate=False),
     )
-    return with_metadata(made.SerializeToString(), precision="int8")
+    return _with_metadata(quantized.SerializeToString(), precision="int8")
 
 
-def with_metadata(graph: bytes, **values: Any) -> bytes:
-    """The graph with more in its metadata."""
+def _with_metadata(graph: bytes, **values: Any) -> bytes:
     import onnx
 
     model = onnx.load_from_string(graph)
     for key, value in values.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, json.dumps(value)
+        model.metadata_props.add(key=key, value=json.dumps(value))
     written: bytes = model.SerializeToString()
     return written
 
 
-def _some(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
-    """Squares of images drawn evenly from a split, which lists class by class."""
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(CALIBRATION, len(split))).round().astype(int)).tolist()
+def _calibration_crops(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
+    """Crops of images spread evenly over a split, which lists class by class."""
+    count = min(CALIBRATION_IMAGES, len(split))
+    chosen = np.unique(np.linspace(0, len(split) - 1, count).round().astype(int)).tolist()
     crops = []
     for index in progress.track(chosen, len(chosen), "reading"):
         try:
             crops.append(split.crop(index, engine.config.preprocessing))
-        except ImageError:  # it is as good without one
+        except ImageError:  # the others suffice
             continue
     if not crops:
-        raise ExportError(f"{split.where} has no image that can be read, so there is nothing to calibrate 8 bits on.")
+        raise ExportError(f"Cannot calibrate int8: {split.where} has no readable image.")
     return np.stack(crops)
 
 
-def _report(full: Engine, int8: Engine, val: Split, calibrated_on: int, progress: Progress) -> Quantized:
-    labels = np.asarray(val.labels)
-    streams = [Predictor(engine).stream(range(len(val)), val.image) for engine in (full, int8)]
-    pairs = progress.track(zip(*streams, strict=True), len(val), "evaluating 8 bits")
-    answers = np.array([[one.log_probabilities.argmax() for one in pair] for pair in pairs])
-    right = answers == labels[:, None]
-    lost = right[:, 0].astype(np.int64) - right[:, 1]
+def _evaluate(
+    fp32: Engine, int8: Engine, val: Split, calibration_images: int, progress: Progress
+) -> QuantizationReport:
+    streams = [Predictor(engine).stream(range(len(val)), val.image) for engine in (fp32, int8)]
+    pairs = progress.track(zip(*streams, strict=True), len(val), "evaluating int8")
+    predicted = np.array([[each.log_probabilities.argmax() for each in pair] for pair in pairs])
+    correct = predicted == np.asarray(val.labels)[:, None]
+    lost = correct[:, 0].astype(np.int64) - correct[:, 1]
     low, high = paired_difference_interval(lost)
-    speeds = [
-        throughput(engine, np.stack([val.crop(0, full.config.preprocessing)] * 8), SECONDS) for engine in (full, int8)
-    ]
-    return Quantized(
-        calibrated_on=calibrated_on,
-        evaluated=len(val),
-        top1_fp32=float(right[:, 0].mean()),
-        top1_int8=float(right[:, 1].mean()),
-        drop=100 * float(lost.mean()),
-        drop_interval=(100 * low, 100 * high),
-        agreement=float((answers[:, 0] == answers[:, 1]).mean()),
-        engine=full.name,
-        per_second_fp32=speeds[0],
-        per_second_int8=speeds[1],
+    batch = np.stack([val.crop(0, fp32.config.preprocessing)] * 8)
+    speeds = [throughput(engine, batch, SECONDS) for engine in (fp32, int8)]
+    return QuantizationReport(
+        calibration_images=calibration_images,
+        val_images=len(val),
+        top1_fp32=float(correct[:, 0].mean()),
+        top1_int8=float(correct[:, 1].mean()),
+        top1_drop=100 * float(lost.mean()),
+        top1_drop_interval=(100 * low, 100 * high),
+        agreement=float((predicted[:, 0] == predicted[:, 1]).mean()),
+        engine=fp32.name,
+        images_per_second_fp32=speeds[0],
+        images_per_second_int8=speeds[1],
     )

@@ -5,7 +5,7 @@ from inceptorch.explanation import draw, explain
 
 (explanation,) = explain(inceptorch.load("runs/flowers"), ["tulip.jpg"])
 explanation.map                                 # float32 [h, w], not scaled
-draw(explanation, "tulip.png")                  # the square beside the same with the map over it
+draw(explanation, "tulip.png")                  # the crop, and the crop under the map
 """
 
 from inceptorch.explanation.classes import find_class
@@ -14,17 +14,9 @@ from inceptorch.explanation.gradcam import gradcam
 from inceptorch.explanation.gradients import integrated_gradients
 from inceptorch.explanation.occlusion import occlusion
 from inceptorch.explanation.overlay import draw, overlay
-from inceptorch.explanation.split_model import default_row
+from inceptorch.explanation.split_model import default_layer
 
 __all__ = [
-    "METHODS",
-    "Explanation",
-    "default_row",
-    "draw",
-    "explain",
-    "find_class",
-    "gradcam",
-    "integrated_gradients",
-    "occlusion",
-    "overlay",
-]
+    "METHODS", "Explanation", "default_layer", "draw", "explain", "find_class", "gradcam", "integrated_gradients",
+    "occlusion", "overlay",
+]  # fmt: skip

@@ -1,9 +1,9 @@
-"""Explaining a classifier's answers to images."""
+"""Explaining a classifier's predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from inceptorch.classifier.hub import load
 from inceptorch.errors import InceptorchError, NonFiniteOutputError, did_you_mean
 from inceptorch.explanation.classes import find_class
 from inceptorch.explanation.gradcam import gradcam
-from inceptorch.explanation.gradients import integrated_gradients, near
+from inceptorch.explanation.gradients import integrated_gradients, is_complete
 from inceptorch.explanation.grid import Map
 from inceptorch.explanation.occlusion import occlusion
-from inceptorch.explanation.split_model import default_row
+from inceptorch.explanation.split_model import default_layer
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import is_one_image, load_image
 from inceptorch.images.preprocessing import ImageArray
@@ -32,16 +32,16 @@ METHODS = ("gradcam", "integrated-gradients", "occlusion")
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a network said of an image, and where it looked for one class.
+    """The prediction for an image, and the evidence for one class.
 
     predictions   the most probable classes, best first
-    label         the class that is explained, its index and its probability
+    label         the explained class, with its index and probability
     method        one of METHODS
-    row           the row of the body that was looked at; None: the pixels
-    map           float32 [h, w] over the square, in the method's own unit
-    difference    in logits, that the map of integrated gradients should sum to; None for the other methods
-    square        uint8 [S, S, 3], what the network saw
-    box           left, top, right and bottom of the square in the upright image, in its pixels
+    layer         the explained layer of the body; None: the pixels
+    map           float32 [h, w] over the crop, in the method's own unit
+    difference    in logits, which the map of integrated gradients should sum to; None for the other methods
+    crop          uint8 [S, S, 3], what the network saw
+    box           left, top, right and bottom of the crop in the upright image, in its pixels
     """
 
     predictions: list[TopClass]
@@ -49,7 +49,7 @@ class Explanation:
     index: int
     probability: float
     method: str
-    row: str | None
+    layer: str | None
     map: Map
     difference: float | None
     crop: ImageArray
@@ -57,8 +57,8 @@ class Explanation:
 
     @property
     def peak(self) -> tuple[float, float] | None:
-        """The middle of the map's highest cell in the upright image, x and y in its pixels; None if nothing in the
-        map speaks for the class."""
+        """The center of the map's highest cell in the upright image, x and y in pixels; None if the map holds no
+        evidence for the class."""
         if self.map.max() <= 0:
             return None
         y, x = np.unravel_index(self.map.argmax(), self.map.shape)
@@ -68,25 +68,19 @@ class Explanation:
 
     @property
     def complete(self) -> bool:
-        """Whether the map sums to what it should, as nearly as `gradients.TOLERANCE` asks."""
-        return self.difference is None or near(float(self.map.sum()), self.difference)
+        """Whether the map sums to the difference in logits, within `gradients.TOLERANCE`."""
+        return self.difference is None or is_complete(self.map, self.difference)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: all but the square, with the map as a grid of rows, its size [h, w] and its maximum."""
-        return {
-            "predictions": self.predictions,
-            "label": self.label,
-            "index": self.index,
-            "probability": self.probability,
-            "method": self.method,
-            "row": self.row,
-            "size": list(self.map.shape),
-            "map": [[_shortest(value) for value in line] for line in self.map],
-            "maximum": _shortest(self.map.max()),
-            "difference": self.difference,
-            "peak": self.peak,
-            "box": self.box,
-        }
+        """The JSON form: all values but the crop, and the map's size [h, w], maximum and peak."""
+
+        def shortest(value: Any) -> float:  # the fewest digits that identify a float32
+            return float(str(value))
+
+        values = asdict(self) | {"size": list(self.map.shape), "maximum": shortest(self.map.max()), "peak": self.peak}
+        values["map"] = [[shortest(value) for value in line] for line in self.map]
+        del values["crop"]
+        return values
 
 
 def explain(
@@ -94,73 +88,63 @@ def explain(
     images: ImageInput | Iterable[ImageInput],
     *,
     method: str = "gradcam",
-    row: str | None = None,
-    wanted: str | int | None = None,
+    layer: str | None = None,
+    target: str | int | None = None,
     top: int = 5,
     progress: Progress | None = None,
 ) -> list[Explanation]:
-    """Where a network looked for class `wanted` (its name or index; the first answer by default) in every image.
+    """The evidence for a class in every image. Images are what `Classifier.predict` takes.
 
-    Images are what `Classifier.predict` takes. `row` names a row of the body; by default Grad-CAM looks at that of
-    `default_row`, the other methods at the pixels. `top` is how many answers go with each. Raises ImageError for a
-    image that cannot be read, TableError for a row and BundleError for a class that there is not.
+    method   one of METHODS
+    layer    a layer of the body; by default `default_layer` for Grad-CAM, the pixels for the other methods
+    target   the class, by name or index; by default each image's most probable one
+    top      number of predictions for each image
+
+    Raises ImageError for an unreadable image, TableError for an unknown layer and BundleError for an unknown class.
     """
     if method not in METHODS:
         raise InceptorchError(f"There is no method {method!r}: {did_you_mean(method, METHODS)}")
     classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
-    if row is None and method == "gradcam":
-        row = default_row(classifier.model.net, classifier.preprocessing.size)
-    index = None if wanted is None else find_class(classifier.classes, wanted)
+    if layer is None and method == "gradcam":
+        layer = default_layer(classifier.model.net, classifier.preprocessing.size)
+    index = None if target is None else find_class(classifier.classes, target)
     several = [images] if is_one_image(images) else list(images)  # type: ignore[arg-type]
     explained: list[Explanation] = []
     tracked = (progress or Progress(quiet=True)).track(several, len(several), "explaining")
     for batch in in_batches(tracked, BATCH_SIZES["torch"]):
-        explained += _explain(classifier, [load_image(image) for image in batch], method, row, index, top)
+        explained += _explain(classifier, [load_image(image) for image in batch], method, layer, index, top)
     return explained
 
 
 def _explain(
-    classifier: Classifier, images: list[Image.Image], method: str, row: str | None, index: int | None, top: int
+    classifier: Classifier, images: list[Image.Image], method: str, layer: str | None, index: int | None, top: int
 ) -> list[Explanation]:
     """One batch of upright images."""
     crops = [classifier.preprocessing.apply(image) for image in images]
     engine = Predictor.of(classifier, device=next(classifier.model.parameters()).device).engine
-    probabilities = engine.run(np.stack(crops)).probabilities.tolist() if crops else []
-    classes = [int(np.argmax(one)) if index is None else index for one in probabilities]
-    maps = _maps(classifier, crops, classes, method, row)
-    if not (np.isfinite(probabilities).all() and all(np.isfinite(found).all() for found, _ in maps)):
+    probabilities = engine.run(np.stack(crops)).probabilities.tolist()
+    targets = [int(np.argmax(row)) if index is None else index for row in probabilities]
+    maps: Sequence[tuple[Map, float | None]]
+    if method == "gradcam":
+        maps = [(map, None) for map in gradcam(classifier, crops, targets, layer)]
+    elif method == "occlusion":
+        maps = [(occlusion(classifier, *each, layer), None) for each in zip(crops, targets, strict=True)]
+    else:
+        maps = [integrated_gradients(classifier, *each, layer) for each in zip(crops, targets, strict=True)]
+    if not (np.isfinite(probabilities).all() and all(np.isfinite(map).all() for map, _ in maps)):
         raise NonFiniteOutputError
     return [
         Explanation(
-            predictions=top_classes(one, classifier.classes, top),
-            label=classifier.classes[chosen],
-            index=chosen,
-            probability=one[chosen],
+            predictions=top_classes(row, classifier.classes, top),
+            label=classifier.classes[target],
+            index=target,
+            probability=row[target],
             method=method,
-            row=row,
-            map=found,
+            layer=layer,
+            map=map,
             difference=difference,
             crop=crop,
             box=classifier.preprocessing.box(*image.size),
         )
-        for one, chosen, (found, difference), crop, image in zip(
-            probabilities, classes, maps, crops, images, strict=True
-        )
+        for row, target, (map, difference), crop, image in zip(probabilities, targets, maps, crops, images, strict=True)
     ]
-
-
-def _maps(
-    classifier: Classifier, crops: list[ImageArray], classes: list[int], method: str, row: str | None
-) -> Sequence[tuple[Map, float | None]]:
-    """For each square the map of its class and, where the method says so, what that should sum to."""
-    if method == "gradcam":
-        return [(found, None) for found in gradcam(classifier, crops, classes, row)]
-    each = list(zip(crops, classes, strict=True))
-    if method == "occlusion":
-        return [(occlusion(classifier, crop, index, row), None) for crop, index in each]
-    return [integrated_gradients(classifier, crop, index, row) for crop, index in each]
-
-
-def _shortest(value: Any) -> float:
-    """A float32 with as few digits as tell it from its neighbors."""
-    return float(str(value))

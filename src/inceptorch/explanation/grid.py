@@ -1,4 +1,4 @@
-"""Maps of an image on few cells."""
+"""Maps at a lower resolution."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from numpy.typing import NDArray
 Map = NDArray[np.float32]
 
 
-def summed(fine: Map, most: int) -> Map:
-    """A map [h, w] on at most `most` x `most` cells of one size, each the sum of what lies in it; a place on the border of
-    two counts in both by its share, so the sum of all stays what it was."""
-    rows, columns = (_shares(side, min(side, most)) for side in fine.shape)
+def area_sum(fine: Map, max_cells: int) -> Map:
+    """A map [h, w] on at most `max_cells` x `max_cells` equal cells, each the sum of what it covers. A pixel on the
+    border of two cells is divided between them by area, so the total stays the same."""
+    rows, columns = (_overlaps(size, min(size, max_cells)) for size in fine.shape)
     return (rows @ fine @ columns.T).astype(np.float32)
 
 
-def averaged(fine: Map, most: int) -> Map:
-    """As `summed`, but the average of what lies in a cell."""
-    sums = summed(fine, most)
+def area_mean(fine: Map, max_cells: int) -> Map:
+    """As `area_sum`, but the mean of what a cell covers."""
+    sums = area_sum(fine, max_cells)
     return sums * (sums.size / fine.size)
 
 
-def _shares(places: int, cells: int) -> NDArray[np.float64]:
-    """How much of every place lies in every cell, [cells, places], where both divide the same length evenly."""
-    cell, place = np.linspace(0, places, cells + 1), np.arange(places + 1)
-    ends = np.minimum(cell[1:, None], place[None, 1:])
-    starts = np.maximum(cell[:-1, None], place[None, :-1])
-    overlap: NDArray[np.float64] = np.clip(ends - starts, 0, None)
-    return overlap
+def _overlaps(pixels: int, cells: int) -> NDArray[np.float64]:
+    """The fraction of each pixel that lies in each cell, [cells, pixels]."""
+    cell, pixel = np.linspace(0, pixels, cells + 1), np.arange(pixels + 1)
+    ends = np.minimum(cell[1:, None], pixel[None, 1:])
+    return np.asarray(np.clip(ends - np.maximum(cell[:-1, None], pixel[None, :-1]), 0, None))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from inceptorch.classifier import Classifier
 from inceptorch.errors import ImageError
@@ -15,7 +14,7 @@ from inceptorch.explanation.explain import explain
 from inceptorch.explanation.overlay import draw
 from inceptorch.images.inputs import load_image
 from inceptorch.inference.engines.formats import BATCH_SIZES
-from inceptorch.inference.inputs import Entry, image_entries
+from inceptorch.inference.inputs import image_entries
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.utils.files import make_folder, write_text
 from inceptorch.utils.progress import Progress
@@ -28,55 +27,43 @@ def write(
     paths: Iterable[Path],
     out: Path,
     method: str = "gradcam",
-    row: str | None = None,
-    wanted: str | int | None = None,
+    layer: str | None = None,
+    target: str | int | None = None,
     top: int = 5,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Explain images, and those in folders, into the folder `out`; what explained.json then holds.
+    """Explain images and folders of images into the folder `out`. Returns the entries of explained.json.
 
-    It has an entry for each, in their order: {"file", "error"} where an image could not be read, else "file", what
-    `Explanation.to_dict` gives, and "drawing". Files of the same name are replaced. Raises as `explain` does, and
-    RunError where `out` cannot be written.
+    An entry is {"file", "error"} if the image cannot be read, else "file", the values of `Explanation.to_dict`, and
+    "drawing". Existing files of the same name are replaced. Raises as `explain` does, and RunError if `out` cannot be
+    written.
     """
     progress = progress or Progress()
-    entries = list(image_entries(paths, exclude=out))  # what was drawn before is no image
-    names: set[str] = set()
-    size = BATCH_SIZES["torch"] if method == "gradcam" else 1  # the others take their time with each
-    batches = list(in_batches(entries, size))
+    entries = list(image_entries(paths, exclude=out))  # not the drawings of an earlier call
+    names: Counter[str] = Counter()
+    batches = list(in_batches(entries, BATCH_SIZES["torch"] if method == "gradcam" else 1))  # the others are slow
     for batch in progress.track(batches, len(batches), "explaining"):
-        read = [(entry, image) for entry in batch if (image := _read(entry)) is not None]
-        images = [image for _, image in read]
-        explained = explain(classifier, images, method=method, row=row, wanted=wanted, top=top)
-        for (entry, _), explanation in zip(read, explained, strict=True):
+        images = {}
+        for position, entry in enumerate(batch):
+            try:
+                if "error" not in entry:
+                    images[position] = load_image(entry["file"])
+            except ImageError as error:
+                entry["error"] = str(error)
+        explained = explain(classifier, list(images.values()), method=method, layer=layer, target=target, top=top)
+        for position, explanation in zip(images, explained, strict=True):
+            entry = batch[position]
             make_folder(out)
-            drawing = out / _free_name(f"{Path(entry['file']).stem}.{method}", names)
+            stem = f"{Path(entry['file']).stem}.{method}"
+            names[stem] += 1
+            drawing = out / (f"{stem}.png" if names[stem] == 1 else f"{stem}-{names[stem]}.png")
             draw(explanation, drawing)
             entry |= {**explanation.to_dict(), "drawing": str(drawing)}
             if not explanation.complete:
                 progress.info(
-                    f"{entry['file']}: its map sums to {explanation.map.sum():.3g}, which is not the difference in logits, "
-                    f"{explanation.difference:.3g}: read it with care"
+                    f"{entry['file']}: the map sums to {explanation.map.sum():.3g}, but the difference in logits is "
+                    f"{explanation.difference:.3g}; read it with care"
                 )
     make_folder(out)
     write_text(out / JSON, json.dumps(entries, ensure_ascii=False) + "\n")
     return entries
-
-
-def _read(entry: Entry) -> Image.Image | None:
-    """The image of an entry; None where it cannot be read, which the entry then says."""
-    try:
-        return None if "error" in entry else load_image(entry["file"])
-    except ImageError as error:
-        entry["error"] = str(error)
-        return None
-
-
-def _free_name(stem: str, names: set[str]) -> str:
-    """A file name that is not among `names`, to which it is added."""
-    name, number = f"{stem}.png", 1
-    while name in names:
-        number += 1
-        name = f"{stem}-{number}.png"
-    names.add(name)
-    return name

@@ -1,4 +1,4 @@
-"""Charts as SVG inside a page, whose colors are the page's own, light or dark."""
+"""Charts as SVG in the colors of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from inceptorch.evaluation.calibration import Reliability
 
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
-MARKED = 40  # points, up to which each has a mark
+MAX_MARKS = 40  # points of a curve with a mark on each
 
 
-def lines(curves: dict[str, Sequence[tuple[float, float]]], below: str, unit: str = "", most: float = math.inf) -> str:
-    """Curves (x, y) by name over what `below` says, cut at `most`. The first word of a name is its CSS class."""
-    points = [(x, min(y, most)) for curve in curves.values() for x, y in curve]
+Range = tuple[float, float]
+
+
+def lines(curves: dict[str, Sequence[tuple[float, float]]], label: str, unit: str = "", max_y: float = math.inf) -> str:
+    """Curves (x, y) by name, with a label for the x axis, cut at `max_y`. The first word of a name is its CSS class."""
+    points = [(x, min(y, max_y)) for curve in curves.values() for x, y in curve]
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     to_x = (first, last) if last > first else (first - 1, last + 1)
     x_ticks = [tick for tick in ticks(*to_x) if to_x[0] <= tick <= to_x[1]]
@@ -23,21 +26,21 @@ def lines(curves: dict[str, Sequence[tuple[float, float]]], below: str, unit: st
         x_ticks = [tick for tick in x_ticks if float(tick).is_integer()]
     y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
     to_y = (y_ticks[0], y_ticks[-1])
-    parts, legend = [_frame(x_ticks, y_ticks, to_x, to_y, below, unit)], []
+    parts, legend = [_frame(x_ticks, y_ticks, to_x, to_y, label, unit)], []
     for name, curve in curves.items():
         kind = name.split()[0]
-        at = [(_across(x, to_x), _up(min(y, most), to_y)) for x, y in curve]
+        at = [(_across(x, to_x), _up(min(y, max_y), to_y)) for x, y in curve]
         parts.append(f'<polyline class="line {kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
-        if len(at) <= MARKED:
+        if len(at) <= MAX_MARKS:
             parts += [f'<circle class="mark {kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in at]
         legend.append(f'<span class="key {kind}">{escape(name)}</span>')
     return _svg("".join(parts), ", ".join(curves)) + f'<p class="legend">{" ".join(legend)}</p>'
 
 
 def calibration(bins: Sequence[Reliability]) -> str:
-    """The share that is right against confidence: bars, and the diagonal that they should reach."""
+    """Accuracy against confidence: bars, and the diagonal of perfect calibration."""
     at = [tick / 5 for tick in range(6)]
-    parts = [_frame(at, at, (0, 1), (0, 1), "confidence; width by number of images", "")]
+    parts = [_frame(at, at, (0, 1), (0, 1), "confidence; bar width by number of images", "")]
     most = max(one["n"] for one in bins)
     for one in bins:
         half = 1.5 + 9 * math.sqrt(one["n"] / most)
@@ -49,7 +52,7 @@ def calibration(bins: Sequence[Reliability]) -> str:
         )
     ends = [(_across(v, (0, 1)), _up(v, (0, 1))) for v in (0.0, 1.0)]
     parts.append(f'<polyline class="diagonal" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in ends)}"/>')
-    return _svg("".join(parts), "share right against confidence")
+    return _svg("".join(parts), "accuracy against confidence")
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -61,22 +64,15 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def _across(x: float, to: tuple[float, float]) -> float:
+def _across(x: float, to: Range) -> float:
     return LEFT + (x - to[0]) / (to[1] - to[0]) * (WIDTH - LEFT - RIGHT)
 
 
-def _up(y: float, to: tuple[float, float]) -> float:
+def _up(y: float, to: Range) -> float:
     return HEIGHT - BOTTOM - (y - to[0]) / (to[1] - to[0]) * (HEIGHT - TOP - BOTTOM)
 
 
-def _frame(
-    x_ticks: Sequence[float],
-    y_ticks: Sequence[float],
-    to_x: tuple[float, float],
-    to_y: tuple[float, float],
-    below: str,
-    unit: str,
-) -> str:
+def _frame(x_ticks: Sequence[float], y_ticks: Sequence[float], to_x: Range, to_y: Range, label: str, unit: str) -> str:
     parts = []
     for tick in y_ticks:
         y = _up(tick, to_y)
@@ -87,9 +83,9 @@ def _frame(
             f'<text x="{_across(tick, to_x):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{tick:g}</text>'
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(below)}</text>')
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>')
     return "".join(parts)
 
 
-def _svg(inside: str, what: str) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(what)}">{inside}</svg>'
+def _svg(inside: str, label: str) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{inside}</svg>'

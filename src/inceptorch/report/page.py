@@ -15,19 +15,19 @@ from PIL import Image
 from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.evaluation import Evaluation, Mistake
-from inceptorch.explanation import default_row, gradcam, overlay
+from inceptorch.explanation import default_layer, gradcam, overlay
 from inceptorch.report import charts
 from inceptorch.tasks.metrics import ClassScore
 from inceptorch.utils.html import data_uri, render
 from inceptorch.utils.plots import shortened
 
-SHOWN = 24  # mistakes
-SIDE = 160  # pixels of their images
-LISTED = 60  # classes, up to which all are listed; of more, the best and the worst
-ENDS = 15
-CELLS = 25  # classes, up to which the confusion matrix is a table with numbers
-LETTERS = 28  # of a class name: ImageNet's are lists of synonyms
-CONFUSIONS = 15  # pairs of classes that are named
+MAX_MISTAKES = 24
+IMAGE_SIZE = 160  # pixels of their images
+MAX_CLASSES = 60  # in one table; with more, the best and the worst are listed
+ENDS = 15  # best, and worst
+MAX_MATRIX = 25  # classes in a confusion matrix with numbers
+MAX_LETTERS = 28  # of a class name: ImageNet's are lists of synonyms
+MAX_CONFUSIONS = 15  # pairs of classes
 
 
 def page(
@@ -36,39 +36,39 @@ def page(
     classifier: Classifier | None,
     command: str,
     facts: dict[str, str],
-    rows: Sequence[dict[str, str]] = (),
+    metrics: Sequence[dict[str, str]] = (),
 ) -> str:
-    """The page as HTML. `classifier` shows where it looked at its mistakes, where there is one; `command` makes the same
-    again; `facts` are lines of a table; `rows` are those of metrics.csv."""
+    """The page as HTML. `classifier`, if any, explains its mistakes; `command` reproduces the evaluation; `facts` are
+    the lines of a table; `metrics` are the rows of metrics.csv."""
     confusion, names = evaluation.confusion, evaluation.classes
     fractions = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    folder = os.path.commonprefix([evaluation.files[0], evaluation.files[-1]])  # noqa: RUF071 - cut behind a slash
-    looked = classifier is not None and evaluation.split is not None
+    folder = os.path.commonprefix([evaluation.files[0], evaluation.files[-1]])  # noqa: RUF071 - cut after a slash
+    explained = classifier if evaluation.split is not None else None
     return render(
         "report/templates/report.html",
         title=title,
         evaluation=evaluation,
         command=command,
-        curves=_curves(rows) if rows else [],
+        curves=_curves(metrics) if metrics else [],
         ranked=worst_first(evaluation),
-        listed=LISTED,
+        listed=MAX_CLASSES,
         ends=ENDS,
         confusion=confusion,
         fractions=fractions,
-        map=_map(fractions) if len(names) > CELLS else None,
-        confused=_confused(confusion, names),
+        map=_map(fractions) if len(names) > MAX_MATRIX else None,
+        confused=_most_confused(confusion, names),
         mistakes=_mistakes(evaluation, classifier),
-        layer=default_row(classifier.model.net, classifier.preprocessing.size) if looked and classifier else None,
+        layer=default_layer(explained.model.net, explained.preprocessing.size) if explained else None,
         folder=folder[: folder.rfind("/") + 1],
         calibration=charts.calibration(evaluation.reliability),
-        confidence=of_confidence(evaluation),
+        confidence=confidence_sentences(evaluation),
         facts=facts | _memory(),
         shortened=shortened,
-        letters=LETTERS,
+        letters=MAX_LETTERS,
     )
 
 
-def read_rows(metrics: Path) -> list[dict[str, str]]:
+def read_metrics(metrics: Path) -> list[dict[str, str]]:
     """The rows of metrics.csv."""
     with open(metrics, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -76,54 +76,58 @@ def read_rows(metrics: Path) -> list[dict[str, str]]:
 
 def _curves(rows: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
     """Captions and charts."""
-    phase = rows[-1]["phase"]  # a run that fits the classifier first and then trains the whole network shows the second
+    phase = rows[-1]["phase"]  # after a linear probe, only the training of the whole network is shown
     mine = [row for row in rows if row["phase"] == phase]
 
-    def curve(name: str, by: float = 1.0) -> list[tuple[float, float]]:
-        return [(float(row["epoch"]), by * float(row[name])) for row in mine]
+    def curve(name: str, scale: float = 1.0) -> list[tuple[float, float]]:
+        return [(float(row["epoch"]), scale * float(row[name])) for row in mine]
 
-    below = "step of the fit" if phase == "head" else "epoch"
+    label = "step of the linear probe" if phase == "head" else "epoch"
     training, validation, top1 = curve("train_loss"), curve("loss"), curve("top1", 100)
-    # One bad epoch, as while batch normalization's statistics lag, would make all the rest a flat line.
+    # One bad epoch, while the statistics of batch normalization lag, would flatten the rest of the curve.
     highest = max(loss for _, loss in training + validation)
     usual = 2 * max(training[0][1], training[-1][1], validation[-1][1])
     cut = f" (at its highest {highest:.1f})" if highest > usual else ""
-    loss = charts.lines({"training objective": training, "validation": validation}, below, most=usual)
-    accuracy = charts.lines({"validation": top1}, below, " %")
+    loss = charts.lines({"training objective": training, "validation": validation}, label, max_y=usual)
+    accuracy = charts.lines({"validation": top1}, label, " %")
     return [(f"loss{cut}", loss), (f"validation accuracy: {top1[-1][1]:.2f} %", accuracy)]
 
 
 def worst_first(evaluation: Evaluation) -> list[tuple[str, ClassScore]]:
-    """The classes with their scores, those of the lowest recall first."""
+    """The classes with their scores, the lowest recall first."""
     return sorted(evaluation.per_class.items(), key=lambda item: (item[1]["top1"], item[0]))
 
 
-def _confused(confusion: Any, names: Sequence[str]) -> list[tuple[str, str, int]]:
+def _most_confused(confusion: Any, names: Sequence[str]) -> list[tuple[str, str, int]]:
     """The pairs that are confused most often: label, prediction, and how many images."""
     off = confusion.copy()
     np.fill_diagonal(off, 0)
-    order = np.argsort(-off, axis=None, kind="stable")[:CONFUSIONS]
-    pairs = [np.unravel_index(place, off.shape) for place in order]
-    return [(names[label], names[given], int(off[label, given])) for label, given in pairs if off[label, given]]
+    order = np.argsort(-off, axis=None, kind="stable")[:MAX_CONFUSIONS]
+    pairs = [np.unravel_index(flat, off.shape) for flat in order]
+    return [
+        (names[label], names[predicted], int(off[label, predicted]))
+        for label, predicted in pairs
+        if off[label, predicted]
+    ]
 
 
 def _map(fractions: Any) -> str:
-    """The confusion matrix of many classes as an image, a point for each pair of classes."""
+    """The confusion matrix of many classes as an image, one point for each pair of classes."""
     points = (255 * (1 - np.sqrt(fractions))).astype(np.uint8)
-    side = max(1, round(500 / len(points)))
-    return data_uri(Image.fromarray(np.kron(points, np.ones((side, side), np.uint8))), "PNG")
+    size = max(1, round(500 / len(points)))
+    return data_uri(Image.fromarray(np.kron(points, np.ones((size, size), np.uint8))), "PNG")
 
 
 def _mistakes(evaluation: Evaluation, classifier: Classifier | None) -> list[tuple[Mistake, Any]]:
     """The most confident mistakes, each with its images."""
-    shown = evaluation.mistakes[:SHOWN]
-    # Read as they lie in shards, so that of a stream no shard is fetched twice.
+    shown = evaluation.mistakes[:MAX_MISTAKES]
+    # In the order of shards, so that no shard of a stream is fetched twice.
     images = {each.index: _images(evaluation, each, classifier) for each in sorted(shown, key=lambda each: each.index)}
     return [(each, images[each.index]) for each in shown]
 
 
 def _images(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | None) -> list[tuple[str, str]] | None:
-    """The image of a mistake and where the network looked, as far as they are at hand; None if it cannot be read."""
+    """The image of a mistake and its explanation, as far as available; None if the image cannot be read."""
     if evaluation.split is None:
         return []
     try:
@@ -132,26 +136,26 @@ def _images(evaluation: Evaluation, mistake: Mistake, classifier: Classifier | N
         crop = evaluation.split.crop(mistake.index, classifier.preprocessing)
     except InceptorchError:
         return None
-    given = classifier.classes.index(mistake.predicted)
-    looked = overlay(crop, gradcam(classifier, [crop], [given])[0])
-    return [("what the network saw", _small(Image.fromarray(crop))), ("where it looked", _small(looked))]
+    map = gradcam(classifier, [crop], [classifier.classes.index(mistake.predicted)])[0]
+    return [("network input", _small(Image.fromarray(crop))), ("Grad-CAM", _small(overlay(crop, map)))]
 
 
 def _small(image: Image.Image) -> str:
     image = image.convert("RGB")
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((IMAGE_SIZE, IMAGE_SIZE))
     return data_uri(image)
 
 
-def of_confidence(evaluation: Evaluation) -> list[str]:
-    """What confidence is worth: whether it means what it says, and what it costs to reject where it is small."""
+def confidence_sentences(evaluation: Evaluation) -> list[str]:
+    """Whether confidence is calibrated, and the accuracy gained by rejecting images with low confidence."""
     (error, (low, high)), unknown, tempered = (
         evaluation.calibration,
         evaluation.threshold,
         evaluation.temperature_scaling,
     )
     sentences = [
-        f"The expected calibration error is {error:.1%}; without what chance adds to it, {low:.1%} to {high:.1%}."
+        f"The expected calibration error is {error:.1%}; its interval, without the error by chance, is {low:.1%} to "
+        f"{high:.1%}."
     ]
     if tempered:
         sentences.append(
@@ -159,17 +163,17 @@ def of_confidence(evaluation: Evaluation) -> list[str]:
             f"{tempered['loss']:.3f}."
         )
     sentences.append(
-        f"Rejecting predictions below {unknown['threshold']:.3f} keeps {unknown['coverage']:.1%} of the images, at an accuracy "
-        f"of {unknown['selective_accuracy']:.1%} (without rejection: {unknown['accuracy']:.1%})."
+        f"Rejecting predictions below {unknown['threshold']:.3f} keeps {unknown['coverage']:.1%} of the images, at an "
+        f"accuracy of {unknown['selective_accuracy']:.1%} (without rejection: {unknown['accuracy']:.1%})."
     )
     return sentences
 
 
 def _memory() -> dict[str, str]:
-    """The most memory that this process has taken, where the system says."""
+    """The peak memory of this process, where the system reports it."""
     try:
         import resource
-    except ImportError:  # as on Windows
+    except ImportError:  # on Windows
         return {}
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"memory": f"{most / (2**20 if sys.platform == 'darwin' else 2**10):.0f} MiB at most in this process"}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"memory": f"{peak / (2**20 if sys.platform == 'darwin' else 2**10):.0f} MiB, the peak of this process"}
