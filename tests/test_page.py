@@ -36,7 +36,8 @@ from inceptorch.explanation.overlay import overlay
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model
-from inceptorch.serve import Limits, address, bind, server_of, serving_of
+from inceptorch.serve import Limits, bind, create_server, create_service, url_of
+from inceptorch.serve.admission import AdmissionControl
 from inceptorch.serve.service import Service
 from tests.conftest import TINY
 
@@ -49,20 +50,20 @@ PIXELS = default_preprocessing(16)
 @dataclass
 class Server:
     address: str
-    serving: Service
+    service: Service
 
     @property
-    def room(self) -> Any:
-        return self.serving.models["tiny"].room
+    def admission(self) -> AdmissionControl:
+        return self.service.models["tiny"].admission
 
     @contextmanager
     def full(self) -> Iterator[None]:
         """As when others fill its queue."""
-        self.room.images += self.serving.limits.queue
+        self.admission.images += self.service.limits.queue_size
         try:
             yield
         finally:
-            self.room.images -= self.serving.limits.queue
+            self.admission.images -= self.service.limits.queue_size
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +81,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(
     bundle: Path, limits: Limits | None = None, token: str | None = None, names: Iterable[str] = ("tiny",)
 ) -> Iterator[Server]:
-    serving = serving_of({name: open_engine(bundle, "torch", threads=1) for name in names}, limits or Limits())
+    service = create_service({name: open_engine(bundle, "torch", threads=1) for name in names}, limits or Limits())
     with bind("127.0.0.1", 0) as listening:
-        server = server_of(serving, token)
+        server = create_server(service, token)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
-            yield Server(address(listening), serving)
+            yield Server(url_of(listening), service)
         finally:
             server.should_exit = True
             thread.join(30)
@@ -548,7 +549,7 @@ def test_of_thousands_only_the_rows_in_sight_are_there(page: Page, tmp_path: Pat
     expect(last).to_be_focused()
 
 
-@pytest.mark.parametrize("limits", [Limits(body=60_000, files=3), Limits(body=25_000)])
+@pytest.mark.parametrize("limits", [Limits(max_body=60_000, max_images=3), Limits(max_body=25_000)])
 def test_requests_stay_within_the_servers_limits(browser: Browser, bundle: Path, limits: Limits) -> None:
     with running(bundle, limits) as server, opened(browser, server) as page:
         page.evaluate(

@@ -35,8 +35,8 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
-from inceptorch.serve import Limits, bind, server_of, serving_of
-from inceptorch.serve.admission import Room
+from inceptorch.serve import Limits, bind, create_server, create_service
+from inceptorch.serve.admission import AdmissionControl
 from inceptorch.utils.cpu import processors
 from tests.conftest import TINY
 from tests.helpers import png
@@ -157,7 +157,7 @@ def server(exported: Path) -> Iterator[Server]:
 def running(engines: dict[str, Engine], limits: Limits | None = None, token: str | None = None) -> Iterator[Server]:
     """A server in a thread."""
     listening = bind("127.0.0.1", 0)
-    server = server_of(serving_of(engines, limits or Limits()), token)
+    server = create_server(create_service(engines, limits or Limits()), token)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -309,7 +309,7 @@ def test_unknown_paths_and_methods(server: Server) -> None:
 
 def test_bodies_have_a_limit_announced_or_not(engine: Engine) -> None:
     body, kind = form([("a", bytes(200_000))])
-    with running({"tiny": engine}, Limits(body=100_000)) as server:
+    with running({"tiny": engine}, Limits(max_body=100_000)) as server:
         refused = server.predict(("a", bytes(200_000)))
         assert (refused.status, refused.headers["Connection"]) == (413, "close")
         assert "0.0953674 MB" in refused.json["error"]
@@ -348,6 +348,8 @@ def test_tensors_of_the_open_inference_protocol(server: Server, engine: Engine) 
     asked = json.dumps({"id": "7", "inputs": [{**tensor, "data": pixels.ravel().tolist()}]}).encode()
     said = server.ask("/v2/models/tiny/infer", asked).json
     assert (said["model_name"], said["id"]) == ("tiny", "7")
+    old_name = asked.replace(b'"images"', b'"pictures"')
+    assert server.ask("/v2/models/tiny/infer", old_name).json == said
     outputs = {one["name"]: np.reshape(one["data"], one["shape"]) for one in said["outputs"]}
     assert outputs.keys() == {"probabilities", "maps", "map_classes"}
     for name, values in outputs.items():
@@ -379,13 +381,15 @@ TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data"
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
-        ("[]", "JSON object"),
-        ({"inputs": [TENSOR, TENSOR]}, "one input"),
-        ({"inputs": [TENSOR | {"name": "x"}]}, "datatype UINT8"),
+        ("{", "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("[]", "Input should be an object"),
+        ({"inputs": [TENSOR, TENSOR]}, "inputs: List should have at most 1 item"),
+        ({"inputs": [TENSOR | {"name": "x"}]}, "inputs.0.name: Input should be 'images'"),
+        ({"inputs": [TENSOR | {"datatype": "FP32"}]}, "inputs.0.datatype: Input should be 'UINT8'"),
         ({"inputs": [TENSOR | {"shape": [1, 16, 16, 3]}]}, "[N, 3, 16, 16]"),
-        ({"inputs": [TENSOR | {"shape": [True, 3, 16, 16]}]}, "[N, 3, 16, 16]"),
+        ({"inputs": [TENSOR | {"shape": [True, 3, 16, 16]}]}, "inputs.0.shape.0: Input should be a valid integer"),
+        ({"inputs": [TENSOR | {"shape": [0, 3, 16, 16]}]}, "inputs.0.shape.0: Input should be greater than 0"),
         ({"inputs": [TENSOR | {"data": [0] * 767}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": [0] * 767 + [256]}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": [0] * 767 + [0.5]}]}, "768 whole numbers"),
@@ -393,9 +397,9 @@ TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data"
         ({"inputs": [TENSOR | {"data": [10**30] * 768}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": None}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": None, "parameters": {"binary_data_size": 768}}]}, "768 bytes must follow"),
-        ({"inputs": [TENSOR], "outputs": [{"name": "x"}]}, "no output 'x'"),
-        ({"inputs": [TENSOR], "parameters": 1}, "must be an object"),
-        ({"inputs": [TENSOR], "id": 1}, "must be a string"),
+        ({"inputs": [TENSOR], "outputs": [{"name": "x"}]}, "outputs.0.name: Input should be"),
+        ({"inputs": [TENSOR], "parameters": 1}, "parameters: Input should be an object"),
+        ({"inputs": [TENSOR], "id": 1}, "id: Input should be a valid string"),
     ],
 )
 def test_malformed_tensors_are_refused_with_a_sentence(server: Server, asked: Any, sentence: str) -> None:
@@ -428,7 +432,7 @@ def test_connections_share_batches(engine: Engine) -> None:
 
 def test_a_full_queue_refuses_before_the_body_is_sent(engine: Engine) -> None:
     gate = Gate(engine)
-    with running({"tiny": engine}, Limits(queue=4, files=4)) as server:
+    with running({"tiny": engine}, Limits(queue_size=4, max_images=4)) as server:
         gate.close()
         with together(lambda: server.predict(("a", image()), ("b", image())), 2) as replies:
             server.wait_for('inceptorch_queue_images{model="tiny"}', 4)
@@ -446,7 +450,7 @@ def test_a_full_queue_refuses_before_the_body_is_sent(engine: Engine) -> None:
 
 def test_a_request_with_more_images_than_there_is_room_for_leaves_nothing_behind(engine: Engine) -> None:
     gate = Gate(engine)
-    with running({"tiny": engine}, Limits(queue=4, files=4)) as server:
+    with running({"tiny": engine}, Limits(queue_size=4, max_images=4)) as server:
         gate.close()
         with together(lambda: server.predict(*[("a", image())] * 3), 1) as replies:
             server.wait_for('inceptorch_queue_images{model="tiny"}', 3)
@@ -458,16 +462,16 @@ def test_a_request_with_more_images_than_there_is_room_for_leaves_nothing_behind
 
 
 def test_the_bodies_held_at_once_have_a_limit_too() -> None:
-    room = Room(Limits(body=100))
+    control = AdmissionControl(Limits(max_body=100))
     with ExitStack() as stack:
         for _ in range(8):
-            stack.enter_context(room.place(100))
-        with pytest.raises(HTTPException) as refused, room.place(1):
+            stack.enter_context(control.reserve(100))
+        with pytest.raises(HTTPException) as refused, control.reserve(1):
             pass
         assert refused.value.status_code == 503
-    with room.place(100):
-        assert (room.images, room.bytes) == (1, 100)
-    assert (room.images, room.bytes) == (0, 0)
+    with control.reserve(100):
+        assert (control.images, control.bytes) == (1, 100)
+    assert (control.images, control.bytes) == (0, 0)
 
 
 def test_the_work_of_clients_that_go_away_is_dropped(engine: Engine) -> None:
@@ -495,7 +499,7 @@ def test_the_work_of_clients_that_go_away_is_dropped(engine: Engine) -> None:
 
 def test_slow_senders_are_cut_off(engine: Engine) -> None:
     body, kind = form([("a", image())])
-    with running({"tiny": engine}, Limits(seconds=0.3)) as server:
+    with running({"tiny": engine}, Limits(max_seconds=0.3)) as server:
         with server.connect(head("/predict", Content_Type=kind, Content_Length=len(body)), body[:100]) as connection:
             reply = replied(connection)
             assert (reply.status, reply.headers["Connection"]) == (408, "close")
@@ -676,8 +680,8 @@ def test_an_exported_file_is_served_without_torch(exported: Path) -> None:
     check = f"""
 import sys
 from inceptorch.inference.engines import open_engine
-from inceptorch.serve import Limits, server_of, serving_of
-server_of(serving_of({{"tiny": open_engine({str(exported)!r}, "onnxruntime")}}, Limits()))
+from inceptorch.serve import Limits, create_server, create_service
+create_server(create_service({{"tiny": open_engine({str(exported)!r}, "onnxruntime")}}, Limits()))
 assert not {{"torch", "torchvision"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
@@ -690,10 +694,13 @@ def test_what_cannot_start_says_why(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for words, sentence in (
-            ([exported, "--port", port], "address already in use; name another --host or --port"),
-            ([exported, "--port", 0, "--host", "no.such.host.invalid"], "name another --host"),
-            ([exported, bundle, "--port", 0], "Two models would be called 'tiny'"),
-            ([exported, "--port", 0, "--queue", 8], "raise --queue"),
+            ([exported, "--port", port], "address already in use. Try another --host or --port"),
+            ([exported, "--port", 0, "--host", "no.such.host.invalid"], "Try another --host"),
+            ([exported, bundle, "--port", 0], "Cannot serve two models named 'tiny'"),
+            ([exported, "--port", 0, "--queue-size", 8], "Raise --queue-size"),
+            ([exported, "--queue", 8], "Try --queue-size."),
+            ([exported, "--max-files=8"], "Try --max-images."),
+            ([exported, "--streams", 2], "Try --concurrency."),
             ([exported, "--port", 0, "--token", ""], "The token is empty"),
             (["missing.onnx", "--port", 0], "missing.onnx does not exist"),
             ([f"{exported.parent}/a b.onnx", "--port", 0], "NAME="),

@@ -63,6 +63,8 @@ OLD_OPTIONS = {
     "serve": {"--queue": "--queue-size", "--max-files": "--max-images", "--streams": "--concurrency"},
 }
 
+OLD_OPTIONS = {"--queue": "--queue-size", "--max-files": "--max-images", "--streams": "--concurrency"}
+
 app = typer.Typer(
     help="The Inception line of image classifiers: train, evaluate, predict.",
     no_args_is_help=True,
@@ -94,6 +96,14 @@ for command in (
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 
 
+def refuse_old_options(args: list[str]) -> None:
+    """Name the new spelling of a renamed option. Raises InceptorchError."""
+    for arg in args[: args.index("--")] if "--" in args else args:
+        old = arg.partition("=")[0]
+        if old in OLD_OPTIONS:
+            raise InceptorchError(f"Cannot use {old}: it was renamed. Try {OLD_OPTIONS[old]}.")
+
+
 def main() -> None:
     """Run a command. A fault is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
@@ -103,6 +113,7 @@ def main() -> None:
         if new := old.get(word.partition("=")[0]):
             _fail(f"{word.partition('=')[0]} is now called {new}.")
     try:
+        refuse_old_options(sys.argv[1:])
         app()
     except InceptorchError as error:
         _fail(str(error))

@@ -1,4 +1,4 @@
-"""What a server takes on at most."""
+"""Admission control: a request that does not fit is refused before its body is read."""
 
 from __future__ import annotations
 
@@ -10,73 +10,67 @@ from fastapi import HTTPException
 
 from inceptorch.errors import ServeError
 
-BODIES = 8  # of the largest size, that may be held for one model at once
+MAX_BODIES = 8  # of the largest size, in memory for one model
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes on at most.
+    """The limits of a server. Raises ServeError if the queue is too short for one request.
 
-    body     bytes of one request
-    files    images of one request
-    seconds  for a request to arrive
-    queue    images of one model that are taken on and not answered yet
-
-    Raises ServeError if the queue has no room for one request.
+    max_body     bytes of a request
+    max_images   images of a request
+    max_seconds  for a request to arrive
+    queue_size   images of a model that are accepted and not answered yet
     """
 
-    body: int = 32 * 2**20
-    files: int = 32
-    seconds: float = 30.0
-    queue: int = 64
+    max_body: int = 32 * 2**20
+    max_images: int = 32
+    max_seconds: float = 30.0
+    queue_size: int = 64
 
     def __post_init__(self) -> None:
-        if self.queue < self.files:
+        if self.queue_size < self.max_images:
             raise ServeError(
-                f"A queue of {self.queue} has no room for a request of {self.files} images; raise --queue or lower --max-files."
+                f"A queue of {self.queue_size} images is too short for a request of {self.max_images}. "
+                "Raise --queue-size or lower --max-images."
             )
 
 
-class Room:
-    """What one model has taken on and not answered yet. It is counted on the event loop, so it needs no lock."""
+class AdmissionControl:
+    """Counts a model's accepted, unanswered images and bytes. It runs on the event loop alone, so it needs no lock."""
 
     def __init__(self, limits: Limits):
         self.images, self.bytes = 0, 0
-        self._most_images, self._most_bytes = limits.queue, BODIES * limits.body
+        self.max_images, self.max_bytes = limits.queue_size, MAX_BODIES * limits.max_body
 
     @contextmanager
-    def place(self, size: int) -> Iterator[Place]:
-        """Room for a request whose body has `size` bytes and one image. Raises HTTPException 503 if there is none."""
-        if self.bytes + size > self._most_bytes:
+    def reserve(self, size: int) -> Iterator[Reservation]:
+        """A reservation for one image in a body of `size` bytes. Raises HTTPException 503 if the server is full."""
+        if self.bytes + size > self.max_bytes:
             raise busy()
-        place = Place(self)
-        place.take()
+        reservation = Reservation(self)
+        reservation.add(1)
         self.bytes += size
         try:
-            yield place
+            yield reservation
         finally:
-            self.images -= place.images
+            self.images -= reservation.images
             self.bytes -= size
 
-    def take(self, images: int) -> None:
-        if self.images + images > self._most_images:
+
+class Reservation:
+    """The images of one request."""
+
+    def __init__(self, control: AdmissionControl):
+        self.images, self._control = 0, control
+
+    def add(self, images: int) -> None:
+        """Reserve more images. Raises HTTPException 503 if the server is full."""
+        if self._control.images + images > self._control.max_images:
             raise busy()
-        self.images += images
-
-
-class Place:
-    """The part of a room that one request has."""
-
-    def __init__(self, room: Room):
-        self.images, self._room = 0, room
-
-    def take(self, images: int = 1) -> None:
-        """Room for more images. Raises HTTPException 503 if there is none."""
-        self._room.take(images)
+        self._control.images += images
         self.images += images
 
 
 def busy() -> HTTPException:
-    return HTTPException(
-        503, "The server has as much to do as it takes on; try again in a second.", {"Retry-After": "1"}
-    )
+    return HTTPException(503, "The server is busy; try again in one second.", {"Retry-After": "1"})

@@ -1,4 +1,4 @@
-"""The body of a request, in memory only: no upload touches the disk."""
+"""Request bodies, in memory only: no upload touches the disk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from inceptorch.serve.admission import Limits, Place
+from inceptorch.serve.admission import Limits, Reservation
 
 T = TypeVar("T")
 
-# It has a line for every malformed form, which anyone can send.
+# It logs every malformed form, and anyone can send those.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-def announced(request: Request, limits: Limits) -> int:
-    """The size of a body by its head, in bytes; the largest where it does not say. Raises HTTPException 413."""
-    size = int(request.headers.get("content-length", limits.body))
-    if size > limits.body:
+def content_length(request: Request, limits: Limits) -> int:
+    """The size of a body in bytes from its header, or the largest allowed. Raises HTTPException 413."""
+    size = int(request.headers.get("content-length", limits.max_body))
+    if size > limits.max_body:
         raise too_large(limits)
     return size
 
@@ -33,52 +33,42 @@ def announced(request: Request, limits: Limits) -> int:
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The whole body. Raises HTTPException 408 and 413, and ClientDisconnect."""
 
-    async def whole() -> bytes:
+    async def join() -> bytes:
         return b"".join([chunk async for chunk in _chunks(request, limits)])
 
-    return await _in_time(whole(), limits)
+    return await _in_time(join(), limits)
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > limits.body:
+        if size > limits.max_body:
             raise too_large(limits)
         yield chunk
 
 
 async def _in_time(work: Coroutine[Any, Any, T], limits: Limits) -> T:
     try:
-        async with asyncio.timeout(limits.seconds):
+        async with asyncio.timeout(limits.max_seconds):
             return await work
     except TimeoutError:
-        raise HTTPException(408, f"The request did not arrive within {limits.seconds:g} seconds.") from None
-
-
-def too_large(limits: Limits) -> HTTPException:
-    return HTTPException(413, f"The request has more than {limits.body / 2**20:g} MB; send fewer images at once.")
+        raise HTTPException(408, f"The request did not arrive within {limits.max_seconds:g} seconds.") from None
 
 
 class Form(MultiPartParser):
-    """The parts named `file` of a multipart form.
+    """The `file` fields of a multipart form. Starlette's parser would write large files to disk and accept a form
+    that is cut off."""
 
-    Starlette would lay large ones into files, and takes a form that is cut off for a whole one.
-    """
-
-    def __init__(self, request: Request, limits: Limits, place: Place):
-        chunks = self._to_the_end(_chunks(request, limits))
-        super().__init__(request.headers, chunks, max_files=limits.files, max_part_size=limits.body)
-        self.spool_max_size = limits.body + 1
-        self._limits, self._place = limits, place
-        self._complete = False
+    def __init__(self, request: Request, limits: Limits, reservation: Reservation):
+        chunks = self._until_end(_chunks(request, limits))
+        super().__init__(request.headers, chunks, max_files=limits.max_images, max_part_size=limits.max_body)
+        self.spool_max_size = limits.max_body + 1
+        self._limits, self._reservation, self._complete = limits, reservation, False
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[list[UploadFile]]:
-        """The files, while this lasts.
-
-        Raises HTTPException: 400 for what is no such form, 408 and 413, 503 if there is no room for them.
-        """
+        """The files, open inside the block. Raises HTTPException: 400 if malformed, 408, 413, or 503 if full."""
         kind, options = parse_options_header(self.headers.get("content-type"))
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise malformed("Send images as multipart/form-data, as in: curl -F file=@image.jpg ADDRESS/predict")
@@ -93,12 +83,12 @@ class Form(MultiPartParser):
             files = [file for file in form.getlist("file") if isinstance(file, UploadFile)]
             if not files:
                 raise malformed("The form has no part named 'file' with a file name; send each image as one.")
-            self._place.take(len(files) - 1)  # the first has its place already
+            self._reservation.add(len(files) - 1)  # the first is reserved already
             yield files
         finally:
             await form.close()
 
-    async def _to_the_end(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async def _until_end(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         async for chunk in chunks:
             yield chunk
         if not self._complete:
@@ -108,10 +98,13 @@ class Form(MultiPartParser):
         self._complete = True
 
 
+def too_large(limits: Limits) -> HTTPException:
+    return HTTPException(413, f"The request has more than {limits.max_body / 2**20:g} MB; send fewer images at once.")
+
+
 def too_many(limits: Limits) -> HTTPException:
-    return HTTPException(413, f"A request may have {limits.files} images; send the others in another.")
+    return HTTPException(413, f"A request may have {limits.max_images} images; send the others in another.")
 
 
-def malformed(sentence: str) -> HTTPException:
-    """What is wrong with a request, with status 400."""
-    return HTTPException(400, sentence)
+def malformed(message: str) -> HTTPException:
+    return HTTPException(400, message)

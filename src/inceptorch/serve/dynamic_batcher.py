@@ -1,4 +1,4 @@
-"""The images of all connections, given to an engine in batches."""
+"""Dynamic batching: the images of all connections, given to an engine in batches."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from numpy.typing import NDArray
 from inceptorch.images.preprocessing import ImageArray
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.metrics import ModelMetrics
-from inceptorch.serve.priority import NETWORK, step_back
+from inceptorch.serve.priority import NETWORK, lower_priority
 
 
 class SingleOutput(NamedTuple):
-    """What a network makes of one image: of an `EngineOutput`, one row."""
+    """An `EngineOutput` of one image."""
 
     probabilities: NDArray[np.float32]  # [classes]
     maps: NDArray[np.float32] | None  # [K, h, w]
     map_classes: NDArray[np.int64] | None  # [K]
 
 
-def run_single(engine: Engine, crops: Sequence[ImageArray]) -> list[SingleOutput]:
-    """What the engine makes of a batch, with maps, for each image."""
+def run_batch(engine: Engine, crops: Sequence[ImageArray]) -> list[SingleOutput]:
+    """Run the engine on a batch, with maps, and split its output by image."""
     output = engine.run(np.stack(crops), maps=True)
-    nothing = [None] * len(crops)
-    maps = nothing if output.maps is None else output.maps
-    map_classes = nothing if output.map_classes is None else output.map_classes
+    missing = [None] * len(crops)
+    maps = missing if output.maps is None else output.maps
+    map_classes = missing if output.map_classes is None else output.map_classes
     return list(map(SingleOutput, output.probabilities, maps, map_classes))
 
 
 class DynamicBatcher:
-    """A queue of crops before an engine. As soon as one of its `max_concurrency` threads is free, it takes what waits,
-    up to `engine.batch_size` images: alone, an image waits for nobody, and under load batches fill by themselves."""
+    """A queue of crops in front of an engine. Each of its `max_concurrency` threads takes up to `engine.batch_size`
+    waiting crops as soon as it is free. A crop on its own never waits, and under load batches fill by themselves."""
 
     def __init__(self, engine: Engine, metrics: ModelMetrics):
         self._engine, self._metrics = engine, metrics
-        self._waiting: deque[tuple[ImageArray, Future[SingleOutput]]] = deque()
+        self._queue: deque[tuple[ImageArray, Future[SingleOutput]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(engine.max_concurrency)]
@@ -48,43 +48,43 @@ class DynamicBatcher:
             thread.start()
 
     def submit(self, crop: ImageArray) -> Future[SingleOutput]:
-        """What the engine makes of a crop, later; one that is cancelled before its turn is left out."""
+        """The future output for a crop; if it is canceled before its turn, the crop is left out."""
         future: Future[SingleOutput] = Future()
         with self._changed:
-            self._waiting.append((crop, future))
+            self._queue.append((crop, future))
             self._changed.notify()
         return future
 
     def close(self) -> None:
-        """End the threads when all is answered that was submitted."""
+        """End the threads once all submitted crops are answered."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _next(self) -> list[tuple[ImageArray, Future[SingleOutput]]]:
-        """The next batch, once there is one; after the end, an empty one."""
+    def _next_batch(self) -> list[tuple[ImageArray, Future[SingleOutput]]]:
+        """The next batch, as soon as there is one; after the end, an empty one."""
         batch: list[tuple[ImageArray, Future[SingleOutput]]] = []
         with self._changed:
             while not batch:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if not self._queue:
                     break
-                while self._waiting and len(batch) < self._engine.batch_size:
-                    crop, future = self._waiting.popleft()
+                while self._queue and len(batch) < self._engine.batch_size:
+                    crop, future = self._queue.popleft()
                     if future.set_running_or_notify_cancel():
                         batch.append((crop, future))
         return batch
 
     def _work(self) -> None:
-        step_back(NETWORK)
-        while batch := self._next():
+        lower_priority(NETWORK)
+        while batch := self._next_batch():
             self._metrics.batch.observe(len(batch))
             try:
                 with self._metrics.engine.time():
-                    outputs = run_single(self._engine, [crop for crop, _ in batch])
-            except Exception as error:  # whatever an engine raises is for those who wait for it; others go on
+                    outputs = run_batch(self._engine, [crop for crop, _ in batch])
+            except Exception as error:  # it belongs to the requests of this batch; later ones go on
                 for _, future in batch:
                     future.set_exception(error)
                 continue

@@ -1,110 +1,105 @@
-"""The Open Inference Protocol, version 2: tensors as JSON, or as bytes behind it (its binary tensor extension)."""
+"""The Open Inference Protocol, version 2: tensors as JSON, or as bytes after it (the binary tensor extension)."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.admission import Limits
 from inceptorch.serve.body import malformed, too_many
 from inceptorch.serve.dynamic_batcher import SingleOutput
+from inceptorch.serve.schemas import InferRequest, InputTensor, first_problem
 from inceptorch.serve.service import ModelEndpoint
 
-HEAD = "Inference-Header-Content-Length"  # the header that says how long the JSON is before the bytes of tensors
-OUTPUTS = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # as `SingleOutput` has them
+HEADER = "Inference-Header-Content-Length"  # the length of the JSON in front of binary tensors
+DATATYPES = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # in the order of `SingleOutput`
 VERSION = "1"
 
 
-@dataclass(frozen=True)
-class Inference:
-    """A request for tensors: uint8 crops [N, S, S, 3], and the outputs wanted, each as bytes or not."""
+class Inference(NamedTuple):
+    """A parsed request: uint8 crops [N, S, S, 3], and for each wanted output whether it is sent as bytes."""
 
     id: str | None
     crops: NDArray[np.uint8]
     outputs: dict[str, bool]
 
 
-def metadata(served: ModelEndpoint) -> dict[str, Any]:
-    """What the protocol says of a model."""
-    size = served.engine.config.preprocessing.size
-    outputs = [
-        {"name": name, "datatype": OUTPUTS[name], "shape": [-1, *array.shape[1:]]}
-        for name, array in _arrays([served.first]).items()
-    ]
+def metadata(endpoint: ModelEndpoint) -> dict[str, Any]:
+    size = endpoint.engine.config.preprocessing.size
     return {
-        "name": served.name,
+        "name": endpoint.name,
         "versions": [VERSION],
-        "platform": f"inceptorch_{served.engine.name}",
+        "platform": f"inceptorch_{endpoint.engine.name}",
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, 3, size, size]}],
-        "outputs": outputs,
+        "outputs": [
+            {"name": name, "datatype": DATATYPES[name], "shape": [-1, *array.shape[1:]]}
+            for name, array in _stacked([endpoint.example]).items()
+        ],
     }
 
 
-def parse(body: bytes, head: str | None, served: ModelEndpoint, limits: Limits) -> Inference:
-    """Read a request. Raises HTTPException 400 for what is not one, 413 for too many images."""
-    end = len(body) if head is None else int(head) if head.isdecimal() and len(head) < 20 else -1
-    if not 0 <= end <= len(body):
-        raise malformed(f"{HEAD} must be how many bytes of the body are JSON.")
+def parse(body: bytes, header: str | None, endpoint: ModelEndpoint, limits: Limits) -> Inference:
+    """Read a request. Raises HTTPException 400 if it is malformed, 413 for too many images."""
+    length = str(len(body)) if header is None else header
+    if not (length.isdecimal() and len(length) < 20 and int(length) <= len(body)):
+        raise malformed(f"{HEADER} must be how many bytes of the body are JSON.")
     try:
-        asked = json.loads(body[:end])
-    except (ValueError, RecursionError):
-        raise malformed("The body is not JSON.") from None
-    if not isinstance(asked, dict):
-        raise malformed("The body must be a JSON object with a list of inputs.")
-    identity, inputs = asked.get("id"), asked.get("inputs")
-    if identity is not None and not isinstance(identity, str):
-        raise malformed("The id of a request must be a string.")
-    if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise malformed(f"There must be a list of one input, {INPUT!r}.")
-    pixels = _pixels(inputs[0], body[end:], served.engine.config.preprocessing.size, limits)
-    return Inference(identity, pixels.transpose(0, 2, 3, 1), _wanted(asked, served))
+        request = InferRequest.model_validate_json(body[: int(length)])
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise malformed(f"The request is malformed: {first_problem(problems)}") from None
+    binary = body[int(length) :]
+    pixels = _pixels(request.inputs[0], binary, endpoint.engine.config.preprocessing.size, limits)
+    known = _stacked([endpoint.example])
+    as_bytes = request.parameters.get("binary_data_output") is True
+    outputs = dict.fromkeys(known, as_bytes)
+    if request.outputs is not None:
+        outputs = {each.name: each.parameters.get("binary_data", as_bytes) is True for each in request.outputs}
+        if unknown := outputs.keys() - known:
+            raise malformed(f"There is no output {min(unknown)!r}; there are: {', '.join(known)}.")
+    return Inference(request.id, pixels.transpose(0, 2, 3, 1), outputs)
 
 
-def answer(inference: Inference, served: ModelEndpoint, ones: list[SingleOutput]) -> tuple[bytes, int | None]:
-    """The body of the answer; and how long its JSON is, if bytes follow it."""
-    arrays, outputs, binary = _arrays(ones), [], []
+def respond(inference: Inference, endpoint: ModelEndpoint, results: list[SingleOutput]) -> tuple[bytes, int | None]:
+    """The body of the response, and the length of its JSON if bytes follow it."""
+    arrays, outputs, binary = _stacked(results), [], []
     for name, as_bytes in inference.outputs.items():
         array = arrays[name]
-        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": list(array.shape)}
+        output: dict[str, Any] = {"name": name, "datatype": DATATYPES[name], "shape": list(array.shape)}
         if as_bytes:
             binary.append(array.astype(array.dtype.newbyteorder("<")).tobytes())
             output["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             output["data"] = array.ravel().tolist()
         outputs.append(output)
-    said: dict[str, Any] = {"model_name": served.name, "model_version": VERSION, "outputs": outputs}
+    response: dict[str, Any] = {"model_name": endpoint.name, "model_version": VERSION, "outputs": outputs}
     if inference.id is not None:
-        said["id"] = inference.id
-    text = json.dumps(said, allow_nan=False).encode()
+        response["id"] = inference.id
+    text = json.dumps(response, allow_nan=False).encode()
     return b"".join([text, *binary]), len(text) if binary else None
 
 
-def _pixels(tensor: dict[str, Any], binary: bytes, size: int, limits: Limits) -> NDArray[np.uint8]:
+def _pixels(tensor: InputTensor, binary: bytes, size: int, limits: Limits) -> NDArray[np.uint8]:
     """The input, uint8 [N, 3, S, S]."""
-    shape, data = tensor.get("shape"), tensor.get("data")
-    if (tensor.get("name"), tensor.get("datatype")) != (INPUT, "UINT8"):
-        raise malformed(f"The input must be {INPUT!r} of datatype UINT8.")
-    if not (isinstance(shape, list) and len(shape) == 4 and all(type(side) is int for side in shape)):
-        raise malformed(f"The shape must be [N, 3, {size}, {size}].")
-    if shape[0] < 1 or shape[1:] != [3, size, size]:
+    shape, count = tensor.shape, tensor.shape[0] * 3 * size * size
+    if shape[1:] != [3, size, size]:
         raise malformed(f"The shape must be [N, 3, {size}, {size}], not {shape}.")
-    if shape[0] > limits.files:
+    if shape[0] > limits.max_images:
         raise too_many(limits)
-    count = shape[0] * 3 * size * size
-    said = _parameters(tensor).get("binary_data_size")
-    if said is not None:
-        if said != count or len(binary) != count or data is not None:
+    binary_size = tensor.parameters.get("binary_data_size")
+    if binary_size is not None:
+        if binary_size != count or len(binary) != count or tensor.data is not None:
             raise malformed(f"{count} bytes must follow the JSON, as many as the shape and binary_data_size say.")
         return np.frombuffer(binary, np.uint8).reshape(shape)
     if binary:
         raise malformed("Bytes follow the JSON, but the input has no parameter binary_data_size.")
     try:
-        values = np.asarray(data)
+        values = np.asarray(tensor.data)
     except (ValueError, OverflowError):
         values = np.empty(0)
     if values.dtype.kind not in "iu" or values.size != count or values.min() < 0 or values.max() > 255:
@@ -112,29 +107,7 @@ def _pixels(tensor: dict[str, Any], binary: bytes, size: int, limits: Limits) ->
     return values.astype(np.uint8).reshape(shape)
 
 
-def _wanted(asked: dict[str, Any], served: ModelEndpoint) -> dict[str, bool]:
-    """The outputs to give, and whether as bytes: those that are asked for, else all."""
-    known = _arrays([served.first])
-    by_default = _parameters(asked).get("binary_data_output") is True
-    wanted = asked.get("outputs")
-    if wanted is None:
-        return dict.fromkeys(known, by_default)
-    if not (isinstance(wanted, list) and all(isinstance(one, dict) for one in wanted)):
-        raise malformed("The outputs must be a list of objects with a name.")
-    for one in wanted:
-        if not isinstance(one.get("name"), str) or one["name"] not in known:
-            raise malformed(f"There is no output {one.get('name')!r}; there are: {', '.join(known)}.")
-    return {one["name"]: _parameters(one).get("binary_data", by_default) is True for one in wanted}
-
-
-def _parameters(of: dict[str, Any]) -> dict[str, Any]:
-    parameters = of.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise malformed("Parameters must be an object.")
-    return parameters
-
-
-def _arrays(ones: list[SingleOutput]) -> dict[str, NDArray[Any]]:
-    """The outputs, by their names."""
-    columns = zip(OUTPUTS, zip(*ones, strict=True), strict=True)
+def _stacked(results: list[SingleOutput]) -> dict[str, NDArray[Any]]:
+    """The outputs by name, without those that the network lacks."""
+    columns = zip(DATATYPES, zip(*results, strict=True), strict=True)
     return {name: np.stack(column) for name, column in columns if column[0] is not None}

@@ -1,5 +1,5 @@
-"""Who goes first where processors are short: the thread that holds the connections, so that a busy server says so at once;
-then the network, whose threads wait for one another; what decodes images fills the gaps."""
+"""Thread priorities where processors are short. The thread with the connections comes first, so that a busy server
+refuses at once; then the network, whose threads wait for one another; decoding fills the gaps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-NETWORK, IMAGES = 5, 15  # steps of niceness behind the main thread
+NETWORK, DECODING = 5, 15  # niceness above the main thread's
 
 
-def step_back(steps: int) -> None:
-    """Let the main thread go before this one and those that it will start."""
-    if sys.platform == "linux":  # elsewhere niceness is of processes, not threads
+def lower_priority(niceness: int) -> None:
+    """Lower the priority of this thread, and of those it will start, below the main thread's."""
+    if sys.platform == "linux":  # elsewhere niceness belongs to processes, not threads
         main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + steps, 19))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + niceness, 19))
 
 
-def computing(work: Callable[[], Result]) -> Result:
-    """The result of `work`, done in a thread that steps back, as do those that engines start in it."""
-    with ThreadPoolExecutor(1, initializer=step_back, initargs=(NETWORK,)) as pool:
+def run_at_low_priority(work: Callable[[], Result]) -> Result:
+    """The result of `work`, run in a thread of low priority, which engines' threads inherit."""
+    with ThreadPoolExecutor(1, initializer=lower_priority, initargs=(NETWORK,)) as pool:
         return pool.submit(work).result()

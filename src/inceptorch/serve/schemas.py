@@ -1,13 +1,11 @@
-"""What /openapi.json says of requests and answers. Answers are made elsewhere; these only describe them."""
+"""The requests and responses of the API, as /openapi.json describes them."""
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
 class Error(BaseModel):
-    """What went wrong."""
-
     error: str = Field(description="One sentence.")
 
 
@@ -18,25 +16,21 @@ class Prediction(BaseModel):
 
 
 class Answered(BaseModel):
-    """What an image shows, the most probable class first."""
+    """The predictions for an image, the most probable class first."""
 
     model_config = ConfigDict(extra="forbid")
 
     file: str
     predictions: list[Prediction]
-    maps: list[list[list[float]]] = Field(
-        [], description="With maps=1: K class activation maps of h rows of w numbers."
-    )
-    map_classes: list[int] = Field([], description="With maps=1: the classes that the maps are of.")
-    box: list[float] = Field(
-        [], description="With maps=1: left, top, right, bottom of what the network saw, in pixels."
-    )
-    width: int = Field(0, description="With maps=1: of the upright image, in pixels.")
-    height: int = Field(0, description="With maps=1: of the upright image, in pixels.")
+    maps: list[list[list[float]]] = Field([], description="With maps=1: class activation maps [K][h][w].")
+    map_classes: list[int] = Field([], description="With maps=1: the class index of each map.")
+    box: list[float] = Field([], description="With maps=1: left, top, right and bottom of the crop, in pixels.")
+    width: int = Field(0, description="With maps=1: width of the upright image, in pixels.")
+    height: int = Field(0, description="With maps=1: height of the upright image, in pixels.")
 
 
 class Unreadable(BaseModel):
-    """Why a file could not be read."""
+    """The reason why a file cannot be read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,141 +59,110 @@ class About(BaseModel):
 
 
 class Status(BaseModel):
-    status: Literal["ok"]
+    status: Literal["ok"] = "ok"
 
 
-class Server(BaseModel):
+class Live(BaseModel):
+    live: bool = True
+
+
+class Ready(BaseModel):
+    ready: bool = True
+
+
+class ModelReady(Ready):
+    name: str
+
+
+class ServerMetadata(BaseModel):
     name: str
     version: str
     extensions: list[str]
 
 
-class Live(BaseModel):
-    live: bool
-
-
-class Ready(BaseModel):
-    ready: bool
-
-
-class ModelReady(BaseModel):
-    name: str
-    ready: bool
-
-
-class TensorOfModel(BaseModel):
+class TensorMetadata(BaseModel):
     name: str
     datatype: str
     shape: list[int]
 
 
-class ModelOfServer(BaseModel):
+class ModelMetadata(BaseModel):
     name: str
     versions: list[str]
     platform: str
-    inputs: list[TensorOfModel]
-    outputs: list[TensorOfModel]
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
 
 
-class Output(BaseModel):
-    name: str
-    datatype: str
-    shape: list[int]
+class InputTensor(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: Literal["images", "pictures"] = Field(description="'pictures', its old name, works for one more release.")
+    datatype: Literal["UINT8"]
+    shape: list[PositiveInt] = Field(min_length=4, max_length=4, description="[N, 3, S, S]; see /v2/models/NAME.")
+    data: list[Any] | None = Field(None, description="Integers from 0 to 255, as many as the shape says.")
+    parameters: dict[str, Any] = {}
+
+
+class OutputChoice(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: Literal["probabilities", "maps", "map_classes"]
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    outputs: list[OutputChoice] | None = None
+
+
+class OutputTensor(TensorMetadata):
     parameters: dict[str, Any] = {}
     data: list[float] = []
 
 
-class Inferred(BaseModel):
+class InferResponse(BaseModel):
     model_name: str
     id: str | None = None
-    outputs: list[Output]
+    outputs: list[OutputTensor]
 
 
-def responses(what: Any, *codes: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of an operation: 200, and with a sentence all that may go wrong."""
-    return {200: {"model": what}, **{code: {"model": Error, "description": ERRORS[code]} for code in codes}}
-
+REFERENCE = "#/components/schemas/{model}"
+# The bodies that are parsed by hand, as FastAPI would write them for parameters of these types.
+_INFER = {"$ref": REFERENCE.format(model="InferRequest")}
+INFER_BODY = {"required": True, "content": {"application/json": {"schema": _INFER}}}
+_FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+_FORM = {"type": "object", "required": ["file"], "properties": {"file": _FILES}}
+PREDICT_BODY = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
 
 ERRORS = {
     400: "The request is malformed.",
-    401: "The server wants a token, and the request has none or another.",
+    401: "The token is missing or wrong.",
     404: "There is no such model.",
     408: "The request did not arrive in time.",
-    413: "The request is larger than the server takes, or has more images.",
+    413: "The request is too large or has too many images.",
     422: "A parameter has an impossible value.",
     500: "The server failed; its log says why.",
-    503: "The server has as much to do as it takes on; Retry-After says when to try again.",
+    503: "The server is busy; Retry-After says when to try again.",
 }
 
-COUNTERS: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters."}
 
-FORM = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {
-                    "file": {
-                        "type": "array",
-                        "minItems": 1,
-                        "items": {"type": "string", "format": "binary", "description": "An image file."},
-                    }
-                },
-            }
-        }
-    },
-}
+def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` for these status codes."""
+    return {code: {"model": Error, "description": ERRORS[code]} for code in codes}
 
-TENSORS = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["inputs"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "parameters": {"type": "object"},
-                    "inputs": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": 1,
-                        "items": {
-                            "type": "object",
-                            "required": ["name", "shape", "datatype", "data"],
-                            "properties": {
-                                "name": {"const": "images"},
-                                "datatype": {"const": "UINT8"},
-                                "shape": {
-                                    "type": "array",
-                                    "items": {"type": "integer", "minimum": 1},
-                                    "minItems": 4,
-                                    "maxItems": 4,
-                                    "description": "[N, 3, S, S]; S as /v2/models/NAME says.",
-                                },
-                                "data": {
-                                    "type": "array",
-                                    "items": {"type": "integer", "minimum": 0, "maximum": 255},
-                                    "description": "As many numbers as the shape says.",
-                                },
-                            },
-                        },
-                    },
-                    "outputs": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["name"],
-                            "properties": {
-                                "name": {"enum": ["probabilities", "maps", "map_classes"]},
-                                "parameters": {"type": "object"},
-                            },
-                        },
-                    },
-                },
-            }
-        }
-    },
-}
+
+def infer_components() -> dict[str, Any]:
+    """The schemas that INFER_BODY refers to."""
+    schema = InferRequest.model_json_schema(ref_template=REFERENCE)
+    return {**schema.pop("$defs"), "InferRequest": schema}
+
+
+def first_problem(problems: Any) -> str:
+    """The first of pydantic's errors: where, and what."""
+    where = ".".join(map(str, problems[0]["loc"]))
+    return f"{where}: {problems[0]['msg']}." if where else f"{problems[0]['msg']}."
