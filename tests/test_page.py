@@ -36,8 +36,8 @@ from inceptorch.explanation.overlay import overlay
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model
-from inceptorch.serve import Limits, bind, create_server, create_service, url_of
-from inceptorch.serve.admission import AdmissionControl
+from inceptorch.serve.admission import AdmissionControl, Limits
+from inceptorch.serve.server import bind, create_server, url_of
 from inceptorch.serve.service import Service
 from tests.conftest import TINY
 
@@ -81,7 +81,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(
     bundle: Path, limits: Limits | None = None, token: str | None = None, names: Iterable[str] = ("tiny",)
 ) -> Iterator[Server]:
-    service = create_service({name: open_engine(bundle, "torch", threads=1) for name in names}, limits or Limits())
+    service = Service({name: open_engine(bundle, "torch", threads=1) for name in names}, limits or Limits())
     with bind("127.0.0.1", 0) as listening:
         server = create_server(service, token)
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -171,7 +171,7 @@ def choose(page: Page, *files: FilePayload) -> None:
 
 def finished(page: Page) -> None:
     """Wait for the answers of all images."""
-    expect(page.get_by_label("Progress", exact=True)).to_be_hidden()
+    expect(page.get_by_label("Progress", exact=True)).to_be_hidden(timeout=60_000)
 
 
 def expected(bundle: Path, content: bytes) -> list[tuple[str, str]]:
@@ -218,7 +218,7 @@ def test_one_image_has_its_answer_its_bars_and_its_frame(page: Page, bundle: Pat
     shown = tuple(left + share * (right - left) for share in (8 / 48, 40 / 48))
     assert place(page.locator("#box")) == pytest.approx((shown[0], top, shown[1], bottom), abs=1)
     expect(page.locator("#caption")).to_have_text(
-        "The frame is what the network saw: 32 × 32 of 48 × 32 pixels, as 16 × 16."
+        "The network saw the framed 32 × 32 of 48 × 32 pixels, resized to 16 × 16."
     )
 
 
@@ -231,7 +231,7 @@ def test_the_map_has_the_colors_of_explain(page: Page) -> None:
     for number in (0, 1):
         page.get_by_role("radio").nth(number).check()
         label = answers(page)[number][0]
-        expect(page.locator("#map")).to_have_attribute("aria-label", f"Map of what speaks for {label}")
+        expect(page.locator("#map")).to_have_attribute("aria-label", f"Activation map for {label}")
         drawn = page.evaluate(
             """() => {
                 const context = new OffscreenCanvas(256, 256).getContext("2d");
@@ -252,7 +252,7 @@ def test_the_map_has_the_colors_of_explain(page: Page) -> None:
 def test_the_slider_fades_the_map(page: Page) -> None:
     choose(page, upload("a.png", image(1)))
     finished(page)
-    slider = page.get_by_role("slider", name="Opacity of the map")
+    slider = page.get_by_role("slider", name="Map opacity")
     slider.focus()
     for key, opacity in (("Home", "0"), ("ArrowRight", "0.01"), ("End", "1")):
         page.keyboard.press(key)
@@ -279,7 +279,7 @@ def test_without_a_map_there_is_none(page: Page, maps: Any) -> None:
     assert len(answers(page)) == 5
     expect(page.locator("#box")).to_be_visible()
     expect(page.locator("#map")).to_be_hidden()
-    expect(page.get_by_text("Nothing in the image speaks for this class.")).to_be_visible(visible=maps == "negative")
+    expect(page.get_by_text("Nothing in the image supports this class.")).to_be_visible(visible=maps == "negative")
     expect(page.get_by_role("radio")).to_have_count(5 if maps == "negative" else 0)
 
 
@@ -291,7 +291,7 @@ def test_every_way_of_giving_a_image(page: Page, bundle: Path, tmp_path: Path, w
         transfer.items.add(new File([new Uint8Array(bytes)], way === "paste" ? "image.png" : "a.png", {type: "image/png"}));
         const event = way === "paste" ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
             : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
-        document.getElementById("give").dispatchEvent(event);
+        document.getElementById("upload").dispatchEvent(event);
     }"""
     if way in ("drop", "paste"):
         page.evaluate(give, [way, list(content)])
@@ -323,7 +323,7 @@ def test_a_image_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) ->
 
 def test_a_telephone_photographs(browser: Browser, server: Server) -> None:
     with opened(browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
-        camera = page.get_by_label("Photograph")
+        camera = page.get_by_label("Take a photo")
         expect(camera).to_be_visible()
         expect(camera).to_have_attribute("capture", "environment")
         expect(page.get_by_label("Choose a folder")).to_be_hidden()
@@ -342,7 +342,9 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     labels = column(page, 3)
     assert len(set(labels)) > 3
     assert labels[12] == NOT_A_IMAGE
-    heads = {name: page.get_by_role("columnheader", name=name) for name in ("Image", "File", "Answer", "Probability")}
+    heads = {
+        name: page.get_by_role("columnheader", name=name) for name in ("Image", "File", "Prediction", "Probability")
+    }
 
     def turned(name: str, direction: str) -> None:
         heads[name].get_by_role("button").focus()
@@ -359,7 +361,7 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     turned("File", "descending")
     assert column(page, 2)[0] == "notes.txt"
     for direction in ("ascending", "descending"):
-        turned("Answer", direction)
+        turned("Prediction", direction)
         *sorted_labels, last = column(page, 3)
         assert last == NOT_A_IMAGE
         assert sorted(set(sorted_labels), key=sorted_labels.index) == sorted(
@@ -403,7 +405,7 @@ def test_a_file_that_is_no_image_is_named_with_the_servers_sentence(page: Page) 
     expect(page.locator("#figure")).to_be_hidden()
     choose(page, upload("a.png", image()))
     finished(page)
-    expect(page.get_by_role("heading", name="2 images, 1 without an answer")).to_be_visible()
+    expect(page.get_by_role("heading", name="2 images, 1 failed")).to_be_visible()
     expect(page.locator("#figure")).to_be_visible()
 
 
@@ -415,7 +417,7 @@ def test_the_csv_is_quoted_and_has_no_formulas(page: Page) -> None:
     shown = list(zip(column(page, 2), column(page, 3), column(page, 4), strict=True))
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
-    assert download.value.suggested_filename == "answers.csv"
+    assert download.value.suggested_filename == "predictions.csv"
     content = Path(download.value.path()).read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     head, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
@@ -477,10 +479,10 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
         [line] = control.aria_snapshot().splitlines()[:1]
         assert re.search(r'"[^"]+"', line), line
     for role, name in (
-        ("region", "Give images"),
+        ("region", "Add images"),
         ("region", "0.png"),
         ("region", "2 images"),
-        ("group", "Answers"),
+        ("group", "Predictions"),
         ("grid", "2 images"),
     ):
         expect(page.get_by_role(role, name=name)).to_be_visible()  # type: ignore[arg-type]
@@ -518,7 +520,7 @@ def test_a_kind_of_file_that_the_browser_does_not_show_is_answered_all_the_same(
     choose(page, upload("a.tif", content, "image/tiff"))
     finished(page)
     assert answers(page) == expected(bundle, content)
-    expect(page.locator("#caption")).to_contain_text("This browser does not show this kind of file.")
+    expect(page.locator("#caption")).to_contain_text("This browser cannot show this file type.")
     expect(page.locator("#image")).to_be_hidden()
 
 
@@ -568,19 +570,19 @@ def test_requests_stay_within_the_servers_limits(browser: Browser, bundle: Path,
         assert sum(counts) == 10
         assert max(counts) == 3  # of 8 that it sends at most, and of 5 kB
         label = page.locator("tbody tr").last.locator("td").nth(2)
-        expect(label).to_have_text(re.compile(r"is larger than the 0\.0\d+ MB that this server takes"))
-        expect(page.get_by_role("heading", name="11 images, 1 without an answer")).to_be_visible()
+        expect(label).to_have_text(re.compile(r"exceeds this server's limit of 0\.0\d+ MB"))
+        expect(page.get_by_role("heading", name="11 images, 1 failed")).to_be_visible()
 
 
 def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Browser, server: Server) -> None:
     with opened(browser, server, tolerated="status of 503") as page:
         with server.full():
             choose(page, *many(5))
-            expect(page.get_by_role("status")).to_contain_text("The server is busy; asking again in")
+            expect(page.get_by_role("status")).to_contain_text("The server is busy. Retrying in")
             expect(page.get_by_label("Progress", exact=True)).to_contain_text("0 of 5 images; the server is busy")
             page.get_by_role("button", name="Cancel").click()
-            expect(page.get_by_role("button", name="Go on")).to_be_visible()
-            page.get_by_role("button", name="Go on").click()
+            expect(page.get_by_role("button", name="Continue")).to_be_visible()
+            page.get_by_role("button", name="Continue").click()
             expect(page.get_by_role("button", name="Cancel")).to_be_visible()
         finished(page)
         assert all(column(page, 4))
@@ -598,7 +600,7 @@ def test_a_file_that_is_gone_spoils_no_other(browser: Browser, server: Server, t
             paths[1].unlink()
         expect(page.get_by_label("Progress", exact=True)).to_be_hidden(timeout=10_000)
         assert [bool(text) for text in column(page, 4)] == [True, False, True]
-        expect(page.locator("tbody td.error")).to_have_text("can no longer be read; give it again")
+        expect(page.locator("tbody td.error")).to_have_text("can no longer be read; add it again")
 
 
 def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, server: Server) -> None:
@@ -611,7 +613,7 @@ def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, s
             page.clock.run_for(1000)
         expect(page.get_by_role("alert")).to_have_text("The server cannot be reached.")
         page.unroute("**/predict?*")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         finished(page)
         expect(page.get_by_role("alert")).to_be_hidden()
         assert all(column(page, 4))
@@ -619,12 +621,12 @@ def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, s
 
 def test_a_token_is_asked_for_once(browser: Browser, bundle: Path) -> None:
     with running(bundle, token="secret") as server, opened(browser, server, tolerated="status of 401") as page:
-        token = page.get_by_label("This server asks for its token")
+        token = page.get_by_label("This server requires a token")
         expect(token).to_be_focused()
         expect(page.get_by_label("Choose images")).to_be_hidden()
         token.fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("That is not this server's token.")
+        expect(page.get_by_role("alert")).to_have_text("Wrong token.")
         token.fill("secret")
         page.keyboard.press("Enter")
         expect(page.get_by_label("Choose images")).to_be_visible()
@@ -652,7 +654,7 @@ def test_cleared_is_as_at_first(page: Page) -> None:
     finished(page)
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_label("Choose images")).to_be_focused()
-    for region in ("#view", "#sheet", "#work"):
+    for region in ("#view", "#results", "#work"):
         expect(page.locator(region)).to_be_hidden()
     choose(page, upload("a.png", image()))
     finished(page)

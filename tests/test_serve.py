@@ -35,8 +35,9 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
-from inceptorch.serve import Limits, bind, create_server, create_service
-from inceptorch.serve.admission import AdmissionControl
+from inceptorch.serve.admission import AdmissionControl, Limits
+from inceptorch.serve.server import bind, create_server
+from inceptorch.serve.service import Service
 from inceptorch.utils.cpu import processors
 from tests.conftest import TINY
 from tests.helpers import png
@@ -157,7 +158,7 @@ def server(exported: Path) -> Iterator[Server]:
 def running(engines: dict[str, Engine], limits: Limits | None = None, token: str | None = None) -> Iterator[Server]:
     """A server in a thread."""
     listening = bind("127.0.0.1", 0)
-    server = create_server(create_service(engines, limits or Limits()), token)
+    server = create_server(Service(engines, limits or Limits()), token)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -680,8 +681,10 @@ def test_an_exported_file_is_served_without_torch(exported: Path) -> None:
     check = f"""
 import sys
 from inceptorch.inference.engines import open_engine
-from inceptorch.serve import Limits, create_server, create_service
-create_server(create_service({{"tiny": open_engine({str(exported)!r}, "onnxruntime")}}, Limits()))
+from inceptorch.serve.admission import Limits
+from inceptorch.serve.server import create_server
+from inceptorch.serve.service import Service
+create_server(Service({{"tiny": open_engine({str(exported)!r}, "onnxruntime")}}, Limits()))
 assert not {{"torch", "torchvision"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)

@@ -47,17 +47,20 @@ def serve(
 
     curl -F file=@tulip.jpg http://127.0.0.1:8000/predict
     """
-    from inceptorch import serve as server
     from inceptorch.errors import ServeError
     from inceptorch.inference.engines import open_engine
+    from inceptorch.serve import server
+    from inceptorch.serve.admission import Limits
+    from inceptorch.serve.priority import run_at_low_priority
+    from inceptorch.serve.service import Service
 
     if token == "":
         raise ServeError("The token is empty. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
-    limits = server.Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
+    limits = Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
     paths = server.parse_model_args(models)
     with server.bind(host, port) as listening:
-        service = server.run_at_low_priority(
-            lambda: server.create_service(
+        service = run_at_low_priority(
+            lambda: Service(
                 {
                     name: open_engine(path, engine, precision, threads=threads, streams=concurrency, batch_size=batch)
                     for name, path in paths.items()

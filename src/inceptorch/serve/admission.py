@@ -46,11 +46,8 @@ class AdmissionControl:
     @contextmanager
     def reserve(self, size: int) -> Iterator[Reservation]:
         """A reservation for one image in a body of `size` bytes. Raises HTTPException 503 if the server is full."""
-        if self.bytes + size > self.max_bytes:
-            raise busy()
         reservation = Reservation(self)
-        reservation.add(1)
-        self.bytes += size
+        reservation.add(1, size)
         try:
             yield reservation
         finally:
@@ -64,13 +61,11 @@ class Reservation:
     def __init__(self, control: AdmissionControl):
         self.images, self._control = 0, control
 
-    def add(self, images: int) -> None:
-        """Reserve more images. Raises HTTPException 503 if the server is full."""
-        if self._control.images + images > self._control.max_images:
-            raise busy()
-        self._control.images += images
+    def add(self, images: int, size: int = 0) -> None:
+        """Reserve more. Raises HTTPException 503 if the server is full."""
+        control = self._control
+        if control.images + images > control.max_images or control.bytes + size > control.max_bytes:
+            raise HTTPException(503, "The server is busy; try again in one second.", {"Retry-After": "1"})
+        control.images += images
+        control.bytes += size
         self.images += images
-
-
-def busy() -> HTTPException:
-    return HTTPException(503, "The server is busy; try again in one second.", {"Retry-After": "1"})

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from inceptorch.serve import open_inference, schemas
-from inceptorch.serve.body import Form, content_length, read_body
+from inceptorch.serve.body import Form, chunks, content_length, in_time
 from inceptorch.serve.schemas import errors
 from inceptorch.serve.service import Service, cancel_on_disconnect, gather_all
 
@@ -28,11 +28,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PAGE_HEADERS = {
-    "Content-Security-Policy": PAGE_POLICY,
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+PAGE_HEADERS = {"Content-Security-Policy": PAGE_POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 LONG_JSON = 2**20  # bytes; longer JSON is parsed one at a time, as numbers take several times their text
 
 
@@ -52,10 +48,8 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
         if file.suffix in PAGE_TYPES:
             path = "/" if file.name == "index.html" else f"/{file.name}"
             app.add_api_route(path, _page_file(file), include_in_schema=False)
-    app.add_exception_handler(StarletteHTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    app.add_exception_handler(Exception, _on_failure)
+    for kind in (StarletteHTTPException, RequestValidationError, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _on_error)
     app.openapi()["components"]["schemas"] |= schemas.infer_components()
     return app
 
@@ -67,32 +61,26 @@ async def _service(request: Request) -> Service:
 
 ServiceOf = Annotated[Service, Depends(_service)]
 public, private = APIRouter(), APIRouter(responses=errors(401))
-HEALTH: list[str | Enum] = ["health"]
 PROTOCOL: list[str | Enum] = ["open inference protocol"]
 
 
-@public.get("/healthz", tags=HEALTH)
-async def healthz() -> schemas.Status:
-    """Whether the server is alive."""
-    return schemas.Status()
-
-
-@public.get("/readyz", tags=HEALTH)
-async def readyz() -> schemas.Status:
+@public.get("/healthz", tags=["health"])
+@public.get("/readyz", tags=["health"])
+async def status() -> dict[str, str]:
     """Whether the server can answer. Until its models are warm, connections wait."""
-    return schemas.Status()
+    return {"status": "ok"}
 
 
 @public.get("/v2/health/live", tags=PROTOCOL)
-async def live() -> schemas.Live:
+async def live() -> dict[str, bool]:
     """Whether the server is alive."""
-    return schemas.Live()
+    return {"live": True}
 
 
 @public.get("/v2/health/ready", tags=PROTOCOL)
-async def ready() -> schemas.Ready:
+async def ready() -> dict[str, bool]:
     """Whether the server can answer."""
-    return schemas.Ready()
+    return {"ready": True}
 
 
 @private.get("/about", response_model=schemas.About)
@@ -139,8 +127,8 @@ async def predict(
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
 
-@private.get("/v2", response_model=schemas.ServerMetadata, tags=PROTOCOL)
-async def server_metadata() -> Any:
+@private.get("/v2", tags=PROTOCOL)
+async def server_metadata() -> dict[str, str | list[str]]:
     """Name, version and extensions of the server."""
     return {"name": "inceptorch", "version": version("inceptorch"), "extensions": ["binary_tensor_data"]}
 
@@ -152,9 +140,9 @@ async def model_metadata(name: str, service: ServiceOf) -> Any:
 
 
 @private.get("/v2/models/{name}/ready", responses=errors(404), tags=PROTOCOL)
-async def model_ready(name: str, service: ServiceOf) -> schemas.ModelReady:
+async def model_ready(name: str, service: ServiceOf) -> dict[str, str | bool]:
     """Whether a model can answer."""
-    return schemas.ModelReady(name=service.endpoint(name).name)
+    return {"name": service.endpoint(name).name, "ready": True}
 
 
 @private.post(
@@ -169,7 +157,8 @@ async def infer(name: str, request: Request, service: ServiceOf) -> Response:
     endpoint, limits = service.endpoint(name), service.limits
     loop = asyncio.get_running_loop()
     with endpoint.admission.reserve(content_length(request, limits)) as reservation:
-        body = await read_body(request, limits)
+        async with in_time(limits):
+            body = b"".join([chunk async for chunk in chunks(request, limits)])
         header = request.headers.get(open_inference.HEADER)
         pool = service.one_at_a_time if header is None and len(body) > LONG_JSON else service.decoders
         inference = await loop.run_in_executor(pool, open_inference.parse, body, header, endpoint, limits)
@@ -204,20 +193,13 @@ def _page_file(path: Path) -> Callable[[], Awaitable[Response]]:
     return answer
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StarletteHTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return JSONResponse({"error": f"Parameter {first['loc'][-1]}: {first['msg']}."}, 422)
-
-
-async def _on_disconnect(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # for the counters; nobody reads it
-
-
-async def _on_failure(request: Request, error: Exception) -> Response:
+async def _on_error(request: Request, error: Exception) -> Response:
+    match error:
+        case StarletteHTTPException():
+            return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        case RequestValidationError():
+            first = error.errors()[0]
+            return JSONResponse({"error": f"Parameter {first['loc'][-1]}: {first['msg']}."}, 422)
+        case ClientDisconnect():
+            return Response(status_code=499)  # for the counters; nobody reads it
     return JSONResponse({"error": schemas.ERRORS[500]}, 500)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
@@ -15,8 +14,6 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inceptorch.serve.admission import Limits, Reservation
-
-T = TypeVar("T")
 
 # It logs every malformed form, and anyone can send those.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -30,16 +27,8 @@ def content_length(request: Request, limits: Limits) -> int:
     return size
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """The whole body. Raises HTTPException 408 and 413, and ClientDisconnect."""
-
-    async def join() -> bytes:
-        return b"".join([chunk async for chunk in _chunks(request, limits)])
-
-    return await _in_time(join(), limits)
-
-
-async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
+async def chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
+    """The body in pieces. Raises HTTPException 413 and ClientDisconnect."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -48,10 +37,12 @@ async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
         yield chunk
 
 
-async def _in_time(work: Coroutine[Any, Any, T], limits: Limits) -> T:
+@asynccontextmanager
+async def in_time(limits: Limits) -> AsyncIterator[None]:
+    """A block in which a request must arrive. Raises HTTPException 408."""
     try:
         async with asyncio.timeout(limits.max_seconds):
-            return await work
+            yield
     except TimeoutError:
         raise HTTPException(408, f"The request did not arrive within {limits.max_seconds:g} seconds.") from None
 
@@ -61,8 +52,8 @@ class Form(MultiPartParser):
     that is cut off."""
 
     def __init__(self, request: Request, limits: Limits, reservation: Reservation):
-        chunks = self._until_end(_chunks(request, limits))
-        super().__init__(request.headers, chunks, max_files=limits.max_images, max_part_size=limits.max_body)
+        stream = chunks(request, limits)
+        super().__init__(request.headers, stream, max_files=limits.max_images, max_part_size=limits.max_body)
         self.spool_max_size = limits.max_body + 1
         self._limits, self._reservation, self._complete = limits, reservation, False
 
@@ -73,13 +64,16 @@ class Form(MultiPartParser):
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise malformed("Send images as multipart/form-data, as in: curl -F file=@image.jpg ADDRESS/predict")
         try:
-            form = await _in_time(self.parse(), self._limits)
+            async with in_time(self._limits):
+                form = await self.parse()
         except (MultiPartException, FormParserError) as error:
             why = getattr(error, "message", str(error)).rstrip(".")
             if why.startswith("Too many files"):
                 raise too_many(self._limits) from None
             raise malformed(f"The form cannot be read: {why}.") from None
         try:
+            if not self._complete:
+                raise malformed("The form is cut off before its end.")
             files = [file for file in form.getlist("file") if isinstance(file, UploadFile)]
             if not files:
                 raise malformed("The form has no part named 'file' with a file name; send each image as one.")
@@ -87,12 +81,6 @@ class Form(MultiPartParser):
             yield files
         finally:
             await form.close()
-
-    async def _until_end(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        async for chunk in chunks:
-            yield chunk
-        if not self._complete:
-            raise malformed("The form is cut off before its end.")
 
     def on_end(self) -> None:
         self._complete = True

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client import Histogram
 
 from inceptorch.images.preprocessing import ImageArray
 from inceptorch.inference.engines import Engine
-from inceptorch.serve.metrics import ModelMetrics
 from inceptorch.serve.priority import NETWORK, lower_priority
 
 
@@ -38,11 +39,9 @@ class DynamicBatcher:
     """A queue of crops in front of an engine. Each of its `max_concurrency` threads takes up to `engine.batch_size`
     waiting crops as soon as it is free. A crop on its own never waits, and under load batches fill by themselves."""
 
-    def __init__(self, engine: Engine, metrics: ModelMetrics):
-        self._engine, self._metrics = engine, metrics
-        self._queue: deque[tuple[ImageArray, Future[SingleOutput]]] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
+    def __init__(self, engine: Engine, sizes: Histogram, seconds: Histogram):
+        self._engine, self._sizes, self._seconds = engine, sizes, seconds
+        self._queue: SimpleQueue[tuple[ImageArray, Future[SingleOutput]] | None] = SimpleQueue()  # None: the end
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(engine.max_concurrency)]
         for thread in self._threads:
             thread.start()
@@ -50,39 +49,34 @@ class DynamicBatcher:
     def submit(self, crop: ImageArray) -> Future[SingleOutput]:
         """The future output for a crop; if it is canceled before its turn, the crop is left out."""
         future: Future[SingleOutput] = Future()
-        with self._changed:
-            self._queue.append((crop, future))
-            self._changed.notify()
+        self._queue.put((crop, future))
         return future
 
     def close(self) -> None:
         """End the threads once all submitted crops are answered."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._queue.put(None)
         for thread in self._threads:
             thread.join()
 
     def _next_batch(self) -> list[tuple[ImageArray, Future[SingleOutput]]]:
         """The next batch, as soon as there is one; after the end, an empty one."""
         batch: list[tuple[ImageArray, Future[SingleOutput]]] = []
-        with self._changed:
-            while not batch:
-                self._changed.wait_for(lambda: self._queue or self._closed)
-                if not self._queue:
+        with suppress(Empty):
+            while len(batch) < self._engine.batch_size:
+                item = self._queue.get(block=not batch)
+                if item is None:
+                    self._queue.put(None)  # for the other threads
                     break
-                while self._queue and len(batch) < self._engine.batch_size:
-                    crop, future = self._queue.popleft()
-                    if future.set_running_or_notify_cancel():
-                        batch.append((crop, future))
+                if item[1].set_running_or_notify_cancel():
+                    batch.append(item)
         return batch
 
     def _work(self) -> None:
         lower_priority(NETWORK)
         while batch := self._next_batch():
-            self._metrics.batch.observe(len(batch))
+            self._sizes.observe(len(batch))
             try:
-                with self._metrics.engine.time():
+                with self._seconds.time():
                     outputs = run_batch(self._engine, [crop for crop, _ in batch])
             except Exception as error:  # it belongs to the requests of this batch; later ones go on
                 for _, future in batch:

@@ -1,10 +1,6 @@
 """Counters for Prometheus."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -16,41 +12,22 @@ class Metrics:
     """The counters of one server."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        seconds = partial(Histogram, registry=registry, buckets=SECONDS)
-        self._requests = counter(
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        counter, histogram = partial(Counter, registry=self._registry), partial(Histogram, registry=self._registry)
+        self.requests = counter(
             "inceptorch_requests", "Requests by path and status; 499: the client disconnected.", ["path", "status"]
         )
-        self._seconds = seconds(
-            "inceptorch_request_seconds", "Time from a request's head to the end of its answer.", ["path"]
+        self.request_seconds = histogram(
+            "inceptorch_request_seconds", "From a request's head to the end of its answer.", ["path"], buckets=SECONDS
         )
-        self._images = counter("inceptorch_images", "Images by outcome.", ["model", "outcome"])
-        self._queue = gauge("inceptorch_queue_images", "Images accepted and not answered yet.", ["model"])
-        self._batch = Histogram(
-            "inceptorch_batch_images", "Images per batch.", ["model"], registry=registry, buckets=BATCH_SIZES
+        self.images = counter("inceptorch_images", "Images by outcome.", ["model", "outcome"])
+        self.queue = Gauge(
+            "inceptorch_queue_images", "Images accepted and not answered yet.", ["model"], registry=self._registry
         )
-        self._engine = seconds("inceptorch_engine_seconds", "Time of a batch in the engine.", ["model"])
-
-    def count_request(self, path: str, status: int, seconds: float) -> None:
-        self._requests.labels(path, status).inc()
-        self._seconds.labels(path).observe(seconds)
-
-    def of_model(self, name: str, queue_length: Callable[[], float]) -> ModelMetrics:
-        self._queue.labels(name).set_function(queue_length)
-        answered, unreadable = (self._images.labels(name, outcome) for outcome in ("answered", "unreadable"))
-        return ModelMetrics(answered, unreadable, self._batch.labels(name), self._engine.labels(name))
+        self.batch = histogram("inceptorch_batch_images", "Images per batch.", ["model"], buckets=BATCH_SIZES)
+        self.engine = histogram("inceptorch_engine_seconds", "Batches in the engine.", ["model"], buckets=SECONDS)
 
     def text(self) -> bytes:
         """All counters in Prometheus's text format."""
         return generate_latest(self._registry)
-
-
-class ModelMetrics(NamedTuple):
-    """The counters of one model."""
-
-    answered: Counter
-    unreadable: Counter
-    batch: Histogram
-    engine: Histogram

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,9 +45,11 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
         except Exception:  # already answered with 500
-            log.exception("%s %s failed", self.scope["method"], self._path())
+            log.exception("%s %s failed", self.scope["method"], self.scope["path"])
         finally:
-            metrics.count_request(self._path(), self._status, time.perf_counter() - start)
+            path = getattr(self.scope.get("route"), "path", "other")  # the route's, so that labels are few
+            metrics.requests.labels(path, self._status).inc()
+            metrics.request_seconds.labels(path).observe(time.perf_counter() - start)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -64,21 +67,12 @@ class Exchange:
         elif self._unread and not message.get("more_body", False):
             # If the connection closed with request bytes unread, the client's system would discard the response.
             await self._send({**message, "more_body": True})
-            await self._read_rest()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    while self._unread:
+                        await self.receive()
             message = {**message, "body": b""}
         await self._send(message)
-
-    async def _read_rest(self) -> None:
-        try:
-            async with asyncio.timeout(LINGER):
-                while self._unread:
-                    await self.receive()
-        except TimeoutError:
-            pass
-
-    def _path(self) -> str:
-        """The route's path, so that the number of labels is bounded."""
-        return getattr(self.scope.get("route"), "path", "other")
 
 
 class HTTPProtocol(H11Protocol):

@@ -13,7 +13,7 @@ from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITI
 from inceptorch.serve.admission import Limits
 from inceptorch.serve.body import malformed, too_many
 from inceptorch.serve.dynamic_batcher import SingleOutput
-from inceptorch.serve.schemas import InferRequest, InputTensor, first_problem
+from inceptorch.serve.schemas import InferRequest, InputTensor
 from inceptorch.serve.service import ModelEndpoint
 
 HEADER = "Inference-Header-Content-Length"  # the length of the JSON in front of binary tensors
@@ -51,8 +51,9 @@ def parse(body: bytes, header: str | None, endpoint: ModelEndpoint, limits: Limi
     try:
         request = InferRequest.model_validate_json(body[: int(length)])
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise malformed(f"The request is malformed: {first_problem(problems)}") from None
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
+        raise malformed(f"The request is malformed: {where}.") from None
     binary = body[int(length) :]
     pixels = _pixels(request.inputs[0], binary, endpoint.engine.config.preprocessing.size, limits)
     known = _stacked([endpoint.example])

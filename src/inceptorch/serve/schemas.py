@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 
 class Error(BaseModel):
@@ -15,10 +15,8 @@ class Prediction(BaseModel):
     probability: float
 
 
-class Answered(BaseModel):
+class Answered(BaseModel, extra="forbid"):
     """The predictions for an image, the most probable class first."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file: str
     predictions: list[Prediction]
@@ -29,10 +27,8 @@ class Answered(BaseModel):
     height: int = Field(0, description="With maps=1: height of the upright image, in pixels.")
 
 
-class Unreadable(BaseModel):
+class Unreadable(BaseModel, extra="forbid"):
     """The reason why a file cannot be read."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file: str
     error: str
@@ -58,28 +54,6 @@ class About(BaseModel):
     limits: AboutLimits
 
 
-class Status(BaseModel):
-    status: Literal["ok"] = "ok"
-
-
-class Live(BaseModel):
-    live: bool = True
-
-
-class Ready(BaseModel):
-    ready: bool = True
-
-
-class ModelReady(Ready):
-    name: str
-
-
-class ServerMetadata(BaseModel):
-    name: str
-    version: str
-    extensions: list[str]
-
-
 class TensorMetadata(BaseModel):
     name: str
     datatype: str
@@ -94,9 +68,7 @@ class ModelMetadata(BaseModel):
     outputs: list[TensorMetadata]
 
 
-class InputTensor(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class InputTensor(BaseModel, strict=True):
     name: Literal["images", "pictures"] = Field(description="'pictures', its old name, works for one more release.")
     datatype: Literal["UINT8"]
     shape: list[PositiveInt] = Field(min_length=4, max_length=4, description="[N, 3, S, S]; see /v2/models/NAME.")
@@ -104,16 +76,12 @@ class InputTensor(BaseModel):
     parameters: dict[str, Any] = {}
 
 
-class OutputChoice(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class OutputChoice(BaseModel, strict=True):
     name: Literal["probabilities", "maps", "map_classes"]
     parameters: dict[str, Any] = {}
 
 
-class InferRequest(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class InferRequest(BaseModel, strict=True):
     id: str | None = None
     parameters: dict[str, Any] = {}
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
@@ -160,9 +128,3 @@ def infer_components() -> dict[str, Any]:
     """The schemas that INFER_BODY refers to."""
     schema = InferRequest.model_json_schema(ref_template=REFERENCE)
     return {**schema.pop("$defs"), "InferRequest": schema}
-
-
-def first_problem(problems: Any) -> str:
-    """The first of pydantic's errors: where, and what."""
-    where = ".".join(map(str, problems[0]["loc"]))
-    return f"{where}: {problems[0]['msg']}." if where else f"{problems[0]['msg']}."

@@ -68,7 +68,6 @@ def create_server(service: Service, token: str | None = None) -> uvicorn.Server:
         http=type("HTTPProtocol", (HTTPProtocol,), {"max_seconds": max_seconds}),
         ws="none",
         lifespan="on",
-        interface="asgi3",
         log_config=None,
         log_level="error",
         access_log=False,

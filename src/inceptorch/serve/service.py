@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -43,8 +43,9 @@ class ModelEndpoint:
         if not np.isfinite(self.example.probabilities).all():
             raise NonFiniteOutputError
         self.admission = AdmissionControl(limits)
-        self.metrics = metrics.of_model(name, lambda: self.admission.images)
-        self.batcher = DynamicBatcher(engine, self.metrics)
+        metrics.queue.labels(name).set_function(lambda: self.admission.images)
+        self.answered, self.unreadable = (metrics.images.labels(name, each) for each in ("answered", "unreadable"))
+        self.batcher = DynamicBatcher(engine, metrics.batch.labels(name), metrics.engine.labels(name))
 
     def about(self) -> dict[str, Any]:
         return {
@@ -59,23 +60,21 @@ class ModelEndpoint:
 
     async def run(self, crop: ImageArray) -> SingleOutput:
         output = await asyncio.wrap_future(self.batcher.submit(crop))
-        self.metrics.answered.inc()
+        self.answered.inc()
         return output
 
 
-def _decoders(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, initializer=lower_priority, initargs=(DECODING,))
-
-
-@dataclass
 class Service:
-    """What all requests of a server share."""
+    """What all requests of a server share: its models, warm, and the threads that decode images.
 
-    models: Mapping[str, ModelEndpoint]
-    limits: Limits
-    metrics: Metrics
-    decoders: ThreadPoolExecutor = field(default_factory=lambda: _decoders(processors()))
-    one_at_a_time: ThreadPoolExecutor = field(default_factory=lambda: _decoders(1))  # for what takes much memory
+    Raises NonFiniteOutputError.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine], limits: Limits):
+        self.limits, self.metrics = limits, Metrics()
+        self.models = {name: ModelEndpoint(name, engine, limits, self.metrics) for name, engine in engines.items()}
+        pool = partial(ThreadPoolExecutor, initializer=lower_priority, initargs=(DECODING,))
+        self.decoders, self.one_at_a_time = pool(processors()), pool(1)  # the latter for what takes much memory
 
     def endpoint(self, name: str | None) -> ModelEndpoint:
         """The model of this name; None: the first one. Raises HTTPException 404."""
@@ -97,7 +96,7 @@ class Service:
             if result is None:
                 result = await loop.run_in_executor(self.one_at_a_time, _preprocess, content, config.preprocessing)
         except ImageError as error:
-            endpoint.metrics.unreadable.inc()
+            endpoint.unreadable.inc()
             return {**entry, "error": error.reason}
         crop, (width, height) = result
         output = await endpoint.run(crop)
@@ -114,13 +113,6 @@ class Service:
             endpoint.batcher.close()
         self.decoders.shutdown()
         self.one_at_a_time.shutdown()
-
-
-def create_service(engines: Mapping[str, Engine], limits: Limits) -> Service:
-    """Warm up these engines, by name. Raises NonFiniteOutputError."""
-    metrics = Metrics()
-    endpoints = {name: ModelEndpoint(name, engine, limits, metrics) for name, engine in engines.items()}
-    return Service(endpoints, limits, metrics)
 
 
 def _preprocess(content: bytes, preprocessing: Preprocessing) -> tuple[ImageArray, tuple[int, int]]:

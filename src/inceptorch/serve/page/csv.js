@@ -1,6 +1,6 @@
-// The answers as CSV for spreadsheets.
+// The predictions as CSV for spreadsheets.
 
-/** A table of the images, in their order: RFC 4180, with a mark that it is UTF-8, and without formulas. */
+/** The images in their order: RFC 4180, with a UTF-8 byte order mark, and without formulas. */
 export function csv(images) {
   const lines = [["file", "label", "index", "probability", "error"]];
   for (const { name, answer } of images) {
@@ -12,7 +12,7 @@ export function csv(images) {
 
 function cell(value) {
   if (typeof value === "number") return String(value);
-  // What begins like this a spreadsheet would calculate, and what it calculates can do harm.
+  // A spreadsheet would run these as formulas, which can do harm.
   const text = String(value ?? "").replace(/^[=+\-@\t\r\n]/, "'$&");
   return /[",\r\n;\t']/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

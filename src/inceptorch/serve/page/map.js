@@ -7,24 +7,24 @@ const INFERNO =
 const STOPS = Array.from({ length: 33 }, (_, stop) =>
   [0, 2, 4].map((at) => parseInt(INFERNO.slice(6 * stop + at, 6 * stop + at + 2), 16)));
 
-// Where the map is lowest, as a share of the opacity where it is highest.
-const FAINTEST = 0.6;
+// Opacity at the minimum, as a fraction of that at the maximum.
+const MIN_OPACITY = 0.6;
 
-/** The map [h][w] at side x side, row by row, from 0 to 1 (its maximum); what speaks against the class is 0. */
-export function strength(map, side) {
+/** The map [h][w] resized to size x size, row by row, from 0 to 1 (its maximum); negative values become 0. */
+export function strength(map, size) {
   const highest = Math.max(0, ...map.flat()) || 1;
-  const wide = map.map((row) => resized(row.map((value) => Math.max(value, 0)), side));
-  const columns = Array.from({ length: side }, (_, x) => resized(wide.map((row) => row[x]), side));
-  const grown = new Float64Array(side * side);
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) grown[y * side + x] = Math.min(Math.max(columns[x][y] / highest, 0), 1);
+  const wide = map.map((row) => resized(row.map((value) => Math.max(value, 0)), size));
+  const columns = Array.from({ length: size }, (_, x) => resized(wide.map((row) => row[x]), size));
+  const grown = new Float64Array(size * size);
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) grown[y * size + x] = Math.min(Math.max(columns[x][y] / highest, 0), 1);
   }
   return grown;
 }
 
 /** Draw the map [h][w] over the whole canvas, which is square. */
 export function drawMap(canvas, map) {
-  paint(canvas, strength(map, canvas.width), (value) => FAINTEST + (1 - FAINTEST) * value);
+  paint(canvas, strength(map, canvas.width), (value) => MIN_OPACITY + (1 - MIN_OPACITY) * value);
 }
 
 /** Draw the colors from 0 to the maximum, left to right, on a canvas one pixel high. */
@@ -45,10 +45,10 @@ function color(value) {
   return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
 }
 
-/** A row of values enlarged to `side` of them by cubic convolution, as Pillow does it: beyond the edges is nothing. */
-function resized(values, side) {
-  return Array.from({ length: side }, (_, at) => {
-    const center = ((at + 0.5) * values.length) / side - 0.5;
+/** A row of values enlarged to `size` values by bicubic interpolation, as Pillow does it. */
+function resized(values, size) {
+  return Array.from({ length: size }, (_, at) => {
+    const center = ((at + 0.5) * values.length) / size - 0.5;
     let sum = 0;
     let weights = 0;
     for (let from = Math.floor(center) - 1; from <= Math.floor(center) + 2; from++) {

@@ -1,47 +1,47 @@
-// The page: takes images in every way, has them answered, and shows the answers.
+// The page: collects images, sends them to the server, and shows the predictions.
 
-import { TokenNeeded, about, ask, keepToken } from "./asking.js";
+import { TokenRequired, classify, describeServer, saveToken } from "./api.js";
 import { csv } from "./csv.js";
-import { Sheet } from "./sheet.js";
+import { ResultsTable } from "./results_table.js";
+import { compareNames, count, imageCount, percent } from "./text.js";
 import { View } from "./view.js";
-import { count, inOrder, percent, images as inWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const root = document.documentElement;
 
-let server = null; // what it says of itself
-let running = null; // an AbortController while images are asked about
-let remark = ""; // on the progress
-let drawing = 0; // the frame that the progress is to be drawn in
+let server = null; // its models and limits
+let running = null; // an AbortController while requests are under way
+let note = ""; // beside the progress
+let drawRequest = 0; // id of the requested animation frame
 let images = []; // {file, name, number, answer}; answer is the server's, or {error}
 let pasted = 0;
 const view = new View();
-const sheet = new Sheet(byId("sheet").querySelector("table"), (image, walking) => {
+const table = new ResultsTable(byId("results").querySelector("table"), (image, walking) => {
   show(image);
   if (!walking && byId("view").getBoundingClientRect().top < 0) byId("view").scrollIntoView();
 });
 
-async function enter() {
-  fault("");
+async function connect() {
+  showError("");
   try {
-    server = await about();
+    server = await describeServer();
   } catch (error) {
-    if (error instanceof TokenNeeded) askForToken(error.message);
-    else fault(error instanceof TypeError ? "The server cannot be reached." : error.message);
+    if (error instanceof TokenRequired) requireToken(error.message);
+    else showError(error instanceof TypeError ? "The server cannot be reached." : error.message);
     return;
   }
-  byId("entrance").hidden = true;
-  byId("give").hidden = false;
+  byId("sign-in").hidden = true;
+  byId("upload").hidden = false;
   byId("models").replaceChildren(...server.models.map(({ name }) => new Option(name, name)));
   byId("choice").hidden = server.models.length === 1;
   describe();
   run();
 }
 
-function askForToken(message) {
-  fault(message);
-  byId("entrance").hidden = false;
-  byId("give").hidden = true;
+function requireToken(message) {
+  showError(message);
+  byId("sign-in").hidden = false;
+  byId("upload").hidden = true;
   byId("token").value = "";
   byId("token").focus();
 }
@@ -52,21 +52,21 @@ function model() {
 
 function describe() {
   const { name, network, classes, size, engine, precision } = model();
-  const parts = [network, `${count(classes)} classes`, `squares of ${size} pixels`, `${engine}, ${precision}`];
+  const parts = [network, `${count(classes)} classes`, `${size} × ${size} pixels`, `${engine}, ${precision}`];
   if (server.models.length === 1 && name !== network) parts.unshift(name);
   byId("about").textContent = parts.join(" · ");
 }
 
-/** Take files in, and ask about them. */
-function give(files) {
+/** Add files to the page and classify them. */
+function addFiles(files) {
   const added = files.map((file, at) => ({ file, name: nameOf(file), number: images.length + at, answer: null }));
   if (!added.length) return;
   images.push(...added);
-  sheet.add(added);
+  table.add(added);
   root.classList.add("begun");
   root.classList.toggle("many", images.length > 1);
-  byId("sheet").hidden = byId("steps").hidden = images.length < 2;
-  byId("sheet-name").textContent = inWords(images.length);
+  byId("results").hidden = byId("steps").hidden = images.length < 2;
+  byId("results-name").textContent = imageCount(images.length);
   show(added[0]);
   run();
 }
@@ -78,97 +78,97 @@ function nameOf(file) {
 
 function show(image) {
   view.show(image, server ? model().size : 0);
-  sheet.mark(image);
+  table.mark(image);
   if (!image) return;
-  if (image.answer) say(`${image.name}: ${inShort(image.answer)}`);
+  if (image.answer) announce(`${image.name}: ${shortAnswer(image.answer)}`);
 }
 
-function inShort({ error, predictions }) {
+function shortAnswer({ error, predictions }) {
   return error ?? `${predictions[0].label}, ${percent(predictions[0].probability)}`;
 }
 
-/** Ask about every image that has no answer yet, also those that are given meanwhile. */
+/** Classify every image without an answer, including those added meanwhile. */
 async function run() {
   if (running || !server || images.every(({ answer }) => answer)) return;
   const mine = new AbortController();
   running = mine;
-  fault("");
+  showError("");
   progress();
   try {
     for (let left; (left = images.filter(({ answer }) => !answer)).length; ) {
-      say(`Asking about ${inWords(left.length)}.`);
-      await ask(left, { model: model().name, limits: server.limits, signal: mine.signal, told, busy });
+      announce(`Classifying ${imageCount(left.length)}.`);
+      await classify(left, { model: model().name, limits: server.limits, signal: mine.signal, onAnswer, busy });
     }
-    say(images.length > 1 ? summary() : `${images[0].name}: ${inShort(images[0].answer)}`);
+    announce(images.length > 1 ? summary() : `${images[0].name}: ${shortAnswer(images[0].answer)}`);
   } catch (error) {
-    if (error instanceof TokenNeeded) askForToken(error.message);
-    else if (!mine.signal.aborted) fault(error.message);
+    if (error instanceof TokenRequired) requireToken(error.message);
+    else if (!mine.signal.aborted) showError(error.message);
   }
-  if (running === mine) halt();
+  if (running === mine) stop();
 }
 
-/** Nothing is asked any more; what has no answer keeps none. */
-function halt() {
+/** Stop sending; images without an answer stay so. */
+function stop() {
   running?.abort();
   running = null;
-  remark = "";
-  sheet.sort();
+  note = "";
+  table.sort();
   progress();
 }
 
-function told(image, answer) {
+function onAnswer(image, answer) {
   image.answer = answer;
-  sheet.update(image);
+  table.update(image);
   if (image === view.image) view.show(image, model().size);
-  drawing ||= requestAnimationFrame(progress);
+  drawRequest ||= requestAnimationFrame(progress);
 }
 
 function busy(seconds) {
-  if (seconds) say(`The server is busy; asking again in ${seconds} s.`);
-  remark = seconds ? "; the server is busy" : "";
+  if (seconds) announce(`The server is busy. Retrying in ${seconds} s.`);
+  note = seconds ? "; the server is busy" : "";
   progress();
 }
 
-/** Show how far it has come. Images without an answer while nothing runs were cancelled, or the server was lost. */
+/** Show the progress. Unanswered images while nothing runs were canceled, or the server was lost. */
 function progress() {
-  drawing = 0;
+  drawRequest = 0;
   const done = images.filter(({ answer }) => answer).length;
   byId("work").hidden = !running && done === images.length;
   byId("progress").max = images.length || 1;
   byId("progress").value = done;
-  byId("count").textContent = `${count(done)} of ${inWords(images.length)}${remark}`;
-  byId("stop").textContent = running ? "Cancel" : "Go on";
-  if (!running) byId("sheet-name").textContent = summary();
+  byId("count").textContent = `${count(done)} of ${imageCount(images.length)}${note}`;
+  byId("stop").textContent = running ? "Cancel" : "Continue";
+  if (!running) byId("results-name").textContent = summary();
 }
 
 function summary() {
   const faults = images.filter(({ answer }) => answer?.error).length;
-  return inWords(images.length) + (faults ? `, ${count(faults)} without an answer` : "");
+  return imageCount(images.length) + (faults ? `, ${count(faults)} failed` : "");
 }
 
 function clear() {
   images = [];
-  sheet.clear();
-  halt();
+  table.clear();
+  stop();
   show(null);
   root.classList.remove("begun", "many");
-  byId("sheet").hidden = true;
-  say("Cleared.");
+  byId("results").hidden = true;
+  announce("Cleared.");
   byId("files").focus();
 }
 
-function say(sentence) {
-  byId("said").textContent = sentence;
+function announce(sentence) {
+  byId("status").textContent = sentence;
 }
 
-function fault(sentence) {
-  byId("fault").hidden = !sentence;
-  byId("fault").textContent = sentence;
+function showError(sentence) {
+  byId("alert").hidden = !sentence;
+  byId("alert").textContent = sentence;
 }
 
-/** The files dropped, those in folders too; hidden files are left out. */
+/** The dropped files, including those in folders, without hidden ones. */
 async function dropped(transfer) {
-  // The list of items is emptied when this event is over.
+  // The list of items is emptied after this event.
   const items = [...transfer.items].filter(({ kind }) => kind === "file");
   const entries = items.map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
   const found = await Promise.all(entries.map(([entry, file]) => (entry?.isDirectory ? inFolder(entry) : [file])));
@@ -185,17 +185,17 @@ async function inFolder(entry) {
   const reader = entry.createReader();
   const read = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
   const found = [];
-  // A reader gives a hundred at a time, and none when it is done.
+  // A reader returns a hundred at a time, and none at the end.
   for (let some; (some = await read()).length; ) found.push(...some);
-  found.sort((a, b) => inOrder(a.name, b.name));
+  found.sort((a, b) => compareNames(a.name, b.name));
   return (await Promise.all(found.map(inFolder))).flat();
 }
 
 for (const id of ["files", "folder", "camera"]) {
   byId(id).addEventListener("change", ({ target }) => {
     const files = [...target.files].filter(({ name }) => !name.startsWith("."));
-    // Only those of a folder have such paths; others stay as they were chosen.
-    give(files.sort((a, b) => inOrder(a.webkitRelativePath, b.webkitRelativePath)));
+    // Only files of a folder have these paths; others keep their order.
+    addFiles(files.sort((a, b) => compareNames(a.webkitRelativePath, b.webkitRelativePath)));
     target.value = ""; // so that the same file can be chosen again
   });
 }
@@ -207,37 +207,37 @@ document.addEventListener("dragleave", (event) => event.relatedTarget || root.cl
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   root.classList.remove("over");
-  give(await dropped(event.dataTransfer).catch(() => (fault("The folder cannot be read."), [])));
+  addFiles(await dropped(event.dataTransfer).catch(() => (showError("The folder cannot be read."), [])));
 });
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
-  // What browsers call an image that is not a file.
+  // The name that browsers give to a copied image.
   for (const file of files) file.pasted = file.name === "image.png";
-  give(files);
+  addFiles(files);
 });
-byId("entrance").addEventListener("submit", (event) => {
+byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
-  keepToken(byId("token").value);
-  enter();
+  saveToken(byId("token").value);
+  connect();
 });
 byId("models").addEventListener("change", () => {
-  halt();
+  stop();
   for (const image of images) {
     image.answer = null;
-    sheet.update(image);
+    table.update(image);
   }
   describe();
   show(view.image);
   run();
 });
-byId("stop").addEventListener("click", () => (running ? halt() : run()));
-byId("previous").addEventListener("click", () => show(sheet.beside(view.image, -1)));
-byId("next").addEventListener("click", () => show(sheet.beside(view.image, 1)));
+byId("stop").addEventListener("click", () => (running ? stop() : run()));
+byId("previous").addEventListener("click", () => show(table.neighbor(view.image, -1)));
+byId("next").addEventListener("click", () => show(table.neighbor(view.image, 1)));
 byId("clear").addEventListener("click", clear);
 byId("csv").addEventListener("click", () => {
-  const address = URL.createObjectURL(new Blob([csv(sheet.images)], { type: "text/csv" }));
-  Object.assign(document.createElement("a"), { href: address, download: "answers.csv" }).click();
+  const address = URL.createObjectURL(new Blob([csv(table.images)], { type: "text/csv" }));
+  Object.assign(document.createElement("a"), { href: address, download: "predictions.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 });
 
-enter();
+connect();

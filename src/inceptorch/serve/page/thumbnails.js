@@ -1,19 +1,19 @@
-// Small images beside the rows in sight.
+// Thumbnails of the visible rows.
 
 const [WIDTH, HEIGHT] = [112, 84]; // pixels, at most
-const AT_ONCE = 2; // an image of 40 megapixels takes 160 MB while it is decoded
+const CONCURRENCY = 2; // an image of 40 megapixels takes 160 MB while it is decoded
 
 export class Thumbnails {
-  #wanted = new Map(); // canvases, and their images
+  #wanted = new Map(); // images by canvas
   #busy = 0;
 
-  /** Draw the image on the canvas in its turn. The image has been answered: its size is known. */
+  /** Queue the image to be drawn on the canvas. Its answer gives its size. */
   want(canvas, image) {
     this.#wanted.set(canvas, image);
-    if (this.#busy < AT_ONCE) this.#work();
+    if (this.#busy < CONCURRENCY) this.#work();
   }
 
-  /** It is out of sight. */
+  /** Forget a canvas that is no longer visible. */
   drop(canvas) {
     this.#wanted.delete(canvas);
   }
@@ -22,7 +22,7 @@ export class Thumbnails {
     this.#busy++;
     for (const [canvas, image] of this.#wanted) {
       this.#wanted.delete(canvas);
-      await draw(canvas, image).catch(() => {}); // a kind of file that this browser does not show
+      await draw(canvas, image).catch(() => {}); // this browser cannot show the file type
     }
     this.#busy--;
   }
@@ -30,7 +30,7 @@ export class Thumbnails {
 
 async function draw(canvas, { file, answer }) {
   const scale = Math.min(WIDTH / answer.width, HEIGHT / answer.height, 1);
-  const scaled = (side) => Math.max(1, Math.round(side * scale));
+  const scaled = (length) => Math.max(1, Math.round(length * scale));
   const size = { resizeWidth: scaled(answer.width), resizeHeight: scaled(answer.height) };
   const bitmap = await createImageBitmap(file, { ...size, resizeQuality: "medium" });
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];

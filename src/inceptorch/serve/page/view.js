@@ -1,7 +1,7 @@
-// One image: what the network saw of it, its answer, and the map of a class over it.
+// One image: the crop that the network saw, its predictions, and the activation map of a class.
 
 import { drawLegend, drawMap } from "./map.js";
-import { count, percent } from "./words.js";
+import { count, percent } from "./text.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -27,7 +27,7 @@ export class View {
     return this.#image;
   }
 
-  /** Show the image ({file, name, answer}) as a square of `size` pixels was made of it; null shows none. */
+  /** Show the image ({file, name, answer}), which the network saw at `size` x `size`; null hides the view. */
   show(image, size) {
     byId("view").hidden = !image;
     if (image !== this.#image) this.#load(image);
@@ -55,7 +55,7 @@ export class View {
 
   #list(answer) {
     const hasMap = new Map((answer.map_classes ?? []).map((index, at) => [index, at]));
-    byId("question").textContent = hasMap.size ? "Answers; the map shows what speaks for the chosen one" : "Answers";
+    byId("question").textContent = hasMap.size ? "Predictions; select one to see its map" : "Predictions";
     byId("answer").className = hasMap.size ? "mapped" : "";
     byId("classes").replaceChildren(...answer.predictions.map((one) => line(one, hasMap.get(one.index))));
     const first = byId("classes").querySelector("input");
@@ -69,7 +69,7 @@ export class View {
     const label = predictions.find((one) => one.index === map_classes[at]).label;
     const most = Math.max(...maps[at].flat());
     drawMap(byId("map"), maps[at]);
-    byId("map").setAttribute("aria-label", `Map of what speaks for ${label}`);
+    byId("map").setAttribute("aria-label", `Activation map for ${label}`);
     byId("map").hidden = byId("scale").hidden = most <= 0;
     byId("nothing").hidden = most > 0;
     byId("box").classList.toggle("mapped", most > 0);
@@ -83,14 +83,14 @@ export class View {
     place(byId("box"), { "--opacity": opacity, "--gray": Math.min(1, 2 * opacity) });
   }
 
-  /** The image's form, as far as it is known, and the box that the network saw. */
+  /** Set the aspect ratio and the crop box. */
   #shape() {
     const image = byId("image");
     const answer = this.#image?.answer?.box ? this.#image.answer : null;
     const drawn = image.complete && image.naturalWidth > 0;
     const { width, height } = answer ?? { width: image.naturalWidth || 4, height: image.naturalHeight || 3 };
     place(byId("view"), { "--ratio": width / height });
-    // A browser may turn an image otherwise than the server: the box would lie on other things than were seen.
+    // A browser may rotate an image differently than the server; then the box would be wrong.
     const turned = drawn && (image.naturalWidth > image.naturalHeight) !== (width > height);
     image.hidden = turned || (image.complete && !drawn);
     byId("box").hidden = !answer;
@@ -98,18 +98,18 @@ export class View {
     if (!answer) return;
     const [left, top, right, bottom] = answer.box;
     place(byId("box"), {
-      left: share(left, width),
-      top: share(top, height),
-      width: share(right - left, width),
-      height: share(bottom - top, height),
+      left: fraction(left, width),
+      top: fraction(top, height),
+      width: fraction(right - left, width),
+      height: fraction(bottom - top, height),
     });
     const size = product(this.#size, this.#size);
     const seen = product(right - left, bottom - top);
     const whole = product(width, height);
-    const hidden = image.hidden ? "This browser does not show this kind of file. " : "";
+    const hidden = image.hidden ? "This browser cannot show this file type. " : "";
     byId("caption").textContent = hidden + (seen === whole
-      ? `The network saw the whole image, ${whole} pixels, as ${size}.`
-      : `The frame is what the network saw: ${seen} of ${whole} pixels, as ${size}.`);
+      ? `The network saw the whole image, ${whole} pixels, resized to ${size}.`
+      : `The network saw the framed ${seen} of ${whole} pixels, resized to ${size}.`);
   }
 }
 
@@ -128,11 +128,11 @@ function line({ label, probability }, map) {
   return row;
 }
 
-/** On one line. */
+/** Without a line break. */
 function product(width, height) {
   return `${count(Math.round(width))}\u00a0×\u00a0${count(Math.round(height))}`;
 }
 
-function share(part, whole) {
+function fraction(part, whole) {
   return `${(100 * part) / whole}%`;
 }

@@ -1,34 +1,34 @@
-// The sheet of many images: a grid that is sorted by any column and walked through with the arrow keys. Only the rows
-// in sight are in the document, for there may be thousands.
+// The table of results: a grid sorted by any column, with arrow-key navigation. Only visible rows are in the document,
+// as there may be thousands.
 
 import { Thumbnails } from "./thumbnails.js";
-import { inOrder, percent } from "./words.js";
+import { compareNames, percent } from "./text.js";
 
-const ROW = 3.4; // rem, the height of a row
-const BEYOND = 8; // rows above and below those in sight
+const ROW_HEIGHT = 3.4; // rem
+const OVERSCAN = 8; // rows above and below the visible ones
 
 const ORDERS = {
   number: (a, b) => a.number - b.number,
-  name: (a, b) => inOrder(a.name, b.name),
-  label: (a, b) => inOrder(best(a).label, best(b).label),
+  name: (a, b) => compareNames(a.name, b.name),
+  label: (a, b) => compareNames(best(a).label, best(b).label),
   probability: (a, b) => best(a).probability - best(b).probability,
 };
 
 const best = (image) => image.answer.predictions[0];
 const answered = (image) => Boolean(image.answer?.predictions);
 
-export class Sheet {
+export class ResultsTable {
   #table;
   #body;
   #heads;
   #choose;
   #thumbnails = new Thumbnails();
   #images = []; // as they are sorted
-  #rows = new Map(); // of the images that have one in the document
+  #rows = new Map(); // rows in the document, by image
   #chosen = null;
-  #drawing = 0; // the frame that the rows are to be drawn in
+  #drawRequest = 0; // id of the requested animation frame
 
-  /** `choose(image, walking)` is called when a row is chosen: by the arrow keys (walking) or for good. */
+  /** `choose(image, walking)` is called when a row is selected; `walking`: by an arrow key. */
   constructor(table, choose) {
     this.#table = table;
     this.#body = table.tBodies[0];
@@ -37,11 +37,11 @@ export class Sheet {
     for (const head of this.#heads) head.firstElementChild.addEventListener("click", () => this.#turn(head));
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("keydown", (event) => this.#walk(event));
-    const drawSoon = () => (this.#drawing ||= requestAnimationFrame(() => this.#draw()));
+    const drawSoon = () => (this.#drawRequest ||= requestAnimationFrame(() => this.#draw()));
     for (const name of ["scroll", "resize"]) window.addEventListener(name, drawSoon, { passive: true });
   }
 
-  /** The images in the order of the sheet. */
+  /** The images in displayed order. */
   get images() {
     return this.#images;
   }
@@ -51,7 +51,7 @@ export class Sheet {
     this.#draw();
   }
 
-  /** Show what is known of the image now. */
+  /** Show the answer for an image. */
   update(image) {
     const row = this.#rows.get(image);
     if (!row) return;
@@ -71,19 +71,19 @@ export class Sheet {
     this.#draw();
   }
 
-  /** Mark the row of the image; the only one that can have the focus, so that thousands are one stop of Tab. */
+  /** Select the row of an image. Only this row is focusable, so that thousands are one Tab stop. */
   mark(image) {
     this.#chosen = image;
     this.#draw();
   }
 
-  /** The image so many rows on from that one, around the ends. */
-  beside(image, rows) {
+  /** The image this many rows further, wrapping around. */
+  neighbor(image, rows) {
     const count = this.#images.length;
     return this.#images[(this.#images.indexOf(image) + rows + count) % count];
   }
 
-  /** Sort again as the heads say, for answers that have come since; those without one are last either way. */
+  /** Sort by the current column, for new answers. Images without an answer come last in both directions. */
   sort() {
     const head = this.#heads.find((one) => one.hasAttribute("aria-sort"));
     if (!head) return;
@@ -95,16 +95,16 @@ export class Sheet {
     });
     const focused = this.#body.contains(document.activeElement);
     this.#draw();
-    if (focused) this.#rows.get(this.#chosen).focus({ preventScroll: true }); // which a row that is moved loses
+    if (focused) this.#rows.get(this.#chosen).focus({ preventScroll: true }); // a moved row loses it
   }
 
-  /** Put the rows in sight into the document, and the chosen one, which may have the focus; take out the others. */
+  /** Insert the visible rows and the selected one, which may have the focus; remove the others. */
   #draw() {
-    this.#drawing = 0;
-    const height = ROW * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.#drawRequest = 0;
+    const height = ROW_HEIGHT * parseFloat(getComputedStyle(document.documentElement).fontSize);
     const above = -this.#body.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(above / height) - BEYOND);
-    const end = Math.min(this.#images.length, Math.ceil((above + window.innerHeight) / height) + BEYOND);
+    const first = Math.max(0, Math.floor(above / height) - OVERSCAN);
+    const end = Math.min(this.#images.length, Math.ceil((above + window.innerHeight) / height) + OVERSCAN);
     const wanted = new Set();
     for (let at = first; at < end; at++) wanted.add(at);
     if (this.#chosen) wanted.add(this.#images.indexOf(this.#chosen));
@@ -118,13 +118,13 @@ export class Sheet {
       const row = this.#rowOf(this.#images[at]);
       if (row === next) next = next.nextElementSibling;
       else this.#body.insertBefore(row, next);
-      row.style.top = `${ROW * at}rem`;
-      row.setAttribute("aria-rowindex", at + 2); // the heads are the first
+      row.style.top = `${ROW_HEIGHT * at}rem`;
+      row.setAttribute("aria-rowindex", at + 2); // the header is row 1
       row.setAttribute("aria-selected", this.#images[at] === this.#chosen);
       if (this.#images[at] === this.#chosen) row.tabIndex = 0;
       else row.removeAttribute("tabindex");
     }
-    this.#body.style.height = `${ROW * this.#images.length}rem`;
+    this.#body.style.height = `${ROW_HEIGHT * this.#images.length}rem`;
     this.#table.setAttribute("aria-rowcount", this.#images.length + 1);
   }
 
@@ -181,7 +181,7 @@ function placeOf(row) {
 
 function newRow(name) {
   const row = document.createElement("tr");
-  row.setAttribute("role", "row"); // as grids, not every browser takes rows for rows
+  row.setAttribute("role", "row"); // in a grid, not every browser infers it
   const [thumbnail, file, label] = [0, 1, 2, 3].map(() => row.insertCell());
   for (const cell of row.cells) cell.setAttribute("role", "gridcell");
   thumbnail.append(document.createElement("canvas"));

@@ -1,52 +1,51 @@
-// Asks the server about images: in groups within its limits, a few requests at a time.
+// Sends images to the server in groups within its limits, a few requests at a time.
 
 const TOP = 5;
-const GROUP = 8; // images in a request, at most
-const AT_ONCE = 3; // requests under way
-const PART = 2048; // bytes of a request beside each image's own, at most
-const PAUSES = [1, 2, 4]; // seconds before a request whose connection broke is sent again
+const MAX_GROUP = 8; // images in a request, at most
+const CONCURRENCY = 3; // concurrent requests
+const OVERHEAD = 2048; // bytes per image of the form around it, at most
+const RETRY_DELAYS = [1, 2, 4]; // seconds, after a broken connection
 
-/** The server wants a token, or another one. */
-export class TokenNeeded extends Error {}
+/** The token is missing or wrong. */
+export class TokenRequired extends Error {}
 
-/** What the server says of its models and limits. Throws TokenNeeded, or an Error with a sentence. */
-export async function about() {
+/** The models and limits of the server. Throws TokenRequired or an Error. */
+export async function describeServer() {
   const { ok, status, body } = await request("about");
   if (!ok) throw new Error(sentence(status, body));
   return body;
 }
 
-/** Keep the token for this tab. */
-export function keepToken(token) {
+/** Save the token for this tab. */
+export function saveToken(token) {
   sessionStorage.setItem("token", token);
 }
 
 /**
- * Ask about images ({file, name}). `told(image, answer)` hears every answer as it comes: the server's, or {error}.
- * `busy(seconds)` hears how long the server wants to be left alone, 0 when it is asked again. Ends when all are
- * answered; throws when `signal` aborts (nothing is told after that), TokenNeeded, or an Error with a sentence when the
- * server cannot be reached.
+ * Classify images ({file, name}) until all are answered. Each answer, the server's or {error}, goes to
+ * `onAnswer(image, answer)`. `busy(seconds)` is called before each pause that the server asks for, and with 0 after it.
+ * Throws when `signal` aborts, a TokenRequired, or an Error when the server cannot be reached.
  */
-export async function ask(images, { model, limits, signal, told, busy }) {
+export async function classify(images, { model, limits, signal, onAnswer, busy }) {
   const left = [...images];
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  let size = Math.min(GROUP, limits.max_files);
+  let size = Math.min(MAX_GROUP, limits.max_files);
 
   async function work() {
     let broken = 0;
     for (;;) {
-      const group = nextGroup(left, size, limits, told);
+      const group = nextGroup(left, size, limits, onAnswer);
       if (!group.length) return;
       let reply;
       try {
         reply = await post(group, model, either);
         broken = 0;
       } catch (error) {
-        if (error instanceof TokenNeeded || either.aborted) throw error;
-        left.unshift(...(await readable(group, either, told)));
-        if (broken === PAUSES.length) throw new Error("The server cannot be reached.");
-        await pause(PAUSES[broken++], either);
+        if (error instanceof TokenRequired || either.aborted) throw error;
+        left.unshift(...(await readable(group, either, onAnswer)));
+        if (broken === RETRY_DELAYS.length) throw new Error("The server cannot be reached.");
+        await pause(RETRY_DELAYS[broken++], either);
         continue;
       }
       either.throwIfAborted();
@@ -61,28 +60,28 @@ export async function ask(images, { model, limits, signal, told, busy }) {
         left.unshift(...group);
         size = Math.ceil(group.length / 2);
       } else {
-        const fault = { error: `was not answered: ${sentence(status, body)}` };
-        group.forEach((image, at) => told(image, (ok && body?.[at]) || fault));
+        const fault = { error: `failed: ${sentence(status, body)}` };
+        group.forEach((image, at) => onAnswer(image, (ok && body?.[at]) || fault));
       }
     }
   }
 
   try {
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
   } catch (error) {
     stop.abort();
     throw error;
   }
 }
 
-/** Takes the next images that fit into a request from those left; tells of those that fit into none. */
-function nextGroup(left, size, limits, told) {
+/** Take the next images that fit into a request; answer those too large for any. */
+function nextGroup(left, size, limits, onAnswer) {
   const group = [];
   let bytes = 0;
   while (left.length && group.length < size) {
-    const need = left[0].file.size + PART;
+    const need = left[0].file.size + OVERHEAD;
     if (need > limits.max_body) {
-      told(left.shift(), { error: `is larger than the ${megabytes(limits.max_body)} MB that this server takes` });
+      onAnswer(left.shift(), { error: `exceeds this server's limit of ${megabytes(limits.max_body)} MB` });
     } else if (bytes + need <= limits.max_body) {
       bytes += need;
       group.push(left.shift());
@@ -96,7 +95,7 @@ function nextGroup(left, size, limits, told) {
 async function post(group, model, signal) {
   const body = new FormData();
   for (const image of group) body.append("file", image.file, image.name.slice(-200));
-  // A signal of its own: Chromium reports an error that nobody can catch when a failed request is aborted later.
+  // Its own signal: Chromium reports an uncatchable error when a failed request is aborted later.
   const mine = new AbortController();
   const abort = () => mine.abort();
   signal.addEventListener("abort", abort);
@@ -108,13 +107,13 @@ async function post(group, model, signal) {
   }
 }
 
-/** The server's reply, read to its end: `body` is its JSON, or null; `wait` is in seconds. Throws TokenNeeded. */
+/** The whole reply: `body` is its JSON, or null; `wait` is in seconds. Throws TokenRequired. */
 async function request(address, options = {}) {
   const token = sessionStorage.getItem("token");
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const response = await fetch(address, { ...options, headers, cache: "no-store" });
   const text = await response.text();
-  if (response.status === 401) throw new TokenNeeded(token ? "That is not this server's token." : "");
+  if (response.status === 401) throw new TokenRequired(token ? "Wrong token." : "");
   const wait = Math.max(1, Number(response.headers.get("Retry-After")) || 1);
   return { ok: response.ok, status: response.status, wait, body: json(text) };
 }
@@ -127,13 +126,13 @@ function json(text) {
   }
 }
 
-/** The images of a group that can still be read; tells of the others, moved or changed since they were given. */
-async function readable(group, signal, told) {
+/** The images of a group that can still be read; answer the others, which were moved or changed. */
+async function readable(group, signal, onAnswer) {
   const isRead = ({ file }) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
   const read = await Promise.all(group.map(isRead));
   signal.throwIfAborted();
-  const fault = { error: "can no longer be read; give it again" };
-  group.filter((_, at) => !read[at]).forEach((image) => told(image, fault));
+  const fault = { error: "can no longer be read; add it again" };
+  group.filter((_, at) => !read[at]).forEach((image) => onAnswer(image, fault));
   return group.filter((_, at) => read[at]);
 }
 
