@@ -45,12 +45,11 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     app.include_router(public)
     app.include_router(private, dependencies=[Depends(_bearer(token))] if token else [])
     for file in PAGE.iterdir():
-        if file.suffix in PAGE_TYPES:
-            path = "/" if file.name == "index.html" else f"/{file.name}"
-            app.add_api_route(path, _page_file(file), include_in_schema=False)
+        path = "/" if file.name == "index.html" else f"/{file.name}"
+        app.add_api_route(path, _page_file(file), include_in_schema=False)
     for kind in (StarletteHTTPException, RequestValidationError, ClientDisconnect, Exception):
         app.add_exception_handler(kind, _on_error)
-    app.openapi()["components"]["schemas"] |= schemas.infer_components()
+    app.openapi()["components"]["schemas"] |= schemas.COMPONENTS
     return app
 
 

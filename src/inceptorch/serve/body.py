@@ -52,7 +52,7 @@ class Form(MultiPartParser):
     that is cut off."""
 
     def __init__(self, request: Request, limits: Limits, reservation: Reservation):
-        stream = chunks(request, limits)
+        stream = self._until_end(chunks(request, limits))
         super().__init__(request.headers, stream, max_files=limits.max_images, max_part_size=limits.max_body)
         self.spool_max_size = limits.max_body + 1
         self._limits, self._reservation, self._complete = limits, reservation, False
@@ -72,8 +72,6 @@ class Form(MultiPartParser):
                 raise too_many(self._limits) from None
             raise malformed(f"The form cannot be read: {why}.") from None
         try:
-            if not self._complete:
-                raise malformed("The form is cut off before its end.")
             files = [file for file in form.getlist("file") if isinstance(file, UploadFile)]
             if not files:
                 raise malformed("The form has no part named 'file' with a file name; send each image as one.")
@@ -81,6 +79,12 @@ class Form(MultiPartParser):
             yield files
         finally:
             await form.close()
+
+    async def _until_end(self, stream: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        async for chunk in stream:
+            yield chunk
+        if not self._complete:  # raised here, as the parser then closes its files
+            raise malformed("The form is cut off before its end.")
 
     def on_end(self) -> None:
         self._complete = True

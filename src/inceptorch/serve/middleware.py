@@ -77,7 +77,7 @@ class Exchange:
 
 class HTTPProtocol(H11Protocol):
     """uvicorn's HTTP with two changes. A request's head must arrive within `max_seconds`; uvicorn would wait forever.
-    On shutdown, idle connections stay open for a moment, as a request may be on its way; uvicorn closes them at once."""
+    On shutdown, idle connections stay open a moment, as a request may be on its way; uvicorn closes them at once."""
 
     max_seconds = 30.0
     _timer: asyncio.TimerHandle | None = None

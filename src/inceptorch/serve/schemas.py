@@ -99,10 +99,11 @@ class InferResponse(BaseModel):
     outputs: list[OutputTensor]
 
 
-REFERENCE = "#/components/schemas/{model}"
-# The bodies that are parsed by hand, as FastAPI would write them for parameters of these types.
-_INFER = {"$ref": REFERENCE.format(model="InferRequest")}
+# The bodies that are parsed by hand, as FastAPI would describe them, and the schemas that they refer to.
+_INFER = {"$ref": "#/components/schemas/InferRequest"}
 INFER_BODY = {"required": True, "content": {"application/json": {"schema": _INFER}}}
+_SCHEMA = InferRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+COMPONENTS = {**_SCHEMA.pop("$defs"), "InferRequest": _SCHEMA}
 _FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "required": ["file"], "properties": {"file": _FILES}}
 PREDICT_BODY = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
@@ -122,9 +123,3 @@ ERRORS = {
 def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     """FastAPI's `responses` for these status codes."""
     return {code: {"model": Error, "description": ERRORS[code]} for code in codes}
-
-
-def infer_components() -> dict[str, Any]:
-    """The schemas that INFER_BODY refers to."""
-    schema = InferRequest.model_json_schema(ref_template=REFERENCE)
-    return {**schema.pop("$defs"), "InferRequest": schema}

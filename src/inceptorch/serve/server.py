@@ -19,7 +19,6 @@ from inceptorch.serve.middleware import HTTPProtocol, with_middleware
 from inceptorch.serve.service import Service
 from inceptorch.utils.files import os_error_reason
 
-KEEP_ALIVE = 75  # seconds that a connection may be idle; longer than proxies keep theirs
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -73,7 +72,7 @@ def create_server(service: Service, token: str | None = None) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=75,  # seconds; longer than proxies keep theirs
         timeout_graceful_shutdown=round(2 * max_seconds) + 1,  # for requests that are still arriving
     )
     server = uvicorn.Server(config)

@@ -65,10 +65,7 @@ class ModelEndpoint:
 
 
 class Service:
-    """What all requests of a server share: its models, warm, and the threads that decode images.
-
-    Raises NonFiniteOutputError.
-    """
+    """What all requests share: warm models, and threads that decode images. Raises NonFiniteOutputError."""
 
     def __init__(self, engines: Mapping[str, Engine], limits: Limits):
         self.limits, self.metrics = limits, Metrics()

@@ -1,4 +1,4 @@
-"""The pages as a browser shows them: nothing said on the console, nothing asked for, nothing wider than the window."""
+"""The HTML reports in a browser: no console messages, no requests, nothing wider than the window."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,48 +29,52 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def pages(images: Path, recipe: Recipe, tmp_path: Path) -> dict[str, Path]:
-    """The page of a run that has mistakes, of its evaluation, and of a check of its images; a class has a long name."""
-    for part in ("train", "val"):
-        (images / part / "red").rename(images / part / LONG)
+    """The reports of a run with mistakes, of its evaluation, and of a check of its images; one class name is long."""
+    for split in ("train", "val"):
+        (images / split / "red").rename(images / split / LONG)
     (images / "train" / "blue" / "00.png").write_bytes(b"")
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
     run, evaluated, checked = tmp_path / "run", tmp_path / "evaluated.html", tmp_path / "checked.html"
-    for words, code in (
+    for args, code in (
         (["train", images, "-c", tmp_path / "recipe.yaml", "--out", run, "--set", "lr=1e-9", "--epochs", 1], 0),
         (["eval", run, images, "--report", evaluated], 0),
         (["check", images, "--out", checked], 1),
     ):
-        result = CliRunner().invoke(app, [str(word) for word in words])
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
         assert result.exit_code == code, result.output
     return {"run": run / "report.html", "evaluation": evaluated, "check": checked}
 
 
-def listened_to(tab: Page) -> tuple[list[str], list[str]]:
-    """What a tab says on its console, and the addresses that it asks for, from now on."""
-    said: list[str] = []
-    asked: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    return said, asked
+def watch(tab: Page) -> tuple[list[str], list[str]]:
+    """The console messages and requested URLs of a tab from now on."""
+    messages: list[str] = []
+    requests: list[str] = []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    return messages, requests
 
 
-def test_pages_are_quiet_ask_for_nothing_and_fit(browser: Browser, pages: dict[str, Path]) -> None:
-    papers = set()
+def test_reports_are_self_contained_and_fit(browser: Browser, pages: dict[str, Path]) -> None:
+    backgrounds = set()
     for width in (1280, 390):
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
             tab = context.new_page()
-            said, asked = listened_to(tab)
+            messages, requests = watch(tab)
             for name, path in pages.items():
-                said.clear()
-                asked.clear()
+                messages.clear()
+                requests.clear()
                 tab.goto(path.as_uri(), wait_until="load")
-                assert not said, (name, width, scheme)
-                assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()], (name, width, scheme)
+                assert not messages, (name, width, scheme)
+                assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()], (
+                    name,
+                    width,
+                    scheme,
+                )
                 wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, (name, width, scheme)
                 assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)"), name
-                papers.add((scheme, tab.evaluate("getComputedStyle(document.body).backgroundColor")))
+                backgrounds.add((scheme, tab.evaluate("getComputedStyle(document.body).backgroundColor")))
             context.close()
-    assert len(papers) == len({paper for _, paper in papers}) == 2
+    assert len(backgrounds) == len({color for _, color in backgrounds}) == 2

@@ -43,7 +43,7 @@ from tests.conftest import TINY
 
 CHROMIUM = Path("/usr/bin/chromium")
 CLASSES = ["ant", 'bee, "honey"', "=1+1", "dove", "eel", "fox"]
-NOT_A_IMAGE = "is not an image in a format that is read here"
+NOT_AN_IMAGE = "is not an image in a format that is read here"
 PIXELS = default_preprocessing(16)
 
 
@@ -284,11 +284,12 @@ def test_without_a_map_there_is_none(page: Page, maps: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["choose", "folder", "camera", "drop", "paste"])
-def test_every_way_of_giving_a_image(page: Page, bundle: Path, tmp_path: Path, way: str) -> None:
+def test_every_way_to_add_an_image(page: Page, bundle: Path, tmp_path: Path, way: str) -> None:
     content = image(2)
     give = """([way, bytes]) => {
         const transfer = new DataTransfer();
-        transfer.items.add(new File([new Uint8Array(bytes)], way === "paste" ? "image.png" : "a.png", {type: "image/png"}));
+        const name = way === "paste" ? "image.png" : "a.png";
+        transfer.items.add(new File([new Uint8Array(bytes)], name, {type: "image/png"}));
         const event = way === "paste" ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
             : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
         document.getElementById("upload").dispatchEvent(event);
@@ -309,10 +310,13 @@ def test_every_way_of_giving_a_image(page: Page, bundle: Path, tmp_path: Path, w
     assert answers(page) == expected(bundle, content)
 
 
-def test_a_image_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) -> None:
+def test_an_image_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) -> None:
     content = image(2)
     page.evaluate(
-        "bytes => navigator.clipboard.write([new ClipboardItem({'image/png': new Blob([new Uint8Array(bytes)], {type: 'image/png'})})])",
+        """bytes => {
+            const blob = new Blob([new Uint8Array(bytes)], {type: "image/png"});
+            return navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }""",
         list(content),
     )
     page.keyboard.press("Control+v")
@@ -321,7 +325,7 @@ def test_a_image_copied_is_pasted_with_the_keyboard(page: Page, bundle: Path) ->
     assert answers(page) == expected(bundle, content)
 
 
-def test_a_telephone_photographs(browser: Browser, server: Server) -> None:
+def test_a_phone_takes_photos(browser: Browser, server: Server) -> None:
     with opened(browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
         camera = page.get_by_label("Take a photo")
         expect(camera).to_be_visible()
@@ -329,7 +333,7 @@ def test_a_telephone_photographs(browser: Browser, server: Server) -> None:
         expect(page.get_by_label("Choose a folder")).to_be_hidden()
 
 
-def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
+def test_the_table_is_sorted_by_every_column(page: Page) -> None:
     files = [
         *many(12),
         upload("notes.txt", b"no image", "text/plain"),
@@ -341,7 +345,7 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     assert given == [file["name"] for file in files]
     labels = column(page, 3)
     assert len(set(labels)) > 3
-    assert labels[12] == NOT_A_IMAGE
+    assert labels[12] == NOT_AN_IMAGE
     heads = {
         name: page.get_by_role("columnheader", name=name) for name in ("Image", "File", "Prediction", "Probability")
     }
@@ -363,7 +367,7 @@ def test_the_sheet_is_sorted_by_every_column(page: Page) -> None:
     for direction in ("ascending", "descending"):
         turned("Prediction", direction)
         *sorted_labels, last = column(page, 3)
-        assert last == NOT_A_IMAGE
+        assert last == NOT_AN_IMAGE
         assert sorted(set(sorted_labels), key=sorted_labels.index) == sorted(
             set(sorted_labels), key=lambda label: label.strip("="), reverse=direction == "descending"
         )
@@ -398,10 +402,10 @@ def test_a_row_shows_its_image(page: Page, bundle: Path) -> None:
     expect(page.get_by_role("heading", name="0.png")).to_be_visible()
 
 
-def test_a_file_that_is_no_image_is_named_with_the_servers_sentence(page: Page) -> None:
+def test_a_file_that_is_not_an_image_shows_the_error(page: Page) -> None:
     choose(page, upload("notes.txt", b"no image", "text/plain"))
     finished(page)
-    expect(page.get_by_text(f"notes.txt {NOT_A_IMAGE}", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"notes.txt {NOT_AN_IMAGE}", exact=True)).to_be_visible()
     expect(page.locator("#figure")).to_be_hidden()
     choose(page, upload("a.png", image()))
     finished(page)
@@ -426,7 +430,7 @@ def test_the_csv_is_quoted_and_has_no_formulas(page: Page) -> None:
     for row, (name, label, probability) in zip(rows, shown, strict=True):
         assert row[0] == (f"'{name}" if name[0] in "=+-@" else name)
         if name == "notes.txt":
-            assert row[1:] == ["", "", "", NOT_A_IMAGE]
+            assert row[1:] == ["", "", "", NOT_AN_IMAGE]
         else:
             assert row[1] == CLASSES[int(row[2])].replace("=1", "'=1") == label.replace("=1", "'=1")
             assert f"{float(row[3]):.1%}" == probability
@@ -488,7 +492,7 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
         expect(page.get_by_role(role, name=name)).to_be_visible()  # type: ignore[arg-type]
 
 
-def test_a_image_of_forty_megapixels(page: Page) -> None:
+def test_an_image_of_forty_megapixels(page: Page) -> None:
     content = image(5, (80, 50))
     with io.BytesIO() as file:
         io_image(content).resize((8000, 5000)).save(file, "JPEG")
@@ -515,7 +519,7 @@ def test_a_turned_photograph_stands_upright(page: Page, bundle: Path) -> None:
     expect(page.locator("tbody canvas").first).to_have_attribute("width", "42")
 
 
-def test_a_kind_of_file_that_the_browser_does_not_show_is_answered_all_the_same(page: Page, bundle: Path) -> None:
+def test_a_file_type_that_the_browser_cannot_show_is_classified(page: Page, bundle: Path) -> None:
     content = image(3, kind="TIFF")
     choose(page, upload("a.tif", content, "image/tiff"))
     finished(page)
@@ -524,7 +528,7 @@ def test_a_kind_of_file_that_the_browser_does_not_show_is_answered_all_the_same(
     expect(page.locator("#image")).to_be_hidden()
 
 
-def test_of_thousands_only_the_rows_in_sight_are_there(page: Page, tmp_path: Path) -> None:
+def test_only_visible_rows_are_in_the_document(page: Page, tmp_path: Path) -> None:
     content = image()
     for number in range(1000):
         (tmp_path / f"{number:03}.png").write_bytes(content)
@@ -574,7 +578,7 @@ def test_requests_stay_within_the_servers_limits(browser: Browser, bundle: Path,
         expect(page.get_by_role("heading", name="11 images, 1 failed")).to_be_visible()
 
 
-def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Browser, server: Server) -> None:
+def test_a_busy_server_is_retried_and_canceling_loses_nothing(browser: Browser, server: Server) -> None:
     with opened(browser, server, tolerated="status of 503") as page:
         with server.full():
             choose(page, *many(5))
@@ -588,7 +592,7 @@ def test_a_busy_server_is_asked_again_and_cancelling_loses_nothing(browser: Brow
         assert all(column(page, 4))
 
 
-def test_a_file_that_is_gone_spoils_no_other(browser: Browser, server: Server, tmp_path: Path) -> None:
+def test_a_deleted_file_does_not_affect_others(browser: Browser, server: Server, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for path in paths:
         path.write_bytes(image())
@@ -603,7 +607,7 @@ def test_a_file_that_is_gone_spoils_no_other(browser: Browser, server: Server, t
         expect(page.locator("tbody td.error")).to_have_text("can no longer be read; add it again")
 
 
-def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, server: Server) -> None:
+def test_a_lost_server_is_reported_and_retried(browser: Browser, server: Server) -> None:
     with opened(browser, server, tolerated="net::ERR_FAILED", viewport={"width": 1280, "height": 800}) as page:
         expect(page.get_by_text("6 classes")).to_be_visible()
         page.clock.install()
@@ -619,7 +623,7 @@ def test_a_server_that_is_gone_is_said_to_be_and_asked_again(browser: Browser, s
         assert all(column(page, 4))
 
 
-def test_a_token_is_asked_for_once(browser: Browser, bundle: Path) -> None:
+def test_a_token_is_required_once(browser: Browser, bundle: Path) -> None:
     with running(bundle, token="secret") as server, opened(browser, server, tolerated="status of 401") as page:
         token = page.get_by_label("This server requires a token")
         expect(token).to_be_focused()
@@ -639,7 +643,7 @@ def test_a_token_is_asked_for_once(browser: Browser, bundle: Path) -> None:
         assert "secret" not in page.content() + page.url
 
 
-def test_another_model_answers_anew(browser: Browser, bundle: Path) -> None:
+def test_another_model_classifies_again(browser: Browser, bundle: Path) -> None:
     with running(bundle, names=("tiny", "other")) as server, opened(browser, server) as page:
         choose(page, *many(3))
         finished(page)
@@ -649,7 +653,7 @@ def test_another_model_answers_anew(browser: Browser, bundle: Path) -> None:
         assert all(column(page, 4))
 
 
-def test_cleared_is_as_at_first(page: Page) -> None:
+def test_clear_resets_the_page(page: Page) -> None:
     choose(page, *many(3))
     finished(page)
     page.get_by_role("button", name="Clear").click()
@@ -662,7 +666,7 @@ def test_cleared_is_as_at_first(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_telephone_by_day_and_by_night(browser: Browser, server: Server, scheme: Any) -> None:
+def test_it_fits_a_phone_in_light_and_dark(browser: Browser, server: Server, scheme: Any) -> None:
     with opened(browser, server, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
         choose(page, *many(3), upload(f"{'long' * 50}.png", image()), upload(f"{'x' * 90}.txt", b"no image"))
         finished(page)

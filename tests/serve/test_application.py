@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from inceptorch.classifier import Classifier
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import Engine, open_engine
+from inceptorch.models.module import Model
+from tests.conftest import TINY
+from tests.serve.helpers import Server, image, running
+
+
+def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
+    Classifier.of(Model(TINY, 2), default_preprocessing(16), ["x", "y"]).save(tmp_path / "other")
+    engines = {"first": open_engine(bundle, "onnxruntime"), "second": open_engine(tmp_path / "other", "onnxruntime")}
+    with running(engines) as server:
+        said = [server.predict(("a", image()), query=query).json[0] for query in ("", "?model=first", "?model=second")]
+        assert said[0] == said[1]
+        assert {one["label"] for one in said[2]["predictions"]} == {"x", "y"}
+        about = server.request("/about").json
+        assert [(model["name"], model["classes"], model["has_maps"]) for model in about["models"]] == [
+            ("first", 3, True),
+            ("second", 2, True),
+        ]
+        unknown = server.predict(("a", image()), query="?model=secnd")
+        assert (unknown.status, unknown.json) == (404, {"error": "There is no model 'secnd': did you mean 'second'?"})
+
+
+@pytest.mark.parametrize("query", ["?top=0", "?top=x", "?maps=2", "?maps=true"])
+def test_impossible_parameters_are_refused(server: Server, query: str) -> None:
+    reply = server.predict(("a", image()), query=query)
+    assert reply.status == 422
+    assert reply.json["error"].startswith(f"Parameter {query[1:].partition('=')[0]}: ")
+
+
+def test_the_page_may_load_nothing_from_elsewhere(server: Server) -> None:
+    for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")):
+        reply = server.request(path)
+        assert reply.status == 200
+        assert reply.headers["Content-Type"] == f"{kind}; charset=utf-8"
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert server.request("/../application.py").status == 404
+
+
+def test_unknown_paths_and_methods(server: Server) -> None:
+    assert server.request("/nothing").status == 404
+    reply = server.request("/predict")
+    assert (reply.status, reply.headers["Allow"]) == (405, "POST")
+
+
+def test_private_routes_require_the_token(engine: Engine) -> None:
+    with running({"tiny": engine}, token="open sesame ü") as server:
+        for path in ("/about", "/metrics", "/v2", "/v2/models/tiny"):
+            assert server.request(path).status == 401, path
+        for words in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic b3Blbg=="}):
+            reply = server.predict(("a", image()), headers=words)
+            assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
+        right = {"Authorization": "Bearer open sesame ü".encode().decode("latin-1")}
+        assert server.predict(("a", image()), headers=right).status == 200
+        assert server.request("/about", headers=right).status == 200
+        for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
+            assert server.request(path).status == 200, path
