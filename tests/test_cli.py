@@ -361,21 +361,21 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
             "--inh-caps=-dac_override,-dac_read_search",
         ]
 
-    def limited(*words: object) -> subprocess.CompletedProcess[str]:
+    def subsample_per_class(*words: object) -> subprocess.CompletedProcess[str]:
         command = [*prefix, sys.executable, "-m", "inceptorch", *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
     closed = few / "train" / "red"
     closed.chmod(0)
     try:
-        done = limited("train", few, "--out", tmp_path / "run")
+        done = subsample_per_class("train", few, "--out", tmp_path / "run")
         assert done.returncode == 2
         assert f"{closed} could not be read: permission denied" in done.stderr
     finally:
         closed.chmod(0o755)
     sealed = tmp_path / "sealed"
     sealed.mkdir(mode=0o555)
-    done = limited("train", few, "--out", sealed / "run", "--net", "googlenet_small", "--epochs", 1)
+    done = subsample_per_class("train", few, "--out", sealed / "run", "--net", "googlenet_small", "--epochs", 1)
     assert done.returncode == 2
     assert "could not be created: permission denied" in done.stderr
     assert not (sealed / "run").exists()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
-from inceptorch.data.string_array import Names
+from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError, ImageError
 from inceptorch.inference.inputs import find_images
 from inceptorch.utils.progress import Progress
@@ -163,7 +163,7 @@ def test_shapes_that_are_refused(images: Path, tmp_path: Path) -> None:
     refused(images, "class folder 'empty' holds no images")
     (images / "train" / "empty").rmdir()
     shutil.move(images / "train", tmp_path / "moved")
-    refused(images, "has val but no train beside it")
+    refused(images, "has val but no train. Add the images")
     one = tmp_path / "one"
     shutil.copytree(tmp_path / "moved" / "red", one / "red")
     refused(one, "the one class 'red'; a classifier needs at least two")
@@ -204,7 +204,7 @@ def test_labels_follow_the_classifiers_order_not_the_folders(images: Path) -> No
 def test_fingerprint_follows_the_data(images: Path) -> None:
     before = fingerprint(find_split(images, CLASSES))
     assert fingerprint(find_split(images, CLASSES)) == before
-    assert fingerprint(find_split(images, CLASSES).keep(range(11, -1, -1))) == before
+    assert fingerprint(find_split(images, CLASSES).select(range(11, -1, -1))) == before
     with open(images / "val" / "red" / "00.png", "ab") as file:
         file.write(b"x")
     assert fingerprint(find_split(images, CLASSES)) != before
@@ -245,7 +245,7 @@ def test_what_is_found_and_val_stays_what_it_was(tmp_path: Path) -> None:
 
 def test_a_split_is_sent_to_another_process(images: Path, tmp_path: Path) -> None:
     for data in (images, zipped(images, tmp_path / "all.zip")):
-        split = find_split(data, CLASSES, "val").keep([7, 3])
+        split = find_split(data, CLASSES, "val").select([7, 3])
         again = pickle.loads(pickle.dumps(split))
         assert again.paths == split.paths
         assert again.labels.tolist() == split.labels.tolist() == [1, 0]
@@ -254,22 +254,22 @@ def test_a_split_is_sent_to_another_process(images: Path, tmp_path: Path) -> Non
 
 def test_names_are_a_tuple_of_strings_in_two_pieces_of_memory() -> None:
     strings = ("", "a", "ä/b.jpg", b"\xff.png".decode("utf-8", "surrogateescape"), "日本")
-    names = Names(strings)
+    names = StringArray(strings)
     assert tuple(names) == strings
     assert [names[index] for index in range(-5, 5)] == [*strings, *strings]
     assert tuple(names[1:4]) == strings[1:4]
     assert tuple(names[::-2]) == strings[::-2]
     assert tuple(names.take([4, 0, 4])) == (strings[4], strings[0], strings[4])
-    assert Names.joined([names, Names(), names]) == Names(strings * 2) != names
+    assert StringArray.joined([names, StringArray(), names]) == StringArray(strings * 2) != names
     assert pickle.loads(pickle.dumps(names)) == names
     with pytest.raises(IndexError):
         names[5]
-    with pytest.raises(ValueError, match="offsets do not fit"):
-        Names.from_arrays(*Names(["abc"]).arrays()[:1], np.array([0, 2]))
+    with pytest.raises(ValueError, match="lengths do not fit"):
+        StringArray.from_arrays(*StringArray(["abc"]).arrays()[:1], np.array([2]))
 
 
 def test_a_million_names_are_few_objects() -> None:
-    names = Names(f"class/{number}.jpg" for number in range(1_000_000))
+    names = StringArray(f"class/{number}.jpg" for number in range(1_000_000))
     assert names[777_777] == "class/777777.jpg"
     assert names.take(np.arange(999_999, -1, -1))[0] == "class/999999.jpg"
     assert len(gc.get_referents(names)) <= 3  # its class, the bytes and the offsets

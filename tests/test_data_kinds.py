@@ -13,7 +13,7 @@ from torchvision import datasets
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint, verify, without_unreadable
 from inceptorch.data.locator import absolute, lies_inside, short_name
-from inceptorch.data.sources import torchvision_datasets as named
+from inceptorch.data.sources import torchvision as named
 from inceptorch.errors import DataError
 from inceptorch.training import resume, train
 from inceptorch.training.recipe import Recipe, with_values
@@ -102,7 +102,7 @@ RED, BLUE = "train/red/00.png", "train/blue/00.png"
         (["path,label", f"val/../{RED},red", f"{RED},red"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
         (["path,label"], "list.csv lists no images"),
         (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
-        (["path,label,split", f"{RED},red,val"], "list.csv has val but no train beside it"),
+        (["path,label,split", f"{RED},red,val"], "list.csv has val but no train. Add the images"),
         (["path,label", f"{RED},red"], "the one class 'red'; a classifier needs at least two"),
     ],
 )

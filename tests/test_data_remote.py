@@ -17,9 +17,9 @@ import yaml
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
 from inceptorch.data.augment import Augmented
-from inceptorch.data.loader import load
+from inceptorch.data.loader import load_batches
 from inceptorch.data.locator import absolute, lies_inside, short_name
-from inceptorch.data.sampler import batches
+from inceptorch.data.sampler import epoch_batches
 from inceptorch.data.sources import remote
 from inceptorch.data.write_shards import write_shards
 from inceptorch.errors import DataError, ImageError
@@ -128,10 +128,10 @@ def test_batches_are_those_of_the_folder_with_any_number_of_workers(
     server: Server, recipe: Recipe, workers: int
 ) -> None:
     at_url, local = (find_split(data, CLASSES, "train") for data in (server.url, server.folder))
-    plan = [batch.tolist() for batch in batches(at_url, 8, 3, 1, shuffle="shards")]
-    assert plan == [batch.tolist() for batch in batches(local, 8, 3, 1, shuffle="shards")]
+    plan = [batch.tolist() for batch in epoch_batches(at_url, 8, 3, 1, shuffle="shards")]
+    assert plan == [batch.tolist() for batch in epoch_batches(local, 8, 3, 1, shuffle="shards")]
     found, expected = (
-        load(Augmented(split, default_preprocessing(16), recipe.augmentation, seed=1), plan, count)
+        load_batches(Augmented(split, default_preprocessing(16), recipe.augmentation, seed=1), plan, count)
         for split, count in ((at_url, workers), (local, 0))
     )
     for one, other in zip(found, expected, strict=True):
@@ -212,9 +212,9 @@ def test_faults_of_a_server_are_one_sentence(server: Server) -> None:
         (server.folder / "index.json").write_text(json.dumps(index))
         refused(server.url, sentence)
 
-    indexed("the places of train-000000.tar do not fit", starts=[-1, *first["starts"][1:]])
-    indexed("the places of train-000000.tar do not fit", sizes=[first["bytes"], *first["sizes"][1:]])
-    indexed("the places of train-000000.tar do not fit", starts=[0])
+    indexed("the positions of train-000000.tar do not fit", starts=[-1, *first["starts"][1:]])
+    indexed("the positions of train-000000.tar do not fit", sizes=[first["bytes"], *first["sizes"][1:]])
+    indexed("the positions of train-000000.tar do not fit", starts=[0])
     indexed("the names of train-000000.tar are not sorted", names=first["names"][::-1])
     indexed("x/../y.tar is no file name", file="x/../y.tar")
     indexed("index.json does not say where images lie. Try `inceptorch shards` again", names=[], starts=[], sizes=[])

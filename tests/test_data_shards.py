@@ -114,7 +114,7 @@ def test_shards_are_written_whole_or_not_at_all(images: Path, tmp_path: Path, mo
         with pytest.raises(DataError, match=f"size of a shard is {size:g} MB; it must be above 0, and finite"):
             write_shards(images, tmp_path / "out", megabytes=size, progress=QUIET)
     for share in (0, 1, 20, math.nan):
-        with pytest.raises(DataError, match=f"to evaluate with is {share:g}; it must be between 0 and 1"):
+        with pytest.raises(DataError, match=f"for val is {share:g}; it must be between 0 and 1"):
             write_shards(images, tmp_path / "out", val_fraction=share, progress=QUIET)
     before = sorted(path.name for path in tmp_path.iterdir())
     split = find_split(images, CLASSES, "train")

@@ -103,7 +103,7 @@ def test_a_loss_that_is_that_of_chance_is_remarked(
 
 def test_rare_classes_weigh_more(images: Path) -> None:
     split = find_split(images, list(COLORS), "train")
-    few = split.keep([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
+    few = split.select([i for i in range(len(split)) if split.labels[i] != 2 or i % 4 == 0])
     assert few.counts() == {"blue": 12, "green": 12, "red": 3}
     weights = Classification(few.classes).class_weights(few, 1.0)
     assert weights.tolist() == pytest.approx([0.75, 0.75, 3.0])

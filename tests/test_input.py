@@ -17,7 +17,7 @@ from PIL import Image
 
 from inceptorch.data import find_split
 from inceptorch.data.augment import Augmented
-from inceptorch.data.loader import choose_workers, load
+from inceptorch.data.loader import choose_workers, load_batches
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
@@ -169,7 +169,7 @@ def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, r
         seed=1,
     )
     order = [[3, 30, 7], [0], [35, 1, 2, 4]]
-    for (tensors, labels, indices), batch in zip(load(data, order, workers), order, strict=True):
+    for (tensors, labels, indices), batch in zip(load_batches(data, order, workers), order, strict=True):
         assert indices.tolist() == batch
         assert labels.tolist() == [split.labels[index] for index in batch]
         assert torch.equal(tensors, torch.stack([data[index][0] for index in batch]))
@@ -181,7 +181,7 @@ def test_a_image_that_goes_during_training_is_named(images: Path, recipe: Recipe
     gone = images / "train" / "red" / "03.png"
     gone.unlink()
     with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
-        list(load(data, [list(range(len(data)))], workers))
+        list(load_batches(data, [list(range(len(data)))], workers))
     assert (caught.value.path, caught.value.reason) == (str(gone), "could not be read: no such file or directory")
 
 
@@ -198,12 +198,12 @@ ENDLESS = """
     from pathlib import Path
     from inceptorch.data import find_split
     from inceptorch.data.augment import Augmented
-    from inceptorch.data.loader import load
+    from inceptorch.data.loader import load_batches
     from inceptorch.images.preprocessing import default_preprocessing
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({images!r}), ["blue", "green", "red"], "train")
-    batches = load(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
+    batches = load_batches(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
@@ -248,7 +248,7 @@ def test_workers_end_with_a_parent_that_is_killed(images: Path, start: str) -> N
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
-        batches = load(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
+        batches = load_batches(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
         next(batches)
         print("going", flush=True)
         signal.pause()

@@ -20,7 +20,7 @@ from torch import multiprocessing
 import inceptorch
 from inceptorch.classifier import Classifier
 from inceptorch.data import find_split
-from inceptorch.data.sampler import batches
+from inceptorch.data.sampler import epoch_batches
 from inceptorch.errors import RecipeError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -105,7 +105,7 @@ def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: i
 def test_parts_of_a_batch_are_together_the_batch(images: Path) -> None:
     split = find_split(images, list(COLORS), "train")
     for count in (1, 2, 3):
-        for each in (batch.tolist() for batch in batches(split, 8, 5, 1)):
+        for each in (batch.tolist() for batch in epoch_batches(split, 8, 5, 1)):
             parts = [Processes(rank, count, CPU).share(each) for rank in range(count)]
             assert sorted(index for part in parts for index in part) == sorted(each)
             assert min(map(len, parts)) >= 2

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
-from inceptorch.data import find_train_and_val, limited
+from inceptorch.data import find_train_and_val, subsample_per_class
 from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, Linear
@@ -153,15 +153,15 @@ def test_rates_sides_and_default_epochs(images: Path) -> None:
         assert {each.recipe.schedule.epochs for each in planned} == {epochs}
 
 
-# --- limited images --------------------------------------------------------------------------------------------------
+# --- fewer images of each class ----------------------------------------------------------------------------------
 
 
 def test_limited_takes_as_many_of_each_class_by_the_seed(images: Path) -> None:
     whole, _ = find_train_and_val(images, 0.2, 0)
-    assert limited(whole, 0, 1).paths == limited(whole, 100, 1).paths == whole.paths
-    some = limited(whole, 5, 1)
+    assert subsample_per_class(whole, 0, 1).paths == subsample_per_class(whole, 100, 1).paths == whole.paths
+    some = subsample_per_class(whole, 5, 1)
     assert some.counts() == {"blue": 5, "green": 5, "red": 5}
-    assert some.paths == limited(whole, 5, 1).paths != limited(whole, 5, 2).paths
+    assert some.paths == subsample_per_class(whole, 5, 1).paths != subsample_per_class(whole, 5, 2).paths
     assert set(some.paths) < set(whole.paths)
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 import inceptorch
 from inceptorch import report
 from inceptorch.data.augment import Augmented
-from inceptorch.data.sources.pairs import split_pairs
+from inceptorch.data.sources.pairs import open_pairs
 from inceptorch.errors import BundleError, DataError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.images.preprocessing import default_preprocessing
@@ -132,11 +132,11 @@ def test_the_form_of_the_images_changes_nothing(recipe: Recipe) -> None:
         lambda array: torch.from_numpy(array.transpose(2, 0, 1)),
     ]
     for form in forms:
-        train, val = split_pairs({"train": Patches(6, 1, form), "val": Patches(3, 2, form)}, 0.2, 0)
+        train, val = open_pairs({"train": Patches(6, 1, form), "val": Patches(3, 2, form)}, 0.2, 0)
         assert np.array_equal(train.crop(4, default_preprocessing(SIZE)), Patches(6, 1).images[4])
         assert (train.classes, val.labels.tolist()) == (tuple(COLORS), [0, 1, 2])
     patches = Patches(30, 1)
-    train, val = split_pairs([patches[index] for index in range(30)], 0.2, 0)
+    train, val = open_pairs([patches[index] for index in range(30)], 0.2, 0)
     assert (len(train), len(val), train.classes) == (24, 6, ("0", "1", "2"))
 
 
@@ -268,7 +268,7 @@ def test_a_transform_of_ones_own_draws_by_seed_epoch_and_image(
 
 
 def test_a_transforms_draws_leave_the_generators_as_they_were(recipe: Recipe) -> None:
-    train, _ = split_pairs((Patches(6, 1), Patches(3, 2)), 0.2, 0)
+    train, _ = open_pairs((Patches(6, 1), Patches(3, 2)), 0.2, 0)
     dataset = Augmented(train, default_preprocessing(SIZE), recipe.augmentation, 7, shaken)
     state, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
     first = [dataset[index][0] for index in range(6)]

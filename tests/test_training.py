@@ -384,7 +384,7 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
         in_training = classifier.model(Normalize(classifier.preprocessing)(crop[None])).softmax(1)[0].tolist()
     predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
     assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
-    alone = split.keep([index])
+    alone = split.select([index])
     evaluated = evaluate_split(classifier, alone, [], Processes(0, 1, torch.device("cpu")), QUIET)
     assert np.exp(-evaluated.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
 

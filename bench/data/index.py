@@ -25,7 +25,7 @@ from torchvision.datasets import ImageFolder
 
 from bench.common import Record, command
 from inceptorch.data import Split, find_split, fingerprint, without_unreadable
-from inceptorch.data.index_cache import digests_of, remember_readable
+from inceptorch.data.index_cache import digests_of, store_readable
 from inceptorch.utils.progress import Progress
 
 CLASSES = 1000
@@ -115,10 +115,10 @@ def measure(what: str, root: Path) -> dict[str, Any]:
         return {"seconds": seconds, "peak_mb": most, "workers": with_workers(peer.samples.__getitem__, len(peer))}
     split, seconds = timed(lambda: found(root))
     assert len(split) == CLASSES * IMAGES
-    some = split.keep(np.arange(0, len(split), len(split) // DECODED))
+    some = split.select(np.arange(0, len(split), len(split) // DECODED))
     _, decoding = timed(lambda: without_unreadable(some, Progress(quiet=True)))
     # As if all had been decoded, so that checking all can be measured.
-    remember_readable(split.where, np.sort(digests_of(split.files)))
+    store_readable(split.where, np.sort(digests_of(split.files)))
     (kept, skipped), checking = timed(lambda: without_unreadable(split, Progress(quiet=True)))
     assert (len(kept), skipped) == (len(split), [])
     most = peak() - before

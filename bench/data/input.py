@@ -26,8 +26,8 @@ from bench.common import SHARED, Record, command, need
 from inceptorch.data import Split
 from inceptorch.data.augment import Augmented
 from inceptorch.data.augmentation import AugmentationConfig
-from inceptorch.data.sources.folders import Folder
-from inceptorch.data.string_array import Files, Names
+from inceptorch.data.sources.folder import Folder
+from inceptorch.data.string_array import Files, StringArray
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from inceptorch.models.normalize import Normalize
 
@@ -73,7 +73,7 @@ def ours(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     names = tuple(f"{number}.jpg" for number in range(len(files)))
     source = InMemory(dict(zip(names, files, strict=True)))
     data = Augmented(
-        Split("", "", source, ("a",), Files.of_names(Names(names)), np.zeros(len(files), np.int32)),
+        Split("", "", source, ("a",), Files.of_names(StringArray(names)), np.zeros(len(files), np.int32)),
         pixels,
         AugmentationConfig(crop_scale=AREA, crop_ratio=ASPECT),
         seed=0,

@@ -9,7 +9,7 @@ from inceptorch.checks.duplicates import duplicate_findings
 from inceptorch.checks.findings import KINDS, Findings
 from inceptorch.checks.images import MAX_MEGAPIXELS, MIN_SIZE, image_findings, other_file_findings
 from inceptorch.checks.scan import scan_dataset
-from inceptorch.data.resolve import parts_of
+from inceptorch.data.resolve import open_splits
 from inceptorch.errors import DataError
 from inceptorch.utils.progress import Progress
 
@@ -34,7 +34,7 @@ def check(
     class that the model lacks, and BundleError for an unusable model.
     """
     progress = progress or Progress()
-    splits = {name: find() for name, find in parts_of(data).items()}
+    splits = {name: find() for name, find in open_splits(data).items()}
     if not any(split.classes for split in splits.values()):
         raise DataError(f"{data} has no class folders; put the images of each class into a folder of its own.")
     if model is not None:
@@ -42,7 +42,7 @@ def check(
         from inceptorch.classifier.hub import load
 
         classifier = load(model).to_best_device()
-        relabelled = {name: split.relabelled(classifier.classes) for name, split in splits.items()}
+        relabelled = {name: split.with_classes(classifier.classes) for name, split in splits.items()}
     scan = scan_dataset(splits, progress)
     found = [
         *image_findings(scan, min_size, max_megapixels),

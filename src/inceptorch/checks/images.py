@@ -12,7 +12,7 @@ import numpy as np
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import FORMATS, DatasetScan
 from inceptorch.data import Split
-from inceptorch.data.sources.folders import Tree, is_image
+from inceptorch.data.sources.base import Tree, is_image
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import SUFFIXES, read_header
 from inceptorch.utils.progress import Progress

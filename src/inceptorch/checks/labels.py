@@ -16,7 +16,6 @@ from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.classifier import Classifier
 from inceptorch.data import Split, fingerprint, stratified
-from inceptorch.data.split import TRAIN
 from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 
@@ -32,7 +31,7 @@ def label_findings(
         readable = np.flatnonzero(scan.readable[indices])
         if not len(readable):
             continue
-        images = split.keep(readable)
+        images = split.select(readable)
         stream = Predictor.of(classifier).stream(range(len(images)), images.image)
         predictions = progress.track(stream, len(images), f"evaluating {name or 'images'}")
         probabilities = np.stack([prediction.probabilities for prediction in predictions])
@@ -52,7 +51,7 @@ def label_findings(
                 f"The model was trained on {len(train)} of these images and evaluated on the other {len(val)}; {seen}, "
                 "so more labels may be wrong than are listed."
             )
-        elif name in TRAIN:
+        elif name in TRAIN_NAMES:
             caveats.append(f"If the model was trained on {name}, trust its doubts about other splits only; {seen}.")
     return found, caveats
 

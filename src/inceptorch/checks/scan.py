@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.data import Split
-from inceptorch.data.index_cache import are_among, digests_of, is_settled, recall, remember
+from inceptorch.data.index_cache import are_among, digests_of, load_index, mtime_is_reliable, store_index
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
@@ -168,7 +168,7 @@ def _scan_split(
         readable = cached["file"][at] == digests
         records[readable] = cached[at[readable]]
     fresh = ~readable
-    settled = is_settled(split.files.changed, seen)
+    settled = mtime_is_reliable(split.files.changed, seen)
 
     def save() -> None:
         new = fresh & settled & readable
@@ -215,7 +215,7 @@ def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault 
 def _load(where: str, current: Digests) -> Records:
     """The records cached for an address, in the order of `file`, without those of deleted files if these are the
     majority."""
-    arrays = recall(CACHE, where)
+    arrays = load_index(CACHE, where)
     records: Any = arrays.get("rows", np.zeros(0))
     if arrays.get("made_by", np.zeros(0)).tobytes() != VERSION.encode() or records.dtype != RECORD or records.ndim != 1:
         return np.zeros(0, RECORD)
@@ -227,4 +227,4 @@ def _load(where: str, current: Digests) -> Records:
 def _store(where: str, records: Records) -> str | None:
     """Cache these records; the error if that fails."""
     records = records[np.argsort(records["file"], kind="stable")]
-    return remember(CACHE, where, {"made_by": np.frombuffer(VERSION.encode(), np.uint8), "rows": records})
+    return store_index(CACHE, where, {"made_by": np.frombuffer(VERSION.encode(), np.uint8), "rows": records})

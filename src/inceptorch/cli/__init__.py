@@ -63,8 +63,6 @@ OLD_OPTIONS = {
     "serve": {"--queue": "--queue-size", "--max-files": "--max-images", "--streams": "--concurrency"},
 }
 
-OLD_OPTIONS = {"--queue": "--queue-size", "--max-files": "--max-images", "--streams": "--concurrency"}
-
 app = typer.Typer(
     help="The Inception line of image classifiers: train, evaluate, predict.",
     no_args_is_help=True,
@@ -96,24 +94,20 @@ for command in (
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 
 
-def refuse_old_options(args: list[str]) -> None:
-    """Name the new spelling of a renamed option. Raises InceptorchError."""
+def refuse_old_options(verb: str, *args: str) -> None:
+    """Raise InceptorchError for an option of `verb` that has another name now, naming it."""
     for arg in args[: args.index("--")] if "--" in args else args:
         old = arg.partition("=")[0]
-        if old in OLD_OPTIONS:
-            raise InceptorchError(f"Cannot use {old}: it was renamed. Try {OLD_OPTIONS[old]}.")
+        if new := OLD_OPTIONS.get(verb, {}).get(old):
+            raise InceptorchError(f"Cannot use {old}: it was renamed. Try {new}.")
 
 
 def main() -> None:
     """Run a command. A fault is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    old = OLD_OPTIONS.get(next(iter(sys.argv[1:]), ""), {})
-    for word in sys.argv[2:]:
-        if new := old.get(word.partition("=")[0]):
-            _fail(f"{word.partition('=')[0]} is now called {new}.")
     try:
-        refuse_old_options(sys.argv[1:])
+        refuse_old_options(*sys.argv[1:] or [""])
         app()
     except InceptorchError as error:
         _fail(str(error))

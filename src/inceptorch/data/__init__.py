@@ -1,7 +1,7 @@
 """Labelled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
 from inceptorch.data.resolve import find_split, find_train_and_val
-from inceptorch.data.split import Split, fingerprint, limited, stratified
+from inceptorch.data.split import Split, fingerprint, stratified, subsample_per_class
 from inceptorch.data.verify import Skipped, without_unreadable
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "find_split",
     "find_train_and_val",
     "fingerprint",
-    "limited",
+    "subsample_per_class",
     "stratified",
     "without_unreadable",
 ]

@@ -1,7 +1,7 @@
-"""ImageNet's conventions: synset numbers as class names, the validation images and their answers, the blacklist.
+"""ImageNet's conventions: synsets as class names, labels of the validation images, the blacklist.
 
-Classes are numbered by sorted synset (n01440764 is 0), as Caffe, torchvision and timm do. The development kit's own numbers
-(ILSVRC2012_ID, in its validation_ground_truth.txt) are others, and are translated by its meta.mat.
+Classes are numbered by sorted synset (n01440764 is 0), as Caffe, torchvision and timm do. The development kit's own
+numbers (ILSVRC2012_ID, in its validation_ground_truth.txt) differ; its meta.mat translates them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-from inceptorch.data.sources.folders import Folder
-from inceptorch.data.split import Split, split_of
-from inceptorch.data.string_array import Names
+from inceptorch.data.sources.folder import Folder
+from inceptorch.data.split import Split
+from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError
 from inceptorch.utils.files import os_error_reason, reading
 
@@ -33,8 +33,8 @@ def synsets() -> tuple[str, ...]:
     return tuple((files("inceptorch.data") / "synsets.txt").read_text(encoding="ascii").split())
 
 
-def in_words_of(split: Split, classes: Sequence[str]) -> Split:
-    """The split with classes named by synset called as a network with ImageNet's classes calls them; any other as it is."""
+def map_synsets_to_names(split: Split, classes: Sequence[str]) -> Split:
+    """A split of synsets with the class names of a network for ImageNet; any other split unchanged."""
     known = synsets()
     if len(classes) != len(known) or not classes[0].startswith(FIRST) or set(split.classes) & set(classes):
         return split
@@ -48,51 +48,50 @@ def in_words_of(split: Split, classes: Sequence[str]) -> Split:
 
 
 def is_validation(folder: Path) -> bool:
-    """Whether a folder holds ILSVRC's validation images as they come, side by side."""
+    """Whether a folder holds ILSVRC's validation images as they are published, without class folders."""
     return (folder / "ILSVRC2012_val_00000001.JPEG").exists()
 
 
 def open_validation(folder: Path) -> Mapping[str, Callable[[], Split]]:
-    """The validation images as the one part of DATA."""
+    """The validation images as the one split of DATA."""
     return {"val": partial(_read_validation, folder)}
 
 
 def _read_validation(folder: Path) -> Split:
     source = Folder(folder)
-    images = [name for name in source.images("") if IMAGE.fullmatch(name)]
-    answers = _answers(folder)
-    missing = next((name for name in images if name not in answers), None)
+    images = [name for name in source.files() if IMAGE.fullmatch(name)]
+    labels = _read_labels(folder)
+    missing = next((name for name in images if name not in labels), None)
     if missing:
-        raise DataError(f"{folder / missing} has no answer in the files beside it.")
-    names = Names(images)
-    return split_of("val", str(folder), source, [answers[name] for name in images], source.files_of(names))
+        raise DataError(f"{folder / missing} has no label in the files beside it.")
+    files = source.files_of(StringArray(images))
+    return Split.of_names("val", str(folder), source, [labels[name] for name in images], files)
 
 
-def _answers(folder: Path) -> dict[str, str]:
-    """The synset of every validation image, from whichever list of answers is in the folder or the one above it."""
-    for place in (folder, folder.parent, folder / "data", folder.parent / "ILSVRC2012_devkit_t12" / "data"):
-        if (place / BY_INDEX).exists():
-            rows = [line.split() for line in _lines(place / BY_INDEX)]
-            return {row[0]: _synset(row[1], place / BY_INDEX) for row in rows if len(row) == 2}
-        if (place / BY_SYNSET[0]).exists():
-            return dict(_numbered(_lines(place / BY_SYNSET[0])))
-        if (place / BY_SYNSET[1]).exists():
-            rows = [line.replace(",", " ").split() for line in _lines(place / BY_SYNSET[1])]
+def _read_labels(folder: Path) -> dict[str, str]:
+    """The synset of every validation image, from the first list of labels in the folder or the one above it."""
+    for near in (folder, folder.parent, folder / "data", folder.parent / "ILSVRC2012_devkit_t12" / "data"):
+        path = next((near / name for name in (BY_INDEX, *BY_SYNSET, TRUTH) if (near / name).exists()), None)
+        if path is None:
+            continue
+        lines = _lines(path)
+        if path.name == BY_INDEX:
+            rows = [line.split() for line in lines]
+            return {row[0]: _synset(row[1], path) for row in rows if len(row) == 2}
+        if path.name == BY_SYNSET[1]:
+            rows = [line.replace(",", " ").split() for line in lines]
             return {f"{row[0]}.JPEG": row[1] for row in rows if len(row) > 1 and row[0].startswith("ILSVRC2012")}
-        if (place / TRUTH).exists():
-            by_id = _synsets_by_id(place / META)
-            unknown = next((line for line in _lines(place / TRUTH) if line not in by_id), None)
+        if path.name == TRUTH:
+            by_id = _synsets_by_id(near / META)
+            unknown = next((line for line in lines if line not in by_id), None)
             if unknown is not None:
-                raise DataError(f"{place / TRUTH}: {unknown!r} is no number of a synset in {place / META}.")
-            return dict(_numbered([by_id[line] for line in _lines(place / TRUTH)]))
+                raise DataError(f"{path}: {unknown!r} is no number of a synset in {near / META}.")
+            lines = [by_id[line] for line in lines]
+        return {f"ILSVRC2012_val_{number:08}.JPEG": synset for number, synset in enumerate(lines, 1)}
     raise DataError(
-        f"{folder} holds ILSVRC's validation images without their answers; put {BY_INDEX}, {BY_SYNSET[0]}, or the "
+        f"{folder} holds ILSVRC's validation images without their labels; put {BY_INDEX}, {BY_SYNSET[0]}, or the "
         f"development kit's {TRUTH} and {META} into it."
     )
-
-
-def _numbered(synsets: Sequence[str]) -> list[tuple[str, str]]:
-    return [(f"ILSVRC2012_val_{number:08}.JPEG", synset) for number, synset in enumerate(synsets, 1)]
 
 
 def _synset(index: str, path: Path) -> str:
@@ -103,7 +102,7 @@ def _synset(index: str, path: Path) -> str:
 
 
 def _synsets_by_id(path: Path) -> dict[str, str]:
-    """Synsets by the development kit's own numbers."""
+    """The synset of each of the development kit's own numbers."""
     from scipy.io import loadmat
 
     try:
@@ -111,28 +110,31 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
         return {str(int(row["ILSVRC2012_ID"])): str(row["WNID"]) for row in rows}
     except OSError as error:
         raise DataError(f"{path} could not be read: {os_error_reason(error)}.") from None
-    except Exception as error:  # whatever a damaged file provokes in the reader of a foreign format
+    except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path} is not the development kit's list of synsets: {error}.") from None
 
 
-def listed(split: Split, path: Path) -> set[str]:
-    """The names within DATA of the images that a file lists, a line each: by name, with the folder where the name alone
-    is that of several, or, as ILSVRC's blacklist of 1762 does, by the number of the validation image. Raises DataError if
-    a line is none of the split's images, or several."""
-    whole, by_name = set(split.paths), dict[str, list[str]]()
-    for name in whole:
+def read_image_list(split: Split, path: Path) -> set[str]:
+    """The names of the images of a split that a file lists, one a line.
+
+    An image is listed by its name, with its folder where several share the name, or, as in ILSVRC's blacklist of 1762,
+    by the number of the validation image. Raises DataError for a line that is none of the images, or several.
+    """
+    by_name = dict[str, list[str]]()
+    for name in split.paths:
         by_name.setdefault(Path(name).name, []).append(name)
-    found = set()
+    listed = set()
     for line in _lines(path):
         wanted = f"ILSVRC2012_val_{int(line):08}.JPEG" if line.isdecimal() else line
-        ending = [name for name in by_name.get(Path(wanted).name, []) if f"/{wanted}".endswith(f"/{name}")]
-        named = [wanted] if wanted in whole else ending or by_name.get(wanted, [])
-        if not named:
+        same_name = by_name.get(Path(wanted).name, [])
+        ending = [name for name in same_name if f"/{wanted}".endswith(f"/{name}")]
+        matches = [wanted] if wanted in same_name else ending or by_name.get(wanted, [])
+        if not matches:
             raise DataError(f"{path}: {line} is no image of {split.where}.")
-        if len(named) > 1:
-            raise DataError(f"{path}: {line} is {len(named)} images of {split.where}; write its folder too.")
-        found.add(named[0])
-    return found
+        if len(matches) > 1:
+            raise DataError(f"{path}: {line} is {len(matches)} images of {split.where}; write its folder too.")
+        listed.add(matches[0])
+    return listed
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Batches of training images in order, from this process or from others."""
+"""Batches of training images in order, from this process or from workers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from inceptorch.data.augment import Augmented, Batch
 from inceptorch.errors import InceptorchError
 from inceptorch.utils.cpu import processors
 
-NEGLIGIBLE = 0.02  # share of a step's time that loading may take before other processes are worth their start
 MAX_WORKERS = 16
+NEGLIGIBLE = 0.02  # fraction of a step's time below which loading is not worth the start of workers
 MARGIN = 1.25  # images differ: more reading than on average
 
 
-def load(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
+def load_batches(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises ImageError naming the file."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: as was asked
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, on purpose
         loader = DataLoader(
-            _Handed(data),
+            _Batches(data),
             batch_sampler=batches,
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_identity,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_begin_as_worker if workers else None,
+            worker_init_fn=_init_worker if workers else None,
         )
         ready: Iterator[Batch | InceptorchError] = iter(loader)
     for batch in ready:
@@ -62,16 +62,15 @@ def num_workers(
 
 
 def choose_workers(loading: float, step: float, spare_cores: int) -> int:
-    """How many processes keep a network fed that takes `step` seconds for a batch which this process loads in `loading`
-    seconds: none where that is negligible or no core is to spare, as on a CPU, where the network uses them all."""
-    if loading <= NEGLIGIBLE * step:
-        return 0
-    return min(spare_cores, math.ceil(MARGIN * loading / step))
+    """The number of workers for batches that take `loading` seconds to load and `step` seconds to train on.
+
+    None where loading is negligible or no core is spare, as on a CPU, where the network uses them all.
+    """
+    return 0 if loading <= NEGLIGIBLE * step else min(spare_cores, math.ceil(MARGIN * loading / step))
 
 
-class _Handed(Dataset[Batch]):
-    """Batches of a data set. An error of ours is returned, not raised: torch would put a worker's traceback in its
-    place."""
+class _Batches(Dataset[Batch]):
+    """Batches of a data set. An ImageError is returned, as torch would replace one that is raised by a traceback."""
 
     def __init__(self, data: Augmented):
         self.data = data
@@ -83,36 +82,32 @@ class _Handed(Dataset[Batch]):
             return error
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
-def _begin_as_worker(_: int) -> None:
-    _leave_signals_to_the_parent()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-
-
-def _leave_signals_to_the_parent() -> None:
-    """A wish to stop often reaches all processes; the parent obeys it after a checkpoint, and needs these for it.
-    SIGTERM from the parent itself ends them, which is how Python ends what is left of them."""
+def _init_worker(_: int) -> None:
+    """Leave signals to the parent, which often reach all processes: it needs the workers up to its checkpoint. SIGTERM
+    from the parent itself ends a worker, as Python ends its children so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_the_parent_says_so, daemon=True).start()
+        threading.Thread(target=_exit_on_parents_sigterm, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_when_the_parent_says_so() -> None:
+def _exit_on_parents_sigterm() -> None:
     parent = multiprocessing.parent_process()
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != (parent.pid if parent else os.getppid()):
         pass
     os._exit(0)
 
 
-def _end_with_the_parent() -> None:
-    """Where the parent was killed. torch looks who started this process, which from Python 3.14 on is a server that
-    outlives the parent."""
+def _exit_with_parent() -> None:
+    """For a parent that was killed: torch watches the process that started this one, which from Python 3.14 on is a
+    server that outlives the parent."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

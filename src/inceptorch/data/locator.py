@@ -1,4 +1,4 @@
-"""DATA as users write it: a path, or what stands behind a word and a colon."""
+"""DATA as users write it: a path, a URL, or torchvision:NAME."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 from inceptorch.errors import DataError
 
 TORCHVISION = "torchvision:"  # NAME or NAME:ROOT
-PIPE = "pipe:"  # a shell command, which `find.parts_of` refuses
+PIPE = "pipe:"  # a shell command, which is refused
 URL = "://"
 
 
 def absolute(data: str | Path) -> str:
-    """DATA so that it means the same from another working directory."""
+    """DATA written so that it means the same from another working directory."""
     text = str(data)
     if text.startswith(PIPE) or URL in text:
         return text
     if text.startswith(TORCHVISION):
-        name, root = torchvision_parts(text)
+        name, root = parse_torchvision(text)
         return f"{TORCHVISION}{name}" if root is None else f"{TORCHVISION}{name}:{root.absolute()}"
     return str(Path(data).absolute())
 
 
 def short_name(data: str | Path) -> str:
-    """A word for DATA, for a run's folder and its card: the last part of its path, the name of a data set, or the
-    folder or host of a URL."""
+    """A word for DATA, for a run's folder and its card: the last name of a path, the name of a data set, or the folder
+    or host of a URL."""
     text = str(data)
     if text.startswith(TORCHVISION):
-        return torchvision_parts(text)[0]
+        return parse_torchvision(text)[0]
     if URL in text:
         return re.split(r"[/:]+", text.rpartition("/")[0])[-1] or "run"
     return Path(data).resolve().stem or "run"
@@ -39,14 +39,12 @@ def lies_inside(path: Path, data: str | Path) -> bool:
     text = str(data)
     if URL in text:
         return False
-    if text.startswith(TORCHVISION):
-        root = torchvision_parts(text)[1]
-        return root is not None and path.absolute().is_relative_to(root.absolute())
-    return path.absolute().is_relative_to(Path(data).absolute())
+    root = parse_torchvision(text)[1] if text.startswith(TORCHVISION) else Path(data)
+    return root is not None and path.absolute().is_relative_to(root.absolute())
 
 
-def torchvision_parts(data: str) -> tuple[str, Path | None]:
-    """The name of the data set and the folder it lies in, if one is given. Raises DataError."""
+def parse_torchvision(data: str) -> tuple[str, Path | None]:
+    """The name of the data set and its folder, if one is given. Raises DataError."""
     name, _, root = data.removeprefix(TORCHVISION).partition(":")
     if not name.isidentifier():
         raise DataError(

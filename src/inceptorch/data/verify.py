@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from inceptorch.data.index_cache import are_among, digests_of, is_settled, recall_readable, remember_readable
+from inceptorch.data.index_cache import are_among, digests_of, load_readable, mtime_is_reliable, store_readable
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import decode
@@ -21,33 +21,29 @@ class Skipped(TypedDict):
 
 
 def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Skipped]]:
-    """The split without the images that cannot be decoded, and what is wrong with each of those.
+    """The split without the images that cannot be decoded, and the reason for each of those.
 
-    Every image is decoded, on every core; one that can be is remembered until the file changes. Sources that say so
-    need no check. Raises DataError if a class of the split loses all of its images.
+    Every image is decoded, on every core; a readable one is remembered until its file changes. Raises DataError if a
+    class of the split loses all of its images.
     """
-    if split.source.checked:
-        return split, []
-    faults = _faults(split, progress)
+    faults = {} if split.source.checked else _faults(split, progress)
     if not faults:
         return split, []
     skipped = [Skipped(file=split.file(index), error=error) for index, error in faults.items()]
-    readable = np.ones(len(split), np.bool_)
-    readable[list(faults)] = False
-    kept = split.keep(np.flatnonzero(readable))
-    counts = kept.counts()
+    readable = split.select(np.setdiff1d(np.arange(len(split)), list(faults)))
+    counts = readable.counts()
     for index, error in faults.items():
         name = split.classes[split.labels[index]]
         if not counts[name]:
             raise DataError(
-                f"No image of class {name!r} can be read; {split.file(index)} {error}. Mend or replace them."
+                f"No image of class {name!r} can be read; {split.file(index)} {error}. Repair or replace them."
             )
-    return kept, skipped
+    return readable, skipped
 
 
 def _faults(split: Split, progress: Progress) -> dict[int, str]:
-    """What is wrong with the images that cannot be decoded, by index, in order."""
-    known, seen = recall_readable(split.where), time.time_ns()
+    """The images that cannot be decoded, by index, in order, with the reasons."""
+    known, seen = load_readable(split.where), time.time_ns()
     digests = digests_of(split.files)
     left = np.flatnonzero(~are_among(digests, known)).tolist()
 
@@ -59,23 +55,20 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'images'}"))
-    faults = {index: error for index, error in zip(left, found, strict=True) if error is not None}
+        results = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'images'}"))
+    faults = {index: error for index, error in zip(left, results, strict=True) if error is not None}
 
-    settled = is_settled(split.files.changed, seen)
-    good = [index for index in left if settled[index] and index not in faults]
-    if good:
-        wrong = remember_readable(split.where, np.union1d(known, digests[good]))
-        if wrong:
-            progress.info(
-                f"what was checked is not remembered for the next time: {wrong} INCEPTORCH_HOME names another folder."
-            )
+    reliable = mtime_is_reliable(split.files.changed, seen)
+    good = [index for index in left if reliable[index] and index not in faults]
+    error = store_readable(split.where, np.union1d(known, digests[good])) if good else None
+    if error:
+        progress.info(f"Could not write the image-check cache: {error} Set INCEPTORCH_HOME to a writable folder.")
     return faults
 
 
 def report_skipped(skipped: list[Skipped], say: Callable[[str], None]) -> None:
-    """Name every image left out, and count them."""
+    """Name every skipped image, and count them."""
     if skipped:
         say(f"left out {len(skipped)} unreadable image{'s' if len(skipped) > 1 else ''}:")
-        for one in skipped:
-            say(f"  {one['file']} {one['error']}")
+        for image in skipped:
+            say(f"  {image['file']} {image['error']}")

@@ -259,7 +259,7 @@ def evaluate_split(
     share. `interrupt`, called for every image, may break it off."""
     import torch
 
-    mine = split.keep(world.share_or_stand_in(range(len(split))))
+    mine = split.select(world.share_or_stand_in(range(len(split))))
     predictor = Predictor.of(classifier, precision, device=world.device)
     logs = []
     for prediction in progress.track(predictor.stream(range(len(mine)), mine.image), len(mine), "evaluating"):

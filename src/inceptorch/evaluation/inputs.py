@@ -11,8 +11,8 @@ import numpy as np
 
 from inceptorch.classifier import Classifier
 from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
-from inceptorch.data.imagenet import listed
-from inceptorch.data.resolve import parts_of
+from inceptorch.data.imagenet import read_image_list
+from inceptorch.data.resolve import open_splits
 from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.predictions import SUFFIX, Predictions, read_predictions
 from inceptorch.inference.engines import Engine, is_exported, open_engine
@@ -86,10 +86,10 @@ def evaluation_split(
     """The images of DATA to evaluate with: without those that training saw where it divided DATA itself, those that are
     to be left out, and those that cannot be read."""
     whole = find_split(data, classes, part)
-    left_out = set() if without is None else listed(whole, Path(without))
+    left_out = set() if without is None else read_image_list(whole, Path(without))
     split = whole if part is not None else _val(engines, whole, progress)
     if left_out:
-        split = split.keep(np.array([name not in left_out for name in split.paths]).nonzero()[0])
+        split = split.select(np.array([name not in left_out for name in split.paths]).nonzero()[0])
         if not len(split):
             raise ProtocolError(f"{without} leaves no image of {split.where}.")
     return without_unreadable(split, progress)
@@ -98,7 +98,7 @@ def evaluation_split(
 def training_split(engine: Engine, data: str | Path) -> Split:
     """The part of DATA to calibrate on: its train part; where it is not divided, what training did not hold out, else
     all of it."""
-    if "" not in parts_of(data):
+    if "" not in open_splits(data):
         return find_split(data, engine.config.classes, "train")
     whole = find_split(data, engine.config.classes)
     split = engine.config.metadata.split

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.data.sources.folders import Folder
+from inceptorch.data.sources.base import is_image
+from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import is_one_image, load_image
@@ -50,7 +51,7 @@ def find_images(path: Path) -> Iterator[str]:
         return
     empty = True
     try:
-        for name in Folder(path).each_image():
+        for name in filter(is_image, Folder(path).files()):
             empty = False
             yield str(path / name)
     except DataError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.config import CARD
 from inceptorch.classifier.hub import load
-from inceptorch.data.split import VAL_PART
+from inceptorch.data.split import DRAWN_VAL
 from inceptorch.evaluation import Evaluation
 from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_lr_curve
@@ -46,7 +46,7 @@ def evaluation_page(
 def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
     recipe, train, val = config["recipe"], config["train"], config["val"]
     split = f"{train['split']} for training and {val['split']} for validation, as in DATA"
-    if val["split"] == VAL_PART:
+    if val["split"] == DRAWN_VAL:
         split = f"{recipe['data']['val_fraction']:.0%} of every class for validation, drawn with seed {config['seed']}"
     weights = {}
     if result.kept_epoch is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inceptorch.data import Split
-from inceptorch.data.sampler import steps_in
+from inceptorch.data.sampler import steps_per_epoch
 from inceptorch.training.eta import WARMUP_STEPS
 from inceptorch.training.recipe import Recipe
 from inceptorch.training.schedule import image_size
@@ -66,7 +66,7 @@ def dry_run(
         trainer = Trainer(context, world, progress, [TensorBoard()])
         result = trainer.fit()
         look(result)
-    steps = steps_in(images, real.optimization.batch_size)
+    steps = steps_per_epoch(images, real.optimization.batch_size)
     if not real.schedule.epochs:
         return DryRunReport(steps, 0, None, None)
     # Of few images there are too few steps for a pace; what they took is then all that is known.
@@ -77,4 +77,4 @@ def dry_run(
 
 def _some(split: Split, count: int, seed: int) -> Split:
     """At most `count` of its images, drawn."""
-    return split.keep(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))
+    return split.select(np.sort(np.random.default_rng(seed).permutation(len(split))[:count]))

@@ -89,7 +89,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
         return classifier.logits([split.crop(index, classifier.preprocessing) for index in indices], forward)
 
     def features(split: Split, name: str) -> Tensor:
-        mine = split.keep(world.share_or_stand_in(range(len(split))))
+        mine = split.select(world.share_or_stand_in(range(len(split))))
         batches = map_batches(
             engine, lambda indices: crops_to_features(mine, indices), range(len(mine)), engine.batch_size
         )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inceptorch.data.augment import Batch, key
-from inceptorch.data.loader import load as load_batches
-from inceptorch.data.sampler import batches
+from inceptorch.data.loader import load_batches
+from inceptorch.data.sampler import epoch_batches
 from inceptorch.errors import RecipeError
 from inceptorch.runtime.distributed import Processes
 from inceptorch.training.linear_probe import fit_linear_probe
@@ -96,9 +96,9 @@ def _batches(context: TrainingContext) -> Iterator[Batch]:
     while left:
         data.epoch = epoch
         data.side = image_size(run.recipe, pixels.size, run.recipe.schedule.epochs - 1)
-        order = batches(context.train, run.recipe.optimization.batch_size, run.seed, epoch, run.recipe.data.shuffle)[
-            :left
-        ]
+        order = epoch_batches(
+            context.train, run.recipe.optimization.batch_size, run.seed, epoch, run.recipe.data.shuffle
+        )[:left]
         yield from load_batches(data, [batch.tolist() for batch in order], max(0, run.recipe.runtime.num_workers))
         left -= len(order)
         epoch += 1

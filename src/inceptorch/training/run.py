@@ -21,7 +21,7 @@ import yaml
 from inceptorch.classifier.config import Metadata, ValidationSplit
 from inceptorch.data import Skipped, Split
 from inceptorch.data.locator import short_name
-from inceptorch.data.split import VAL_PART
+from inceptorch.data.split import DRAWN_VAL
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
@@ -109,7 +109,7 @@ class Run:
             recipe=self.recipe.name,
             top1=round(row["top1"], 5),
             top5=round(row["top5"], 5),
-            split=split if val.name == VAL_PART else None,
+            split=split if val.name == DRAWN_VAL else None,
             other={"weights_of": chosen} if self.recipe.schedule.keeps_best else {},
         )
 

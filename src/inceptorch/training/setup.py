@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier, copy_weights
 from inceptorch.classifier.hub import load, resolve_weights
-from inceptorch.data import Split, find_train_and_val, fingerprint, limited, without_unreadable
+from inceptorch.data import Split, find_train_and_val, fingerprint, subsample_per_class, without_unreadable
 from inceptorch.data.augment import Transform
 from inceptorch.data.locator import absolute, lies_inside
-from inceptorch.data.sampler import steps_in
-from inceptorch.data.sources.pairs import name_of, split_pairs
+from inceptorch.data.sampler import steps_per_epoch
+from inceptorch.data.sources.pairs import dataset_name, open_pairs
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
@@ -107,7 +107,7 @@ def new_run(request: TrainRequest, world: Processes) -> Run:
             f"give each two images or more: --set batch_size={2 * world.count}."
         )
     _check_overrides(overrides, request, recipe)
-    data = name_of(overrides.data) if request.data is None else absolute(request.data)
+    data = dataset_name(overrides.data) if request.data is None else absolute(request.data)
     folder = Path(request.out) if request.out else next_run_dir(data)
     ensure_empty(folder)
     if request.data is not None and lies_inside(folder, data):
@@ -126,7 +126,7 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
         raise RunError(f"Cannot resume {run.folder} without {words}: they were Python objects. Give them again.")
     recipe = run.recipe
     if overrides.data is not None:
-        splits = split_pairs(overrides.data, recipe.data.val_fraction, run.seed)
+        splits = open_pairs(overrides.data, recipe.data.val_fraction, run.seed)
     else:
         # A run's file may come from a stranger: it decides on no download.
         download = not run.fingerprint
@@ -134,7 +134,7 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")
-    train, val = (limited(split, recipe.data.max_images_per_class, run.seed) for split in splits)
+    train, val = (subsample_per_class(split, recipe.data.max_images_per_class, run.seed) for split in splits)
     classifier = build_classifier(run, overrides.model, train.classes)
     if run.skipped is None:
         train, skipped = without_unreadable(train, progress)
@@ -209,7 +209,7 @@ def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
             "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."
         )
     batch_size = recipe.optimization.batch_size
-    smallest = images // steps_in(images, batch_size)
+    smallest = images // steps_per_epoch(images, batch_size)
     if recipe.schedule.epochs and smallest < 2 * world.count:
         enough = 2 * world.count * -(-batch_size // smallest)
         raise RunError(
@@ -267,7 +267,7 @@ def _base_rate(recipe: Recipe, model: nn.Module, overrides: Overrides) -> float:
 def _without(split: Split, files: set[str]) -> Split:
     if not files:
         return split
-    return split.keep([index for index in range(len(split)) if split.file(index) not in files])
+    return split.select([index for index in range(len(split)) if split.file(index) not in files])
 
 
 def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
 from inceptorch.data.augment import Batch, key
-from inceptorch.data.loader import load as load_batches
-from inceptorch.data.loader import num_workers
-from inceptorch.data.sampler import batches, steps_in
+from inceptorch.data.loader import load_batches, num_workers
+from inceptorch.data.sampler import epoch_batches, steps_per_epoch
 from inceptorch.errors import ImageError
 from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.models.module import Model
@@ -99,7 +98,7 @@ class Trainer:
         if context.overrides.model is not None and not resumed and world.first:
             self.save_checkpoint()  # nobody else could make its first weights again
         train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
-        self.steps = steps_in(train, self.recipe.optimization.batch_size)
+        self.steps = steps_per_epoch(train, self.recipe.optimization.batch_size)
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
     def fit(self) -> Result:
@@ -135,7 +134,9 @@ class Trainer:
         """One pass over the training images, or what is left of it; the row of metrics it gives."""
         state, recipe, world, epoch = self.state, self.recipe, self.world, self.state.epoch
         every, last_fraction = recipe.runtime.checkpoint_every, recipe.optimization.average_last_fraction
-        order = batches(self.context.train, recipe.optimization.batch_size, self.run.seed, epoch, recipe.data.shuffle)
+        order = epoch_batches(
+            self.context.train, recipe.optimization.batch_size, self.run.seed, epoch, recipe.data.shuffle
+        )
         self.batch_sizes = [len(batch) for batch in order]
         timer = EpochTimer(self.eta, epoch)
         lr = learning_rate(recipe, epoch, max(0, state.step - 1), self.steps)

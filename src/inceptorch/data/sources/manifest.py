@@ -1,4 +1,4 @@
-"""Images listed in a file: a .csv or .jsonl with the columns path and label, and split if it is divided."""
+"""Images listed in a file: a .csv or .jsonl with the columns path, label and, if it is divided, split."""
 
 from __future__ import annotations
 
@@ -12,55 +12,52 @@ from typing import Any
 
 import numpy as np
 
-from inceptorch.data.sources.folders import Listed
-from inceptorch.data.split import Split, split_of
-from inceptorch.data.string_array import UNKNOWN, Names, is_text
+from inceptorch.data.sources.folder import Folder
+from inceptorch.data.split import SPLITS, Split
+from inceptorch.data.string_array import UNKNOWN, StringArray, is_text
 from inceptorch.errors import DataError, did_you_mean
 from inceptorch.utils.files import reading
 
 SUFFIXES = (".csv", ".jsonl")
-PARTS = ("train", "val", "test")
 
 
 def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
-    """How to get each part that a list names, or "" if it names none. Paths in it are relative to its folder.
+    """The splits that a list names, or "" if it names none. Paths in it are relative to its folder.
 
-    Raises DataError naming the line for a row that cannot be used, an image that is not there or is listed twice.
+    Raises DataError naming the line for a row that cannot be used, an image that is missing or is listed twice.
     """
     rows: dict[str, list[tuple[str, str]]] = {}
-    lines: dict[str, int] = {}  # by the whole path, as there are several ways to write one
-    folder = os.path.abspath(path.parent)
+    lines: dict[str, int] = {}  # by the normal path, as there are several ways to write one
     for line, row in _rows(path):
         where = f"{path}, line {line}"
         image, label = (_text(row, name, where) for name in ("path", "label"))
-        part = _text(row, "split", where) if "split" in row else ""
-        if part and part not in PARTS:
-            raise DataError(f"{where}: there is no split {part!r}; {did_you_mean(part, PARTS)}")
-        whole = _whole(folder, image)
-        if whole in lines:
-            raise DataError(f"{where} lists {image} again, which line {lines[whole]} has; delete one of the two.")
-        lines[whole] = line
-        rows.setdefault(part, []).append((label, image))
+        split = _text(row, "split", where) if "split" in row else ""
+        if split and split not in SPLITS:
+            raise DataError(f"{where}: there is no split {split!r}; {did_you_mean(split, SPLITS)}")
+        first = lines.setdefault(_normal(path, image), line)
+        if first != line:
+            raise DataError(f"{where} lists {image} again, which line {first} has; delete one of the two.")
+        rows.setdefault(split, []).append((label, image))
     if not rows:
         raise DataError(f"{path} lists no images.")
     if "" in rows and len(rows) > 1:
         raise DataError(f"{path}: some rows have a split and some have none; give every row one, or none.")
 
-    source = Listed(path.parent)
-    found: dict[str, Callable[[], Split]] = {}
-    for part, images in rows.items():
+    source = Folder(path.parent)
+    splits: dict[str, Callable[[], Split]] = {}
+    for split, images in rows.items():
         images.sort()
-        files = source.files_of(Names(image for _, image in images))
+        files = source.files_of(StringArray(image for _, image in images))
         for index in np.flatnonzero(files.changed == UNKNOWN)[:1]:
             missing = files.names[index]
-            line = lines[_whole(folder, missing)]
+            line = lines[_normal(path, missing)]
             raise DataError(f"{path}, line {line}: {source.label(missing)} does not exist.")
-        found[part] = partial(split_of, part, str(path), source, [label for label, _ in images], files)
-    return found
+        splits[split] = partial(Split.of_names, split, str(path), source, [label for label, _ in images], files)
+    return splits
 
 
-def _whole(folder: str, image: str) -> str:
-    return os.path.normpath(os.path.join(folder, image))
+def _normal(path: Path, image: str) -> str:
+    return os.path.normpath(os.path.join(os.path.abspath(path.parent), image))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -71,7 +68,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 table = csv.DictReader(file, strict=True)
                 table.fieldnames = columns = _columns(table.fieldnames or (), f"{path}, line 1")
                 for row in table:
-                    if None in row:  # under which the library puts what is left over
+                    if None in row:  # the library's key for surplus fields
                         raise DataError(
                             f"{path}, line {table.line_num} has more fields than the {len(columns)} columns of line 1; "
                             "quote the label if there is a comma in it."
@@ -82,30 +79,26 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if text.strip():
                     yield line, _json_row(text, f"{path}, line {line}")
     except csv.Error as error:
-        raise DataError(
-            f"{path} is not a table of comma-separated values: {error} (line {table.reader.line_num})."
-        ) from None
+        line = table.reader.line_num
+        raise DataError(f"{path} is not a table of comma-separated values: {error} (line {line}).") from None
 
 
-def _columns(head: Iterable[str], where: str) -> list[str]:
-    """The columns that a table's first line names. Raises DataError if one is missing, or there twice."""
-    columns = [name.strip() for name in head]
-    for name in ("path", "label"):
-        if name not in columns:
+def _columns(header: Iterable[str], where: str) -> list[str]:
+    """The columns that the first line names. Raises DataError if one is missing, or there twice."""
+    columns = [name.strip() for name in header]
+    for name in ("path", "label", "split"):
+        if name not in columns and name != "split":
             raise DataError(
                 f"{where}: there is no column {name!r}, {_only(columns)}; the first line must name the columns path and "
                 "label, and split if there is one, with commas between them."
             )
-    for name in ("path", "label", "split"):
         if columns.count(name) > 1:
             raise DataError(f"{where}: the column {name!r} is there twice; delete one of the two.")
     return columns
 
 
 def _only(names: Iterable[str]) -> str:
-    """What there is instead of a name that is missing, as half a sentence."""
-    found = ", ".join(map(repr, names))
-    return f"only {found}" if found else "nor any other"
+    return "only " + ", ".join(map(repr, names)) if names else "nor any other"
 
 
 def _json_row(text: str, where: str) -> dict[str, Any]:
@@ -122,7 +115,7 @@ def _json_row(text: str, where: str) -> dict[str, Any]:
 
 
 def _text(row: dict[str, Any], name: str, where: str) -> str:
-    """A value as text, without blanks around a label or split; a label may be a whole number in JSON."""
+    """A value as text, a label or split without blanks around it; a label in JSON may be a whole number."""
     value = row[name]
     if name == "label" and type(value) is int:
         value = str(value)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inceptorch.data import find_train_and_val, limited
+from inceptorch.data import find_train_and_val, subsample_per_class
 from inceptorch.data.locator import absolute, lies_inside, short_name
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
@@ -101,7 +101,7 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
     recipe = with_values(study.recipe.replace(size=study.size), values)
     if "epochs" not in values:
         splits = find_train_and_val(data, recipe.data.val_fraction, seed=0)
-        images = len(limited(splits[0], recipe.data.max_images_per_class, seed=0))
+        images = len(subsample_per_class(splits[0], recipe.data.max_images_per_class, seed=0))
         recipe = recipe.replace(epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / images)))
     if not recipe.model.size:
         recipe = recipe.replace(size=study.size)

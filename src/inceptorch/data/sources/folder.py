@@ -1,0 +1,95 @@
+"""A folder of images."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from inceptorch.data.sources.base import Tree, is_hidden, join
+from inceptorch.data.string_array import UNKNOWN, Files, StringArray
+from inceptorch.errors import DataError, ImageError
+from inceptorch.utils.files import open_regular, os_error_reason, reading
+
+
+class Folder(Tree):
+    """A folder of the file system. Files may also be named by a path that leads out of it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def folders(self, within: str = "") -> list[str]:
+        return sorted(name[:-1] for name in self._entries(within) if name.endswith("/"))
+
+    def files(self, within: str = "") -> Iterator[str]:
+        return self._walk(within, frozenset())
+
+    def _walk(self, within: str, above: frozenset[str]) -> Iterator[str]:
+        real = os.path.realpath(self.root / within)
+        if real in above:  # a link back to a folder that contains it
+            return
+        for name in self._entries(within):
+            if name.endswith("/"):
+                yield from self._walk(join(within, name[:-1]), above | {real})
+            else:
+                yield join(within, name)
+
+    def _entries(self, within: str) -> list[str]:
+        """Names in a folder, those of folders with their slash: so they sort as whole paths do."""
+        path = self.root / within
+        with reading(path, DataError):
+            return sorted(
+                f"{entry.name}/" if _is_folder(entry) else entry.name
+                for entry in os.scandir(path)
+                if not is_hidden(entry.name)
+            )
+
+    def files_of(self, names: StringArray) -> Files:
+        sizes, changed = array("q"), array("q")
+        with _stat_within(self.root) as stat:
+            for name in names.encoded():
+                try:
+                    state = stat(name)
+                    sizes.append(state.st_size)
+                    changed.append(state.st_mtime_ns)
+                except OSError:
+                    sizes.append(UNKNOWN)
+                    changed.append(UNKNOWN)
+        return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
+
+    def read(self, path: str) -> bytes:
+        try:
+            with open_regular(self.root / path) as file:
+                return file.read()
+        except OSError as error:
+            raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
+
+    def label(self, path: str) -> str:
+        return str(self.root / path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, which reading reports
+        return False
+
+
+@contextmanager
+def _stat_within(folder: Path) -> Iterator[Callable[[bytes], os.stat_result]]:
+    """os.stat for names within a folder: the system resolves these faster than whole paths, where it can."""
+    if os.stat not in os.supports_dir_fd:  # Windows
+        root = os.fsencode(folder)
+        yield lambda name: os.stat(os.path.join(root, name))
+        return
+    with reading(folder, DataError):
+        number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
+    try:
+        yield partial(os.stat, dir_fd=number)
+    finally:
+        os.close(number)
