@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from inceptorch.networks.layers import BatchNorm, Layers, Shape, as_layer
 
-M = TypeVar("M", bound=nn.Module)
 FLATTEN = "flatten_"  # and the name of the linear layer behind it
 
 
@@ -61,20 +59,27 @@ def activated(convs: Mapping[str, nn.Conv2d], norm: BatchNorm | None, relu: bool
     return named(modules)
 
 
+class _Conv2d(nn.Conv2d):
+    def reset_parameters(self) -> None: ...
+
+
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None: ...
+
+
+# Weights are left as memory holds them, as the model draws all of them once, in parallel. `torch.nn.utils.skip_init`
+# does so by way of the meta device and takes three times as long. The class becomes torch's own, by which tools go.
+def conv2d(*args: Any, **kwargs: Any) -> nn.Conv2d:
+    conv: nn.Conv2d = _Conv2d(*args, **kwargs)
+    conv.__class__ = nn.Conv2d
+    return conv
+
+
 def fully_connected(in_features: int, out_features: int, relu: bool) -> nn.Module:
     """A linear layer; with `relu`, between flattening and ReLU."""
-    linear = uninitialized(nn.Linear, in_features, out_features)
+    linear: nn.Linear = _Linear(in_features, out_features)
+    linear.__class__ = nn.Linear
     return named({"flatten": nn.Flatten(1), "linear": linear, "relu": nn.ReLU(inplace=True)}) if relu else linear
-
-
-def conv2d(*args: Any, **kwargs: Any) -> nn.Conv2d:
-    return uninitialized(nn.Conv2d, *args, **kwargs)
-
-
-def uninitialized(cls: type[M], *args: Any, **kwargs: Any) -> M:
-    """A module of class `cls` whose weights are as memory holds them: the model draws all weights once, in parallel."""
-    module: M = skip_init(cls, *args, device=torch.get_default_device(), **kwargs)  # type: ignore[no-untyped-call]
-    return module
 
 
 def named(modules: Mapping[str, nn.Module]) -> nn.Sequential:
