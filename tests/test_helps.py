@@ -20,6 +20,7 @@ from inceptorch.networks.zoo import NETS
 from inceptorch.tasks import Classification
 from inceptorch.training import dry_run, find_lr, malloc
 from inceptorch.training.eta import ETA, format_duration
+from inceptorch.training.loss import TrainLoss
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.training.schedule import image_size
@@ -167,7 +168,7 @@ def test_too_little_memory_says_what_to_change(
     def full(*_: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(Model, "taps", full)
+    monkeypatch.setattr(TrainLoss, "forward", full)
     with pytest.raises(RunError, match="Memory is too small for this. .*grad_accum_steps=2.*in 2 parts"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
 

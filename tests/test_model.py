@@ -28,12 +28,13 @@ def test_every_row_has_the_shape_and_the_parameters_its_table_says(name: str) ->
     size = NETS[name].size
     rows = count_complexity(name).layers
     with torch.inference_mode():
-        logits, taps = model.taps(torch.zeros(1, 3, size, size), [row.name for row in rows])
-    for row in rows:
-        assert taps[row.name].reshape(1, *row.output).shape[1:] == row.output
-        where = model.body if row.name in NETS[name].body else model.head
-        assert parameters(where.get_submodule(row.name)) == row.params
-    assert logits.shape == (1, 1000)
+        x = torch.zeros(1, 3, size, size)
+        for row in rows:
+            layer = (model.body if row.name in NETS[name].body else model.head).get_submodule(row.name)
+            x = layer(x.flatten(1) if row.name == "linear" else x)
+            assert x.reshape(1, *row.output).shape[1:] == row.output
+            assert parameters(layer) == row.params
+    assert x.shape == (1, 1000)
     assert parameters(model) == count_complexity(name).params
 
 
@@ -50,9 +51,10 @@ def test_training_gives_finite_logits_and_gradients_everywhere(name: str) -> Non
     torch.manual_seed(0)
     model = Model(NETS[name], num_classes=10, aux=True).train()
     images = torch.randn(2, 3, 224, 224) * 60
-    logits, taps = model.taps(images, ["aux.4a", "aux.4d"])
+    features, aux_logits = model.forward_intermediates(images, ["aux.4a", "aux.4d"])
+    logits = model.forward_head(features)
     labels = torch.tensor([1, 2])
-    loss = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(tap, labels) for tap in taps.values())
+    loss = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(tap, labels) for tap in aux_logits)
     loss.backward()  # type: ignore[no-untyped-call]
     assert logits.shape == (2, 10)
     for parameter_name, parameter in model.named_parameters():
@@ -87,10 +89,8 @@ def test_table_and_torch_agree_on_odd_sizes(size: int) -> None:
     model = Model(NETS["googlenet"], num_classes=2).eval()
     rows = layer_costs(model.net, (3, size, size), 2)
     with torch.inference_mode():
-        _, taps = model.taps(torch.zeros(1, 3, size, size), model.net.body)
-    assert {name: tuple(tap.shape[1:]) for name, tap in taps.items()} == {
-        row.name: row.output for row in rows if row.name in taps
-    }
+        maps = model.forward_intermediates(torch.zeros(1, 3, size, size), [*model.net.body], intermediates_only=True)
+    assert [tuple(each.shape[1:]) for each in maps] == [row.output for row in rows[: len(maps)]]
 
 
 @pytest.mark.parametrize("spec", [LRN(), LRN(5, 0.1, 0.75, 1.0), LRN(3, 0.2, 0.5, 2.0), LRN(11, 0.0011, 0.5, 2.0)])
@@ -113,19 +113,19 @@ def test_local_response_norm_has_the_gradient_it_says() -> None:
     assert torch.autograd.gradcheck(norm, (torch.randn(2, 7, 3, 2, dtype=torch.double, requires_grad=True),))
 
 
-def test_taps_refuses_unknown_names_and_heads_built_for_another_size(tiny: NetworkSpec) -> None:
+def test_intermediates_refuse_unknown_names_and_heads_built_for_another_size(tiny: NetworkSpec) -> None:
     model = Model(tiny, aux=True)
     with pytest.raises(TableError, match="did you mean 'aux.mix'"):
-        model.taps(torch.zeros(1, 3, 16, 16), ["aux.mx"])
+        model.forward_intermediates(torch.zeros(1, 3, 16, 16), ["aux.mx"])
     with pytest.raises(TableError, match="built for images of 16x16, not 24x24"):
-        model.taps(torch.zeros(1, 3, 24, 24), ["aux.mix"])
+        model.forward_intermediates(torch.zeros(1, 3, 24, 24), ["aux.mix"])
 
 
 def test_reset_classifier_reaches_every_head(tiny: NetworkSpec) -> None:
     model = Model(tiny, num_classes=3, aux=True).eval()
     model.reset_classifier(7)
-    logits, taps = model.taps(torch.zeros(2, 3, 16, 16), ["aux.mix"])
-    assert logits.shape == taps["aux.mix"].shape == (2, 7)
+    features, (aux_logits,) = model.forward_intermediates(torch.zeros(2, 3, 16, 16), ["aux.mix"])
+    assert model.forward_head(features).shape == aux_logits.shape == (2, 7)
     assert model.num_classes == 7
 
 
@@ -148,7 +148,7 @@ def test_a_model_without_classes_gives_what_the_classifier_would_receive(tiny: N
     assert torch.equal(model(x), pooled)
     assert model.num_features == 16
     model.reset_classifier(5)
-    assert model.taps(x, ["aux.mix"])[1]["aux.mix"].shape == (2, 5)
+    assert model.forward_intermediates(x, ["aux.mix"])[1][0].shape == (2, 5)
     assert Model(tiny, num_classes=0)(x).shape == (2, 16)
 
 

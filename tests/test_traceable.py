@@ -119,7 +119,7 @@ def test_intermediates_by_stage_and_by_name() -> None:
     early, (same, logits) = model.forward_intermediates(x, ["4a", "aux.4a"], stop_early=True)
     assert early is same
     assert torch.equal(same, one)
-    assert torch.equal(logits, model.taps(x, ["aux.4a"])[1]["aux.4a"])
+    assert torch.equal(logits, model.forward_intermediates(x, ["aux.4a"])[1][0])
     assert len(model.forward_intermediates(x, 2, intermediates_only=True)) == 2
     for indices, sentence in (
         ([7], "has 5 stages, so out_indices go from 0 to 4"),

@@ -53,11 +53,14 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
     for number in range(steps):
         seed_step(key(0, 0, number))
         with torch.autocast("cpu", torch.bfloat16, enabled=step.bf16):
-            logits, taps = model.taps(scale(images), aux)
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.optimization.label_smoothing)
-            for name in aux:
+            features, outputs = (
+                model.forward_intermediates(scale(images), aux) if aux else (model.forward_features(scale(images)), [])
+            )
+            smoothing = recipe.optimization.label_smoothing
+            loss = F.cross_entropy(model.forward_head(features), labels, label_smoothing=smoothing)
+            for output in outputs:
                 loss = loss + recipe.optimization.aux_loss_weight * F.cross_entropy(
-                    taps[name], labels, label_smoothing=recipe.optimization.label_smoothing
+                    output, labels, label_smoothing=smoothing
                 )
         step.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

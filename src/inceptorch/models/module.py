@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Literal, overload
@@ -133,7 +133,8 @@ class Model(nn.Module):
         """The maps of the body and those within it, as timm gives them: (last map, intermediate maps).
 
         indices             stages, the layers before the map is halved: all (None), the last ones (a number), or chosen
-                            ones; or layers by their names in the paper, and "aux.LAYER" for an auxiliary head's logits
+                            ones; or layers by their names in the paper, and "aux.LAYER" for an auxiliary head's logits, which
+                            must have been built for images of this size
         norm                ignored, as no network here normalizes its last map
         stop_early          end at the last chosen layer; the first value is then that layer's map
         output_fmt          only NCHW
@@ -142,37 +143,21 @@ class Model(nn.Module):
         if output_fmt != "NCHW":
             raise TableError(f"Cannot give maps as {output_fmt}: they are NCHW.")
         names = self._names(indices)
-        last = list(self.net.body)[-1]
-        if stop_early:
-            chosen = {name.removeprefix("aux.") for name in names}
-            last = [name for name in self.net.body if name in chosen][-1]
-        x, kept = self._collect(x, names, last)
-        intermediates = [kept[name] for name in names]
-        return intermediates if intermediates_only else (x, intermediates)
-
-    def taps(self, x: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits [N, num_classes] and the activations called `names`, from one walk that keeps only those.
-
-        A name is a layer of the body ("4a"), a layer of the head ("avgpool"), or "aux.LAYER" for the logits of the
-        auxiliary head on that layer. Raises TableError for a name that this model does not have, and for auxiliary
-        heads built for images of another size.
-        """
-        return self._collect(x, self._known([*names], [*self.net.body, *self.net.head, "linear"]), "linear")
-
-    def _collect(self, x: Tensor, names: Sequence[str], last: str) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output of layer `last`, and of the layers and auxiliary heads called `names`."""
         if any(name.startswith("aux.") for name in names):
             self._check_aux_size(x)
+        layers = list(self.body.named_children())
+        if stop_early:
+            wanted = {name.removeprefix("aux.") for name in names}
+            layers = layers[: max(number for number, (name, _) in enumerate(layers) if name in wanted) + 1]
         kept = {}
-        for name, layer in [*self.body.named_children(), *self.head.named_children()]:
+        for name, layer in layers:
             x = self._run(layer, x)
             if name in names:
                 kept[name] = x
             if f"aux.{name}" in names:
                 kept[f"aux.{name}"] = self.aux[name](x)
-            if name == last:
-                break
-        return x, kept
+        intermediates = [kept[name] for name in names]
+        return intermediates if intermediates_only else (x, intermediates)
 
     def _names(self, indices: int | Sequence[int | str] | None) -> list[str]:
         """The layers that `forward_intermediates` and `Features` mean by `indices`."""
@@ -190,13 +175,10 @@ class Model(nn.Module):
                 f"not {list(indices)}."
             )
         names = [stages[index] if isinstance(index, int) else index for index in indices]
-        return self._known(names, list(self.net.body))
-
-    def _known(self, names: list[str], layers: Sequence[str]) -> list[str]:
-        """`names` if all of them are those of `layers` or of auxiliary heads. Raises TableError."""
-        known = [*layers, *(f"aux.{name}" for name in self.aux)]
-        for name in set(names).difference(known):
-            raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
+        known = [*self.net.body, *(f"aux.{name}" for name in self.aux)]
+        for name in names:
+            if name not in known:
+                raise TableError(f"{self.net.name} has no activation {name!r}: {did_you_mean(name, known)}")
         return names
 
     def prune_intermediate_layers(

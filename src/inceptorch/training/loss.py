@@ -37,13 +37,14 @@ class TrainLoss(nn.Module):
 
     def forward(self, x: Tensor, targets: Tensor) -> Tensor:
         """Losses [N] of normalized images [N, C, H, W] with targets as the task has them."""
-        if isinstance(self.model, Model):
-            outputs, taps = self.model.taps(x, self.aux)
+        if self.aux and isinstance(self.model, Model):
+            features, aux_outputs = self.model.forward_intermediates(x, self.aux)
+            outputs = self.model.forward_head(features)
         else:
-            outputs, taps = self.model(x), {}
+            outputs, aux_outputs = self.model(x), []
         losses = self._losses(outputs, targets)
-        for name in self.aux:
-            losses = losses + self.aux_loss_weight * self._losses(taps[name], targets)
+        for aux_output in aux_outputs:
+            losses = losses + self.aux_loss_weight * self._losses(aux_output, targets)
         return losses if self.loss is not None else losses * self.task.image_weights(targets, self.class_weights)
 
     def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -32,7 +32,6 @@ class Torch(Engine):
         self._pooled = None
         if not self.config.is_custom:
             self._pooled = pooled_row(self.config.network, (channels, size, size))
-            self._last = list(self.config.network.body)[-1]
         device = torch.device(device or best_device())
         self._device = device.type
         classifier.model.to(device)
@@ -44,10 +43,11 @@ class Torch(Engine):
         model = self.classifier.model.eval()
         with torch.inference_mode():
             with self._autocast():
-                logits, kept = model.taps(self.classifier.prepare(crops), [self._last])
+                features = model.forward_features(self.classifier.prepare(crops))
+                logits = model.forward_head(features)
             logits = logits.float()
             top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MOST_MAPS]
-            found = torch.einsum("nkc,nchw->nkhw", model.get_classifier().weight[top], kept[self._last].float())
+            found = torch.einsum("nkc,nchw->nkhw", model.get_classifier().weight[top], features.float())
         return _output(logits, found, top)
 
     def _autocast(self) -> torch.autocast:
