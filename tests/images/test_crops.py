@@ -1,4 +1,4 @@
-"""The papers' test protocols against an independent page of code, and what becomes of odd images and one's own protocols."""
+"""Crop protocols, against the papers."""
 
 from collections.abc import Iterator
 from dataclasses import replace

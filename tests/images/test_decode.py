@@ -1,4 +1,4 @@
-"""Every kind of image file, as real files, to the square a network sees."""
+"""From a file to upright RGB pixels."""
 
 import io
 import struct
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inceptorch.errors import BundleError, ImageError
+from inceptorch.errors import ImageError
 from inceptorch.images.decode import decode, read_header
-from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 from tests.helpers import png
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -126,38 +125,6 @@ def test_faults_have_a_sentence(tmp_path: Path) -> None:
     for path, sentence in [(tmp_path / "none.jpg", "does not exist"), (tmp_path, "is a folder")]:
         with pytest.raises(ImageError, match=sentence):
             decode(path)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 7), (300, 200), (200, 300), (1, 5000), (5000, 1), (40_000, 30)])
-def test_any_shape_gives_the_crop(size: tuple[int, int]) -> None:
-    assert Preprocessing(24, 28).apply(Image.new("RGB", size, (9, 8, 7))).shape == (24, 24, 3)
-
-
-def test_the_crop_is_the_middle_of_the_resized_image() -> None:
-    resized = PHOTO.resize((40, 30), Image.Resampling.BILINEAR)
-    expected = np.asarray(resized.crop((8, 3, 32, 27)))
-    np.testing.assert_array_equal(Preprocessing(24, 30).apply(PHOTO), expected)
-
-
-def test_contract_survives_json_and_refuses_nonsense() -> None:
-    for pixels in (default_preprocessing(224), default_preprocessing(32, "gray"), default_preprocessing(224, "bgr")):
-        assert Preprocessing.from_dict(pixels.to_dict()) == pixels
-    good = default_preprocessing(224).to_dict()
-    for bad in (
-        {"size": 300},
-        {"size": 0},
-        {"channels": "xyz"},
-        {"filter": "magic"},
-        {"std": [0, 1, 1]},
-        {"std": [float("nan"), 1, 1]},
-        {"size": "large"},
-        {"size": 28.5},
-        {"mean": [1]},
-        {"mean": 3},
-        {"extra": 1},
-    ):
-        with pytest.raises(BundleError, match="Preprocessing"):
-            Preprocessing.from_dict({**good, **bad})
 
 
 def test_the_size_is_read_without_decoding() -> None:

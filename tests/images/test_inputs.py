@@ -1,8 +1,6 @@
-"""What an image may be: files, bytes, Pillow images, arrays, tensors and generators, all with one answer."""
+"""What an image may be."""
 
 import io
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from PIL import Image
 
 import inceptorch
 from inceptorch.classifier import Classifier
-from inceptorch.errors import ImageError, ImageInputError
+from inceptorch.errors import ImageInputError
 from inceptorch.images.inputs import load_image
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -85,39 +83,3 @@ def test_what_is_no_image_is_refused(classifier: Classifier, image: Any, sentenc
             inceptorch.predict(classifier, image)
     with pytest.raises(ImageInputError, match=sentence):
         list(inceptorch.predict(classifier, [RGB, image]))
-
-
-def test_images_of_a_generator_are_taken_as_they_are_needed(classifier: Classifier) -> None:
-    taken = 0
-
-    def images() -> Iterator[np.ndarray]:
-        nonlocal taken
-        for _ in range(1000):
-            taken += 1
-            yield RGB
-
-    answers = inceptorch.predict(classifier, images(), top=1)
-    first = next(answers)
-    assert first == {"predictions": classifier.predict(RGB, top=1)}
-    assert taken <= 8 * 2 * torch.get_num_threads()
-    assert len(list(answers)) == 999
-
-
-def test_predict_says_what_the_command_says(classifier: Classifier, images: Path, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from inceptorch.cli import app
-
-    classifier.save(tmp_path / "bundle")
-    (images / "val" / "red" / "bad.png").write_bytes(b"no image")
-    (tmp_path / "empty").mkdir()
-    paths = [images / "val", tmp_path / "none.png", tmp_path / "empty"]
-    words = ["predict", str(tmp_path / "bundle"), *map(str, paths), "--json", "--top", "2"]
-    said = json.loads(CliRunner().invoke(app, words).stdout)
-    assert list(inceptorch.predict(tmp_path / "bundle", paths, top=2)) == said
-    assert list(inceptorch.predict(classifier, iter(paths), top=2)) == said
-    assert ["error" in entry for entry in said].count(True) == 3
-    errors = [entry["error"] for entry in said if "error" in entry]
-    assert errors[1:] == ["does not exist", "is a folder that holds no images"]
-    with pytest.raises(ImageError, match=r"none.png does not exist"):
-        classifier.predict(tmp_path / "none.png")

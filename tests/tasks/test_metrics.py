@@ -1,4 +1,4 @@
-"""Scores against another library's, and intervals against what they promise."""
+"""Scores equal scikit-learn's, and intervals contain the truth."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,27 @@
+"""Names for classes."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from inceptorch.cli import app
+
+
+def test_labels_of_the_wrong_length_are_refused(npz: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    result = CliRunner().invoke(
+        app, ["convert", str(npz), "--out", str(tmp_path / "o"), "--labels", str(tmp_path / "names.txt")]
+    )
+    assert "names 2 classes; the weights have 1000" in str(result.exception)
+    assert not (tmp_path / "o").exists()
+
+
+def test_synset_numbers_are_dropped_and_equal_names_keep_theirs(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("n02012849 crane\nn03126707 crane\n\nn01440764 tench, Tinca\nplain\n")
+    assert read_labels(tmp_path / "words.txt") == ["crane (n02012849)", "crane (n03126707)", "tench, Tinca", "plain"]
+
+
+def test_weights_without_names_have_numbers_or_are_refused(tmp_path: Path) -> None:
+    assert class_names(2, 2, None, tmp_path / "w.pth") == ["class 0", "class 1"]
+    with pytest.raises(BundleError, match="3 classes; name a file of their names"):
+        class_names(3, 2, None, tmp_path / "w.pth")

@@ -1,0 +1,66 @@
+"""config.json is checked, in all its formats."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import inceptorch
+from inceptorch.classifier import ClassifierConfig
+from inceptorch.errors import BundleError
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.networks.serialization import to_plain
+from inceptorch.networks.zoo import NETS
+from tests.classifier.helpers import edit
+from tests.conftest import TINY
+
+
+def test_formats_of_before_are_read(bundle: Path) -> None:
+    """A config as it was written in format 2."""
+    before = json.loads((Path(__file__).parents[1] / "data" / "config_format_2.json").read_text())
+    (bundle / "config.json").write_text(json.dumps(before))
+    config = inceptorch.load(bundle).config
+    assert config == ClassifierConfig.from_dict(json.loads(json.dumps(config.to_dict())), "again")
+    assert config.to_dict()["format"] == 3
+    assert (config.network, config.preprocessing.resize, config.classes) == (TINY, 16, ["ant", "bee", "cat"])
+    metadata = config.metadata
+    assert metadata.split == {"fraction": 0.2, "seed": 7, "fingerprint": "f" * 64}
+    assert metadata.threshold is not None
+    assert (metadata.threshold["threshold"], metadata.license, metadata.accuracy) == (0.36, "Apache-2.0", "top-1 80%")
+    assert (metadata.trained_on, metadata.validated_on) == ("36 pictures of all", "6 pictures of held-out")
+    assert metadata.other == {"mine": 1}
+    del before["network"]
+    (bundle / "config.json").write_text(json.dumps({**before, "format": 1}))
+    assert inceptorch.load(bundle).config == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"format": 1, "architecture": "tinny", "pixels": default_preprocessing(16).to_dict()},
+            "no network 'tinny': did you mean 'tiny'",
+        ),
+        ({"network": {"name": "tiny", "size": 16}}, "config.json: The network has no 'body'"),
+        ({"network": "tiny"}, "config.json: A network is written as values by name"),
+        ({"num_classes": 4}, "num_classes is 4, but label_names has 3"),
+        ({"label_names": ["a", "b"], "num_classes": 2}, r"head.linear.weight is \[3, 16\], not \[2, 16\]"),
+        ({"label_names": "abc"}, "list of class names"),
+        ({"label_names": ["a", "b", "\ud800"]}, "list of class names"),
+        ({"label_names": ["a", "b", "b"]}, "has a name twice"),
+        ({"num_classes": "many"}, "num_classes is 'many'; it must be a whole number"),
+        ({"preprocessing": None}, "preprocessing is None; it must be names and values"),
+        ({"preprocessing": {"size": 16}}, "Preprocessing has no 'resize'"),
+        ({"network": to_plain(NETS["googlenet"])}, "too small for googlenet"),
+        ({"network": to_plain(NETS["googlenet_small"])}, "does not fit the network"),
+        (
+            {"metadata": {"split": {"seed": 1}}},
+            "split of the metadata must have the values fraction, seed, fingerprint",
+        ),
+        ({"format": 99}, "config.json: the format is 99"),
+    ],
+)
+def test_a_config_that_lies_is_found_out(bundle: Path, changes: dict[str, object], sentence: str) -> None:
+    edit(bundle, **changes)
+    with pytest.raises(BundleError, match=sentence):
+        inceptorch.load(bundle)

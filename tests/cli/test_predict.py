@@ -1,0 +1,74 @@
+"""inceptorch predict."""
+
+import json
+import shutil
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from inceptorch.cli import app
+from tests.helpers import invoke, png
+
+
+def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
+    photo = shared / "photos" / "0c7ac4a8c9dfa802.png"
+    result = CliRunner().invoke(app, ["predict", str(converted), str(photo), "--top", "2", "--json"])
+    (entry,) = json.loads(result.stdout)
+    assert entry["file"] == str(photo)
+    words = (shared / "bvlc_googlenet" / "synset_words.txt").read_text().splitlines()
+    assert len(entry["predictions"]) == 2
+    for answer in entry["predictions"]:
+        assert words[answer["index"]].split(" ", 1)[1] == answer["label"]
+        assert "beetle" in answer["label"]
+
+
+def test_predict_by_a_protocol_and_unknown_images(run: Path, images: Path, tmp_path: Path) -> None:
+    image = images / "val" / "red" / "00.png"
+    center, ten = (
+        json.loads(invoke("predict", run, image, "--protocol", name, "--json").stdout)[0]["predictions"][0]
+        for name in ("center", "10crop")
+    )
+    assert center["probability"] != ten["probability"]
+    for below, unknown in ((0.0, False), (1.0, True)):
+        (entry,) = json.loads(invoke("predict", run, image, "--min-confidence", below, "--json").stdout)
+        assert entry["unknown"] is unknown
+    assert invoke("predict", run, image, "--min-confidence", 1).stdout.endswith("; unknown\n")
+    known = json.loads((run / "config.json").read_text())["metadata"]["threshold"]["threshold"]
+    (entry,) = json.loads(invoke("predict", run, image, "--reject", "--json").stdout)
+    assert entry["unknown"] is (entry["predictions"][0]["probability"] < known)
+
+
+def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, images: Path) -> None:
+    val = images / "val"
+    (val / "green" / "bad.jpg").write_bytes(b"")
+    (val / "bomb.png").write_bytes(png(30_000, 30_000, b"\0"))
+    result = invoke(
+        "predict", run, val / "red" / "00.png", val / "none.jpg", val / "green", val / "bomb.png", "--top", 2, "--json"
+    )
+    assert result.exit_code == 1
+    entries = json.loads(result.stdout)
+    assert [Path(entry["file"]).name for entry in entries] == [
+        "00.png", "none.jpg", "00.png", "01.png", "02.png", "03.png", "bad.jpg", "bomb.png"
+    ]  # fmt: skip
+    assert [Path(entry["file"]).name for entry in entries if "error" in entry] == ["none.jpg", "bad.jpg", "bomb.png"]
+    assert entries[-2]["error"] == "is empty"
+    for entry in entries:
+        assert set(entry) in ({"file", "error"}, {"file", "predictions"})
+    first = entries[0]["predictions"]
+    assert [set(one) for one in first] == [{"label", "index", "probability"}] * 2
+    assert first[0]["label"] == "red"
+    assert first[0]["probability"] >= first[1]["probability"]
+    assert invoke("predict", run, val / "red" / "00.png", "--json").exit_code == 0
+
+
+def test_predict_prints_lines(run: Path, images: Path) -> None:
+    result = invoke("predict", run, images / "val" / "blue", "--top", 1)
+    assert result.exit_code == 0
+    assert [line.split(": ")[1].split()[0] for line in result.stdout.splitlines()] == ["blue"] * 4
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, images: Path) -> None:
+    shutil.copy(images / "val" / "red" / "00.png", images / "new\nline\x1b.png")
+    result = invoke("predict", run, images / "new\nline\x1b.png", "--top", 1)
+    assert result.stdout.count("\n") == 1
+    assert "new\\nline\\x1b.png: red" in result.stdout

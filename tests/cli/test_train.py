@@ -1,0 +1,151 @@
+"""inceptorch train, and what kills it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from tests.conftest import hear_ctrl_c, write_classes
+
+SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch=6")
+
+
+def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inceptorch", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    write_classes(tmp_path / "few" / "train", 6)
+    write_classes(tmp_path / "few" / "val", 1, seed=1)
+    return tmp_path / "few"
+
+
+def test_train_writes_its_report_and_its_metrics(run: Path) -> None:
+    assert "<h2>Training</h2>" in (run / "report.html").read_text(encoding="utf-8")
+    assert not list(run.glob("*.png"))
+    assert (run / "metrics.csv").read_text().count("\n") == 9
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_path: Path, how: signal.Signals) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    with open(log, "w") as file:
+        command = [sys.executable, "-m", "inceptorch", "train", few, "--out", run, *SMALL]
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, stderr=file, stdout=file, preexec_fn=hear_ctrl_c)
+    deadline = time.monotonic() + 200
+    while "epoch 1:" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(how)
+    assert process.wait(60) == (130 if how == signal.SIGINT else -how)
+    if how == signal.SIGINT:
+        assert f"inceptorch train --resume {run}" in log.read_text()
+        assert "Traceback" not in log.read_text()
+
+    done = shell("train", "--resume", run, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] == 3
+    assert not list(run.rglob(".*"))
+
+    whole = shell("train", few, "--out", tmp_path / "whole", *SMALL)
+    assert whole.returncode == 0, whole.stderr
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "workers"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0), (signal.SIGTERM, 143, 2)]
+)
+def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
+    few: Path, tmp_path: Path, how: signal.Signals, code: int, workers: int
+) -> None:
+    """Asked after the first step of an epoch that would take a while; no checkpoint was due. The wish reaches all
+    processes, as from torchrun and from schedulers."""
+    run, log = tmp_path / "run", tmp_path / "log"
+    script = (
+        "import multiprocessing, os, sys, torch\n"
+        "step = torch.optim.SGD.step\n"
+        "def asking(self, *args):\n"
+        f"    for worker in multiprocessing.active_children(): os.kill(worker.pid, {int(how)})\n"
+        f"    os.killpg(0, {int(how)})\n"
+        "    return step(self, *args)\n"
+        "torch.optim.SGD.step = asking\n"
+        "from inceptorch.cli import main\n"
+        "main()\n"
+    )
+    words = [str(word) for word in ("-c", script, "train", few, "--out", run, *SMALL, "--workers", workers)]
+    with open(log, "w") as file:
+        alone = {"preexec_fn": hear_ctrl_c, "start_new_session": True}
+        done = subprocess.run([sys.executable, *words], stderr=file, stdout=file, **alone)  # type: ignore[call-overload]
+    assert done.returncode == code, log.read_text()
+    assert f"inceptorch train --resume {run}" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    with safe_open(run / "checkpoints" / "last.safetensors", "np") as file:
+        progressed = json.loads(file.metadata()["progressed"])
+    assert (progressed["epoch"], progressed["step"]) == (0, 1)
+
+    assert shell("train", "--resume", run).returncode == 0
+    assert shell("train", few, "--out", tmp_path / "whole", *SMALL).returncode == 0
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(few: Path, tmp_path: Path) -> None:
+    import resource
+
+    limit = 40 * 2**20  # room for the weights, not for a checkpoint
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    run = tmp_path / "run"
+    done = shell("train", few, "--out", run, *SMALL, preexec_fn=limited)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "last.safetensors could not be written: file too large" in last
+    assert "Traceback" not in done.stderr
+    assert not list(run.rglob(".*"))
+    again = shell("train", "--resume", run)
+    assert again.returncode == 0, again.stderr
+
+
+def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
+    prefix: list[str] = []
+    if os.geteuid() == 0:  # root reads everything unless it gives that power away
+        if shutil.which("setpriv") is None:
+            pytest.skip("running as root without setpriv")
+        prefix = [
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-dac_override,-dac_read_search",
+        ]
+
+    def limited(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "inceptorch", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    closed = few / "train" / "red"
+    closed.chmod(0)
+    try:
+        done = limited("train", few, "--out", tmp_path / "run")
+        assert done.returncode == 2
+        assert f"{closed} could not be read: permission denied" in done.stderr
+    finally:
+        closed.chmod(0o755)
+    sealed = tmp_path / "sealed"
+    sealed.mkdir(mode=0o555)
+    done = limited("train", few, "--out", sealed / "run", "--net", "googlenet_small", "--epochs", 1)
+    assert done.returncode == 2
+    assert "could not be created: permission denied" in done.stderr
+    assert not (sealed / "run").exists()

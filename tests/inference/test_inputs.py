@@ -1,0 +1,43 @@
+"""The images behind paths."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from inceptorch.data.sources.folders import Folder
+from inceptorch.errors import InceptorchError
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.inputs import find_images, image_entries
+from tests.helpers import invoke
+
+
+def test_images_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Path) -> None:
+    for name in ("b/1.png", "a/c/2.png", "a.x/3.png", "a-/4.png", "a0.png", "a/b.png", ".hidden/5.png", "a/text.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    expected = ["a-/4.png", "a.x/3.png", "a/b.png", "a/c/2.png", "a0.png", "b/1.png"]
+    assert list(Folder(tmp_path).each_image()) == sorted(expected) == Folder(tmp_path).images("")
+    assert list(find_images(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
+
+
+def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "red", tmp_path / "red")
+    (tmp_path / "red" / "loop.png").symlink_to("loop.png")
+    long = "a" * 300 + ".png"
+    result = invoke("predict", bundle, long, tmp_path / "red", "--json")
+    assert result.exit_code == 1
+    faults = {Path(entry["file"]).name: entry["error"] for entry in json.loads(result.stdout) if "error" in entry}
+    assert faults == {
+        long: "could not be read: file name too long",
+        "loop.png": "could not be read: too many levels of symbolic links",
+    }
+    within = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], exclude=tmp_path)}
+    assert not within
+    beside = {Path(entry["file"]).name for entry in image_entries([tmp_path / "red"], exclude=folder)}
+    assert "loop.png" in beside
+    for model in (f"{'a' * 300}.onnx", "a" * 300):
+        with pytest.raises(InceptorchError, match=r"does not exist|There is neither"):
+            open_engine(model)

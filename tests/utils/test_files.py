@@ -1,0 +1,87 @@
+"""Files are written whole or not at all, and YAML is read strictly."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from inceptorch.errors import DataError, DiskError, ImageError, RunError
+from inceptorch.utils.files import (
+    atomic_write,
+    cache_load,
+    cache_store,
+    ensure_empty,
+    load_yaml,
+    locked,
+    new_folder,
+    open_regular,
+    write_text,
+)
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    write_text(file, "before")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DiskError, match=r"a.txt could not be written: no space left on device. What was there"):
+        atomic_write(file, fail)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a") as folder:
+        (folder / "file").touch()
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with new_folder(tmp_path / "a") as folder:
+        (folder / "file").touch()
+        assert not (tmp_path / "a").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "file"]
+    with pytest.raises(RunError, match="already holds files"):
+        ensure_empty(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 1\na: 2", "'a' is written twice, again in line 2"),
+        ("a: &x 1\nb: *x", "does not refer to other parts of itself"),
+        ("[1, 2]: 3", "before the colon in line 1 is not a word"),
+        ("- 1", "must hold values by name"),
+        ("a: [", "line 1"),
+    ],
+)
+def test_yaml_that_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        load_yaml(tmp_path / "a.yaml", DataError, "write `a: 1`")
+
+
+def test_a_lock_has_one_owner(tmp_path: Path) -> None:
+    with locked(tmp_path / "lock", "busy", "unusable"):
+        with pytest.raises(RunError, match="busy"), locked(tmp_path / "lock", "busy", "unusable"):
+            pass
+    assert not (tmp_path / "lock").exists()
+    with pytest.raises(RunError, match="unusable"), locked(tmp_path / "no" / "a\0b", "busy", "unusable"):
+        pass
+
+
+def test_the_cache_keeps_values_by_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+    said: list[str] = []
+    cache_store("a.json", "one", 1, said.append)
+    cache_store("a.json", "two", 2, said.append)
+    assert cache_load("a.json") == {"one": 1, "two": 2}
+    (tmp_path / "home" / "a.json").write_text("{")
+    assert cache_load("a.json") == {}
+    assert not said
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImageError, match="is a pipe or a device"):
+        open_regular(tmp_path / "pipe")
