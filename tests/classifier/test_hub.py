@@ -171,7 +171,7 @@ def test_published_weights_by_name_are_converted_once(
 
 @pytest.mark.parametrize("revision", ["", "@v1"])
 def test_a_bundle_is_fetched_once_and_then_found_without_a_network(
-    hub: Hub, bundle: Path, tmp_path: Path, revision: str
+    hub: Hub, hub_bundle: Path, tmp_path: Path, revision: str
 ) -> None:
     said, fault = fetched(hub.url, f"hf-hub:me/tiny{revision}", tmp_path)
     folder = Path(said)
@@ -179,8 +179,8 @@ def test_a_bundle_is_fetched_once_and_then_found_without_a_network(
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["README.md", "config.json", "model.safetensors"]
     for name in names:
-        assert (folder / name).read_bytes() == (bundle / name).read_bytes()
-    assert inceptorch.load(folder).classes == inceptorch.load(bundle).classes
+        assert (folder / name).read_bytes() == (hub_bundle / name).read_bytes()
+    assert inceptorch.load(folder).classes == inceptorch.load(hub_bundle).classes
     assert not any("more.bin" in asked for asked in hub.asked)
     nobody = "http://127.0.0.1:9"
     assert fetched(nobody, f"hf-hub:me/tiny{revision}", tmp_path)[0] == said

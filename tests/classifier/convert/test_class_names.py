@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from inceptorch.classifier.convert.class_names import class_names, read_labels
 from inceptorch.cli import app
+from inceptorch.errors import BundleError
 
 
 def test_labels_of_the_wrong_length_are_refused(npz: Path, tmp_path: Path) -> None:
