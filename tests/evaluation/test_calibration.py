@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inceptorch.recipes import Recipe
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import inceptorch
@@ -13,10 +14,9 @@ from inceptorch.evaluation.calibration import (
     at_threshold,
     calibration_error,
     calibration_interval,
-    temperature_of,
+    fit_temperature,
     threshold,
 )
-from inceptorch.recipes import Recipe
 from inceptorch.tasks.metrics import PredictionSummary
 from inceptorch.utils.arrays import log_softmax
 from inceptorch.utils.progress import Progress
@@ -56,13 +56,13 @@ def test_the_interval_of_the_calibration_error_contains_the_truth() -> None:
 
 def test_the_temperature_is_found() -> None:
     logits, labels = overconfident(20_000, 2.5)
-    found = temperature_of(lambda: [(logits[:7000], labels[:7000]), (logits[7000:], labels[7000:])])
+    found = fit_temperature(lambda: [(logits[:7000], labels[:7000]), (logits[7000:], labels[7000:])])
     assert found == pytest.approx(2.5, rel=0.05)
     assert found is not None
     losses = [float(PredictionSummary.of(logits / (found * by), labels).nll.mean()) for by in (0.98, 1.0, 1.02)]
     assert losses[1] == min(losses)
-    assert temperature_of(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))]) is None
-    much_too_sure = temperature_of(lambda: [(100 * logits, labels)])
+    assert fit_temperature(lambda: [(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))]) is None
+    much_too_sure = fit_temperature(lambda: [(100 * logits, labels)])
     assert much_too_sure == pytest.approx(100 * found, rel=1e-3)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inceptorch.recipes import SCRATCH, Recipe
 from PIL import Image
 
 import inceptorch
@@ -18,7 +19,6 @@ from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.predictor import Predictor
-from inceptorch.recipes import SCRATCH, Recipe
 from inceptorch.utils.progress import Progress
 from tests import oracle
 from tests.conftest import COLORS, write_classes
@@ -82,7 +82,7 @@ def test_an_ensemble_is_the_average_and_can_be_combined_again(
         predictions = read_predictions(file)
         assert predictions.labels.tolist() == split.labels.tolist()
         assert predictions.files == list(split.paths)
-    weights = [3, 1] if read_predictions(files[0]).about.size == 16 else [1, 3]
+    weights = [3, 1] if read_predictions(files[0]).metadata.size == 16 else [1, 3]
     shutil.rmtree(images)  # which are not needed any more
     again = evaluate([str(file) for file in files], weights=weights, progress=QUIET)
     assert (again.top1, again.top5, again.n) == (together.top1, together.top5, together.n)
@@ -111,7 +111,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
     assert together.n == 12
 
     files = sorted(kept.glob("*.safetensors"))
-    assert [read_predictions(file).about.size for file in files] == [224, 32, 48]
+    assert [read_predictions(file).metadata.size for file in files] == [224, 32, 48]
     alone = [np.exp(np.concatenate([logs for _, logs in read_predictions(file).parts()])) for file in files]
     split = find_split(flowers, list(together.classes), "test")
     for run, found in zip(runs, alone, strict=True):
@@ -127,7 +127,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
     assert again.to_dict() == together.to_dict()
 
 
-def test_the_temperature_of_one_part_evaluates_another(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_the_fit_temperature_one_part_evaluates_another(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
     trained = inceptorch.load(tmp_path / "run")
     trained.model.get_classifier().weight.data *= 8  # much too sure
@@ -139,7 +139,7 @@ def test_the_temperature_of_one_part_evaluates_another(images: Path, recipe: Rec
     assert evaluation.temperature_scaling["images"] == 36
     assert evaluation.temperature_scaling["temperature"] > 2
     assert evaluation.temperature_scaling["loss"] < evaluation.loss
-    with pytest.raises(ProtocolError, match="cannot be found on the images that are evaluated"):
+    with pytest.raises(ProtocolError, match="Cannot fit the temperature on val"):
         evaluate(trained, images, split="val", progress=QUIET, calibrate_on="val")
 
 

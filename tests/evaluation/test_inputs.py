@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inceptorch.recipes import Recipe
 from PIL import Image
 
 import inceptorch
@@ -16,7 +17,6 @@ from inceptorch.evaluation import compare_crops_and_ensembles, evaluate
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.recipes import Recipe
 from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 
@@ -51,11 +51,11 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], images: P
     other = Classifier.of(members[1].model, members[1].preprocessing, ["a", "b", "c"])
     with pytest.raises(ProtocolError, match="other classes than the first"):
         evaluate([members[0], other], images, split="val", progress=QUIET)
-    with pytest.raises(ProtocolError, match="number of weights, 3, is not that of the models, 2"):
+    with pytest.raises(ProtocolError, match="Cannot use 3 weights for 2 models"):
         evaluate(members, images, split="val", progress=QUIET, weights=[1, 2, 3])
     with pytest.raises(ProtocolError, match="numbers above 0, not 1, -1"):
         evaluate(members, images, split="val", progress=QUIET, weights=[1, -1])
-    with pytest.raises(ProtocolError, match="Name the images"):
+    with pytest.raises(ProtocolError, match="Cannot evaluate models without images"):
         evaluate(members, progress=QUIET)
     evaluate(members[0], images, split="val", progress=QUIET, save_predictions=tmp_path / "val")
     evaluate(members[0], images, split="train", progress=QUIET, save_predictions=tmp_path / "train")
@@ -64,17 +64,17 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], images: P
         evaluate(saved, progress=QUIET)
     with pytest.raises(ProtocolError, match="has the predictions for other images"):
         evaluate(saved[0], images, split="train", progress=QUIET)
-    with pytest.raises(ProtocolError, match="to choose among images, name DATA"):
+    with pytest.raises(ProtocolError, match="Cannot choose among the images"):
         evaluate(saved[0], progress=QUIET, exclude=tmp_path / "none.txt")
-    with pytest.raises(ProtocolError, match="have their protocol already"):
+    with pytest.raises(ProtocolError, match="Cannot change the protocol"):
         evaluate(saved[0], progress=QUIET, protocol="10crop")
-    with pytest.raises(ProtocolError, match="with the models themselves"):
+    with pytest.raises(ProtocolError, match="Cannot fit a temperature for saved"):
         evaluate(saved[0], images, split="val", progress=QUIET, calibrate_on="train")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ProtocolError, match=r"x.safetensors holds no predictions, or is damaged"):
         evaluate(tmp_path / "x.safetensors", progress=QUIET)
     members[0].save(tmp_path / "bundle")
-    with pytest.raises(ProtocolError, match="holds no predictions; `inceptorch eval --save-predictions`"):
+    with pytest.raises(ProtocolError, match="holds no predictions. `inceptorch eval --save-predictions`"):
         evaluate(tmp_path / "bundle" / "model.safetensors", progress=QUIET)
 
 
@@ -147,7 +147,7 @@ def test_what_training_saw_is_not_evaluated(divided: Path) -> None:
     names = {str(divided / "all" / line) for line in left_out.read_text().split()}
     assert set(kept.files) == set(whole.files) - names
     assert evaluate([divided / "a", divided / "b"], divided / "all", progress=QUIET).n == 6
-    with pytest.raises(ProtocolError, match="held out different parts"):
+    with pytest.raises(ProtocolError, match="different validation images"):
         evaluate([divided / "a", divided / "c"], divided / "all", progress=QUIET)
     left_out.write_text("00.png\n")
     with pytest.raises(DataError, match="00.png is 3 images of"):

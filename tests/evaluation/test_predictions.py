@@ -72,7 +72,7 @@ def test_damaged_predictions_are_made_again_and_that_is_said(
             evaluate(file, progress=QUIET)
         assert str(caught.value).endswith("or is damaged; `inceptorch eval --save-predictions` makes it again.")
         assert evaluate(members[0], images, **words).to_dict() == before.to_dict()  # type: ignore[arg-type]
-        assert f"{file} is damaged: its predictions are made again" in capsys.readouterr().err
+        assert f"{file} is damaged: its predictions are computed again" in capsys.readouterr().err
         assert file.read_bytes() == whole
 
 
@@ -96,6 +96,7 @@ def test_predictions_of_the_format_before_are_read(members: list[Classifier], im
     with safe_open(file, framework="numpy") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
         (held,) = map(json.loads, opened.metadata().values())
-    header = {"format": "inceptorch predictions 1", "name": held["name"], "about": json.dumps(held["about"])}
+    about = {"pictures" if key == "images" else key: value for key, value in held["about"].items()}
+    header = {"format": "inceptorch predictions 1", "name": held["name"], "about": json.dumps(about)}
     save_file(tensors, tmp_path / "old.safetensors", header)
     assert evaluate(tmp_path / "old.safetensors", progress=QUIET).to_dict() == before.to_dict()

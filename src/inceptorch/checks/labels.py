@@ -16,6 +16,7 @@ from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.classifier import Classifier
 from inceptorch.data import Split, fingerprint, stratified
+from inceptorch.data.split import TRAIN_NAMES
 from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and when a classifier had better say nothing."""
+"""Calibration of probabilities, and rejection of uncertain predictions."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def calibration_error(summary: PredictionSummary) -> float:
 
 
 def calibration_interval(summary: PredictionSummary, seed: int = 0) -> Interval:
-    """An interval of the calibration error of all such images, which contained it in 9 of 10 simulations or more.
+    """An interval of the calibration error, which contained the truth in at least 9 of 10 simulations.
 
-    The error of few images comes out too large, and is as much too large again for resamples of them, so it is by the
-    basic bootstrap (Davison and Hinkley 1997, section 5.2.1), at 99 % as simulation shows 95 % to fall short. It begins
-    at 0 where the error is what chance alone makes of probabilities that are right (Broecker and Smith 2007).
+    The error of few images is biased upward, and that of resamples by as much again, hence the basic bootstrap (Davison
+    and Hinkley 1997, section 5.2.1); at 99 %, as 95 % fell short in simulations. The interval begins at 0 where calibrated
+    probabilities have such an error by chance (Broecker and Smith 2007).
     """
     bins, n = _bins(summary), len(summary)
     confidences, right = summary.confidences, summary.right
     draw = np.random.default_rng(seed)
 
-    def error(places: Ints, gaps: Floats) -> float:
-        return float(abs(np.bincount(places, gaps, BINS)).sum() / n)
+    def error(bins: Ints, gaps: Floats) -> float:
+        return float(abs(np.bincount(bins, gaps, BINS)).sum() / n)
 
     found, resampled, by_chance = error(bins, confidences - right), [], []
     for _ in range(RESAMPLES):
@@ -72,24 +72,23 @@ def calibration_interval(summary: PredictionSummary, seed: int = 0) -> Interval:
     return low, max(low, 2 * found - float(lowest))
 
 
-def temperature_of(parts: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float | None:
-    """The temperature by which to divide logits so that validation images' loss is smallest (arXiv:1706.04599).
+def fit_temperature(chunks: Callable[[], Iterable[tuple[Floats, Ints]]]) -> float | None:
+    """The temperature that minimizes the loss of logits divided by it (arXiv:1706.04599).
 
-    `parts` gives, as often as it is called, logits or log probabilities [n, classes] and labels [n]. Newton's method on
-    the reciprocal, in which the loss is convex. None where no temperature is best, as when all answers are right.
+    `chunks` returns, at every call, logits or log probabilities [n, classes] and labels [n]. Newton's method on the
+    reciprocal, in which the loss is convex. None where no temperature is best, as when all predictions are right.
     """
     reciprocal = 1.0
     for _ in range(STEPS):
         slope = curvature = 0.0
-        for logits, labels in parts():
+        for logits, labels in chunks():
             scaled = np.exp(log_softmax(reciprocal * logits))
             values = np.where(np.isfinite(logits), logits, 0.0)  # of probability 0 at any temperature
             mean = (scaled * values).sum(1)
             slope += float((mean - logits[np.arange(len(labels)), labels]).sum())
             curvature += float(((scaled * values**2).sum(1) - mean**2).sum())
-        step = slope / max(
-            curvature, 1e-12
-        )  # an overconfident network's answers hardly curve; the step is bounded below
+        # The loss of an overconfident network hardly curves; the step is bounded below.
+        step = slope / max(curvature, 1e-12)
         following = min(max(reciprocal - step, reciprocal / 4), reciprocal * 4)
         if abs(following - reciprocal) < 1e-7 * reciprocal:
             return 1 / following if curvature > 1e-12 else None

@@ -1,4 +1,4 @@
-"""What more crops and more networks bring, and what they cost: arXiv:1409.4842 Table 3 on one's own images."""
+"""Gain and cost of more crops and more networks: arXiv:1409.4842 Table 3 on images of one's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inceptorch.evaluation.evaluation import Evaluation, evaluate_predictions, predict_all
-from inceptorch.evaluation.inputs import Given, resolve_inputs
+from inceptorch.evaluation.inputs import ModelInput, resolve_inputs
 from inceptorch.evaluation.predictions import Predictions
 from inceptorch.images.crops import CropProtocol, get_protocol
 from inceptorch.tasks.metrics import Interval, paired_difference_interval
@@ -20,15 +20,15 @@ PROTOCOLS = ("center", "10crop", "144crop")
 class Row:
     """One row of the table.
 
-    models         the names of those averaged
-    networks       the networks that they are
-    classes        how many an image may be of
-    protocol       its name
-    cost           crops that go through a network for one image, all networks together
-    multiply_adds  of these
-    top1, top5     fractions right, with their intervals
-    gained1        what is right more often than in the first row, and the interval of that, image by image
-    gained5        the same of five answers
+    models         names of the averaged models
+    networks       their networks
+    classes        number of classes
+    protocol       name of the crop protocol
+    cost           crops per image, of all networks
+    multiply_adds  of these crops
+    top1, top5     accuracies with their intervals
+    gained1        gain in top-1 over the first row, and its paired interval
+    gained5        the same for top-5
     """
 
     models: list[str]
@@ -48,7 +48,7 @@ class Row:
 
 
 def compare_crops_and_ensembles(
-    models: Sequence[Given],
+    models: Sequence[ModelInput],
     data: str | Path,
     *,
     split: str | None = None,
@@ -59,20 +59,19 @@ def compare_crops_and_ensembles(
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """One network, then all of them together, each with 1, 10 and 144 crops. The one is that which is right most often
-    in its first answer from one crop, as in the paper: of those given, so its row is a little flattered.
+    """The best network, then all as an ensemble, each with 1, 10 and 144 crops.
 
-    Raises as `evaluate` does.
+    As in the paper, the best has the highest top-1 from one crop on these images, which flatters its row a little. Raises
+    as `evaluate` does.
     """
     from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
-    chosen = [get_protocol(each) for each in protocols]
     folder = None if save_predictions is None else Path(save_predictions)
     with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        evaluated = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
-        members = predict_all(evaluated, chosen, folder, world, speaking)
+        inputs = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
+        members = predict_all(inputs, [get_protocol(each) for each in protocols], folder, world, speaking)
         return world.from_first(lambda: _rows(members))
 
 
@@ -91,15 +90,15 @@ def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
 
 
 def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluation) -> Row:
-    about = [member.about for member in together]
-    gained = {most: (evaluation.summary.ranks < most).astype(int) - (first.summary.ranks < most) for most in (1, 5)}
+    metadata = [member.metadata for member in together]
+    gained = {k: (evaluation.summary.ranks < k).astype(int) - (first.summary.ranks < k) for k in (1, 5)}
     return Row(
         models=[member.name for member in together],
-        networks=[each.model for each in about],
-        classes=len(about[0].classes),
-        protocol=about[0].protocol,
-        cost=sum(each.crops for each in about),
-        multiply_adds=sum(each.crops * each.multiply_adds for each in about),
+        networks=[each.model for each in metadata],
+        classes=len(metadata[0].classes),
+        protocol=metadata[0].protocol,
+        cost=sum(each.crops for each in metadata),
+        multiply_adds=sum(each.crops * each.multiply_adds for each in metadata),
         top1=evaluation.top1,
         top1_interval=evaluation.intervals["top1"],
         top5=evaluation.top5,

@@ -19,14 +19,13 @@ from inceptorch.evaluation.calibration import (
     Reliability,
     calibration_error,
     calibration_interval,
+    fit_temperature,
     reliability,
-    temperature_of,
     threshold,
 )
-from inceptorch.evaluation.inputs import EvalInputs, Given, evaluation_split, resolve_inputs
+from inceptorch.evaluation.inputs import EvalInputs, ModelInput, evaluation_split, resolve_inputs
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
-from inceptorch.inference.engines import Engine
 from inceptorch.inference.predictor import Predictor
 from inceptorch.tasks import Classification, Task
 from inceptorch.tasks.metrics import Interval, PredictionSummary, Scores
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image whose first answer was wrong. `label` and `predicted` are class names."""
+    """An image whose prediction is wrong. `label` and `predicted` are class names."""
 
     index: int
     file: str
@@ -49,8 +48,8 @@ class Mistake:
 
 
 class TemperatureScaling(TypedDict):
-    """What dividing logits by a temperature, found on so many other images, does: the calibration error with its
-    interval, and the loss."""
+    """The effect of dividing logits by a temperature fitted on other images, as many as `images`: calibration error with
+    its interval, and loss."""
 
     temperature: float
     images: int
@@ -61,8 +60,8 @@ class TemperatureScaling(TypedDict):
 
 @dataclass(frozen=True)
 class Evaluation(Scores):
-    """Scores, how they were got, what was left out, and the answers behind them. `split` is None where predictions were
-    evaluated whose images are not at hand."""
+    """Scores, with the protocol, the skipped images and a summary of the predictions. `split` is None for saved
+    predictions without images."""
 
     classes: Sequence[str]
     protocol: str
@@ -74,7 +73,7 @@ class Evaluation(Scores):
 
     @cached_property
     def mistakes(self) -> list[Mistake]:
-        """The wrong first answers, the most confident first."""
+        """The wrong predictions, the most confident first."""
         summary, classes = self.summary, self.classes
         wrong = np.flatnonzero(~summary.right)
         wrong = wrong[np.argsort(-summary.confidences[wrong], kind="stable")]
@@ -91,7 +90,7 @@ class Evaluation(Scores):
 
     @cached_property
     def confusion(self) -> Ints:
-        """How many images of each class (rows) were given each answer (columns), by torchmetrics."""
+        """Images by true class (rows) and predicted class (columns), by torchmetrics."""
         import torch
         from torchmetrics.functional.classification import multiclass_confusion_matrix
 
@@ -112,18 +111,16 @@ class Evaluation(Scores):
 
     @cached_property
     def threshold(self) -> Threshold:
-        """The confidence that 95 % of these images reach, and what refusing the others costs."""
+        """The confidence that 95 % of these images reach, and what rejecting the others costs."""
         return threshold(self.summary)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "temperature_scaling", "unknown",
         "per_class", "skipped"}, fractions 0..1."""
-        names = ("n", "top1", "top5", "loss", "protocol", "intervals")
         error, interval = self.calibration
-        calibration = {"error": error, "interval": interval, "bins": self.reliability}
         return {
-            **{name: getattr(self, name) for name in names},
-            "calibration": calibration,
+            **{name: getattr(self, name) for name in ("n", "top1", "top5", "loss", "protocol", "intervals")},
+            "calibration": {"error": error, "interval": interval, "bins": self.reliability},
             "temperature_scaling": self.temperature_scaling,
             "unknown": self.threshold,
             "per_class": self.per_class,
@@ -132,7 +129,7 @@ class Evaluation(Scores):
 
 
 def evaluate(
-    model: Given | Sequence[Given],
+    model: ModelInput | Sequence[ModelInput],
     data: str | Path | None = None,
     *,
     split: str | None = None,
@@ -145,85 +142,83 @@ def evaluate(
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a classifier (or the bundle or run at that path, or published weights by name), or an ensemble of several,
-    on DATA, as `data.find_split` takes it.
+    """Evaluate a classifier, or an ensemble of several, on labelled images.
 
-    split             "train", "val" or "test"; by default DATA's test folder, else its val, else its train folder, else
-                      DATA itself. Of a folder that training itself divided, only the validation part is evaluated
-    protocol          which crops of an image are averaged: a name, a YAML file or a `CropProtocol`
-    weights           of the members of an ensemble; equal by default
-    save_predictions  a folder, in which predictions are kept that are there already and can be evaluated again: each file
-                      of it may stand for a model, and then DATA is not needed
-    engine, precision  what executes the models, as `engines.open_engine` takes them
-    calibrate_on      a part of DATA, other than the evaluated one, on which to find the temperature to evaluate with too
-    exclude           a file of images to leave out, a line each
+    model             a classifier, a bundle or run, published weights by name, an exported file, saved predictions
+    data              as for training; saved predictions need none
+    split             train, val or test; by default test, else val, without the images that training saw
+    protocol          crops to average: a name, a YAML file or a `CropProtocol`
+    weights           of the members of an ensemble; by default equal
+    save_predictions  a folder for files of predictions, which are read where they are there already
+    calibrate_on      another split of DATA, to fit a temperature on
+    exclude           a file of images to leave out, one per line
+    engine, precision  as for `open_engine`
 
-    Images that cannot be read are left out and listed. Under torchrun all processes share the work. Raises DataError
-    where a class of DATA is none of the classifier's, ProtocolError where members do not belong together.
+    Images that cannot be read are skipped and listed. Under torchrun, all processes share the work. Raises DataError for
+    classes that the classifier lacks, ProtocolError where members do not belong together.
     """
     from inceptorch.runtime.distributed import processes
 
     progress = progress or Progress()
-    models = [model] if isinstance(model, Classifier | Engine | str | Path) else list(model)
-    chosen = get_protocol(protocol)
-    shares = _checked_weights(weights, len(models))
+    models = [model] if isinstance(model, ModelInput) else list(model)
+    crops = get_protocol(protocol)
+    member_weights = _checked_weights(weights, len(models))
     folder = None if save_predictions is None else Path(save_predictions)
     with processes() as world:
         speaking = progress if world.first else Progress(quiet=True)
-        evaluated = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
-        if data is None and chosen != CENTER:
-            raise ProtocolError("Saved predictions have their protocol already; for another, name the models and DATA.")
-        beside = None
+        inputs = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
+        if data is None and crops != CENTER:
+            raise ProtocolError("Cannot change the protocol of saved predictions. Name the models and DATA.")
+        others = None
         if calibrate_on is not None:
-            beside = _beside(evaluated, data, calibrate_on, world, speaking)
-        members = [each for (each,) in predict_all(evaluated, [chosen], folder, world, speaking)]
-        evaluation = world.from_first(lambda: evaluate_predictions(members, shares, evaluated.skipped, evaluated.split))
-        if beside is None:
+            others = _calibration_inputs(inputs, data, calibrate_on, world, speaking)
+        members = [each for (each,) in predict_all(inputs, [crops], folder, world, speaking)]
+        evaluation = world.from_first(
+            lambda: evaluate_predictions(members, member_weights, inputs.skipped, inputs.split)
+        )
+        if others is None:
             return evaluation
-        others = [each for (each,) in predict_all(beside, [chosen], folder, world, speaking)]
-        scaling = world.from_first(lambda: _temperature_scaling(members, others, shares))
+        fitted_on = [each for (each,) in predict_all(others, [crops], folder, world, speaking)]
+        scaling = world.from_first(lambda: _temperature_scaling(members, fitted_on, member_weights))
         if scaling is None:
-            speaking.info(f"no temperature is best on {calibrate_on}: all is answered rightly there, or nothing")
+            speaking.info(f"no temperature is best on {calibrate_on}: all predictions are right there, or none")
         return replace(evaluation, temperature_scaling=scaling)
 
 
-def _beside(
-    evaluated: EvalInputs, data: str | Path | None, part: str, world: Processes, progress: Progress
+def _calibration_inputs(
+    inputs: EvalInputs, data: str | Path | None, name: str, world: Processes, progress: Progress
 ) -> EvalInputs:
-    """The same models and the images on which to find a temperature: others than those that are evaluated."""
-    if data is None or evaluated.split is None or len(evaluated.engines) < len(evaluated.models):
-        raise ProtocolError("A temperature is found on other images, with the models themselves and DATA.")
-    split, skipped = world.from_first(
-        lambda: evaluation_split(evaluated.engines, evaluated.engines[0].config.classes, data, part, None, progress)
-    )
-    if set(split.paths) & set(evaluated.split.paths) and split.where == evaluated.split.where:
-        raise ProtocolError(f"The temperature cannot be found on the images that are evaluated; {part} is they.")
-    return replace(evaluated, split=split, skipped=skipped)
+    """The same models with the split to fit a temperature on, which must not be the evaluated one."""
+    if data is None or inputs.split is None or len(inputs.engines) < len(inputs.models):
+        raise ProtocolError("Cannot fit a temperature for saved predictions. Name the models and DATA.")
+    classes = inputs.engines[0].config.classes
+    split, skipped = world.from_first(lambda: evaluation_split(inputs.engines, classes, data, name, None, progress))
+    if set(split.paths) & set(inputs.split.paths) and split.where == inputs.split.where:
+        raise ProtocolError(f"Cannot fit the temperature on {name}, the images that are evaluated. Try another split.")
+    return replace(inputs, split=split, skipped=skipped)
 
 
 def predict_all(
-    chosen: EvalInputs, protocols: Sequence[CropProtocol], folder: Path | None, world: Processes, progress: Progress
+    inputs: EvalInputs, protocols: Sequence[CropProtocol], folder: Path | None, world: Processes, progress: Progress
 ) -> list[list[Predictions]]:
-    """The predictions of every model under every protocol, kept in `folder` if there is one. Saved ones
-    have their protocol already."""
-    for name, model in zip(chosen.names, chosen.models, strict=True):
+    """The predictions of every model with every protocol; with a folder, from files there or to them."""
+    for name, model in zip(inputs.names, inputs.models, strict=True):
         if len(protocols) > 1 and isinstance(model, Predictions):
-            raise ProtocolError(f"{name} has the predictions of one protocol; give the model itself for several.")
-    found = []
-    for name, model in zip(chosen.names, chosen.models, strict=True):
+            raise ProtocolError(f"Cannot use {name} for several protocols: it has predictions of one. Name the model.")
+    members = []
+    for name, model in zip(inputs.names, inputs.models, strict=True):
         if isinstance(model, Predictions):
-            found.append([model])
+            members.append([model])
             continue
-        assert chosen.split is not None  # as there is a classifier
+        assert inputs.split is not None  # as there is a model
         if isinstance(model.source, Classifier):
             model.source.model.to(world.device)
-        made = []
+        of = f" of {inputs.split.name}" if inputs.split.name else ""
+        members.append([])
         for protocol in protocols:
-            of = f" of {chosen.split.name}" if chosen.split.name else ""
-            progress.info(f"evaluating {name} by {protocol.name} on {len(chosen.split)} images{of}")
-            made.append(predict_split(model, name, chosen.split, protocol, folder, world, progress))
-        found.append(made)
-    return found
+            progress.info(f"evaluating {name} by {protocol.name} on {len(inputs.split)} images{of}")
+            members[-1].append(predict_split(model, name, inputs.split, protocol, folder, world, progress))
+    return members
 
 
 def evaluate_predictions(
@@ -232,12 +227,11 @@ def evaluate_predictions(
     skipped: list[Skipped],
     split: Split | None = None,
 ) -> Evaluation:
-    """Evaluate predictions, averaged with these weights where there are several."""
+    """Evaluate predictions, or the weighted average of several."""
     first = members[0]
-    task = Classification(first.about.classes)
-    parts = [task.summarize(_finite(logs), first.labels[place]) for place, logs in combined(members, weights)]
-    described = dict.fromkeys(member.about.description for member in members)
-    protocol = "; ".join(described)
+    task = Classification(first.metadata.classes)
+    parts = [task.summarize(_finite(logs), first.labels[where]) for where, logs in combined(members, weights)]
+    protocol = "; ".join(dict.fromkeys(member.metadata.description for member in members))
     if len(members) > 1:
         names = [f"{weight:g} x {member.title}" for weight, member in zip(weights, members, strict=True)]
         protocol += f"; probabilities of {len(members)} models averaged: {', '.join(names)}"
@@ -255,8 +249,9 @@ def evaluate_split(
     precision: str = "fp32",
     interrupt: Callable[[], object] = lambda: None,
 ) -> Evaluation:
-    """Evaluate a classifier by its center crops on readable images whose labels index its classes, each process its
-    share. `interrupt`, called for every image, may break it off."""
+    """Evaluate a classifier with center crops on readable images whose labels index its classes, in all processes.
+
+    `interrupt` is called for every image, and may raise."""
     import torch
 
     mine = split.select(world.share_or_stand_in(range(len(split))))
@@ -273,16 +268,13 @@ def evaluate_split(
 def evaluation_from_logits(
     logits: Floats, classes: Sequence[str], split: Split, skipped: list[Skipped], protocol: str
 ) -> Evaluation:
-    """The evaluation that logits (or log probabilities) [N, classes] of the images of a split amount to. Raises
-    NonFiniteOutputError."""
-    if np.isnan(logits).any() or np.isposinf(logits).any():
-        raise NonFiniteOutputError
+    """The evaluation of logits or log probabilities [N, classes] of a split. Raises NonFiniteOutputError."""
     task = Classification(classes)
-    return _evaluation(task.summarize(logits, split.labels), task, protocol, skipped, _Files(split), split)
+    return _evaluation(task.summarize(_finite(logits), split.labels), task, protocol, skipped, _Files(split), split)
 
 
 class _Files(Sequence[str]):
-    """The names of a split's images, made when they are asked for."""
+    """The names of a split's images, made when needed."""
 
     def __init__(self, split: Split):
         self.split = split
@@ -308,28 +300,28 @@ def _evaluation(
     )
 
 
-def _finite(logs: Floats) -> Floats:
-    """Log probabilities as they are. Raises BundleError for nan; a probability of 0 is none."""
-    if np.isnan(logs).any():
+def _finite(logits: Floats) -> Floats:
+    """Logits or log probabilities as they are; a probability of 0 is allowed. Raises NonFiniteOutputError."""
+    if np.isnan(logits).any() or np.isposinf(logits).any():
         raise NonFiniteOutputError
-    return logs
+    return logits
 
 
 def _temperature_scaling(
-    evaluated: Sequence[Predictions], beside: Sequence[Predictions], weights: Sequence[float]
+    evaluated: Sequence[Predictions], fitted_on: Sequence[Predictions], weights: Sequence[float]
 ) -> TemperatureScaling | None:
-    """What the temperature found on some predictions makes of others; None where none is best."""
-    temperature = temperature_of(lambda: ((logs, beside[0].labels[place]) for place, logs in combined(beside, weights)))
+    """The effect on some predictions of the temperature fitted on others; None where no temperature is best."""
+    labels, others = evaluated[0].labels, fitted_on[0].labels
+    temperature = fit_temperature(lambda: ((logs, others[where]) for where, logs in combined(fitted_on, weights)))
     if temperature is None:
         return None
-    task = Classification(evaluated[0].about.classes)
-    parts = [
-        task.summarize(logs / temperature, evaluated[0].labels[place]) for place, logs in combined(evaluated, weights)
-    ]
-    summary = PredictionSummary.joined(parts)
+    task = Classification(evaluated[0].metadata.classes)
+    summary = PredictionSummary.joined(
+        [task.summarize(logs / temperature, labels[where]) for where, logs in combined(evaluated, weights)]
+    )
     return TemperatureScaling(
         temperature=temperature,
-        images=len(beside[0]),
+        images=len(fitted_on[0]),
         error=calibration_error(summary),
         interval=calibration_interval(summary),
         loss=float(summary.nll.mean()),
@@ -340,9 +332,7 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Sequence[fl
     if weights is None:
         return [1.0] * count
     if len(weights) != count:
-        raise ProtocolError(
-            f"The number of weights, {len(weights)}, is not that of the models, {count}; give one for each."
-        )
+        raise ProtocolError(f"Cannot use {len(weights)} weights for {count} models. Give one for each.")
     if not all(0 < weight < math.inf for weight in weights):
         raise ProtocolError(f"Weights are numbers above 0, not {', '.join(f'{weight:g}' for weight in weights)}.")
     return weights
