@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from inceptorch.recipes import Recipe
 
+from inceptorch.training.recipe import Recipe
 from tests.helpers import invoke
 
 

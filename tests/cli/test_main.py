@@ -79,7 +79,7 @@ def test_errors_are_exceptions_in_python() -> None:
     with pytest.raises(InceptorchError):
         inceptorch.load("nowhere")
     with pytest.raises(AttributeError):
-        inceptorch.nothing  # noqa: B018
+        inceptorch.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_public_names_are_all_there() -> None:
@@ -88,7 +88,7 @@ def test_public_names_are_all_there() -> None:
     for name in inceptorch.__all__:
         assert getattr(inceptorch, name).__name__
     assert inceptorch.cost("googlenet", size=299).size == 299
-    assert inceptorch.net("googlenet").aux == ("4a", "4d")
+    assert inceptorch.get_network("googlenet").aux == ("4a", "4d")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from tests.conftest import hear_ctrl_c, write_classes
 
-SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch=6")
+SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch_size=6")
 
 
 def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from inceptorch.recipes import Recipe
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import inceptorch
@@ -18,6 +17,7 @@ from inceptorch.evaluation.calibration import (
     threshold,
 )
 from inceptorch.tasks.metrics import PredictionSummary
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.arrays import log_softmax
 from inceptorch.utils.progress import Progress
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inceptorch.recipes import SCRATCH, Recipe
 from PIL import Image
 
 import inceptorch
@@ -19,6 +18,7 @@ from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.predictor import Predictor
+from inceptorch.training.recipe import SCRATCH, Recipe
 from inceptorch.utils.progress import Progress
 from tests import oracle
 from tests.conftest import COLORS, write_classes
@@ -102,7 +102,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
     flowers = tmp_path / "flowers"
     inceptorch.train(flowers, out=tmp_path / "a", weights=converted, recipe="head", progress=QUIET)
     for name, size in (("b", 32), ("c", 48)):
-        small = replace(SCRATCH, net="googlenet_small", size=size, epochs=1, precision="fp32")
+        small = SCRATCH.replace(net="googlenet_small", size=size, epochs=1, precision="fp32")
         inceptorch.train(flowers, out=tmp_path / name, recipe=small, progress=QUIET)
     runs, kept = [tmp_path / name for name in "abc"], tmp_path / "kept"
     together = evaluate(runs, flowers, progress=QUIET, save_predictions=kept, weights=[2, 1, 1])

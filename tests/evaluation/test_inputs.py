@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inceptorch.recipes import Recipe
 from PIL import Image
 
 import inceptorch
@@ -17,6 +16,7 @@ from inceptorch.evaluation import compare_crops_and_ensembles, evaluate
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
+from inceptorch.training.recipe import Recipe
 from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 

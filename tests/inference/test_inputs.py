@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from inceptorch.data.sources.folders import Folder
 
+from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import InceptorchError
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.inputs import find_images, image_entries
