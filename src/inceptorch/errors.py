@@ -1,18 +1,18 @@
-"""Everything that can go wrong, each as one sentence for the person at the keyboard.
+"""Faults, each as one sentence for the user.
 
 InceptorchError            exit code 2; the message names the file and the remedy
-  + TableError             a network's table, or an input it cannot take; names the row
+  + TableError             a network's table, or an input it cannot take; names the layer
   + ImageError             one image file cannot be used
       + DamagedImage       it is cut off or damaged, and decodes only in part
       + HugeImage          it has more pixels than are read
   + DataError              a folder or zip of images cannot be used as it is
   + BundleError            a saved classifier, or a file of weights
       + NonFiniteOutputError  its network's outputs are nan or infinite
-  + ImageInputError        what was given as an image is none; a TypeError too
-  + EngineError            what executes a classifier is not installed, or cannot do what is asked
-  + ExportError            a classifier cannot be written as asked, or its file would answer differently
+  + ImageInputError        a value of a type that is no image; a TypeError too
+  + EngineError            an engine is not installed, or cannot do what is requested
+  + ExportError            a classifier cannot be exported, or its file would predict differently
   + RecipeError            a recipe, or a value given for it
-  + ProtocolError          a way of evaluating, or predictions that cannot be evaluated together
+  + ProtocolError          a crop protocol, or predictions that cannot be evaluated together
   + RunError               a training run that cannot start or go on
       + DiskError          the system refuses to read or write a file
   + ServeError             a server that cannot start
@@ -65,21 +65,21 @@ class NonFiniteOutputError(BundleError):
     def __init__(self, message: str = "") -> None:
         super().__init__(
             message
-            or "The network's answers are not finite numbers: its weights are damaged, or training diverged, as at too "
-            "high a rate."
+            or "The network's outputs are not finite: its weights are damaged, or training diverged, as with too high a "
+            "learning rate."
         )
 
 
 class ImageInputError(InceptorchError, TypeError):
-    """What was given as an image is of a kind that is none."""
+    """A value is of a type that is no image."""
 
 
 class EngineError(InceptorchError):
-    """What executes a classifier is not installed, or cannot do what is asked."""
+    """An engine is not installed, or cannot do what is requested."""
 
 
 class ExportError(InceptorchError):
-    """A classifier cannot be written as asked, or its file would answer differently."""
+    """A classifier cannot be exported, or its file would predict differently."""
 
 
 class RecipeError(InceptorchError):
@@ -103,7 +103,7 @@ class ServeError(InceptorchError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A closing half sentence for an unknown `word`: the nearest known one, else all of them."""
+    """The end of a sentence about an unknown `word`: the nearest known one, else all."""
     known = list(known)
     near = get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}."

@@ -1,13 +1,13 @@
-"""Which crops of an image a network sees, as data; the probabilities of all of them are averaged.
+"""Crop protocols, as data: the crops of an image whose probabilities are averaged.
 
-A protocol is written for networks on 224x224 pixels, as the papers' are, and scaled to others: a shorter side of 256
-becomes round(size * 256 / 224). Everything that the papers leave open is fixed here:
+A protocol is written for networks on 224x224 pixels, as in the papers, and scaled to others: a shorter side of 256
+becomes round(size * 256 / 224). What the papers leave open is fixed here:
 
     resizing    the filter of the preprocessing, on the upright image, the longer side rounded to the nearest pixel
     squares     of the resized image; the middle one begins at half of what is left over, rounded down
     crops       within a square, in the order top left, top right, bottom left, bottom right, center, whole
-    center      alone, as in protocol `center`, it is the middle of the resized image, as `Preprocessing.apply` cuts it
-    mirroring   of each crop left to right, after all that are not mirrored
+    center      alone, as in protocol `center`, it is the middle of the resized image, as in `Preprocessing.apply`
+    mirroring   of each crop left to right, behind all that are not mirrored
     averaging   of probabilities, not logits, in float64
 """
 
@@ -47,14 +47,12 @@ CropKinds = Annotated[
 class CropProtocol:
     """One set of crops.
 
-    source     where it comes from, and what is an interpretation
-    sides      lengths of the image's shorter side, for a network on 224 pixels; none: the resizing of the preprocessing
-    squares    of the resized image, as wide as its shorter side: the one in the middle, or three: left, middle and
-               right of a wide image, top, middle and bottom of a high one
-    crops      of each square: its four corners, its center, and the whole of it resized to the network's size
-    mirror     each crop also mirrored left to right
-    reduce_to  the image is first reduced to a shorter side of so many pixels, for a network on 224, and so loses its
-               details; 0: not so
+    source     paper or author, and what is an interpretation
+    sides      lengths of the shorter side to resize to, for a network on 224 pixels; none: that of the preprocessing
+    squares    of the resized image: the middle one, or three: left, middle and right, or top, middle and bottom
+    crops      of each square: its four corners, its center, and the whole square resized to the network's size
+    mirror     also each crop mirrored left to right
+    reduce_to  shorter side to reduce the image to first, which removes details, for a network on 224; 0: no reduction
     """
 
     name: Name
@@ -72,23 +70,20 @@ class CropProtocol:
 
     @property
     def count(self) -> int:
-        """How many crops of a image are averaged."""
+        """Number of crops per image."""
         crops = sum(4 if crop == "corners" else 1 for crop in self.crops)
         return max(1, len(self.sides)) * (3 if self.squares == "three" else 1) * crops * (2 if self.mirror else 1)
 
     def apply(self, image: Image.Image, preprocessing: Preprocessing) -> Crops:
-        """The crops of an upright RGB image for a network with this preprocessing.
-
-        Those that are equal (the three squares of a square image are one) come once, with a larger weight.
-        """
+        """The crops of an upright RGB image. Equal ones, as the three of a square image, come once with a larger weight."""
         if self.reduce_to:
             image = resize_shorter(image, _scaled(self.reduce_to, preprocessing), preprocessing.filter)
-        counts: dict[tuple[int, Place], int] = {}
+        counts: dict[tuple[int, Square], int] = {}
         resized = [resize_shorter(image, side, preprocessing.filter) for side in self._sides(preprocessing)]
-        for number, one in enumerate(resized):
-            for place in self._places(one.size, preprocessing.size):
-                counts[number, place] = counts.get((number, place), 0) + 1
-        crops = [_cut(resized[number], place, preprocessing) for number, place in counts]
+        for number, each in enumerate(resized):
+            for square in self._squares(each.size, preprocessing.size):
+                counts[number, square] = counts.get((number, square), 0) + 1
+        crops = [_crop(resized[number], square, preprocessing) for number, square in counts]
         weights = [float(count) for count in counts.values()]
         if self.mirror:
             crops += [crop[:, ::-1] for crop in crops]
@@ -98,12 +93,12 @@ class CropProtocol:
     def _sides(self, preprocessing: Preprocessing) -> list[int]:
         return [max(preprocessing.size, _scaled(side, preprocessing)) for side in self.sides] or [preprocessing.resize]
 
-    def _places(self, size: tuple[int, int], crop: int) -> Iterable[Place]:
-        """Left, top and side of every crop of a image of width and height `size`, without mirroring."""
+    def _squares(self, size: tuple[int, int], crop: int) -> Iterable[Square]:
+        """Every crop of an image of width and height `size`, without mirroring."""
         width, height = size
         side = min(size)
         if self.squares == "middle" and self.crops == ("center",):
-            yield Place(*center(size, crop), crop)
+            yield Square(*center(size, crop), crop)
             return
         spare = max(size) - side
         for offset in (0, spare // 2, spare) if self.squares == "three" else (spare // 2,):
@@ -111,10 +106,10 @@ class CropProtocol:
             for kind in ("corners", "center", "whole"):
                 if kind in self.crops:
                     for x, y, length in _within(side, crop)[kind]:
-                        yield Place(left + x, top + y, length)
+                        yield Square(left + x, top + y, length)
 
     def describe(self, preprocessing: Preprocessing) -> str:
-        """The protocol in words, for results and model cards."""
+        """One line for results and model cards."""
         sides = ", ".join(map(str, self._sides(preprocessing)))
         reduced = f"reduced to {_scaled(self.reduce_to, preprocessing)}, then " if self.reduce_to else ""
         squares = "left, middle and right square, " if self.squares == "three" else ""
@@ -131,8 +126,8 @@ class CropProtocol:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-class Place(NamedTuple):
-    """A square of a resized image, in pixels."""
+class Square(NamedTuple):
+    """A square crop of a resized image, in pixels."""
 
     left: int
     top: int
@@ -140,7 +135,7 @@ class Place(NamedTuple):
 
 
 class Crops(NamedTuple):
-    """What a network sees of one image: uint8 RGB arrays [C, S, S, 3] and their weights [C], which sum to 1."""
+    """The crops of one image, uint8 RGB [C, S, S, 3], and their weights [C], which sum to 1."""
 
     images: np.ndarray[Any, np.dtype[np.uint8]]
     weights: np.ndarray[Any, np.dtype[np.float64]]
@@ -196,7 +191,7 @@ def get_protocol(name: str | CropProtocol) -> CropProtocol:
 
 
 def _read(path: Path) -> CropProtocol:
-    values = load_yaml(path, ProtocolError, "such a file holds lines as `sides: [256, 288]`")
+    values = load_yaml(path, ProtocolError, "such a file holds lines like `sides: [256, 288]`")
     try:
         return build(CropProtocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:
@@ -217,10 +212,10 @@ def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
     }
 
 
-def _cut(image: Image.Image, place: Place, preprocessing: Preprocessing) -> ImageArray:
+def _crop(image: Image.Image, square: Square, preprocessing: Preprocessing) -> ImageArray:
     """One crop of a resized image, uint8 [S, S, 3]."""
-    left, top, side = place
-    square = image.crop((left, top, left + side, top + side))
-    if side != preprocessing.size:
-        square = square.resize((preprocessing.size, preprocessing.size), Image.Resampling[preprocessing.filter.upper()])
-    return np.asarray(square)
+    left, top, side = square
+    crop, size = image.crop((left, top, left + side, top + side)), preprocessing.size
+    if side != size:
+        crop = crop.resize((size, size), Image.Resampling[preprocessing.filter.upper()])
+    return np.asarray(crop)

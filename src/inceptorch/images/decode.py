@@ -1,4 +1,4 @@
-"""From an image file to upright RGB pixels. What is done with each kind of file is decided here alone:
+"""From an image file to upright RGB pixels:
 
     rotation    EXIF orientation is applied; broken EXIF is ignored
     grayscale   repeated into three channels
@@ -9,9 +9,8 @@
     animation   the first frame
     float       refused: there is no agreed range
 
-Upright gray and color JPEG of 8 bits, which is what most images are, means the same to every decoder built on
-libjpeg-turbo. Where speed counts, such a file goes to simplejpeg, which is faster than Pillow and can leave out what a
-smaller image does not need.
+Most images are upright gray or color JPEG of 8 bits, which all decoders built on libjpeg-turbo decode alike. Where speed
+counts, such a file goes to simplejpeg, which is faster than Pillow and can decode to a smaller size.
 """
 
 from __future__ import annotations
@@ -36,19 +35,18 @@ from inceptorch.utils.files import open_regular, os_error_reason
 
 try:
     import simplejpeg
-except ImportError:  # where it has not been built for: Pillow decodes all
+except ImportError:  # not built for this platform: Pillow decodes all
     simplejpeg = None
 
-# Once for the process, as filters are not per thread: what Pillow remarks on metadata does no harm, and size is checked
-# here.
+# Once per process, as filters are not per thread. Metadata that Pillow warns of does no harm; size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 RGBArray = NDArray[np.uint8]  # [H, W, 3]
 ImageInput = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]  # or a torch tensor: see inference/inputs.py
 
-# Only formats whose decoders run inside Pillow: its EPS reader, for one, would start an interpreter. The first five are
-# those that `preinit` loads: for an image in one of them, Pillow does not load its forty other decoders.
+# Only formats that Pillow decodes itself: its EPS reader would start an interpreter. `preinit` loads the first five; for an
+# image in one of them, Pillow does not load its forty other decoders.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
 SUFFIXES = frozenset(
     [
@@ -74,14 +72,13 @@ SUFFIXES = frozenset(
 )
 DECODERS = f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"
 MAX_PIXELS = 89_478_485  # Pillow's own limit for a warning
-REDUCTIONS = (8, 4, 2, 1)  # that libjpeg-turbo decodes to in less time than the whole
+REDUCTIONS = (8, 4, 2, 1)  # libjpeg-turbo decodes these faster than the full size
 APP1, START_OF_SCAN = 0xE1, 0xDA  # EXIF and XMP are in APP1
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 
 
 class Header(NamedTuple):
-    """What an image file says of itself: its format in Pillow's words, its size as stored, and its EXIF orientation (1:
-    upright)."""
+    """Format in Pillow's words, size as stored, and EXIF orientation (1: upright) of an image file."""
 
     format: str
     width: int
@@ -103,10 +100,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """An upright RGB image, as Pillow or as numpy has it.
+    """An upright RGB image, of Pillow or numpy.
 
-    header     what the file said of itself; None for what came decoded, and for a part of a file
-    complaint  what a strict decoder has against a file that a lenient one takes; "" where neither minds
+    header     of the file; None for an image that came decoded, and for a crop
+    complaint  of a strict decoder about a file that a lenient one accepts; "" where neither complains
     """
 
     content: Image.Image | RGBArray
@@ -131,9 +128,9 @@ def decode(
 ) -> Decoded:
     """A path, the bytes of a file or a Pillow image, decoded. Raises ImageError.
 
-    fast      simplejpeg may decode what it decodes as Pillow does
-    crop      only the box that it names for (height, width) is needed
-    min_size  a crop may come reduced by 2, 4 or 8 where that leaves it at least this wide and high; 0: at full size
+    fast      use simplejpeg where it decodes as Pillow does
+    crop      the needed box, for (height, width)
+    min_size  a crop may be reduced by 2, 4 or 8 to at least this width and height; 0: full size
     """
     if isinstance(source, Image.Image):
         with _naming(None):
@@ -164,7 +161,7 @@ def _cropped(image: Image.Image, crop: Callable[[int, int], Box] | None) -> Imag
 
 
 def _decode_crop(data: bytes, size: tuple[int, int], box: Box, min_size: int) -> RGBArray:
-    """A box of an upright JPEG of this height and width, reduced where that is allowed and simplejpeg is there."""
+    """A box of an upright JPEG of this height and width, reduced where allowed and simplejpeg is installed."""
     by = next((by for by in REDUCTIONS if min_size and min(box.height, box.width) >= by * min_size), 1)
     box = Box(*(length - length % by for length in box))  # onto the pixels of the reduced image
     if simplejpeg is not None:
@@ -198,7 +195,7 @@ def upright_jpeg(data: bytes) -> tuple[int, int] | None:
 
 
 def _upright(data: bytes) -> bool:
-    """Whether neither EXIF nor XMP says that the image is to be turned."""
+    """Whether neither EXIF nor XMP rotates the image."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
@@ -208,7 +205,7 @@ def _upright(data: bytes) -> bool:
 
 @contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
-    """A file of a size that is read here, not decoded yet."""
+    """An open file of an allowed size, not decoded yet."""
     Image.preinit()
     with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
         try:
@@ -232,7 +229,7 @@ def _header(image: Image.Image) -> Header:
 
 @contextmanager
 def _naming(source: str | Path | bytes | None) -> Iterator[None]:
-    """Whatever goes wrong inside with an image, as an ImageError with its path."""
+    """Any fault inside, as an ImageError with the path of the image."""
     path = source if isinstance(source, str | Path) else None
     try:
         yield

@@ -8,7 +8,7 @@
                      `image[..., ::-1]`
     torch tensor     uint8, [H, W], [C, H, W] or [H, W, C], with C as for an array
 
-All go through the same preprocessing: an array of 16 bits is answered as the same image from a file is.
+All go through the same preprocessing: an array of 16 bits has the prediction of the same image from a file.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ CHANNELS = (1, 3, 4)
 
 
 def load_image(image: Any) -> Image.Image:
-    """The upright RGB image of an `ImageInput`. Raises ImageError for one that cannot be read, and ImageInputError
-    for what is none."""
+    """The upright RGB image of an `ImageInput`. Raises ImageError, and ImageInputError for other types."""
+    if isinstance(image, bytearray | memoryview):
+        image = bytes(image)
     if isinstance(image, str | Path | bytes | Image.Image):
         return decode(image).image
-    if isinstance(image, bytearray | memoryview):
-        return decode(bytes(image)).image
     if _is_tensor(image):
         image = _from_tensor(image)
     if isinstance(image, np.ndarray):
@@ -43,14 +42,15 @@ def load_image(image: Any) -> Image.Image:
         if isinstance(content, bytes):
             return decode(content).image
         raise ImageInputError(f"Cannot read an image from {image!r}: it is open as text. Try open(file, 'rb').")
+    name = type(image).__name__
+    kind = "None" if image is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"
     raise ImageInputError(
-        f"Cannot use {_kind(image)} as an image. Try a path, bytes, an open file, a Pillow image, a numpy array or a torch "
-        "tensor."
+        f"Cannot use {kind} as an image. Try a path, bytes, an open file, a Pillow image, a numpy array or a torch tensor."
     )
 
 
 def is_one_image(images: Any) -> bool:
-    """Whether something is one image rather than several. Raises ImageInputError for what is neither."""
+    """Whether this is one image, not several. Raises ImageInputError for neither."""
     single = isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image | np.ndarray)
     if single or hasattr(images, "read") or _is_tensor(images):
         return True
@@ -61,9 +61,8 @@ def is_one_image(images: Any) -> bool:
 
 
 def _is_tensor(image: Any) -> bool:
-    return type(image).__module__.partition(".")[0] == "torch" and hasattr(
-        image, "detach"
-    )  # torch is not imported here
+    # Without importing torch.
+    return type(image).__module__.partition(".")[0] == "torch" and hasattr(image, "detach")
 
 
 def _from_tensor(tensor: Any) -> NDArray[Any]:
@@ -97,8 +96,3 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)  # the high byte, as of a file
     return Image.fromarray(np.ascontiguousarray(array))
-
-
-def _kind(value: Any) -> str:
-    name = type(value).__name__
-    return "None" if value is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"

@@ -1,7 +1,4 @@
-"""Preprocessing: how an image becomes the uint8 RGB array that a network sees.
-
-Training, evaluation and prediction all come through here, so one photograph gives one answer everywhere.
-"""
+"""Preprocessing: from an image to the uint8 RGB array of a network, alike in training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ ImageArray = NDArray[np.uint8]  # [S, S, 3] RGB, of the network's size
 Size = Annotated[int, Meta(ge=1, le=4096)]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's own conversion to grayscale
-LONGEST = 16  # an image longer than this many times its width is cut to its middle before it is resized
+MAX_ASPECT = 16  # a longer image is cropped to its middle before it is resized
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,11 @@ class Preprocessing:
         return np.asarray(resized.crop((left, top, left + self.size, top + self.size)))
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of what the center crop shows of an upright image of that size, in its pixels."""
+        """Left, top, right and bottom of the center crop, in pixels of an upright image of that size."""
         short, long = sorted((width, height))
-        kept = min(long, LONGEST * short)
+        length = min(long, MAX_ASPECT * short)
         across = _centered(self.size, self.resize, short)
-        along = _centered(self.size, round(self.resize * kept / short), kept, (long - kept) // 2)
+        along = _centered(self.size, round(self.resize * length / short), length, (long - length) // 2)
         (left, right), (top, bottom) = (across, along) if width <= height else (along, across)
         return left, top, right, bottom
 
@@ -76,10 +73,7 @@ class Preprocessing:
 
 
 def default_preprocessing(size: int, channels: Literal["rgb", "bgr", "gray"] = "rgb") -> Preprocessing:
-    """The preprocessing of a network trained from scratch on inputs of `size`.
-
-    Photographs are resized a little larger than the crop, as 256 to 224; small images are taken whole.
-    """
+    """The preprocessing of a network trained from scratch: resize to 256 for a crop of 224; no margin up to 96."""
     resize = size if size <= 96 else round(size * 256 / 224)
     if channels == "gray":
         return Preprocessing(size, resize, "gray", mean=(117.0,), std=(57.0,))
@@ -90,9 +84,10 @@ def default_preprocessing(size: int, channels: Literal["rgb", "bgr", "gray"] = "
 def resize_shorter(image: Image.Image, size: int, filter: str) -> Image.Image:
     """Resize so that the shorter side has `size` pixels; the longer one follows, rounded to the nearest."""
     short, long = sorted(image.size)
-    if long > LONGEST * short:
-        image = _middle(image, LONGEST * short)
-        long = LONGEST * short
+    if long > MAX_ASPECT * short:
+        start, long = (long - MAX_ASPECT * short) // 2, MAX_ASPECT * short
+        wide = image.width >= image.height
+        image = image.crop((start, 0, start + long, short) if wide else (0, start, short, start + long))
     long_side = round(size * long / short)
     to = (size, long_side) if image.width <= image.height else (long_side, size)
     return image if image.size == to else image.resize(to, Image.Resampling[filter.upper()])
@@ -104,14 +99,7 @@ def center(image_size: tuple[int, int], size: int) -> tuple[int, int]:
     return (width - size) // 2, (height - size) // 2
 
 
-def _middle(image: Image.Image, length: int) -> Image.Image:
-    """The middle `length` pixels of the longer side."""
-    start = (max(image.size) - length) // 2
-    wide = image.width >= image.height
-    return image.crop((start, 0, start + length, image.height) if wide else (0, start, image.width, start + length))
-
-
 def _centered(size: int, side: int, original: int, offset: int = 0) -> tuple[float, float]:
-    """Where the middle `size` pixels of a side begin and end on the original side that was resized to `side` pixels."""
+    """Begin and end of the middle `size` pixels of a side on the original, which was resized to `side` pixels."""
     start, scale = (side - size) // 2, original / side
     return offset + start * scale, offset + (start + size) * scale

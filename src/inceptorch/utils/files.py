@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and reading what people write."""
+"""Files that are written whole or not at all, and YAML."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
+    """Let `write` fill a temporary file beside `path`, then move it into place.
 
-    Whatever happens on the way (a full disk, a killed process), `path` holds either what it held before or all of
-    the new content. A link is followed. Raises RunError with the system's reason.
+    After a fault, such as a full disk or a killed process, `path` holds what it held before. A link is followed. Raises
+    RunError with the system's reason.
     """
     target = Path(os.path.realpath(path))
-    there = os.path.exists(target)
-    if there and not target.is_file():
+    existed = os.path.exists(target)
+    if existed and not target.is_file():
         raise RunError(f"{path} is a folder or a device; name a file.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # two processes may write the same
     try:
@@ -34,7 +34,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        untouched = " What was there before is untouched." if there else ""
+        untouched = " What was there before is untouched." if existed else ""
         raise DiskError(f"{path} could not be written: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
@@ -47,7 +47,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """A folder for files of one's own, with those above it, unless it is there already. Raises RunError."""
+    """Create a folder and its parents, unless it exists. Raises RunError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -56,10 +56,7 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill that appears at `path` when the block ends well, and not at all otherwise.
-
-    Raises RunError if `path` has no name of its own, or is a file or a folder with something in it.
-    """
+    """A folder to fill, which appears at `path` only if the block succeeds. Raises RunError if `path` is in use."""
     ensure_empty(path)
     if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
         raise RunError(f"{path} is no name for a new folder; name one that is not there yet.")
@@ -84,14 +81,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
-    """While this lasts, no other process has the lock; a killed one loses it, and so do those that it forked.
+    """Hold a lock, which a killed process loses.
 
-    Raises RunError: `busy` where another has it, `unusable` with the reason where the file cannot be made."""
+    Raises RunError: `busy` where another process has it, `unusable` with the reason where the file cannot be made."""
     from filelock import FileLock, Timeout
 
-    held = FileLock(lock)
+    file_lock = FileLock(lock)
     try:
-        held.acquire(blocking=False)
+        file_lock.acquire(blocking=False)
     except Timeout:
         raise RunError(busy) from None
     except NotImplementedError:  # a file system without locks
@@ -101,41 +98,41 @@ def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
         lock.unlink(missing_ok=True)
 
 
 @contextmanager
 def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
-    """While this lasts, a file that cannot be read, or is not UTF-8 where text is read, is an `error` that names it."""
+    """Raise `error`, which names the file, where it cannot be read or is not UTF-8."""
     try:
         yield
     except FileNotFoundError:
         raise error(f"{path} does not exist.") from None
-    except OSError as found:
-        raise error(f"{path} could not be read: {os_error_reason(found)}.") from None
+    except OSError as fault:
+        raise error(f"{path} could not be read: {os_error_reason(fault)}.") from None
     except UnicodeDecodeError:
         raise error(f"{path} is not text in UTF-8; save it as that.") from None
 
 
 def load_yaml(path: Path, error: type[InceptorchError], example: str) -> dict[str, Any]:
-    """What a YAML file says of each name in it. Raises `error`; `example` says how such a file is written."""
+    """The values of a YAML file by name. Raises `error`; `example` shows how to write such a file."""
     try:
         with reading(path, error):
             values = read_yaml(path)
-    except NotYamlError as found:
-        raise error(f"{path} is not YAML: {found}; {example}.") from None
+    except NotYamlError as fault:
+        raise error(f"{path} is not YAML: {fault}; {example}.") from None
     if not isinstance(values, dict):
         raise error(f"{path} must hold values by name; {example}.")
     return values
 
 
 class NotYamlError(Exception):
-    """A file is not YAML as it is read here; the message says where, and fits behind a colon."""
+    """A file is not YAML as it is read here; the message fits behind a colon."""
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds; its keys are words as they are written. Raises OSError and NotYamlError."""
+    """The content of a YAML file; keys stay text. Raises OSError and NotYamlError."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError:
@@ -149,8 +146,8 @@ def read_yaml(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose keys are words as they are written. Refused are a key written twice, of which the second would silently
-    win, and references (*name), with which a short file can stand for an endless one."""
+    """YAML whose keys stay text. It refuses duplicate keys, of which the second would silently win, and aliases (*name),
+    with which a short file can expand without end."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -170,29 +167,28 @@ class _Loader(yaml.SafeLoader):
 
 
 def cache_folder() -> Path:
-    """Where things are kept between runs: what INCEPTORCH_HOME names, else inceptorch/ in XDG_CACHE_HOME, else in
-    ~/.cache."""
+    """INCEPTORCH_HOME, else inceptorch/ in XDG_CACHE_HOME, else in ~/.cache."""
     home = os.environ.get("INCEPTORCH_HOME")
     return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "inceptorch").expanduser()
 
 
 def cache_load(name: str) -> dict[str, Any]:
-    """What was measured on this machine, as it is kept between runs in a JSON file of that name; {} if there is none."""
+    """Measurements on this machine, from a JSON file in the cache; {} if there is none."""
     try:
-        found: dict[str, Any] = json.loads((cache_folder() / name).read_text())
+        values = json.loads((cache_folder() / name).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
-def cache_store(name: str, key: str, value: Any, say: Callable[[str], object]) -> None:
-    """Add a measurement to that file; where it cannot be written, `say` so."""
+def cache_store(name: str, key: str, value: Any, warn: Callable[[str], object]) -> None:
+    """Add a measurement to that file; `warn` where it cannot be written."""
     file = cache_folder() / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(cache_load(name) | {key: value}, indent=1) + "\n")
     except (OSError, RunError) as error:
-        say(f"what was measured is not remembered: {error}")
+        warn(f"could not save the measurement: {error}")
 
 
 def ensure_empty(path: Path) -> None:
@@ -208,9 +204,9 @@ def ensure_empty(path: Path) -> None:
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """A file, open to be read. Raises ImageError for a pipe or a device, which might never come to an end, and OSError."""
-    at_once = getattr(os, "O_NONBLOCK", 0)  # without it, a pipe is waited for until somebody writes to it
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once))  # noqa: SIM115 (the caller's)
+    """A file open for reading. Raises OSError, and ImageError for a pipe or a device, which might never end."""
+    nonblocking = getattr(os, "O_NONBLOCK", 0)  # otherwise opening a pipe waits for a writer
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 (the caller's)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ImageError(path, "is a pipe or a device, not a regular file")
@@ -218,5 +214,5 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def os_error_reason(error: OSError) -> str:
-    """The system's words for what went wrong, in lower case."""
+    """The system's reason, in lower case."""
     return (error.strerror or str(error) or type(error).__name__).lower()

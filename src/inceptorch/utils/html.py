@@ -1,4 +1,4 @@
-"""Templates of pages and cards. A page is one file that fetches nothing and runs nothing."""
+"""Templates of pages and cards. A page is one file without external resources or scripts."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Markdown: tables, and words from elsewhere; and the same tables for a terminal."""
+"""Tables and escaped text in Markdown, and tables for a terminal."""
 
 from __future__ import annotations
 
 import re
 
-Grid = list[list[str]]  # lines of cells; the first one is the head
+Grid = list[list[str]]  # rows of cells; the first one is the head
 
 
 def in_markdown(text: str) -> str:
-    """Any words as Markdown that shows them as they are, on one line: an address as it is, all else escaped."""
+    """Text on one line, escaped for Markdown, unless it is an https address."""
     line = " ".join(text.split())
     return line if re.fullmatch(r"https://[\w./%?=#:+-]+", line) else re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", line)
 
@@ -19,7 +19,7 @@ def markdown(grid: Grid) -> str:
 
 
 def aligned(grid: Grid) -> str:
-    """Columns of even width, figures to the right."""
+    """Columns of equal width, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     figures = figure_columns(grid)
     lines = [
@@ -33,6 +33,6 @@ def aligned(grid: Grid) -> str:
 
 
 def figure_columns(grid: Grid) -> list[bool]:
-    """Which columns hold figures and nothing else; the first one holds names."""
+    """Which columns hold only figures; the first one holds names."""
     columns = list(zip(*grid[1:], strict=True))
     return [False, *(all(not cell or cell[0] in "0123456789-<" for cell in column) for column in columns[1:])]

@@ -1,4 +1,4 @@
-"""Work on several items at once, its results in their order."""
+"""Concurrent work on items, with results in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 def ordered_map(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """What `work` makes of each item, in order; at most `ahead` items are taken before their turn, so that memory does not
-    grow with their number, as it would with `pool.map`. Where this ends early, those that have not begun are dropped."""
+    """Results of `work`, in order. At most `ahead` items are taken in advance, so that memory does not grow with their
+    number, as with `pool.map`. Items that have not begun are dropped where this ends early."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""What images with words in them share: colors, letters for any class name, names short enough to stand there."""
+"""Colors, fonts and names for plots."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ WIDE_FONTS = {  # with Chinese, Japanese and Korean letters, on Linux, macOS and
 
 @contextmanager
 def unicode_fonts() -> Iterator[None]:
-    """While this lasts, text is drawn in matplotlib's own font, and in those of this computer that have what it lacks; a
-    letter that none has becomes a box."""
+    """Draw text in matplotlib's font, with installed fonts for letters that it lacks; missing letters become boxes."""
     from matplotlib import rc_context
     from matplotlib.font_manager import get_font_names
 
@@ -27,7 +26,7 @@ def unicode_fonts() -> Iterator[None]:
         yield
 
 
-def shortened(name: str, most: int) -> str:
-    """A class name on one line of at most `most` letters; a class may be called anything that a folder may."""
+def shortened(name: str, length: int) -> str:
+    """A name on one line of at most `length` letters; a class may have any name that a folder may."""
     name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", name)
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return name if len(name) <= length else name[: length - 1] + "…"

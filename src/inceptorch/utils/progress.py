@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere, always on standard error."""
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TypeVar
 from inceptorch.utils.files import os_error_reason
 
 T = TypeVar("T")
-EVERY = 30.0  # seconds between plain lines
+LINE_INTERVAL = 30.0  # seconds
 
 
 class Progress:
-    """Says lines and tracks loops. With a `log`, every line is also appended to that file."""
+    """Prints lines and tracks loops. With a `log`, lines are also appended to that file."""
 
     def __init__(self, log: Path | None = None, quiet: bool = False):
         self.log = log
@@ -36,7 +36,7 @@ class Progress:
                 self.info(f"{log} could not be written: {os_error_reason(error)}; going on without it")
 
     def track(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None = None) -> Iterator[T]:
-        """Pass `items` on, showing how far of `total` they are and how fast, with what `note` adds to it."""
+        """Pass `items` on, and show the count of `total`, the speed, and what `note` returns."""
         if self.quiet or total == 0:
             yield from items
         elif sys.stderr.isatty():
@@ -58,7 +58,7 @@ class Progress:
                 yield item
                 bar.update(task, completed=done, note=note() if note else "")
                 now = time.monotonic()
-                if now - last >= EVERY and done < total:
+                if now - last >= LINE_INTERVAL and done < total:
                     self._log(_line(what, done, total, now - start, note))
                     last = now
 
@@ -67,12 +67,12 @@ class Progress:
         for done, item in enumerate(items, 1):
             yield item
             now = time.monotonic()
-            if now - last >= EVERY and done < total:
+            if now - last >= LINE_INTERVAL and done < total:
                 self.info(_line(what, done, total, now - start, note))
                 last = now
 
 
 def _line(what: str, done: int, total: int, seconds: float, note: Callable[[], str] | None) -> str:
     line = f"{what}: {done}/{total}, {done / seconds:.3g} per second"
-    said = note() if note else ""
-    return f"{line}, {said}" if said else line
+    text = note() if note else ""
+    return f"{line}, {text}" if text else line

@@ -1,4 +1,4 @@
-"""Values that people write in files, checked by msgspec against the annotations of the dataclass that holds them."""
+"""Values in files, checked by msgspec against the annotations of a dataclass."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS = {
 
 
 def build(cls: type[T], values: Mapping[str, Any], what: str, error: type[InceptorchError], *, more: bool = False) -> T:
-    """A dataclass of the values in a file; `more`: keys that it does not have are passed over. Raises `error`."""
+    """A dataclass from values; with `more`, unknown keys are ignored. Raises `error`."""
     known = {
         field.name: field.default is MISSING and field.default_factory is MISSING
         for field in fields(cls)  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ def build(cls: type[T], values: Mapping[str, Any], what: str, error: type[Incept
 
 
 def check_fields(record: Any, error: type[InceptorchError], what: str = "") -> None:
-    """Convert every field of a new dataclass to the type that its annotation names. Raises `error`."""
+    """Convert every field of a new dataclass to its annotated type. Raises `error`."""
     for name, hint in _hints(record.__class__).items():
         value = convert(getattr(record, name), hint, f"{what}{name}", error)
         object.__setattr__(record, name, value)  # it may be frozen
@@ -58,17 +58,17 @@ def require(holds: bool, record: Any, name: str, what: str, error: type[Inceptor
 
 
 def convert(value: Any, hint: Any, what: str, error: type[InceptorchError]) -> Any:
-    """`value` as the type `hint`: lists become tuples, and words that are numbers become numbers, as YAML's 1e-3.
+    """`value` as the type `hint`: lists become tuples, and text becomes a number where it is one, as YAML's 1e-3.
 
-    Raises `error`, which says what was expected: the `description` of an annotation, else msgspec's words."""
+    Raises `error` with what was expected: the `description` of the annotation, else msgspec's words."""
     try:
         return msgspec.convert(value, hint, strict=False)
-    except msgspec.ValidationError as found:
-        said, _, place = str(found).partition(" - at `$")
+    except msgspec.ValidationError as fault:
+        reason, _, where = str(fault).partition(" - at `$")
     expected = next((meta.description for meta in getattr(hint, "__metadata__", ()) if meta.description), None)
     if expected is None:
-        place = place.rstrip("`")
-        expected = f"at {place}, " * bool(place) + _in_words(said, hint)
+        where = where.rstrip("`")
+        expected = f"at {where}, " * bool(where) + _in_words(reason, hint)
     raise error(f"{what} is {_shown(value)}; it must be {expected}.")
 
 
@@ -76,13 +76,13 @@ def _shown(value: Any) -> str:
     return reprlib.repr(list(value) if isinstance(value, tuple) else value)  # as it is written
 
 
-def _in_words(said: str, hint: Any) -> str:
+def _in_words(reason: str, hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    said = said.partition(", got")[0].removeprefix("Expected ")
+    reason = reason.partition(", got")[0].removeprefix("Expected ")
     for kind, words in WORDS.items():
-        said = said.replace(kind, words)
-    return "a number of usual size" if said == "Number out of range" else said
+        reason = reason.replace(kind, words)
+    return "a number of usual size" if reason == "Number out of range" else reason
 
 
 @cache
