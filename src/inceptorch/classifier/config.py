@@ -1,4 +1,4 @@
-"""What a classifier is, without its weights: what `config.json` holds, and the metadata of an exported file."""
+"""A classifier without its weights: the content of `config.json`, and the metadata of an exported file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from inceptorch.utils.files import reading
 from inceptorch.utils.validation import build, check_fields
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-FORMAT = 3  # of config.json; 2 has other names for some keys, 1 has no table of the network either
+FORMAT = 3  # of config.json; format 2 has other names for some keys, format 1 also lacks the table of the network
 
 
 class Threshold(TypedDict):
@@ -38,8 +38,8 @@ class Threshold(TypedDict):
 
 
 class ValidationSplit(TypedDict):
-    """How training drew its validation images: the fraction of each class, the seed, and the fingerprint of all images,
-    so that a later evaluation on the same folder leaves out what was trained on."""
+    """How training chose its validation images, for later evaluation on the same images: the fraction of each class, the
+    seed, and the fingerprint of all images."""
 
     fraction: float
     seed: int
@@ -48,18 +48,16 @@ class ValidationSplit(TypedDict):
 
 @dataclass(frozen=True)
 class Metadata:
-    """Where a classifier comes from and what it scored; what is not known is None.
+    """Source and scores of a classifier; None where not known.
 
-    trained_on, validated_on  the images, in words
-    recipe                    its name
-    top1, top5                fractions right of the validation images
-    split                     set where training divided the images itself
-    threshold                 of confidence, as found on the validation images
-    weights, url              published weights: name and source, and where they were fetched
-    license                   as published, such as "Apache-2.0"
-    accuracy                  as published, in words
-    note                      on the weights
-    other                     whatever else a config holds, by name
+    trained_on, validated_on  descriptions of the images
+    recipe                    name of the recipe
+    top1, top5                accuracy on the validation images, 0 to 1
+    split                     where training chose the validation images itself
+    threshold                 of confidence, from the validation images
+    weights, url              name, source and address of published weights
+    license, accuracy, note   as published
+    other                     anything else in the file, by name
     """
 
     trained_on: str | None = None
@@ -77,9 +75,9 @@ class Metadata:
     other: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that is known."""
-        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "other"}
-        return {name: value for name, value in known.items() if value is not None} | dict(self.other)
+        """All values that are known."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "other"}
+        return {name: value for name, value in values.items() if value is not None} | dict(self.other)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Metadata:
@@ -96,10 +94,10 @@ class Metadata:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """What `config.json` holds: loaded once, and held by a classifier and by every engine.
+    """The content of `config.json`, held by classifiers and engines.
 
-    spec       the paper's table; of a module of the caller's own, which no table describes, its name
-    aux_heads  the weights have the auxiliary heads, as published ones do; the papers discard them after training
+    spec       the paper's table; for a custom module, its name
+    aux_heads  the weights include the auxiliary heads, as published ones do; the papers discard them after training
     """
 
     spec: NetworkSpec | str
@@ -110,7 +108,7 @@ class ClassifierConfig:
 
     @property
     def is_custom(self) -> bool:
-        """Whether the model is a module of the caller's own, which no table describes."""
+        """Whether the model is a custom module, which no table describes."""
         return isinstance(self.spec, str)
 
     @property
@@ -120,10 +118,10 @@ class ClassifierConfig:
 
     @property
     def network(self) -> NetworkSpec:
-        """The paper's table. Raises BundleError for a module of the caller's own."""
+        """The paper's table. Raises BundleError for a custom module."""
         if isinstance(self.spec, str):
             raise BundleError(
-                f"Cannot do this with {self.spec}, a module of the trainer's own: no table describes it. "
+                f"Cannot do this with the custom module {self.spec}, which no table describes. "
                 "Try a network of `inceptorch nets`."
             )
         return self.spec
@@ -150,23 +148,20 @@ class ClassifierConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str | Path, custom: bool = False) -> ClassifierConfig:
-        """Read what `to_dict` wrote, now or in format 1 or 2; `source` is named where it is wrong. With `custom`, the
-        weights may be those of a module that the caller has. Raises BundleError."""
+        """Read the output of `to_dict`, also in format 1 or 2; errors name `source`. With `custom`, the model may be a
+        custom module. Raises BundleError."""
         try:
             found = build(_Config, _in_format_3(values), "The file", BundleError, more=True)
             if found.custom and not custom:
                 raise BundleError(
-                    f"the weights are those of {found.architecture}, a module of the trainer's own. "
-                    "Try inceptorch.load(FOLDER, model=...)."
+                    f"the weights are of the custom module {found.architecture}. Try inceptorch.load(FOLDER, model=...)."
                 )
             network: NetworkSpec | str = found.architecture
             if not found.custom:
                 plain = found.network
                 network = plain if isinstance(plain, NetworkSpec) else serialization.from_plain(plain)
-            preprocessing, metadata = (
-                Preprocessing.from_dict(found.preprocessing),
-                Metadata.from_dict(found.metadata),
-            )
+            preprocessing = Preprocessing.from_dict(found.preprocessing)
+            metadata = Metadata.from_dict(found.metadata)
         except (BundleError, TableError) as error:
             raise BundleError(f"{source}: {error}") from None
         return cls(network, preprocessing, found.label_names, metadata, found.aux_heads is True)
@@ -174,7 +169,7 @@ class ClassifierConfig:
 
 @dataclass
 class _Config:
-    """What is read of a `config.json`; others' programs may find more in it."""
+    """The keys of `config.json` that are read; the others are for other programs."""
 
     num_classes: int
     preprocessing: dict[str, Any]
@@ -199,13 +194,13 @@ def read_config(folder: Path, custom: bool = False) -> ClassifierConfig:
     """The config of a bundle or run. Raises BundleError if there is no bundle."""
     if (folder.suffix == ".onnx" and not folder.is_dir()) or (folder / "model.xml").exists():
         raise BundleError(
-            f"{folder} is an exported file, which cannot be changed or looked into; name the bundle that it was made of."
+            f"Cannot use {folder} here, as it is an exported file. Name the bundle that it was exported from."
         )
     if not folder.is_dir():
         what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
         raise BundleError(
-            f"{folder} {what}; name a run or a bundle, such as `inceptorch train` or `convert` make, an exported file, or "
-            "published weights, see `inceptorch weights`."
+            f"{folder} {what}; name a run or a bundle, as `inceptorch train` or `convert` write, an exported file, or "
+            "published weights, as `inceptorch weights` lists."
         )
     if not (folder / CONFIG).exists():
         unfinished = (folder / "run.yaml").exists()
@@ -244,7 +239,7 @@ THRESHOLD_BEFORE = {
 
 
 def _in_format_3(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with all keys of format 3, whatever format it is in. Raises BundleError."""
+    """The config in format 3. Raises BundleError."""
     config = dict(values)
     format = config.get("format")
     if format not in (1, 2, FORMAT):

@@ -1,4 +1,4 @@
-"""What executes a classifier: torch, ONNX Runtime or OpenVINO, behind one interface."""
+"""Engines execute a classifier: torch, ONNX Runtime or OpenVINO, with one interface."""
 
 from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.engines.factory import available, open_engine

@@ -1,4 +1,4 @@
-"""What executes a classifier."""
+"""The interface of engines, which execute a classifier."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from inceptorch.utils.arrays import Floats
 
 @dataclass(frozen=True)
 class EngineOutput:
-    """What a network makes of N crops.
+    """The outputs of a network for N crops.
 
-    logits         [N, classes], whose softmax is the probabilities
+    logits         [N, classes]; their softmax is the probabilities
     probabilities  float32 [N, classes]
-    maps           float32 [N, K, h, w], the class activation maps of the K = min(5, classes) most probable classes,
-                   unscaled; None where they were not asked for, and for a head that has none
-    map_classes    int64 [N, K], the classes that they are of, the most probable first
+    maps           float32 [N, K, h, w], unscaled class activation maps of the K = min(5, classes) most probable classes;
+                   None unless requested, and for a head without them
+    map_classes    int64 [N, K], the classes of the maps, the most probable first
     """
 
     logits: Floats
@@ -33,7 +33,7 @@ class EngineOutput:
 
     @classmethod
     def of_probabilities(cls, probabilities: NDArray[np.float32], *maps: NDArray[Any]) -> EngineOutput:
-        """Of a graph that ends in probabilities; those too small for their number format become the smallest it has."""
+        """From probabilities; the logarithm of 0 is that of the smallest float32."""
         return cls(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), probabilities, *maps)
 
 
@@ -42,9 +42,9 @@ class Engine(ABC):
 
     name             "torch", "onnxruntime" or "openvino"
     precision        "fp32", "bf16" or "int8"
-    batch_size       how many crops are best given together
-    max_concurrency  how many calls at once, from as many threads, keep the machine busy
-    source           what is executed: a classifier, the bytes of a graph, or a file
+    batch_size       best number of crops per call
+    max_concurrency  number of threads whose calls keep the machine busy
+    source           a classifier, the bytes of a graph, or a file
     """
 
     name: str
@@ -57,12 +57,12 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        """What the network makes of uint8 RGB crops [N, S, S, 3]; called from several threads at once."""
+        """The outputs for uint8 RGB crops [N, S, S, 3]; safe to call from several threads."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"
 
 
 def channels_first(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Crops [N, S, S, 3] as an exported file takes them: [N, 3, S, S]."""
+    """Crops [N, S, S, 3] as [N, 3, S, S], the input of exported files."""
     return np.ascontiguousarray(crops.transpose(0, 3, 1, 2))

@@ -1,4 +1,4 @@
-"""Opening a classifier with an engine, whatever form it is kept in."""
+"""Open a classifier of any form with an engine."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ def open_engine(
     streams: int | None = None,
     batch_size: int | None = None,
 ) -> Engine:
-    """Open a classifier to be executed.
+    """Open an engine for a classifier.
 
-    model      a bundle, a run, published weights by name, FILE.onnx, or the folder of `export --format openvino`; or a
-               classifier, which torch executes; an engine stays as it is
-    engine     "torch", "onnxruntime" or "openvino"; "auto": what was fastest when it was measured here, else of an
-               exported file the first of onnxruntime and openvino that executes it, of a bundle torch
-    precision  "fp32" or "bf16"; None: fp32, or as a file of 8 bits has it; for auto, as it was measured
-    threads    in all; None: as many as there are processors
-    streams    calls that are computed at once
-    batch_size how many images are best given together
+    model       a bundle, a run, published weights by name, FILE.onnx, a folder of `export --format openvino`, or a
+                classifier for torch; an engine is returned as it is
+    engine      "torch", "onnxruntime" or "openvino"; "auto": the fastest that was measured here, else torch for a bundle,
+                and onnxruntime or openvino for an exported file
+    precision   "fp32" or "bf16"; by default fp32, int8 for such a file, and as measured for auto
+    threads     in all; by default as many as processors
+    streams     concurrent calls
+    batch_size  images per call
 
-    Raises BundleError if the file is missing or damaged, and EngineError if the engine is not installed or cannot do
-    what is asked.
+    Raises BundleError if the file is missing or damaged, and EngineError if the engine is missing or unable.
     """
     if isinstance(model, Engine):
         return model
@@ -45,7 +44,9 @@ def open_engine(
         from inceptorch.inference.engines.torch import Torch
 
         if engine not in ("auto", "torch"):
-            raise EngineError(f"A classifier in memory is executed by torch, not by {engine}; save or export it.")
+            raise EngineError(
+                f"Cannot execute a classifier in memory with {engine}, only with torch. Save or export it."
+            )
         return Torch(model, checked_precision(precision, "torch", "fp32"), batch_size=batch_size)
     path = find(model)
     if engine == "auto":
@@ -76,8 +77,7 @@ def open_graph(
     streams: int | None = None,
     batch_size: int | None = None,
 ) -> Engine:
-    """Open an exported file, or the bytes of an ONNX graph, with "onnxruntime" or "openvino"; as `open_engine`. `name`
-    is what sentences call it."""
+    """Open an exported file, or the bytes of an ONNX graph, as `open_engine`; errors call it `name`."""
     if engine == "openvino":
         from inceptorch.inference.engines.openvino import OpenVino
 
@@ -88,7 +88,7 @@ def open_graph(
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
-    """The engines, each with its precisions, that can execute a classifier here."""
+    """Engines with precisions that can execute a classifier here."""
     path = find(model)
     engines = installed(path)
     if is_exported(path) and precision_of(path) == "int8":
@@ -97,12 +97,12 @@ def available(model: str | Path) -> list[tuple[str, str]]:
 
 
 def precision_of(path: Path) -> str:
-    """What an exported file was made for: "int8" or "fp32"."""
+    """The precision of an exported file, "int8" or "fp32"."""
     return str(exported_metadata(path).get("precision", "fp32"))
 
 
 def exported_metadata(path: Path) -> dict[str, Any]:
-    """What an exported file says of itself: the values of `config.json`, and its "precision"."""
+    """The metadata of an exported file: the values of `config.json`, and its "precision"."""
     if not os.path.isdir(path):
         from inceptorch.inference.engines.onnxruntime import metadata_of
 
@@ -119,7 +119,7 @@ def find(model: str | Path) -> Path:
         path = path.parent
     if path.suffix == ".onnx" and not os.path.isdir(path):
         if not os.path.isfile(path):
-            raise BundleError(f"{path} does not exist; make it with: inceptorch export MODEL --out {path}")
+            raise BundleError(f"{path} does not exist. Try: inceptorch export MODEL --out {path}")
         return path
     return path if is_exported(path) else resolve_weights(model)
 
@@ -142,13 +142,12 @@ def graph_of(folder: Path) -> bytes:
     config = read_config(folder)
     tensors = _arrays(folder / WEIGHTS)
     try:
-        made = graph(config.network, config.preprocessing, len(config.classes), tensors, config.to_dict())
+        model = graph(config.network, config.preprocessing, len(config.classes), tensors, config.to_dict())
     except KeyError as error:
         raise BundleError(
-            f"{folder / WEIGHTS} does not fit the network it is said to be: it has no {error.args[0]}."
+            f"{folder / WEIGHTS} does not fit {config.architecture}: it has no {error.args[0]}."
         ) from None
-    written: bytes = made.SerializeToString()
-    return written
+    return bytes(model.SerializeToString())
 
 
 def _arrays(path: Path) -> dict[str, Any]:

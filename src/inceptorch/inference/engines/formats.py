@@ -1,4 +1,4 @@
-"""The forms in which a classifier is kept, and the engines that execute them."""
+"""Forms of a classifier, and the engines that execute them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 
 from inceptorch.errors import EngineError
 
-ENGINES = ("onnxruntime", "openvino", "torch")  # by how soon they give a first answer
+ENGINES = ("onnxruntime", "openvino", "torch")  # by the time to the first prediction
 PRECISIONS = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}
-# Crops that go through a network together, where nothing else is measured or asked for: on torch few enough for the
-# cache; the others take single ones from several threads.
+# Default crops per call: on torch few enough for the cache; the others take single ones from several threads.
 BATCH_SIZES = {"openvino": 1, "onnxruntime": 1, "torch": 8}
 EXTRAS = {"openvino": "openvino", "onnxruntime": "", "torch": "train"}
-IR = "model.xml"  # in the folder that `export --format openvino` makes
+IR = "model.xml"  # in the folder of `export --format openvino`
 
 
 def is_exported(model: str | Path) -> bool:
-    """Whether MODEL is an exported file, which needs no torch: FILE.onnx, or a folder with OpenVINO's model in it."""
+    """Whether this is an exported file: FILE.onnx, or a folder with OpenVINO's model in it."""
     path = Path(model)
     if os.path.isfile(path / IR) or path.name == IR:  # Path.is_file would raise for a name that is too long
         return True
@@ -26,7 +25,7 @@ def is_exported(model: str | Path) -> bool:
 
 
 def installed(path: Path) -> list[str]:
-    """The engines that are installed and execute this form of a classifier."""
+    """The installed engines that execute this form of a classifier."""
     return [engine for engine in ENGINES if refusal(engine, path) is None and find_spec(engine) is not None]
 
 
@@ -42,18 +41,17 @@ def require(engine: str, path: Path) -> None:
 def refusal(engine: str, path: Path) -> str | None:
     """Why an engine cannot execute this form of a classifier; None if it can."""
     if engine == "torch" and is_exported(path):
-        return f"{path} is an exported file, which torch does not execute; name the bundle that it was made of."
+        return f"{path} is an exported file, which torch does not execute. Name the bundle that it was exported from."
     if engine == "onnxruntime" and path.is_dir() and is_exported(path):
-        return f"{path} is in OpenVINO's format; for ONNX Runtime, export with --format onnx."
+        return f"{path} is in OpenVINO's format. For ONNX Runtime, export with --format onnx."
     return None
 
 
 def missing() -> list[str]:
-    """For each engine that is not installed, a sentence that says so and how to install it."""
+    """A sentence for each engine that is not installed, with how to install it."""
     return [_not_installed(engine) for engine in ENGINES if find_spec(engine) is None]
 
 
 def _not_installed(engine: str) -> str:
-    extra = EXTRAS[engine]
-    what = f"'inceptorch[{extra}]'" if extra else engine
-    return f"The engine {engine} is not installed; install it with: pip install {what}"
+    package = f"'inceptorch[{EXTRAS[engine]}]'" if EXTRAS[engine] else engine
+    return f"The engine {engine} is not installed. Install it with: pip install {package}"

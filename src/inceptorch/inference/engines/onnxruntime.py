@@ -17,12 +17,11 @@ from inceptorch.inference.engines.metadata import read_metadata
 from inceptorch.networks.onnx_graph import PROBABILITIES
 from inceptorch.utils.cpu import processors
 
-FATAL = 4  # of ONNX Runtime's levels: what goes wrong comes as an exception
+FATAL = 4  # log level of ONNX Runtime: faults come as exceptions
 
 
 class OnnxRuntime(Engine):
-    """A graph executed by ONNX Runtime: `streams` calls at once (by default one) that share `threads`
-    (by default as many as there are processors)."""
+    """A graph in ONNX Runtime: `streams` concurrent calls, by default one, with `threads`, by default all processors."""
 
     name = "onnxruntime"
 
@@ -39,7 +38,7 @@ class OnnxRuntime(Engine):
         self.max_concurrency = streams or 1
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, (threads or processors()) // self.max_concurrency)
-        # Threads that wait would keep a processor busy, which those that decode images can use.
+        # Waiting threads would keep processors busy, which decoding needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = _session(source, options)
         names = [{tensor.name} for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
@@ -56,7 +55,7 @@ class OnnxRuntime(Engine):
 
 
 def metadata_of(path: Path) -> dict[str, str]:
-    """The metadata of an ONNX file, whose graph is read but not made ready. Raises BundleError."""
+    """The metadata of an ONNX file, without optimizing its graph. Raises BundleError."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return dict(_session(path, options).get_modelmeta().custom_metadata_map)
@@ -67,6 +66,6 @@ def _session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxru
     source: Any = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own kinds, and whatever a damaged file provokes
+    except Exception as error:  # a damaged file can provoke anything
         name = "The graph" if isinstance(model, bytes) else model
         raise BundleError(f"{name} is not an ONNX file that ONNX Runtime can execute, or is damaged.") from error

@@ -17,13 +17,13 @@ from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.inference.engines.metadata import read_metadata
 
-# In 8-bit graphs, what is not in 8 bits is computed in 16 where the processor can, else in 32.
+# Layers of an int8 graph that are not in int8 are computed in bf16 where the processor can, else in fp32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
-_ALONE = threading.Lock()  # held for what must not be done by two threads at once
+_SERIAL = threading.Lock()  # for calls that are not thread-safe
 
 
 class OpenVino(Engine):
-    """A graph executed by OpenVINO: `streams` calls at once, each with its share of `threads`."""
+    """A graph in OpenVINO: `streams` concurrent calls, which divide `threads`."""
 
     name = "openvino"
 
@@ -53,9 +53,8 @@ class OpenVino(Engine):
         self.max_concurrency = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
-        # The binding sets itself up in its first call; several threads that make it at once wait for one another for
-        # ever.
-        with _ALONE:
+        # The binding initializes itself in its first call; concurrent first calls would deadlock.
+        with _SERIAL:
             size = config.preprocessing.size
             self.run(np.zeros((1, size, size, 3), np.uint8))
 
@@ -64,13 +63,13 @@ class OpenVino(Engine):
         try:
             request.infer([np.ascontiguousarray(crops)], share_inputs=True)
             outputs = range(len(self.compiled.outputs) if maps else 1)
-            # Copied, as the memory behind them serves the next call.
+            # Copies, as the next call reuses the memory.
             return EngineOutput.of_probabilities(*(request.get_output_tensor(number).data.copy() for number in outputs))
         finally:
             self._free.put(request)
 
     def _request(self) -> openvino.InferRequest:
-        """A request that nobody uses; there are at most as many as there are streams."""
+        """A free request; there are at most as many as streams."""
         with self._making:
             if self._free.empty() and self._made < self.max_concurrency:
                 request = self.compiled.create_infer_request()
@@ -80,9 +79,9 @@ class OpenVino(Engine):
 
 
 def core() -> openvino.Core:
-    """The only one of this process. Each sets another stack for signals, and when it goes brings back the one before,
-    which may be gone by then: with several, the next signal, a Ctrl-C or the end of a child, could be a SIGSEGV."""
-    with _ALONE:
+    """The only core of this process. Each core sets a signal stack and later restores the one before, which may be gone:
+    with several cores, the next signal, as from Ctrl-C, could be a SIGSEGV."""
+    with _SERIAL:
         return _core()
 
 
@@ -95,23 +94,21 @@ def read_model(model: bytes | Path) -> openvino.Model:
     """An ONNX file, its bytes, or the `model.xml` of OpenVINO's own format. Raises BundleError."""
     try:
         return core().read_model(model if isinstance(model, bytes) else str(model))
-    except Exception as error:  # whatever a damaged file provokes
+    except Exception as error:  # a damaged file can provoke anything
         name = "The graph" if isinstance(model, bytes) else model
         raise BundleError(f"{name} is not a model that OpenVINO can read, or is damaged.") from error
 
 
 def metadata(model: openvino.Model) -> dict[str, str]:
-    """The metadata of the ONNX file that a model came from."""
+    """The metadata of the ONNX file behind a model."""
     if not model.has_rt_info(["framework"]):
         return {}
-    found = model.get_rt_info(["framework"])
-    return {
-        str(key): str(value.value if hasattr(value, "value") else value) for key, value in dict(found.value).items()
-    }
+    values = dict(model.get_rt_info(["framework"]).value)
+    return {str(key): str(getattr(value, "value", value)) for key, value in values.items()}
 
 
 def _channels_last(model: openvino.Model) -> openvino.Model:
-    """The model for images [N, S, S, 3], as decoders give them: it turns them itself, in its first layer."""
+    """The model with an input [N, S, S, 3], which its first layer transposes."""
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.input().tensor().set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))

@@ -1,4 +1,4 @@
-"""Which engine is fastest here: what `inceptorch bench` measured, remembered for this machine, network and versions."""
+"""The fastest engine, as `inceptorch bench` measured it for this machine, file and these versions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from inceptorch.utils.cpu import processors
 from inceptorch.utils.files import cache_load, cache_store
 from inceptorch.utils.progress import Progress
 
-TOLERANCE = 0.03  # of a probability, from fp32: on 200 photographs bf16 moves GoogLeNet's by 0.022 at most
+TOLERANCE = 0.03  # of a probability in fp32; on 200 photographs, bf16 changes GoogLeNet's by at most 0.022
 FILE = "engines.json"
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """One way to execute a classifier, and what it reached here."""
+    """How to execute a classifier, with its images per second here."""
 
     engine: str
     precision: str | None
@@ -31,23 +31,23 @@ class EngineChoice:
 
 
 def remembered(path: Path, precision: str | None = None) -> EngineChoice:
-    """The fastest way that was measured here for a classifier (in this precision); where none was, the usual one."""
+    """The fastest measured choice for a classifier, in this precision if given; without one, the default."""
     with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
-        ways = [EngineChoice(**way) for way in cache_load(FILE)[_key(path)]]
-        return next(way for way in ways if precision in (None, way.precision) and find_spec(way.engine))
+        choices = [EngineChoice(**each) for each in cache_load(FILE)[_key(path)]]
+        return next(each for each in choices if precision in (None, each.precision) and find_spec(each.engine))
     if not is_exported(path):
         return EngineChoice("torch", precision or "fp32")
-    engine = next(iter(installed(path)), "openvino")  # of which `open_engine` says that it is not there
+    engine = next(iter(installed(path)), "openvino")  # `open_engine` reports that it is missing
     return EngineChoice(engine, precision)
 
 
-def remember(path: Path, ways: list[EngineChoice], progress: Progress) -> None:
-    """Remember for this machine what was measured of a classifier, the fastest first."""
-    cache_store(FILE, _key(path), [asdict(way) for way in ways], progress.info)
+def remember(path: Path, choices: list[EngineChoice], progress: Progress) -> None:
+    """Save measured choices for a classifier, the fastest first."""
+    cache_store(FILE, _key(path), [asdict(each) for each in choices], progress.info)
 
 
 def _key(path: Path) -> str:
-    """What a measurement holds for: this file, these versions, this machine."""
+    """File, versions and machine of a measurement."""
     file = path if path.is_file() else path / (IR if is_exported(path) else WEIGHTS)
     stat = file.stat()
     versions = []

@@ -14,7 +14,7 @@ from inceptorch.runtime.device import best_device
 
 
 class Torch(Engine):
-    """A classifier executed by torch on a device, by default the GPU if there is one."""
+    """A classifier in torch on a device, by default the GPU if there is one."""
 
     name = "torch"
 
