@@ -32,7 +32,8 @@ class TableError(InceptorchError):
 
 
 class ImageError(InceptorchError):
-    """One image file cannot be read as an image: its path, None for bytes, and the reason as a phrase behind the path."""
+    """One image file cannot be read as an image: its path, None for bytes, and the reason as a phrase behind the
+    path."""
 
     def __init__(self, path: str | Path | None, reason: str):
         super().__init__(path, reason)  # as `args`, of which unpickling makes the error again
@@ -65,8 +66,8 @@ class NonFiniteOutputError(BundleError):
     def __init__(self, message: str = "") -> None:
         super().__init__(
             message
-            or "The network's outputs are not finite: its weights are damaged, or training diverged, as with too high a "
-            "learning rate."
+            or "The network's outputs are not finite: its weights are damaged, or training diverged, as with too high "
+            "a learning rate."
         )
 
 

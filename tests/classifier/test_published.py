@@ -235,11 +235,11 @@ def test_a_model_card_says_what_is_known() -> None:
 def test_a_file_is_fetched_once(
     server: Server, one: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert one.kept(tmp_path) == "no"
+    assert one.cached(tmp_path) == "no"
     path = fetch(one, tmp_path)
     assert path == tmp_path / "weights" / "net.test" / "weights.bin"
     assert path.read_bytes() == CONTENT
-    assert one.kept(tmp_path) == "yes"
+    assert one.cached(tmp_path) == "yes"
     assert f"fetching {server.url} (2.1 MB) to {path}\n" == capsys.readouterr().err
     assert fetch(one, tmp_path) == path
     assert server.asked == [None]
@@ -258,7 +258,7 @@ def test_the_folder_can_be_named_in_the_environment(
 
 def test_a_part_is_gone_on_with(server: Server, one: Published, tmp_path: Path) -> None:
     part(one, tmp_path, CONTENT[:1000])
-    assert one.kept(tmp_path) == "in part"
+    assert one.cached(tmp_path) == "in part"
     assert fetch(one, tmp_path).read_bytes() == CONTENT
     assert server.asked == ["bytes=1000-"]
 
@@ -294,10 +294,10 @@ def test_a_cut_connection_is_a_sentence_and_the_next_fetch_goes_on(
 ) -> None:
     server.cut = CHUNK + 5000
     with pytest.raises(
-        BundleError, match=f"the connection ended after {server.cut} of {len(CONTENT)} bytes; try again"
+        BundleError, match=f"the connection ended after {server.cut} of {len(CONTENT)} bytes. Try again"
     ):
         fetch(one, tmp_path)
-    assert one.kept(tmp_path) == "in part"
+    assert one.cached(tmp_path) == "in part"
     server.cut = None
     assert fetch(one, tmp_path).read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={CHUNK + 5000}-"]
@@ -309,7 +309,7 @@ def test_what_is_not_the_published_file_is_deleted(server: Server, one: Publishe
     one = replace(one, hash=replace(one.hash, digits=one.hash.digits[:digits]))
     server.content = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
     with pytest.raises(
-        BundleError, match=f"What was fetched from {server.url} is not the published file, and was deleted: its"
+        BundleError, match=f"The download from {server.url} is not the published file, and was deleted: its"
     ):
         fetch(one, tmp_path)
     assert list(one.path(tmp_path).parent.iterdir()) == []
@@ -346,21 +346,21 @@ def test_a_file_put_there_by_hand_is_verified_once(server: Server, one: Publishe
     path = one.path(tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    assert one.kept(tmp_path) == "not verified yet"
+    assert one.cached(tmp_path) == "not verified yet"
     assert fetch(one, tmp_path) == path
-    assert one.kept(tmp_path) == "yes"
+    assert one.cached(tmp_path) == "yes"
     stat = path.stat()
     path.write_bytes(b"?" + CONTENT[1:])  # unseen, as size and time are the same: it is not read again
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert fetch(one, tmp_path) == path
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    with pytest.raises(BundleError, match=f"{path} is not the published file: its sha256 is .*; delete it"):
+    with pytest.raises(BundleError, match=f"{path} is not the published file: its sha256 is .*Delete it"):
         fetch(one, tmp_path)
     assert path.exists()
     path.write_bytes(CONTENT)
     fetch(one, tmp_path)
-    assert one.kept(tmp_path) == "yes"
-    assert replace(one, hash=Hash("sha256", "0" * 8, "another table")).kept(tmp_path) == "not verified yet"
+    assert one.cached(tmp_path) == "yes"
+    assert replace(one, hash=Hash("sha256", "0" * 8, "another table")).cached(tmp_path) == "not verified yet"
     assert server.asked == []
 
 
@@ -371,14 +371,14 @@ def test_without_a_network_one_sentence_says_what_to_do(one: Published, tmp_path
         with pytest.raises(BundleError) as caught:
             fetch(one, tmp_path)
     assert str(caught.value) == (
-        f"{one.url} could not be fetched: connection refused; try again later, or fetch it in another way and put it at "
+        f"{one.url} could not be downloaded: connection refused. Try again later, or put the file at "
         f"{one.path(tmp_path)}, where it is verified."
     )
 
 
 def test_what_the_server_refuses_is_said(server: Server, one: Published, tmp_path: Path) -> None:
     server.status = 404
-    with pytest.raises(BundleError, match=f"{one.url} could not be fetched: the server answers 404 Not Found; try"):
+    with pytest.raises(BundleError, match=f"{one.url} could not be downloaded: the server answers 404 Not Found. Try"):
         fetch(one, tmp_path)
     with pytest.raises(BundleError, match="only http and https are fetched"):
         fetch(replace(one, url=(tmp_path / "x").as_uri()), tmp_path)
@@ -386,7 +386,7 @@ def test_what_the_server_refuses_is_said(server: Server, one: Published, tmp_pat
 
 def test_a_folder_that_cannot_be_used_is_a_sentence(one: Published, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("a file")
-    with pytest.raises(BundleError, match=r"weights.bin could not be kept: .*INCEPTORCH_HOME names another folder"):
+    with pytest.raises(BundleError, match=r"weights.bin could not be written: .*Set INCEPTORCH_HOME to another folder"):
         fetch(one, tmp_path)
 
 
@@ -398,8 +398,8 @@ def test_a_full_disk_is_a_sentence_and_the_next_fetch_goes_on(server: Server, on
         resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK, CHUNK))
 
     done = subprocess.run(command(one, tmp_path), capture_output=True, text=True, timeout=60, preexec_fn=limited)
-    assert done.stdout == f"{one.path(tmp_path)} could not be kept: file too large; the environment variable INCEPTORCH_HOME " \
-        "names another folder.\n"  # fmt: skip
+    path = one.path(tmp_path)
+    assert done.stdout == f"{path} could not be written: file too large. Set INCEPTORCH_HOME to another folder.\n"
     assert fetch(one, tmp_path).read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={CHUNK}-"]
 

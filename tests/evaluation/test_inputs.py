@@ -79,7 +79,8 @@ def test_what_cannot_be_averaged_is_refused(members: list[Classifier], images: P
 
 
 def test_models_are_named_as_they_were_given(members: list[Classifier], images: Path, tmp_path: Path) -> None:
-    """Runs of one network in two folders can be told apart, in words, in the table and in files, whatever the folders."""
+    """Runs of one network in two folders can be told apart, in words, in the table and in files, whatever the
+    folders."""
     first, second, same = (tmp_path / name for name in ("one/mine", "one/yours", "two/mine"))
     for member, folder in zip((*members, members[1]), (first, second, same), strict=True):
         member.save(folder)

@@ -38,8 +38,8 @@ class Threshold(TypedDict):
 
 
 class ValidationSplit(TypedDict):
-    """How training chose its validation images, for later evaluation on the same images: the fraction of each class, the
-    seed, and the fingerprint of all images."""
+    """How training chose its validation images, for later evaluation on the same images: the fraction of each class,
+    the seed, and the fingerprint of all images."""
 
     fraction: float
     seed: int
@@ -154,7 +154,7 @@ class ClassifierConfig:
             found = build(_Config, _in_format_3(values), "The file", BundleError, more=True)
             if found.custom and not custom:
                 raise BundleError(
-                    f"the weights are of the custom module {found.architecture}. Try inceptorch.load(FOLDER, model=...)."
+                    f"the weights are of a custom module, {found.architecture}. Try load(FOLDER, model=...)."
                 )
             network: NetworkSpec | str = found.architecture
             if not found.custom:

@@ -32,8 +32,8 @@ def load(weights: str | Path, model: nn.Module | None = None) -> Classifier:
 
 
 def resolve_weights(weights: str | Path) -> Path:
-    """The folder of a bundle or run; of published weights by name, or of `hf-hub:OWNER/NAME[@REVISION]`, after a download
-    unless it is cached. Raises BundleError."""
+    """The folder of a bundle or run; of published weights by name, or of `hf-hub:OWNER/NAME[@REVISION]`, after a
+    download unless it is cached. Raises BundleError."""
     path, name = Path(weights), str(weights)
     if name.startswith(HUB):
         return _fetch_from_hub(name)
@@ -96,14 +96,14 @@ def _fetch_from_hub(name: str) -> Path:
 
 @overload
 def create_model(
-    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
-    aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
+    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ...,
+    weights: str | Path | None = ..., *, aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[False] = ..., out_indices: Sequence[int] | None = ...,
 ) -> Model: ...  # fmt: skip
 @overload
 def create_model(
-    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ..., weights: str | Path | None = ..., *,
-    aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
+    name: str | Path | NetworkSpec, num_classes: int | None = ..., in_chans: int = ...,
+    weights: str | Path | None = ..., *, aux: bool = ..., size: int | None = ..., drop_rate: float | None = ...,
     features_only: Literal[True], out_indices: Sequence[int] | None = ...,
 ) -> Features: ...  # fmt: skip
 def create_model(

@@ -1,7 +1,7 @@
 """Published weights by name, as published.yaml lists them, and verified downloads of them.
 
-Files lie in weights/NAME/ under INCEPTORCH_HOME, by default inceptorch/ in the user's cache folder. They are hashed here,
-never opened.
+Files lie in weights/NAME/ under INCEPTORCH_HOME, by default inceptorch/ in the user's cache folder. They are hashed
+here, never opened.
 """
 
 from __future__ import annotations
@@ -129,11 +129,11 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
         elif not _is_remembered(weights, path):
             sha256, fault = _check(weights, path)
             if fault:
-                raise BundleError(f"{path} is not the published file: {fault}; delete it, and it is fetched anew.")
+                raise BundleError(f"{path} is not the published file: {fault}. Delete it to download it again.")
             _remember(weights, path, sha256, progress)
     except OSError as error:
         raise BundleError(
-            f"{path} could not be kept: {os_error_reason(error)}; the environment variable INCEPTORCH_HOME names another folder."
+            f"{path} could not be written: {os_error_reason(error)}. Set INCEPTORCH_HOME to another folder."
         ) from None
     return path
 
@@ -161,7 +161,7 @@ def _download(weights: Published, path: Path, progress: Progress) -> None:
     sha256, fault = _check(weights, part)
     if fault:
         part.unlink()
-        raise BundleError(f"What was fetched from {weights.url} is not the published file, and was deleted: {fault}.")
+        raise BundleError(f"The download from {weights.url} is not the published file, and was deleted: {fault}.")
     os.replace(part, path)
     _remember(weights, path, sha256, progress)
 
@@ -205,8 +205,7 @@ def _unreachable(weights: Published, path: Path, why: Exception | str) -> Bundle
         cause = os_error_reason(cause)
     verified = ", where it is verified" if weights.hash else ""
     return BundleError(
-        f"{weights.url} could not be fetched: {cause}; try again later, or fetch it in another way and put it at "
-        f"{path}{verified}."
+        f"{weights.url} could not be downloaded: {cause}. Try again later, or put the file at {path}{verified}."
     )
 
 
@@ -218,16 +217,16 @@ def _check(weights: Published, file: Path) -> tuple[str, str | None]:
         while chunk := opened.read(CHUNK):
             for each in hashes.values():
                 each.update(chunk)
-    found = {name: each.hexdigest() for name, each in hashes.items()}
-    if expected is None or found[expected.algorithm].startswith(expected.digits):
-        return found["sha256"], None
-    return found["sha256"], f"its {expected.algorithm} is {found[expected.algorithm]}, not {expected.digits}"
+    digits = {name: each.hexdigest() for name, each in hashes.items()}
+    if expected is None or digits[expected.algorithm].startswith(expected.digits):
+        return digits["sha256"], None
+    return digits["sha256"], f"its {expected.algorithm} is {digits[expected.algorithm]}, not {expected.digits}"
 
 
 def _remember(weights: Published, path: Path, sha256: str, progress: Progress) -> None:
     """Write the sha256 beside a verified file, as `sha256sum --check` reads it, so that it is not verified again."""
     if not weights.hash:
-        progress.info(f"{path} could not be verified, as no published hash of it is known here; its sha256 is {sha256}")
+        progress.info(f"{path} could not be verified, as no published hash is known; its sha256 is {sha256}")
     with suppress(RunError):  # in a folder that may only be read, it is verified every time
         write_text(_beside(path, ".sha256"), f"{_state(weights, path)}\n{sha256}  {path.name}\n")
 
@@ -240,7 +239,7 @@ def _is_remembered(weights: Published, path: Path) -> bool:
 
 
 def _state(weights: Published, path: Path) -> str:
-    """What was verified against what; where either has changed, it is verified again."""
+    """The verified state of a file; when it changes, the file is verified again."""
     stat = path.stat()
     return f"# {stat.st_size} bytes, changed at {stat.st_mtime_ns}, verified against {weights.hash or 'nothing'}"
 

@@ -13,36 +13,45 @@ from inceptorch.errors import ProtocolError, RunError
 if TYPE_CHECKING:
     from inceptorch.evaluation import Evaluation, Row
 
-MODELS_AND_DATA = (
-    "Runs, bundles, exported files, published weights or saved predictions; several are an ensemble. DATA as for train."
-)
+ModelsAndData = Annotated[
+    list[str],
+    typer.Argument(
+        help="Runs, bundles, exported files, published weights or saved predictions; several are an ensemble. DATA as "
+        "for train.",
+        metavar="MODEL... [DATA]",
+    ),
+]
+ProtocolOption = Annotated[
+    str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
+]
+WeightsOption = Annotated[
+    str | None, typer.Option(help="Weights of the ensemble's members, as 2,1,1; by default equal.", metavar="W,W...")
+]
+SaveOption = Annotated[Path | None, typer.Option(help="Folder for predictions, to resume from and to combine again.")]
+CalibrateOption = Annotated[
+    str | None, typer.Option(help="Split of DATA to fit a temperature on; none by default.", metavar="SPLIT")
+]
+ExcludeOption = Annotated[
+    Path | None, typer.Option(help="File of images to leave out: ILSVRC's blacklist, or one name per line.")
+]
+CompareOption = Annotated[
+    bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model and of all.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="File for a page with classes, mistakes and calibration.", metavar="FILE.html")
+]
 
 
 def evaluate(
-    models_and_data: Annotated[list[str], typer.Argument(help=MODELS_AND_DATA, metavar="MODEL... [DATA]")],
-    protocol: Annotated[
-        str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
-    ] = "center",
+    models_and_data: ModelsAndData,
+    protocol: ProtocolOption = "center",
     split: Annotated[str | None, typer.Option(help="train, val or test; by default test, else val.")] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Weights of the ensemble's members, as 2,1,1; by default equal.", metavar="W,W..."),
-    ] = None,
-    save_predictions: Annotated[
-        Path | None, typer.Option(help="Folder for predictions, to resume from and to combine again.")
-    ] = None,
-    calibrate_on: Annotated[
-        str | None, typer.Option(help="Split of DATA to fit a temperature on; none by default.", metavar="SPLIT")
-    ] = None,
-    exclude: Annotated[
-        Path | None, typer.Option(help="File of images to leave out: ILSVRC's blacklist, or one name per line.")
-    ] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model and of all.")
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="File for a page with classes, mistakes and calibration.", metavar="FILE.html")
-    ] = None,
+    weights: WeightsOption = None,
+    save_predictions: SaveOption = None,
+    calibrate_on: CalibrateOption = None,
+    exclude: ExcludeOption = None,
+    compare: CompareOption = False,
+    report: ReportOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     json: Json = False,
@@ -66,14 +75,8 @@ def evaluate(
     progress = Progress()
     if report:
         _check_writable(report)
-    shared: dict[str, Any] = {
-        "split": split,
-        "save_predictions": save_predictions,
-        "exclude": exclude,
-        "engine": engine,
-        "precision": precision,
-        "progress": progress,
-    }
+    inputs: dict[str, Any] = {"split": split, "save_predictions": save_predictions, "exclude": exclude}
+    inputs |= {"engine": engine, "precision": precision, "progress": progress}
     if compare:
         others = {"--weights": weights, "--calibrate-on": calibrate_on, "--report": report}
         others["--protocol"] = None if protocol == "center" else protocol
@@ -82,25 +85,19 @@ def evaluate(
                 raise ProtocolError(f"Cannot combine {flag} with --compare, which has its own protocols. Give one.")
         if data is None:
             raise ProtocolError("Cannot compare saved predictions. Name models and DATA.")
-        rows = evaluation.compare_crops_and_ensembles(models, data, **shared)
+        rows = evaluation.compare_crops_and_ensembles(models, data, **inputs)
         if speaks():
-            if json:
-                print_json([vars(row) for row in rows])
-            else:
-                print_comparison(rows)
+            print_json([vars(row) for row in rows]) if json else print_comparison(rows)
         return
     began = time.monotonic()
     found = evaluation.evaluate(
-        models, data, protocol=protocol, weights=_numbers(weights), calibrate_on=calibrate_on, **shared
+        models, data, protocol=protocol, weights=_numbers(weights), calibrate_on=calibrate_on, **inputs
     )
     seconds = time.monotonic() - began
     if not speaks():
         return
     report_skipped(found.skipped, progress.info)
-    if json:
-        print_json(found.to_dict())
-    else:
-        print_evaluation(found)
+    print_json(found.to_dict()) if json else print_evaluation(found)
     if report:
         _write_report(found, models, seconds, report)
         progress.info(f"the page is in {report}")
@@ -155,15 +152,15 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         )
     rejection = evaluation.threshold
     print(
-        f"predict --min-confidence {rejection['threshold']:.3f} would keep {rejection['coverage']:.1%} of these images, "
-        f"at an accuracy of {rejection['selective_accuracy']:.2%}"
+        f"predict --min-confidence {rejection['threshold']:.3f} would keep {rejection['coverage']:.1%} of these "
+        f"images, at an accuracy of {rejection['selective_accuracy']:.2%}"
     )
     print(f"protocol: {printable(evaluation.protocol)}")
 
 
 def print_comparison(rows: "list[Row]") -> None:
-    """The columns of arXiv:1409.4842 Table 3, with top-1 and intervals. With fewer than six classes, top-1 is compared, as
-    top-5 is always right."""
+    """The columns of arXiv:1409.4842 Table 3, with top-1 and intervals. With fewer than six classes, top-1 is compared,
+    as top-5 is always right."""
     five = rows[0].classes > 5
     errors = ["top-1 error", "top-5 error"] if five else ["top-1 error"]
     grid = [["models", "crops", "cost", "G mult-adds", *errors, f"{errors[-1][:5]} compared to base"]]

@@ -38,11 +38,10 @@ def nets(
         if json:
             print_json([_summary(each) for each in complexities])
             return
-        rows = [
-            [each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title]
-            for each in complexities
-        ]
-        print_table([["network", "size", "parameters", "multiply-adds", "what it is"], *rows])
+        grid = [["network", "size", "parameters", "multiply-adds", "description"]]
+        for each in complexities:
+            grid.append([each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title])
+        print_table(grid)
         return
 
     net = get_network(name)
@@ -64,12 +63,7 @@ def nets(
         else:
             print(papers.text(net), end="")
     elif json:
-        complexity = count_complexity(net)
-        layers = [
-            {"name": each.name, "output": list(each.output), "params": each.params, "macs": each.macs}
-            for each in complexity.layers
-        ]
-        print_json({**_summary(complexity), "params_with_aux": complexity.params_with_aux, "rows": layers})
+        print_json(_to_json(count_complexity(net)))
     else:
         _print_layers(net, count_complexity(net))
 
@@ -77,6 +71,14 @@ def nets(
 def _summary(complexity: "Complexity") -> dict[str, Any]:
     values = {key: getattr(complexity, key) for key in ("source", "size", "params", "macs")}
     return {"name": complexity.net, **values}
+
+
+def _to_json(complexity: "Complexity") -> dict[str, Any]:
+    layers = [
+        {"name": each.name, "output": list(each.output), "params": each.params, "macs": each.macs}
+        for each in complexity.layers
+    ]
+    return {**_summary(complexity), "params_with_aux": complexity.params_with_aux, "rows": layers}
 
 
 def _print_layers(net: "NetworkSpec", complexity: "Complexity") -> None:

@@ -2,12 +2,26 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_images, print_json
+
+if TYPE_CHECKING:
+    from inceptorch.classifier import Metadata
+
+RejectOption = Annotated[bool, typer.Option("--reject", help="Flag images that match none of the classes as unknown.")]
+MinConfidenceOption = Annotated[
+    float | None, typer.Option(help="Probability, 0 to 1, below which an image is unknown.", min=0, max=1)
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Output file, .jsonl, .csv or .parquet; the same command resumes it.")
+]
+RayOption = Annotated[
+    str | None, typer.Option(help="Address of a Ray cluster, with --out; local starts one here.", metavar="ADDRESS")
+]
 
 
 def predict(
@@ -15,21 +29,12 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH...")],
     top: Annotated[int, typer.Option(help="Number of classes for each image.", min=1)] = 5,
     protocol: Annotated[str, typer.Option(help="Crops to average, as for eval.")] = "center",
-    reject: Annotated[
-        bool, typer.Option("--reject", help="Flag images that match none of the classes as unknown.")
-    ] = False,
-    min_confidence: Annotated[
-        float | None, typer.Option(help="Probability, 0 to 1, below which an image is unknown.", min=0, max=1)
-    ] = None,
+    reject: RejectOption = False,
+    min_confidence: MinConfidenceOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Output file, .jsonl, .csv or .parquet; the same command resumes it.")
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Address of a Ray cluster, with --out; local starts one here.", metavar="ADDRESS"),
-    ] = None,
+    out: OutOption = None,
+    ray: RayOption = None,
     json: Json = False,
 ) -> None:
     """Classify images. Exit code 1 if some could not be read; the others are classified all the same.
@@ -38,7 +43,7 @@ def predict(
 
     inceptorch predict runs/flowers archive/ --out archive.parquet
     """
-    from inceptorch.errors import BundleError, ProtocolError, RunError
+    from inceptorch.errors import RunError
     from inceptorch.images.crops import get_protocol
     from inceptorch.inference.engines import open_engine
     from inceptorch.inference.inputs import Entry, image_entries
@@ -52,12 +57,7 @@ def predict(
     crops = get_protocol(protocol)
     opened = open_engine(model, engine, precision)
     if reject and min_confidence is None:
-        remedy = f"Try --min-confidence with the threshold of `inceptorch eval {model} DATA`."
-        if protocol != "center":
-            raise ProtocolError(f"Cannot use the model's threshold, which is one for center crops. {remedy}")
-        if opened.config.metadata.threshold is None:
-            raise BundleError(f"Cannot reject images: {model} has no threshold. {remedy}")
-        min_confidence = opened.config.metadata.threshold["threshold"]
+        min_confidence = _threshold(model, opened.config.metadata, protocol)
     options = PredictOptions(crops, top, min_confidence)
 
     def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -79,10 +79,26 @@ def predict(
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
         writer = new_writer(out, provenance(opened, paths, options), Predictor(opened, crops), top)
         state = write_predictions(writer, paths, answer, Progress())
+    _print_summary(out, state.done, state.failed, json)
+
+
+def _threshold(model: str, metadata: "Metadata", protocol: str) -> float:
+    """The probability below which images are unknown, from the model's validation images."""
+    from inceptorch.errors import BundleError, ProtocolError
+
+    remedy = f"Try --min-confidence with the threshold of `inceptorch eval {model} DATA`."
+    if protocol != "center":
+        raise ProtocolError(f"Cannot use the model's threshold, which is one for center crops. {remedy}")
+    if metadata.threshold is None:
+        raise BundleError(f"Cannot reject images: {model} has no threshold. {remedy}")
+    return metadata.threshold["threshold"]
+
+
+def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:
+    """What was written; exit code 1 if some images could not be read."""
     if json:
-        print_json({"out": str(out), "images": state.done, "failed": state.failed})
+        print_json({"out": str(out), "images": images, "failed": failed})
     else:
-        failed = f"; {state.failed} could not be read" if state.failed else ""
-        print(f"{state.done - state.failed} images answered in {out}{failed}")
-    if state.failed:
+        print(f"{images - failed} images answered in {out}" + (f"; {failed} could not be read" if failed else ""))
+    if failed:
         raise typer.Exit(1)

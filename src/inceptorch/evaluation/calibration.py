@@ -52,8 +52,8 @@ def calibration_interval(summary: PredictionSummary, seed: int = 0) -> Interval:
     """An interval of the calibration error, which contained the truth in at least 9 of 10 simulations.
 
     The error of few images is biased upward, and that of resamples by as much again, hence the basic bootstrap (Davison
-    and Hinkley 1997, section 5.2.1); at 99 %, as 95 % fell short in simulations. The interval begins at 0 where calibrated
-    probabilities have such an error by chance (Broecker and Smith 2007).
+    and Hinkley 1997, section 5.2.1); at 99 %, as 95 % fell short in simulations. The interval begins at 0 where
+    calibrated probabilities have such an error by chance (Broecker and Smith 2007).
     """
     bins, n = _bins(summary), len(summary)
     confidences, right = summary.confidences, summary.right

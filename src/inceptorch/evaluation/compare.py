@@ -61,8 +61,8 @@ def compare_crops_and_ensembles(
 ) -> list[Row]:
     """The best network, then all as an ensemble, each with 1, 10 and 144 crops.
 
-    As in the paper, the best has the highest top-1 from one crop on these images, which flatters its row a little. Raises
-    as `evaluate` does.
+    As in the paper, the best has the highest top-1 from one crop on these images, which flatters its row a little.
+    Raises as `evaluate` does.
     """
     from inceptorch.runtime.distributed import processes
 

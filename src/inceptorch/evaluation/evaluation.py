@@ -48,8 +48,8 @@ class Mistake:
 
 
 class TemperatureScaling(TypedDict):
-    """The effect of dividing logits by a temperature fitted on other images, as many as `images`: calibration error with
-    its interval, and loss."""
+    """The effect of dividing logits by a temperature fitted on other images, as many as `images`: calibration error
+    with its interval, and loss."""
 
     temperature: float
     images: int
@@ -115,8 +115,8 @@ class Evaluation(Scores):
         return threshold(self.summary)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "temperature_scaling", "unknown",
-        "per_class", "skipped"}, fractions 0..1."""
+        """The JSON form: {"n", "top1", "top5", "loss", "protocol", "intervals", "calibration", "temperature_scaling",
+        "unknown", "per_class", "skipped"}, fractions 0..1."""
         error, interval = self.calibration
         return {
             **{name: getattr(self, name) for name in ("n", "top1", "top5", "loss", "protocol", "intervals")},
@@ -154,8 +154,8 @@ def evaluate(
     exclude           a file of images to leave out, one per line
     engine, precision  as for `open_engine`
 
-    Images that cannot be read are skipped and listed. Under torchrun, all processes share the work. Raises DataError for
-    classes that the classifier lacks, ProtocolError where members do not belong together.
+    Images that cannot be read are skipped and listed. Under torchrun, all processes share the work. Raises DataError
+    for classes that the classifier lacks, ProtocolError where members do not belong together.
     """
     from inceptorch.runtime.distributed import processes
 

@@ -111,8 +111,8 @@ def _val(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
         return whole
     if len(divided) > 1:
         raise ProtocolError(
-            f"Cannot evaluate on {whole.where}: the models have different validation images there. Name images that none was "
-            "trained on, or train with the same seed."
+            f"Cannot evaluate on {whole.where}: the models have different validation images there. Name images that "
+            "none was trained on, or train with the same seed."
         )
     _, val = stratified(whole, *divided.pop())
     progress.info(f"training saw some of these images; evaluating the {len(val)} validation images")
@@ -120,8 +120,8 @@ def _val(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
 
 
 def _names(models: Sequence[ModelInput]) -> list[str]:
-    """Distinct names of the models: of their folders or files, where these suffice, else the paths as given. A classifier
-    in memory has the name of its network."""
+    """Distinct names of the models: of their folders or files, where these suffice, else the paths as given. A
+    classifier in memory has the name of its network."""
     in_memory = (Classifier, Engine)
     whole = [model.config.network.name if isinstance(model, in_memory) else str(model) for model in models]
     short = [

@@ -75,7 +75,8 @@ class CropProtocol:
         return max(1, len(self.sides)) * (3 if self.squares == "three" else 1) * crops * (2 if self.mirror else 1)
 
     def apply(self, image: Image.Image, preprocessing: Preprocessing) -> Crops:
-        """The crops of an upright RGB image. Equal ones, as the three of a square image, come once with a larger weight."""
+        """The crops of an upright RGB image. Equal ones, as the three of a square image, come once with a larger
+        weight."""
         if self.reduce_to:
             image = resize_shorter(image, _scaled(self.reduce_to, preprocessing), preprocessing.filter)
         counts: dict[tuple[int, Square], int] = {}
@@ -120,7 +121,8 @@ class CropProtocol:
             crops = f"crops {preprocessing.size}: {', '.join(names[crop] for crop in self.crops)}"
         mirrored = ", mirrored too" if self.mirror else ""
         averaged = f"; probabilities of {self.count} averaged" if self.count > 1 else ""
-        return f"{self.name}: {reduced}shorter side to {sides} ({preprocessing.filter}), {squares}{crops}{mirrored}{averaged}"
+        resized = f"{reduced}shorter side to {sides} ({preprocessing.filter})"
+        return f"{self.name}: {resized}, {squares}{crops}{mirrored}{averaged}"
 
     def to_dict(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -155,7 +157,7 @@ PROTOCOLS = {
         ),
         CropProtocol(
             "12crop",
-            source="arXiv:1512.00567 Table 4 counts it and describes nothing; here the six crops of one of the 144's squares",
+            source="arXiv:1512.00567 Table 4 counts it only; here the six crops of one of the 144's squares",
             sides=(256,),
             crops=("corners", "center", "whole"),
             mirror=True,
@@ -170,7 +172,7 @@ PROTOCOLS = {
         ),
         CropProtocol(
             "low-resolution",
-            source="after arXiv:1512.00567 section 8: the details that 79 of 299 pixels hold, shown at the network's size",
+            source="after arXiv:1512.00567 section 8: the details of 79 of 299 pixels, at the network's size",
             reduce_to=59,
         ),
     )

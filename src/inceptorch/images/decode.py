@@ -9,8 +9,8 @@
     animation   the first frame
     float       refused: there is no agreed range
 
-Most images are upright gray or color JPEG of 8 bits, which all decoders built on libjpeg-turbo decode alike. Where speed
-counts, such a file goes to simplejpeg, which is faster than Pillow and can decode to a smaller size.
+Most images are upright gray or color JPEG of 8 bits, which all decoders built on libjpeg-turbo decode alike. Where
+speed counts, such a file goes to simplejpeg, which is faster than Pillow and can decode to a smaller size.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 RGBArray = NDArray[np.uint8]  # [H, W, 3]
 ImageInput = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]  # or a torch tensor: see inference/inputs.py
 
-# Only formats that Pillow decodes itself: its EPS reader would start an interpreter. `preinit` loads the first five; for an
-# image in one of them, Pillow does not load its forty other decoders.
+# Only formats that Pillow decodes itself: its EPS reader would start an interpreter. `preinit` loads the first five;
+# for an image in one of them, Pillow does not load its forty other decoders.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
 SUFFIXES = frozenset(
     [

@@ -45,7 +45,8 @@ def load_image(image: Any) -> Image.Image:
     name = type(image).__name__
     kind = "None" if image is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"
     raise ImageInputError(
-        f"Cannot use {kind} as an image. Try a path, bytes, an open file, a Pillow image, a numpy array or a torch tensor."
+        f"Cannot use {kind} as an image. Try a path, bytes, an open file, a Pillow image, a numpy array or a torch "
+        "tensor."
     )
 
 
@@ -70,8 +71,8 @@ def _from_tensor(tensor: Any) -> NDArray[Any]:
     shape = tuple(tensor.shape)
     if str(tensor.dtype) != "torch.uint8":
         raise ImageInputError(
-            f"Cannot use a tensor of {tensor.dtype} and shape {shape} as an image: it must be uint8, as the network's mean "
-            "and deviation are applied here. Try (image * 255).round().to(torch.uint8) for values from 0 to 1."
+            f"Cannot use a tensor of {tensor.dtype} and shape {shape} as an image: it must be uint8, as the network's "
+            "mean and deviation are applied here. Try (image * 255).round().to(torch.uint8) for values from 0 to 1."
         )
     array: NDArray[Any] = tensor.detach().cpu().numpy()
     if array.ndim == 3 and shape[2] not in CHANNELS and shape[0] in CHANNELS:

@@ -61,8 +61,8 @@ def find_images(path: Path) -> Iterator[str]:
 
 
 def load_crops(path: Path, preprocessing: Preprocessing, count: int, progress: Progress) -> NDArray[np.uint8]:
-    """The center crops [N, S, S, 3] of at most `count` images behind a path. Images that cannot be read are reported and
-    left out. Raises ImageError if none can be read."""
+    """The center crops [N, S, S, 3] of at most `count` images behind a path. Images that cannot be read are reported
+    and left out. Raises ImageError if none can be read."""
     crops, errors = [], []
     for entry, image in islice(each_image(path), count):
         try:

@@ -44,8 +44,8 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _threads(engine: Engine, threads: int | None) -> Iterator[tuple[ThreadPoolExecutor, int]]:
     """A pool and its number of threads.
 
-    torch's cores are divided among them, so that the network never waits for decoding and small batches stay in the cache.
-    Other engines divide the cores themselves; then there are at least `threads`, by default one per core.
+    torch's cores are divided among them, so that the network never waits for decoding and small batches stay in the
+    cache. Other engines divide the cores themselves; then there are at least `threads`, by default one per core.
     """
     if engine.name != "torch":
         count = min(max(threads or processors(), engine.max_concurrency), MAX_THREADS)

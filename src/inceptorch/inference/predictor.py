@@ -82,8 +82,8 @@ class Predictor:
     def stream(self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image) -> Iterator[Prediction]:
         """The prediction for every image, in order; `read` gives the upright RGB image of an item.
 
-        Images are read and predicted in parallel, a few batches ahead. An ImageError that `read` raises is the result of
-        its image. Raises NonFiniteOutputError.
+        Images are read and predicted in parallel, a few batches ahead. An ImageError that `read` raises is the result
+        of its image. Raises NonFiniteOutputError.
         """
         config = self.engine.config
 

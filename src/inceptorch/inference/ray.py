@@ -1,7 +1,7 @@
 """Predictions on a Ray cluster: chunks of images as tasks.
 
-Tasks, not Ray Data: results come in the order of the images, from any image on and with bounded memory, so that files are
-written and resumed as on one machine. Ray repeats the tasks of a machine that fails.
+Tasks, not Ray Data: results come in the order of the images, from any image on and with bounded memory, so that files
+are written and resumed as on one machine. Ray repeats the tasks of a machine that fails.
 """
 
 from __future__ import annotations

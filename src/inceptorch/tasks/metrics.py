@@ -1,4 +1,5 @@
-"""Scores of a classifier from a summary of its predictions, with 95 % intervals. Fractions are 0 to 1, losses in nats."""
+"""Scores of a classifier from a summary of its predictions, with 95 % intervals. Fractions are 0 to 1, losses in
+nats."""
 
 from __future__ import annotations
 

@@ -146,8 +146,8 @@ def read_yaml(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose keys stay text. It refuses duplicate keys, of which the second would silently win, and aliases (*name),
-    with which a short file can expand without end."""
+    """YAML whose keys stay text. It refuses duplicate keys, of which the second would silently win, and aliases
+    (*name), with which a short file can expand without end."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

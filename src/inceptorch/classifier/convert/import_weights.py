@@ -27,7 +27,7 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     """Write the bundle of a file of weights, with the preprocessing they were trained with, to the folder `out`.
 
     file    .safetensors, .pth, .caffemodel or .npz
-    source  name of the published weights in it, or of those whose preprocessing it shares; found out where that is clear
+    source  name of the published weights in it, or of those whose preprocessing it shares; by default guessed
     labels  a file of class names, one per line
 
     Raises BundleError or RunError; the folder is written whole or not at all.
@@ -108,12 +108,13 @@ class _Weights:
             if len(found) == 1:
                 return found[0]
         raise BundleError(
-            f"{self.file} could be any of several published weights, whose images are scaled differently. Name one of them "
+            f"{self.file} could be any of several published weights, whose images are scaled differently. Name one "
             f"with --source: {', '.join(each.name for each in candidates)}."
         )
 
     def rename(self, entry: Published, labelled: bool) -> tuple[Model, dict[str, Tensor]]:
-        """An uninitialized model of the right number of classes, and the tensors under our names. Raises BundleError."""
+        """An uninitialized model of the right number of classes, and the tensors under our names. Raises
+        BundleError."""
         names, outputs, channels = self.names, self.outputs, entry.preprocessing.in_chans
         library = f"{names.nets[0]} of {names.library}"
         if not outputs:

@@ -20,7 +20,8 @@ WRAPPED = ("state_dict", "model", "state_dict_ema", "model_ema")  # what trainin
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors, .pth, .npz or .caffemodel file, by the names they have there. Raises BundleError."""
+    """The tensors of a .safetensors, .pth, .npz or .caffemodel file, by the names they have there. Raises
+    BundleError."""
     readers = {
         ".safetensors": read_safetensors,
         ".npz": read_npz,
@@ -29,7 +30,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     }
     if path.suffix not in readers:
         raise BundleError(
-            f"{path}: convert reads .safetensors, .pth (torchvision, timm), .caffemodel and .npz (Caffe), not {path.suffix!r}."
+            f"Cannot read {path}: {path.suffix!r} is none of .safetensors, .pth (torchvision, timm), .caffemodel and "
+            ".npz (Caffe). Try one of these."
         )
     if not path.exists():
         raise BundleError(f"{path} does not exist.")

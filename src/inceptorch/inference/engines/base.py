@@ -21,8 +21,8 @@ class EngineOutput:
 
     logits         [N, classes]; their softmax is the probabilities
     probabilities  float32 [N, classes]
-    maps           float32 [N, K, h, w], unscaled class activation maps of the K = min(5, classes) most probable classes;
-                   None unless requested, and for a head without them
+    maps           float32 [N, K, h, w], unscaled class activation maps of the K = min(5, classes) most probable
+                   classes; None unless requested, and for a head without them
     map_classes    int64 [N, K], the classes of the maps, the most probable first
     """
 

@@ -29,8 +29,8 @@ def open_engine(
 
     model       a bundle, a run, published weights by name, FILE.onnx, a folder of `export --format openvino`, or a
                 classifier for torch; an engine is returned as it is
-    engine      "torch", "onnxruntime" or "openvino"; "auto": the fastest that was measured here, else torch for a bundle,
-                and onnxruntime or openvino for an exported file
+    engine      "torch", "onnxruntime" or "openvino"; "auto": the fastest that was measured here, else torch for a
+                bundle, and onnxruntime or openvino for an exported file
     precision   "fp32" or "bf16"; by default fp32, int8 for such a file, and as measured for auto
     threads     in all; by default as many as processors
     streams     concurrent calls

@@ -21,7 +21,8 @@ FATAL = 4  # log level of ONNX Runtime: faults come as exceptions
 
 
 class OnnxRuntime(Engine):
-    """A graph in ONNX Runtime: `streams` concurrent calls, by default one, with `threads`, by default all processors."""
+    """A graph in ONNX Runtime: `streams` concurrent calls, by default one, with `threads`, by default all
+    processors."""
 
     name = "onnxruntime"
 

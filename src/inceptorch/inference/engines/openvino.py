@@ -79,8 +79,8 @@ class OpenVino(Engine):
 
 
 def core() -> openvino.Core:
-    """The only core of this process. Each core sets a signal stack and later restores the one before, which may be gone:
-    with several cores, the next signal, as from Ctrl-C, could be a SIGSEGV."""
+    """The only core of this process. Each core sets a signal stack and later restores the one before, which may be
+    gone: with several cores, the next signal, as from Ctrl-C, could be a SIGSEGV."""
     with _SERIAL:
         return _core()
 

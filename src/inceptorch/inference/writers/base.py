@@ -75,8 +75,8 @@ class PredictionWriter(ABC):
         different = [key for key in provenance if key not in known or state.provenance[key] != provenance[key]]
         if different:
             raise RunError(
-                f"{self.path} was begun with another {', another '.join(different)}. Give the same to resume it, or name "
-                f"another --out. {anew}"
+                f"{self.path} was begun with another {', another '.join(different)}. Give the same to resume it, or "
+                f"name another --out. {anew}"
             )
         return state
 
@@ -87,7 +87,8 @@ class PredictionWriter(ABC):
             names = _with_name(names, entry)
         if names != self.state.names:
             raise RunError(
-                f"{self.path} was begun for other images. Name another --out, or delete it and {self.sidecar} to begin anew."
+                f"{self.path} was begun for other images. Name another --out, or delete it and {self.sidecar} to begin "
+                "anew."
             )
 
     def write(self, entry: Entry) -> None:
@@ -98,7 +99,8 @@ class PredictionWriter(ABC):
             self.save()
 
     def save(self) -> None:
-        """Write the chunk so far. If this is interrupted, the chunk is lost, as by a kill; it is never written twice."""
+        """Write the chunk so far. If this is interrupted, the chunk is lost, as by a kill; it is never written
+        twice."""
         if self._waiting:
             entries, self._waiting = self._waiting, []
             self._guarded(lambda: self._append(entries))
