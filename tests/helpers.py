@@ -5,6 +5,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
+
+VOID_ELEMENTS = {"meta", "img", "br", "wbr"}
 
 
 def invoke(*words: object) -> Result:
@@ -119,3 +122,31 @@ def cut(image: Image.Image, left: float, top: float, right: float, bottom: float
     return image.crop(
         (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
     )
+
+
+class ParsedPage(HTMLParser):
+    """Elements that are not closed, their names, attributes and text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+        if tag not in VOID_ELEMENTS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data

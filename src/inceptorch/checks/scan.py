@@ -127,7 +127,7 @@ def scan_dataset(splits: dict[str, Split], progress: Progress) -> DatasetScan:
 
 
 def scan_image(data: bytes) -> tuple[tuple[Any, ...], str]:
-    """The record of an image file without its first field, and the strict decoder's warning or "". Raises ImageError."""
+    """The record of an image file without its first field, and the decoder's warning or "". Raises ImageError."""
     decoded = decode(data, fast=True)
     header, pixels = decoded.header, decoded.array
     assert header is not None  # of a file

@@ -55,7 +55,7 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
     training = training_split(fp32, data)
     if set(training.paths) & set(val.paths) and training.where == val.where:
         raise ExportError(
-            f"{data} has no images to evaluate int8 on besides those for calibration. Try a folder with train/ and val/."
+            f"{data} has no images to evaluate int8 on besides those for calibration. Try one with train/ and val/."
         )
     crops = _calibration_crops(training, fp32, progress)
     quantized = quantize_graph(graph, crops, progress)

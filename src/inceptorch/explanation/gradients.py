@@ -18,7 +18,7 @@ BATCH_SIZE = 8
 def integrated_gradients(
     classifier: Classifier, crop: ImageArray, index: int, layer: str | None = None
 ) -> tuple[Map, float]:
-    """How much each location of a uint8 crop [S, S, 3] adds to the logit of class `index`, compared with an image of the
+    """How much each location of a uint8 crop [S, S, 3] adds to the logit of a class, compared with an image of the
     preprocessing's mean color; and the difference in logits that the map should sum to.
 
     The gradient of the logit is averaged along the straight path from that image to this one and multiplied by the

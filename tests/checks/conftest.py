@@ -1,0 +1,32 @@
+"""Fixtures of folders to check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.checks.helpers import Planted, clean_folder, settle
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """A folder with five of every fault."""
+    folder = Planted(tmp_path_factory.mktemp("planted") / "data")
+    folder.files()
+    folder.duplicates()
+    folder.near_duplicates()
+    folder.classes()
+    settle(folder.root)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    return clean_folder(tmp_path / "clean")

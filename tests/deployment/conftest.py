@@ -1,0 +1,25 @@
+"""A run to deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import inceptorch
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.training.recipe import Recipe
+from inceptorch.utils.progress import Progress
+from tests.helpers import classifier_of
+
+
+@pytest.fixture
+def run(recipe: Recipe, images: Path, tmp_path: Path) -> Path:
+    inceptorch.train(images, recipe=recipe, out=tmp_path / "run", progress=Progress(quiet=True))
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
+    classifier_of(tiny).save(tmp_path / "bundle")
+    return tmp_path / "bundle"

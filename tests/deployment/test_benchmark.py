@@ -1,0 +1,75 @@
+"""Engines compared with a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inceptorch.deployment import benchmark as measuring
+from inceptorch.deployment import peak
+from inceptorch.deployment.benchmark import benchmark
+from inceptorch.errors import EngineError
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines.factory import graph_of
+from inceptorch.inference.engines.selection import remembered
+from inceptorch.utils.progress import Progress
+from tests.conftest import TINY
+from tests.helpers import classifier_of
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round instead of three, and short products of matrices."""
+    monkeypatch.setattr(measuring, "ROUNDS", 1)
+    monkeypatch.setattr(peak, "SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("quick")
+def test_answers_are_compared_with_the_reference_on_the_images_given(bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.onnx"
+    file.write_bytes(graph_of(bundle))
+    other = classifier_of(TINY)
+    other.model.get_classifier().bias.data[2] += 3  # class 2, whatever the image shows
+    other.save(tmp_path / "other")
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(data / f"{number}.png")
+    (data / "broken.png").write_bytes(b"nothing")
+    same, changed = (
+        benchmark(
+            file,
+            engine="onnxruntime",
+            batch_sizes=[2],
+            seconds=0.02,
+            data=data,
+            reference=reference,
+            progress=Progress(tmp_path / "log"),
+        )[0]
+        for reference in (None, tmp_path / "other")
+    )
+    assert (same.reference, same.top1_agreement, same.max_difference) == ("onnxruntime fp32", 1.0, 0.0)
+    engine, crops = (
+        open_engine(file, "onnxruntime"),
+        [open_engine(bundle).config.preprocessing.apply(str(path)) for path in sorted(data.glob("[0-9].png"))],
+    )
+    answers = [each.run(np.stack(crops)).probabilities for each in (engine, open_engine(tmp_path / "other"))]
+    assert changed.max_difference == pytest.approx(np.abs(answers[0] - answers[1]).max(), abs=1e-5)
+    assert changed.max_difference > 0.1
+    assert changed.top1_agreement == (answers[0].argmax(1) == answers[1].argmax(1)).mean()
+    assert "broken.png" in (tmp_path / "log").read_text()
+    assert remembered(file).per_second == 0  # one engine alone decides nothing
+
+    benchmark(file, batch_sizes=[1], seconds=0.02, progress=Progress(quiet=True))
+    found = remembered(file)
+    assert found.per_second > 0
+    benchmark(file, batch_sizes=[1], seconds=0.02, reference=tmp_path / "other", progress=Progress(quiet=True))
+    assert remembered(file) == found  # none agrees with another classifier; what was known stays
+
+    classifier_of(TINY, classes=6).save(tmp_path / "six")
+    with pytest.raises(EngineError, match="has other classes or preprocessing"):
+        benchmark(file, seconds=0.02, reference=tmp_path / "six", progress=Progress(quiet=True))

@@ -1,0 +1,45 @@
+"""The model card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from inceptorch.classifier import Classifier, Metadata
+from inceptorch.data import find_split
+from inceptorch.evaluation import evaluation_from_logits
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.report.card import card
+from inceptorch.utils.markdown import in_markdown
+from tests.conftest import COLORS, write_classes
+
+
+def test_the_license_in_front_matter_is_the_hubs_name_for_it(tiny: NetworkSpec) -> None:
+    for name, expected in (("Apache-2.0", "apache-2.0"), ("not stated", None), ("unrestricted", "other")):
+        card = Classifier.of(Model(tiny, 1), default_preprocessing(16), ["a"], Metadata(license=name)).card()
+        assert yaml.safe_load(card.split("---\n")[1]).get("license") == expected
+
+
+def test_an_address_is_left_as_it_is_and_nothing_behind_it() -> None:
+    assert in_markdown("https://a.org/b_c.pth") == "https://a.org/b_c.pth"
+    assert in_markdown("https://a.org/ <script>") == r"https://a.org/ \<script\>"
+
+
+def test_the_card_lists_the_worst_and_the_best_of_many_classes(tiny: NetworkSpec, tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", 40)
+    names = [f"class {number}" for number in range(1000)]
+    split = find_split(tmp_path / "data", list(COLORS))
+    split = replace(split, classes=tuple(names), labels=np.arange(len(split), dtype=np.int32) * 8)
+    logits = np.random.default_rng(0).normal(size=(len(split), 1000))
+    classifier = Classifier.of(Model(tiny, 1000, size=16), default_preprocessing(16), names)
+    evaluation = evaluation_from_logits(logits, names, split, [], "center")
+    text = card(classifier, evaluation, "inceptorch eval\nx", {"network": "a|b"})
+    assert "The 10 worst of 120:" in text
+    assert text.count("\n| class ") == 22  # with two heads
+    assert "a\\|b" in text
+    assert text.endswith("    inceptorch eval\n    x\n")
