@@ -117,8 +117,8 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
 def read_image_list(split: Split, path: Path) -> set[str]:
     """The names of the images of a split that a file lists, one a line.
 
-    An image is listed by its name, with its folder where several share the name, or, as in ILSVRC's blacklist of 1762,
-    by the number of the validation image. Raises DataError for a line that is none of the images, or several.
+    An image is listed by its path in DATA, by its file name if no other image has it, or, as in ILSVRC's blacklist of
+    1762, by the number of the validation image. Raises DataError for a line that is none of the images, or several.
     """
     by_name = dict[str, list[str]]()
     for name in split.paths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,21 +84,13 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _columns(header: Iterable[str], where: str) -> list[str]:
-    """The columns that the first line names. Raises DataError if one is missing, or there twice."""
+    """The columns that the first line names. Raises DataError if one is there twice."""
     columns = [name.strip() for name in header]
     for name in ("path", "label", "split"):
-        if name not in columns and name != "split":
-            raise DataError(
-                f"{where}: there is no column {name!r}, {_only(columns)}; the first line must name the columns path and "
-                "label, and split if there is one, with commas between them."
-            )
         if columns.count(name) > 1:
             raise DataError(f"{where}: the column {name!r} is there twice; delete one of the two.")
+    _check_names(columns, where)
     return columns
-
-
-def _only(names: Iterable[str]) -> str:
-    return "only " + ", ".join(map(repr, names)) if names else "nor any other"
 
 
 def _json_row(text: str, where: str) -> dict[str, Any]:
@@ -108,10 +100,15 @@ def _json_row(text: str, where: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(f'{where} is not a JSON object such as {{"path": "a.jpg", "label": "tulip"}}.')
-    for name in ("path", "label"):
-        if name not in row:
-            raise DataError(f"{where} has no {name!r}, {_only(row)}; every line must have path and label.")
+    _check_names(row, where)
     return row
+
+
+def _check_names(names: Collection[str], where: str) -> None:
+    for name in ("path", "label"):
+        if name not in names:
+            found = ", ".join(map(repr, names)) or "an empty line"
+            raise DataError(f"{where}: there is no {name!r}, only {found}. Name path, label and, if divided, split.")
 
 
 def _text(row: dict[str, Any], name: str, where: str) -> str:

@@ -294,8 +294,9 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
         raise DataError(f"{where} is no tar file, or is cut off ({error}); copy or make it again.") from None
     for key in positions:
         if key not in labels:
+            image = positions[key][0]
             raise DataError(
-                f'{where}: there is no class beside {positions[key][0]}; it needs {key}.cls, or {key}.json with "label".'
+                f'{where}: there is no class beside {image}; it needs {key}.cls, or {key}.json with "label".'
             )
     keys = sorted(positions, key=lambda key: positions[key][0])
     return Shard(
@@ -309,7 +310,7 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
 
 
 def _label(text: bytes, suffix: str) -> str | None:
-    """The class that a .cls file holds, as a number or a name, or a .json file under "label"; None for anything else."""
+    """The class in a .cls file, as a number or a name, or in a .json file under "label"; None for anything else."""
     try:
         label = text.decode("utf-8").strip() if suffix == "cls" else json.loads(text)["label"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -18,7 +18,6 @@ import yaml
 from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
 from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import load_batches
-from inceptorch.data.locator import absolute, lies_inside, short_name
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.data.sources import remote
 from inceptorch.data.write_shards import write_shards
@@ -138,6 +137,7 @@ def test_batches_are_those_of_the_folder_with_any_number_of_workers(
         assert all(torch.equal(*each) for each in zip(one, other, strict=True))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_url_it_was_given(
     server: Server, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,10 +238,3 @@ def test_without_the_library_a_sentence_says_how_to_install_it() -> None:
     assert (
         "this needs aiohttp, which is not installed; install it with: pip install 'inceptorch[remote]'" in done.stderr
     )
-
-
-def test_addresses_of_urls() -> None:
-    url = "https://host:80/flowers/train-{000000..000099}.tar"
-    assert absolute(url) == url
-    assert [short_name(data) for data in (url, "s3://bucket/train-000000.tar")] == ["flowers", "bucket"]
-    assert not lies_inside(Path("run"), url)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from inceptorch.data.string_array import Files, StringArray
 
 
 def split_of(count: int, shards: int = 0) -> Split:
-    from pathlib import Path
 
     numbers = np.sort(np.arange(count, dtype=np.int32) % shards) if shards else None
     files = Files.of_names(StringArray(map(str, range(count))))
