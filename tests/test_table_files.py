@@ -71,15 +71,6 @@ def test_a_bundle_carries_its_table(own: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(again(x), model.eval()(x))
 
 
-def test_a_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
-    Classifier.of(Model(NETS["googlenet_small"], 2), default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
-    config = tmp_path / "bundle" / "config.json"
-    values = json.loads(config.read_text())
-    del values["network"], values["aux_heads"]
-    config.write_text(json.dumps({**values, "format": 1, "architecture": "googlenet_small"}))
-    assert inceptorch.load(tmp_path / "bundle").model.net == NETS["googlenet_small"]
-
-
 def test_list_models_takes_a_pattern() -> None:
     assert list_models("inception_v4*") == ["inception_v4", "inception_v4_small"]
     assert list_models() == list(NETS)
@@ -88,13 +79,13 @@ def test_list_models_takes_a_pattern() -> None:
 # What is replaced in the table above, by what, and what is said.
 BROKEN = {
     "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, row conv1: A width of -8"),
-    "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, row conv1: conv needs a value 'out'"),
+    "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, row conv1: conv has no 'out'"),
     "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, row conv1: A stride of 0"),
     "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "row conv1: A 4x4 window has no middle"),
     "window of three sides": ("[1, 3]", "[1, 3, 3]", "row mix: conv's kernel is [1, 3, 3]"),
     "half a width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8.5}", "row conv1: conv's out is 8.5"),
     "unknown layer": ("{pool: max}", "{pol: max}", "row mix: There is no layer 'pol': did you mean 'pool'"),
-    "unknown pool": ("{pool: max}", "{pool: median}", "row mix: pool's kind is 'median'; it must be max or avg"),
+    "unknown pool": ("{pool: max}", "{pool: median}", "row mix: pool's kind is 'median'; it must be one of max, avg"),
     "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "row conv1: conv has no value 'strid'"),
     "unknown padding": ("pad: ceil", "pad: round", "row pool: pool's pad is 'round'"),
     "branches of different size": ("- {conv: 4}\n", "- {conv: 4, stride: 2}\n", "row mix: branches give maps of different sizes"),

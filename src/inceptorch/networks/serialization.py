@@ -14,6 +14,7 @@ A layer is written as its kind with its first value, then what differs from the 
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,10 @@ from typing import Any
 import yaml
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, as_layer
+from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, changed_values, plain
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.plain import checked, plain_values, shown, values_of
 from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
+from inceptorch.networks.plain import Word, build_checked, check
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers
@@ -38,10 +39,10 @@ def to_plain(net: NetworkSpec) -> dict[str, Any]:
         "title": net.title,
         "source": net.source,
         "size": net.size,
-        "norm": plain_values(net.norm) if net.norm else None,
-        "body": _plain_layers(net.body),
-        "head": _plain_layers(net.head),
-        **({"aux": list(net.aux), "aux_head": _plain_layers(net.aux_head or {})} if net.aux else {}),
+        "norm": changed_values(net.norm) if net.norm else None,
+        "body": _plain(net.body),
+        "head": _plain(net.head),
+        **({"aux": list(net.aux), "aux_head": _plain(net.aux_head or {})} if net.aux else {}),
     }
 
 
@@ -75,23 +76,23 @@ def from_plain(values: Any) -> NetworkSpec:
             raise TableError(f"The network has no {key!r}.")
     aux, norm = values.get("aux", []), values.get("norm")
     if not isinstance(aux, list):
-        raise TableError(f"aux must be a list of rows, not {shown(aux)}.")
+        raise TableError(f"aux must be a list of rows, not {reprlib.repr(aux)}.")
     return NetworkSpec(
-        name=checked("name", values["name"], str),
-        title=checked("title", values.get("title", values["name"]), str),
-        source=checked("source", values.get("source", "a table of one's own"), str),
-        size=checked("size", values["size"], int),
+        name=check("name", values["name"], Word),
+        title=check("title", values.get("title", values["name"]), Word),
+        source=check("source", values.get("source", "a table of one's own"), Word),
+        size=check("size", values["size"], int),
         body=_layers("body", values["body"]),
         head=_layers("head", values.get("head", {"avgpool": "global_average"})),
         aux=tuple(str(row) for row in aux),
         aux_head=_layers("aux_head", values["aux_head"]) if values.get("aux_head") is not None else None,
-        norm=None if norm is None else BatchNorm(**values_of(BatchNorm, norm, "norm")),
+        norm=None if norm is None else build_checked(BatchNorm, norm, "norm"),
     )
 
 
 def _layers(where: str, values: Any) -> Layers:
     if not isinstance(values, dict):
-        raise TableError(f"{where} must hold rows by name, not {shown(values)}.")
+        raise TableError(f"{where} must hold rows by name, not {reprlib.repr(values)}.")
     rows = {}
     for name, value in values.items():
         try:
@@ -113,7 +114,7 @@ def _layer(value: Any, depth: int = 0) -> Layer:
     if isinstance(value, str):
         value = {value: None}
     if not isinstance(value, dict) or not value:
-        raise TableError(f"A layer is written as in {{conv: 64, kernel: 3}}, not {shown(value)}.")
+        raise TableError(f"A layer is written as in {{conv: 64, kernel: 3}}, not {reprlib.repr(value)}.")
     kind = next((name for name in value if name in KINDS), next(iter(value)))
     if kind not in KINDS:
         raise TableError(f"There is no layer {kind!r}: {did_you_mean(str(kind), KINDS)}")
@@ -127,8 +128,8 @@ def _layer(value: Any, depth: int = 0) -> Layer:
     return cls.from_plain(given, read)
 
 
-def _plain_layers(rows: Layers) -> dict[str, Any]:
-    return {name: as_layer(layer).to_plain() for name, layer in rows.items()}
+def _plain(layers: Layers) -> dict[str, Any]:
+    return {name: plain(layer) for name, layer in layers.items()}
 
 
 class _Dumper(yaml.SafeDumper):

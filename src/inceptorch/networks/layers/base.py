@@ -1,8 +1,7 @@
 """What every kind of layer answers for: its output shape, cost, torch module, ONNX nodes, drawing and written form.
 
-A kind of layer is one frozen dataclass in one file, registered by the name under which YAML knows it. A tuple of layers
-is "in sequence"; `Sequence` answers for it. Channels *in* are never written: whoever goes through a table carries the
-shape along.
+A kind of layer is one frozen dataclass, registered by its name in YAML. A tuple of layers is "in sequence", which
+`Sequence` answers for. Channels *in* are never written: the shape is carried along through a table.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, stack
-from inceptorch.networks.plain import plain_values, values_of
+from inceptorch.networks.plain import build_checked
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from inceptorch.networks.layers.batch_norm import BatchNorm
     from inceptorch.networks.onnx_writer import OnnxWriter
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -28,6 +26,24 @@ KINDS: dict[str, type[BaseLayer]] = {}  # by the name in YAML
 
 class TooSmallError(TableError):
     """A window does not fit into what is left of the image."""
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalization between every convolution and its ReLU: a property of a network, not a layer of its table.
+
+    conv_bias   the convolution keeps its bias, which does nothing that `beta` could not (Caffe's BN-Inception)
+    """
+
+    eps: float = 1e-3
+    momentum: float = 0.1
+    conv_bias: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.eps > 0 and 0 <= self.momentum <= 1):
+            raise TableError(
+                f"Batch normalization needs eps above 0 and momentum from 0 to 1, not {self.eps} and {self.momentum}."
+            )
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ class BaseLayer:
     @property
     def depth(self) -> int:
         """Layers with parameters along the longest path."""
-        return 0
+        return max((as_layer(part).depth for part in self.parts), default=0)
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape that it makes of `shape`. Raises TableError where it does not fit."""
@@ -67,7 +83,8 @@ class BaseLayer:
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         """Parameters, and multiply-adds for one image of `shape`."""
-        return 0, 0
+        counts = [as_layer(part).count(shape, norm) for part in self.parts]
+        return sum(params for params, _ in counts), sum(macs for _, macs in counts)
 
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         """The torch module for an input of `shape`. torch is imported here and not with the file."""
@@ -86,13 +103,13 @@ class BaseLayer:
         """Its written form: the kind with its first value, then what differs from the defaults."""
         if not fields(self):
             return self.key
-        first, *rest = fields(self)
-        return {self.key: getattr(self, first.name), **plain_values(self, rest)}
+        first = fields(self)[0].name
+        return {self.key: plain(getattr(self, first)), **changed_values(self, skip=first)}
 
     @classmethod
     def from_plain(cls, values: dict[str, Any], read: Callable[[Any], Layer]) -> Self:
         """The layer with these `values`; `read` reads layers within it. Raises TableError."""
-        return cls(**values_of(cls, values, cls.key))
+        return build_checked(cls, values, cls.key)
 
 
 @dataclass(frozen=True)
@@ -141,9 +158,6 @@ class Sequence(BaseLayer):
     def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
         return stack([each.draw(at, norm) for each, at in self.steps(shape)])
 
-    def to_plain(self) -> Any:
-        return [as_layer(each).to_plain() for each in self.layers]
-
 
 Layer = BaseLayer | tuple["Layer", ...]
 Layers = Mapping[str, Layer]
@@ -172,6 +186,19 @@ def map_layers(layer: Layer, change: Callable[[BaseLayer], Layer]) -> Layer:
     if layer.parts:
         return layer.with_parts(tuple(map_layers(part, change) for part in layer.parts))
     return change(layer)
+
+
+def plain(value: Any) -> Any:
+    """A value of a layer, or layers, as YAML writes it."""
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return value.to_plain() if isinstance(value, BaseLayer) else value
+
+
+def changed_values(record: BaseLayer | BatchNorm, skip: str = "") -> dict[str, Any]:
+    """The values of a dataclass that are not its defaults, as YAML writes them."""
+    values = {field.name: (getattr(record, field.name), field.default) for field in fields(record)}
+    return {name: plain(value) for name, (value, default) in values.items() if name != skip and value != default}
 
 
 def as_printed(shape: Shape) -> str:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, listed
-from inceptorch.networks.layers.base import Shape, require_positive
-from inceptorch.networks.layers.batch_norm import BatchNorm
+from inceptorch.networks.layers.base import BatchNorm, Shape, require_positive
 from inceptorch.networks.layers.window import Kernel, Padding, Window
 
 if TYPE_CHECKING:

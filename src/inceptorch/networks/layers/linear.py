@@ -1,4 +1,4 @@
-"""Fully connected layers."""
+"""Fully connected layers, and the dropout before them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, listed
-from inceptorch.networks.layers.base import BaseLayer, Shape, require_positive
-from inceptorch.networks.layers.batch_norm import BatchNorm
+from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Shape, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,3 +51,23 @@ class Linear(BaseLayer, key="linear"):
 
     def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
         return leaf("head", "linear", listed(self.out, "ReLU" * self.relu))
+
+
+@dataclass(frozen=True)
+class Dropout(BaseLayer, key="dropout"):
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise TableError(f"A dropout rate is from 0 to below 1, not {self.rate}.")
+
+    def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
+        from torch import nn
+
+        return nn.Dropout(self.rate)
+
+    def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
+        return x
+
+    def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
+        return leaf("head", "dropout", f"{self.rate:g}")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf
-from inceptorch.networks.layers.base import BaseLayer, Shape, require_positive
-from inceptorch.networks.layers.batch_norm import BatchNorm
+from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Shape, require_positive
 
 if TYPE_CHECKING:
     from torch import nn

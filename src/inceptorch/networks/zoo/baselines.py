@@ -67,3 +67,5 @@ NIN = NetworkSpec(
     },
     head={"avgpool": GlobalAverage()},
 )
+
+NETWORKS = (ALEXNET, VGG16, NIN)

@@ -85,3 +85,5 @@ BN_INCEPTION_CAFFE = replace(
     },
     norm=BatchNorm(eps=1e-5, conv_bias=True),
 )
+
+NETWORKS = (BN_INCEPTION, BN_INCEPTION_SLIM, BN_INCEPTION_CAFFE)

@@ -132,3 +132,7 @@ GOOGLENET_FC = replace(
     source="arXiv:1409.4842 section 5, width after its auxiliary heads",
     head={"fc": Linear(1024), "dropout": Dropout(0.4)},
 )
+
+NETWORKS = (
+    GOOGLENET, GOOGLENET_SEPARABLE, GOOGLENET_RELEASED, GOOGLENET_BN, GOOGLENET_TV, GOOGLENET_NAIVE, GOOGLENET_FC,
+)  # fmt: skip

@@ -27,7 +27,7 @@ def block_a(proj: int) -> Fork:
 
 
 def block_b(c7: int) -> Fork:
-    """17x17, Figure 6: nxn factorised into 1xn and nx1, n = 7."""
+    """17x17, Figure 6: nxn factorized into 1xn and nx1, n = 7."""
     return Fork(
         Conv(192),
         (Conv(c7), Conv(c7, (1, 7)), Conv(192, (7, 1))),
@@ -114,7 +114,7 @@ INCEPTION_V3_79 = replace(
 )
 
 
-# Whoever carried the weights over to PyTorch let the averages count the padding.
+# The port of the weights to PyTorch lets the averages count the padding.
 INCEPTION_V3_TV = replace(
     INCEPTION_V3,
     name="inception_v3_tv",
@@ -131,8 +131,8 @@ INCEPTION_V3_FID = replace(
     body={**INCEPTION_V3.body, "7c": block_c("max")},
 )
 
-# Table 1 as printed: what it writes of the stem was not released, and all three modules at 35x35 have 288 channels. The auxiliary head is not yet batch-normalized;
-# that was Table 3's last step.
+# Table 1 as printed: its stem was not released, and all three modules at 35x35 have 288 channels. The auxiliary head is
+# not yet batch-normalized; that was Table 3's last step.
 INCEPTION_V2 = replace(
     INCEPTION_V3,
     name="inception_v2",
@@ -177,3 +177,8 @@ INCEPTION_V2_BN_AUX = replace(
     source="arXiv:1512.00567 Table 1 and Figure 8",
     aux_head=INCEPTION_V3.aux_head,
 )
+
+NETWORKS = (
+    INCEPTION_V2_7X7, INCEPTION_V2, INCEPTION_V2_BN_AUX,
+    INCEPTION_V3, INCEPTION_V3_151, INCEPTION_V3_79, INCEPTION_V3_TV, INCEPTION_V3_FID,
+)  # fmt: skip
