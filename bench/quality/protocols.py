@@ -65,7 +65,7 @@ def evaluated(bundle: Path, data: Path, name: str, folder: Path) -> dict[str, An
 def compared(data: Path, name: str, folder: Path, npz: Path, number: int) -> dict[str, Any]:
     """The largest difference of a kept probability from the independent page's, on the first so many images."""
     predictions = read_predictions(next(folder.glob(f"*.{name}.*")))
-    ours = np.exp(np.concatenate([rows for _, rows in predictions.parts()]))[:number]
+    ours = np.exp(np.concatenate([rows for _, rows in predictions.chunks()]))[:number]
     paths = [data / file for file in predictions.files[:number]]
     theirs = oracle(npz, paths, name)
     print(name, float(np.abs(ours - theirs).max()), file=sys.stderr)

@@ -10,7 +10,7 @@ from inceptorch.data.augment import Augmented
 from inceptorch.data.loader import choose_workers, load_batches
 from inceptorch.errors import ImageError
 from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.recipes import Recipe
+from inceptorch.training.recipe import Recipe
 from tests.conftest import COLORS
 
 CLASSES = tuple(COLORS)
@@ -18,7 +18,7 @@ CLASSES = tuple(COLORS)
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_the_given_order_and_errors_name_the_image(images: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(images, CLASSES, "train"), default_preprocessing(16), recipe, seed=1)
+    data = Augmented(find_split(images, CLASSES, "train"), default_preprocessing(16), recipe.augmentation, seed=1)
     order = [[5, 3], [0, 30, 7]]
     batches = list(load_batches(data, order, workers))
     assert [indices.tolist() for _, _, indices in batches] == order

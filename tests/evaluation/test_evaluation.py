@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +111,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
 
     files = sorted(kept.glob("*.safetensors"))
     assert [read_predictions(file).metadata.size for file in files] == [224, 32, 48]
-    alone = [np.exp(np.concatenate([logs for _, logs in read_predictions(file).parts()])) for file in files]
+    alone = [np.exp(np.concatenate([logs for _, logs in read_predictions(file).chunks()])) for file in files]
     split = find_split(flowers, list(together.classes), "test")
     for run, found in zip(runs, alone, strict=True):
         said = inceptorch.load(run).predict([split.read(index) for index in range(len(split))], top=12)
@@ -128,7 +127,7 @@ def test_networks_of_different_kinds_and_sizes_evaluate_flowers_together(
 
 
 def test_the_fit_temperature_one_part_evaluates_another(images: Path, recipe: Recipe, tmp_path: Path) -> None:
-    inceptorch.train(images, out=tmp_path / "run", recipe=replace(recipe, epochs=8), progress=QUIET)
+    inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=8), progress=QUIET)
     trained = inceptorch.load(tmp_path / "run")
     trained.model.get_classifier().weight.data *= 8  # much too sure
     for part, number in (("train", 3), ("val", 1)):  # and some images are not what they are called

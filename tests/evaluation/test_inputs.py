@@ -1,6 +1,5 @@
 """Which models and images are evaluated."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def divided(recipe: Recipe, tmp_path: Path) -> Path:
     """Runs a, b and c on a folder that training divided itself, c with another seed."""
     write_classes(tmp_path / "all", 10)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        words = {"out": tmp_path / name, "recipe": replace(recipe, epochs=1), "seed": seed, "progress": QUIET}
+        words = {"out": tmp_path / name, "recipe": recipe.replace(epochs=1), "seed": seed, "progress": QUIET}
         inceptorch.train(tmp_path / "all", **words)  # type: ignore[arg-type]
     return tmp_path
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import InceptorchError
 from inceptorch.inference.engines import open_engine
@@ -19,7 +20,7 @@ def test_images_come_one_by_one_in_the_order_of_their_whole_paths(tmp_path: Path
         (tmp_path / name).touch()
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     expected = ["a-/4.png", "a.x/3.png", "a/b.png", "a/c/2.png", "a0.png", "b/1.png"]
-    assert list(Folder(tmp_path).each_image()) == sorted(expected) == Folder(tmp_path).images("")
+    assert list(filter(is_image, Folder(tmp_path).files())) == sorted(expected)
     assert list(find_images(tmp_path)) == [str(tmp_path / name) for name in sorted(expected)]
 
 

@@ -25,8 +25,8 @@ import yaml
 from inceptorch.errors import TableError, did_you_mean
 from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, changed_values, plain
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
 from inceptorch.networks.plain import Word, build_checked, check
+from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers

@@ -12,9 +12,9 @@ from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources import shards
 from inceptorch.errors import DataError
 from inceptorch.evaluation import evaluate, evaluation_from_logits
-from inceptorch.recipes import Recipe, with_values
-from inceptorch.report import of_evaluation
+from inceptorch.report import evaluation_page
 from inceptorch.training import train
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
 from tests.data.conftest import foreign
@@ -143,10 +143,10 @@ def test_shards_are_read_through_once(written: Path, monkeypatch: pytest.MonkeyP
 def test_mistakes_whose_images_are_gone_are_left_empty(images: Path, tmp_path: Path) -> None:
     split = find_split(images, CLASSES, "train")
     evaluation = evaluation_from_logits(9 * np.eye(3)[(split.labels + 1) % 3], CLASSES, split, [], "")  # all wrong
-    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    html = evaluation_page("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("<img") == html.count('class="mistake"') == 24
     shutil.rmtree(images)
-    html = of_evaluation("t", evaluation, None, 1.0, "inceptorch eval")
+    html = evaluation_page("t", evaluation, None, 1.0, "inceptorch eval")
     assert html.count("cannot be read any more") == 24
     assert "<img" not in html
 

@@ -13,8 +13,8 @@ from torchvision import datasets
 from inceptorch.data import find_split, find_train_and_val, verify, without_unreadable
 from inceptorch.data.sources import torchvision
 from inceptorch.errors import DataError
-from inceptorch.recipes import Recipe, with_values
 from inceptorch.training import resume, train
+from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
 

@@ -18,6 +18,7 @@ def test_an_engine_is_timed() -> None:
 
 def test_random_images_are_the_same_every_time_and_smoother_than_noise() -> None:
     images = random_images(20, 3)
-    assert (images.shape, images.dtype) == ((3, 20, 20, 3), np.uint8)
+    assert images.shape == (3, 20, 20, 3)
+    assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, random_images(20, 3))
     assert np.abs(np.diff(images.astype(float), axis=1)).mean() < images.astype(float).std()

@@ -9,7 +9,7 @@ from inceptorch.networks.transforms import for_small_images, for_tiny_images
 from inceptorch.networks.zoo import baselines, bn_inception, googlenet, inception_v3, inception_v4
 
 _PAPERS = (googlenet, bn_inception, inception_v3, inception_v4, baselines)
-NETS = {net.name: net for paper in _PAPERS for net in paper.NETWORKS}
+NETS: dict[str, NetworkSpec] = {net.name: net for paper in _PAPERS for net in paper.NETWORKS}
 # For each that the papers train; the others differ in what a small image does not show.
 _WITH_SMALL = (
     "googlenet_bn bn_inception inception_v3 inception_v4 inception_resnet_v1 inception_resnet_v2 alexnet vgg16 nin"
