@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageEnhance
 
 from inceptorch.data import Split, find_split
-from inceptorch.data.augment import Augmented, jitter, random_box, resize
+from inceptorch.data.augment import AugmentedDataset, jitter, random_box, resize
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import RGBArray
 from inceptorch.images.preprocessing import default_preprocessing
@@ -28,7 +28,7 @@ def split(images: Path) -> Split:
     return find_split(images, list(COLORS))
 
 
-def variants(data: Augmented, epochs: int) -> set[bytes]:
+def variants(data: AugmentedDataset, epochs: int) -> set[bytes]:
     """What becomes of the first image in so many epochs."""
     seen = set()
     for data.epoch in range(epochs):
@@ -37,7 +37,7 @@ def variants(data: Augmented, epochs: int) -> set[bytes]:
 
 
 def test_augmentation_varies_by_epoch_and_image_and_not_otherwise(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=0)
+    data = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=0)
     first, other = data[0][0], data[1][0]
     torch.manual_seed(99)
     random.seed(99)
@@ -52,7 +52,7 @@ def test_augmentation_varies_by_epoch_and_image_and_not_otherwise(split: Split, 
 
 
 def test_a_batch_at_once_is_its_images_one_by_one(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=3)
+    data = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=3)
     images, labels, indices = data.__getitems__([5, 2, 7, 0])
     assert indices.tolist() == [5, 2, 7, 0]
     assert labels.tolist() == [split.labels[index] for index in (5, 2, 7, 0)]
@@ -62,32 +62,32 @@ def test_a_batch_at_once_is_its_images_one_by_one(split: Split, recipe: Recipe) 
 
 
 def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, default_preprocessing(16), recipe.augmentation, seed=0)
+    data = AugmentedDataset(split, default_preprocessing(16), recipe.augmentation, seed=0)
     Path(split.file(3)).unlink()
     with pytest.raises(ImageError, match=rf"^{split.file(3)} could not be read"):
         data[3]
 
 
 def test_without_augmentation_pixels_are_the_contracts(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, default_preprocessing(16), with_values(recipe, PLAIN).augmentation, seed=0)
+    data = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, PLAIN).augmentation, seed=0)
     assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.crop(4, data.pixels))
 
 
 @pytest.mark.parametrize("side", [12, 16])
 def test_the_side_can_be_set_between_epochs(split: Split, recipe: Recipe, side: int) -> None:
     pixels = dataclasses.replace(default_preprocessing(16), resize=20)
-    data = Augmented(split, pixels, with_values(recipe, PLAIN).augmentation, seed=0)
-    data.side = side
+    data = AugmentedDataset(split, pixels, with_values(recipe, PLAIN).augmentation, seed=0)
+    data.size = side
     smaller = dataclasses.replace(pixels, size=side, resize=side * 20 // 16)
     assert np.array_equal(data[4][0].permute(1, 2, 0).numpy(), split.crop(4, smaller))
-    cropped = Augmented(split, pixels, with_values(recipe, EVERYTHING).augmentation, seed=0)
-    cropped.side = side
+    cropped = AugmentedDataset(split, pixels, with_values(recipe, EVERYTHING).augmentation, seed=0)
+    cropped.size = side
     assert cropped.__getitems__([0, 1])[0].shape == (2, 3, side, side)
 
 
 @pytest.mark.parametrize(("hflip", "expected"), [(0.0, 1), (0.5, 2)])
 def test_mirroring_can_be_switched_off(split: Split, recipe: Recipe, hflip: float, expected: int) -> None:
-    data = Augmented(
+    data = AugmentedDataset(
         split, default_preprocessing(16), with_values(recipe, {**PLAIN, "hflip": hflip}).augmentation, seed=0
     )
     assert len(variants(data, 20)) == expected
@@ -102,24 +102,28 @@ def _planes(crop: RGBArray) -> bytes:
 
 def test_random_interpolation_draws_every_filter(split: Split, recipe: Recipe) -> None:
     whole = {"crop_scale": (0.999, 1.0), "crop_ratio": (1.2, 1.2), "hflip": 0.0}
-    data = Augmented(
+    data = AugmentedDataset(
         split, default_preprocessing(16), with_values(recipe, {**whole, "interpolation": "random"}).augmentation, seed=0
     )
     assert len(variants(data, 40)) == 4
     assert (
-        len(variants(Augmented(split, default_preprocessing(16), with_values(recipe, whole).augmentation, seed=0), 40))
+        len(
+            variants(
+                AugmentedDataset(split, default_preprocessing(16), with_values(recipe, whole).augmentation, seed=0), 40
+            )
+        )
         == 1
     )
 
 
 def test_training_images_can_be_sent_to_other_processes(split: Split, recipe: Recipe) -> None:
-    data = Augmented(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=0)
+    data = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, EVERYTHING).augmentation, seed=0)
     assert torch.equal(pickle.loads(pickle.dumps(data))[3][0], data[3][0])
 
 
 def test_policy_is_one_operation_of_trivialaugment(split: Split, recipe: Recipe) -> None:
     """Of its 14 operations several leave an image as it is for some draws; the many others differ."""
-    data = Augmented(
+    data = AugmentedDataset(
         split, default_preprocessing(16), with_values(recipe, {**PLAIN, "auto_augment": "trivial"}).augmentation, seed=0
     )
     seen = variants(data, 60)

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from inceptorch.data import find_split
-from inceptorch.data.augment import Augmented
-from inceptorch.data.loader import choose_workers, load_batches
+from inceptorch.data.augment import AugmentedDataset
+from inceptorch.data.loader import load_batches, workers_needed
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
@@ -162,7 +162,7 @@ def test_scaling_is_the_contracts_arithmetic_in_any_layout_and_changes_nothing_g
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, recipe: Recipe, workers: int) -> None:
     split = find_split(images, list(COLORS), "train")
-    data = Augmented(
+    data = AugmentedDataset(
         split,
         default_preprocessing(16),
         with_values(recipe, {"color_jitter": 0.3, "auto_augment": "trivial"}).augmentation,
@@ -177,7 +177,9 @@ def test_batches_come_in_order_and_are_the_same_from_any_process(images: Path, r
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_image_that_goes_during_training_is_named(images: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0)
+    data = AugmentedDataset(
+        find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0
+    )
     gone = images / "train" / "red" / "03.png"
     gone.unlink()
     with pytest.raises(ImageError, match=rf"^{gone} could not be read: no such file or directory\.$") as caught:
@@ -197,13 +199,13 @@ def test_an_error_of_an_image_is_the_same_in_another_process(kind: type[ImageErr
 ENDLESS = """
     from pathlib import Path
     from inceptorch.data import find_split
-    from inceptorch.data.augment import Augmented
     from inceptorch.data.loader import load_batches
+    from inceptorch.data.augment import AugmentedDataset
     from inceptorch.images.preprocessing import default_preprocessing
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({images!r}), ["blue", "green", "red"], "train")
-    batches = load_batches(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
+    batches = load_batches(AugmentedDataset(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
@@ -248,7 +250,7 @@ def test_workers_end_with_a_parent_that_is_killed(images: Path, start: str) -> N
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
-        batches = load_batches(Augmented(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
+        batches = load_batches(AugmentedDataset(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
         next(batches)
         print("going", flush=True)
         signal.pause()
@@ -287,4 +289,4 @@ def test_workers_go_on_where_the_parent_puts_ctrl_c_off(images: Path) -> None:
     ],
 )
 def test_as_many_workers_as_keep_the_network_fed(loading: float, step: float, spare: int, workers: int) -> None:
-    assert choose_workers(loading, step, spare) == workers
+    assert workers_needed(loading, step, spare) == workers

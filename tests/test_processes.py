@@ -26,7 +26,7 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.runtime.distributed import Processes, processes
+from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.recipe import SCRATCH, Recipe, with_values
@@ -64,7 +64,7 @@ def words(tmp_path: Path, images: Path) -> list[object]:
 
 
 def gradients(
-    net: NetworkSpec, recipe: Recipe, world: Processes, images: torch.Tensor, labels: torch.Tensor
+    net: NetworkSpec, recipe: Recipe, world: DistributedContext, images: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
     """All gradients of one step in one vector, this process having its share of the images."""
     torch.manual_seed(0)
@@ -72,7 +72,7 @@ def gradients(
     classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
     weights, task = torch.tensor([0.5, 1.0, 2.0]), Classification(classifier.classes)
     step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, weights, world)
-    mine = world.share(range(len(labels)))
+    mine = world.shard(range(len(labels)))
     step(images[mine], labels[mine], len(labels), 0.0, seed=1)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -80,7 +80,7 @@ def gradients(
 def in_process(rank: int, count: int, port: int, net: NetworkSpec, recipe: Recipe, size: int, out: str) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    with processes() as world:
+    with init_distributed() as world:
         found = gradients(net, recipe, world, *batch(size))
     if rank == 0:
         np.save(out, found.numpy())
@@ -97,7 +97,7 @@ def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: i
     """Uneven shares, and shares of which one could be divided further than the other."""
     out, recipe = tmp_path / "gradients.npy", RECIPE.replace(grad_accum_steps=parts)
     multiprocessing.spawn(in_process, (count, free_port(), PLAIN, recipe, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
-    alone = gradients(PLAIN, RECIPE, Processes(0, 1, CPU), *batch(size)).numpy()
+    alone = gradients(PLAIN, RECIPE, DistributedContext(0, 1, CPU), *batch(size)).numpy()
     assert np.abs(alone).max() > 0.01
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
 
@@ -106,7 +106,7 @@ def test_parts_of_a_batch_are_together_the_batch(images: Path) -> None:
     split = find_split(images, list(COLORS), "train")
     for count in (1, 2, 3):
         for each in (batch.tolist() for batch in epoch_batches(split, 8, 5, 1)):
-            parts = [Processes(rank, count, CPU).share(each) for rank in range(count)]
+            parts = [DistributedContext(rank, count, CPU).shard(each) for rank in range(count)]
             assert sorted(index for part in parts for index in part) == sorted(each)
             assert min(map(len, parts)) >= 2
 
@@ -116,8 +116,8 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
     for size in (7, 15, 16):
         passes = []
         for rank in range(2):
-            world, seen = Processes(rank, 2, CPU), [0]
-            monkeypatch.setattr(Processes, "wrap", lambda self, module: module)
+            world, seen = DistributedContext(rank, 2, CPU), [0]
+            monkeypatch.setattr(DistributedContext, "wrap", lambda self, module: module)
 
             def counted(self: TrainStep, *args: object, seen: list[int] = seen) -> torch.Tensor:
                 seen[0] += 1
@@ -130,7 +130,7 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
             task = Classification(classifier.classes)
             step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
             images, labels = batch(size)
-            mine = world.share(range(size))
+            mine = world.shard(range(size))
             step(images[mine], labels[mine], size, 0.0, seed=1)
             passes.append(seen[0])
         assert passes[0] == passes[1] == min(4, size // 4)
@@ -143,15 +143,15 @@ def test_rows_are_gathered_without_stand_ins(monkeypatch: pytest.MonkeyPatch) ->
         into[:] = parts
 
     monkeypatch.setattr("torch.distributed.all_gather_object", all_gather)
-    world = Processes(0, 4, CPU)
+    world = DistributedContext(0, 4, CPU)
     assert world.gather(parts[0], 5)[:, 0].tolist() == [0, 1, 2, 3, 4]
     parts[0], parts[3] = torch.tensor([[0.0]]), torch.tensor([[0.0], [1.0]])  # the last one had nothing
     assert world.gather(parts[0], 3)[:, 0].tolist() == [0, 1, 2]
-    assert Processes(3, 4, CPU).share_or_stand_in(range(3)) == [0, 1]
+    assert DistributedContext(3, 4, CPU).shard_padded(range(3)) == [0, 1]
 
 
 def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:
-    world = Processes(0, 1, CPU)
+    world = DistributedContext(0, 1, CPU)
     whole, parts = (gradients(PLAIN, RECIPE.replace(grad_accum_steps=n), world, *batch(8)) for n in (1, 3))
     torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
 
@@ -244,7 +244,7 @@ def test_a_batch_too_small_for_the_processes_is_refused(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch_size=10"):
-        new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), Processes(0, 5, CPU))
+        new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), DistributedContext(0, 5, CPU))
 
 
 def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 import inceptorch
 from inceptorch import report
-from inceptorch.data.augment import Augmented
+from inceptorch.data.augment import AugmentedDataset
 from inceptorch.data.sources.pairs import open_pairs
 from inceptorch.errors import BundleError, DataError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation
@@ -269,7 +269,7 @@ def test_a_transform_of_ones_own_draws_by_seed_epoch_and_image(
 
 def test_a_transforms_draws_leave_the_generators_as_they_were(recipe: Recipe) -> None:
     train, _ = open_pairs((Patches(6, 1), Patches(3, 2)), 0.2, 0)
-    dataset = Augmented(train, default_preprocessing(SIZE), recipe.augmentation, 7, shaken)
+    dataset = AugmentedDataset(train, default_preprocessing(SIZE), recipe.augmentation, 7, shaken)
     state, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
     first = [dataset[index][0] for index in range(6)]
     assert torch.equal(torch.get_rng_state(), state)

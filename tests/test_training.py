@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 import inceptorch
 from inceptorch.data import find_split
-from inceptorch.data.augment import Augmented
+from inceptorch.data.augment import AugmentedDataset
 from inceptorch.errors import BundleError, InceptorchError, RecipeError, RunError, TableError
 from inceptorch.evaluation import evaluate_split
 from inceptorch.models.module import Model
@@ -31,7 +31,7 @@ from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.checkpoint import Checkpointer, TrainState
 from inceptorch.training.ema import WeightAverage
 from inceptorch.training.loss import TrainLoss
@@ -250,7 +250,7 @@ def test_a_wish_to_stop_in_the_last_step_of_an_epoch_is_not_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.optim.SGD, "step", asking)
-        patch.setattr(Processes, "late", late)
+        patch.setattr(DistributedContext, "sync_lag", late)
         with pytest.raises(SystemExit, match="143"):
             inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
@@ -380,13 +380,13 @@ def test_one_photograph_gives_one_answer_in_training_evaluation_and_prediction(
     classifier = inceptorch.load(tmp_path / "run")
     plain = recipe.replace(crop_scale=(1.0, 1.0), hflip=0.0).augmentation
     split = find_split(images, classifier.classes)
-    crop, _, index = Augmented(split, classifier.preprocessing, plain, seed=0)[5]
+    crop, _, index = AugmentedDataset(split, classifier.preprocessing, plain, seed=0)[5]
     with torch.inference_mode():
         in_training = classifier.model(Normalize(classifier.preprocessing)(crop[None])).softmax(1)[0].tolist()
     predicted = {answer["index"]: answer["probability"] for answer in classifier.predict(split.file(index))}
     assert [predicted[i] for i in range(3)] == pytest.approx(in_training, abs=1e-6)
     alone = split.select([index])
-    evaluated = evaluate_split(classifier, alone, [], Processes(0, 1, torch.device("cpu")), QUIET)
+    evaluated = evaluate_split(classifier, alone, [], DistributedContext(0, 1, torch.device("cpu")), QUIET)
     assert np.exp(-evaluated.loss) == pytest.approx(in_training[alone.labels[0]], abs=1e-6)
 
 

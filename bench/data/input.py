@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 
 from bench.common import SHARED, Record, command, need
 from inceptorch.data import Split
-from inceptorch.data.augment import Augmented
+from inceptorch.data.augment import AugmentedDataset
 from inceptorch.data.augmentation import AugmentationConfig
 from inceptorch.data.sources.folder import Folder
 from inceptorch.data.string_array import Files, StringArray
@@ -72,7 +72,7 @@ def ours(files: Sequence[bytes], pixels: Preprocessing) -> Callable[[], Tensor]:
     """Batches as training gets them."""
     names = tuple(f"{number}.jpg" for number in range(len(files)))
     source = InMemory(dict(zip(names, files, strict=True)))
-    data = Augmented(
+    data = AugmentedDataset(
         Split("", "", source, ("a",), Files.of_names(StringArray(names)), np.zeros(len(files), np.int32)),
         pixels,
         AugmentationConfig(crop_scale=AREA, crop_ratio=ASPECT),

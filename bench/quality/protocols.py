@@ -90,7 +90,7 @@ def raced(bundle: Path, paths: list[Path], root: Path) -> dict[str, Any]:
                 began = time.perf_counter()
                 evaluate(bundle, root, protocol="144crop", save_predictions=folder, engine=engine, precision="fp32")
                 seconds[engine].append((time.perf_counter() - began) / len(paths))
-                ((_, logs),) = read_predictions(next(Path(folder).iterdir())).parts()
+                ((_, logs),) = read_predictions(next(Path(folder).iterdir())).chunks()
             apart[engine] = max(apart[engine], float(np.abs(np.exp(logs) - np.stack(theirs)).max()))
         print(number, seconds, file=sys.stderr)
     middle = {name: median(values) for name, values in seconds.items()}

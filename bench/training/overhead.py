@@ -16,9 +16,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from bench.common import Record, command
-from inceptorch.data.augment import key
+from inceptorch.data.augment import derive_seed
 from inceptorch.models.normalize import Normalize
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.checkpoint import TrainState
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.recipe import SCRATCH, with_values
@@ -51,7 +51,7 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
     model.train()
     began = time.perf_counter()
     for number in range(steps):
-        seed_step(key(0, 0, number))
+        seed_step(derive_seed(0, 0, number))
         with torch.autocast("cpu", torch.bfloat16, enabled=step.bf16):
             features, outputs = (
                 model.forward_intermediates(scale(images), aux) if aux else (model.forward_features(scale(images)), [])
@@ -69,7 +69,7 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
 
 
 def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
-    quiet, world = Progress(quiet=True), Processes(0, 1, torch.device("cpu"))
+    quiet, world = Progress(quiet=True), DistributedContext(0, 1, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder, keep_freed_memory():
         write_images(Path(folder) / "data", batch * steps, size)
         values = {"net": net, "size": size, "batch_size": batch, "epochs": 100, "lr": 1e-6, "aux_loss_weight": 0.3}

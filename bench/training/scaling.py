@@ -24,7 +24,7 @@ from bench.common import Record
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.zoo import get_network
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 
 SIZES = [1 << power for power in range(12, 26, 2)] + [1 << 25]  # bytes of an all-reduce
 CASES = tuple((net, images) for net in ("googlenet_small", "inception_v3_small") for images in (2, 8))  # of a process
@@ -119,7 +119,7 @@ def _steps(name: str, images: int) -> dict[str, Any]:
     torch.manual_seed(0)
     net = get_network(name)
     plain = Model(net, CLASSES).to(memory_format=torch.channels_last)
-    both = Processes(dist.get_rank(), dist.get_world_size(), torch.device("cpu")).wrap(copy.deepcopy(plain))
+    both = DistributedContext(dist.get_rank(), dist.get_world_size(), torch.device("cpu")).wrap(copy.deepcopy(plain))
     x = torch.randn(images, 3, net.size, net.size).to(memory_format=torch.channels_last)
     step, step_together = _stepper(plain, x), _stepper(both, x)
     rounds = []

@@ -30,7 +30,7 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.device import best_device
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.tasks import Classification
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.optimizers import build_optimizer
@@ -78,7 +78,7 @@ def ours(precision: str, compile: bool = False) -> Callable[[Tensor, Tensor], An
     recipe = RECIPE.replace(precision=precision, compile=compile)
     model = Model(get_network("googlenet_tv"), 1000, aux=True).to(memory_format=torch.channels_last)
     classifier = Classifier.of(model.to(best_device()), default_preprocessing(SIZE), [str(n) for n in range(1000)])
-    world = Processes(0, 1, best_device())
+    world = DistributedContext(0, 1, best_device())
     task, optimizer = Classification(classifier.classes), build_optimizer(model, recipe)
     step = TrainStep(classifier, optimizer, recipe, task, torch.ones(1000), world)
     return lambda images, labels: float(step(images, labels, BATCH, 0.01, 1))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inceptorch.data import find_split
-from inceptorch.data.augment import Augmented
+from inceptorch.data.augment import AugmentedDataset
 from inceptorch.data.loader import choose_workers, load_batches
 from inceptorch.errors import ImageError
 from inceptorch.images.preprocessing import default_preprocessing
@@ -18,7 +18,9 @@ CLASSES = tuple(COLORS)
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_the_given_order_and_errors_name_the_image(images: Path, recipe: Recipe, workers: int) -> None:
-    data = Augmented(find_split(images, CLASSES, "train"), default_preprocessing(16), recipe.augmentation, seed=1)
+    data = AugmentedDataset(
+        find_split(images, CLASSES, "train"), default_preprocessing(16), recipe.augmentation, seed=1
+    )
     order = [[5, 3], [0, 30, 7]]
     batches = list(load_batches(data, order, workers))
     assert [indices.tolist() for _, _, indices in batches] == order

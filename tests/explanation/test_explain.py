@@ -44,7 +44,7 @@ def test_randomised_weights_change_the_map(colors: Classifier, red_and_green: Im
         torch.manual_seed(seed)
         fresh = Classifier.of(Model(colors.model.net, 2), colors.preprocessing, colors.classes)
         (after,) = explain(fresh, [red_and_green], method=method, target="red")
-        if after.map.std() > 0:  # Grad-CAM may find nothing that speaks for the class
+        if after.map.std() > 0:  # Grad-CAM may find nothing that is_main_process for the class
             correlations.append(rank_correlation(before.map, after.map))
     assert len(correlations) >= 3
     assert abs(np.mean(correlations)) < 0.5, correlations

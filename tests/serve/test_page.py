@@ -262,7 +262,7 @@ def test_the_slider_fades_the_map(page: Page) -> None:
 
 @pytest.mark.parametrize("maps", [[], None, "negative"])
 def test_without_a_map_there_is_none(page: Page, maps: Any) -> None:
-    """Of heads that have no maps, and where nothing speaks for a class."""
+    """Of heads that have no maps, and where nothing is_main_process for a class."""
 
     def changed(route: Route) -> None:
         reply = route.fetch()

@@ -65,7 +65,7 @@ def evaluate(
     from inceptorch import evaluation
     from inceptorch.data.verify import report_skipped
     from inceptorch.evaluation.predictions import SUFFIX
-    from inceptorch.runtime.distributed import speaks
+    from inceptorch.runtime.distributed import is_main_process
     from inceptorch.utils.progress import Progress
 
     saved = all(each.endswith(SUFFIX) for each in models_and_data)
@@ -86,7 +86,7 @@ def evaluate(
         if data is None:
             raise ProtocolError("Cannot compare saved predictions. Name models and DATA.")
         rows = evaluation.compare_crops_and_ensembles(models, data, **inputs)
-        if speaks():
+        if is_main_process():
             print_json([vars(row) for row in rows]) if json else print_comparison(rows)
         return
     began = time.monotonic()
@@ -94,7 +94,7 @@ def evaluate(
         models, data, protocol=protocol, weights=_numbers(weights), calibrate_on=calibrate_on, **inputs
     )
     seconds = time.monotonic() - began
-    if not speaks():
+    if not is_main_process():
         return
     report_skipped(found.skipped, progress.info)
     print_json(found.to_dict()) if json else print_evaluation(found)

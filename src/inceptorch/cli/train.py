@@ -42,7 +42,9 @@ def train(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read images; -1: by the machine.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="DistributedContext that load images; -1: by the machine.")
+    ] = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Steps between checkpoints within an epoch.", metavar="STEPS")
     ] = None,
@@ -170,7 +172,7 @@ def _dry_run_done(found: DryRunReport, json: bool) -> None:
 
 def _finished(result: Result, json: bool) -> None:
     """Draw the run's images and say what came of it."""
-    if not result.first:
+    if not result.is_main_process:
         return
     from inceptorch import report
 

@@ -35,11 +35,11 @@ Batch = tuple[Tensor, Tensor, Tensor]
 Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W, 3] or [3, H, W]
 
 
-class Augmented(Dataset[tuple[Tensor, int, int]]):
+class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     """Training images of a split as (uint8 RGB [3, S, S], label, index), with random crop, mirroring and
     changes of color; without them, as the preprocessing brings them to the network everywhere else.
 
-    `epoch` keys the draws and `side` is S, the contract's size unless it is set; either may be set between two passes.
+    `epoch` keys the draws and `size` is S, the contract's size unless it is set; either may be set between two passes.
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
     """
 
@@ -57,7 +57,7 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         self.seed = seed
         self.transform = transform
         self.epoch = 0
-        self.side = pixels.size
+        self.size = pixels.size
         self.crops = config.crop_scale != (1.0, 1.0)
         self.policy = _trivial() if config.auto_augment == "trivial" else None
 
@@ -68,13 +68,13 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         """One image. Raises ImageError naming the file."""
         if self.transform is not None:
             return self._transformed(self.transform, index), int(self.split.labels[index]), index
-        draw = random.Random(key(self.seed, self.epoch, index))
+        draw = random.Random(derive_seed(self.seed, self.epoch, index))
         image = self.split.decoded(index, lambda data: self._augmented(data, draw))
         return image, int(self.split.labels[index]), index
 
     def __getitems__(self, batch: Sequence[int]) -> Batch:
         """A batch at once: uint8 [N, 3, S, S] with channels last in memory, labels [N], indices [N]."""
-        images = torch.empty(len(batch), self.side, self.side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        images = torch.empty(len(batch), self.size, self.size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         labels, indices = torch.empty(2, len(batch), dtype=torch.int64)
         for place, index in enumerate(batch):
             images[place], labels[place], indices[place] = self[index]
@@ -83,15 +83,15 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     def _transformed(self, transform: Transform, index: int) -> Tensor:
         """What the caller's transform makes of an image. Raises DataError if it is not as the network takes it."""
         image = self.split.image(index)
-        with seeded(key(self.seed, self.epoch, index)):
+        with seeded(derive_seed(self.seed, self.epoch, index)):
             found = transform(image)
         tensor = found if isinstance(found, Tensor) else torch.from_numpy(np.array(found))
         if tensor.ndim == 3 and tensor.shape[2] == 3:
             tensor = tensor.permute(2, 0, 1)
-        if tensor.shape != (3, self.side, self.side) or tensor.dtype != torch.uint8:
+        if tensor.shape != (3, self.size, self.size) or tensor.dtype != torch.uint8:
             raise DataError(
                 f"Cannot train on what the transform gives: {tensor.dtype} {tuple(tensor.shape)}. "
-                f"Return uint8 [{self.side}, {self.side}, 3]."
+                f"Return uint8 [{self.size}, {self.size}, 3]."
             )
         return tensor
 
@@ -99,9 +99,9 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
         config = self.config
         if self.crops:
             choose = partial(random_box, area=config.crop_scale, aspect=config.crop_ratio, draw=draw)
-            part = decode(data, crop=choose, min_size=self.side).array
+            part = decode(data, crop=choose, min_size=self.size).array
             filter = self.pixels.filter if config.interpolation == "default" else draw.choice(FILTERS)
-            tensor = resize(part, self.side, filter)
+            tensor = resize(part, self.size, filter)
         else:
             tensor = _tensor(self._preprocessing().apply(data))
         if config.hflip and draw.random() < config.hflip:
@@ -111,7 +111,7 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
             if config.color_jitter:
                 image = jitter(image, config.color_jitter, draw)
             if self.policy:
-                with drawing_from(draw.getrandbits(63)):
+                with torch_seed(draw.getrandbits(63)):
                     image = self.policy(image)
             tensor = _tensor(np.asarray(image))
         return tensor
@@ -119,9 +119,9 @@ class Augmented(Dataset[tuple[Tensor, int, int]]):
     def _preprocessing(self) -> Preprocessing:
         """The pixel default_preprocessing, in proportion where the side is not its size."""
         pixels = self.pixels
-        if self.side == pixels.size:
+        if self.size == pixels.size:
             return pixels
-        return replace(pixels, size=self.side, resize=round(self.side * pixels.resize / pixels.size))
+        return replace(pixels, size=self.size, resize=round(self.size * pixels.resize / pixels.size))
 
 
 def random_box(
@@ -173,7 +173,7 @@ def _tensor(image: RGBArray) -> Tensor:
 
 
 @contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
+def torch_seed(seed: int) -> Iterator[None]:
     """torch's CPU generator seeded for a while, and afterwards as it was, for transforms that draw from nothing else.
 
     Not torch.manual_seed, which before CUDA is in use keeps a stack trace of every call.
@@ -193,14 +193,14 @@ def seeded(seed: int) -> Iterator[None]:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     try:
-        with drawing_from(seed):
+        with torch_seed(seed):
             yield
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
 
 
-def key(*parts: int) -> int:
+def derive_seed(*parts: int) -> int:
     """A 63-bit seed that depends on all of `parts`."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from inceptorch.data.augment import Augmented, Batch
+from inceptorch.data.augment import AugmentedDataset, Batch
 from inceptorch.errors import InceptorchError
 from inceptorch.utils.cpu import processors
 
@@ -24,7 +24,7 @@ NEGLIGIBLE = 0.02  # fraction of a step's time below which loading is not worth 
 MARGIN = 1.25  # images differ: more reading than on average
 
 
-def load_batches(data: Augmented, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
+def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises ImageError naming the file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, on purpose
@@ -44,9 +44,9 @@ def load_batches(data: Augmented, batches: Iterable[list[int]], workers: int) ->
 
 
 def num_workers(
-    wanted: int, device: torch.device, data: Augmented, batches: list[list[int]], step_seconds: float | None
+    wanted: int, device: torch.device, data: AugmentedDataset, batches: list[list[int]], step_seconds: float | None
 ) -> int:
-    """Processes that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
+    """DistributedContext that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
     network uses every core. With a GPU it is one for each core, up to 16, and no more than keep the network fed once
     the seconds of a step are known."""
     if wanted >= 0:
@@ -72,7 +72,7 @@ def choose_workers(loading: float, step: float, spare_cores: int) -> int:
 class _Batches(Dataset[Batch]):
     """Batches of a data set. An ImageError is returned, as torch would replace one that is raised by a traceback."""
 
-    def __init__(self, data: Augmented):
+    def __init__(self, data: AugmentedDataset):
         self.data = data
 
     def __getitems__(self, batch: list[int]) -> Batch | InceptorchError:

@@ -64,15 +64,15 @@ def compare_crops_and_ensembles(
     As in the paper, the best has the highest top-1 from one crop on these images, which flatters its row a little.
     Raises as `evaluate` does.
     """
-    from inceptorch.runtime.distributed import processes
+    from inceptorch.runtime.distributed import init_distributed
 
     progress = progress or Progress()
     folder = None if save_predictions is None else Path(save_predictions)
-    with processes() as world:
-        speaking = progress if world.first else Progress(quiet=True)
+    with init_distributed() as world:
+        speaking = progress if world.is_main else Progress(quiet=True)
         inputs = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
         members = predict_all(inputs, [get_protocol(each) for each in protocols], folder, world, speaking)
-        return world.from_first(lambda: _rows(members))
+        return world.run_on_main(lambda: _rows(members))
 
 
 def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:

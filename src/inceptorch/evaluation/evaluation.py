@@ -33,7 +33,7 @@ from inceptorch.utils.arrays import Floats, Ints
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.runtime.distributed import Processes
+    from inceptorch.runtime.distributed import DistributedContext
 
 
 @dataclass(frozen=True)
@@ -157,15 +157,15 @@ def evaluate(
     Images that cannot be read are skipped and listed. Under torchrun, all processes share the work. Raises DataError
     for classes that the classifier lacks, ProtocolError where members do not belong together.
     """
-    from inceptorch.runtime.distributed import processes
+    from inceptorch.runtime.distributed import init_distributed
 
     progress = progress or Progress()
     models = [model] if isinstance(model, ModelInput) else list(model)
     crops = get_protocol(protocol)
     member_weights = _checked_weights(weights, len(models))
     folder = None if save_predictions is None else Path(save_predictions)
-    with processes() as world:
-        speaking = progress if world.first else Progress(quiet=True)
+    with init_distributed() as world:
+        speaking = progress if world.is_main else Progress(quiet=True)
         inputs = resolve_inputs(models, data, split, exclude, world, speaking, engine, precision)
         if data is None and crops != CENTER:
             raise ProtocolError("Cannot change the protocol of saved predictions. Name the models and DATA.")
@@ -173,33 +173,37 @@ def evaluate(
         if calibrate_on is not None:
             others = _calibration_inputs(inputs, data, calibrate_on, world, speaking)
         members = [each for (each,) in predict_all(inputs, [crops], folder, world, speaking)]
-        evaluation = world.from_first(
+        evaluation = world.run_on_main(
             lambda: evaluate_predictions(members, member_weights, inputs.skipped, inputs.split)
         )
         if others is None:
             return evaluation
         fitted_on = [each for (each,) in predict_all(others, [crops], folder, world, speaking)]
-        scaling = world.from_first(lambda: _temperature_scaling(members, fitted_on, member_weights))
+        scaling = world.run_on_main(lambda: _temperature_scaling(members, fitted_on, member_weights))
         if scaling is None:
             speaking.info(f"no temperature is best on {calibrate_on}: all predictions are right there, or none")
         return replace(evaluation, temperature_scaling=scaling)
 
 
 def _calibration_inputs(
-    inputs: EvalInputs, data: str | Path | None, name: str, world: Processes, progress: Progress
+    inputs: EvalInputs, data: str | Path | None, name: str, world: DistributedContext, progress: Progress
 ) -> EvalInputs:
     """The same models with the split to fit a temperature on, which must not be the evaluated one."""
     if data is None or inputs.split is None or len(inputs.engines) < len(inputs.models):
         raise ProtocolError("Cannot fit a temperature for saved predictions. Name the models and DATA.")
     classes = inputs.engines[0].config.classes
-    split, skipped = world.from_first(lambda: evaluation_split(inputs.engines, classes, data, name, None, progress))
+    split, skipped = world.run_on_main(lambda: evaluation_split(inputs.engines, classes, data, name, None, progress))
     if set(split.paths) & set(inputs.split.paths) and split.where == inputs.split.where:
         raise ProtocolError(f"Cannot fit the temperature on {name}, the images that are evaluated. Try another split.")
     return replace(inputs, split=split, skipped=skipped)
 
 
 def predict_all(
-    inputs: EvalInputs, protocols: Sequence[CropProtocol], folder: Path | None, world: Processes, progress: Progress
+    inputs: EvalInputs,
+    protocols: Sequence[CropProtocol],
+    folder: Path | None,
+    world: DistributedContext,
+    progress: Progress,
 ) -> list[list[Predictions]]:
     """The predictions of every model with every protocol; with a folder, from files there or to them."""
     for name, model in zip(inputs.names, inputs.models, strict=True):
@@ -243,7 +247,7 @@ def evaluate_split(
     classifier: Classifier,
     split: Split,
     skipped: list[Skipped],
-    world: Processes,
+    world: DistributedContext,
     progress: Progress,
     *,
     precision: str = "fp32",
@@ -254,7 +258,7 @@ def evaluate_split(
     `interrupt` is called for every image, and may raise."""
     import torch
 
-    mine = split.select(world.share_or_stand_in(range(len(split))))
+    mine = split.select(world.shard_padded(range(len(split))))
     predictor = Predictor.of(classifier, precision, device=world.device)
     logs = []
     for prediction in progress.track(predictor.stream(range(len(mine)), mine.image), len(mine), "evaluating"):

@@ -19,7 +19,7 @@ from inceptorch.inference.engines import Engine, is_exported, open_engine
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.runtime.distributed import Processes
+    from inceptorch.runtime.distributed import DistributedContext
 
 ModelInput = Classifier | Engine | str | Path
 
@@ -43,7 +43,7 @@ def resolve_inputs(
     data: str | Path | None,
     split_name: str | None,
     exclude: str | Path | None,
-    world: Processes,
+    world: DistributedContext,
     progress: Progress,
     engine: str = "auto",
     precision: str | None = None,
@@ -62,7 +62,7 @@ def resolve_inputs(
         if split_name is not None or exclude is not None:
             raise ProtocolError("Cannot choose among the images of saved predictions. Name DATA and the models.")
         return inputs
-    split, skipped = world.from_first(
+    split, skipped = world.run_on_main(
         lambda: evaluation_split(inputs.engines, classes, data, split_name, exclude, progress)
     )
     for name, model in zip(names, opened, strict=True):

@@ -34,7 +34,7 @@ from inceptorch.utils.files import atomic_write, os_error_reason, reading, write
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.runtime.distributed import Processes
+    from inceptorch.runtime.distributed import DistributedContext
 
 SUFFIX = ".safetensors"
 FORMAT, BEFORE = "inceptorch predictions 2", "inceptorch predictions 1"
@@ -133,7 +133,7 @@ def predict_split(
     split: Split,
     protocol: CropProtocol,
     folder: Path | None,
-    world: Processes,
+    world: DistributedContext,
     progress: Progress,
 ) -> Predictions:
     """The predictions for a split, to which all processes contribute.
@@ -147,15 +147,15 @@ def predict_split(
     chunks = [range(start, min(start + size, len(split))) for start in range(0, len(split), size)]
     if folder is None:
         computed = [values for _, values in _compute(engine, split, protocol, chunks, set(), world, progress)]
-        values = np.concatenate(computed) if world.first else np.empty((0, len(metadata.classes)), np.float32)
+        values = np.concatenate(computed) if world.is_main else np.empty((0, len(metadata.classes)), np.float32)
         return Predictions(None, name, metadata, np.asarray(split.labels), split.paths, values)
 
     digest = hashlib.sha256(json.dumps(asdict(metadata)).encode()).hexdigest()[:8]
     file = folder / f"{Path(name).name}.{protocol.name}.{digest}{SUFFIX}"
-    if (saved := world.from_first(lambda: _saved(file, progress))) is not None:
+    if (saved := world.run_on_main(lambda: _saved(file, progress))) is not None:
         return replace(saved, name=name)
     unfinished = folder / f".{file.name}.parts"
-    done = world.from_first(lambda: _resume(unfinished, metadata, len(split), len(chunks)))
+    done = world.run_on_main(lambda: _resume(unfinished, metadata, len(split), len(chunks)))
     if done:
         progress.info(f"resuming after {len(done)} of {len(chunks)} chunks")
     try:
@@ -164,8 +164,8 @@ def predict_split(
     except (KeyboardInterrupt, SystemExit):
         progress.info("stopped; with --save-predictions, the same command resumes")
         raise
-    world.from_first(lambda: _join(unfinished, file, name, metadata, split))
-    return world.from_first(lambda: read_predictions(file))
+    world.run_on_main(lambda: _join(unfinished, file, name, metadata, split))
+    return world.run_on_main(lambda: read_predictions(file))
 
 
 def read_predictions(file: Path) -> Predictions:
@@ -220,7 +220,7 @@ def _compute(
     protocol: CropProtocol,
     chunks: Sequence[range],
     done: set[int],
-    world: Processes,
+    world: DistributedContext,
     progress: Progress,
 ) -> Iterator[tuple[int, Floats]]:
     """The number and the log probabilities of every chunk that is not done; on the first process alone."""

@@ -23,11 +23,11 @@ from inceptorch.errors import RunError
 from inceptorch.runtime.device import best_device
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=12)  # the first process may have a million images to look at while the others wait
+INIT_TIMEOUT = timedelta(hours=12)  # the first process may have a million images to look at while the others wait
 
 
 @dataclass(frozen=True)
-class Processes:
+class DistributedContext:
     """How many processes work together, which of them this is, and the device it computes on."""
 
     rank: int
@@ -35,16 +35,16 @@ class Processes:
     device: torch.device
 
     @property
-    def first(self) -> bool:
-        """Whether this is the one that writes, draws and speaks."""
+    def is_main(self) -> bool:
+        """Whether this is the one that writes, draws and logs."""
         return self.rank == 0
 
     @property
-    def late(self) -> int:
+    def sync_lag(self) -> int:
         """How many steps late it is heard what a step came to: a GPU works on while its answer is on the way."""
         return 1 if self.device.type == "cuda" else 0
 
-    def share(self, items: Sequence[T]) -> Sequence[T]:
+    def shard(self, items: Sequence[T]) -> Sequence[T]:
         """This process's part of `items`: equal to within one, together all of them, none twice."""
         return items[self.rank :: self.count]
 
@@ -64,13 +64,13 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def share_or_stand_in(self, items: Sequence[T]) -> list[T]:
+    def shard_padded(self, items: Sequence[T]) -> list[T]:
         """This process's part of `items`, or, where it is empty, the first two, for which nothing is to be counted: all
         processes then take the same steps."""
-        return list(self.share(items)) or list(items[:2])
+        return list(self.shard(items)) or list(items[:2])
 
     def gather(self, mine: Tensor, total: int) -> Tensor:
-        """The rows of all processes in the order in which `share` dealt `total` of them out, without stand-ins."""
+        """The rows of all processes in the order in which `shard` dealt `total` of them out, without stand-ins."""
         if self.count == 1:
             return mine
         parts: list[Tensor] = [mine] * self.count
@@ -84,11 +84,11 @@ class Processes:
         """Every process's value, in their order, in the first one; in the others, nothing."""
         if self.count == 1:
             return [mine]
-        found: list[T | None] | None = [None] * self.count if self.first else None
+        found: list[T | None] | None = [None] * self.count if self.is_main else None
         dist.gather_object(mine, found)
         return found or []  # type: ignore[return-value]
 
-    def from_first(self, value: Callable[[], T]) -> T:
+    def run_on_main(self, value: Callable[[], T]) -> T:
         """What `value` gives in the first process, in all of them. If it fails there, that one alone says why; the
         others end with exit code 2."""
         if self.count == 1:
@@ -96,7 +96,7 @@ class Processes:
         told: list[T | None] = [None]
         failed = [True]
         try:
-            if self.first:
+            if self.is_main:
                 told, failed = [value()], [False]
         finally:
             dist.broadcast_object_list(failed)
@@ -106,14 +106,14 @@ class Processes:
             raise SystemExit(2)
         return told[0]  # type: ignore[return-value]
 
-    def copy_first(self, module: nn.Module) -> None:
+    def broadcast_from_main(self, module: nn.Module) -> None:
         """Give every process the first one's parameters and buffers, batch normalization's statistics among them."""
         if self.count > 1:
             for tensor in (*module.parameters(), *module.buffers()):
                 dist.broadcast(tensor.detach(), 0)
 
 
-class Arriving:
+class AsyncScalars:
     """Numbers on their way from a device. Reading waits for them, not for what the device was asked to do after them."""
 
     def __init__(self, numbers: Tensor):
@@ -129,20 +129,20 @@ class Arriving:
         return found
 
 
-def speaks() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one to say what came of it all."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def processes(together: bool = True) -> Iterator[Processes]:
-    """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `together=False` leaves the
+def init_distributed(enabled: bool = True) -> Iterator[DistributedContext]:
+    """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `enabled=False` leaves the
     others out of it."""
     # Some clusters set WORLD_SIZE for every job; torchrun sets RANK too.
-    started = together and dist.is_available() and "RANK" in os.environ
+    started = enabled and dist.is_available() and "RANK" in os.environ
     count = int(os.environ.get("WORLD_SIZE", "1")) if started else 1
     if count == 1:
-        yield Processes(0, 1, best_device())
+        yield DistributedContext(0, 1, best_device())
         return
     device = best_device()
     if device.type == "cuda":
@@ -153,9 +153,9 @@ def processes(together: bool = True) -> Iterator[Processes]:
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=INIT_TIMEOUT)
     try:
-        yield Processes(dist.get_rank(), count, device)
+        yield DistributedContext(dist.get_rank(), count, device)
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inceptorch.data import Split
-    from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.data.augment import AugmentedDataset, Transform
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.images.preprocessing import Preprocessing
     from inceptorch.tasks.metrics import PredictionSummary, Scores
@@ -33,7 +33,7 @@ class Task(Protocol):
         augmentation: AugmentationConfig,
         seed: int,
         transform: Transform | None,
-    ) -> Augmented:
+    ) -> AugmentedDataset:
         """The training images with their targets, augmented together."""
 
     def mix(

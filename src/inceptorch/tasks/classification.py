@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
-    from inceptorch.data.augment import Augmented, Transform
+    from inceptorch.data.augment import AugmentedDataset, Transform
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.images.preprocessing import Preprocessing
 
@@ -34,10 +34,10 @@ class Classification:
         augmentation: AugmentationConfig,
         seed: int,
         transform: Transform | None,
-    ) -> Augmented:
-        from inceptorch.data.augment import Augmented
+    ) -> AugmentedDataset:
+        from inceptorch.data.augment import AugmentedDataset
 
-        return Augmented(split, preprocessing, augmentation, seed, transform)
+        return AugmentedDataset(split, preprocessing, augmentation, seed, transform)
 
     def mix(
         self, images: Tensor, targets: Tensor, augmentation: AugmentationConfig, seed: int

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from inceptorch.data.augment import drawing_from
+from inceptorch.data.augment import torch_seed
 from inceptorch.data.augmentation import AugmentationConfig
 
 # As fractions of an image, and height to width (arXiv:1708.04896)
@@ -29,7 +29,7 @@ def mix(
         mixers.append(v2.MixUp(alpha=config.mixup_alpha, num_classes=num_classes))
     if config.cutmix_alpha:
         mixers.append(v2.CutMix(alpha=config.cutmix_alpha, num_classes=num_classes))
-    with drawing_from(seed):
+    with torch_seed(seed):
         if config.random_erasing_prob:
             images = erase(images, config.random_erasing_prob)
         if mixers:

@@ -13,7 +13,7 @@ from torch import nn
 from inceptorch.data.augment import Transform
 from inceptorch.data.verify import report_skipped
 from inceptorch.errors import RecipeError
-from inceptorch.runtime.distributed import Processes, processes
+from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.disk_space import check_disk_space
 from inceptorch.training.loss import LossFunction
@@ -70,7 +70,7 @@ def train(
     overrides = Overrides(data if from_python else None, model, loss, transform, optimizer)
     values = {name: value for name, value in (("epochs", epochs), ("size", size)) if value is not None}
     request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, values, overrides)
-    with processes() as world, ExitStack() as stack:
+    with init_distributed() as world, ExitStack() as stack:
         begun: list[TrainingContext] = []  # in the main process; the others read what it has written
 
         def begin() -> Path:
@@ -82,7 +82,7 @@ def train(
             begun.append(context)
             return context.run.folder
 
-        folder = world.from_first(begin)
+        folder = world.run_on_main(begin)
         context = begun[0] if begun else setup(read_run(folder), overrides, Progress(quiet=True))
         progress = _logged(context, world, progress)
         report_skipped(context.run.skipped or [], progress.info)
@@ -108,25 +108,25 @@ def resume(
     """
     began, folder = time.monotonic(), Path(folder)
     overrides = Overrides(data, model, loss, transform, optimizer)
-    with processes() as world, ExitStack() as stack:
+    with init_distributed() as world, ExitStack() as stack:
         context = setup(read_run(folder), overrides, Progress(quiet=True))
 
         def lock() -> None:
             stack.enter_context(context.run.lock())
             context.run.clear_leftovers()
 
-        world.from_first(lock)
+        world.run_on_main(lock)
         return _fit(context, world, _logged(context, world, progress), callbacks, began)
 
 
-def _logged(context: TrainingContext, world: Processes, given: Progress | None) -> Progress:
+def _logged(context: TrainingContext, world: DistributedContext, given: Progress | None) -> Progress:
     """What the main process says also goes into the run's log; the others are silent."""
-    quiet = not world.first or (given is not None and given.quiet)
-    return Progress(context.run.log if world.first else None, quiet)
+    quiet = not world.is_main or (given is not None and given.quiet)
+    return Progress(context.run.log if world.is_main else None, quiet)
 
 
 def _fit(
-    context: TrainingContext, world: Processes, progress: Progress, callbacks: Sequence[Callback], began: float
+    context: TrainingContext, world: DistributedContext, progress: Progress, callbacks: Sequence[Callback], began: float
 ) -> Result:
     with resume_hint_on_error(context.run, progress):
         seconds = time.monotonic() - began

@@ -23,7 +23,7 @@ from inceptorch.evaluation import Evaluation
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.pipeline import map_batches
 from inceptorch.models.weights import write_safetensors
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.recipe import Recipe
 from inceptorch.training.setup import TrainingContext
 from inceptorch.training.step import precision
@@ -52,7 +52,7 @@ class Fit:
 
 
 def fit_linear_probe(
-    context: TrainingContext, world: Processes, progress: Progress
+    context: TrainingContext, world: DistributedContext, progress: Progress
 ) -> Iterator[tuple[dict[str, Any], Evaluation]]:
     """Fit the classifier's linear layer, putting it in place every few steps; yields a row of metrics each time."""
     classifier, recipe = context.classifier, context.run.recipe
@@ -71,11 +71,11 @@ def fit_linear_probe(
         yield row, context.evaluate(features.val @ fitted.weight.T + fitted.bias)
 
 
-def _features(context: TrainingContext, world: Processes, progress: Progress) -> Features:
+def _features(context: TrainingContext, world: DistributedContext, progress: Progress) -> Features:
     """The features of both splits, from the run's file if an interrupted run left it, else computed, each process its
     share, and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
     classifier, recipe, cache = context.classifier, context.run.recipe, context.run.features
-    if world.from_first(lambda: _is_whole(cache)):
+    if world.run_on_main(lambda: _is_whole(cache)):
         with safe_open(cache, framework="pt") as file:
             return Features(file.get_tensor("train"), file.get_tensor("val"))
     model, engine = classifier.model, Torch(classifier, device=world.device)
@@ -89,7 +89,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
         return classifier.logits([split.crop(index, classifier.preprocessing) for index in indices], forward)
 
     def features(split: Split, name: str) -> Tensor:
-        mine = split.select(world.share_or_stand_in(range(len(split))))
+        mine = split.select(world.shard_padded(range(len(split))))
         batches = map_batches(
             engine, lambda indices: crops_to_features(mine, indices), range(len(mine)), engine.batch_size
         )
@@ -98,7 +98,7 @@ def _features(context: TrainingContext, world: Processes, progress: Progress) ->
         return world.gather(found, len(split))
 
     found = Features(features(context.train, "training"), features(context.val, "validation"))
-    if world.first:
+    if world.is_main:
         write_safetensors(cache, {"train": found.train, "val": found.val}, {})
     return found
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inceptorch.data.augment import Batch, key
+from inceptorch.data.augment import Batch, derive_seed
 from inceptorch.data.loader import load_batches
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.errors import RecipeError
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.optimizers import build_optimizer
@@ -64,7 +64,7 @@ def find_lr(
             return _search(context, world, progress)
 
 
-def _search(context: TrainingContext, world: Processes, progress: Progress) -> LRCurve:
+def _search(context: TrainingContext, world: DistributedContext, progress: Progress) -> LRCurve:
     recipe, classifier, task = context.run.recipe, context.classifier, context.task
     optimizer = build_optimizer(classifier.model, recipe)
     weights = task.class_weights(context.train, recipe.optimization.class_weight_power)
@@ -75,7 +75,7 @@ def _search(context: TrainingContext, world: Processes, progress: Progress) -> L
     mean = 0.0
     for number, (images, targets, _) in enumerate(progress.track(_batches(context), STEPS, "trying rates")):
         rate = MIN_LR * growth**number
-        loss = float(step(images, targets, len(targets), rate, key(context.run.seed, number)))
+        loss = float(step(images, targets, len(targets), rate, derive_seed(context.run.seed, number)))
         mean = MOMENTUM * mean + (1 - MOMENTUM) * loss
         smooth = mean / (1 - MOMENTUM ** (number + 1))
         if not math.isfinite(smooth) or (losses and smooth > DIVERGED * min(losses)):
@@ -95,7 +95,7 @@ def _batches(context: TrainingContext) -> Iterator[Batch]:
     data = context.task.dataset(context.train, pixels, run.recipe.augmentation, run.seed, None)
     while left:
         data.epoch = epoch
-        data.side = image_size(run.recipe, pixels.size, run.recipe.schedule.epochs - 1)
+        data.size = image_size(run.recipe, pixels.size, run.recipe.schedule.epochs - 1)
         order = epoch_batches(
             context.train, run.recipe.optimization.batch_size, run.seed, epoch, run.recipe.data.shuffle
         )[:left]

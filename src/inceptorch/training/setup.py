@@ -28,7 +28,7 @@ from inceptorch.networks.complexity import check_size
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
-from inceptorch.runtime.distributed import Processes, processes
+from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification, Task
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
@@ -90,7 +90,7 @@ class TrainingContext:
         return evaluation_from_logits(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
 
 
-def new_run(request: TrainRequest, world: Processes) -> Run:
+def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     """The config of a new run, checked as far as it can be without its data; nothing is written."""
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
@@ -152,10 +152,10 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
 @contextmanager
 def temporary_run(
     request: TrainRequest, progress: Progress, needs_steps: bool = True
-) -> Iterator[tuple[TrainingContext, Processes]]:
+) -> Iterator[tuple[TrainingContext, DistributedContext]]:
     """What a run with these words works on, for one process to try something on; its folder goes when this ends. Raises
     RecipeError where steps are needed and the recipe has none."""
-    with processes(together=False) as world, tempfile.TemporaryDirectory() as folder:
+    with init_distributed(enabled=False) as world, tempfile.TemporaryDirectory() as folder:
         run = new_run(replace(request, out=Path(folder) / "run"), world)
         if needs_steps and not run.recipe.schedule.epochs:
             raise RecipeError(
@@ -201,7 +201,7 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     return Classifier.of(model.to(memory_format=torch.channels_last), preprocessing, classes)
 
 
-def check_batches(recipe: Recipe, images: int, world: Processes) -> None:
+def check_batches(recipe: Recipe, images: int, world: DistributedContext) -> None:
     """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise
     for `sync_bn` on CPUs, for which torch has none."""
     if recipe.runtime.sync_bn and world.count > 1 and world.device.type != "cuda":

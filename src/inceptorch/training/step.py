@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from inceptorch.classifier import Classifier
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
-from inceptorch.runtime.distributed import Processes
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.tasks import Task
 from inceptorch.training.loss import LossFunction, TrainLoss
 from inceptorch.training.recipe import Recipe
@@ -33,7 +33,7 @@ class TrainStep:
         recipe: Recipe,
         task: Task,
         class_weights: Tensor,
-        world: Processes,
+        world: DistributedContext,
         loss: LossFunction | None = None,
     ):
         self.model: nn.Module = classifier.model

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
-from inceptorch.data.augment import Batch, key
+from inceptorch.data.augment import Batch, derive_seed
 from inceptorch.data.loader import load_batches, num_workers
 from inceptorch.data.sampler import epoch_batches, steps_per_epoch
 from inceptorch.errors import ImageError
 from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.models.module import Model
 from inceptorch.models.weights import read_safetensors
-from inceptorch.runtime.distributed import Arriving, Processes
+from inceptorch.runtime.distributed import AsyncScalars, DistributedContext
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.checkpoint import Checkpointer, TrainState
 from inceptorch.training.ema import WeightAverage, weight_average
@@ -44,9 +44,9 @@ from inceptorch.utils.progress import Progress
 @dataclass(frozen=True)
 class Result:
     """A finished run: its folder, epochs of the whole network (steps of the fit where only the classifier was trained),
-    fractions right on the validation images, seconds of work, the evaluation behind the figures, and the classifier.
-    `first` is whether this is the main process, `step_seconds` its pace where it trained long enough to have one,
-    `kept_epoch` the epoch whose weights were kept, chosen by the validation loss; None where they are the last."""
+    top-1 and top-5 accuracy on the validation images, seconds of work, the evaluation behind them, and the classifier.
+    `step_seconds` is its pace where it trained long enough to have one, `kept_epoch` the epoch with the lowest validation
+    loss, whose weights were kept; None where they are the last epoch's."""
 
     run: Path
     epochs: int
@@ -55,7 +55,7 @@ class Result:
     seconds: float
     evaluation: Evaluation
     classifier: Classifier
-    first: bool = True
+    is_main_process: bool = True
     step_seconds: float | None = None
     kept_epoch: int | None = None
 
@@ -66,7 +66,7 @@ class Trainer:
     def __init__(
         self,
         context: TrainingContext,
-        world: Processes,
+        world: DistributedContext,
         progress: Progress,
         callbacks: Sequence[Callback] = (),
         seconds: float = 0.0,
@@ -74,10 +74,10 @@ class Trainer:
         self.context, self.run, self.task = context, context.run, context.task
         self.recipe = context.run.recipe
         self.world, self.progress = world, progress
-        self.callbacks = callbacks if world.first else ()
+        self.callbacks = callbacks if world.is_main else ()
         self.state = TrainState(seconds=seconds)
         self.shutdown = GracefulShutdown(patient=world.count > 1)
-        self.pending: deque[tuple[int, Arriving]] = deque()  # steps whose loss is on its way from the device
+        self.pending: deque[tuple[int, AsyncScalars]] = deque()  # steps whose loss is on its way from the device
 
         # The order matters: the average copies the model, and a checkpoint fills all three.
         self.model: nn.Module = context.classifier.model
@@ -87,7 +87,7 @@ class Trainer:
         self.average = weight_average(self.model, self.recipe) if self.recipe.schedule.epochs else None
         self.optimizer = build_optimizer(self.model, self.recipe, context.overrides.optimizer)
         self.checkpointer = Checkpointer(self.run.checkpoint, self.model, self.average, self.optimizer)
-        resumed = world.from_first(self.run.checkpoint.exists)
+        resumed = world.run_on_main(self.run.checkpoint.exists)
         if resumed:
             self.state = self.checkpointer.restore()
         self.began = time.monotonic() - self.state.seconds
@@ -95,7 +95,7 @@ class Trainer:
         self.evaluated = replace(
             context.classifier, model=cast(Model, self.average.module if self.average else self.model)
         )
-        if context.overrides.model is not None and not resumed and world.first:
+        if context.overrides.model is not None and not resumed and world.is_main:
             self.save_checkpoint()  # nobody else could make its first weights again
         train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
         self.steps = steps_per_epoch(train, self.recipe.optimization.batch_size)
@@ -140,12 +140,12 @@ class Trainer:
         self.batch_sizes = [len(batch) for batch in order]
         timer = EpochTimer(self.eta, epoch)
         lr = learning_rate(recipe, epoch, max(0, state.step - 1), self.steps)
-        left = [list(world.share(batch.tolist())) for batch in order[state.step :]]
+        left = [list(world.shard(batch.tolist())) for batch in order[state.step :]]
         loaded, what = self.load(left, epoch), f"epoch {epoch + 1}"
         for images, targets, _ in self.progress.track(loaded, len(left), what, lambda: timer.describe(state.step)):
             timer.batch_arrived()
             lr = learning_rate(recipe, epoch, state.step, self.steps)
-            seed = key(self.run.seed, epoch, state.step, *([world.rank] if world.rank else []))
+            seed = derive_seed(self.run.seed, epoch, state.step, *([world.rank] if world.rank else []))
             loss = self.step(images, targets, self.batch_sizes[state.step], lr, seed)
             if self.average is not None:
                 done = epoch + (state.step + 1) / self.steps
@@ -154,7 +154,7 @@ class Trainer:
                 self.average.update()
             self.send_loss(loss)
             state.step += 1
-            self.resolve_steps(every > 0 and state.step % every == 0, world.late)
+            self.resolve_steps(every > 0 and state.step % every == 0, world.sync_lag)
             timer.step_done(self.batch_sizes[state.step - 1])
         self.resolve_steps(save=False, lag=0)
         train_loss = state.loss / len(self.context.train)
@@ -165,7 +165,7 @@ class Trainer:
         context, size = self.context, self.context.classifier.preprocessing.size
         pixels, transform = context.classifier.preprocessing, context.overrides.transform
         data = self.task.dataset(context.train, pixels, self.recipe.augmentation, self.run.seed, transform)
-        data.epoch, data.side = epoch, image_size(self.recipe, size, epoch)
+        data.epoch, data.size = epoch, image_size(self.recipe, size, epoch)
         try:
             workers = num_workers(
                 self.recipe.runtime.num_workers, self.world.device, data, left, self.eta.compute_seconds
@@ -180,9 +180,9 @@ class Trainer:
 
     def send_loss(self, loss: Tensor) -> None:
         """Sum over the processes what a step came to: its loss, a request to stop, and a checkpoint that is due."""
-        due = self.world.first and 0 < self.recipe.runtime.checkpoint_minutes <= self.checkpointer.minutes_since()
+        due = self.world.is_main and 0 < self.recipe.runtime.checkpoint_minutes <= self.checkpointer.minutes_since()
         wishes = (loss.new_full((), wish) for wish in (self.shutdown.requested_signal is not None, due))
-        self.pending.append((self.state.step, Arriving(self.world.sum(torch.stack([loss, *wishes])))))
+        self.pending.append((self.state.step, AsyncScalars(self.world.sum(torch.stack([loss, *wishes])))))
 
     def resolve_steps(self, save: bool, lag: int) -> None:
         """Hear what all but the last `lag` steps came to; save a checkpoint and stop where that is asked for."""
@@ -214,7 +214,7 @@ class Trainer:
         last, began = self.state.epoch + 1 == self.recipe.schedule.epochs, time.monotonic()
         bf16 = self.step.bf16 and not last and not self.recipe.schedule.keeps_best
         try:
-            self.world.copy_first(self.evaluated.model)
+            self.world.broadcast_from_main(self.evaluated.model)
             evaluation = self.evaluate(bf16)
             rows = [*self.state.rows, row | self.task.metrics(evaluation)]
             if not last and 0 < self.recipe.schedule.patience <= epochs_since_best(rows):
@@ -246,13 +246,13 @@ class Trainer:
         """The classifier alone, on features of the frozen body."""
         for row, evaluation in fit_linear_probe(self.context, self.world, self.progress):
             self.record(row, evaluation)
-        self.world.copy_first(self.model)
+        self.world.broadcast_from_main(self.model)
         if self.average is not None:  # of the weights as they are now
             self.average = self.checkpointer.average = WeightAverage(self.model, self.average.decay)
             self.evaluated.model = cast(Model, self.average.module)
         self.state.head_done, self.state.finished = True, self.recipe.schedule.epochs == 0
         self.save_epoch(evaluation)
-        if self.world.first:
+        if self.world.is_main:
             self.run.features.unlink(missing_ok=True)
         return evaluation
 
@@ -260,13 +260,13 @@ class Trainer:
         """Add a row to metrics.csv and say it."""
         row |= self.task.metrics(evaluation) | {"seconds": time.monotonic() - self.began}
         self.state.rows.append(row)
-        if self.world.first:
+        if self.world.is_main:
             self.run.write_metrics(self.state.rows)
         self.progress.info(format_metrics(row))
 
     def save_epoch(self, evaluation: Evaluation) -> None:
         """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
-        if self.world.first and not (self.recipe.schedule.keeps_best and epochs_since_best(self.state.rows)):
+        if self.world.is_main and not (self.recipe.schedule.keeps_best and epochs_since_best(self.state.rows)):
             self.save_bundle(evaluation, self.state.rows[-1])
         self.save_checkpoint()
 
@@ -278,7 +278,7 @@ class Trainer:
 
     def save_checkpoint(self) -> None:
         self.state.seconds = time.monotonic() - self.began
-        if self.world.first:
+        if self.world.is_main:
             self.checkpointer.save(self.state)
 
     def finish(self, evaluation: Evaluation | None) -> Result:
@@ -302,7 +302,7 @@ class Trainer:
             seconds=seconds,
             evaluation=evaluation,
             classifier=self.evaluated,
-            first=self.world.first,
+            is_main_process=self.world.is_main,
             step_seconds=self.eta.step_seconds,
             kept_epoch=kept_epoch,
         )

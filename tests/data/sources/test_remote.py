@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
-from inceptorch.data.augment import Augmented
+from inceptorch.data.augment import AugmentedDataset
 from inceptorch.data.loader import load_batches
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.data.sources import remote
@@ -130,7 +130,7 @@ def test_batches_are_those_of_the_folder_with_any_number_of_workers(
     plan = [batch.tolist() for batch in epoch_batches(at_url, 8, 3, 1, shuffle="shards")]
     assert plan == [batch.tolist() for batch in epoch_batches(local, 8, 3, 1, shuffle="shards")]
     found, expected = (
-        load_batches(Augmented(split, default_preprocessing(16), recipe.augmentation, seed=1), plan, count)
+        load_batches(AugmentedDataset(split, default_preprocessing(16), recipe.augmentation, seed=1), plan, count)
         for split, count in ((at_url, workers), (local, 0))
     )
     for one, other in zip(found, expected, strict=True):
@@ -225,7 +225,7 @@ def test_faults_of_a_server_are_one_sentence(server: Server) -> None:
 def test_a_image_that_cannot_be_read_any_more_is_named(server: Server, recipe: Recipe) -> None:
     split = find_split(server.url, CLASSES, "train")
     (server.folder / "train-000000.tar").write_bytes(b"short")
-    data = Augmented(split, default_preprocessing(16), recipe.augmentation, seed=0)
+    data = AugmentedDataset(split, default_preprocessing(16), recipe.augmentation, seed=0)
     with pytest.raises(ImageError, match=f"^{split.file(0)} could not be read: its shard has become shorter"):
         data[0]
 
