@@ -18,11 +18,13 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from textwrap import wrap
 from types import ModuleType
 
 from bench.common import DOCS, ROOT, Record, provenance, result, save
 
 HERE = Path(__file__).parent
+WIDTH = 120  # columns of a line of a document
 BLOCK = re.compile(r"(<!-- bench: ([\w ]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 ON_REQUEST = {"before_after", "finetune_pieces"}
 
@@ -58,7 +60,17 @@ def shown(words: str) -> str:
     if record is None:
         return f"`python -m bench {name}` was not run yet.\n"
     text: str = module(name).render(record)
-    return f"{text.strip()}\n\n*{provenance(record)}*\n"
+    return f"{wrapped(text.strip())}\n\n*{provenance(record)}*\n"
+
+
+def wrapped(text: str) -> str:
+    """Markdown with its paragraphs at most 120 columns wide; a table's rows, headings and drawings stay as they are."""
+    lines = []
+    for line in text.split("\n"):
+        indent = "  " if line.startswith("- ") else ""
+        short = len(line) <= WIDTH or line.startswith(("|", "#", "!"))
+        lines += [line] if short else wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def summary(chosen: list[str]) -> str:

@@ -164,14 +164,14 @@ def run() -> Record:
 
 def render(record: Record) -> str:
     parts = [f"## A million files\n\n`{command(record)}`\n"]
-    parts.append("| way | seconds | peak MB | MB of a worker's own |\n| --- | --- | --- | --- |")
+    parts.append("| code | seconds | peak MB | MB of a worker's own |\n| --- | --- | --- | --- |")
     for name, row in record["rows"].items():
         own = [each["uss_of_a_worker_mb"] for each in row.get("workers", []) if each["workers"]]
         parts.append(f"| {name} | {row['seconds']:.1f} | {row['peak_mb']:.0f} | {f'{max(own):.0f}' if own else ''} |")
     ours = record["rows"]["ours"]
     parts.append(
         f"\nThe first run also decodes every image: {ours['decoded']:,} took {ours['decoding_seconds']:.1f} s. Later runs "
-        f"compare all with what is remembered, in {ours['checking_seconds']:.1f} s."
+        f"compare all with the cache, in {ours['checking_seconds']:.1f} s."
     )
     return "\n".join(parts)
 

@@ -137,14 +137,14 @@ def render(record: Record) -> str:
         bars = ", ".join(f"{precision} {bar:g}" for precision, bar in network["bars"].items())
         columns = [f"{race['batch']} at a time, images/s | times torch" for race in network["races"]]
         lines += [
-            f"`{network['net']}`, {network['macs'] / 1e9:.2f} billion multiply-adds; aimed at {bars} times:",
+            f"`{network['net']}`, {network['macs'] / 1e9:.2f} billion multiply-adds; target, in times eager torch: {bars}.",
             "",
-            f"| way | {' | '.join(columns)} |",
+            f"| engine | {' | '.join(columns)} |",
             "| --- |" + " ---: | ---: |" * len(columns),
         ]
         for rows in zip(*(race["rows"] for race in network["races"]), strict=True):
             cells = " | ".join(f"{row['per_second']:.1f} | {row['ratio']:.2f}" for row in rows)
             lines.append(f"| {rows[0]['way']} | {cells} |")
         same = ", ".join(f"{precision} {fraction:.1%}" for precision, fraction in network["agreement"].items())
-        lines += ["", f"Same first answer as fp32 on {network['evaluated']} photographs: {same}.", ""]
+        lines += ["", f"Same top-1 class as fp32 on {network['evaluated']} photographs: {same}.", ""]
     return "\n".join(lines)

@@ -53,7 +53,7 @@ def run() -> Record:
 
 def render(record: Record) -> str:
     lines = [
-        "| first answer, fresh process | s | fastest | sooner than the torch script |",
+        "| first prediction of a fresh process | s, median | s, fastest | times as fast as the torch script |",
         "| --- | ---: | ---: | ---: |",
     ]
     lines += [

@@ -138,16 +138,16 @@ def render(record: Record) -> str:
 ## Measured
 
 `{command(record)}`, on {on_machine(record)}: {record["images"]} JPEG photographs of {size[0]}x{size[1]}, quality
-{quality}, {record["net"]} on {record["engine"]}, the way that `auto` chose, {calls} at once with {record["batch"]}
-images each. The usual script is `bench/inference/folder_plain.py`: Pillow, torchvision's transforms, eager torch,
-batches of 32, two loading processes.
+{quality}. The network is {record["net"]} on {record["engine"]}, which `auto` chose, with {calls} at a time and
+{record["batch"]} images per batch. The usual script is `bench/inference/folder_plain.py`: Pillow, torchvision's
+transforms, eager torch, batches of 32 and two loader processes.
 
 | what | images per second |
 | --- | --- |
 {rows}
 
-That is {record["times_the_usual_script"]:.1f} times the usual script, from the shell to the last line written, and
-{allowed["inceptorch predict"]:.0%} of what decoding alone and the network alone would allow one after the other on
-these cores ({allowed["overlap"]:.0%} without starting the process). Probabilities differ from the script's by at most
-{record["largest_difference_of_a_probability"]:.3f}.
+From the shell to the last line written, that is {record["times_the_usual_script"]:.1f} times the usual script.
+Decoding alone and then the network alone would give the rate "allowed"; `predict` reaches
+{allowed["inceptorch predict"]:.0%} of it, and {allowed["overlap"]:.0%} without the start of the process.
+Probabilities differ from the script's by at most {record["largest_difference_of_a_probability"]:.3f}.
 """

@@ -61,7 +61,7 @@ def run(*revisions: str) -> Record:
 
 def render(record: Record) -> str:
     rows = record["rows"]
-    parts = [f"## What the package has grown to\n\n`{command(record)}`, counted in `bench/package/counts.py`\n"]
+    parts = [f"## Size of the package\n\n`{command(record)}`\n"]
     parts.append(f"| | {' | '.join(row['tree'] for row in rows)} |\n| --- |" + " ---: |" * len(rows))
     for name, words in SHOWN.items():
         values = (row[name] if isinstance(row[name], int) else len(row[name]) for row in rows)

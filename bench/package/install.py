@@ -66,6 +66,6 @@ def render(record: Record) -> str:
     largest = ", ".join(f"{name} {size:.0f}" for name, size in list(record["largest"].items())[:5])
     loaded = " and ".join(record["loaded"]) or "neither torch nor onnx nor OpenVINO"
     return f"""
-`{command(record)}`: without extras, `pip install` takes {record["megabytes"]:.0f} MB (in MB: {largest}); it
-predicts with an exported file and has loaded {loaded}.
+`{command(record)}`: without extras, `pip install` takes {record["megabytes"]:.0f} MB (in MB: {largest}).
+Prediction with an exported file loads {loaded}.
 """

@@ -36,5 +36,5 @@ def run() -> Record:
 
 
 def render(record: Record) -> str:
-    parts = [f"## Waiting for a first answer\n\n`{command(record)}`\n\n| what | seconds |\n| --- | --- |"]
+    parts = [f"## Start-up time\n\n`{command(record)}`\n\n| what | seconds |\n| --- | --- |"]
     return "\n".join(parts + [f"| `{row['what']}` | {row['seconds']:.2f} |" for row in record["rows"]])

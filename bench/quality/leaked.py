@@ -40,7 +40,7 @@ def run() -> Record:
 def render(record: Record) -> str:
     kept, whole = record["without"], record["all"]
     return (
-        f"Of flowers12's test images {record['leaked']} are near duplicates of training images, as `inceptorch check` "
-        f"says; without them the classifier on frozen features has {kept['top1']:.2%} of {kept['n']} where it has "
-        f"{whole['top1']:.2%} of all."
+        f"`inceptorch check` finds {record['leaked']} near duplicates of training images among flowers12's test images. "
+        f"Without them, `--recipe head` has {kept['top1']:.2%} of {kept['n']} images correct, and {whole['top1']:.2%} "
+        "of all."
     )

@@ -140,7 +140,7 @@ def render(record: Record) -> str:
     images = record["images"]
     parts = [
         f"\n## Measured\n\n`{command(record)}`, BVLC's weights on {images} photographs:\n",
-        "| protocol | top-1 | top-5 | ms an image | largest difference of a probability from an independent page |",
+        "| protocol | top-1 | top-5 | ms per image | largest difference of a probability from an independent code |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in record["table"]:
@@ -151,9 +151,9 @@ def render(record: Record) -> str:
             f"| {row['ms_per_image']:.0f} | {row['largest_difference']:.1e}, {row['compared']} images |"
         )
     parts.append(
-        "\n144 crops against the straightforward loop, one crop at a time through the same module in eager torch:\n"
+        "\n144 crops against a plain loop, which runs one crop at a time through the same module in eager torch:\n"
     )
-    parts.append("| images | loop, s an image | torch | ratio | OpenVINO fp32 | ratio |\n|" + " --- |" * 6)
+    parts.append("| images | loop, s per image | torch | ratio | OpenVINO fp32 | ratio |\n|" + " --- |" * 6)
     for name, race in record["races"].items():
         seconds, ratios = race["seconds"], race["ratios"]
         parts.append(
@@ -161,5 +161,5 @@ def render(record: Record) -> str:
             f"| {seconds['openvino']:.2f} | {ratios['openvino']:.1f} |"
         )
     peaks = ", ".join(f"{mib:.0f} MiB for {int(count):,}" for count, mib in record["peak_mib"].items())
-    parts.append(f"\nMemory at most, by images evaluated: {peaks}.")
+    parts.append(f"\nPeak memory by number of images: {peaks}.")
     return "\n".join(parts)

@@ -307,7 +307,7 @@ photographs of {record["image_bytes"] / 1000:.0f} kB. The engine alone, kept bus
 {table}
 
 {mutated["images"]} mutated images: {mutated["answered"]} answered, {mutated["unreadable"]} with an error of their
-own, no crash and no hang. Memory: {memory["at_first"]:.0f} MB at first, {memory["after_load"]:.0f} after the loads,
+own, no crash and no hang. Memory: {memory["at_first"]:.0f} MB at the start, {memory["after_load"]:.0f} after the loads,
 {memory["after_mutated"]:.0f} after the mutated images. A server with a small network on torch has {at_first:.0f} MB
 after {first} requests and {at_last:.0f} after {last}.
 """

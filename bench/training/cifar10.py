@@ -121,7 +121,7 @@ def reached(record: Record) -> str:
     """The recipe's result, for docs/recipes.md."""
     return (
         f"{record['top1']:.1%} of CIFAR-10's test images in {record['seconds'] / 60:.0f} min on one core "
-        f"(`{command(record)}`); a plain torchvision loop beside it {record['plain']['top1']:.1%}."
+        f"(`{command(record)}`); a plain torchvision loop next to it has {record['plain']['top1']:.1%}."
     )
 
 
@@ -129,7 +129,7 @@ def render(record: Record) -> str:
     plain = record["plain"]
     parts = [f"## CIFAR-10\n\n`{command(record)}`: {record['top1']:.2%} in {record['seconds']:.0f} s\n"]
     parts.append(
-        f"A plain torchvision loop (`bench/training/cifar10_plain.py`) beside it, each on one core: "
+        f"A plain torchvision loop (`bench/training/cifar10_plain.py`) at the same time, each on one core: "
         f"{plain['top1']:.2%} in {plain['seconds']:.0f} s.\n"
     )
     parts.append("![accuracy against time](cifar10.png)\n")

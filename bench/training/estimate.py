@@ -48,7 +48,7 @@ def run() -> Record:
 
 def render(record: Record) -> str:
     return (
-        f"## The time left, as said after the first minute\n\n`{command(record)}`, by `python -m bench estimate`: said "
-        f"after {record['said']['after']:.0f} s that the whole would take {record['said']['total']:.0f} s; it took "
+        f"## Estimate of the time left\n\n`{command(record)}`, by `python -m bench estimate`: after "
+        f"{record['said']['after']:.0f} s the estimate was {record['said']['total']:.0f} s in all; the run took "
         f"{record['seconds']:.0f} s ({record['error']:+.0%})."
     )

@@ -47,14 +47,14 @@ def summary(record: Record) -> tuple[str, str, str]:
 def reached(record: Record) -> str:
     """The recipe's result, for docs/recipes.md."""
     return (
-        f"{record['top1']:.1%} of flowers12's test images in {record['seconds'] / 60:.1f} min on average of "
-        f"{len(record['runs'])} seeds, from BVLC's weights; the classifier alone had {record['head_top1']:.1%} there."
+        f"{record['top1']:.1%} of flowers12's test images in {record['seconds'] / 60:.1f} min from BVLC's weights, the mean "
+        f"of {len(record['runs'])} seeds; the linear probe alone had {record['head_top1']:.1%} there."
     )
 
 
 def render(record: Record) -> str:
     parts = [f"## flowers12, finetune\n\n`{command(record)}`: {record['top1']:.2%} on average\n"]
-    parts.append("| seed | top-1 | of the classifier alone | seconds |\n| --- | --- | --- | --- |")
+    parts.append("| seed | top-1 | linear probe alone | seconds |\n| --- | --- | --- | --- |")
     parts += [
         f"| {run['seed']} | {run['top1']:.2%} | {run['head_top1']:.2%} | {run['seconds']:.0f} |"
         for run in record["runs"]

@@ -78,7 +78,7 @@ def run() -> Record:
 def render(record: Record) -> str:
     """The ways that were tried, with what their standard error is."""
     runs = record["runs"]
-    rows = ["| way | correct | of the classifier alone | CPU seconds |", "| --- | --- | --- | --- |"]
+    rows = ["| variant | accuracy | linear probe alone | CPU seconds |", "| --- | --- | --- | --- |"]
     for way in dict.fromkeys(run["way"] for run in runs):
         mine = [run for run in runs if run["way"] == way]
         top1, head, seconds = (mean(run[name] for run in mine) for name in ("top1", "head_top1", "cpu_seconds"))
@@ -87,4 +87,4 @@ def render(record: Record) -> str:
     top1 = mean(run["top1"] for run in runs)
     error = 100 * sqrt(top1 * (1 - top1) / n)
     note = f" They were {record['note']}." if "note" in record else ""
-    return "\n".join([*rows, "", f"Of {n} images, with a standard error of {error:.1f} points.{note}"])
+    return "\n".join([*rows, "", f"On {n} images, with a standard error of {error:.1f} points.{note}"])

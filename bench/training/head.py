@@ -60,7 +60,7 @@ def median_run(record: Record) -> Record:
 
 def summary(record: Record) -> tuple[str, str, str]:
     run = median_run(record)
-    time = f"{run['seconds']:.0f} s ({record['ratio']:.1f} times as fast as the plain way){in_bf16(record)}"
+    time = f"{run['seconds']:.0f} s ({record['ratio']:.1f} times as fast as a plain loop){in_bf16(record)}"
     return "12 kinds of flower, `--recipe head`", f"{run['top1']:.2%} of the test images", time
 
 
@@ -71,13 +71,13 @@ def reached(record: Record) -> str:
 
 
 def render(record: Record) -> str:
-    parts = [f"## To {record['bar']:.0%} of flowers12's test images on frozen features\n\n`{command(record)}`\n"]
-    parts.append("| way | seconds | top-1 |\n| --- | --- | --- |")
+    parts = [f"## Frozen features: time to {record['bar']:.0%} of flowers12's test images\n\n`{command(record)}`\n"]
+    parts.append("| code | seconds | top-1 |\n| --- | --- | --- |")
     for run in record["ours"]:
         parts.append(f"| `inceptorch train --recipe head` | {run['seconds']:.1f} | {run['top1']:.2%} |")
     plain = record["plain"]
     told = ", ".join(f"{top1:.2%}" for top1 in plain["top1_by_epoch"])
     parts.append(f"| plain: every epoch through the whole network | {plain['seconds']:.1f} | by epoch: {told} |")
-    short = "" if record["plain_reached_the_bar"] else " at least, as the plain way stopped short of the bar"
+    short = "" if record["plain_reached_the_bar"] else " at least, as the plain loop did not reach the bar"
     parts.append(f"\nRatio of times: {record['ratio']:.1f}{short}.")
     return "\n".join(parts)

@@ -121,8 +121,8 @@ def some(whole: Path, part: Path) -> str:
 
 
 def render(record: Record) -> str:
-    parts = [f"## Killed with SIGKILL at random moments, up to twice each, and resumed\n\n`{command(record)}`\n"]
-    parts.append("| workers | runs | with the undisturbed run's SHA-256 | deaths |\n| --- | --- | --- | --- |")
+    parts = [f"## Killed by SIGKILL at random moments, up to twice each, and resumed\n\n`{command(record)}`\n"]
+    parts.append("| workers | runs | with the SHA-256 of the uninterrupted run | deaths |\n| --- | --- | --- | --- |")
     for row in record["rows"]:
         where = ", ".join(f"{count} {name}" for name, count in row["deaths"].items())
         parts.append(f"| {row['workers']} | {row['runs']} | {row['same']} | {where} |")

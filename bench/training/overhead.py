@@ -118,8 +118,8 @@ def run() -> Record:
 
 
 def render(record: Record) -> str:
-    parts = [f"## What the loop costs beside data and model\n\n`{command(record)}`\n"]
-    parts.append("| case | fraction of the epoch | without the weights' running average |\n| --- | --- | --- |")
+    parts = [f"## Overhead of the training loop\n\n`{command(record)}`\n"]
+    parts.append("| case | fraction of the epoch | without EMA |\n| --- | --- | --- |")
     for row in record["rows"]:
         parts.append(f"| {row['case']} | {row['overhead']:.1%} | {row['overhead_without_averaging']:.1%} |")
     return "\n".join(parts)

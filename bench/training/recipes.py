@@ -117,11 +117,11 @@ def render(record: Record) -> str:
         if name in rows:
             parts.append(f"Here: {in_words(rows[name])}\n")
         if name not in others and name not in rows:
-            parts.append("It was not run here yet.\n")
+            parts.append("Not run here yet.\n")
     parts.append("![losses and accuracy by epoch](recipes.png)\n")
     if "careless" in rows:
         parts.append(
-            "`careless` is `szegedy2014` on the same network with all first weights drawn with a deviation of 0.01: "
+            "`careless` is `szegedy2014` with all initial weights drawn with a standard deviation of 0.01. It ran on "
             f"{in_words(rows['careless'])}\n"
         )
     return "\n".join(parts)
@@ -134,7 +134,7 @@ def elsewhere() -> dict[str, str]:
         if record := result(bench.__name__.rpartition(".")[2]):
             found[recipe] = bench.reached(record)
     if "finetune" in found and (pieces := result("finetune_pieces")):
-        before = "Ways that were tried before, on validation images taken from the training images:"
+        before = "Variants tried before, on a validation split of the training images:"
         found["finetune"] += f" {before}\n\n{finetune_pieces.render(pieces)}"
     return found
 

@@ -61,8 +61,8 @@ def render(record: Record) -> str:
         "",
         "### A training step of two processes",
         "",
-        "Beside another, two processes compute at once and send nothing. Times are in ms, images/s of two processes "
-        f"together over those of one alone. {record.get('note', '')}".rstrip(),
+        "Beside another, two processes compute at the same time and send nothing. Times are in ms. The last column is "
+        f"the images/s of two processes together over those of one alone. {record.get('note', '')}".rstrip(),
         "",
         "| network | MB of gradients | alone | beside another | together | images/s of 2 / of 1 |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -70,7 +70,7 @@ def render(record: Record) -> str:
     for case in record["rows"]:
         times = (f"{1e3 * case['seconds'][name]:.0f}" for name in ("alone", "beside_another", "distributed"))
         lines.append(
-            f"| {case['net']}, {case['images']} images each | {case['gradient_bytes'] / 1e6:.0f} "
+            f"| {case['net']}, {case['images']} images per process | {case['gradient_bytes'] / 1e6:.0f} "
             f"| {' | '.join(times)} | {case['throughput_of_2']:.2f} |"
         )
     return "\n".join(lines) + "\n"

@@ -32,6 +32,6 @@ def run() -> Record:
 
 
 def render(record: Record) -> str:
-    parts = [f"## The rate of `scratch`, one epoch of CIFAR-10, one seed\n\n`{command(record)}`\n"]
+    parts = [f"## Learning rate of `scratch`, one epoch of CIFAR-10, one seed\n\n`{command(record)}`\n"]
     parts.append("| setting | top-1 |\n| --- | --- |")
     return "\n".join(parts + [f"| {row['setting']} | {row['top1']:.2%} |" for row in record["rows"]])

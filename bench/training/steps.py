@@ -158,12 +158,12 @@ def run() -> Record:
 
 def render(record: Record) -> str:
     parts = [f"## Training steps, batch {record['batch']} at {record['size']}\n\n`{command(record)}`\n"]
-    parts.append("| way | images/s | ratio |\n| --- | --- | --- |")
+    parts.append("| code | images/s | ratio |\n| --- | --- | --- |")
     parts += [f"| {row['way']} | {row['images_per_second']:.1f} | {row['ratio']:.2f} |" for row in record["rows"]]
     ratio = next(row["ratio"] for row in record["rows"] if row["way"] == OURS)
     fraction, of_peak = record["convolutions"]["share"], record["convolutions"]["of_peak"]
     parts.append(
-        f"\nAimed at 2.5. Of our step in bf16 {fraction:.0%} are convolutions, which reach {of_peak:.0%} of what this "
-        f"processor's best matrix product does: with nothing around them the ratio would be {ratio / fraction:.1f}."
+        f"\nThe target is 2.5. Convolutions take {fraction:.0%} of our step in bf16 and reach {of_peak:.0%} of this "
+        f"processor's best matrix product. With nothing else in the step, the ratio would be {ratio / fraction:.1f}."
     )
     return "\n".join(parts)
