@@ -17,7 +17,7 @@ from PIL import Image
 
 from inceptorch.data import find_split
 from inceptorch.data.augment import AugmentedDataset
-from inceptorch.data.loader import load_batches, workers_needed
+from inceptorch.data.loader import choose_workers, load_batches
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
 from inceptorch.images import decode as decoding
 from inceptorch.images.decode import Box, RGBArray, decode, upright_jpeg
@@ -289,4 +289,4 @@ def test_workers_go_on_where_the_parent_puts_ctrl_c_off(images: Path) -> None:
     ],
 )
 def test_as_many_workers_as_keep_the_network_fed(loading: float, step: float, spare: int, workers: int) -> None:
-    assert workers_needed(loading, step, spare) == workers
+    assert choose_workers(loading, step, spare) == workers
