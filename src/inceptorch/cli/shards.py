@@ -7,11 +7,15 @@ from inceptorch.cli.output import Json, print_json
 
 
 def shards(
-    data: Annotated[str, typer.Argument(help="As for train: a folder, a zip, a list of images, torchvision:NAME.")],
-    out: Annotated[Path, typer.Argument(help="The folder of shards to make.")],
-    shard_size: Annotated[float, typer.Option(help="Size of a shard, at most.", metavar="MB")] = 256.0,
-    val_fraction: Annotated[float, typer.Option(help="Of every class, where DATA has no val or test.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="The order of the images depends on it.", min=0)] = 0,
+    data: Annotated[
+        str, typer.Argument(help="As for train: a folder, a zip file, a list of images, torchvision:NAME.")
+    ],
+    out: Annotated[Path, typer.Argument(help="New folder for the shards.")],
+    shard_size: Annotated[float, typer.Option(help="Maximum size of a shard in MB.", metavar="MB")] = 256.0,
+    val_fraction: Annotated[
+        float, typer.Option(help="Fraction of every class for val, if DATA has no val or test.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(help="Seed for the order of the images and the choice of val.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Pack images into tar files in the layout of WebDataset.
@@ -25,20 +29,14 @@ def shards(
     from inceptorch.utils.progress import Progress
 
     progress = Progress()
-    written = write_shards(data, out, megabytes=shard_size, val_fraction=val_fraction, seed=seed, progress=progress)
-    report_skipped(written.skipped, progress.info)
-    files = written.index.shards
-    images, size = sum(len(one.labels) for one in files), sum(one.bytes for one in files)
+    index, skipped = write_shards(
+        data, out, megabytes=shard_size, val_fraction=val_fraction, seed=seed, progress=progress
+    )
+    report_skipped(skipped, progress.say)
+    count, size = len(index.shards), sum(entry.bytes for entry in index.shards)
+    images = sum(len(entry.labels) for entry in index.shards)
     if json:
-        print_json(
-            {
-                "out": str(out),
-                "shards": len(files),
-                "images": images,
-                "bytes": size,
-                "classes": list(written.index.classes),
-                "skipped": written.skipped,
-            }
-        )
+        numbers = {"shards": count, "images": images, "bytes": size}
+        print_json({"out": str(out), **numbers, "classes": index.classes, "skipped": skipped})
         return
-    print(f"{images} images of {len(written.index.classes)} classes in {len(files)} shards, {size / 1e6:.1f} MB: {out}")
+    print(f"{images} images of {len(index.classes)} classes in {count} shards, {size / 1e6:.1f} MB: {out}")

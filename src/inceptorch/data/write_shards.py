@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,6 @@ from inceptorch.utils.progress import Progress
 BLOCK = 512  # of a tar file: a header is one, and data fills whole ones
 
 
-@dataclass(frozen=True)
-class Written:
-    """The shards that were written and the images that were left out."""
-
-    index: Index
-    skipped: list[Skipped]
-
-
 def write_shards(
     data: str | Path,
     out: Path,
@@ -40,13 +31,13 @@ def write_shards(
     val_fraction: float = 0.2,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Written:
+) -> tuple[Index, list[Skipped]]:
     """Write the images of DATA into `out` as train-000000.tar, ..., val-000000.tar, ... and index.json.
 
-    Images keep their bytes; unreadable ones are left out. The seed draws the order of each split and, if DATA has no
-    val or test, `val_fraction` of every class as val. A shard has at most so many megabytes, or one image. The same
-    DATA gives the same bytes. `out` appears when all is written, or not at all. Raises DataError, RunError, and
-    ImageError for an image that vanishes meanwhile.
+    Images keep their bytes; unreadable ones are left out and returned with the index. The seed draws the order of each
+    split and, if DATA has no val or test, `val_fraction` of every class as val. A shard has at most so many megabytes,
+    or one image. The same DATA gives the same bytes. `out` appears when all is written, or not at all. Raises
+    DataError, RunError, and ImageError for an image that vanishes meanwhile.
     """
     progress = progress or Progress()
     if not 0 < megabytes < math.inf:
@@ -68,7 +59,7 @@ def write_shards(
             entries += _write_split(folder, name, readable, tracked, megabytes * 1e6)
         index = Index(list(splits["train"].classes), entries)
         write_text(folder / INDEX, index.to_json())
-    return Written(index, skipped)
+    return index, skipped
 
 
 def _splits(data: str | Path, val_fraction: float, seed: int) -> dict[str, Split]:

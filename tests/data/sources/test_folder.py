@@ -1,12 +1,13 @@
 """Folders: what is an image in them."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from inceptorch.data import find_split
+from inceptorch.data.sources.folder import Folder
+from inceptorch.data.string_array import UNKNOWN, StringArray
 from inceptorch.errors import ImageError
 from inceptorch.inference.inputs import find_images
 from tests.conftest import COLORS, write_classes
@@ -37,14 +38,9 @@ def test_images_to_predict_come_in_a_stable_order(images: Path) -> None:
         list(find_images(images / "bare"))
 
 
-def test_files_have_their_states_where_folders_cannot_be_opened(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refusing(*_: object) -> int:
-        raise PermissionError(13, "Permission denied")
-
-    expected = find_split(data, CLASSES).files
-    monkeypatch.setattr(os, "supports_dir_fd", set())  # as on Windows
-    monkeypatch.setattr(os, "open", refusing)
-    files = find_split(data, CLASSES).files
-    assert files.sizes.tolist() == expected.sizes.tolist()
-    assert files.changed.tolist() == expected.changed.tolist()
-    assert expected.changed.min() > 0
+def test_files_have_their_states(images: Path) -> None:
+    names = StringArray(["red/00.png", "gone.png", str(images / "val" / "red" / "01.png")])
+    files = Folder(images / "train").files_of(names)
+    states = [(images / "train" / "red" / "00.png").stat(), (images / "val" / "red" / "01.png").stat()]
+    assert files.sizes.tolist() == [states[0].st_size, UNKNOWN, states[1].st_size]
+    assert files.changed.tolist() == [states[0].st_mtime_ns, UNKNOWN, states[1].st_mtime_ns]

@@ -15,7 +15,7 @@ JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 class Source(ABC):
     """Files that are read by name. Nothing in a source is ever written to."""
 
-    checked = False  # whether its images are known to be readable without decoding them
+    checked: bool = False  # whether its images are known to be readable without decoding them
 
     @abstractmethod
     def read(self, path: str) -> bytes:

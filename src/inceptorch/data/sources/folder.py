@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +49,15 @@ class Folder(Tree):
 
     def files_of(self, names: StringArray) -> Files:
         sizes, changed = array("q"), array("q")
-        with _stat_within(self.root) as stat:
-            for name in names.encoded():
-                try:
-                    state = stat(name)
-                    sizes.append(state.st_size)
-                    changed.append(state.st_mtime_ns)
-                except OSError:
-                    sizes.append(UNKNOWN)
-                    changed.append(UNKNOWN)
+        root = os.fsencode(self.root)
+        for name in names.encoded():
+            try:
+                state = os.stat(os.path.join(root, name))
+                sizes.append(state.st_size)
+                changed.append(state.st_mtime_ns)
+            except OSError:
+                sizes.append(UNKNOWN)
+                changed.append(UNKNOWN)
         return Files(names, np.array(sizes, np.int64), np.array(changed, np.int64))
 
     def read(self, path: str) -> bytes:
@@ -78,18 +76,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself, which reading reports
         return False
-
-
-@contextmanager
-def _stat_within(folder: Path) -> Iterator[Callable[[bytes], os.stat_result]]:
-    """os.stat for names within a folder: the system resolves these faster than whole paths, where it can."""
-    if os.stat not in os.supports_dir_fd:  # Windows
-        root = os.fsencode(folder)
-        yield lambda name: os.stat(os.path.join(root, name))
-        return
-    with reading(folder, DataError):
-        number = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))
-    try:
-        yield partial(os.stat, dir_fd=number)
-    finally:
-        os.close(number)

@@ -14,6 +14,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -34,8 +35,6 @@ INDEX = "index.json"
 FORMAT = "inceptorch shards 1"
 END = 1024  # zero bytes that close a tar file
 CONNECTIONS = 16  # that check shards at a URL
-
-ReadRange = Callable[[str, str, int, int], bytes]
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -104,29 +103,24 @@ def read_index(text: bytes, where: str) -> Index | None:
     return index
 
 
+@dataclass(frozen=True, eq=False)
 class Shards(Source):
     """Shards in a folder or at a URL, any image of which can be read. Names are SHARD/MEMBER, sorted.
 
     `read_range(where, shard, start, end)` gives bytes of a shard, and raises OSError.
     """
 
-    def __init__(
-        self,
-        where: str,
-        read_range: ReadRange,
-        names: StringArray,
-        starts: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        checked: bool = False,
-    ):
-        self.where, self.checked, self._read_range = where, checked, read_range
-        self._names, self._starts, self._sizes = names, starts, sizes
+    where: str
+    read_range: Callable[[str, str, int, int], bytes]
+    files: Files
+    starts: NDArray[np.int64]
+    checked: bool = False
 
     def read(self, path: str) -> bytes:
-        index = bisect_left(self._names, path)
-        start, size = int(self._starts[index]), int(self._sizes[index])
+        index = bisect_left(self.files.names, path)
+        start, size = int(self.starts[index]), int(self.files.sizes[index])
         try:
-            data = self._read_range(self.where, path.partition("/")[0], start, start + size)
+            data = self.read_range(self.where, path.partition("/")[0], start, start + size)
         except OSError as error:
             raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
         if len(data) < size:
@@ -184,8 +178,9 @@ def _read_split(folder: Path, name: str, files: Sequence[str], index: Index | No
     changed = np.repeat([shard.changed for shard in shards.values()], counts)
     classes, labels = _classes([text for shard in shards.values() for text in shard.labels], index)
     numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
-    source = Shards(str(folder), _read_local, names, starts, sizes)
-    return Split(name, str(folder), source, classes, Files(names, sizes, changed), labels, numbers)
+    found = Files(names, sizes, changed)
+    source = Shards(str(folder), _read_local, found, starts)
+    return Split(name, str(folder), source, classes, found, labels, numbers)
 
 
 def open_remote(url: str) -> dict[str, Callable[[], Split]]:
@@ -220,7 +215,7 @@ def _read_remote(folder: str, name: str, entries: Sequence[Entry], classes: Sequ
     labels = np.array([label for entry in entries for label in entry.labels], np.int32)
     files = Files(names, sizes, np.full(len(names), UNKNOWN, np.int64))
     shards = np.repeat(np.arange(len(entries), dtype=np.int32), [len(entry.labels) for entry in entries])
-    source = Shards(folder, read_range, names, starts, sizes, checked=True)
+    source = Shards(folder, read_range, files, starts, checked=True)
     return Split(name, f"{folder}/{name}", source, tuple(classes), files, labels, shards)
 
 
