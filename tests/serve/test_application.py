@@ -14,9 +14,11 @@ def test_several_models_by_name(bundle: Path, tmp_path: Path) -> None:
     Classifier.of(Model(TINY, 2), default_preprocessing(16), ["x", "y"]).save(tmp_path / "other")
     engines = {"first": open_engine(bundle, "onnxruntime"), "second": open_engine(tmp_path / "other", "onnxruntime")}
     with running(engines) as server:
-        said = [server.predict(("a", image()), query=query).json[0] for query in ("", "?model=first", "?model=second")]
-        assert said[0] == said[1]
-        assert {one["label"] for one in said[2]["predictions"]} == {"x", "y"}
+        entries = [
+            server.predict(("a", image()), query=query).json[0] for query in ("", "?model=first", "?model=second")
+        ]
+        assert entries[0] == entries[1]
+        assert {one["label"] for one in entries[2]["predictions"]} == {"x", "y"}
         about = server.request("/about").json
         assert [(model["name"], model["classes"], model["has_maps"]) for model in about["models"]] == [
             ("first", 3, True),

@@ -18,10 +18,10 @@ def test_tensors_as_json_and_as_bytes(server: Server, engine: Engine) -> None:
         {"name": "images", "datatype": "UINT8", "shape": [-1, 3, 16, 16]}
     ]
     tensor = {"name": "images", "datatype": "UINT8", "shape": list(pixels.shape)}
-    asked = json.dumps({"id": "7", "inputs": [{**tensor, "data": pixels.ravel().tolist()}]}).encode()
-    result = server.request("/v2/models/tiny/infer", asked).json
+    payload = json.dumps({"id": "7", "inputs": [{**tensor, "data": pixels.ravel().tolist()}]}).encode()
+    result = server.request("/v2/models/tiny/infer", payload).json
     assert (result["model_name"], result["id"]) == ("tiny", "7")
-    old_name = asked.replace(b'"images"', b'"pictures"')
+    old_name = payload.replace(b'"images"', b'"pictures"')
     assert server.request("/v2/models/tiny/infer", old_name).json == result
     outputs = {one["name"]: np.reshape(one["data"], one["shape"]) for one in result["outputs"]}
     assert outputs.keys() == {"probabilities", "maps", "map_classes"}
@@ -52,7 +52,7 @@ TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data"
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("payload", "message"),
     [
         ("{", "Invalid JSON"),
         ("[" * 100_000, "Invalid JSON"),
@@ -75,8 +75,8 @@ TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data"
         ({"inputs": [TENSOR], "id": 1}, "id: Input should be a valid string"),
     ],
 )
-def test_malformed_tensors_are_refused(server: Server, asked: Any, sentence: str) -> None:
-    body = asked if isinstance(asked, str) else json.dumps(asked)
+def test_malformed_tensors_are_refused(server: Server, payload: Any, message: str) -> None:
+    body = payload if isinstance(payload, str) else json.dumps(payload)
     reply = server.request("/v2/models/tiny/infer", body.encode())
     assert reply.status == 400
-    assert sentence in reply.json["error"]
+    assert message in reply.json["error"]

@@ -119,22 +119,22 @@ def opened(browser: Browser, server: Server, tolerated: str = "", **options: Any
     page = context.new_page()
     faults: list[str] = []
 
-    def said(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if not (tolerated and tolerated in message.text):
             faults.append(message.text)
 
-    def asked(request: Request) -> None:
+    def on_request(request: Request) -> None:
         if not request.url.startswith((server.address, "blob:", "data:")):
             faults.append(request.url)
 
-    def opened_dialog(dialog: Dialog) -> None:
+    def on_dialog(dialog: Dialog) -> None:
         faults.append(dialog.message)
         dialog.dismiss()
 
-    page.on("console", said)
+    page.on("console", on_console)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", opened_dialog)
-    context.on("request", asked)
+    page.on("dialog", on_dialog)
+    context.on("request", on_request)
     page.goto(server.address)
     yield page
     context.close()
@@ -215,7 +215,7 @@ def test_one_image_has_its_answer_its_bars_and_its_frame(page: Page, bundle: Pat
     # The frame: the middle 32 of the 48 pixels.
     left, top, right, bottom = place(page.locator("#image"))
     assert (right - left) / (bottom - top) == pytest.approx(1.5, abs=0.01)
-    shown = tuple(left + share * (right - left) for share in (8 / 48, 40 / 48))
+    shown = tuple(left + fraction * (right - left) for fraction in (8 / 48, 40 / 48))
     assert place(page.locator("#box")) == pytest.approx((shown[0], top, shown[1], bottom), abs=1)
     expect(page.locator("#caption")).to_have_text(
         "The network saw the framed 32 × 32 of 48 × 32 pixels, resized to 16 × 16."
@@ -687,7 +687,7 @@ def test_it_fits_a_phone_in_light_and_dark(browser: Browser, server: Server, sch
 
 
 def test_nothing_from_elsewhere_could_be_loaded(browser: Browser, server: Server) -> None:
-    """The policy holds: what is written into the page is not executed, and nothing is asked elsewhere."""
+    """The policy holds: injected scripts do not run, and no other host is contacted."""
     with opened(browser, server, tolerated="Content Security Policy") as page:
         refused = page.evaluate(
             """() => new Promise((resolve) => {

@@ -39,17 +39,17 @@ def test_sigterm_answers_accepted_requests(exported: Path) -> None:
         for thread in threads:
             thread.start()
         whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
-        half, kept = server.connect(whole[:-100]), server.connect(whole)
-        assert read_reply(kept).headers["Connection"] is None
+        half, idle = server.connect(whole[:-100]), server.connect(whole)
+        assert read_reply(idle).headers["Connection"] is None
         wait_until(lambda: server.counter('inceptorch_requests_total{path="/predict",status="200"}') > 20, "load")
         child.send_signal(signal.SIGTERM)
         wait_until(lambda: len(ends) > 0, "a refusal")
-        kept.sendall(whole)  # as if it had been on its way
+        idle.sendall(whole)  # as if it had been on its way
         half.sendall(whole[-100:])
         for thread in threads:
             thread.join(20)
         assert ends == ["refused"] * 4
-        for connection in (kept, half):
+        for connection in (idle, half):
             reply = read_reply(connection)
             assert (reply.status, reply.headers["Connection"], len(reply.json)) == (200, "close", 1)
             connection.close()

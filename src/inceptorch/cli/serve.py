@@ -30,7 +30,10 @@ def serve(
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(help="Token that requests must send, as Authorization: Bearer TOKEN.", envvar="INCEPTORCH_TOKEN"),
+        typer.Option(
+            help="Token that requests must send, as Authorization: Bearer TOKEN; by default none.",
+            envvar="INCEPTORCH_TOKEN",
+        ),
     ] = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_images: Annotated[int, typer.Option(help="Images of one request, at most.", min=1)] = 32,
