@@ -23,10 +23,7 @@ from inceptorch.utils.plots import shortened
 
 MAX_MISTAKES = 24
 IMAGE_SIZE = 160  # pixels of their images
-MAX_CLASSES = 60  # in one table; with more, the best and the worst are listed
-ENDS = 15  # best, and worst
 MAX_MATRIX = 25  # classes in a confusion matrix with numbers
-MAX_LETTERS = 28  # of a class name: ImageNet's are lists of synonyms
 MAX_CONFUSIONS = 15  # pairs of classes
 
 
@@ -51,8 +48,6 @@ def page(
         command=command,
         curves=_curves(metrics) if metrics else [],
         ranked=worst_first(evaluation),
-        listed=MAX_CLASSES,
-        ends=ENDS,
         confusion=confusion,
         fractions=fractions,
         map=_map(fractions) if len(names) > MAX_MATRIX else None,
@@ -64,7 +59,6 @@ def page(
         confidence=confidence_sentences(evaluation),
         facts=facts | _memory(),
         shortened=shortened,
-        letters=MAX_LETTERS,
     )
 
 
