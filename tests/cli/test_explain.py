@@ -54,8 +54,8 @@ def test_explain_json_and_drawings(bundle: Path, photos: Path, tmp_path: Path) -
     ]
     first, second = entries[:2]
     assert set(first) == {
-        "file", "predictions", "label", "index", "probability", "method", "layer", "size", "map", "maximum", "difference",
-        "peak", "box", "drawing",
+        "file", "predictions", "label", "index", "probability", "method", "layer", "size", "map", "maximum",
+        "difference", "peak", "box", "drawing",
     }  # fmt: skip
     assert (first["label"], first["index"], first["method"], first["layer"]) == ("red", 0, "gradcam", "conv2")
     assert first["box"] == [0, 0, 64, 64]

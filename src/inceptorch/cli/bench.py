@@ -9,6 +9,7 @@ from inceptorch.errors import EngineError
 if TYPE_CHECKING:
     from inceptorch.deployment.benchmark import BenchmarkResult
     from inceptorch.deployment.per_layer import LayerTime
+    from inceptorch.inference.engines import Engine
 
 
 def bench(
@@ -38,7 +39,6 @@ def bench(
     inceptorch bench runs/flowers --per-layer
     """
     from inceptorch.deployment.benchmark import benchmark
-    from inceptorch.deployment.per_layer import layer_times
     from inceptorch.inference.engines import open_engine
     from inceptorch.utils.files import make_folder
 
@@ -52,23 +52,25 @@ def bench(
         raise EngineError(f"--batch {batch!r} is not a list of whole numbers such as 1,16.") from None
     if out is not None:
         make_folder(out)
-    name = Path(model).name
-    if not per_layer:
-        results = benchmark(
-            model, engine=engine, batch_sizes=batch_sizes, seconds=seconds, data=data, reference=reference
-        )
-        if json:
-            print_json([each.to_dict() for each in results])
-        else:
-            _print_engines(results)
-        if out is not None:
-            from inceptorch.deployment.plot import draw_engines
-
-            draw_engines(results, name, out / "bench.png")
+    if per_layer:
+        _bench_layers(model, open_engine(model, engine or "auto", precision), batch_sizes[0], out, json)
         return
-    opened = open_engine(model, engine or "auto", precision)
-    title = f"{name} on {opened}, batch {batch_sizes[0]}"
-    times = layer_times(opened, batch_sizes[0])
+    results = benchmark(model, engine=engine, batch_sizes=batch_sizes, seconds=seconds, data=data, reference=reference)
+    if json:
+        print_json([each.to_dict() for each in results])
+    else:
+        _print_engines(results)
+    if out is not None:
+        from inceptorch.deployment.plot import draw_engines
+
+        draw_engines(results, Path(model).name, out / "bench.png")
+
+
+def _bench_layers(model: str, engine: "Engine", batch_size: int, out: Path | None, json: bool) -> None:
+    from inceptorch.deployment.per_layer import layer_times
+
+    title = f"{Path(model).name} on {engine}, batch {batch_size}"
+    times = layer_times(engine, batch_size)
     if json:
         print_json([each.to_dict() for each in times])
     else:
