@@ -34,17 +34,10 @@ KINDS = {
 
 
 class Finding(NamedTuple):
-    """One fault.
-
-    files     the images, class folders or splits concerned, as a user finds them
-    note      a phrase that continues the file names
-    indices   of the images in the scan; none for a class or a split
-    """
-
     kind: str
-    files: tuple[str, ...]
-    note: str
-    indices: tuple[int, ...] = ()
+    files: tuple[str, ...]  # the images, class folders or splits concerned, as a user finds them
+    note: str  # a phrase that continues the file names
+    indices: tuple[int, ...] = ()  # of the images in the scan; none for a class or a split
 
     @property
     def severity(self) -> Severity:

@@ -61,21 +61,15 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class DatasetScan:
-    """All images of DATA, numbered across splits.
-
-    records    of every image, [N]; without meaning where `readable` is False
-    faults     by index: of unreadable images, and of those that decode with warnings
-    split_of   the split of each image, int32 [N], as a position in `splits`
-    labels     the class of each image, int32 [N], as a position in `classes`: the names of all splits, sorted
-    """
+    """All images of DATA, numbered across splits."""
 
     splits: dict[str, Split]
-    records: Records
+    records: Records  # [N]; without meaning where `readable` is False
     readable: Mask
-    faults: dict[int, Fault]
-    split_of: NDArray[np.int32]
-    labels: NDArray[np.int32]
-    classes: tuple[str, ...]
+    faults: dict[int, Fault]  # by index: of unreadable images, and of those that decode with warnings
+    split_of: NDArray[np.int32]  # [N], positions in `splits`
+    labels: NDArray[np.int32]  # [N], positions in `classes`
+    classes: tuple[str, ...]  # of all splits, sorted
 
     def __len__(self) -> int:
         return len(self.records)

@@ -34,32 +34,21 @@ CALLS = (4, 200)  # minimum and maximum number of timed calls in a round
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """One engine in one precision at one batch size. Medians over the rounds.
-
-    streams             concurrent calls at the highest throughput
-    images_per_second   throughput with that many concurrent calls
-    p50_ms, p99_ms      latency of a call with a single caller
-    memory_mib          peak memory of a fresh process that opened the classifier and ran one batch
-    cold_start_s        seconds from the start of that process to its output
-    reference           engine and precision that outputs are compared with
-    top1_agreement      fraction of images with the same top-1 class
-    max_difference      of any probability
-    fraction_of_peak    arithmetic done, relative to a matrix product here; None if unknown
-    """
+    """One engine in one precision at one batch size. Medians over the rounds."""
 
     engine: str
     precision: str
     batch_size: int
-    streams: int
-    images_per_second: float
-    p50_ms: float
+    streams: int  # concurrent calls at the highest throughput
+    images_per_second: float  # with that many concurrent calls
+    p50_ms: float  # latency of a call with a single caller
     p99_ms: float
-    memory_mib: float | None
-    cold_start_s: float
-    reference: str
-    top1_agreement: float
-    max_difference: float
-    fraction_of_peak: float | None
+    memory_mib: float | None  # peak of a fresh process that opens the classifier and runs one batch
+    cold_start_s: float  # from the start of that process to its output
+    reference: str  # engine and precision with the correct outputs
+    top1_agreement: float  # fraction of images with the same top-1 class
+    max_difference: float  # of any probability
+    fraction_of_peak: float | None  # arithmetic done, relative to a matrix product here; None if unknown
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
