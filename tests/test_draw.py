@@ -172,7 +172,7 @@ def test_equal_rows_are_drawn_once_unless_an_auxiliary_head_stands_on_them() -> 
 
 
 def test_a_net_that_does_not_fit_its_own_size_is_refused() -> None:
-    with pytest.raises(TableError, match="row conv1: a 7x7 window does not fit into a 2x2 map"):
+    with pytest.raises(TableError, match="layer conv1: a 7x7 window does not fit into a 2x2 map"):
         svg(replace(GOOGLENET, size=2, body={"conv1": Conv(64, 7, 2, "valid")}, aux=()))
 
 

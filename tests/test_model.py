@@ -172,13 +172,13 @@ def test_recomputing_going_backward_changes_nothing_but_memory(tiny: NetworkSpec
 
 def test_feature_maps_of_every_stage() -> None:
     model = inceptorch.create_model("inception_v3", features_only=True).eval()
-    assert model.rows == ["conv2b", "conv4a", "5d", "6e", "7c"]
+    assert model.layers == ["conv2b", "conv4a", "5d", "6e", "7c"]
     assert [info["reduction"] for info in model.feature_info] == [2, 4, 8, 16, 32]
     x = torch.zeros(1, 3, 96, 96)
     maps = model(x)
     assert [m.shape[1] for m in maps] == [64, 192, 288, 768, 2048]
     two = inceptorch.create_model("inception_v3", features_only=True, out_indices=(1, 3))
-    assert two.rows == ["conv4a", "6e"]
+    assert two.layers == ["conv4a", "6e"]
     assert "7c" not in dict(two.body.named_children())  # what lies behind is not computed
     with pytest.raises(TableError, match="has 5 stages, so out_indices go from 0 to 4"):
         inceptorch.create_model("inception_v3", features_only=True, out_indices=[7])

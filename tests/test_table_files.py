@@ -78,35 +78,35 @@ def test_list_models_takes_a_pattern() -> None:
 
 # What is replaced in the table above, by what, and what is said.
 BROKEN = {
-    "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, row conv1: A width of -8"),
-    "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, row conv1: conv has no 'out'"),
-    "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, row conv1: A stride of 0"),
-    "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "row conv1: A 4x4 window has no middle"),
-    "window of three sides": ("[1, 3]", "[1, 3, 3]", "row mix: conv's kernel is [1, 3, 3]"),
-    "half a width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8.5}", "row conv1: conv's out is 8.5"),
-    "unknown layer": ("{pool: max}", "{pol: max}", "row mix: There is no layer 'pol': did you mean 'pool'"),
-    "unknown pool": ("{pool: max}", "{pool: median}", "row mix: pool's kind is 'median'; it must be one of max, avg"),
-    "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "row conv1: conv has no value 'strid'"),
-    "unknown padding": ("pad: ceil", "pad: round", "row pool: pool's pad is 'round'"),
-    "branches of different size": ("- {conv: 4}\n", "- {conv: 4, stride: 2}\n", "row mix: branches give maps of different sizes"),
-    "sum of different widths": ("{conv: 16, norm", "{conv: 12, norm", "row add: 16x16x12 cannot be added to the 16x16x16"),
-    "unknown row in aux": ("aux: [mix]", "aux: [mixed]", "auxiliary head on row 'mixed' has no such row"),
+    "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, layer conv1: A width of -8"),
+    "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, layer conv1: conv has no 'out'"),
+    "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, layer conv1: A stride of 0"),
+    "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "layer conv1: A 4x4 window has no middle"),
+    "window of three sides": ("[1, 3]", "[1, 3, 3]", "layer mix: conv's kernel is [1, 3, 3]"),
+    "half a width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8.5}", "layer conv1: conv's out is 8.5"),
+    "unknown layer": ("{pool: max}", "{pol: max}", "layer mix: There is no layer 'pol': did you mean 'pool'"),
+    "unknown pool": ("{pool: max}", "{pool: median}", "layer mix: pool's kind is 'median'; it must be one of max, avg"),
+    "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "layer conv1: conv has no value 'strid'"),
+    "unknown padding": ("pad: ceil", "pad: round", "layer pool: pool's pad is 'round'"),
+    "branches of different size": ("- {conv: 4}\n", "- {conv: 4, stride: 2}\n", "layer mix: branches give maps of different sizes"),
+    "sum of different widths": ("{conv: 16, norm", "{conv: 12, norm", "layer add: 16x16x12 cannot be added to the 16x16x16"),
+    "unknown layer in aux": ("aux: [mix]", "aux: [mixed]", "auxiliary head on layer 'mixed' has no such layer"),
     "aux without a head": ("aux_head:", "head_of_aux:", "has no value 'head_of_aux'"),
     "no head for aux": (
         OWN[OWN.index("aux_head:") :],
         "",
-        "rows mix carry auxiliary heads but aux_head is not given",
+        "layers mix carry auxiliary heads but aux_head is not given",
     ),
-    "duplicate row": ("  add:", "  mix:", "'mix' is written twice, again in line"),
-    "row of head in body": ("  dropout: {", "  conv1: {", "the head has a row 'conv1', and so has the body"),
-    "row called linear": ("  conv1: {", "  linear: {", "row 'linear' is the layer to the classes"),
-    "10 GB row": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 100000000, kernel: 3, stride: 2}", "row conv1: its weights would take 11.6 GB"),
-    "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "row dropout: A dropout rate is from 0 to below 1"),
-    "empty fork": ("      - {conv: 4}\n      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]\n      - [{pool: max}, {conv: 4}]", "      []", "row mix: A fork has no branches"),
+    "duplicate layer": ("  add:", "  mix:", "'mix' is written twice, again in line"),
+    "layer of head in body": ("  dropout: {", "  conv1: {", "the head has a layer 'conv1', and so has the body"),
+    "layer called linear": ("  conv1: {", "  linear: {", "layer 'linear' is the layer to the classes"),
+    "10 GB layer": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 100000000, kernel: 3, stride: 2}", "layer conv1: its weights would take 11.6 GB"),
+    "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "layer dropout: A dropout rate is from 0 to below 1"),
+    "empty fork": ("      - {conv: 4}\n      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]\n      - [{pool: max}, {conv: 4}]", "      []", "layer mix: A fork has no branches"),
     "no body": ("body:", "bodi:", "The network has no 'body'|has no value 'bodi'"),
-    "too small an image": ("size: 32", "size: 1", "row mix|too small|does not fit"),
+    "too small an image": ("size: 32", "size: 1", "layer mix|too small|does not fit"),
     "no yaml": ("fork:", "fork: [", "is not YAML"),
-    "groups that do not divide": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8, groups: 2}", "row conv1: 3 channels cannot be divided into 2 groups"),
+    "groups that do not divide": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8, groups: 2}", "layer conv1: 3 channels cannot be divided into 2 groups"),
     "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "Batch normalization needs eps above 0"),
 }  # fmt: skip
 
@@ -126,13 +126,13 @@ def test_a_broken_table_gets_a_sentence(fault: str, own: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "row conv1: conv's out is 1000"),
+        (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "layer conv1: conv's out is 1000"),
         (OWN.replace("conv: 8,", "conv: 1" + "0" * 5000 + ","), "is not YAML"),
         (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "what stands before the colon in line 6 is not a word"),
         (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "does not refer to other parts of itself"),
-        (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "row conv1: conv has its out twice"),
-        (OWN.replace("  conv1:", "  forward:"), "a row cannot be called 'forward'"),
-        (OWN.replace("  mix:", "  keys:").replace("[mix]", "[keys]"), "a row cannot be called 'keys'"),
+        (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "layer conv1: conv has its out twice"),
+        (OWN.replace("  conv1:", "  forward:"), "a layer cannot be called 'forward'"),
+        (OWN.replace("  mix:", "  keys:").replace("[mix]", "[keys]"), "a layer cannot be called 'keys'"),
         ("\ufeff".encode("utf-16").decode("latin-1") + OWN, "not YAML|no value"),
         ("name: wide\nsize: 8\nbody: {" + ", ".join(f"a{n}: {{conv: 30000}}" for n in range(40)) + "}", "140 GB"),
         ("name: yes\nsize: 8\nbody: {a: {conv: 1}}", "name is True; it must be a word; write it in quotes"),
@@ -156,7 +156,7 @@ def test_keys_are_words_as_they_are_written(own: Path) -> None:
 def test_layers_within_layers_without_end_are_refused(tmp_path: Path) -> None:
     text = "name: deep\nsize: 8\nbody: {a: " + "[" * 100 + "{conv: 1}" + "]" * 100 + "}\n"
     (tmp_path / "deep.yaml").write_text(text)
-    with pytest.raises(TableError, match="row a: .*more than 20 deep"):
+    with pytest.raises(TableError, match="layer a: .*more than 20 deep"):
         read_table(tmp_path / "deep.yaml")
     with pytest.raises(TableError, match=r"nowhere.yaml could not be read: no such file"):
         get_network("nowhere.yaml")

@@ -92,9 +92,9 @@ def test_windows_are_counted_as_caffe_counts_them(layer: Pool | Conv, side: int,
 
 
 def test_too_small_a_image_is_refused_by_the_row_it_fails_in() -> None:
-    with pytest.raises(TableError, match=r"20x20 are too small for googlenet: row pool4: .*at least 31x31"):
+    with pytest.raises(TableError, match=r"20x20 are too small for googlenet: layer pool4: .*at least 31x31"):
         check_size(GOOGLENET, 20)
-    with pytest.raises(TableError, match=r"78x78 .* auxiliary head on row 4a, at avgpool: .*at least 79x79"):
+    with pytest.raises(TableError, match=r"78x78 .* auxiliary head on layer 4a, at avgpool: .*at least 79x79"):
         check_size(GOOGLENET, 78, aux=True)
     assert min_size(GOOGLENET) == 31
     check_size(GOOGLENET, 31)
@@ -168,7 +168,7 @@ def test_a_table_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(TableError, match="aux_head is not given"):
         replace(GOOGLENET, aux_head=None)
     uneven = replace(GOOGLENET, body={"a": Fork(Conv(4), Conv(4, 3, 2))}, aux=())
-    with pytest.raises(TableError, match="row a: branches give maps of different sizes"):
+    with pytest.raises(TableError, match="layer a: branches give maps of different sizes"):
         count_complexity(uneven)
 
 

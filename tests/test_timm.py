@@ -34,7 +34,7 @@ def made(name: str, **options: Any) -> Model:
     return model
 
 
-@pytest.mark.parametrize("name", ["googlenet", "bn_inception", "inception_v3", "inception_v4_small"])
+@pytest.mark.parametrize("name", ["googlenet", "bn_inception_small", "inception_v3_small"])
 def test_timm_makes_our_networks(name: str) -> None:
     model = made(f"inceptorch/{name}", num_classes=7, in_chans=1, drop_rate=0.25)
     assert model.net.name == name
@@ -49,26 +49,13 @@ def test_timm_makes_our_networks(name: str) -> None:
 
 def test_timm_lists_them_and_its_own_names_still_work() -> None:
     assert set(timm.list_models("inceptorch_*")) == {f"inceptorch_{name}" for name in (*NETS, "network")}
-    assert timm.create_model("inception_v4", num_classes=2).num_classes == 2
+    assert timm.create_model("mobilenetv3_small_050", num_classes=2).num_classes == 2
     with pytest.raises(RuntimeError, match="Unknown model"):
         timm.create_model("inceptorch/gogglenet")
     with pytest.raises(TableError, match="inceptorch_googlenet has no 'windows'"):
         timm.create_model("inceptorch/googlenet", windows=3)
     with pytest.raises(RuntimeError, match=r"Invalid pretrained tag \(a1_in1k\) for inceptorch_googlenet"):
         timm.create_model("inceptorch/googlenet.a1_in1k", pretrained=True)
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_timm_is_told_the_first_convolution_and_the_classifier(name: str) -> None:
-    model = Model(NETS[name], initialize=False)
-    settings = timm.get_pretrained_cfg(f"inceptorch_{name}")
-    assert settings is not None
-    assert settings.first_conv is not None
-    assert settings.classifier is not None
-    first = model.get_submodule(settings.first_conv)
-    assert isinstance(first, nn.Conv2d)
-    assert first.in_channels == 3
-    assert model.get_submodule(settings.classifier) is model.get_classifier()
 
 
 def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +77,10 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_timms_feature_maps() -> None:
-    body = timm.create_model("inceptorch/inception_v3", features_only=True, out_indices=(1, 3))
+    body = empty("inception_v3", features_only=True, out_indices=(1, 3))
     assert body.feature_info.channels() == [192, 768]
     assert body.feature_info.reduction() == [4, 16]
-    assert [features.shape[1] for features in body(torch.zeros(1, 3, 96, 96))] == [192, 768]
+    assert [features.shape[1] for features in body(torch.zeros(1, 3, 96, 96, device="meta"))] == [192, 768]
 
 
 def test_timms_optimizers_averages_and_resets() -> None:
@@ -123,8 +110,13 @@ def test_timms_optimizers_averages_and_resets() -> None:
     assert model(x).shape == (4, model.num_features)
 
 
-# What timm asks of its own networks in its tests, asked of ours. Without memory, as shapes and graphs tell enough here;
-# test_traceable.py compares numbers.
+# What timm asks of its own networks in its tests, asked of ours. Without memory, as shapes and graphs are enough here;
+# test_traceable.py compares numbers. Every network answers once; what depends on the kinds of layers alone is asked of
+# one network for each kind: plain convolutions, separable ones and batch normalization, nested branches, residual
+# modules, and fully connected layers with local response normalization.
+KINDS = ["googlenet_small", "bn_inception_small", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
+
+
 def empty(name: str, **options: Any) -> Any:
     with torch.device("meta"):
         return timm.create_model(f"inceptorch_{name}", **options)
@@ -135,22 +127,22 @@ def images(name: str, count: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_forward_and_head_agree_with_the_default_cfg(name: str) -> None:
+def test_network_and_head_agree_with_the_default_cfg(name: str) -> None:
     model, x = empty(name).eval(), images(name)
     cfg = model.default_cfg
     assert cfg["input_size"] == tuple(x.shape[1:])
-    assert model(x).shape == (2, 1000)
     features = model.forward_features(x)
     assert features.shape[2:] == cfg["pool_size"]
     assert model.forward_head(features).shape == (2, 1000)
     assert model.forward_head(features, pre_logits=True).shape == (2, model.head_hidden_size)
-    weights = model.state_dict()
-    assert weights[f"{cfg['classifier']}.weight"] is not None
-    assert weights[f"{cfg['first_conv']}.weight"].shape[1] in (3, 1)  # 1: of a separable convolution
+    first = model.get_submodule(cfg["first_conv"])
+    assert isinstance(first, nn.Conv2d)
+    assert first.in_channels == 3
+    assert first.weight.shape[1] in (3, 1)  # 1: of a separable convolution
     assert model.get_classifier() is model.get_submodule(cfg["classifier"])
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_classifier_and_pooling_are_reset(name: str) -> None:
     model = empty(name).eval()
     x = model.forward_features(images(name))
@@ -164,11 +156,10 @@ def test_classifier_and_pooling_are_reset(name: str) -> None:
     model.reset_classifier(3)
     assert model.forward_head(x).shape == (2, 3)
     assert empty(name, num_classes=0).eval().forward_head(x).shape == (2, model.num_features)
-    unpooled = empty(name, num_classes=0, global_pool="").eval()
-    assert unpooled(images(name)).shape == x.shape
+    assert empty(name, num_classes=0, global_pool="").eval().forward_head(x).shape == x.shape
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_features_and_intermediates(name: str) -> None:
     body, x = empty(name, features_only=True).eval(), images(name)
     maps = body(x)
@@ -183,7 +174,7 @@ def test_features_and_intermediates(name: str) -> None:
     assert two.feature_info.channels() == [maps[0].shape[1], maps[-2].shape[1]]
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_timms_own_feature_graphs(name: str) -> None:
     """timm's extractor by torch.fx, forward and backward."""
     model, x = empty(name).train(), images(name)
@@ -196,12 +187,12 @@ def test_timms_own_feature_graphs(name: str) -> None:
     assert all(parameter.grad is not None for key, parameter in graph.named_parameters() if key.startswith("body"))
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", KINDS)
 def test_training_and_the_groups_of_parameters(name: str) -> None:
     model, x = empty(name, num_classes=5).train(), images(name)
-    for thrifty in (False, True):
+    for checkpointing in (False, True):
         model.zero_grad()
-        model.set_grad_checkpointing(thrifty)
+        model.set_grad_checkpointing(checkpointing)
         model(x).sum().backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
     parameters = dict(model.named_parameters())

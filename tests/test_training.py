@@ -431,7 +431,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
             inceptorch.train(**{"data": images, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
         assert not out.exists()
 
-    refused(TableError, "too small for tiny with auxiliary heads: .*row mix", recipe=with_values(recipe, {"size": 5}))
+    refused(TableError, "too small for tiny with auxiliary heads: .*layer mix", recipe=with_values(recipe, {"size": 5}))
     refused(TableError, "did you mean 'tiny'", net="tinny")
     refused(RecipeError, "name them with --weights", recipe="head")
     refused(RecipeError, "from 0 to", seed=-1)

@@ -30,8 +30,8 @@ class Model(nn.Module):
     default).
 
     With `aux`, the auxiliary heads are built too, for images of `size` pixels. `initialize=False` leaves the weights
-    as memory holds them, for whoever loads others. With 0 classes there is no classifier: the model returns what it
-    would receive, [N, num_features].
+    as memory holds them, for loading others. With 0 classes there is no classifier: the model returns its input,
+    [N, num_features].
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Model(nn.Module):
         for name in (*net.body, *net.head, *(net.aux_head or {})):
             taken = hasattr(nn.Sequential, name) or hasattr(nn.ModuleDict, name) or name in self.__dict__
             if taken or name.startswith(FLATTEN):
-                raise TableError(f"Network {net.name!r}: a row cannot be called {name!r}; torch uses that name itself.")
+                raise TableError(
+                    f"Network {net.name!r}: a layer cannot be called {name!r}; torch uses that name itself."
+                )
         self.net = net
         self.num_classes = num_classes
         self.in_chans = in_chans
@@ -95,13 +97,13 @@ class Model(nn.Module):
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """The last row of the body: [N, C, H', W']."""
-        for row in self.body:
-            x = self._run(row, x)
+        """The last layer of the body: [N, C, H', W']."""
+        for layer in self.body:
+            x = self._run(layer, x)
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits [N, num_classes] from the last row of the body; with `pre_logits`, the [N, num_features]
+        """Logits [N, num_classes] from the last layer of the body; with `pre_logits`, the [N, num_features]
         that the linear layer receives."""
         if not self.global_pool:
             return x
@@ -133,8 +135,8 @@ class Model(nn.Module):
         """The maps of the body and those within it, as timm gives them: (last map, intermediate maps).
 
         indices             stages, the layers before the map is halved: all (None), the last ones (a number), or chosen
-                            ones; or layers by their names in the paper, and "aux.LAYER" for an auxiliary head's logits, which
-                            must have been built for images of this size
+                            ones; or layers by their names in the paper, and "aux.LAYER" for an auxiliary head's logits.
+                            The head must have been built for images of this size
         norm                ignored, as no network here normalizes its last map
         stop_early          end at the last chosen layer; the first value is then that layer's map
         output_fmt          only NCHW
@@ -197,7 +199,7 @@ class Model(nn.Module):
         return [modules.index(f"body.{name}") for name in names if f"body.{name}" in modules]
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade time for memory in training: keep each row's input alone and compute the rest again going backward."""
+        """Trade time for memory in training: keep each layer's input alone and compute the rest again."""
         self.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
@@ -225,21 +227,21 @@ class Model(nn.Module):
             head.linear = linear.to(like.device, like.dtype)
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
-        """The order of the rows, by the name of a parameter, for rates that fall from the classifier to the stem."""
-        rows = {name: float(index) for index, name in enumerate(self.net.body)}
+        """The order of the layers, by the name of a parameter, for rates that fall from the classifier to the stem."""
+        layers = {name: float(index) for index, name in enumerate(self.net.body)}
 
         def order(parameter: str) -> float:
             where, _, rest = parameter.partition(".")
-            return rows[rest.partition(".")[0]] if where == "body" else math.inf
+            return layers[rest.partition(".")[0]] if where == "body" else math.inf
 
         return order
 
-    def _run(self, row: nn.Module, x: Tensor) -> Tensor:
+    def _run(self, layer: nn.Module, x: Tensor) -> Tensor:
         if not (self.grad_checkpointing and self.training and torch.is_grad_enabled()):
-            out: Tensor = row(x)
+            out: Tensor = layer(x)
             return out
-        statistics = partial(_statistics_kept, row)
-        again: Tensor = checkpoint(row, x, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics()))
+        statistics = partial(_statistics_kept, layer)
+        again: Tensor = checkpoint(layer, x, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics()))
         return again
 
     def _check_aux_size(self, x: Tensor) -> None:
@@ -278,34 +280,34 @@ def _check_size(model: Model, inputs: tuple[Tensor, ...]) -> None:
 
 
 class Features(nn.Module):
-    """A network up to some of its rows: images in, the list of those rows' maps out.
+    """A network up to some of its layers: images in, the list of those layers' maps out.
 
-    `out_indices` chooses among the stages, all by default; a stage is the last row before the map is halved.
+    `out_indices` chooses among the stages, all by default; a stage is the last layer before the map is halved.
     """
 
     def __init__(self, model: Model, out_indices: Sequence[int] | None = None):
         super().__init__()
-        self.rows = model._names(out_indices)
+        self.layers = model._names(out_indices)
         stages = {info["module"]: info for info in model.feature_info}
-        self.feature_info = [stages[f"body.{row}"] for row in self.rows]
+        self.feature_info = [stages[f"body.{layer}"] for layer in self.layers]
         names = list(model.net.body)
-        deepest = max(names.index(row) for row in self.rows)
+        deepest = max(names.index(layer) for layer in self.layers)
         self.body = nn.Sequential(OrderedDict((name, model.body.get_submodule(name)) for name in names[: deepest + 1]))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The maps [N, C, H, W] of the chosen rows for images [N, in_chans, H, W]."""
+        """The maps [N, C, H, W] of the chosen layers for images [N, in_chans, H, W]."""
         kept = {}
-        for name, row in self.body.named_children():
-            x = row(x)
-            if name in self.rows:
+        for name, layer in self.body.named_children():
+            x = layer(x)
+            if name in self.layers:
                 kept[name] = x
-        return [kept[row] for row in self.rows]
+        return [kept[layer] for layer in self.layers]
 
 
 @contextmanager
-def _statistics_kept(row: nn.Module) -> Iterator[None]:
-    """While this lasts, batch normalization in `row` does not count a batch a second time."""
-    norms = [module for module in row.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
+def _statistics_kept(layer: nn.Module) -> Iterator[None]:
+    """While this lasts, batch normalization in `layer` does not count a batch a second time."""
+    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, torch.tensor(0)  # a count that nobody reads

@@ -24,7 +24,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     except SafetensorError:
         if looks_pickled(path):
             raise BundleError(
-                f"{path} is a pickle, which could run code when read, so it is not opened; of a .pth file, `inceptorch convert` reads the tensors alone."
+                f"{path} is a pickle, which could run code when read, so it is not opened; of a .pth file, "
+                "`inceptorch convert` reads the tensors alone."
             ) from None
         raise BundleError(
             f"{path} is not a safetensors file, or is damaged; copy it again from where it came from, or make it again."
@@ -46,27 +47,26 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first that does not."""
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name, shape in expected.items():
-        if name not in found:
-            raise BundleError(f"{source} does not fit the network it is said to be: it has no {name}.")
-        if found[name] != shape:
-            raise BundleError(
-                f"{source} does not fit the network it is said to be: {name} is {list(found[name])}, not {list(shape)}."
-            )
-    for name in found:
-        if name not in expected:
-            raise BundleError(f"{source} does not fit the network it is said to be: it also has {name}.")
+    """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first other one."""
+    expected = {name: [*tensor.shape] for name, tensor in model.state_dict().items()}
+    given = {name: [*tensor.shape] for name, tensor in tensors.items()}
+    for name in expected | given:
+        if name not in given:
+            difference = f"it has no {name}"
+        elif name not in expected:
+            difference = f"it also has {name}"
+        elif given[name] != expected[name]:
+            difference = f"{name} is {given[name]}, not {expected[name]}"
+        else:
+            continue
+        raise BundleError(f"{source} does not fit the network it is said to be: {difference}.")
     model.load_state_dict(dict(tensors))
 
 
 def adapt_channels(weight: Tensor, in_chans: int) -> Tensor:
     """The first convolution's weight [out, in, kh, kw] for another number of input channels.
 
-    One channel sees what all three saw together; others repeat the given ones, scaled so that the sum stays as it was.
-    """
+    One channel gets the sum of the given ones; others repeat them, scaled so that the sum stays as it was."""
     given = weight.shape[1]
     if in_chans == given:
         return weight

@@ -14,12 +14,12 @@ from inceptorch.networks.layers import Layers, Shape, TooSmallError, as_layer
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.zoo import get_network
 
-MOST_NUMBERS = 1_000_000_000  # in one row's weights, and in its output; a slip in a table should not fill the memory
+MAX_NUMBERS = 1_000_000_000  # in one layer's weights, and in its output; a slip in a table should not fill the memory
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One row: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one image."""
+    """One layer: its name, the shape (C, H, W) it gives, its parameters and its multiply-adds for one image."""
 
     name: str
     output: Shape
@@ -29,18 +29,13 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Complexity:
-    """A whole network for one image: the evaluation network's rows, and what training heads add."""
+    """A whole network for one image: the evaluation network's layers, and what training heads add."""
 
     net: str
     source: str
     size: int
     layers: tuple[LayerCost, ...]
     params_with_aux: int
-
-    @property
-    def rows(self) -> tuple[LayerCost, ...]:
-        """`layers` by its former name."""
-        return self.layers
 
     @property
     def params(self) -> int:
@@ -56,21 +51,21 @@ def count_complexity(
 ) -> Complexity:
     """Count the network `name` for square images of `size` pixels (the paper's own by default).
 
-    Raises TableError naming the row where an image of that size leaves nothing to work on. A size that only the
+    Raises TableError naming the layer where an image of that size leaves nothing to work on. A size that only the
     auxiliary heads cannot take is no error here: their parameters then count as 0.
     """
     net = get_network(name) if isinstance(name, str) else name
     size = net.size if size is None else size
     try:
-        rows = layer_costs(net, (in_chans, size, size), num_classes)
+        layers = layer_costs(net, (in_chans, size, size), num_classes)
     except TableError as error:
         raise TableError(f"Network {net.name!r}, {size}x{size} pixels: {error}.") from None
-    outputs = {row.name: row.output for row in rows}
+    outputs = {layer.name: layer.output for layer in layers}
     try:
-        aux = sum(row.params for at in net.aux for row in aux_layer_costs(net, at, outputs[at], num_classes))
+        aux = sum(layer.params for at in net.aux for layer in aux_layer_costs(net, at, outputs[at], num_classes))
     except TooSmallError:
         aux = 0
-    return Complexity(net.name, net.source, size, rows, sum(row.params for row in rows) + aux)
+    return Complexity(net.name, net.source, size, layers, sum(layer.params for layer in layers) + aux)
 
 
 complexity = count_complexity  # its public name
@@ -78,28 +73,27 @@ cost = count_complexity  # the public name of version 0.1, to be removed in vers
 
 
 def layer_costs(net: NetworkSpec, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
-    """The evaluation network's rows, body then head, for an input of `shape` (C, H, W)."""
-    return _walk(net, {**net.body, **with_classifier(net.head, num_classes)}, shape, "row ")
+    """The evaluation network's layers, body then head, for an input of `shape` (C, H, W)."""
+    return _walk(net, {**net.body, **with_classifier(net.head, num_classes)}, shape, "layer ")
 
 
 def aux_layer_costs(net: NetworkSpec, at: str, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
-    """The rows of the auxiliary head that stands on row `at`, whose output has `shape` (C, H, W)."""
-    return _walk(net, with_classifier(net.aux_head or {}, num_classes), shape, f"the auxiliary head on row {at}, at ")
+    """The layers of the auxiliary head that stands on layer `at`, whose output has `shape` (C, H, W)."""
+    return _walk(net, with_classifier(net.aux_head or {}, num_classes), shape, f"the auxiliary head on layer {at}, at ")
 
 
 def min_size(net: NetworkSpec, aux: bool = False) -> int:
-    """The smallest square input in pixels that every row can take; with `aux`, the auxiliary heads too."""
-    fitting = (size for size in range(1, 4097) if _fits(net, size, aux))
-    smallest = next(fitting, None)
+    """The smallest square input in pixels that every layer can take; with `aux`, the auxiliary heads too."""
+    smallest = next((size for size in range(1, 4097) if _fits(net, size, aux)), None)
     if smallest is None:
         raise TableError(f"Network {net.name!r} can take no image of up to 4096x4096.")
     return smallest
 
 
 def check_size(net: NetworkSpec, size: int, aux: bool = False) -> None:
-    """Raise TableError, naming the row and the smallest size that works, if `size` pixels are too few."""
+    """Raise TableError, naming the layer and the smallest size that works, if `size` pixels are too few."""
     try:
-        _check_rows(net, size, aux)
+        _check_layers(net, size, aux)
     except TooSmallError as error:
         raise TableError(
             f"Images of {size}x{size} are too small for {net.name}{' with auxiliary heads' if aux else ''}: {error}; "
@@ -107,35 +101,35 @@ def check_size(net: NetworkSpec, size: int, aux: bool = False) -> None:
         ) from None
 
 
-def _walk(net: NetworkSpec, rows: Layers, shape: Shape, where: str) -> tuple[LayerCost, ...]:
+def _walk(net: NetworkSpec, layers: Layers, shape: Shape, where: str) -> tuple[LayerCost, ...]:
     costs = []
-    for name, layer in rows.items():
+    for name, layer in layers.items():
         try:
             output = as_layer(layer).output_shape(shape)
         except TableError as error:
             raise type(error)(f"{where}{name}: {error}") from None
-        row = LayerCost(name, output, *as_layer(layer).count(shape, net.norm))
-        for what, numbers in (("weights", row.params), ("output for one image", math.prod(output))):
-            if numbers > MOST_NUMBERS:
-                raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a row may take 4")
-        costs.append(row)
+        cost = LayerCost(name, output, *as_layer(layer).count(shape, net.norm))
+        for what, numbers in (("weights", cost.params), ("output for one image", math.prod(output))):
+            if numbers > MAX_NUMBERS:
+                raise TableError(f"{where}{name}: its {what} would take {4 * numbers / 1e9:.1f} GB; a layer may take 4")
+        costs.append(cost)
         shape = output
-    total = sum(row.params for row in costs)
-    if total > 2 * MOST_NUMBERS:
+    total = sum(cost.params for cost in costs)
+    if total > 2 * MAX_NUMBERS:
         raise TableError(f"its weights would take {4 * total / 1e9:.0f} GB; a network may take 8")
     return tuple(costs)
 
 
-def _check_rows(net: NetworkSpec, size: int, aux: bool) -> None:
-    """Raise TooSmallError if a row has no room on images of `size`, TableError if the table contradicts itself."""
-    outputs = {row.name: row.output for row in layer_costs(net, (3, size, size), 1)}
+def _check_layers(net: NetworkSpec, size: int, aux: bool) -> None:
+    """Raise TooSmallError if a layer has no room on images of `size`, TableError if the table contradicts itself."""
+    outputs = {layer.name: layer.output for layer in layer_costs(net, (3, size, size), 1)}
     for at in net.aux if aux else ():
         aux_layer_costs(net, at, outputs[at], 1)
 
 
 def _fits(net: NetworkSpec, size: int, aux: bool) -> bool:
     try:
-        _check_rows(net, size, aux)
+        _check_layers(net, size, aux)
     except TableError:  # too small, or halved unevenly by branches that round differently
         return False
     return True

@@ -1,8 +1,8 @@
 """A classifier as an ONNX graph, written from its table: uint8 images in, probabilities and activation maps out.
 
 The graph is put together from the table and the tensors, not traced: it needs no torch, its nodes are called by the
-table's rows ("3a/1/0/conv"), batch normalization is folded into the convolutions in double precision, and the number of
-images is free. Imports onnx when a graph is written, not with this module.
+table's layers ("3a/1/0/conv"), and the number of images is free. Batch normalization is folded into the convolutions in
+double precision. Imports onnx when a graph is written, not with this module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OPSET, IR = 17, 9  # old enough for every engine of the last years
 INPUT, PROBABILITIES, MAPS, MAP_CLASSES = "images", "probabilities", "maps", "map_classes"
 INPUT_BEFORE = "pictures"  # the input of files of version 0.1, which are read for one more release
-MOST_MAPS = 5  # classes whose activation maps are given, as many as are usually shown
+MAX_MAPS = 5  # classes whose activation maps are given, as many as are usually shown
 
 
 def graph(
@@ -43,14 +43,14 @@ def graph(
     from onnx import TensorProto, helper
 
     writer = OnnxWriter(tensors, net.norm.eps if net.norm else None)
-    rows = {**net.body, **with_classifier(net.head, num_classes)}
+    layers = {**net.body, **with_classifier(net.head, num_classes)}
     x = _scaled(writer, pixels)
     shape: Shape = (pixels.in_chans, pixels.size, pixels.size)
-    pooled_at, pooled, shape_pooled = pooled_row(net, shape), x, shape
-    for row, layer in rows.items():
-        if row == pooled_at:
+    pooled_at, pooled, shape_pooled = pooled_layer(net, shape), x, shape
+    for name, layer in layers.items():
+        if name == pooled_at:
             pooled, shape_pooled = x, shape
-        x = as_layer(layer).onnx(writer, x, shape, row, f"{'body' if row in net.body else 'head'}.{row}")
+        x = as_layer(layer).onnx(writer, x, shape, name, f"{'body' if name in net.body else 'head'}.{name}")
         shape = as_layer(layer).output_shape(shape)
     writer.node("Softmax", [x], "softmax", output=PROBABILITIES, axis=1)
 
@@ -59,7 +59,7 @@ def graph(
     if pooled_at is not None:
         _, height, width = shape_pooled
         _maps(writer, pooled, shape_pooled, num_classes)
-        shown = min(MOST_MAPS, num_classes)
+        shown = min(MAX_MAPS, num_classes)
         outputs += [
             helper.make_tensor_value_info(MAPS, TensorProto.FLOAT, ["N", shown, height, width]),
             helper.make_tensor_value_info(MAP_CLASSES, TensorProto.INT64, ["N", shown]),
@@ -73,15 +73,15 @@ def graph(
     return model
 
 
-def pooled_row(net: NetworkSpec, shape: Shape) -> str | None:
-    """The row of the head that averages the whole map (more than one place) right before the linear layer to the
-    classes, for an input of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
+def pooled_layer(net: NetworkSpec, shape: Shape) -> str | None:
+    """The layer of the head that averages the whole map (more than one place) right before the classifier, for an input
+    of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
     for layer in net.body.values():
         shape = as_layer(layer).output_shape(shape)
-    rows = {name: layer for name, layer in net.head.items() if not isinstance(layer, Dropout)}
-    if len(rows) != 1 or shape[1:] == (1, 1):
+    layers = {name: layer for name, layer in net.head.items() if not isinstance(layer, Dropout)}
+    if len(layers) != 1 or shape[1:] == (1, 1):
         return None
-    ((name, layer),) = rows.items()
+    ((name, layer),) = layers.items()
     return name if _averages_all(layer, shape) else None
 
 
@@ -107,9 +107,9 @@ def _scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:
 
 
 def _maps(writer: OnnxWriter, pooled: str, shape: Shape, num_classes: int) -> None:
-    """The maps of the most probable classes: each class's row of the linear layer, applied at every place."""
+    """The maps of the most probable classes: each class's weights in the linear layer, applied at every place."""
     channels, height, width = shape
-    shown = min(MOST_MAPS, num_classes)
+    shown = min(MAX_MAPS, num_classes)
     count = writer.constant("maps/count", np.array([shown]))
     writer.node("TopK", [PROBABILITIES, count], "maps/top", outputs=["maps/probabilities", MAP_CLASSES], axis=1)
     weights = writer.node("Gather", ["linear/weight", MAP_CLASSES], "maps/weights", axis=0)

@@ -52,7 +52,7 @@ def to_yaml(net: NetworkSpec) -> str:
 
 
 def read_table(path: str | Path) -> NetworkSpec:
-    """The network in a YAML file. Raises TableError naming the file, and the row where one is wrong."""
+    """The network in a YAML file. Raises TableError naming the file, and the layer where one is wrong."""
     try:
         return from_plain(read_yaml(Path(path)))
     except TableError as error:
@@ -64,7 +64,7 @@ def read_table(path: str | Path) -> NetworkSpec:
 
 
 def from_plain(values: Any) -> NetworkSpec:
-    """The network that `to_plain` wrote down. Raises TableError, naming the row where one is wrong."""
+    """The network that `to_plain` wrote down. Raises TableError, naming the layer where one is wrong."""
     if not isinstance(values, dict):
         raise TableError("A network is written as values by name: name, size, body, head.")
     known = ("name", "title", "source", "size", "norm", "body", "head", "aux", "aux_head")
@@ -76,7 +76,7 @@ def from_plain(values: Any) -> NetworkSpec:
             raise TableError(f"The network has no {key!r}.")
     aux, norm = values.get("aux", []), values.get("norm")
     if not isinstance(aux, list):
-        raise TableError(f"aux must be a list of rows, not {reprlib.repr(aux)}.")
+        raise TableError(f"aux must be a list of layers, not {reprlib.repr(aux)}.")
     return NetworkSpec(
         name=check("name", values["name"], Word),
         title=check("title", values.get("title", values["name"]), Word),
@@ -84,7 +84,7 @@ def from_plain(values: Any) -> NetworkSpec:
         size=check("size", values["size"], int),
         body=_layers("body", values["body"]),
         head=_layers("head", values.get("head", {"avgpool": "global_average"})),
-        aux=tuple(str(row) for row in aux),
+        aux=tuple(str(layer) for layer in aux),
         aux_head=_layers("aux_head", values["aux_head"]) if values.get("aux_head") is not None else None,
         norm=None if norm is None else build_checked(BatchNorm, norm, "norm"),
     )
@@ -92,14 +92,14 @@ def from_plain(values: Any) -> NetworkSpec:
 
 def _layers(where: str, values: Any) -> Layers:
     if not isinstance(values, dict):
-        raise TableError(f"{where} must hold rows by name, not {reprlib.repr(values)}.")
-    rows = {}
+        raise TableError(f"{where} must hold layers by name, not {reprlib.repr(values)}.")
+    layers = {}
     for name, value in values.items():
         try:
-            rows[str(name)] = _layer(value)
+            layers[str(name)] = _layer(value)
         except TableError as error:
-            raise TableError(f"{where}, row {name}: {error}") from None
-    return rows
+            raise TableError(f"{where}, layer {name}: {error}") from None
+    return layers
 
 
 def _layer(value: Any, depth: int = 0) -> Layer:
@@ -133,7 +133,7 @@ def _plain(layers: Layers) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML without anchors: a row that is like another is written out."""
+    """YAML without anchors: a layer that is like another is written out."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -9,8 +9,8 @@ from inceptorch.networks.network import NetworkSpec
 
 
 def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
-    """The same rows with every width times `factor`, rounded to a multiple of 8 (or of `multiple`) and at least that:
-    convolutions, fully connected rows and auxiliary heads.
+    """The same layers with every width times `factor`, rounded to a multiple of 8 (or of `multiple`) and at least that:
+    convolutions, fully connected layers and auxiliary heads.
 
     Raises TableError for residual networks, whose sums need widths that rounding does not keep, and for a factor that
     is not above 0.
@@ -24,8 +24,8 @@ def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
         step = math.lcm(multiple, layer.groups) if isinstance(layer, Conv) else multiple
         return replace(layer, out=max(step, step * round(layer.out * factor / step)))
 
-    def narrow_rows(rows: Layers) -> dict[str, Layer]:
-        return {name: map_layers(layer, narrow) for name, layer in rows.items()}
+    def narrow_layers(layers: Layers) -> dict[str, Layer]:
+        return {name: map_layers(layer, narrow) for name, layer in layers.items()}
 
     if any(isinstance(part, Residual) for layer in net.body.values() for part in walk(layer)):
         raise TableError(
@@ -35,14 +35,14 @@ def narrowed(net: NetworkSpec, factor: float, multiple: int = 8) -> NetworkSpec:
         net,
         name=f"{net.name}_x{factor:.3g}",
         title=f"{net.name} with its widths times {factor:.3g}",
-        body=narrow_rows(net.body),
-        head=narrow_rows(net.head),
-        aux_head=None if net.aux_head is None else narrow_rows(net.aux_head),
+        body=narrow_layers(net.body),
+        head=narrow_layers(net.head),
+        aux_head=None if net.aux_head is None else narrow_layers(net.aux_head),
     )
 
 
 def for_small_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
-    """The same rows for images of 28 to 96 pixels: the first convolution becomes 3x3 with stride 1, and no window
+    """The same layers for images of 28 to 96 pixels: the first convolution becomes 3x3 with stride 1, and no window
     drops what lies at the edge.
 
     arXiv:1512.00567 section 8 adapts to low resolution in this way, through the strides of the stem alone. Auxiliary
@@ -62,17 +62,17 @@ def for_small_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
         title=f"{net.name}'s rows behind a 3x3/1 stem, for images of 28 to 96 pixels",
         source=f"{net.source}; stem after arXiv:1512.00567 section 8",
         size=size,
-        body={row: map_layers(layer, _keep_edges) for row, layer in [(name, stem), *rest]},
+        body={each: map_layers(layer, _keep_edges) for each, layer in [(name, stem), *rest]},
         aux=(),
         aux_head=None,
     )
 
 
 def for_tiny_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
-    """As `for_small_images`, and without the first pooling row, for images of 24 to 40 pixels: the other adaptation that
-    arXiv:1512.00567 section 8 names. Half the width keeps the cost near that of the former."""
-    first_pool = next(row for row, layer in net.body.items() if isinstance(layer, Pool))
-    small = for_small_images(replace(net, body={row: net.body[row] for row in net.body if row != first_pool}), size)
+    """As `for_small_images`, and without the first pooling layer, for images of 24 to 40 pixels: the other adaptation
+    of arXiv:1512.00567 section 8. Half the width keeps the cost near that of the former."""
+    first_pool = next(name for name, layer in net.body.items() if isinstance(layer, Pool))
+    small = for_small_images(replace(net, body={name: net.body[name] for name in net.body if name != first_pool}), size)
     return replace(
         narrowed(small, 0.5),
         name=f"{net.name.removesuffix('_bn')}_tiny",

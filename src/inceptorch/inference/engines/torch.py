@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.engines.formats import BATCH_SIZES
-from inceptorch.networks.onnx_graph import MOST_MAPS, pooled_row
+from inceptorch.networks.onnx_graph import MAX_MAPS, pooled_layer
 from inceptorch.runtime.device import best_device
 
 
@@ -31,7 +31,7 @@ class Torch(Engine):
         size, channels = self.config.preprocessing.size, self.config.preprocessing.in_chans
         self._pooled = None
         if not self.config.is_custom:
-            self._pooled = pooled_row(self.config.network, (channels, size, size))
+            self._pooled = pooled_layer(self.config.network, (channels, size, size))
         device = torch.device(device or best_device())
         self._device = device.type
         classifier.model.to(device)
@@ -46,7 +46,7 @@ class Torch(Engine):
                 features = model.forward_features(self.classifier.prepare(crops))
                 logits = model.forward_head(features)
             logits = logits.float()
-            top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MOST_MAPS]
+            top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MAX_MAPS]
             found = torch.einsum("nkc,nchw->nkhw", model.get_classifier().weight[top], features.float())
         return _output(logits, found, top)
 

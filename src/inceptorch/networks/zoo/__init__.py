@@ -1,4 +1,4 @@
-"""The networks, one file per paper. A network is looked up with `get_network`, which also reads a table of one's own."""
+"""The networks, one file per paper. `get_network` finds one by name, and also reads a table of one's own."""
 
 from fnmatch import fnmatchcase
 

@@ -78,7 +78,7 @@ BN_INCEPTION_CAFFE = replace(
     title="Caffe's BN-Inception: dense stem, biases beside batch norm",
     source="arXiv:1502.03167 Figure 5, as the published Caffe weights changed it",
     body={
-        **{name: map_layers(row, counting_pad) for name, row in BN_INCEPTION.body.items()},
+        **{name: map_layers(layer, counting_pad) for name, layer in BN_INCEPTION.body.items()},
         "conv1": Conv(64, 7, 2),
         "3c": reduction(128, 160, 64, 96, "ceil"),
         "4e": reduction(128, 192, 192, 256, "ceil"),

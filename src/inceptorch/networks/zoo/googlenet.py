@@ -37,7 +37,7 @@ def block_of_3x3(c1: int, c3r: int, c3: int, c5r: int, c5: int, proj: int) -> Fo
     return block(c1, c3r, c3, c5r, c5, proj, five=3)
 
 
-def rows(block: Callable[[int, int, int, int, int, int], Layer]) -> dict[str, Layer]:
+def table_1(block: Callable[[int, int, int, int, int, int], Layer]) -> dict[str, Layer]:
     """Table 1 with its modules made by `block`."""
     return {
         "conv1": Conv(64, 7, 2),
@@ -66,7 +66,7 @@ GOOGLENET = NetworkSpec(
     title="GoogLeNet as printed: true 5x5, local response normalization, no batch norm",
     source="arXiv:1409.4842 Table 1",
     size=224,
-    body=rows(block),
+    body=table_1(block),
     head={"avgpool": GlobalAverage(), "dropout": Dropout(0.4)},
     aux=("4a", "4d"),
     aux_head={
@@ -100,7 +100,7 @@ GOOGLENET_BN = replace(
     name="googlenet_bn",
     title="GoogLeNet's rows with batch normalization: the one to train from scratch today",
     source="arXiv:1409.4842 Table 1, with batch norm after arXiv:1502.03167",
-    body={name: row for name, row in GOOGLENET.body.items() if not isinstance(row, LRN)},
+    body={name: layer for name, layer in GOOGLENET.body.items() if not isinstance(layer, LRN)},
     norm=BatchNorm(),
 )
 
@@ -110,7 +110,7 @@ GOOGLENET_TV = replace(
     name="googlenet_tv",
     title="torchvision's and TF-slim's GoogLeNet: batch norm, 3x3 where the paper has 5x5",
     source="arXiv:1409.4842 Table 1, as torchvision and TF-slim changed it",
-    body={name: row for name, row in rows(block_of_3x3).items() if name in GOOGLENET_BN.body}
+    body={name: layer for name, layer in table_1(block_of_3x3).items() if name in GOOGLENET_BN.body}
     | {"pool4": Pool("max", 2, 2, "ceil")},
     head={"avgpool": GlobalAverage(), "dropout": Dropout(0.2)},
     aux_head={**(GOOGLENET.aux_head or {}), "avgpool": AdaptiveAverage(4)},
@@ -121,7 +121,7 @@ GOOGLENET_NAIVE = replace(
     name="googlenet_naive",
     title="Figure 2(a)'s modules in Table 1's widths: what the 1x1 reductions save",
     source="arXiv:1409.4842 Figure 2(a) and Table 1",
-    body=rows(naive_block),
+    body=table_1(naive_block),
 )
 
 # The paper gives no widths for what average pooling replaced; 1024 is what its auxiliary heads have.

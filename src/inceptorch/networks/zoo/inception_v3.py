@@ -1,7 +1,7 @@
 """Inception v2 and v3: Szegedy et al., "Rethinking the Inception Architecture", arXiv:1512.00567.
 
-The paper draws the modules and prints the grid (Table 1), not the widths; those are of the weights that Google released,
-whose row names these are.
+The paper draws the modules and prints the grid (Table 1), not the widths. Widths and layer names are those of the
+weights that Google released.
 """
 
 from dataclasses import replace
@@ -110,7 +110,7 @@ INCEPTION_V3_79 = replace(
     name="inception_v3_79",
     title="Inception-v3 for images of 79 pixels: stride 1, and no pooling behind it",
     size=79,
-    body={name: row for name, row in INCEPTION_V3_151.body.items() if name != "pool3a"},
+    body={name: layer for name, layer in INCEPTION_V3_151.body.items() if name != "pool3a"},
 )
 
 
@@ -120,7 +120,7 @@ INCEPTION_V3_TV = replace(
     name="inception_v3_tv",
     title="torchvision's and timm's Inception-v3: averages count the padding",
     source="arXiv:1512.00567, as torchvision and timm run it",
-    body={name: map_layers(row, counting_pad) for name, row in INCEPTION_V3.body.items()},
+    body={name: map_layers(layer, counting_pad) for name, layer in INCEPTION_V3.body.items()},
     head={"avgpool": GlobalAverage(), "dropout": Dropout(0.5)},
 )
 INCEPTION_V3_FID = replace(

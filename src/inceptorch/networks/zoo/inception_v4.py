@@ -12,7 +12,7 @@ NARROW = Pool("max", 3, 2, "valid")
 
 
 def numbered(name: str, count: int, layer: Layer) -> dict[str, Layer]:
-    """The same row `count` times: name1, name2, ..."""
+    """The same layer `count` times: name1, name2, ..."""
     return {f"{name}{number}": layer for number in range(1, count + 1)}
 
 
