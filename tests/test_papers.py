@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from inceptorch import papers
 from inceptorch.errors import TableError
+from inceptorch.networks import zoo
 from inceptorch.networks.layers import Conv, Fork, Layer, Pool
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
+from inceptorch.papers.claims import evaluated_papers
+from inceptorch.papers.page import page, text, to_json
 from inceptorch.papers.quantities import Nets, filled, value_of
 from inceptorch.papers.verdicts import VERDICTS, Figure, Row, Table, evaluated, sources
 
@@ -23,7 +25,7 @@ GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
     "arXiv:1512.00567",
 )
 GOOGLENET_PAPER, V4 = "arXiv:1409.4842", "arXiv:1602.07261"
-PAPERS = papers.evaluated_papers(Nets())
+PAPERS = evaluated_papers(Nets())
 TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
 
 
@@ -67,7 +69,7 @@ def test_every_row_of_every_table_has_a_verdict(table: Table) -> None:
 
 
 def test_no_verdict_is_written_in_the_data() -> None:
-    for file in (Path(papers.__file__).parents[1] / "networks" / "zoo" / "papers").glob("*.yaml"):
+    for file in (Path(zoo.__file__).parent / "papers").glob("*.yaml"):
         words = file.read_text(encoding="utf-8").replace(",", " ").replace(":", " ").split()
         assert not {"explained", "erratum", "unexplained"} & set(words), file.name
 
@@ -238,14 +240,14 @@ def test_claims_by_verdict() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_network_has_something_to_say(name: str) -> None:
-    text, plain = papers.text(NETS[name]), papers.to_json(NETS[name])
+    printed, plain = text(NETS[name]), to_json(NETS[name])
     assert json.loads(json.dumps(plain)) == plain
-    assert bool(plain["see"]) == ("nearest is" in text)
+    assert bool(plain["see"]) == ("nearest is" in printed)
     assert plain["papers"] or plain["see"]
-    assert max(map(len, text.splitlines())) <= (145 if name == "googlenet_released" else 130)
+    assert max(map(len, printed.splitlines())) <= (145 if name == "googlenet_released" else 130)
     for paper in plain["papers"]:
         for table in (*paper["tables"], *paper["accuracy"]):
-            assert all(row["name"] in text and row["verdict"] in VERDICTS for row in table["rows"])
+            assert all(row["name"] in printed and row["verdict"] in VERDICTS for row in table["rows"])
 
 
 @pytest.mark.parametrize(
@@ -258,17 +260,17 @@ def test_every_network_has_something_to_say(name: str) -> None:
     ],
 )
 def test_a_network_without_a_table_names_the_nearest_with_one(name: str, nearest: str) -> None:
-    assert f"inceptorch nets {nearest} --paper" in papers.text(NETS[name])
-    assert papers.to_json(NETS[nearest])["see"] == ""
+    assert f"inceptorch nets {nearest} --paper" in text(NETS[name])
+    assert to_json(NETS[nearest])["see"] == ""
 
 
 def test_a_table_of_ones_own_is_in_no_paper() -> None:
     with pytest.raises(TableError, match="None of the papers is about a network 'mine'"):
-        papers.text(replace(GOOGLENET, name="mine"))
+        text(replace(GOOGLENET, name="mine"))
 
 
 def test_text_shows_printed_beside_computed_with_verdict_and_explanation() -> None:
-    lines = papers.text(GOOGLENET).splitlines()
+    lines = text(GOOGLENET).splitlines()
     conv1 = next(line.split() for line in lines if line.startswith("conv1 "))
     assert conv1 == ["conv1", "7x7/2", "112x112x64", "1", "2.7", "9.25", "34", "118.0", "explained"]
     assert any(line.startswith("- conv1: params 2.71 in googlenet_separable") for line in lines)
@@ -277,7 +279,7 @@ def test_text_shows_printed_beside_computed_with_verdict_and_explanation() -> No
 
 def test_a_text_of_a_broken_table_says_so() -> None:
     broken = with_row(GOOGLENET, pool1=Pool("max", 2, 2, "valid"))
-    line = next(line for line in papers.text(broken).splitlines() if line.startswith("pool1 "))
+    line = next(line for line in text(broken).splitlines() if line.startswith("pool1 "))
     assert "3x3/2 (2x2/2)" in line
     assert line.endswith("unexplained")
 
@@ -285,15 +287,15 @@ def test_a_text_of_a_broken_table_says_so() -> None:
 def test_the_page_is_the_committed_one(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_module("inceptorch.papers", run_name="__main__")
     printed = capsys.readouterr().out
-    assert printed == papers.page()
+    assert printed == page()
     assert (Path(__file__).parents[1] / "docs" / "papers.md").read_text(encoding="utf-8") == printed
 
 
 def test_every_link_of_the_page_has_its_heading() -> None:
-    page = papers.page()
+    whole = page()
     for paper in PAPERS:
-        assert f"\n## {paper.heading}\n" in page
-        assert f"(#{paper.heading.lower().replace(' ', '-').translate({ord(sign): None for sign in ':.,'})})" in page
+        assert f"\n## {paper.heading}\n" in whole
+        assert f"(#{paper.heading.lower().replace(' ', '-').translate({ord(sign): None for sign in ':.,'})})" in whole
 
 
 def test_arithmetic_knows_networks_rows_and_nothing_else() -> None:

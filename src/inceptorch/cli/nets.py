@@ -56,12 +56,12 @@ def nets(
 
         print(to_yaml(net), end="")
     elif paper:
-        from inceptorch import papers
+        from inceptorch.papers import page
 
         if json:
-            print_json(papers.to_json(net))
+            print_json(page.to_json(net))
         else:
-            print(papers.text(net), end="")
+            print(page.text(net), end="")
     elif json:
         print_json(_to_json(count_complexity(net)))
     else:

@@ -1,3 +1,3 @@
-from inceptorch.papers import page
+from inceptorch.papers.page import page
 
 print(page(), end="")
