@@ -1,22 +1,4 @@
-"""Faults, each as one sentence for the user.
-
-InceptorchError            exit code 2; the message names the file and the remedy
-  + TableError             a network's table, or an input it cannot take; names the layer
-  + ImageError             one image file cannot be used
-      + DamagedImage       it is cut off or damaged, and decodes only in part
-      + HugeImage          it has more pixels than are read
-  + DataError              a folder or zip of images cannot be used as it is
-  + BundleError            a saved classifier, or a file of weights
-      + NonFiniteOutputError  its network's outputs are nan or infinite
-  + ImageInputError        a value of a type that is no image; a TypeError too
-  + EngineError            an engine is not installed, or cannot do what is requested
-  + ExportError            a classifier cannot be exported, or its file would predict differently
-  + RecipeError            a recipe, or a value given for it
-  + ProtocolError          a crop protocol, or predictions that cannot be evaluated together
-  + RunError               a training run that cannot start or go on
-      + DiskError          the system refuses to read or write a file
-  + ServeError             a server that cannot start
-"""
+"""Faults, each as one sentence for the user, which names the file and the remedy; the command line exits with code 2."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

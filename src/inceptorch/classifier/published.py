@@ -16,10 +16,11 @@ from functools import cache
 from http.client import HTTPException, HTTPResponse
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+import msgspec
 import yaml
 
 from inceptorch.classifier.config import Metadata
@@ -104,7 +105,7 @@ class Published:
 def published() -> dict[str, Published]:
     """The table of published weights, by their names."""
     text = resources.files("inceptorch.classifier").joinpath("published.yaml").read_text(encoding="utf-8")
-    return {name: _entry(name, **values) for name, values in yaml.safe_load(text).items()}
+    return {name: msgspec.convert({"name": name, **each}, Published) for name, each in yaml.safe_load(text).items()}
 
 
 def get_weights(name: str) -> Published:
@@ -246,19 +247,3 @@ def _state(weights: Published, path: Path) -> str:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _entry(
-    name: str,
-    hash: dict[str, str] | None,
-    accuracy: dict[str, Any] | None,
-    preprocessing: dict[str, Any],
-    **others: Any,
-) -> Published:
-    return Published(
-        name=name,
-        hash=Hash(**hash) if hash else None,
-        accuracy=Accuracy(**accuracy) if accuracy else None,
-        preprocessing=Preprocessing.from_dict(preprocessing),
-        **others,
-    )

@@ -16,24 +16,13 @@ from torch import Tensor
 from inceptorch.errors import BundleError
 from inceptorch.utils.files import reading
 
-# message -> (field, number, type, repeated); the numbers are those of Caffe's caffe.proto.
+# The fields of each message: name, number and type; [] is repeated. The numbers are those of Caffe's caffe.proto.
 MESSAGES = {
-    "BlobShape": (("dim", 1, "int64", True),),
-    "BlobProto": (
-        ("num", 1, "int32", False),
-        ("channels", 2, "int32", False),
-        ("height", 3, "int32", False),
-        ("width", 4, "int32", False),
-        ("data", 5, "float", True),
-        ("shape", 7, "BlobShape", False),
-    ),
-    "LayerParameter": (("name", 1, "string", False), ("type", 2, "string", False), ("blobs", 7, "BlobProto", True)),
-    "V1LayerParameter": (("name", 4, "string", False), ("blobs", 6, "BlobProto", True)),
-    "NetParameter": (
-        ("name", 1, "string", False),
-        ("layers", 2, "V1LayerParameter", True),
-        ("layer", 100, "LayerParameter", True),
-    ),
+    "BlobShape": "dim 1 int64[]",
+    "BlobProto": "num 1 int32, channels 2 int32, height 3 int32, width 4 int32, data 5 float[], shape 7 BlobShape",
+    "LayerParameter": "name 1 string, type 2 string, blobs 7 BlobProto[]",
+    "V1LayerParameter": "name 4 string, blobs 6 BlobProto[]",
+    "NetParameter": "name 1 string, layers 2 V1LayerParameter[], layer 100 LayerParameter[]",
 }
 
 
@@ -43,26 +32,19 @@ def net_parameter() -> Any:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
-    types = {
-        "int32": field.TYPE_INT32,
-        "int64": field.TYPE_INT64,
-        "float": field.TYPE_FLOAT,
-        "string": field.TYPE_STRING,
-    }
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
-    for message, parts in MESSAGES.items():
+    for message, text in MESSAGES.items():
         described = file.message_type.add(name=message)
-        for name, number, kind, repeated in parts:
-            one = described.field.add(
-                name=name,
-                number=number,
-                type=types.get(kind, field.TYPE_MESSAGE),
-                label=field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL,
-            )
-            if kind not in types:
-                one.type_name = f".caffe.{kind}"
-            elif repeated:
-                one.options.packed = True
+        for name, number, kind in (words.split() for words in text.split(", ")):
+            type_name, repeated = kind.removesuffix("[]"), kind.endswith("[]")
+            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            added = described.field.add(name=name, number=int(number), label=label)
+            if type_name in MESSAGES:
+                added.type, added.type_name = field.TYPE_MESSAGE, f".caffe.{type_name}"
+            else:
+                added.type = getattr(field, f"TYPE_{type_name.upper()}")
+                if repeated:
+                    added.options.packed = True
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
