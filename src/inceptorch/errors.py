@@ -1,4 +1,4 @@
-"""Faults, each as one sentence for the user, which names the file and the remedy; the command line exits with code 2."""
+"""Faults, each as one sentence for the user with the file and the remedy; the command line exits with code 2."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

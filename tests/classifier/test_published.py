@@ -124,7 +124,8 @@ def command(one: Published, folder: Path) -> list[str]:
 from dataclasses import replace
 from pathlib import Path
 from inceptorch.classifier.published import BundleError, Hash, fetch, get_weights
-one = replace(get_weights("googlenet.bvlc"), name={one.name!r}, url={one.url!r}, bytes=None, hash=Hash("sha256", {one.hash.digits!r}, ""))
+hash = Hash("sha256", {one.hash.digits!r}, "")
+one = replace(get_weights("googlenet.bvlc"), name={one.name!r}, url={one.url!r}, bytes=None, hash=hash)
 try:
     fetch(one, Path({str(folder)!r}))
 except BundleError as error:

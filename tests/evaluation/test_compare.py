@@ -17,7 +17,8 @@ def test_the_table_of_compare_crops_and_ensembles(members: list[Classifier], ima
         members, images, split="train", progress=QUIET, save_predictions=tmp_path / "kept"
     )
     assert [(len(row.models), row.protocol, row.cost) for row in rows] == [
-        (1, "center", 1), (1, "10crop", 10), (1, "144crop", 144), (2, "center", 2), (2, "10crop", 20), (2, "144crop", 288),
+        (1, "center", 1), (1, "10crop", 10), (1, "144crop", 144),
+        (2, "center", 2), (2, "10crop", 20), (2, "144crop", 288),
     ]  # fmt: skip
     alone = [evaluate(member, images, split="train", progress=QUIET).top1 for member in members]
     assert rows[0].top1 == max(alone)

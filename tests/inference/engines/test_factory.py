@@ -45,7 +45,7 @@ def test_an_exported_file_answers_without_torch(bundle: Path, tmp_path: Path) ->
     script = (
         "import sys; from inceptorch.cli import main\n"
         "try: main()\n"
-        "finally: print(any(name.partition('.')[0] in ('torch', 'torchvision') for name in sys.modules), file=sys.stderr)"
+        "finally: print(any(name.split('.')[0] in ('torch', 'torchvision') for name in sys.modules), file=sys.stderr)"
     )
     words = [sys.executable, "-c", script, "predict", str(file), str(image), "--json", "--engine"]
     expected = inceptorch.load(bundle).predict(str(image))

@@ -68,23 +68,17 @@ def open_engine(
 
 
 def open_graph(
-    source: bytes | Path,
-    name: str | Path,
-    engine: str,
-    precision: str | None = None,
-    *,
-    threads: int | None = None,
-    streams: int | None = None,
-    batch_size: int | None = None,
+    source: bytes | Path, name: str | Path, engine: str, precision: str | None = None, **sizes: int | None
 ) -> Engine:
-    """Open an exported file, or the bytes of an ONNX graph, as `open_engine`; errors call it `name`."""
+    """Open an exported file, or the bytes of an ONNX graph; errors call it `name`. `sizes` are threads, streams and
+    batch_size, as for `open_engine`."""
     if engine == "openvino":
         from inceptorch.inference.engines.openvino import OpenVino
 
-        return OpenVino(source, name, precision, threads=threads, streams=streams, batch_size=batch_size)
+        return OpenVino(source, name, precision, **sizes)
     from inceptorch.inference.engines.onnxruntime import OnnxRuntime
 
-    return OnnxRuntime(source, name, precision, threads=threads, streams=streams, batch_size=batch_size)
+    return OnnxRuntime(source, name, precision, **sizes)
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
