@@ -2,12 +2,15 @@
 
 from PIL import Image
 
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.utils.html import data_uri, render
 
 
 def test_values_are_escaped_in_markdown() -> None:
-    values = {"net": None, "classes": ["a*b"], "crops": "<b>", "preprocessing": None, "metadata": {"note": "[x](y)"}}
-    card = render("utils/templates/bundle.md", front_matter="", name="tiny", **values)
+    card = render(
+        "classifier/templates/bundle.md", front_matter="", name="tiny", net=None, classes=["a*b"], crops="<b>",
+        preprocessing=default_preprocessing(32), metadata={"note": "[x](y)"},
+    )  # fmt: skip
     assert r"\[x\](y)" in card
     assert r"\<b\>" in card
 

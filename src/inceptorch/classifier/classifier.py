@@ -182,7 +182,7 @@ class Classifier:
             **({} if name in ("", "none", "not stated") else license),
         }
         return render(
-            "utils/templates/bundle.md",
+            "classifier/templates/bundle.md",
             front_matter=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
             name=config.architecture,
             net=None if config.is_custom else config.network,
