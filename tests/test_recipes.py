@@ -8,7 +8,7 @@ import yaml
 
 from inceptorch.errors import RecipeError
 from inceptorch.training.compatibility import RENAMED
-from inceptorch.training.recipe import FINETUNE, RECIPES, SCRATCH, Recipe, parse_settings, read_recipe, with_values
+from inceptorch.training.recipe import RECIPES, SCRATCH, Recipe, parse_settings, read_recipe, with_values
 
 
 def with_settings(settings: list[str]) -> Recipe:
@@ -38,7 +38,7 @@ def test_a_recipe_file_may_be_grouped_or_flat(tmp_path: Path) -> None:
     (tmp_path / "grouped.yaml").write_text(grouped)
     flat = read_recipe(tmp_path / "flat.yaml")
     assert flat == read_recipe(tmp_path / "grouped.yaml")
-    assert flat == replace(FINETUNE.replace(lr=0.1, hflip=0.0), source="mine")
+    assert flat == replace(RECIPES["finetune"].replace(lr=0.1, hflip=0.0), source="mine")
 
 
 def test_no_two_groups_share_a_key() -> None:

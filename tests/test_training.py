@@ -358,12 +358,11 @@ def test_head_fit_equals_logistic_regression_by_another_library() -> None:
     from sklearn.linear_model import LogisticRegression
 
     from inceptorch.training.linear_probe import fit
-    from inceptorch.training.recipe import HEAD
 
     torch.manual_seed(0)
     features = torch.randn(60, 8)
     labels = (features[:, 0] + features[:, 1] > 0).long() + (features[:, 2] > 0.5).long()
-    recipe = with_values(HEAD, {"label_smoothing": 0.0})
+    recipe = RECIPES["head"].replace(label_smoothing=0.0)
     *_, last = fit(features, labels, 3, recipe)
     x = ((features - features.mean(0)) / features.std()).numpy()
     theirs = LogisticRegression(C=1 / (2 * 60 * recipe.optimization.linear_probe_l2), tol=1e-8, max_iter=1000).fit(

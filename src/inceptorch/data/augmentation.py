@@ -19,26 +19,19 @@ RatioRange = Annotated[tuple[PositiveFloat, PositiveFloat], Meta(description="tw
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """crop_scale       smallest and largest fraction of the area that a training crop covers; (1, 1): the center crop
-    crop_ratio          smallest and largest aspect ratio of a training crop
-    hflip               probability of a horizontal flip
-    interpolation       of the crop: `default`, the preprocessing's, or `random`: bilinear, area, nearest or bicubic
-    color_jitter        largest change of brightness, contrast and saturation, in random order; 0: none
-    auto_augment        `trivial`: one operation of TrivialAugment (arXiv:2103.10158) on each image
-    random_erasing_prob probability that a rectangle of an image becomes the mean color (arXiv:1708.04896)
-    mixup_alpha         of mixup (arXiv:1710.09412); 0: none
-    cutmix_alpha        of CutMix (arXiv:1905.04899); 0: none; with mixup, each step draws one of them
-    """
-
+    # smallest and largest fraction of the area that a training crop covers; (1, 1): the center crop
     crop_scale: ScaleRange = (0.25, 1.0)
-    crop_ratio: RatioRange = (3 / 4, 4 / 3)
-    hflip: Fraction = 0.5
+    crop_ratio: RatioRange = (3 / 4, 4 / 3)  # smallest and largest aspect ratio of a training crop
+    hflip: Fraction = 0.5  # probability of a horizontal flip
+    # of the crop: `default`, the preprocessing's, or `random`: bilinear, area, nearest or bicubic
     interpolation: Literal["default", "random"] = "default"
-    color_jitter: Fraction = 0.0
+    color_jitter: Fraction = 0.0  # largest change of brightness, contrast and saturation, in random order; 0: none
+    # `trivial`: one operation of TrivialAugment (arXiv:2103.10158) on each image
     auto_augment: Literal["none", "trivial"] = "none"
+    # probability that a rectangle of an image becomes the mean color (arXiv:1708.04896)
     random_erasing_prob: Fraction = 0.0
-    mixup_alpha: Alpha = 0.0
-    cutmix_alpha: Alpha = 0.0
+    mixup_alpha: Alpha = 0.0  # of mixup (arXiv:1710.09412); 0: none
+    cutmix_alpha: Alpha = 0.0  # of CutMix (arXiv:1905.04899); 0: none; with mixup, each step draws one of them
 
     def __post_init__(self) -> None:
         check_fields(self, RecipeError)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,16 +40,11 @@ Freeze = Annotated[Count | Literal["stem"], Meta(description="a whole number, or
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """net    the network, where no weights name one
-    size      of the training and evaluation crop in pixels; 0: as the weights or the network have it
-    channels  color channels of a network trained from scratch
-    dropout   rate before the classifier; -1: the network's own
-    """
-
-    net: str = "googlenet_bn"
+    net: str = "googlenet_bn"  # the network, where no weights name one
+    # of the training and evaluation crop in pixels; 0: as the weights or the network have it
     size: Annotated[int, Meta(ge=0, le=2048)] = 0
-    channels: Literal["rgb", "bgr", "gray"] = "rgb"
-    dropout: Annotated[float, Meta(ge=-1, lt=1)] = -1.0
+    channels: Literal["rgb", "bgr", "gray"] = "rgb"  # color channels of a network trained from scratch
+    dropout: Annotated[float, Meta(ge=-1, lt=1)] = -1.0  # rate before the classifier; -1: the network's own
 
     def __post_init__(self) -> None:
         check_fields(self, RecipeError)
@@ -58,13 +54,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """val_fraction       fraction of every class to validate with, where DATA has no val or test folder
-    max_images_per_class  drawn by the seed, of the training and of the validation images; 0: all
-    shuffle               all: the order of all images is drawn; shards: that of the shards, and that within each
-    """
-
+    # fraction of every class to validate with, where DATA has no val or test folder
     val_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.2
-    max_images_per_class: Limit = 0
+    max_images_per_class: Limit = 0  # drawn by the seed, of the training and of the validation images; 0: all
+    # all: the order of all images is drawn; shards: that of the shards, and that within each
     shuffle: Literal["all", "shards"] = "all"
 
     def __post_init__(self) -> None:
@@ -73,46 +66,32 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizationConfig:
-    """batch_size       images in a step, of all processes together
-    grad_accum_steps    chunks in which a process takes its share of a step through the network, to save memory
-    optimizer           sgd, rmsprop as TensorFlow computes it, or adamw
-    lr                  learning rate at factor 1
-    momentum            of SGD and RMSProp; of AdamW the first beta
-    nesterov            of SGD
-    rms_decay           of RMSProp's mean squares
-    rms_eps             of RMSProp, inside the root
-    weight_decay        not on biases and batch normalization
-    freeze              number of first layers of given weights that stay as they are; faster, as nothing goes back
-                        through them; stem: those before the network's first module
-    layer_decay         factor on the rate of each layer for every layer between it and the classifier; 1: none
-    label_smoothing     fraction of the target spread over all classes (arXiv:1512.00567 section 7)
-    class_weight_power  weight of an image in the loss: one over the images of its class, to this power; 0: equal
-    aux_loss_weight     of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
-    clip_grad_norm      largest norm of the gradient; 0: no limit
-    ema_decay           of the running average of the weights, which is evaluated and saved; 0: none
-    average_last_fraction  last fraction of the run over which weights are averaged equally instead (Polyak); 0: none
-    linear_probe_steps  steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
-    linear_probe_l2     weight of the classifier's squared weights in that fit, on features of unit scale
-    """
-
-    batch_size: Annotated[int, Meta(ge=2, le=65536)] = 32
+    batch_size: Annotated[int, Meta(ge=2, le=65536)] = 32  # images in a step, of all processes together
+    # chunks in which a process takes its share of a step through the network, to save memory
     grad_accum_steps: Count = 1
-    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
-    lr: NonNegative = 0.02
-    momentum: BelowOne = 0.9
-    nesterov: bool = True
-    rms_decay: BelowOne = 0.9
-    rms_eps: PositiveFloat = 1.0
-    weight_decay: NonNegative = 1e-4
+    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"  # sgd, rmsprop as TensorFlow computes it, or adamw
+    lr: NonNegative = 0.02  # learning rate at factor 1
+    momentum: BelowOne = 0.9  # of SGD and RMSProp; of AdamW the first beta
+    nesterov: bool = True  # of SGD
+    rms_decay: BelowOne = 0.9  # of RMSProp's mean squares
+    rms_eps: PositiveFloat = 1.0  # of RMSProp, inside the root
+    weight_decay: NonNegative = 1e-4  # not on biases and batch normalization
+    # number of first layers of given weights that stay as they are, which is faster; stem: those before the first module
     freeze: Freeze = 0
+    # factor on the rate of each layer for every layer between it and the classifier; 1: none
     layer_decay: PositiveFraction = 1.0
-    label_smoothing: BelowOne = 0.1
+    label_smoothing: BelowOne = 0.1  # fraction of the target spread over all classes (arXiv:1512.00567 section 7)
+    # weight of an image in the loss: one over the images of its class, to this power; 0: equal
     class_weight_power: Fraction = 0.0
+    # of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
     aux_loss_weight: NonNegative = 0.3
-    clip_grad_norm: NonNegative = 0.0
-    ema_decay: BelowOne = 0.999
+    clip_grad_norm: NonNegative = 0.0  # largest norm of the gradient; 0: no limit
+    ema_decay: BelowOne = 0.999  # of the running average of the weights, which is evaluated and saved; 0: none
+    # last fraction of the run over which weights are averaged equally instead (Polyak); 0: none
     average_last_fraction: Fraction = 0.0
+    # steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
     linear_probe_steps: Count = 0
+    # weight of the classifier's squared weights in that fit, on features of unit scale
     linear_probe_l2: NonNegative = 0.01
 
     def __post_init__(self) -> None:
@@ -129,23 +108,17 @@ class OptimizationConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """epochs      passes of the whole network over the training images; 0: none
-    lr_schedule    knots [fraction of the run, factor on the learning rate]
-    lr_gamma       factor on the learning rate after every `lr_step_epochs` epochs
-    lr_step_epochs 0: never
-    lr_poly_power  power of the fraction of the run that is left, as a factor on the learning rate; 0: none
-    size_schedule  knots [fraction of the run, fraction of `size`]: the size of the training crops grows by epochs
-    patience       epochs without a smaller validation loss after which the run ends early; 0: never
-    keep           the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience
-    """
-
-    epochs: Count = 30
+    epochs: Count = 30  # passes of the whole network over the training images; 0: none
+    # knots [fraction of the run, factor on the learning rate]
     lr_schedule: Knots = ((0.0, 0.0), (0.25, 1.0), (1.0, 0.0))
-    lr_gamma: PositiveFraction = 1.0
-    lr_step_epochs: NonNegative = 0.0
+    lr_gamma: PositiveFraction = 1.0  # factor on the learning rate after every `lr_step_epochs` epochs
+    lr_step_epochs: NonNegative = 0.0  # 0: never
+    # power of the fraction of the run that is left, as a factor on the learning rate; 0: none
     lr_poly_power: NonNegative = 0.0
+    # knots [fraction of the run, fraction of `size`]: the size of the training crops grows by epochs
     size_schedule: Sizes = ((0.0, 1.0), (1.0, 1.0))
-    patience: Limit = 0
+    patience: Limit = 0  # epochs without a smaller validation loss after which the run ends early; 0: never
+    # the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience
     keep: Literal["auto", "best", "last"] = "auto"
 
     def __post_init__(self) -> None:
@@ -163,21 +136,14 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """precision        fp32, bf16, or auto: bf16 where the processor computes in it
-    compile             steps compiled by torch.compile
-    deterministic       on a GPU, only algorithms that give the same bits again; a CPU's always do
-    sync_bn             batch normalization over the images of all processes; needs CUDA
-    checkpoint_every    steps between checkpoints within an epoch; 0: by time alone
-    checkpoint_minutes  minutes between them; 0: by steps alone. One is written after every epoch in any case
-    num_workers         processes that load images; -1: none on a CPU, which has no time to spare; with a GPU by the pace
-    """
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: bool = False
-    deterministic: bool = False
-    sync_bn: bool = False
-    checkpoint_every: Limit = 0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # fp32, bf16, or auto: bf16 where the processor computes in it
+    compile: bool = False  # steps compiled by torch.compile
+    deterministic: bool = False  # on a GPU, only algorithms that give the same bits again; a CPU's always do
+    sync_bn: bool = False  # batch normalization over the images of all processes; needs CUDA
+    checkpoint_every: Limit = 0  # steps between checkpoints within an epoch; 0: by time alone
+    # minutes between them; 0: by steps alone. One is written after every epoch in any case
     checkpoint_minutes: NonNegative = 10.0
+    # processes that load images; -1: none on a CPU, which has no time to spare; with a GPU by the pace
     num_workers: Annotated[int, Meta(ge=-1, le=1024)] = -1
 
     def __post_init__(self) -> None:
@@ -307,116 +273,15 @@ def _place(key: str) -> str:
     return f"it is in {KEYS[key]}." if key in KEYS else did_you_mean(str(key), KEYS)
 
 
-def _recipe(name: str, source: str, base: Recipe | None = None, **values: Any) -> Recipe:
-    return dataclasses.replace(with_values(base or Recipe(name), values), name=name, source=source)
+def _published_recipes() -> dict[str, Recipe]:
+    """The recipes of recipes.yaml, each on top of its `base` or of the defaults."""
+    text = resources.files("inceptorch.training").joinpath("recipes.yaml").read_text(encoding="utf-8")
+    recipes: dict[str, Recipe] = {}
+    for name, values in yaml.safe_load(text).items():
+        base = recipes[values.pop("base")] if "base" in values else Recipe(name)
+        recipes[name] = dataclasses.replace(with_values(base, values), name=name)
+    return recipes
 
 
-SCRATCH = _recipe(
-    "scratch", "arXiv:1409.4842 Table 1 with batch norm, and what helped on small sets of images", weight_decay=5e-4
-)
-HEAD = _recipe(
-    "head",
-    "multinomial logistic regression on frozen features",
-    net="googlenet",
-    linear_probe_steps=100,
-    epochs=0,
-)
-FINETUNE = _recipe(
-    "finetune",
-    "`head`, then all layers above the stem, the lower the slower, on training crops smaller than those evaluated",
-    net="googlenet",
-    linear_probe_steps=100,
-    epochs=6,
-    batch_size=16,
-    lr=0.005,
-    weight_decay=2e-4,
-    lr_schedule=((0.0, 0.1), (0.1, 1.0), (1.0, 0.0)),
-    freeze="stem",  # as good so, and faster
-    layer_decay=0.9,
-    # Crops show things larger than evaluating does (arXiv:1906.06423), and half the pixels take half the time.
-    size_schedule=((0.0, 0.714), (1.0, 0.714)),
-    aux_loss_weight=0.0,  # the losses of fresh heads would disturb a body that is already trained
-    ema_decay=0.98,
-    crop_scale=(0.35, 1.0),
-)
-
-# The papers. Where they do not give batch size, rate and decay of GoogLeNet, the Caffe replication does.
-FLAT: Knots = ((0.0, 1.0), (1.0, 1.0))
-BVLC = _recipe(
-    "bvlc",
-    "the Caffe model zoo's GoogLeNet, solver.prototxt: 10 million steps",
-    net="googlenet",
-    epochs=250,
-    lr=0.01,
-    nesterov=False,
-    weight_decay=2e-4,
-    lr_schedule=FLAT,
-    lr_gamma=0.96,
-    lr_step_epochs=8,
-    label_smoothing=0.0,
-    ema_decay=0.0,
-    crop_scale=((224 / 256) ** 2, (224 / 256) ** 2),  # 224 of 256 pixels, anywhere
-    crop_ratio=(1.0, 1.0),
-)
-BVLC_QUICK = _recipe(
-    "bvlc_quick",
-    "the Caffe model zoo's GoogLeNet, quick_solver.prototxt: 2.4 million steps",
-    BVLC,
-    epochs=60,
-    lr_step_epochs=0,
-    lr_gamma=1.0,
-    lr_poly_power=0.5,
-)
-SZEGEDY2014 = _recipe(
-    "szegedy2014",
-    "arXiv:1409.4842 section 6; batch, rate, weight decay and epochs, which it does not give, after BVLC",
-    BVLC,
-    average_last_fraction=0.25,
-    crop_scale=(0.08, 1.0),
-    crop_ratio=(3 / 4, 4 / 3),
-    interpolation="random",
-    color_jitter=0.5,
-)
-IOFFE2015 = _recipe(
-    "ioffe2015",
-    "arXiv:1502.03167 section 4.2.1, BN-x30: no dropout, a fifth of the decay, the rate falls six times as fast",
-    SZEGEDY2014,
-    net="bn_inception",
-    epochs=68,  # 2.7 million steps of 32
-    lr=0.045,
-    weight_decay=4e-5,
-    lr_step_epochs=8 / 6,
-    dropout=0.0,
-    aux_loss_weight=0.0,
-    average_last_fraction=0.0,
-    shuffle="shards",  # "within-shard shuffling"; images that are not in shards count as one
-    color_jitter=0.25,  # "reduce the photometric distortions"
-)
-SZEGEDY2015 = _recipe(
-    "szegedy2015",
-    "arXiv:1512.00567 section 8; momentum, weight decay and average after the public TensorFlow code",
-    net="inception_v3",
-    epochs=100,
-    optimizer="rmsprop",
-    lr=0.045,
-    weight_decay=4e-5,
-    lr_schedule=FLAT,
-    lr_gamma=0.94,
-    lr_step_epochs=2,
-    aux_loss_weight=0.4,
-    clip_grad_norm=2.0,
-    ema_decay=0.9999,
-    crop_scale=(0.05, 1.0),
-)
-SZEGEDY2016 = _recipe(
-    "szegedy2016",
-    "arXiv:1602.07261 section 5: as before, without clipping",
-    SZEGEDY2015,
-    net="inception_v4",
-    clip_grad_norm=0.0,
-    aux_loss_weight=0.0,
-)
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (SCRATCH, HEAD, FINETUNE, SZEGEDY2014, BVLC, BVLC_QUICK, IOFFE2015, SZEGEDY2015, SZEGEDY2016)
-}
+RECIPES = _published_recipes()
+SCRATCH = RECIPES["scratch"]
