@@ -32,7 +32,7 @@ def test_the_demo_trains_evaluates_predicts_and_says_what_it_did(tmp_path: Path)
         assert (run / name).stat().st_size > 0
     with open(run / "metrics.csv", newline="") as file:
         *_, last = csv.DictReader(file)
-    # It reaches 98.5 % or more where it was measured (bench/results); another processor's rounding may cost a digit or two.
+    # It reached 98.5 % or more where it was measured (bench/results); another processor may round otherwise.
     assert float(last["top1"]) >= 0.975
     assert f"{float(last['top1']):.2%} are right" in done.stdout
     assert str(run / "report.html") in done.stdout

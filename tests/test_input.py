@@ -205,7 +205,8 @@ ENDLESS = """
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.training.signals import GracefulShutdown
     split = find_split(Path({images!r}), ["blue", "green", "red"], "train")
-    batches = load_batches(AugmentedDataset(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, {workers})
+    data = AugmentedDataset(split, default_preprocessing(16), AugmentationConfig(), 0)
+    batches = load_batches(data, [[0, 1, 2]] * 100000, {workers})
     next(batches)
 """
 
@@ -250,7 +251,7 @@ def test_workers_end_with_a_parent_that_is_killed(images: Path, start: str) -> N
     then = f"""
         import signal, torch.multiprocessing
         torch.multiprocessing.set_start_method({start!r}, force=True)
-        batches = load_batches(AugmentedDataset(split, default_preprocessing(16), AugmentationConfig(), 0), [[0, 1, 2]] * 100000, 2)
+        batches = load_batches(data, [[0, 1, 2]] * 100000, 2)
         next(batches)
         print("going", flush=True)
         signal.pause()

@@ -196,8 +196,8 @@ def test_where_torchrun_ends_the_others_the_sentence_comes_first(words: list[obj
         _, said = launcher.communicate(timeout=60)
     finally:
         launcher.kill()
-    assert "inceptorch: The 2 processes lost one another" in said
-    assert "--resume goes on from the last checkpoint" in said
+    assert "inceptorch: Lost contact with another of the 2 processes" in said
+    assert "continue with --resume from the last checkpoint" in said
 
 
 def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[object], tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[objec
     finally:
         first.kill()
         other.communicate()
-    assert "The 2 processes lost one another" in said
+    assert "Lost contact with another of the 2 processes" in said
     assert "Traceback" not in said
     assert first.returncode == 2
 

@@ -84,7 +84,8 @@ def test_it_learns_and_leaves_a_complete_run(images: Path, recipe: Recipe, tmp_p
     assert {path for path in files if path.startswith("events/")}
     files = {path for path in files if not path.startswith("events/")}
     assert files == {
-        "config.json", "model.safetensors", "README.md", "run.yaml", "metrics.csv", "log.txt", "checkpoints/last.safetensors"
+        "config.json", "model.safetensors", "README.md", "run.yaml", "metrics.csv", "log.txt",
+        "checkpoints/last.safetensors",
     }  # fmt: skip
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-TEST_EVERY = 5  # every fifth digit of a class is held out
+TEST_EVERY = 5  # every fifth digit of a class is a test image
 VALUES = {
     "net": "googlenet_small",
     "size": 28,
@@ -22,7 +22,7 @@ VALUES = {
 
 
 def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs/demo by default.")] = None) -> None:
-    """Train, evaluate and use a classifier of handwritten digits, which come with scikit-learn. Takes a minute or two."""
+    """Train, evaluate and use a classifier of scikit-learn's handwritten digits. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
     from inceptorch.training import train

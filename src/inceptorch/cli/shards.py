@@ -32,7 +32,7 @@ def shards(
     index, skipped = write_shards(
         data, out, megabytes=shard_size, val_fraction=val_fraction, seed=seed, progress=progress
     )
-    report_skipped(skipped, progress.say)
+    report_skipped(skipped, progress.info)
     count, size = len(index.shards), sum(entry.bytes for entry in index.shards)
     images = sum(len(entry.labels) for entry in index.shards)
     if json:

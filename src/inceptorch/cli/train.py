@@ -20,49 +20,64 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="A folder or zip of class folders, or of train/ and val/; a list as .csv or .jsonl; a folder of shards "
-            "or their URL; torchvision:NAME.",
+            help="Folder or zip of class folders, or of train/ and val/; list as .csv or .jsonl; "
+            "folder or URL of shards; torchvision:NAME.",
             metavar="DATA",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/NAME by default.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.", metavar="RUN")] = None,
+    out: Annotated[Path | None, typer.Option(help="New run folder; runs/NAME by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Interrupted run to resume.", metavar="RUN")] = None,
     net: Annotated[
-        str | None, typer.Option(help="A network's name, see `inceptorch nets`, or a table of your own as YAML.")
+        str | None, typer.Option(help="Network by name, see `inceptorch nets`, or your own table as YAML.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="A bundle or run to begin from, or published weights, see `inceptorch weights`.")
+        str | None, typer.Option(help="Bundle, run or published weights to begin from, see `inceptorch weights`.")
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, szegedy2016. head where weights are given, else scratch."
+            help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, "
+            "szegedy2016. Default: head with --weights, else scratch."
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="A recipe as YAML.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network; default: the recipe's.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Image size in pixels; default: the network's or the weights'.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="DistributedContext that load images; -1: by the machine.")
+        int | None, typer.Option(help="Processes that load images; -1, the default: chosen for the machine.")
     ] = None,
     checkpoint_every: Annotated[
-        int | None, typer.Option(help="Steps between checkpoints within an epoch.", metavar="STEPS")
+        int | None,
+        typer.Option(
+            help="Steps between checkpoints within an epoch; 0, the default: every 10 minutes.", metavar="STEPS"
+        ),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one value of the recipe.", metavar="KEY=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--set", help="One value of the recipe, such as batch_size=64; may be repeated.", metavar="KEY=VALUE"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Everything random depends on it.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random; 0 by default.", min=0)] = 0,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="On a GPU too, the same bits again. A CPU always gives them.")
+        bool, typer.Option("--deterministic", help="Bitwise reproducible on a GPU, too; on a CPU always.")
     ] = False,
     lr_find: Annotated[
-        bool, typer.Option("--lr-find", help="Try rates for a hundred steps, draw the losses, suggest one, and stop.")
+        bool,
+        typer.Option("--lr-find", help="Search for a learning rate in a hundred steps, plot the losses, and stop."),
     ] = False,
     fast_dev_run: Annotated[
-        bool, typer.Option("--fast-dev-run", help="Go the whole way in five steps, keep nothing, and stop.")
+        bool,
+        typer.Option(
+            "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; nothing is saved."
+        ),
     ] = False,
     measure: Annotated[bool, typer.Option("--measure", hidden=True)] = False,
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print the recipe as YAML and stop.")] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Recipe printed as YAML; nothing is trained.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a classifier on a folder of images.
@@ -83,12 +98,12 @@ def train(
     given = {name: value for name, value in flags.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
-    trials = [flag for flag, asked in (("--lr-find", lr_find), ("--fast-dev-run", fast_dev_run)) if asked]
+    trials = [flag for flag, on in (("--lr-find", lr_find), ("--fast-dev-run", fast_dev_run)) if on]
     if resume:
         if any((data, out, weights, recipe, config, settings, given, seed, trials, print_config)):
-            raise RunError(f"--resume goes on with what {resume} was begun with; leave out everything else.")
+            raise RunError(f"Cannot change {resume}: --resume continues it as it began. Leave out all other options.")
         training = _training()
-        _finished(training.resume(resume), json)
+        _print_result(training.resume(resume), json)
         return
 
     if config and recipe:
@@ -105,26 +120,26 @@ def train(
         print(chosen.to_yaml(), end="")
         return
     if data is None:
-        raise RunError("Name the DATA to train on, or a run to go on with: --resume RUN.")
+        raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
 
     training = _training()
     if len(trials) > 1 or (trials and out and not lr_find):
         raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
     if lr_find:
         image = _image_in(out or Path(), data)
-        _found(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)
+        _print_lr(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)
     elif fast_dev_run:
         from inceptorch import report
 
-        _dry_run_done(
+        _print_dry_run(
             training.dry_run(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.write_report), json
         )
     else:
-        _finished(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+        _print_result(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
 
 
 def _training() -> ModuleType:
-    """The training room. Raises ModuleNotFoundError first where what draws a run at its end is not installed."""
+    """The training package. Raises ModuleNotFoundError now if matplotlib, which the report needs, is missing."""
     if find_spec("matplotlib") is None:
         raise ModuleNotFoundError("matplotlib", name="matplotlib")
     from inceptorch import training
@@ -133,7 +148,7 @@ def _training() -> ModuleType:
 
 
 def _image_in(folder: Path, data: str) -> Path:
-    """Where a search for a rate is drawn, with its folder. Raises RunError before anything is searched."""
+    """The image file of a learning-rate search, in a folder that exists. Raises RunError."""
     from inceptorch.data.locator import absolute, lies_inside
     from inceptorch.utils.files import make_folder
 
@@ -143,35 +158,35 @@ def _image_in(folder: Path, data: str) -> Path:
     return folder / "lr_find.png"
 
 
-def _found(found: LRCurve, image: Path, json: bool) -> None:
-    """Draw the search for a rate and say what came of it."""
+def _print_lr(curve: LRCurve, image: Path, json: bool) -> None:
+    """Draw the learning-rate search and print its suggestion."""
     from inceptorch import report
 
-    report.draw_lr_curve(found, image)
+    report.draw_lr_curve(curve, image)
     if json:
-        print_json({"suggested": found.suggested, "rates": found.rates, "losses": found.losses, "image": str(image)})
+        print_json({"suggested": curve.suggested, "rates": curve.rates, "losses": curve.losses, "image": str(image)})
         return
-    print(f"take --set lr={found.suggested:g}; the losses are drawn in {image}")
+    print(f"suggested: --set lr={curve.suggested:g}; the losses are drawn in {image}")
 
 
-def _dry_run_done(found: DryRunReport, json: bool) -> None:
-    """Say that all of it works, and how long it would take."""
+def _print_dry_run(report: DryRunReport, json: bool) -> None:
+    """Print that all of it works, and how long the run would take."""
     if json:
-        print_json(vars(found))
+        print_json(vars(report))
         return
     from inceptorch.training.eta import format_duration
 
     print("Dry run passed: loading, training, checkpointing, evaluation and report all work. Nothing was saved.")
-    if found.epoch_seconds is not None and found.run_seconds is not None:
-        one, whole = found.epoch_seconds, found.run_seconds
+    if report.epoch_seconds is not None and report.run_seconds is not None:
+        one, whole = report.epoch_seconds, report.run_seconds
         print(
-            f"an epoch has {found.steps} steps, about {format_duration(one)}; "
-            f"all {found.epochs} about {format_duration(whole)}, without validation"
+            f"an epoch has {report.steps} steps, about {format_duration(one)}; "
+            f"all {report.epochs} about {format_duration(whole)}, without validation"
         )
 
 
-def _finished(result: Result, json: bool) -> None:
-    """Draw the run's images and say what came of it."""
+def _print_result(result: Result, json: bool) -> None:
+    """Write the report and print the result."""
     if not result.is_main_process:
         return
     from inceptorch import report
@@ -194,6 +209,7 @@ def _finished(result: Result, json: bool) -> None:
         )
         return
     print(
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} validation images, {result.seconds:.0f} s"
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} validation images, "
+        f"{result.seconds:.0f} s"
     )
     print(f"classifier and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")

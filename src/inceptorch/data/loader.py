@@ -46,7 +46,7 @@ def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: 
 def num_workers(
     wanted: int, device: torch.device, data: AugmentedDataset, batches: list[list[int]], step_seconds: float | None
 ) -> int:
-    """DistributedContext that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
+    """Processes that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
     network uses every core. With a GPU it is one for each core, up to 16, and no more than keep the network fed once
     the seconds of a step are known."""
     if wanted >= 0:

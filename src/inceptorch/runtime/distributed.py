@@ -1,4 +1,4 @@
-"""The processes of one training or evaluating, as torchrun starts them; without it there is one, and nothing is sent anywhere."""
+"""The processes that torchrun starts for one training or evaluation; without torchrun there is one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INIT_TIMEOUT = timedelta(hours=12)  # the first process may have a million image
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """How many processes work together, which of them this is, and the device it computes on."""
+    """The rank of this process, the number of processes, and the device of this one."""
 
     rank: int
     count: int
@@ -36,12 +36,12 @@ class DistributedContext:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes, draws and logs."""
+        """Whether this process writes, draws and logs."""
         return self.rank == 0
 
     @property
     def sync_lag(self) -> int:
-        """How many steps late it is heard what a step came to: a GPU works on while its answer is on the way."""
+        """Steps by which a loss is read late: a GPU computes on while it is copied."""
         return 1 if self.device.type == "cuda" else 0
 
     def shard(self, items: Sequence[T]) -> Sequence[T]:
@@ -114,7 +114,7 @@ class DistributedContext:
 
 
 class AsyncScalars:
-    """Numbers on their way from a device. Reading waits for them, not for what the device was asked to do after them."""
+    """Numbers on their way from a device. Reading waits for them, not for later work of the device."""
 
     def __init__(self, numbers: Tensor):
         self._numbers = numbers.to("cpu", non_blocking=True)
@@ -130,7 +130,7 @@ class AsyncScalars:
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one to say what came of it all."""
+    """Whether this process prints the results."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -149,7 +149,7 @@ def init_distributed(enabled: bool = True) -> Iterator[DistributedContext]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():
             raise RunError(
-                f"There are {torch.cuda.device_count()} GPUs here and more processes; start as many with --nproc-per-node."
+                f"Cannot start more processes than GPUs ({torch.cuda.device_count()}). Lower --nproc-per-node."
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
@@ -163,8 +163,8 @@ def init_distributed(enabled: bool = True) -> Iterator[DistributedContext]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, and this is to be said first
         why = str(error).strip().splitlines()[0].partition(". This is")[0]  # what follows is advice to developers
         raise RunError(
-            f"The {count} processes lost one another ({why}). If one of them ended, what it "
-            "wrote says why; --resume goes on from the last checkpoint."
+            f"Lost contact with another of the {count} processes ({why}). See its log; continue with --resume from the "
+            "last checkpoint."
         ) from error
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # which hold on to the group too

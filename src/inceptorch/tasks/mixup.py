@@ -38,8 +38,8 @@ def mix(
 
 
 def erase(images: Tensor, probability: float) -> Tensor:
-    """Each of the images [N, C, H, W] has, with this probability, a rectangle that becomes 0, the mean color. Draws
-    come from torch's CPU generator."""
+    """In each of the images [N, C, H, W], with this probability, a rectangle becomes 0, the mean color. Draws come from
+    torch's CPU generator."""
     count, _, height, width = images.shape
     draws = torch.rand(5, count, dtype=torch.float64)
     low, high = ERASED_AREA

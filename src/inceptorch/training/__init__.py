@@ -1,5 +1,5 @@
-"""Training a classifier. `trainer.py` has a run from top to bottom, on what `setup.py` found and built; `step.py` is one
-step and `loss.py` the loss it minimizes, `recipe.py` how to train, `run.py` the folder of a run.
+"""Training a classifier. `trainer.py` has a run from top to bottom, on what `setup.py` builds; `step.py` is one step,
+`loss.py` the loss, `recipe.py` how to train, `run.py` the folder of a run.
 
 Names are imported when first used, so that recipes are printed without loading torch.
 """

@@ -58,8 +58,8 @@ def train(
     optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies
     callbacks  called after steps, validations and at the end
 
-    Raises DataError, TableError, BundleError, RecipeError or RunError, before anything is written where it can; a
-    folder in use is never written into.
+    Raises DataError, TableError, BundleError, RecipeError or RunError, if possible before anything is written. A folder
+    in use is never written into.
     """
     began = time.monotonic()
     if isinstance(model, str):
@@ -100,8 +100,8 @@ def resume(
     optimizer: OptimizerFactory | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Result:
-    """Resume an interrupted run from its last checkpoint, as if it had never stopped; the number of processes may
-    differ from before. What was given to `train` as Python objects is to be given again.
+    """Resume an interrupted run from its last checkpoint, as if it had never stopped. The number of processes may
+    differ. Python objects that were given to `train` must be given again.
 
     A run that is finished is evaluated again. Raises RunError if it is not a run or if its data changed meanwhile,
     DataError or BundleError if its images or the weights it began from are gone.
@@ -120,7 +120,7 @@ def resume(
 
 
 def _logged(context: TrainingContext, world: DistributedContext, given: Progress | None) -> Progress:
-    """What the main process says also goes into the run's log; the others are silent."""
+    """The main process also logs into the run's log.txt; the others are silent."""
     quiet = not world.is_main or (given is not None and given.quiet)
     return Progress(context.run.log if world.is_main else None, quiet)
 

@@ -23,9 +23,8 @@ from inceptorch.utils.files import reading
 
 @dataclass
 class TrainState:
-    """How far a run has come: finished epochs of the whole network, steps done in the current one and the sum of the
-    loss over its images so far, whether the linear probe is done, whether all is done, the rows of metrics.csv, and
-    seconds spent."""
+    """Finished epochs of the whole network, steps done in the current one, the sum of the loss over its images so far,
+    whether the linear probe is done, whether the run is, the rows of metrics.csv, and seconds spent."""
 
     epoch: int = 0
     step: int = 0

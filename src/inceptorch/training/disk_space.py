@@ -23,8 +23,8 @@ def check_disk_space(context: TrainingContext) -> None:
 
 
 def copies(recipe: Recipe) -> int:
-    """How many times the weights are written at most: the classifier, and two checkpoints, as the old one stays until
-    the new one is whole. Each holds the model, its average and the optimizer's state."""
+    """Copies of the weights on disk at most: the classifier and two checkpoints, as the old one stays until the new one
+    is complete. Each holds the model, its average and the optimizer's state."""
     if not recipe.schedule.epochs:
         return 3
     average = bool(recipe.optimization.ema_decay or recipe.optimization.average_last_fraction)

@@ -1,4 +1,4 @@
-"""Before a long run: all of it in a few steps, to see that it works."""
+"""A dry run: all of a run in a few steps."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MAX_VAL_IMAGES = 64
 
 @dataclass(frozen=True)
 class DryRunReport:
-    """What a run would be: steps in an epoch, epochs, and about how many seconds the steps of one epoch at the largest
-    image size, and those of the whole run, would take (None where the classifier alone is trained)."""
+    """Steps in an epoch, epochs, and estimated seconds of one epoch at the largest image size and of the whole run,
+    without validation (None where the classifier alone is trained)."""
 
     steps: int
     epochs: int
@@ -44,9 +44,8 @@ def dry_run(
     progress: Progress | None = None,
     look: Callable[[Result], None] = lambda result: None,
 ) -> DryRunReport:
-    """Look at all images, train for five steps at the run's largest image size, evaluate a few images, write checkpoint
-    and bundle into a temporary folder, let `look` see the run, and delete it. The words are those of `train`, and so
-    are the errors."""
+    """Check all images, train for five steps at the run's largest image size, evaluate a few images, write checkpoint
+    and bundle into a temporary folder, call `look` on the run, and delete it. Arguments and errors are those of `train`."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):

@@ -11,9 +11,9 @@ from inceptorch.training.recipe import Recipe
 
 
 class WeightAverage(nn.Module):
-    """A running average of a model's parameters and buffers. The first update takes the weights themselves; after n,
-    the average keeps min(decay, (1 + n) / (10 + n)) of itself, so that its memory grows with the run. Without a decay
-    it is the equal average of all (Polyak).
+    """A running average of a model's parameters and buffers. The first update copies the weights; after n updates the
+    average keeps min(decay, (1 + n) / (10 + n)) of itself, so that its memory grows with the run. Without a decay, the
+    weights of all updates count equally (Polyak).
 
     torch's `AveragedModel` pairs all tensors anew at every step, which takes longer than averaging them. Here they are
     paired once: neither the model nor the average may be moved to another device afterwards.

@@ -1,4 +1,4 @@
-"""What training minimizes."""
+"""The loss that training minimizes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]  # of logits and targets: one 
 
 
 class TrainLoss(nn.Module):
-    """The loss of each image of a batch [N]: that of the network's output plus, `aux_loss_weight` times, that of each
-    auxiliary head (arXiv:1409.4842 section 5). A module, so that DDP and torch.compile see one forward pass.
+    """Losses [N] of a batch: of the network's output, plus `aux_loss_weight` times those of the auxiliary heads
+    (arXiv:1409.4842 section 5). A module, so that DDP and torch.compile see one forward pass.
 
     `class_weights` [classes] multiply the task's losses of each class; a loss of the caller's own is taken as it is.
     """

@@ -50,8 +50,8 @@ def find_lr(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LRCurve:
-    """Train for at most a hundred steps, each at a higher rate than the one before, until the loss breaks out. Nothing
-    is kept. The words are those of `train`, and so are the errors."""
+    """Train for at most a hundred steps, each at a higher rate than the one before, until the loss diverges. Nothing is
+    saved. Arguments and errors are those of `train`."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress) as (context, world):
@@ -73,7 +73,7 @@ def _search(context: TrainingContext, world: DistributedContext, progress: Progr
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    for number, (images, targets, _) in enumerate(progress.track(_batches(context), STEPS, "trying rates")):
+    for number, (images, targets, _) in enumerate(progress.track(_batches(context), STEPS, "learning rates")):
         rate = MIN_LR * growth**number
         loss = float(step(images, targets, len(targets), rate, derive_seed(context.run.seed, number)))
         mean = MOMENTUM * mean + (1 - MOMENTUM) * loss
@@ -84,7 +84,7 @@ def _search(context: TrainingContext, world: DistributedContext, progress: Progr
         losses.append(smooth)
     if not rates:
         raise RecipeError(
-            f"The loss is not finite at a rate of {MIN_LR:g} already: look at the weights and the images."
+            f"Cannot find a learning rate: the loss is not finite at {MIN_LR:g}. Check the weights and the images."
         )
     return LRCurve(rates, losses)
 

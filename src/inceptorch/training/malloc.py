@@ -1,4 +1,4 @@
-"""Memory that is used again from step to step, not given back to the system in between."""
+"""Freed memory is kept from step to step, not returned to the system in between."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ ENVIRONMENT = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """While this lasts, freed memory stays with the process, which uses it again. The C library gives blocks as large
-    as a step's maps back to the system, which zeroes them again at the next: on a CPU that takes a part of every step.
-    All that is free is given back at the end.
+    """While this lasts, the process keeps freed memory and reuses it. Otherwise the C library returns blocks as large
+    as a step's activations to the system, which zeroes them for the next step. On exit, free memory is returned.
 
-    A process has one such setting: this does not nest, and does nothing where the environment sets it or the C library
-    is another.
+    The setting is the process's: this does not nest. It does nothing where the environment sets it or with another C
+    library.
     """
     libc = _gnu_libc()
     if (

@@ -1,4 +1,4 @@
-"""What to change where memory is too small."""
+"""Errors of too little memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inceptorch.training.recipe import Recipe
 
 @contextmanager
 def translate_oom(recipe: Recipe) -> Iterator[None]:
-    """While this lasts, too little memory is a RunError that says what to change."""
+    """While this lasts, running out of memory raises a RunError that names the remedy."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -21,9 +21,8 @@ def translate_oom(recipe: Recipe) -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
             raise
         batch_size = recipe.optimization.batch_size
-        parts = min(2 * recipe.optimization.grad_accum_steps, batch_size // 2)
+        chunks = min(2 * recipe.optimization.grad_accum_steps, batch_size // 2)
         raise RunError(
-            f"Memory is too small for this. Start again with --set grad_accum_steps={parts}, which takes every batch of "
-            f"{batch_size} through the network in {parts} parts, or with a smaller --size or "
-            f"--set batch_size={max(2, batch_size // 2)}."
+            f"Cannot train: out of memory. Try --set grad_accum_steps={chunks}, which takes a batch of {batch_size} "
+            f"through the network in {chunks} chunks, a smaller --size, or --set batch_size={max(2, batch_size // 2)}."
         ) from None

@@ -44,9 +44,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
 
 
 class TensorFlowRMSProp(Optimizer):
-    """RMSProp as TensorFlow computes it, which the papers used: epsilon inside the root, mean squares that begin at 1,
-    the rate inside the momentum. torch's has epsilon outside and begins at 0, so that an epsilon of 1 means another
-    thing.
+    """RMSProp as TensorFlow, which the papers used, computes it: epsilon inside the root, mean squares that begin at 1,
+    the rate inside the momentum. torch's has epsilon outside and begins at 0, so an epsilon of 1 differs.
 
         mean = decay * mean + (1 - decay) * g * g
         step = momentum * step + rate * g / sqrt(mean + epsilon)

@@ -76,7 +76,7 @@ class OptimizationConfig:
     rms_decay: BelowOne = 0.9  # of RMSProp's mean squares
     rms_eps: PositiveFloat = 1.0  # of RMSProp, inside the root
     weight_decay: NonNegative = 1e-4  # not on biases and batch normalization
-    # number of first layers of given weights that stay as they are, which is faster; stem: those before the first module
+    # number of first layers of given weights that stay as they are; stem: those before the first module
     freeze: Freeze = 0
     # factor on the rate of each layer for every layer between it and the classifier; 1: none
     layer_decay: PositiveFraction = 1.0

@@ -1,4 +1,4 @@
-"""The folder of one training: its config, how it went, and the classifier that came of it."""
+"""The folder of one training: its config, metrics, checkpoint and classifier."""
 
 from __future__ import annotations
 
@@ -125,8 +125,7 @@ class Run:
             yield
 
     def clear_leftovers(self) -> None:
-        """Delete the half-written files of a process that was killed, and make the folder that it may not have come
-        to."""
+        """Delete half-written files of a killed process, and make the folder of checkpoints."""
         self.checkpoint.parent.mkdir(exist_ok=True)
         for folder in (self.folder, self.checkpoint.parent):
             for path in (*folder.glob(".*.tmp"), *folder.glob(".tmp*")):

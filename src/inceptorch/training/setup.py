@@ -1,4 +1,4 @@
-"""What a run works on: found, checked and built from its config, in every process and again to resume."""
+"""Finds, checks and builds what a run works on, from its config, in every process and again to resume."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Overrides:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The words of `train`."""
+    """The arguments of `train`."""
 
     data: str | Path | None
     out: str | Path | None = None
@@ -202,8 +202,8 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
 
 
 def check_batches(recipe: Recipe, images: int, world: DistributedContext) -> None:
-    """Raise where a process would get fewer than two images of some step: batch normalization cannot take one. Raise
-    for `sync_bn` on CPUs, for which torch has none."""
+    """Raise where a process would get fewer than two images of some step, which batch normalization needs, and for
+    `sync_bn` on CPUs, which torch lacks."""
     if recipe.runtime.sync_bn and world.count > 1 and world.device.type != "cuda":
         raise RecipeError(
             "Cannot synchronize batch normalization on CPUs: sync_bn needs CUDA. Try --set sync_bn=false."

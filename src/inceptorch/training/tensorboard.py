@@ -24,8 +24,8 @@ TAGS = {
 
 
 class TensorBoard(Callback):
-    """Writes an epoch's row into `events/` of the run folder. What a killed run wrote of the same or later epochs is
-    then ignored. A TensorBoard that does not work is no reason to end a run."""
+    """Writes an epoch's row into `events/` of the run folder, and drops what a killed run wrote of the same or later
+    epochs. A TensorBoard that does not work does not end the run."""
 
     def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
         if find_spec("tensorboard") is None:

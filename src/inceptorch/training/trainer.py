@@ -43,10 +43,10 @@ from inceptorch.utils.progress import Progress
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its folder, epochs of the whole network (steps of the fit where only the classifier was trained),
+    """A finished run: its folder, epochs of the whole network (steps of the linear probe where there are none),
     top-1 and top-5 accuracy on the validation images, seconds of work, the evaluation behind them, and the classifier.
-    `step_seconds` is its pace where it trained long enough to have one, `kept_epoch` the epoch with the lowest validation
-    loss, whose weights were kept; None where they are the last epoch's."""
+    `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch with the lowest validation loss, whose
+    weights were kept; None where they are the last epoch's."""
 
     run: Path
     epochs: int
@@ -131,7 +131,7 @@ class Trainer:
             return self.finish(evaluation)
 
     def train_epoch(self) -> dict[str, Any]:
-        """One pass over the training images, or what is left of it; the row of metrics it gives."""
+        """Train for the rest of an epoch. Returns its row of metrics."""
         state, recipe, world, epoch = self.state, self.recipe, self.world, self.state.epoch
         every, last_fraction = recipe.runtime.checkpoint_every, recipe.optimization.average_last_fraction
         order = epoch_batches(
@@ -179,13 +179,13 @@ class Trainer:
             raise
 
     def send_loss(self, loss: Tensor) -> None:
-        """Sum over the processes what a step came to: its loss, a request to stop, and a checkpoint that is due."""
+        """Sum a step's loss, requests to stop, and due checkpoints over the processes."""
         due = self.world.is_main and 0 < self.recipe.runtime.checkpoint_minutes <= self.checkpointer.minutes_since()
-        wishes = (loss.new_full((), wish) for wish in (self.shutdown.requested_signal is not None, due))
-        self.pending.append((self.state.step, AsyncScalars(self.world.sum(torch.stack([loss, *wishes])))))
+        flags = (loss.new_full((), flag) for flag in (self.shutdown.requested_signal is not None, due))
+        self.pending.append((self.state.step, AsyncScalars(self.world.sum(torch.stack([loss, *flags])))))
 
     def resolve_steps(self, save: bool, lag: int) -> None:
-        """Hear what all but the last `lag` steps came to; save a checkpoint and stop where that is asked for."""
+        """Read the losses of all but the last `lag` steps; save a checkpoint and stop where requested."""
         stop = False
         while len(self.pending) > (0 if save or stop else lag):
             stopped, due = self.resolve_step()
@@ -196,10 +196,9 @@ class Trainer:
             self.shutdown.stop()
 
     def resolve_step(self) -> tuple[bool, bool]:
-        """Add the loss of the oldest pending step; whether a process was asked to stop, and whether a checkpoint is
-        due."""
-        step, arriving = self.pending.popleft()
-        loss, stop, due = arriving.read()
+        """Add the loss of the oldest pending step. Returns whether to stop, and whether a checkpoint is due."""
+        step, scalars = self.pending.popleft()
+        loss, stop, due = scalars.read()
         if not math.isfinite(loss):
             raise diverged(self, loss, step)
         self.state.loss += loss * self.batch_sizes[step]
@@ -230,8 +229,7 @@ class Trainer:
         return evaluation, last
 
     def evaluate(self, bf16: bool = False) -> Evaluation:
-        """Evaluate on the validation images, each process its share; in bf16 on the way. Breaks off where that is asked
-        for."""
+        """Evaluate on the validation images, each process its shard. A request to stop interrupts it."""
         return evaluate_split(
             self.evaluated,
             self.context.val,
@@ -257,7 +255,7 @@ class Trainer:
         return evaluation
 
     def record(self, row: dict[str, Any], evaluation: Evaluation) -> None:
-        """Add a row to metrics.csv and say it."""
+        """Add a row to metrics.csv and log it."""
         row |= self.task.metrics(evaluation) | {"seconds": time.monotonic() - self.began}
         self.state.rows.append(row)
         if self.world.is_main:
@@ -282,7 +280,7 @@ class Trainer:
             self.checkpointer.save(self.state)
 
     def finish(self, evaluation: Evaluation | None) -> Result:
-        """What came of the run. Of its weights those of the best epoch are taken, where the recipe keeps them."""
+        """The result, with the weights of the best epoch where the recipe keeps them."""
         state, kept_epoch = self.state, None
         seconds = state.seconds if evaluation is None else time.monotonic() - self.began
         if self.recipe.schedule.keeps_best:

@@ -9,7 +9,7 @@ import inceptorch
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.onnx_graph import pooled_row
+from inceptorch.networks.onnx_graph import pooled_layer
 from inceptorch.networks.zoo import get_network
 from tests.helpers import classifier_of
 from tests.inference.engines.helpers import differences
@@ -42,8 +42,8 @@ def test_maps_average_to_the_logits(bundle: Path) -> None:
 
 
 def test_heads_of_fully_connected_layers_have_no_maps() -> None:
-    assert pooled_row(get_network("googlenet"), (3, 224, 224)) == "avgpool"
-    assert pooled_row(get_network("alexnet"), (3, 224, 224)) is None
+    assert pooled_layer(get_network("googlenet"), (3, 224, 224)) == "avgpool"
+    assert pooled_layer(get_network("alexnet"), (3, 224, 224)) is None
 
 
 def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:
