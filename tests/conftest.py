@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "browser" in fixtures:
             item.add_marker("browser")
-        if fixtures & {"npz", "converted", "shared"}:
+        if fixtures & {"npz", "converted", "shared", "planted"}:
             item.add_marker("slow")
 
 

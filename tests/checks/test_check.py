@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from inceptorch.checks import KINDS, check
@@ -74,6 +75,7 @@ def test_a_clean_folder_is_safe(clean: Path, tmp_path: Path, home: Path) -> None
     }
 
 
+@pytest.mark.slow
 def test_lists_and_shards_are_checked_alike(clean: Path, tmp_path: Path, home: Path) -> None:
     shutil.copy(clean / "train" / "ash" / "00.jpg", clean / "val" / "elm" / "copy.jpg")
     expected = {"duplicates-across-splits": 1, "duplicates-across-classes": 1}

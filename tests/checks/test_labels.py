@@ -33,6 +33,7 @@ def test_doubtful_labels_by_hand() -> None:
     assert doubtful(np.array([[0.45, 0.55], [0.35, 0.65], [0.5, 0.5]]), np.array([0, 0, 1])) == [(1, 1)]
 
 
+@pytest.mark.slow
 def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe, tmp_path: Path, home: Path) -> None:
     inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(epochs=8), progress=QUIET)
     shutil.move(images / "val" / "red" / "00.png", images / "val" / "blue" / "moved.png")

@@ -36,6 +36,7 @@ def invoke(*words: object) -> Result:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_every_engine_is_measured_and_the_fastest_is_remembered(bundle: Path, tmp_path: Path) -> None:
     result = invoke(bundle, "--batch", "3", "--seconds", "0.05", "--json", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
@@ -58,6 +59,7 @@ def test_every_engine_is_measured_and_the_fastest_is_remembered(bundle: Path, tm
     assert (way.engine, way.precision, way.streams) == (fastest["engine"], fastest["precision"], fastest["streams"])
 
 
+@pytest.mark.slow
 def test_layers_as_text_json_and_image(bundle: Path, tmp_path: Path) -> None:
     words = (bundle, "--per-layer", "--engine", "onnxruntime", "--batch", "2")
     result = invoke(*words, "--out", tmp_path)

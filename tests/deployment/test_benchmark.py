@@ -28,6 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_answers_are_compared_with_the_reference_on_the_images_given(bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.onnx"
     file.write_bytes(graph_of(bundle))

@@ -18,6 +18,7 @@ from inceptorch.utils.progress import Progress
 QUIET = Progress(quiet=True)
 
 
+@pytest.mark.slow
 def test_8_bits_answer_nearly_alike_and_say_so(run: Path, images: Path, tmp_path: Path) -> None:
     pixels = inceptorch.load(run).preprocessing
     crops = np.stack([pixels.apply(path) for path in sorted(images.rglob("*.png"))])

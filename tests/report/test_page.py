@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from PIL import Image
@@ -40,6 +41,7 @@ NASTY = "<i onclick=x>&\"'"
 HOSTILE = "<script>alert(1)<-script> \"'{{ 7*7 }} {% raw %} `|*_[a](b)"
 
 
+@pytest.mark.slow
 def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     for part in ("train", "val"):
         (images / part / "red").rename(images / part / NASTY.replace("/", ""))
@@ -125,6 +127,7 @@ def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_
     assert html.count('class="line training"') == 1
 
 
+@pytest.mark.slow
 def test_names_are_shown_as_they_are_in_every_page_and_card(tiny: NetworkSpec, tmp_path: Path) -> None:
     classes = [HOSTILE, "green"]
     for part in ("train", "val"):
