@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
+import inceptorch
 from tests.conftest import hear_ctrl_c, write_classes
 
 SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch_size=6")
@@ -149,3 +150,11 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "could not be created: permission denied" in done.stderr
     assert not (sealed / "run").exists()
+
+
+def test_a_linear_classifier_on_the_frozen_body_tells_flowers_apart(
+    converted: Path, shared: Path, tmp_path: Path
+) -> None:
+    result = inceptorch.train(shared / "flowers12", weights=converted, recipe="head", out=tmp_path / "run")
+    assert result.top1 >= 0.95
+    assert inceptorch.evaluate(tmp_path / "run", shared / "flowers12").top1 == pytest.approx(result.top1, abs=0.005)
