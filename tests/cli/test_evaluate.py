@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.cli.evaluate import print_comparison
-from inceptorch.evaluation import Row
+from inceptorch.evaluation import ComparisonRow
 from tests.conftest import COLORS
 from tests.helpers import invoke
 
@@ -69,7 +69,9 @@ def test_eval_json(run: Path, images: Path) -> None:
 
 def test_a_table_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     sure = (0.4, 0.6)
-    row = Row(["a"], ["tiny"], 10, "center", 1, 10**9, 0.5, sure, 0.75, sure, 0.0, (-0.1, 0.1), 0.0, (0.0, 0.00001))
+    row = ComparisonRow(
+        ["a"], ["tiny"], 10, "center", 1, 10**9, 0.5, sure, 0.75, sure, 0.0, (-0.1, 0.1), 0.0, (0.0, 0.00001)
+    )
     print_comparison([row, replace(row, models=["a", "b"], networks=["tiny", "tiny"])])
     head, base, both, models = capsys.readouterr().out.splitlines()
     assert head.endswith("top-5 compared to base")

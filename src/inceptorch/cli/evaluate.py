@@ -11,7 +11,7 @@ from inceptorch.cli.output import Json, print_json, print_table, printable
 from inceptorch.errors import ProtocolError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.evaluation import Evaluation, Row
+    from inceptorch.evaluation import ComparisonRow, Evaluation
 
 ModelsAndData = Annotated[
     list[str],
@@ -158,7 +158,7 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     print(f"protocol: {printable(evaluation.protocol)}")
 
 
-def print_comparison(rows: "list[Row]") -> None:
+def print_comparison(rows: "list[ComparisonRow]") -> None:
     """The columns of arXiv:1409.4842 Table 3, with top-1 and intervals. With fewer than six classes, top-1 is compared,
     as top-5 is always right."""
     five = rows[0].classes > 5

@@ -1,12 +1,12 @@
 """Evaluating: protocols of crops, ensembles, saved predictions, scores and how sure one can be of them."""
 
-from inceptorch.evaluation.compare import Row, compare_crops_and_ensembles
+from inceptorch.evaluation.compare import ComparisonRow, compare_crops_and_ensembles
 from inceptorch.evaluation.evaluation import Evaluation, Mistake, evaluate, evaluate_split, evaluation_from_logits
 
 __all__ = [
     "Evaluation",
     "Mistake",
-    "Row",
+    "ComparisonRow",
     "compare_crops_and_ensembles",
     "evaluate",
     "evaluate_split",

@@ -17,7 +17,7 @@ PROTOCOLS = ("center", "10crop", "144crop")
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One row of the table.
 
     models         names of the averaged models
@@ -58,7 +58,7 @@ def compare_crops_and_ensembles(
     engine: str = "auto",
     precision: str | None = None,
     progress: Progress | None = None,
-) -> list[Row]:
+) -> list[ComparisonRow]:
     """The best network, then all as an ensemble, each with 1, 10 and 144 crops.
 
     As in the paper, the best has the highest top-1 from one crop on these images, which flatters its row a little.
@@ -75,11 +75,11 @@ def compare_crops_and_ensembles(
         return world.run_on_main(lambda: _rows(members))
 
 
-def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
+def _rows(members: Sequence[Sequence[Predictions]]) -> list[ComparisonRow]:
     alone = [evaluate_predictions([member[0]], [1.0], []) for member in members]
     best = max(range(len(members)), key=lambda index: alone[index].top1)
     groups = [[members[best]]] + ([list(members)] if len(members) > 1 else [])
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     first: Evaluation | None = None
     for group in groups:
         for together in zip(*group, strict=True):
@@ -89,10 +89,10 @@ def _rows(members: Sequence[Sequence[Predictions]]) -> list[Row]:
     return rows
 
 
-def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluation) -> Row:
+def _row(together: Sequence[Predictions], evaluation: Evaluation, first: Evaluation) -> ComparisonRow:
     metadata = [member.metadata for member in together]
     gained = {k: (evaluation.summary.ranks < k).astype(int) - (first.summary.ranks < k) for k in (1, 5)}
-    return Row(
+    return ComparisonRow(
         models=[member.name for member in together],
         networks=[each.model for each in metadata],
         classes=len(metadata[0].classes),
