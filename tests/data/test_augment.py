@@ -13,11 +13,13 @@ from PIL import Image, ImageEnhance
 
 from inceptorch.data import Split, find_split
 from inceptorch.data.augment import AugmentedDataset, jitter, random_box, resize
+from inceptorch.data.sources.pairs import open_pairs
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import RGBArray
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.training.recipe import Recipe, with_values
 from tests.conftest import COLORS
+from tests.training.helpers import SIZE, Patches, shaken
 
 PLAIN = {"crop_scale": (1.0, 1.0), "hflip": 0.0}
 EVERYTHING = {"color_jitter": 0.3, "auto_augment": "trivial", "interpolation": "random"}
@@ -209,3 +211,15 @@ def test_jitter_changes_brightness_contrast_and_saturation_in_random_order() -> 
         in_every_order.add(changed.tobytes())
     assert len(in_every_order) > 3
     assert {jitter(image, 0.4, Largest(seed)).tobytes() for seed in range(60)} == in_every_order
+
+
+def test_a_transforms_draws_leave_the_generators_as_they_were(recipe: Recipe) -> None:
+    train, _ = open_pairs((Patches(6, 1), Patches(3, 2)), 0.2, 0)
+    dataset = AugmentedDataset(train, default_preprocessing(SIZE), recipe.augmentation, 7, shaken)
+    state, numbers = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"]
+    first = [dataset[index][0] for index in range(6)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], numbers)
+    assert all(torch.equal(dataset[index][0], first[index]) for index in (5, 0, 3))
+    dataset.epoch = 1
+    assert not all(torch.equal(dataset[index][0], first[index]) for index in range(6))

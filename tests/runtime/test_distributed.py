@@ -1,58 +1,32 @@
-"""Several processes train as one would: the same images, the same gradients, one run folder."""
+"""Several processes train as one would: the same images, one run folder."""
 
 import csv
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import multiprocessing
 
 import inceptorch
-from inceptorch.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.data.sampler import epoch_batches
-from inceptorch.errors import RecipeError
-from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.models.module import Model
-from inceptorch.networks.network import NetworkSpec
+from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.runtime.distributed import DistributedContext, init_distributed
-from inceptorch.tasks import Classification
-from inceptorch.training.optimizers import build_optimizer
-from inceptorch.training.recipe import SCRATCH, Recipe, with_values
-from inceptorch.training.setup import TrainRequest, new_run
-from inceptorch.training.step import TrainStep
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.utils.progress import Progress
-from tests.conftest import COLORS, TINY
-
-CPU = torch.device("cpu")
-# Without batch normalization and dropout, whose statistics and draws are each process's own.
-PLAIN = replace(TINY, name="plain", norm=None, head={"avgpool": TINY.head["avgpool"]}, aux=())
-RECIPE = with_values(
-    SCRATCH,
-    {"net": "plain", "epochs": 30, "batch_size": 8, "precision": "fp32", "ema_decay": 0.5, "crop_scale": (0.5, 1.0)},
-)
+from tests.conftest import COLORS
+from tests.training.helpers import CPU, PLAIN, RECIPE, Patches, free_port, torchrun
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def torchrun(count: int, *words: object) -> list[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)]
-    return [*launcher, "--master-port", str(free_port()), "-m", "inceptorch", *map(str, words)]
+@pytest.fixture
+def data() -> tuple[Patches, Patches]:
+    return Patches(36, 1), Patches(12, 2)
 
 
 @pytest.fixture
@@ -63,43 +37,11 @@ def words(tmp_path: Path, images: Path) -> list[object]:
     return [images, "-c", tmp_path / "recipe.yaml", "--net", tmp_path / "plain.yaml"]
 
 
-def gradients(
-    net: NetworkSpec, recipe: Recipe, world: DistributedContext, images: torch.Tensor, labels: torch.Tensor
-) -> torch.Tensor:
-    """All gradients of one step in one vector, this process having its share of the images."""
-    torch.manual_seed(0)
-    model = Model(net, 3, aux=bool(net.aux), size=16)
-    classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
-    weights, task = torch.tensor([0.5, 1.0, 2.0]), Classification(classifier.classes)
-    step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, weights, world)
-    mine = world.shard(range(len(labels)))
-    step(images[mine], labels[mine], len(labels), 0.0, seed=1)
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+BOX = Box(16, 32, 176, 128)
 
 
-def in_process(rank: int, count: int, port: int, net: NetworkSpec, recipe: Recipe, size: int, out: str) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    with init_distributed() as world:
-        found = gradients(net, recipe, world, *batch(size))
-    if rank == 0:
-        np.save(out, found.numpy())
-
-
-def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    random = torch.Generator().manual_seed(2)
-    images = torch.randint(0, 256, (size, 3, 16, 16), dtype=torch.uint8, generator=random)
-    return images, torch.randint(0, 3, (size,), generator=random)
-
-
-@pytest.mark.parametrize(("count", "size", "parts"), [(2, 7, 1), (3, 7, 1), (2, 9, 2)])
-def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, parts: int, tmp_path: Path) -> None:
-    """Uneven shares, and shares of which one could be divided further than the other."""
-    out, recipe = tmp_path / "gradients.npy", RECIPE.replace(grad_accum_steps=parts)
-    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, recipe, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
-    alone = gradients(PLAIN, RECIPE, DistributedContext(0, 1, CPU), *batch(size)).numpy()
-    assert np.abs(alone).max() > 0.01
-    np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
+def part(data: bytes, box: Box = BOX, side: int = 1000) -> RGBArray:
+    return decode(data, crop=lambda height, width: box, min_size=side).array
 
 
 def test_parts_of_a_batch_are_together_the_batch(images: Path) -> None:
@@ -109,31 +51,6 @@ def test_parts_of_a_batch_are_together_the_batch(images: Path) -> None:
             parts = [DistributedContext(rank, count, CPU).shard(each) for rank in range(count)]
             assert sorted(index for part in parts for index in part) == sorted(each)
             assert min(map(len, parts)) >= 2
-
-
-def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However uneven their shares: with batch normalization over processes, one would wait for the other for ever."""
-    for size in (7, 15, 16):
-        passes = []
-        for rank in range(2):
-            world, seen = DistributedContext(rank, 2, CPU), [0]
-            monkeypatch.setattr(DistributedContext, "wrap", lambda self, module: module)
-
-            def counted(self: TrainStep, *args: object, seen: list[int] = seen) -> torch.Tensor:
-                seen[0] += 1
-                return torch.zeros((), dtype=torch.float64)
-
-            monkeypatch.setattr(TrainStep, "_backward", counted)
-            model = Model(PLAIN, 3, size=16)
-            classifier = Classifier.of(model, default_preprocessing(16), ["a", "b", "c"])
-            recipe = RECIPE.replace(grad_accum_steps=4)
-            task = Classification(classifier.classes)
-            step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
-            images, labels = batch(size)
-            mine = world.shard(range(size))
-            step(images[mine], labels[mine], size, 0.0, seed=1)
-            passes.append(seen[0])
-        assert passes[0] == passes[1] == min(4, size // 4)
 
 
 def test_rows_are_gathered_without_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +67,7 @@ def test_rows_are_gathered_without_stand_ins(monkeypatch: pytest.MonkeyPatch) ->
     assert DistributedContext(3, 4, CPU).shard_padded(range(3)) == [0, 1]
 
 
-def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:
-    world = DistributedContext(0, 1, CPU)
-    whole, parts = (gradients(PLAIN, RECIPE.replace(grad_accum_steps=n), world, *batch(8)) for n in (1, 3))
-    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
-
-
+@pytest.mark.slow
 def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object], tmp_path: Path) -> None:
     """A run begun by two processes, ended by SIGTERM, and finished by one, against a run by one alone."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -183,6 +95,7 @@ def test_two_processes_make_the_run_of_one_and_go_on_as_one(words: list[object],
             assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 31))
 
 
+@pytest.mark.slow
 def test_where_torchrun_ends_the_others_the_sentence_comes_first(words: list[object], tmp_path: Path) -> None:
     command = torchrun(2, "train", *words, "--out", tmp_path / "run", "--epochs", 100000)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -200,6 +113,7 @@ def test_where_torchrun_ends_the_others_the_sentence_comes_first(words: list[obj
     assert "continue with --resume from the last checkpoint" in said
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[object], tmp_path: Path) -> None:
     """Without torchrun, which would end them too: as on several machines."""
     command = [sys.executable, "-m", "inceptorch", "train", *words, "--out", tmp_path / "run", "--epochs", "100000"]
@@ -228,6 +142,7 @@ def test_a_process_that_dies_leaves_the_others_with_a_sentence(words: list[objec
     assert first.returncode == 2
 
 
+@pytest.mark.slow
 def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], tmp_path: Path) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "thesis.txt").write_text("years of work")
@@ -240,13 +155,7 @@ def test_rank_0_alone_speaks_and_says_why_it_cannot_begin(words: list[object], t
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["thesis.txt"]
 
 
-def test_a_batch_too_small_for_the_processes_is_refused(
-    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch_size=10"):
-        new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), DistributedContext(0, 5, CPU))
-
-
+@pytest.mark.slow
 def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     inceptorch.train(
@@ -267,6 +176,7 @@ def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, t
     assert alone["n"] == 36
 
 
+@pytest.mark.slow
 def test_a_step_that_leaves_a_process_with_one_image_is_refused(words: list[object], tmp_path: Path) -> None:
     command = torchrun(
         2, "train", *words, "--set", "batch_size=4", "--set", "max_images_per_class=11", "--out", tmp_path / "run"

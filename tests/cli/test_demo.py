@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from inceptorch.cli.demo import write_digits
@@ -23,6 +24,7 @@ def test_digits_become_a_folder_of_images(tmp_path: Path) -> None:
         assert np.asarray(image).max() > 200
 
 
+@pytest.mark.slow
 def test_the_demo_trains_evaluates_predicts_and_says_what_it_did(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inceptorch", "demo", "--out", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)

@@ -1,0 +1,65 @@
+"""Messages of a run: how to resume it, and losses of chance."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import inceptorch
+from inceptorch.errors import RunError
+from inceptorch.training.recipe import Recipe
+from tests.conftest import COLORS
+from tests.training.helpers import QUIET
+
+
+def test_ctrl_c_says_how_to_go_on(
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped_after(7, KeyboardInterrupt)  # type: ignore[operator]
+    with pytest.raises(KeyboardInterrupt):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe)
+    assert f"inceptorch train --resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert inceptorch.load(tmp_path / "run").classes == list(COLORS)  # of the epoch that was finished
+
+
+def test_a_loss_that_is_that_of_chance_is_remarked(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inceptorch.train(images, out=tmp_path / "still", recipe=recipe.replace(lr=1e-9, epochs=1))
+    assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
+    inceptorch.train(images, out=tmp_path / "learns", recipe=recipe.replace(epochs=2, lr_schedule=((0, 1), (1, 1))))
+    assert "chance" not in (tmp_path / "learns" / "log.txt").read_text()
+
+
+def test_what_cannot_be_written_says_how_to_go_on(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = torch.optim.SGD.step
+
+    def losing(self: torch.optim.SGD, *args: object) -> object:
+        shutil.rmtree(tmp_path / "run" / "checkpoints", ignore_errors=True)
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", losing)
+    with pytest.raises(
+        RunError, match=r"could not be written: .* Fix this, then resume with: inceptorch train --resume"
+    ):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Model.taps
+    calls = [0]
+
+    def exploding(self: Model, x: torch.Tensor, names: list[str]) -> object:
+        calls[0] += 1
+        logits, taps = forward(self, x, names)
+        return (logits * (float("inf") if calls[0] == 8 else 1), taps)
+
+    monkeypatch.setattr(Model, "taps", exploding)
+    with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert inceptorch.evaluate(tmp_path / "run", images, progress=QUIET).n == 12

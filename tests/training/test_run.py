@@ -1,0 +1,59 @@
+"""One process at a time in a run folder."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import inceptorch
+from inceptorch.errors import RunError
+from inceptorch.training.recipe import Recipe
+from inceptorch.training.run import read_run
+from inceptorch.utils.files import locked
+from tests.training.helpers import QUIET
+
+
+def test_a_killed_process_holds_no_folder_though_one_that_it_forked_lives_on(tmp_path: Path) -> None:
+    script = f"""
+import os, time
+from pathlib import Path
+from inceptorch.utils.files import locked
+with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(RunError, match="busy"), locked(tmp_path / "lock", "busy", "unusable"):
+                pass
+            process.kill()
+            process.wait()
+            os.kill(child, 0)  # it lives
+            with locked(tmp_path / "lock", "busy", "unusable"):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(images, out=run, recipe=recipe.replace(epochs=1), progress=QUIET)
+    other = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run)]
+    with read_run(run).lock():
+        done = subprocess.run(other, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"Another process is training in {run}; wait for its end" in done.stderr
+    assert subprocess.run(other, capture_output=True).returncode == 0
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.safetensors"]
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").write_text("")
+    with pytest.raises(RunError, match="run cannot be written into: file exists"):
+        inceptorch.resume(run, QUIET)

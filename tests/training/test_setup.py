@@ -1,0 +1,29 @@
+"""Checks of recipe, network and data before a run."""
+
+from pathlib import Path
+
+import pytest
+
+import inceptorch
+from inceptorch.errors import RecipeError, TableError
+from inceptorch.runtime.distributed import DistributedContext
+from inceptorch.training.recipe import Recipe
+from inceptorch.training.setup import TrainRequest, new_run
+from tests.training.helpers import CPU, QUIET
+
+
+def test_growth_where_the_network_takes_one_size_alone(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    growing = recipe.replace(size_schedule=((0.0, 0.75), (1.0, 1.0)))
+    with pytest.raises(RecipeError, match="tiny has fully connected layers, .*--set aux_loss_weight=0"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=growing, progress=QUIET)
+    recipe = growing.replace(net="inception_v3", aux_loss_weight=0.0, size_schedule=((0.0, 0.1), (1.0, 1.0)))
+    with pytest.raises(TableError, match="Images of 28x28 are too small for inception_v3"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_too_small_for_the_processes_is_refused(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch_size=10"):
+        new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), DistributedContext(0, 5, CPU))
