@@ -141,7 +141,7 @@ def elsewhere() -> dict[str, str]:
 
 def length(recipe: Recipe) -> str:
     steps = recipe.optimization.linear_probe_steps
-    head = f"{steps} steps for the classifier alone" if steps else ""
+    head = f"{steps} steps of the linear probe" if steps else ""
     epochs = f"{recipe.schedule.epochs} epochs" if recipe.schedule.epochs else ""
     return " and ".join(part for part in (head, epochs) if part)
 
@@ -164,8 +164,8 @@ def in_words(row: Record) -> str:
     settings = row["settings"]
     first, last = row["epochs"][0], row["epochs"][-1]
     return (
-        f"{row['net']} at {settings['size']} pixels on {settings['max_images_per_class']} CIFAR-10 images of each class, "
-        f"{settings['epochs']} epochs: {row['top1']:.1%} of the test images in {row['seconds'] / 60:.0f} min; the "
-        f"training objective went from {float(first['train_loss']):.3f} to {float(last['train_loss']):.3f} "
+        f"{row['net']} at {settings['size']} pixels on {settings['max_images_per_class']} CIFAR-10 images per class, "
+        f"{settings['epochs']} epochs: {row['top1']:.1%} of the test images in {row['seconds'] / 60:.0f} min. The "
+        f"training loss went from {float(first['train_loss']):.3f} to {float(last['train_loss']):.3f} "
         f"({provenance(row)})."
     )
