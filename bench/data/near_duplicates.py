@@ -269,9 +269,10 @@ def render(record: Record) -> str:
 def _bounds(record: Record) -> list[str]:
     found = record["distances"]
     parts = [
-        f"\n## Where the bounds come from\n\n`{command(record)}`: how many of the changed images are matched to their "
-        f"originals, and for the worst one in a hundred the bits in which the hashes differ (at most {RADIUS} are "
-        f"looked at) and the correlation of the slopes (at least {SIMILAR:g} is taken for the same image).\n"
+        f"\n## Where the bounds come from\n\n`{command(record)}`: the fraction of changed images that are matched to their "
+        "originals. For the worst of a hundred, the table has the number of differing bits of the hashes, and the "
+        f"correlation of the slopes. Pairs of up to {RADIUS} bits are compared; from {SIMILAR:g} on they are the same "
+        "image.\n"
     ]
     parts.append("| change | " + " | ".join(f"{name}: found | bits | correlation" for name in found) + " |")
     parts.append("| --- |" + " --- | --- | --- |" * len(found))
@@ -279,10 +280,9 @@ def _bounds(record: Record) -> list[str]:
         cells = [f"{row['found']:.1%} | {row['bits_99']:.0f} | {row['alike_1']:.2f}" for row in rows]
         parts.append(f"| {rows[0]['change']} | {' | '.join(cells)} |")
     parts.append(
-        "\nOf all pairs of these images as they are; what was looked at of the flowers taken for the same is so "
-        "indeed:\n"
+        "\nAll pairs of the unchanged images. The pairs of flowers that were inspected are indeed the same image:\n"
     )
-    parts.append("| images | pairs | with like hashes | taken for the same | the highest correlations |")
+    parts.append("| images | pairs | with similar hashes | taken for the same | highest correlations |")
     parts.append("| --- | --- | --- | --- | --- |")
     for name, one in found.items():
         pairs = one["different"]
@@ -296,12 +296,12 @@ def _bounds(record: Record) -> list[str]:
 def _search(record: Record) -> list[str]:
     taken, found, cifar = record["memory"], record["search"], record["cifar10"]
     return [
-        f"\n## The search\n\nAmong {found['images']:,} random fields, {found['planted']:,} of them changed ones of "
-        f"others: {found['recall']:.1%} of these found, {found['false_pairs']} false pairs, {found['seconds']:.1f} s "
-        f"({found['cpu_seconds']:.1f} s of a core), {taken['search_mb']:.0f} MB beside the {taken['rows_mb']:.0f} MB "
-        "of the rows themselves.",
+        f"\n## The search\n\n{found['planted']:,} of {found['images']:,} random fields are changed copies of "
+        f"others. The search found {found['recall']:.1%} of them, with {found['false_pairs']} false pairs, in "
+        f"{found['seconds']:.1f} s ({found['cpu_seconds']:.1f} s of a core). It took {taken['search_mb']:.0f} MB, and "
+        f"the thumbnails {taken['rows_mb']:.0f} MB.",
         f"\nOf CIFAR-10's test images, {cifar['test_images_told']} ({cifar['share_of_test']:.2%}) are reported as "
-        "near or exact copies of training images; Barz and Denzler (arXiv:1902.00423) found 3.25 % by looking. The "
+        "near or exact copies of training images; Barz and Denzler (arXiv:1902.00423) found 3.25 % by eye. The "
         f"whole check of its {cifar['images']:,} images took {cifar['seconds']:.0f} s ({cifar['cpu_seconds']:.0f} s "
         "of a core).",
     ]
@@ -311,9 +311,9 @@ def _speed(record: Record) -> list[str]:
     found = record["whole"]
     parts = [
         f"\n## Whole checks\n\n{found['images']:,} JPEG files of {found['pixels']} pixels, "
-        f"{found['mean_bytes'] / 1000:.0f} kB each, on {on_machine(record)}, beside other work (load "
+        f"{found['mean_bytes'] / 1000:.0f} kB each, on {on_machine(record)}, next to other work (load "
         f"{record['load']:.1f}).\n",
-        "| what | images/s | for each second of a core |\n| --- | --- | --- |",
+        "| what | images/s | images per second of a core |\n| --- | --- | --- |",
     ]
     return parts + [
         f"| {name} | {value:,.0f} | {found['per_cpu_second'][name]:,.0f} |"

@@ -15,7 +15,7 @@ from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS, Table
 from inceptorch.utils.markdown import Grid, aligned, markdown
 
-LEGEND = 'Where a printed figure is computed otherwise, that follows in brackets, or in a column "computed".'
+LEGEND = 'A computed figure that differs from the printed one is in brackets, or in a column "computed".'
 WIDTH = 120
 
 
@@ -49,9 +49,9 @@ def page() -> str:
     found = evaluated_papers(Nets())
     parts = [
         "# The papers against the tables",
-        "What the papers print is data, in `src/inceptorch/networks/zoo/papers/`. This page holds it against what follows "
-        "from\nthe tables in `src/inceptorch/networks/zoo/`; `python -m inceptorch.papers > docs/papers.md` writes it anew.",
-        f"{LEGEND}\nA row has the worst verdict of its figures, which are from best to worst:",
+        "The printed figures are data, in `src/inceptorch/networks/zoo/papers/`. This page compares them with the tables in\n"
+        "`src/inceptorch/networks/zoo/`. `python -m inceptorch.papers > docs/papers.md` writes it again.",
+        f"{LEGEND}\nA row has the worst verdict of its figures. From best to worst, verdicts are:",
         markdown([["verdict", "meaning"], *map(list, VERDICTS.items())]),
         "## Contents",
         *_bullets([f"[{paper.heading}](#{_anchor(paper.heading)})" for paper in found]),
@@ -61,11 +61,11 @@ def page() -> str:
     for paper in found:
         parts.append(f"## {paper.heading}")
         for table in paper.all_tables:
-            parts += [f"### {_named(table)}", about(table), markdown(grid(table))]
-            parts += _bullets([f"**{_escaped(row)}**: {_escaped(note)}" for row, note in notes(table)])
+            parts += [f"### {_named(table)}", fill(about(table), WIDTH, break_on_hyphens=False), markdown(grid(table))]
+            parts += _bullets([f"**{_escaped(row)}**: {_escaped(note)}" for row, note in notes(table)], WIDTH)
         if paper.errata:
             slips = [f"**{slip['what']}**: {_escaped(slip['note'])}" for slip in paper.errata]
-            parts += ["### Slips in words", *_bullets(slips)]
+            parts += ["### Slips in words", *_bullets(slips, WIDTH)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -87,7 +87,9 @@ def _anchor(heading: str) -> str:
 
 def _bullets(sentences: Sequence[str], width: int | None = None) -> list[str]:
     """One block of bullets, or none."""
-    lines = [fill(line, width - 2, subsequent_indent="  ") if width else line for line in sentences]
+    lines = [
+        fill(line, width - 2, subsequent_indent="  ", break_on_hyphens=False) if width else line for line in sentences
+    ]
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 

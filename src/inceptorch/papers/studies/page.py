@@ -17,14 +17,14 @@ from inceptorch.utils.markdown import Grid, aligned, in_markdown, markdown
 WIDTH = 120
 CAUTION = (
     "Differences are in percentage points, seed by seed: a seed gives both arms the same split and the same order of the "
-    "images. The intervals hold 95 % each, by Student's t; of twenty comparisons one is expected to be wrong by chance, "
-    "as they are not widened for the number of comparisons."
+    "images. Intervals are 95 %, by Student's t. They are not widened for the number of comparisons, so one of twenty is "
+    "expected to be wrong by chance."
 )
 METHOD = """\
-`inceptorch study NAME --data DATA` trains every arm of a study with several seeds and holds the difference against what
-the paper claims. A claim agrees, or is contradicted, only where the whole interval of the difference lies on one side of
-the claim's bound; otherwise it cannot be told with so many seeds. What holds for small networks and small images need
-not hold for ImageNet, which is what the papers speak of."""
+`inceptorch study NAME --data DATA` trains every arm of a study with several seeds, and compares the difference with the
+paper's claim. For a verdict, the whole interval of the difference must lie on one side of the claim's bound. Otherwise
+the claim cannot be told with so many seeds. The papers speak of ImageNet; small networks and small images may
+differ."""
 
 
 def text(results: Results) -> str:
