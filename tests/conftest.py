@@ -23,7 +23,7 @@ SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "s
 
 TINY = NetworkSpec(
     "tiny",
-    title="three rows",
+    title="three layers",
     source="these tests",
     size=16,
     body={

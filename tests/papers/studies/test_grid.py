@@ -1,143 +1,27 @@
-"""Studies: paired statistics, networks that train at their sizes, and a grid that can be stopped and goes on."""
+"""A grid of runs that can be stopped and goes on."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from scipy import stats
 from typer.testing import CliRunner
 
 import inceptorch
 from inceptorch.cli import app
 from inceptorch.data import find_train_and_val, subsample_per_class
-from inceptorch.errors import InceptorchError, RecipeError, RunError, TableError
+from inceptorch.errors import InceptorchError, RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.networks.layers import Conv, Linear
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.serialization import to_yaml
-from inceptorch.networks.transforms import narrowed
-from inceptorch.networks.zoo import NETS, get_network
-from inceptorch.networks.zoo.googlenet import block
-from inceptorch.papers.studies import STUDIES, Study, page, run_study
+from inceptorch.papers.studies import STUDIES, Study, run_study
 from inceptorch.papers.studies.grid import plan
-from inceptorch.papers.studies.statistics import QUANTILES, Interval, interval, verdict
-from inceptorch.papers.studies.studies import RECIPE, Arm, Claim, googlenet, naive_of_equal_cost
 from inceptorch.training.recipe import with_values
+from inceptorch.papers.studies.studies import RECIPE, Arm, Claim
 from inceptorch.utils.progress import Progress
-from tests.conftest import TINY, write_classes
+from tests.conftest import TINY
 
 QUIET = Progress(quiet=True)
-
-
-# --- statistics --------------------------------------------------------------------------------------------------------
-
-
-def test_quantiles_and_intervals_are_students() -> None:
-    for freedom, quantile in QUANTILES.items():
-        assert quantile == pytest.approx(stats.t.ppf(0.975, freedom), abs=6e-4)
-    differences = [0.012, -0.003, 0.02, 0.007, 0.001]
-    found = interval(differences)
-    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert found.low == pytest.approx(low, rel=1e-3)
-    assert found.high == pytest.approx(high, rel=1e-3)
-    assert found.mean == pytest.approx(0.0074)
-
-
-def test_between_two_entries_the_interval_is_too_wide_rather_than_too_narrow() -> None:
-    values = [float(number % 7) for number in range(24)]
-    found, (low, high) = interval(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert found.low < low
-    assert high < found.high
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "predicts", "margin", "says"),
-    [
-        (0.001, 0.02, "better", 0, "agrees"),
-        (-0.001, 0.02, "better", 0, "cannot be told"),
-        (-0.02, -0.001, "better", 0, "contradicts"),
-        (-0.004, 0.02, "not worse", 0.005, "agrees"),
-        (-0.006, 0.02, "not worse", 0.005, "cannot be told"),
-        (-0.02, -0.006, "not worse", 0.005, "contradicts"),
-        (-0.004, 0.004, "equal", 0.005, "agrees"),
-        (-0.004, 0.006, "equal", 0.005, "cannot be told"),
-        (0.006, 0.02, "equal", 0.005, "contradicts"),
-        (-0.02, -0.006, "equal", 0.005, "contradicts"),
-        (-0.02, 0.02, "equal", 0.005, "cannot be told"),
-        (0.0, 0.0, "better", 0, "cannot be told"),
-    ],
-)
-def test_a_verdict_never_says_more_than_the_interval(
-    low: float, high: float, predicts: Any, margin: float, says: str
-) -> None:
-    assert verdict(Interval((low + high) / 2, low, high), predicts, margin) == says
-
-
-# --- narrower networks -------------------------------------------------------------------------------------------------
-
-
-def test_narrowed_multiplies_all_widths_and_rounds_them_to_eights() -> None:
-    half = narrowed(get_network("googlenet_fc"), 0.5)
-    assert half.body["3a"] == block(32, 48, 64, 8, 16, 16)
-    assert half.body["conv2"] == (Conv(32), Conv(96, 3))
-    assert half.head["fc"] == Linear(512)
-    assert half.aux_head is not None
-    assert (half.aux_head["conv"], half.aux_head["fc"]) == (Conv(64), Linear(512))
-    assert narrowed(get_network("googlenet"), 0.001).body["4e"] == block(8, 8, 8, 8, 8, 8)
-    assert narrowed(get_network("googlenet"), 0.5, 4).body["4b"] == block(80, 56, 112, 12, 32, 32)
-    assert narrowed(get_network("alexnet"), 0.3).body["conv2"] == replace(get_network("alexnet").body["conv2"], out=80)  # type: ignore[type-var]
-    whole = narrowed(get_network("googlenet"), 1)
-    assert count_complexity(whole).layers == count_complexity("googlenet").layers
-
-
-def test_narrowed_refuses_what_it_would_break() -> None:
-    with pytest.raises(TableError, match="adds what its modules compute"):
-        narrowed(get_network("inception_resnet_v1"), 0.5)
-    for factor in (0, -1, float("inf"), float("nan")):
-        with pytest.raises(TableError, match="above 0"):
-            narrowed(get_network("googlenet"), factor)
-
-
-@pytest.mark.parametrize("size", [28, 32, 64, 224])
-def test_modules_without_reductions_cost_the_same(size: int) -> None:
-    naive, reduced = (count_complexity(arm(size), num_classes=10).macs for arm in (naive_of_equal_cost, googlenet))
-    assert naive == pytest.approx(reduced, rel=0.03)
-
-
-# --- the list ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tmp_path: Path) -> None:
-    write_classes(tmp_path / "images", 3)
-    study = STUDIES[name]
-    values = {"epochs": 1, "batch_size": 8}
-    for each in plan(study, tmp_path / "images", values):
-        table = tmp_path / f"{each.arm.name}.yaml"
-        table.write_text(to_yaml(each.net))
-        assert get_network(str(table)) == each.net
-        result = inceptorch.train(
-            tmp_path / "images", out=tmp_path / each.arm.name, net=str(table), recipe=each.recipe, progress=QUIET
-        )
-        assert result.epochs == 1
-    names = [arm.name for arm in study.arms]
-    assert len(set(names)) == len(names)
-    for claim in study.claims:
-        assert {claim.of, claim.against} <= set(names)
-        assert (claim.margin > 0) == (claim.predicts != "better")
-
-
-def test_auxiliary_heads_are_there_where_the_study_is_about_them(images: Path) -> None:
-    for name in ("aux-heads", "v3-ladder"):
-        nets = {each.arm.name: each.net for each in plan(STUDIES[name], images, {"epochs": 1})}
-        trained = {
-            arm: count_complexity(table, 32).params_with_aux - count_complexity(table, 32).params
-            for arm, table in nets.items()
-        }
-        assert all(extra > 0 for arm, extra in trained.items() if arm != "none"), trained
 
 
 def test_rates_sides_and_default_epochs(images: Path) -> None:
@@ -153,9 +37,6 @@ def test_rates_sides_and_default_epochs(images: Path) -> None:
         assert {each.recipe.schedule.epochs for each in planned} == {epochs}
 
 
-# --- fewer images of each class ----------------------------------------------------------------------------------
-
-
 def test_limited_takes_as_many_of_each_class_by_the_seed(images: Path) -> None:
     whole, _ = find_train_and_val(images, 0.2, 0)
     assert subsample_per_class(whole, 0, 1).paths == subsample_per_class(whole, 100, 1).paths == whole.paths
@@ -163,9 +44,6 @@ def test_limited_takes_as_many_of_each_class_by_the_seed(images: Path) -> None:
     assert some.counts() == {"blue": 5, "green": 5, "red": 5}
     assert some.paths == subsample_per_class(whole, 5, 1).paths != subsample_per_class(whole, 5, 2).paths
     assert set(some.paths) < set(whole.paths)
-
-
-# --- the grid ----------------------------------------------------------------------------------------------------------
 
 
 def tiny_of(_: int) -> NetworkSpec:
@@ -311,56 +189,6 @@ def test_mistakes_get_a_sentence_and_write_nothing(trial: str, images: Path, tmp
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
-# --- what is shown -----------------------------------------------------------------------------------------------------
-
-
-def outcome(low: float, high: float, said: str) -> dict[str, Any]:
-    """The results of `label-smoothing` with that interval."""
-    arm = {
-        "size": 32, "lr": 0.03, "params": 871_058, "params_with_aux": 900_000, "macs": 17_897_984, "top1": [0.5, 0.6],
-        "mean": 0.55, "low": 0.5, "high": 0.6, "seconds": [60.0, 62.0], "curves": [[0.5], [0.6]],
-    }  # fmt: skip
-    study = STUDIES["label-smoothing"]
-    found = {"differences": [low, high], "mean": (low + high) / 2, "low": low, "high": high, "verdict": said}
-    return {
-        "study": study.name, "data": "cifar10", "classes": 10, "epochs": 5, "size": 32, "limit": 400, "seeds": 2,
-        "arms": [{"name": one.name, "what": one.what, **arm} for one in study.arms],
-        "claims": [{**vars(study.claims[0]), **found}],
-    }  # fmt: skip
-
-
-def test_the_text_says_what_the_interval_says() -> None:
-    untold = page.text(outcome(-0.01, 0.0262, "cannot be told"))
-    words = " ".join(untold.split())
-    assert "cannot be told with 2 seeds: the difference lies between -1.00 and +2.62 points" in words
-    assert "agrees" not in words
-    assert "printed: +0.2 points" in words
-    assert "871,058 (+28,942 to train)" in words
-    assert "cifar10, 10 classes, at most 400 images of a class; 32 pixels, 5 epochs, 2 seeds; 4.1 minutes" in words
-    told = " ".join(page.text(outcome(0.001, 0.003, "agrees")).split())
-    assert "“0.1” better than “none”: +0.20 points, +0.10 to +0.30; agrees." in told
-
-
-def test_the_page_has_every_study_with_or_without_a_result() -> None:
-    shown = page.page([outcome(0.001, 0.003, "agrees")])
-    for study in STUDIES.values():
-        assert f"## {study.name}\n\n{study.question}" in shown
-        for claim in study.claims:
-            assert claim.says in shown
-    assert shown.count("There is no result of this study yet.") == len(STUDIES) - 1
-    assert "(study_label-smoothing.png)" in shown
-    assert "+0.20 (+0.10 to +0.30) | **agrees** |" in shown
-
-
-def test_a_data_set_may_be_called_anything() -> None:
-    shown = page.page([{**outcome(0.001, 0.003, "agrees"), "data": "<script>|a`{{ 7*7 }}"}])
-    assert "\\<script\\>\\|a\\`{{ 7\\*7 }}, 10 classes" in shown
-    assert "<script>" not in shown
-
-
-# --- the command -------------------------------------------------------------------------------------------------------
-
-
 def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["study"])
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(STUDIES)
@@ -378,7 +206,3 @@ def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
         failed = CliRunner().invoke(app, wrong)
         assert isinstance(failed.exception, InceptorchError)
         assert sentence in str(failed.exception)
-
-
-def test_no_name_of_a_network_is_taken() -> None:
-    assert not {arm.net(32).name for study in STUDIES.values() for arm in study.arms} & set(NETS)

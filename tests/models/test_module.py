@@ -1,4 +1,4 @@
-"""The module against its table, against torch's own operators, and against what PyTorch users expect."""
+"""The module against its table, and against what PyTorch users expect."""
 
 import copy
 from pathlib import Path
@@ -10,10 +10,8 @@ from torch.nn import functional as F
 
 import inceptorch
 from inceptorch.errors import TableError
-from inceptorch.models.lrn import LocalResponseNorm
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import aux_layer_costs, count_complexity, layer_costs, min_size
-from inceptorch.networks.layers import LRN
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 
@@ -91,26 +89,6 @@ def test_table_and_torch_agree_on_odd_sizes(size: int) -> None:
     with torch.inference_mode():
         maps = model.forward_intermediates(torch.zeros(1, 3, size, size), [*model.net.body], intermediates_only=True)
     assert [tuple(each.shape[1:]) for each in maps] == [row.output for row in rows[: len(maps)]]
-
-
-@pytest.mark.parametrize("spec", [LRN(), LRN(5, 0.1, 0.75, 1.0), LRN(3, 0.2, 0.5, 2.0), LRN(11, 0.0011, 0.5, 2.0)])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_local_response_norm_equals_torchs_own(spec: LRN, layout: torch.memory_format) -> None:
-    torch.manual_seed(0)
-    x = (torch.randn(2, 24, 5, 7) * 30).to(memory_format=layout).requires_grad_()
-    mine = LocalResponseNorm(24, spec)(x)
-    theirs = F.local_response_norm(x, spec.size, spec.alpha, spec.beta, spec.k)
-    torch.testing.assert_close(mine, theirs)
-    weights = torch.randn_like(mine)
-    torch.testing.assert_close(
-        torch.autograd.grad((mine * weights).sum(), x)[0], torch.autograd.grad((theirs * weights).sum(), x)[0]
-    )
-
-
-def test_local_response_norm_has_the_gradient_it_says() -> None:
-    torch.manual_seed(0)
-    norm = LocalResponseNorm(7, LRN(3, 0.5, 0.75, 1.0)).double()
-    assert torch.autograd.gradcheck(norm, (torch.randn(2, 7, 3, 2, dtype=torch.double, requires_grad=True),))
 
 
 def test_intermediates_refuse_unknown_names_and_heads_built_for_another_size(tiny: NetworkSpec) -> None:
@@ -229,19 +207,6 @@ def test_a_fresh_classifier_is_where_the_model_is_and_as_precise(tiny: NetworkSp
 def test_impossible_numbers_are_refused(arguments: dict[str, int], tiny: NetworkSpec) -> None:
     with pytest.raises(TableError, match="at least 0 classes and 1 channel"):
         Model(tiny, **arguments)  # type: ignore[arg-type]
-
-
-def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:
-    threads = torch.get_num_threads()
-    states = []
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        torch.manual_seed(5)
-        states.append(Model(NETS["googlenet_small"], 10).state_dict())
-    torch.set_num_threads(threads)
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    weight = states[0]["body.5b.1.1.conv.weight"]
-    assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.02)
 
 
 def test_networks_with_fully_connected_layers_say_which_images_they_serve() -> None:

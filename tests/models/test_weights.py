@@ -1,0 +1,40 @@
+"""Weights as files of named tensors, and fitting them to a model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inceptorch.errors import BundleError
+from inceptorch.models.weights import adapt_channels, fit, read_safetensors, write_safetensors
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"bias": None}, "it has no bias"),
+        ({"weight": torch.zeros(2, 4)}, r"weight is \[2, 4\], not \[2, 3\]"),
+        ({"more": torch.zeros(1)}, "it also has more"),
+    ],
+)
+def test_the_first_difference_is_named(change: dict[str, Tensor | None], sentence: str) -> None:
+    model = nn.Linear(3, 2)
+    tensors = {name: tensor for name, tensor in (model.state_dict() | change).items() if tensor is not None}
+    with pytest.raises(BundleError, match=f"w.safetensors does not fit the network it is said to be: {sentence}"):
+        fit(model, tensors, "w.safetensors")
+
+
+def test_tensors_come_back_and_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    weight = torch.arange(6.0).view(2, 3).T
+    write_safetensors(tmp_path / "a.safetensors", {"weight": weight}, {})
+    assert torch.equal(read_safetensors(tmp_path / "a.safetensors")["weight"], weight)
+    torch.save({"weight": weight}, tmp_path / "b.pth")
+    with pytest.raises(BundleError, match="is a pickle, which could run code"):
+        read_safetensors(tmp_path / "b.pth")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_other_channels_keep_the_sum_of_equal_inputs(channels: int) -> None:
+    weight = torch.ones(5, 3, 1, 1)
+    torch.testing.assert_close(adapt_channels(weight, channels).sum(1), weight.sum(1))

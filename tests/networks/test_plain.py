@@ -1,0 +1,63 @@
+"""Values that people write in tables."""
+
+from pathlib import Path
+
+import pytest
+
+from inceptorch.errors import TableError
+from inceptorch.models.module import Model
+from inceptorch.networks.zoo import get_network
+
+OWN = """
+name: mine
+size: 32
+norm: {eps: 0.001}
+body:
+  conv1: {conv: 8, kernel: 3, stride: 2}
+  mix:
+    fork:
+      - {conv: 4}
+      - [{conv: 4}, {conv: 8, kernel: [1, 3]}, {conv: 8, kernel: [3, 1]}]
+      - [{pool: max}, {conv: 4}]
+  add: {residual: [{conv: 4}, {conv: 16, norm: false, relu: false}], scale: 0.2}
+  pool: {pool: max, stride: 2, pad: ceil}
+head:
+  avgpool: global_average
+  dropout: {dropout: 0.2}
+aux: [mix]
+aux_head:
+  avgpool: {pool: avg, kernel: 5, stride: 3, pad: valid}
+  fc: {linear: 8}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "layer conv1: conv's out is 1000"),
+        (OWN.replace("conv: 8,", "conv: 1" + "0" * 5000 + ","), "is not YAML"),
+        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "what stands before the colon in line 6 is not a word"),
+        (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "does not refer to other parts of itself"),
+        (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "layer conv1: conv has its out twice"),
+        (OWN.replace("  conv1:", "  forward:"), "a layer cannot be called 'forward'"),
+        (OWN.replace("  mix:", "  keys:").replace("[mix]", "[keys]"), "a layer cannot be called 'keys'"),
+        ("\ufeff".encode("utf-16").decode("latin-1") + OWN, "not YAML|no value"),
+        ("name: wide\nsize: 8\nbody: {" + ", ".join(f"a{n}: {{conv: 30000}}" for n in range(40)) + "}", "140 GB"),
+        ("name: yes\nsize: 8\nbody: {a: {conv: 1}}", "name is True; it must be a word; write it in quotes"),
+        ("- 1", "A network is written as values by name"),
+        ("", "A network is written as values by name"),
+    ],
+)
+def test_tables_that_would_do_harm(text: str, sentence: str, own: Path) -> None:
+    own.write_text(text)
+    with pytest.raises(TableError) as caught:
+        Model(get_network(str(own)), aux=True)
+    assert any(part in str(caught.value) for part in sentence.split("|")), str(caught.value)
+    assert len(str(caught.value)) < 500

@@ -1,0 +1,88 @@
+"""The papers with their verdicts, and their claims."""
+
+import pytest
+
+from inceptorch.networks.layers import Fork
+from inceptorch.networks.zoo import NETS
+from inceptorch.papers.claims import evaluated_papers
+from inceptorch.papers.quantities import Nets
+from inceptorch.papers.verdicts import Row, Table, evaluated, sources
+
+GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
+    NETS["googlenet"],
+    NETS["bn_inception"],
+    "arXiv:1502.03167",
+    "arXiv:1512.00567",
+)
+
+
+GOOGLENET_PAPER, V4 = "arXiv:1409.4842", "arXiv:1602.07261"
+
+
+PAPERS = evaluated_papers(Nets())
+
+
+TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
+
+
+def row_of(table: Table, name: str) -> Row:
+    return next(row for row in table.rows if row.name == name)
+
+
+MODULES = [name for name, row in GOOGLENET.body.items() if isinstance(row, Fork)]
+
+
+def test_a_variant_departs_from_the_table_only_where_it_does() -> None:
+    table = evaluated(sources()[0]["tables"][0], Nets(), "googlenet_released")
+    verdicts = {row.name: row.verdict for row in table.rows}
+    assert (verdicts["4a"], verdicts["4b"], verdicts["conv1"]) == ("explained", "agrees", "explained")
+    assert [figure.column for figure in row_of(table, "4a").figures if figure.verdict == "explained"] == [
+        "output",
+        "#3x3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "printed", "computed"),
+    [
+        ("weights of a 5x5, 128 to 256 channels", "agrees", 819_200, 5 * 5 * 128 * 256),
+        ("the same behind a 1x1 to 64", "agrees", 417_792, 128 * 64 + 5 * 5 * 64 * 256),
+        ("weights of a 5x5, 512 to 64 channels", "agrees", 819_200, 5 * 5 * 512 * 64),
+        ("the same behind a 1x1 to 24", "agrees", 50_688, 512 * 24 + 5 * 5 * 24 * 64),
+        ("GoogLeNet's parameters", "explained", 6_994_392, 6_998_552),
+        ("VGG16's parameters", "agrees", 138_357_544, 138_357_544),
+        ("VGG16's parameters over GoogLeNet's", "agrees", 20, pytest.approx(19.77, abs=0.005)),
+        ("the same in another text", "erratum", 22, pytest.approx(19.77, abs=0.005)),
+        ("AlexNet's parameters over GoogLeNet's", "agrees", 9, pytest.approx(8.71, abs=0.005)),
+        ("VGG16's share of fully connected layers, %", "agrees", 89, pytest.approx(89.36, abs=0.005)),
+        ("AlexNet's share of fully connected layers, %", "agrees", 95, pytest.approx(96.17, abs=0.005)),
+        ("GoogLeNet's share of fully connected layers, %", "agrees", 15, pytest.approx(14.65, abs=0.005)),
+        ("dropout before GoogLeNet's classifier, %", "erratum", 70, 40),
+        ("rows with an auxiliary classifier", "erratum", "4a and 4b", "4a and 4d"),
+        ("side behind pool1, as (112 - 3) / 2 + 1", "erratum", 55, 56),
+    ],
+)
+def test_worked_examples_of_introductory_texts(claim: str, verdict: str, printed: object, computed: object) -> None:
+    row = row_of(TABLES["Introductory texts", "Worked examples"], claim)
+    (figure,) = row.figures
+    assert (row.verdict, figure.printed, figure.computed) == (verdict, printed, computed)
+
+
+def test_claims_by_verdict() -> None:
+    claims = [(paper.name, row.name, row.verdict) for paper in PAPERS[:4] for row in paper.claims.rows]
+    assert {claim[:2] for claim in claims if claim[2] == "unexplained"} == {
+        (GOOGLENET_PAPER, "times fewer parameters than Krizhevsky's"),
+        (BATCH_NORM, "parameters, millions"),
+        (BATCH_NORM, "more parameters than GoogLeNet, %"),
+        (V3, "layers"),
+        (V3, "multiply-adds, billions"),
+        (V3, "GoogLeNet's parameters, millions"),
+        (V3, "AlexNet's parameters over GoogLeNet's"),
+        (V3, "VGGNet's parameters over AlexNet's"),
+    }
+    assert {claim[:2] for claim in claims if claim[2] in ("erratum", "explained")} == {
+        (GOOGLENET_PAPER, "multiply-adds, billions"),
+        (GOOGLENET_PAPER, "error below SuperVision's 15.3, %"),
+        (GOOGLENET_PAPER, "detection, a single model, mAP in %"),
+        (BATCH_NORM, "layers deeper than GoogLeNet"),
+    }
