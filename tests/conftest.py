@@ -23,7 +23,7 @@ SHARED = Path(os.environ.get("INCEPTORCH_SHARED", Path(__file__).parents[2] / "s
 
 TINY = NetworkSpec(
     "tiny",
-    title="three layers",
+    title="three rows",
     source="these tests",
     size=16,
     body={

@@ -151,14 +151,14 @@ class Model(nn.Module):
         if stop_early:
             wanted = {name.removeprefix("aux.") for name in names}
             layers = layers[: max(number for number, (name, _) in enumerate(layers) if name in wanted) + 1]
-        kept = {}
+        maps = {}
         for name, layer in layers:
             x = self._run(layer, x)
             if name in names:
-                kept[name] = x
+                maps[name] = x
             if f"aux.{name}" in names:
-                kept[f"aux.{name}"] = self.aux[name](x)
-        intermediates = [kept[name] for name in names]
+                maps[f"aux.{name}"] = self.aux[name](x)
+        intermediates = [maps[name] for name in names]
         return intermediates if intermediates_only else (x, intermediates)
 
     def _names(self, indices: int | Sequence[int | str] | None) -> list[str]:
@@ -296,12 +296,12 @@ class Features(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The maps [N, C, H, W] of the chosen layers for images [N, in_chans, H, W]."""
-        kept = {}
+        maps = {}
         for name, layer in self.body.named_children():
             x = layer(x)
             if name in self.layers:
-                kept[name] = x
-        return [kept[layer] for layer in self.layers]
+                maps[name] = x
+        return [maps[layer] for layer in self.layers]
 
 
 @contextmanager

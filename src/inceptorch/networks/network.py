@@ -16,7 +16,7 @@ class NetworkSpec:
     head      layers after the body; the linear layer to the classes is added behind them as layer "linear"
     aux       layers of the body that carry an auxiliary classifier during training
     aux_head  the layers of each auxiliary classifier, before its own linear layer to the classes
-    size      the side in pixels of the square input that the paper uses
+    size      the height and width in pixels of the paper's input
     norm      None: convolutions have biases and nothing is normalized
     """
 

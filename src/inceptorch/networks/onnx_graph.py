@@ -87,7 +87,7 @@ def pooled_layer(net: NetworkSpec, shape: Shape) -> str | None:
 
 def _averages_all(layer: Layer, shape: Shape) -> bool:
     if isinstance(layer, Pool):
-        return layer.kind == "avg" and layer.pad != "same" and layer.sides == shape[1:]
+        return layer.kind == "avg" and layer.pad != "same" and layer.window_size == shape[1:]
     return isinstance(layer, GlobalAverage) or layer == AdaptiveAverage(1)
 
 

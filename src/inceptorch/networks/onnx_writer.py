@@ -25,7 +25,7 @@ class OnnxWriter:
     def node(
         self, operator: str, inputs: list[str], name: str, output: str = "", outputs: Any = None, **how: Any
     ) -> str:
-        """Add a node; its output is called as the node is, unless told otherwise."""
+        """Add a node; its output is called as the node is by default."""
         from onnx import helper
 
         outputs = outputs or [output or name]

@@ -82,6 +82,6 @@ def for_tiny_images(net: NetworkSpec, size: int = 32) -> NetworkSpec:
 
 def _keep_edges(layer: Layer) -> Layer:
     """Padding "same" instead of "valid" wherever the window has a middle."""
-    if isinstance(layer, Conv | Pool) and layer.pad == "valid" and all(side % 2 for side in layer.sides):
+    if isinstance(layer, Conv | Pool) and layer.pad == "valid" and all(side % 2 for side in layer.window_size):
         return replace(layer, pad="same")
     return layer

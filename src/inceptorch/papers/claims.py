@@ -33,10 +33,10 @@ class Paper:
 
 def evaluated_papers(nets: Nets, name: str | None = None) -> list[Paper]:
     """Every paper with its verdicts; with `name`, what belongs to that network."""
-    found = []
+    papers = []
     for paper in sources():
         claims = [claim for claim in paper.get("claims", ()) if _belongs(claim, name)]
-        found.append(
+        papers.append(
             Paper(
                 paper["paper"],
                 paper["title"],
@@ -46,7 +46,7 @@ def evaluated_papers(nets: Nets, name: str | None = None) -> list[Paper]:
                 tuple(_tables(paper.get("accuracy", ()), nets, name)),
             )
         )
-    return [paper for paper in found if paper.all_tables or paper.errata]
+    return [paper for paper in papers if paper.all_tables or paper.errata]
 
 
 def papers_about(net: NetworkSpec) -> tuple[str, list[Paper]]:

@@ -24,11 +24,11 @@ def text(net: NetworkSpec) -> str:
 
     Raises TableError for a network that none of them is about.
     """
-    see, found = papers_about(net)
+    see, papers = papers_about(net)
     parts = [f"{net.name} against the papers"]
     parts += [fill(see, WIDTH)] if see else []
-    parts += [LEGEND] if any(paper.tables for paper in found) else []
-    for paper in found:
+    parts += [LEGEND] if any(paper.tables for paper in papers) else []
+    for paper in papers:
         parts.append(f"== {paper.heading}")
         for table in paper.all_tables:
             parts += [fill(f"{_named(table)}. {about(table)}".removesuffix(". "), WIDTH), aligned(grid(table))]
@@ -40,13 +40,13 @@ def text(net: NetworkSpec) -> str:
 
 def to_json(net: NetworkSpec) -> dict[str, Any]:
     """The same as plain values. Raises TableError as `text` does."""
-    see, found = papers_about(net)
-    return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in found]}
+    see, papers = papers_about(net)
+    return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in papers]}
 
 
 def page() -> str:
     """The text of `docs/papers.md`: every paper, table by table."""
-    found = evaluated_papers(Nets())
+    papers = evaluated_papers(Nets())
     parts = [
         "# The papers against the tables",
         "The printed figures are data, in `src/inceptorch/networks/zoo/papers/`. This page compares them with the tables in\n"
@@ -54,11 +54,11 @@ def page() -> str:
         f"{LEGEND}\nA row has the worst verdict of its figures. From best to worst, verdicts are:",
         markdown([["verdict", "meaning"], *map(list, VERDICTS.items())]),
         "## Contents",
-        *_bullets([f"[{paper.heading}](#{_anchor(paper.heading)})" for paper in found]),
+        *_bullets([f"[{paper.heading}](#{_anchor(paper.heading)})" for paper in papers]),
         "Rows by verdict:",
-        markdown(_summary(found)),
+        markdown(_summary(papers)),
     ]
-    for paper in found:
+    for paper in papers:
         parts.append(f"## {paper.heading}")
         for table in paper.all_tables:
             parts += [f"### {_named(table)}", fill(about(table), WIDTH, break_on_hyphens=False), markdown(grid(table))]
@@ -69,8 +69,8 @@ def page() -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _summary(found: Sequence[Paper]) -> Grid:
-    tables = [(paper, table) for paper in found for table in paper.all_tables]
+def _summary(papers: Sequence[Paper]) -> Grid:
+    tables = [(paper, table) for paper in papers for table in paper.all_tables]
     lines = [(f"{paper.name}, {table.name}", Counter(row.verdict for row in table.rows)) for paper, table in tables]
     lines.append(("all", sum((counts for _, counts in lines), Counter())))
     return [["table", *VERDICTS], *([name, *(str(counts[word] or "") for word in VERDICTS)] for name, counts in lines)]

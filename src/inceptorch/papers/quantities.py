@@ -184,7 +184,7 @@ class CountedNet:
 
 
 class Nets(dict[str, CountedNet]):
-    """The networks by name, each counted when it is first asked for. `own` stands in for the one of its name."""
+    """The networks by name, each counted at its first use. `own` stands in for the one of its name."""
 
     def __init__(self, own: NetworkSpec | None = None) -> None:
         super().__init__({own.name: CountedNet(own)} if own else {})
@@ -215,8 +215,8 @@ def uses_names(expression: Value) -> bool:
 def filled(sentence: str, names: Mapping[str, Any]) -> str:
     """`sentence` with every {expression} or {expression:format} in it computed."""
 
-    def computed(found: re.Match[str]) -> str:
-        return format(value_of(found[1], names), found[2] or "")
+    def computed(match: re.Match[str]) -> str:
+        return format(value_of(match[1], names), match[2] or "")
 
     return re.sub(r"\{([^:}]+):?([^}]*)\}", computed, sentence)
 
@@ -255,7 +255,7 @@ def _branches(layer: Layer) -> list[tuple[Layer, ...]]:
 
 
 def _side(layer: Layer) -> str:
-    return "{}x{}".format(*layer.sides) if isinstance(layer, Window) else ""
+    return "{}x{}".format(*layer.window_size) if isinstance(layer, Window) else ""
 
 
 def _width(layer: Layer) -> int:

@@ -106,7 +106,7 @@ def evaluated_claims(name: str, claims: Iterable[Data], nets: Nets) -> Table:
 
 
 def shown(value: Value | None, decimals: int | None = None) -> str:
-    """A figure as people read it; with the decimals that it is written with unless told otherwise."""
+    """A figure as people read it; by default with the decimals that it is written with."""
     if isinstance(value, str) or value is None:
         return value or ""
     decimals = _decimals(value) if decimals is None else decimals

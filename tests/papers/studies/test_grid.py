@@ -56,7 +56,7 @@ TRIAL = Study(
     arms=(
         Arm("plain", "as it is", tiny_of),
         Arm("same", "as it is, once more", tiny_of),
-        Arm("still", "hardly moving", tiny_of, rate=1e-6),
+        Arm("still", "hardly moving", tiny_of, lr_scale=1e-6),
     ),
     claims=(
         Claim("same", "plain", "The same is the same.", "nowhere", predicts="equal", margin=0.01),

@@ -50,7 +50,7 @@ class Conv(Window, key="conv"):
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         _, height, width = self.output_shape(shape)
-        rows, columns = self.sides
+        rows, columns = self.window_size
         weights = self.out * rows * columns * (shape[0] // self.groups)
         return weights + _other_params(self.out, norm if self.norm else None), weights * height * width
 
@@ -59,7 +59,7 @@ class Conv(Window, key="conv"):
 
         norm = norm if self.norm else None
         bias = norm is None or norm.conv_bias
-        conv = conv2d(shape[0], self.out, self.sides, self.stride, self.pads, groups=self.groups, bias=bias)
+        conv = conv2d(shape[0], self.out, self.window_size, self.stride, self.pads, groups=self.groups, bias=bias)
         return activated({"conv": conv}, norm, self.relu)
 
     def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
@@ -97,7 +97,7 @@ class SeparableConv(Window, key="separable_conv"):
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         _, height, width = self.output_shape(shape)
-        rows, columns = self.sides
+        rows, columns = self.window_size
         weights = shape[0] * self.multiplier * (rows * columns + self.out)
         return weights + _other_params(self.out, norm), weights * height * width
 
@@ -105,7 +105,7 @@ class SeparableConv(Window, key="separable_conv"):
         from inceptorch.models.blocks import activated, conv2d
 
         channels, wide = shape[0], shape[0] * self.multiplier
-        depthwise = conv2d(channels, wide, self.sides, self.stride, self.pads, groups=channels, bias=False)
+        depthwise = conv2d(channels, wide, self.window_size, self.stride, self.pads, groups=channels, bias=False)
         pointwise = conv2d(wide, self.out, 1, bias=norm is None or norm.conv_bias)
         return activated({"depthwise": depthwise, "conv": pointwise}, norm, relu=True)
 

@@ -15,7 +15,7 @@ from inceptorch.errors import TableError
 from inceptorch.networks.layers.base import BaseLayer, Shape, TooSmallError, require_positive
 
 Padding = Literal["same", "valid", "ceil"]
-Kernel = int | tuple[int, int]  # a side, or (height, width): the papers' 1x7 is (1, 7)
+Kernel = int | tuple[int, int]  # a size, or (height, width): the papers' 1x7 is (1, 7)
 
 
 class Window(BaseLayer):
@@ -28,7 +28,7 @@ class Window(BaseLayer):
     def require_window(self) -> None:
         """Raise TableError for a window that cannot be."""
         require_positive(stride=self.stride)
-        height, width = self.sides
+        height, width = self.window_size
         if min(height, width) < 1:
             raise TableError(f"A window of {height}x{width} is empty.")
         if self.pad not in ("same", "valid", "ceil"):
@@ -37,7 +37,7 @@ class Window(BaseLayer):
             raise TableError(f"A {height}x{width} window has no middle, so its padding cannot be 'same'.")
 
     @property
-    def sides(self) -> tuple[int, int]:
+    def window_size(self) -> tuple[int, int]:
         """Height and width of the window."""
         height, width = self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
         return height, width
@@ -45,7 +45,7 @@ class Window(BaseLayer):
     @property
     def pads(self) -> tuple[int, int]:
         """What is added above and below, and left and right, of a map before the window slides over it."""
-        height, width = self.sides
+        height, width = self.window_size
         return ((height - 1) // 2, (width - 1) // 2) if self.pad == "same" else (0, 0)
 
     @property
@@ -55,7 +55,7 @@ class Window(BaseLayer):
     @property
     def window(self) -> str:
         """3x3/2 is a 3x3 window with stride 2; V (valid): no padding."""
-        height, width = self.sides
+        height, width = self.window_size
         stride = f"/{self.stride}" if self.stride > 1 else ""
         return f"{height}x{width}{stride}" + {"same": "", "valid": " V", "ceil": " ceil"}[self.pad]
 
@@ -63,7 +63,7 @@ class Window(BaseLayer):
     def onnx_window(self) -> dict[str, Any]:
         above, left = self.pads
         return {
-            "kernel_shape": [*self.sides],
+            "kernel_shape": [*self.window_size],
             "strides": [self.stride, self.stride],
             "pads": [above, left, above, left],
         }
@@ -73,14 +73,16 @@ class Window(BaseLayer):
         _, height, width = shape
         down, across = (
             self._windows(size, window, 2 * around)
-            for size, window, around in zip((height, width), self.sides, self.pads, strict=True)
+            for size, window, around in zip((height, width), self.window_size, self.pads, strict=True)
         )
         if min(down, across) < 1:
-            raise TooSmallError(f"a {'x'.join(map(str, self.sides))} window does not fit into a {height}x{width} map")
+            raise TooSmallError(
+                f"a {'x'.join(map(str, self.window_size))} window does not fit into a {height}x{width} map"
+            )
         return down, across
 
     def _windows(self, size: int, window: int, around: int) -> int:
-        """How many windows of side `window` fit on a side of `size`; 0 if none does."""
+        """How many windows of size `window` fit on `size` pixels; 0 if none does."""
         room = size + around - window
         if self.pad == "ceil":
             windows = int(-(-room // self.stride) + 1)

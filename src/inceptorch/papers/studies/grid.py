@@ -1,6 +1,6 @@
 """Running a study: every arm with every seed is one run in a folder of its own, through the public `train`.
 
-OUT/settings.json          what was asked for; nothing else is ever mixed in
+OUT/settings.json          the settings, which every run in OUT shares
 OUT/networks/ARM.yaml      the arms' networks
 OUT/runs/ARM/SEED/         the runs: finished ones are read back, interrupted ones are resumed
 OUT/study.json .md .png    what came of it
@@ -29,9 +29,9 @@ from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.files import ensure_empty, os_error_reason, reading, write_text
 from inceptorch.utils.progress import Progress
 
-PASSES = 50_000  # training images that a run sees by default, whatever their number
-FEWEST_EPOCHS = 5
-MOST_SEEDS = 100
+IMAGES_PER_RUN = 50_000  # training images that a run sees by default, whatever their number
+MIN_EPOCHS = 5
+MAX_SEEDS = 100
 
 Curve = list[dict[str, float]]  # top1 and seconds after every epoch
 
@@ -63,8 +63,8 @@ def run_study(
     """
     study, progress, data = get_study(name), progress or Progress(), absolute(data)
     out = Path(out) if out else Path("runs") / f"{study.name}-{short_name(data)}"
-    if not 2 <= seeds <= MOST_SEEDS:
-        raise RunError(f"A study needs from 2 to {MOST_SEEDS} seeds, not {seeds}: from one run nothing can be told.")
+    if not 2 <= seeds <= MAX_SEEDS:
+        raise RunError(f"A study needs from 2 to {MAX_SEEDS} seeds, not {seeds}: one run has no spread.")
     if lies_inside(out, data):
         raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another --out.")
     planned = plan(study, data, values or {})
@@ -102,13 +102,13 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
     if "epochs" not in values:
         splits = find_train_and_val(data, recipe.data.val_fraction, seed=0)
         images = len(subsample_per_class(splits[0], recipe.data.max_images_per_class, seed=0))
-        recipe = recipe.replace(epochs=max(FEWEST_EPOCHS, math.ceil(PASSES / images)))
+        recipe = recipe.replace(epochs=max(MIN_EPOCHS, math.ceil(IMAGES_PER_RUN / images)))
     if not recipe.model.size:
         recipe = recipe.replace(size=study.size)
     planned = []
     for arm in study.arms:
-        size = max(1, round(recipe.model.size * arm.side))
-        own = recipe.replace(**arm.settings, size=size, lr=recipe.optimization.lr * arm.rate)
+        size = max(1, round(recipe.model.size * arm.size_scale))
+        own = recipe.replace(**arm.settings, size=size, lr=recipe.optimization.lr * arm.lr_scale)
         planned.append(Planned(arm, arm.net(size), own))
     return planned
 
@@ -116,39 +116,39 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
 def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> None:
     """Make OUT, or see that it was made for the very same. Raises RunError."""
     path = out / "settings.json"
-    asked = {
+    settings = {
         "study": study.name,
         "data": data,
         **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.values().items()},
         **{f"{each.arm.name}: network": to_plain(each.net) for each in planned},
     }
-    asked = json.loads(json.dumps(asked))  # as it will be read back
+    settings = json.loads(json.dumps(settings))  # as it will be read back
     if path.exists():
-        _require_same(path, asked)
+        _require_same(path, settings)
     else:
         ensure_empty(out)
     try:
         (out / "networks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{out} could not be created: {os_error_reason(error)}.") from None
-    write_text(path, json.dumps(asked, indent=2) + "\n")
+    write_text(path, json.dumps(settings, indent=2) + "\n")
     for each in planned:
         write_text(_table(out, each.arm), to_yaml(each.net))
 
 
-def _require_same(path: Path, asked: dict[str, Any]) -> None:
-    """Raise RunError, naming the first difference, if OUT was begun with other settings than those asked for."""
+def _require_same(path: Path, settings: dict[str, Any]) -> None:
+    """Raise RunError, naming the first difference, if OUT was begun with other settings."""
     try:
         with reading(path, RunError):
             before = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise RunError(f"{path} is damaged, so nothing can be added to {path.parent}; name another --out.") from None
-    for key in {**before, **asked}:
-        if before.get(key) != asked.get(key):
-            what = f"{key} {before.get(key)}, not {asked.get(key)}"
+    for key in {**before, **settings}:
+        if before.get(key) != settings.get(key):
+            what = f"{key} {before.get(key)}, not {settings.get(key)}"
             if key.endswith(": network"):
                 what = f"another network of {key.removesuffix(': network')}"
-            raise RunError(f"{path.parent} was begun with {what}; name another --out, or ask for the same again.")
+            raise RunError(f"{path.parent} was begun with {what}; name another --out, or use the same settings.")
 
 
 def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
@@ -233,14 +233,14 @@ def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]]) -> dict[str, Any
         _top1_at(claim.at, mine) - _top1_at(claim.at, theirs)
         for mine, theirs in zip(curves[claim.of], curves[claim.against], strict=True)
     ]
-    found = interval(differences)
-    said = verdict(found, claim.predicts, claim.margin)
-    return {**vars(claim), "differences": differences, **vars(found), "verdict": said}
+    mean = interval(differences)
+    outcome = verdict(mean, claim.predicts, claim.margin)
+    return {**vars(claim), "differences": differences, **vars(mean), "verdict": outcome}
 
 
-def _top1_at(share: float, curve: Curve) -> float:
-    """The accuracy after that share of the epochs."""
-    return curve[max(0, math.ceil(share * len(curve)) - 1)]["top1"]
+def _top1_at(fraction: float, curve: Curve) -> float:
+    """The accuracy after that fraction of the epochs."""
+    return curve[max(0, math.ceil(fraction * len(curve)) - 1)]["top1"]
 
 
 def _table(out: Path, arm: Arm) -> Path:

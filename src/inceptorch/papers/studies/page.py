@@ -119,9 +119,9 @@ def _claims(results: Results) -> Grid:
     grid = [["the paper", "source", "printed", "compared", "found", "verdict"]]
     for claim in results["claims"]:
         found = f"{points(claim['mean'])} ({points(claim['low'])} to {points(claim['high'])})"
-        said = claim["verdict"] if claim["verdict"] != "cannot be told" else _untold(claim, results["seeds"])
+        outcome = claim["verdict"] if claim["verdict"] != "cannot be told" else _untold(claim, results["seeds"])
         grid.append(
-            [claim["says"], claim["source"], claim["printed"] or "no figure", _compared(claim), found, f"**{said}**"]
+            [claim["says"], claim["source"], claim["printed"] or "no figure", _compared(claim), found, f"**{outcome}**"]
         )
     return grid
 
@@ -157,6 +157,6 @@ def _compared(claim: dict[str, Any]) -> str:
     return f"“{claim['of']}” {claim['predicts']} {word} “{claim['against']}”{bound}{when}"
 
 
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.2f}"
+def points(difference: float) -> str:
+    """A difference in percentage points, with its sign."""
+    return f"{100 * difference:+.2f}"

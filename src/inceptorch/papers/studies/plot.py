@@ -39,15 +39,15 @@ def draw(results: Results, out: Path) -> None:
     atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
-def _rows(axes: Axes, found: Sequence[dict[str, Any]], values: Sequence[Sequence[float]], labels: list[str]) -> None:
-    """One line for each entry of `found`: its values as dots, its mean and interval below them."""
-    for line, (one, seeds) in enumerate(zip(found, values, strict=True)):
+def _rows(axes: Axes, entries: Sequence[dict[str, Any]], values: Sequence[Sequence[float]], labels: list[str]) -> None:
+    """One line for each entry of `entries`: its values as dots, its mean and interval below them."""
+    for line, (entry, seeds) in enumerate(zip(entries, values, strict=True)):
         axes.plot([100 * value for value in seeds], [line - 0.14] * len(seeds), "o", color=BLUE, ms=4.5, alpha=0.75)
-        low, mean, high = (100 * one[name] for name in ("low", "mean", "high"))
+        low, mean, high = (100 * entry[name] for name in ("low", "mean", "high"))
         axes.plot([low, high], [line + 0.14] * 2, color=ORANGE, lw=2.2, solid_capstyle="round")
         axes.plot(mean, line + 0.14, "D", color=ORANGE, ms=5.5)
-    axes.set_yticks(range(len(found)), labels)
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks(range(len(entries)), labels)
+    axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID, lw=0.7)
     axes.set_axisbelow(True)

@@ -20,7 +20,7 @@ from inceptorch.networks.zoo.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7,
 from inceptorch.papers.studies.statistics import Prediction
 from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 
-Results = dict[str, Any]  # the JSON form of a study's outcome; shares of images are 0..1
+Results = dict[str, Any]  # the JSON form of a study's outcome; fractions of images are 0..1
 SMALL = 96  # pixels, up to which networks get the stem for small images
 EQUAL = 0.03  # how far multiply-adds that are called equal may differ
 
@@ -29,18 +29,18 @@ EQUAL = 0.03  # how far multiply-adds that are called equal may differ
 class Arm:
     """One way of training.
 
-    net       the network's table for images of that side in pixels
-    settings  values of the recipe that are this arm's own
-    rate      factor on the recipe's learning rate
-    side      share of the study's image side
+    net         the network's table for images of that size in pixels
+    settings    values of the recipe that are this arm's own
+    lr_scale    factor on the recipe's learning rate
+    size_scale  factor on the study's image size
     """
 
     name: str
     what: str
     net: Callable[[int], NetworkSpec]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    rate: float = 1.0
-    side: float = 1.0
+    lr_scale: float = 1.0
+    size_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Claim:
     says      in our words
     printed   the paper's figure, "" if it prints none
     predicts  of the top-1 accuracy of arm `of` against that of arm `against`
-    margin    of "not worse" and "equal": the share of the images that does not matter
-    at        share of the run after which they are compared
+    margin    of "not worse" and "equal": the fraction of the images that does not matter
+    at        fraction of the run after which they are compared
     """
 
     of: str
@@ -226,7 +226,7 @@ LADDER_HEADS = {
 }  # fmt: skip
 
 
-def before_7x7_is_factorised(size: int) -> NetworkSpec:
+def before_7x7_is_factorized(size: int) -> NetworkSpec:
     """The stem keeps its 7x7 window, which the rule for small images would make 3x3."""
     net = fitted(INCEPTION_V2_7X7, size, 0.25, LADDER_HEADS[False])
     if size > SMALL:
@@ -236,7 +236,7 @@ def before_7x7_is_factorised(size: int) -> NetworkSpec:
     return replace(net, body={**net.body, "conv1": replace(conv1, kernel=7)})
 
 
-def after_7x7_is_factorised(norm: bool) -> Callable[[int], NetworkSpec]:
+def after_7x7_is_factorized(norm: bool) -> Callable[[int], NetworkSpec]:
     return lambda size: fitted(INCEPTION_V2, size, 0.25, LADDER_HEADS[norm])
 
 
@@ -247,17 +247,17 @@ V3_LADDER = Study(
     "v3-ladder",
     "Does each step from Inception-v2 to Inception-v3 help?",
     arms=(
-        Arm("v2", "modules of Inception-v2 behind a 7x7 stem, plain auxiliary head, SGD", before_7x7_is_factorised),
-        Arm("rmsprop", "and RMSProp", before_7x7_is_factorised, RMSPROP),
-        Arm("smoothing", "and label smoothing", before_7x7_is_factorised, SMOOTHED),
-        Arm("factorised", "and 3x3 windows in place of the 7x7", after_7x7_is_factorised(False), SMOOTHED),
-        Arm("normalized", "and a batch-normalized auxiliary head", after_7x7_is_factorised(True), SMOOTHED),
+        Arm("v2", "modules of Inception-v2 behind a 7x7 stem, plain auxiliary head, SGD", before_7x7_is_factorized),
+        Arm("rmsprop", "and RMSProp", before_7x7_is_factorized, RMSPROP),
+        Arm("smoothing", "and label smoothing", before_7x7_is_factorized, SMOOTHED),
+        Arm("factorized", "and 3x3 windows in place of the 7x7", after_7x7_is_factorized(False), SMOOTHED),
+        Arm("normalized", "and a batch-normalized auxiliary head", after_7x7_is_factorized(True), SMOOTHED),
     ),
     claims=(
         Claim("rmsprop", "v2", "RMSProp is better than SGD.", TABLE_3, printed="+0.3 points"),
         Claim("smoothing", "rmsprop", "Label smoothing helps.", TABLE_3, printed="+0.3 points"),
-        Claim("factorised", "smoothing", "Factorising the 7x7 helps.", TABLE_3, printed="+1.2 points"),
-        Claim("normalized", "factorised", "Batch normalization in the head helps.", TABLE_3, printed="+0.4 points"),
+        Claim("factorized", "smoothing", "Factorizing the 7x7 helps.", TABLE_3, printed="+1.2 points"),
+        Claim("normalized", "factorized", "Batch normalization in the head helps.", TABLE_3, printed="+0.4 points"),
     ),
     differs="One learning rate serves SGD and RMSProp, whose epsilon of 1 makes steps of about the same length.",
     recipe=with_values(RECIPE, {"aux_loss_weight": 0.4, "clip_grad_norm": 2.0, "nesterov": False}),
@@ -301,8 +301,8 @@ LOW_RESOLUTION = Study(
     "At equal cost, how much is lost by smaller images?",
     arms=(
         Arm("whole", "images of the whole side, stride 2 and pooling", stem(2, True)),
-        Arm("half", "half the side, stride 1 and pooling", stem(1, True), side=0.5),
-        Arm("quarter", "a quarter of the side, stride 1 and no pooling", stem(1, False), side=0.25),
+        Arm("half", "half the side, stride 1 and pooling", stem(1, True), size_scale=0.5),
+        Arm("quarter", "a quarter of the side, stride 1 and no pooling", stem(1, False), size_scale=0.25),
     ),
     claims=(
         Claim("whole", "half", "Twice the side gains a little.", TABLE_2, printed="+0.2 points"),
@@ -321,8 +321,8 @@ BATCH_NORM = Study(
     arms=(
         Arm("without", "without batch normalization", lambda size: fitted(replace(GOOGLENET_BN, norm=None), size, 0.375)),
         Arm("with", "with batch normalization", googlenet),
-        Arm("x5", "with it and 5 times the rate", googlenet, rate=5),
-        Arm("x30", "with it and 30 times the rate", googlenet, rate=30),
+        Arm("x5", "with it and 5 times the rate", googlenet, lr_scale=5),
+        Arm("x30", "with it and 30 times the rate", googlenet, lr_scale=30),
     ),
     claims=(
         Claim(
