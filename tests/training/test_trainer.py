@@ -25,6 +25,7 @@ from inceptorch.errors import (
 )
 from inceptorch.evaluation import evaluate_split
 from inceptorch.models.module import Model
+from inceptorch.models.normalize import Normalize
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml

@@ -16,8 +16,8 @@ from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.studies import STUDIES, Study, run_study
 from inceptorch.papers.studies.grid import plan
-from inceptorch.training.recipe import with_values
 from inceptorch.papers.studies.studies import RECIPE, Arm, Claim
+from inceptorch.training.recipe import with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
 

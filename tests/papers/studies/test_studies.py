@@ -10,17 +10,10 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS, get_network
 from inceptorch.papers.studies import STUDIES
 from inceptorch.papers.studies.grid import plan
-from inceptorch.papers.studies.studies import googlenet, naive_of_equal_cost
 from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 
 QUIET = Progress(quiet=True)
-
-
-@pytest.mark.parametrize("size", [28, 32, 64, 224])
-def test_modules_without_reductions_cost_the_same(size: int) -> None:
-    naive, reduced = (count_complexity(arm(size), num_classes=10).macs for arm in (naive_of_equal_cost, googlenet))
-    assert naive == pytest.approx(reduced, rel=0.03)
 
 
 @pytest.mark.parametrize("name", STUDIES)
