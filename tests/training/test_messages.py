@@ -8,6 +8,7 @@ import torch
 
 import inceptorch
 from inceptorch.errors import RunError
+from inceptorch.training.loss import TrainLoss
 from inceptorch.training.recipe import Recipe
 from tests.conftest import COLORS
 from tests.training.helpers import QUIET
