@@ -1,6 +1,7 @@
 """The papers' tables and claims, each figure with its verdict.
 
-What is printed is data, `nets/papers/*.yaml`. A verdict is never written there; it is computed. A table's `columns` say how:
+What is printed is data, `networks/zoo/papers/*.yaml`. Verdicts are never written there but computed. A table's
+`columns` say how:
 
     name, text             the row; a word beside figures
     quoted                 a measurement
@@ -8,8 +9,9 @@ What is printed is data, `nets/papers/*.yaml`. A verdict is never written there;
     {width: ..., at: ...}  the width at a place in the branch with those windows
     any other word         a quantity of `CountedRow`, or of `CountedNet` where `where` names a network alone
 
-`unit` divides; `within` is how far a figure may lie off, half of its last digit by default; `aux` is a row of the auxiliary
-classifier. `notes` offer explanations: `by` another network or quantity, or what a figure `is` by the source's own numbers.
+`unit` divides; `within` is how far a figure may lie off, half of its last digit by default; `aux` is a row of the
+auxiliary classifier. `notes` offer explanations: `by` another network or quantity, or what a figure `is` by the
+source's own numbers.
 A claim has these as arithmetic.
 """
 

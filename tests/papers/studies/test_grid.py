@@ -191,7 +191,7 @@ def test_mistakes_get_a_sentence_and_write_nothing(trial: str, images: Path, tmp
 
 def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["study"])
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(STUDIES)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["study", *STUDIES]
     words = ["study", trial, "--data", str(images), "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*words, "--json", "--set", "lr=0.01"])
     assert done.exit_code == 0, done.exception

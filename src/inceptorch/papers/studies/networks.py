@@ -1,4 +1,4 @@
-"""The networks of the studies: the papers' tables for images that an ordinary computer can train on, narrower by one rule.
+"""The networks of the studies: the papers' tables for small images, narrower by one rule.
 
 Each is a function of the image size in pixels, by the name that `studies.yaml` knows it by.
 """

@@ -90,8 +90,8 @@ def _setting(results: Results) -> str:
     limit = f", at most {results['limit']} images of a class" if results["limit"] else ""
     seconds = sum(sum(arm["seconds"]) for arm in results["arms"])
     return (
-        f"{results['data']}, {results['classes']} classes{limit}; {results['size']} pixels, {results['epochs']} epochs, "
-        f"{results['seeds']} seeds; {seconds / 60:.1f} minutes in all"
+        f"{results['data']}, {results['classes']} classes{limit}; {results['size']} pixels, "
+        f"{results['epochs']} epochs, {results['seeds']} seeds; {seconds / 60:.1f} minutes in all"
     )
 
 
