@@ -32,8 +32,7 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.serialization import from_plain
-from inceptorch.networks.timm_config import ANY_NETWORK, BGR, PREFIX
-from inceptorch.networks.timm_config import pretrained_cfg as settings_of
+from inceptorch.networks.timm_config import ANY_NETWORK, BGR, PREFIX, pretrained_cfg
 from inceptorch.networks.zoo import NETS
 
 
@@ -41,10 +40,10 @@ def _pretrained_cfgs(net: NetworkSpec) -> DefaultCfg:
     """The published weights of a network by tag, the first being timm's default; without any, the network alone."""
     given = {each.name.partition(".")[2]: each for each in published().values() if each.net == net.name}
     cfgs = {
-        tag: PretrainedCfg(**settings_of(net, each.preprocessing), url=each.url, license=each.license)
+        tag: PretrainedCfg(**pretrained_cfg(net, each.preprocessing), url=each.url, license=each.license)
         for tag, each in given.items()
     }
-    cfgs = cfgs or {"": PretrainedCfg(**settings_of(net, default_preprocessing(net.size)))}
+    cfgs = cfgs or {"": PretrainedCfg(**pretrained_cfg(net, default_preprocessing(net.size)))}
     return DefaultCfg(tags=deque(cfgs), cfgs=cfgs, is_pretrained=bool(given))
 
 
@@ -69,9 +68,8 @@ def _model(
     height, width = (img_size, img_size) if isinstance(img_size, int) else img_size or (None, None)
     if height != width:
         raise TableError(f"Cannot build {net.name} for images of {width}x{height}: they must be square.")
-    model = Model(
-        net if drop_rate is None else with_dropout(net, drop_rate), num_classes, in_chans, aux=aux, size=height
-    )
+    net = net if drop_rate is None else with_dropout(net, drop_rate)
+    model = Model(net, num_classes, in_chans, aux=aux, size=height)
     model.head_hidden_size = model.num_features  # type: ignore[assignment]
     if global_pool != "avg":
         model.reset_classifier(num_classes, global_pool)
@@ -110,7 +108,7 @@ def _entrypoint(name: str, net: NetworkSpec | None) -> Callable[..., nn.Module]:
 
 
 def _for_timm(tensors: dict[str, Tensor], model: Model) -> dict[str, Tensor]:
-    """Weights without the auxiliary heads that the model does not have, and for RGB."""
+    """Weights for RGB, without the auxiliary heads that the model does not have."""
     tensors = {name: tensor for name, tensor in tensors.items() if model.aux or not name.startswith("aux.")}
     cfg: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     if BGR in cfg.get("notes", ()):

@@ -39,13 +39,7 @@ class OnnxWriter:
         return name
 
     def convolution(
-        self,
-        x: str,
-        name: str,
-        weight: NDArray[Any],
-        bias: NDArray[Any] | None,
-        groups: int = 1,
-        **window: Any,
+        self, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int = 1, **window: Any
     ) -> str:
         """Add a convolution; without `window`, it is a 1x1 one."""
         inputs = [x, self.constant(f"{name}/weight", weight)]

@@ -35,11 +35,7 @@ def fitted(net: NetworkSpec, size: int, width: float, aux_head: Layers | None = 
 
 
 # GoogLeNet's own head averages its 14x14 maps to 4x4; this does so with maps of any size.
-PLAIN_HEAD: Layers = {
-    **(GOOGLENET_BN.aux_head or {}),
-    "avgpool": AdaptiveAverage(4),
-    "conv": Conv(128, norm=False),
-}
+PLAIN_HEAD: Layers = {**(GOOGLENET_BN.aux_head or {}), "avgpool": AdaptiveAverage(4), "conv": Conv(128, norm=False)}
 NORMALIZED_HEAD: Layers = {**PLAIN_HEAD, "conv": Conv(128)}
 
 
