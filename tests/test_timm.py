@@ -187,6 +187,7 @@ def test_timms_own_feature_graphs(name: str) -> None:
     assert all(parameter.grad is not None for key, parameter in graph.named_parameters() if key.startswith("body"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_training_and_the_groups_of_parameters(name: str) -> None:
     model, x = empty(name, num_classes=5).train(), images(name)
@@ -240,6 +241,7 @@ def test_timm_loads_our_bundles(channels: Literal["rgb", "bgr"], tiny: NetworkSp
     assert inceptorch.load(tmp_path / "bundle").model.net == own
 
 
+@pytest.mark.slow
 def test_transformers_load_our_bundles(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     classifier = Classifier.of(Model(NETS["googlenet_small"], 2).eval(), default_preprocessing(32), ["a", "b"])

@@ -51,6 +51,8 @@ def own(tmp_path: Path) -> Path:
         ("\ufeff".encode("utf-16").decode("latin-1") + OWN, "not YAML|no value"),
         ("name: wide\nsize: 8\nbody: {" + ", ".join(f"a{n}: {{conv: 30000}}" for n in range(40)) + "}", "140 GB"),
         ("name: yes\nsize: 8\nbody: {a: {conv: 1}}", "name is True; it must be a word; write it in quotes"),
+        (OWN.replace("avgpool: global_average", "avgpool: {global_average: 3}"), "global_average has no values"),
+        (OWN.replace("kernel: [1, 3]", "kernel: wide"), "it must be a whole number or two, [height, width]"),
         ("- 1", "A network is written as values by name"),
         ("", "A network is written as values by name"),
     ],

@@ -21,7 +21,7 @@ def build_checked(cls: type[T], values: Any, what: str) -> T:
     """A dataclass of these values, each checked against its type; layers are taken as they are. Raises TableError."""
     if not isinstance(values, dict):
         raise TableError(f"{what} is written as values by name, not {reprlib.repr(values)}.")
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     checked = {
         name: check(f"{what}'s {name}", value, hints[name]) if isinstance(value, YAML) and name in hints else value
         for name, value in values.items()

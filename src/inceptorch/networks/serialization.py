@@ -120,8 +120,10 @@ def _layer(value: Any, depth: int = 0) -> Layer:
         raise TableError(f"There is no layer {kind!r}: {did_you_mean(str(kind), KINDS)}")
     cls = KINDS[kind]
     given = {name: part for name, part in value.items() if name != kind}
+    if not fields(cls) and (given or value[kind] is not None):
+        raise TableError(f"{kind} has no values.")
     if value[kind] is not None:
-        first = fields(cls)[0].name if fields(cls) else kind
+        first = fields(cls)[0].name
         if first in given:
             raise TableError(f"{kind} has its {first} twice.")
         given[first] = value[kind]

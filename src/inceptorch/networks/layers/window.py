@@ -9,13 +9,16 @@ Padding is part of the table:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from inceptorch.errors import TableError
 from inceptorch.networks.layers.base import BaseLayer, Shape, TooSmallError, require_positive
 
 Padding = Literal["same", "valid", "ceil"]
-Kernel = int | tuple[int, int]  # a size, or (height, width): the papers' 1x7 is (1, 7)
+# The papers' 1x7 is (1, 7).
+Kernel = Annotated[int | tuple[int, int], Meta(description="a whole number or two, [height, width]")]
 
 
 class Window(BaseLayer):
