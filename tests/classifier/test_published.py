@@ -435,5 +435,5 @@ def test_weights_fetches(server: Server, one: Published, home: Path, monkeypatch
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["cached"] == "yes"
     assert one.path(home).read_bytes() == CONTENT
-    assert "needs the name" in str(invoke("--fetch").exception)
+    assert "without a name" in str(invoke("--fetch").exception)
     assert "did you mean" in str(invoke("googlenet.bvl").exception)

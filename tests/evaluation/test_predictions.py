@@ -70,7 +70,7 @@ def test_damaged_predictions_are_made_again_and_that_is_said(
         file.write_bytes(damaged)
         with pytest.raises(ProtocolError) as caught:
             evaluate(file, progress=QUIET)
-        assert str(caught.value).endswith("or is damaged; `inceptorch eval --save-predictions` makes it again.")
+        assert str(caught.value).endswith("or is damaged. `inceptorch eval --save-predictions` writes it again.")
         assert evaluate(members[0], images, **words).to_dict() == before.to_dict()  # type: ignore[arg-type]
         assert f"{file} is damaged: its predictions are computed again" in capsys.readouterr().err
         assert file.read_bytes() == whole

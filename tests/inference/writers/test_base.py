@@ -114,13 +114,13 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     begun(bundle, copy, out, monkeypatch)
     before = out.read_bytes()
     assert before
-    assert "begun with another top, another threshold;" in said(
+    assert "begun with another top, another threshold." in said(
         bundle, copy, "--out", out, "--top", 1, "--min-confidence", 0.1
     )
-    assert "begun with another protocol;" in said(bundle, copy, "--out", out, "--protocol", "10crop")
-    assert "another engine;" in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
-    assert "begun with another model;" in said(save(tmp_path / "other", 1), copy, "--out", out)
-    assert "begun with another list of paths;" in said(bundle, copy, copy, "--out", out)
+    assert "begun with another protocol." in said(bundle, copy, "--out", out, "--protocol", "10crop")
+    assert "another engine." in said(bundle, copy, "--out", out, "--engine", "onnxruntime")
+    assert "begun with another model." in said(save(tmp_path / "other", 1), copy, "--out", out)
+    assert "begun with another list of paths." in said(bundle, copy, copy, "--out", out)
     (copy / "blue" / "00.png").rename(copy / "blue" / "0.png")
     assert "begun for other images" in said(bundle, copy, "--out", out)
     (copy / "blue" / "0.png").rename(copy / "blue" / "00.png")
@@ -138,7 +138,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
 
     assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad image
     assert "exists already" in said(bundle, copy, "--out", out)
-    assert "does not say what to write" in said(bundle, copy, "--out", tmp_path / "a.txt")
+    assert "its suffix names no format" in said(bundle, copy, "--out", tmp_path / "a.txt")
     assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
 
 
