@@ -20,7 +20,7 @@ def test_a_disk_without_room_is_met_before_anything_is_written(
     model = Model(NETS[recipe.model.net], 3, aux=True, size=16)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights - 1))
-    with pytest.raises(RunError, match=r"has 0 MiB free, and the classifier and its checkpoint need about 1 MiB"):
+    with pytest.raises(RunError, match=r"has 0 MiB free; classifier and checkpoints need about 1 MiB"):
         inceptorch.train(images, out=tmp_path / "new" / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "new").exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=7 * weights))

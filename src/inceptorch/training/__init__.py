@@ -8,26 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inceptorch.training.api import resume, train
-    from inceptorch.training.callbacks import Callback
-    from inceptorch.training.dry_run import DryRunReport, dry_run
-    from inceptorch.training.lr_finder import LRCurve, find_lr
-    from inceptorch.training.recipe import Recipe
-    from inceptorch.training.run import read_run_config
-    from inceptorch.training.trainer import Result
+    from inceptorch.training.api import resume as resume
+    from inceptorch.training.api import train as train
+    from inceptorch.training.callbacks import Callback as Callback
+    from inceptorch.training.dry_run import DryRunReport as DryRunReport
+    from inceptorch.training.dry_run import dry_run as dry_run
+    from inceptorch.training.lr_finder import LRCurve as LRCurve
+    from inceptorch.training.lr_finder import find_lr as find_lr
+    from inceptorch.training.recipe import Recipe as Recipe
+    from inceptorch.training.run import read_run_config as read_run_config
+    from inceptorch.training.trainer import Result as Result
 
-__all__ = [
-    "Callback",
-    "DryRunReport",
-    "LRCurve",
-    "Recipe",
-    "Result",
-    "dry_run",
-    "find_lr",
-    "read_run_config",
-    "resume",
-    "train",
-]
 _MODULES = {
     "api": ("resume", "train"),
     "callbacks": ("Callback",),

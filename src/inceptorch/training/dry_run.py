@@ -44,8 +44,8 @@ def dry_run(
     progress: Progress | None = None,
     look: Callable[[Result], None] = lambda result: None,
 ) -> DryRunReport:
-    """Check all images, train for five steps at the run's largest image size, evaluate a few images, write checkpoint
-    and bundle into a temporary folder, call `look` on the run, and delete it. Arguments and errors are those of `train`."""
+    """Check all images, train for five steps at the run's largest image size, evaluate a few images, and write
+    checkpoint and bundle into a temporary folder, on which `look` is called. Arguments and errors are as for `train`."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):

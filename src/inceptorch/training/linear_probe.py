@@ -7,7 +7,7 @@ remains is multinomial logistic regression, which L-BFGS solves in a second.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,32 +119,26 @@ def fit(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe) -> I
     weight = torch.zeros(num_classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(num_classes, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS_AT_A_TIME, line_search_fn="strong_wolfe")
-    loss_of = _loss(x, labels, weight, bias, recipe)
+    config = recipe.optimization
+
+    def compute_loss() -> Tensor:
+        error = F.cross_entropy(x @ weight.T + bias, labels, label_smoothing=config.label_smoothing)
+        return error + config.linear_probe_l2 * weight.square().sum()
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = loss_of()
+        loss = compute_loss()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     before = math.inf
-    for steps in range(STEPS_AT_A_TIME, recipe.optimization.linear_probe_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
-        optimizer.param_groups[0]["max_iter"] = STEPS_AT_A_TIME - max(0, steps - recipe.optimization.linear_probe_steps)
+    for steps in range(STEPS_AT_A_TIME, config.linear_probe_steps + STEPS_AT_A_TIME, STEPS_AT_A_TIME):
+        optimizer.param_groups[0]["max_iter"] = STEPS_AT_A_TIME - max(0, steps - config.linear_probe_steps)
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             folded = weight / spread
-            fitted = Fit(
-                min(steps, recipe.optimization.linear_probe_steps), folded, bias - folded @ mean, float(loss_of())
-            )
+            fitted = Fit(min(steps, config.linear_probe_steps), folded, bias - folded @ mean, float(compute_loss()))
         yield fitted
         if not before - fitted.loss > CONVERGED:
             return
         before = fitted.loss
-
-
-def _loss(x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, recipe: Recipe) -> Callable[[], Tensor]:
-    def loss() -> Tensor:
-        error = F.cross_entropy(x @ weight.T + bias, labels, label_smoothing=recipe.optimization.label_smoothing)
-        return error + recipe.optimization.linear_probe_l2 * weight.square().sum()
-
-    return loss

@@ -30,7 +30,7 @@ from inceptorch.training.recipe import SCRATCH, Recipe, with_values
 from inceptorch.utils.files import ensure_empty, load_yaml, locked, os_error_reason, write_text
 
 RUN_CONFIG = "run.yaml"
-COLUMNS = (
+COLUMNS = [
     "phase",
     "epoch",
     "lr",
@@ -41,7 +41,7 @@ COLUMNS = (
     "seconds",
     "images_per_second",
     "data_wait_fraction",
-)
+]
 
 
 @dataclass(frozen=True)
