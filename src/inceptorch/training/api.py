@@ -49,7 +49,7 @@ def train(
 
     data       a folder or zip of class folders, a list (.csv, .jsonl), a folder of shards, torchvision:NAME; or a torch
                Dataset or sequence of (image, label) with `classes`, or two of them, as a tuple or as {"train", "val"}.
-               Without a val part, a fraction of every class is held out
+               Without a validation split, the recipe's `val_fraction` of every class becomes one
     model      a network's name or a YAML file with a table, as `net`; or any module that gives logits
     weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
     recipe     "head" by default with weights, "scratch" without; `epochs` and `size` are values of it
@@ -87,6 +87,13 @@ def train(
         progress = _logged(context, world, progress)
         report_skipped(context.run.skipped or [], progress.info)
         return _fit(context, world, progress, callbacks, began)
+
+
+def _with_values(recipe: str | Recipe | None, has_weights: bool, **values: int | None) -> Recipe:
+    """The recipe, by default `head` with weights and `scratch` without, with those values that are not None."""
+    recipe = recipe if recipe is not None else "head" if has_weights else "scratch"
+    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    return with_values(recipe, {key: value for key, value in values.items() if value is not None})
 
 
 def resume(

@@ -45,7 +45,7 @@ def dry_run(
     look: Callable[[Result], None] = lambda result: None,
 ) -> DryRunReport:
     """Check all images, train for five steps at the run's largest image size, evaluate a few images, and write
-    checkpoint and bundle into a temporary folder, on which `look` is called. Arguments and errors are as for `train`."""
+    checkpoint and bundle into a temporary folder, on which `look` is called. Arguments and errors as for `train`."""
     progress = progress or Progress()
     request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
     with temporary_run(request, progress, needs_steps=False) as (context, world):

@@ -27,7 +27,6 @@ from inceptorch.papers.studies.statistics import interval, verdict
 from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, get_study
 from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.files import ensure_empty, os_error_reason, reading, write_text
-from inceptorch.utils.files import make_folder, reading, refuse_if_used, write_text
 from inceptorch.utils.progress import Progress
 
 IMAGES_PER_RUN = 50_000  # training images that a run sees by default, whatever their number
