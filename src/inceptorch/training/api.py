@@ -89,13 +89,6 @@ def train(
         return _fit(context, world, progress, callbacks, began)
 
 
-def _with_values(recipe: str | Recipe | None, has_weights: bool, **values: int | None) -> Recipe:
-    """The recipe, by default `head` with weights and `scratch` without, with those values that are not None."""
-    recipe = recipe if recipe is not None else "head" if has_weights else "scratch"
-    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    return with_values(recipe, {key: value for key, value in values.items() if value is not None})
-
-
 def resume(
     folder: str | Path,
     progress: Progress | None = None,
