@@ -111,9 +111,9 @@ def test_timms_optimizers_averages_and_resets() -> None:
 
 
 # What timm asks of its own networks in its tests, asked of ours. Without memory, as shapes and graphs are enough here;
-# test_traceable.py compares numbers. Every network answers once; what depends on the kinds of layers alone is asked of
-# one network for each kind: plain convolutions, separable ones and batch normalization, nested branches, residual
-# modules, and fully connected layers with local response normalization.
+# tests/models/test_blocks.py compares numbers. Every network answers once. What depends on the kinds of layers alone is
+# asked of one network for each kind: plain convolutions, separable ones and batch normalization, nested branches,
+# residual modules, and fully connected layers with local response normalization.
 KINDS = ["googlenet_small", "bn_inception_small", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
 
 
