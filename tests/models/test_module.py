@@ -218,9 +218,10 @@ def test_networks_with_fully_connected_layers_say_which_images_they_serve() -> N
     assert Model(NETS["alexnet_small"], 5, size=48)(torch.zeros(2, 3, 48, 48)).shape == (2, 5)
 
 
-# One for each kind of layer; all networks were tried by hand.
+# One for each kind of layer.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["googlenet", "bn_inception", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
+    "name", ["googlenet", "bn_inception_small", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
 )
 def test_compiling_exporting_and_ddp(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from tests.conftest import write_classes
 QUIET = Progress(quiet=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tmp_path: Path) -> None:
     write_classes(tmp_path / "images", 3)
