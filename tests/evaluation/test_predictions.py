@@ -22,7 +22,7 @@ QUIET = Progress(quiet=True)
 def test_an_interrupted_evaluating_goes_on(
     members: list[Classifier], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inceptorch.evaluation.predictions.PART", 50)
+    monkeypatch.setattr("inceptorch.evaluation.predictions.CHUNK", 50)
     whole = evaluate(
         members[0], images, split="train", progress=QUIET, protocol="10crop", save_predictions=tmp_path / "whole"
     )

@@ -161,7 +161,7 @@ def test_two_processes_evaluate_as_one_does(words: list[object], images: Path, t
     inceptorch.train(
         images, out=run, recipe=RECIPE.replace(net=str(words[-1]), epochs=1), progress=Progress(quiet=True)
     )
-    small_parts = "import inceptorch.evaluation.predictions as p; p.PART = 50; from inceptorch.cli import main; main()"
+    small_parts = "import inceptorch.evaluation.predictions as p; p.CHUNK = 50; from inceptorch.cli import main; main()"
     (tmp_path / "evaluate.py").write_text(small_parts)
     asked = [tmp_path / "evaluate.py", "eval", run, images, "--split", "train", "--protocol", "10crop", "--json"]
     launcher = torchrun(2)[:-2]

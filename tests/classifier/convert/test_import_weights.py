@@ -103,8 +103,8 @@ def test_odd_tensors_are_refused(tmp_path: Path, labels: Path) -> None:
     state = googlenet(weights=None, aux_logits=False, init_weights=False, num_classes=10).state_dict()
     stem, head = "conv1.conv.weight", "fc.weight"
     for changes, sentence in [
-        ({head: torch.tensor(1.0)}, "has no 'fc.weight' of 2 sides"),
-        ({stem: torch.zeros(5)}, "has no 'conv1.weight' of 4 sides"),
+        ({head: torch.tensor(1.0)}, "has no 'fc.weight' of 2 dimensions"),
+        ({stem: torch.zeros(5)}, "has no 'conv1.weight' of 4 dimensions"),
         ({stem: state[stem].sum(1, keepdim=True)}, "is for images of other than 3 channels"),
         ({stem: state[stem] * torch.nan}, "holds numbers in 'conv1.conv.weight' that are not real and finite"),
         ({stem: state[stem].to(torch.complex64)}, "not real and finite"),
