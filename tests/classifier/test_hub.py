@@ -131,7 +131,7 @@ def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: Network
 
 def test_weights_of_another_table_of_the_same_name_are_refused(tiny: NetworkSpec, bundle: Path) -> None:
     longer = replace(tiny, body={**tiny.body, "more": Conv(16)})
-    with pytest.raises(BundleError, match="another table called 'tiny': row more differs"):
+    with pytest.raises(BundleError, match="another table called 'tiny': layer more differs"):
         inceptorch.create_model(longer, weights=bundle)
 
 
@@ -212,5 +212,5 @@ def test_a_repository_without_a_bundle_is_a_sentence(hub: Hub, tmp_path: Path) -
 def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
     said, _ = fetched("http://127.0.0.1:9", "hf-hub:me/tiny", tmp_path)
     assert said == (
-        "Cannot fetch hf-hub:me/tiny: the hub does not answer, and no copy is kept here. Try again with a network."
+        "Cannot fetch hf-hub:me/tiny: the hub does not answer, and no copy is cached. Try again with a network."
     )

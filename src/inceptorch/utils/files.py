@@ -88,6 +88,7 @@ def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
 
     file_lock = FileLock(lock)
     try:
+        os.stat(lock.parent)  # which filelock would create
         file_lock.acquire(blocking=False)
     except Timeout:
         raise RunError(busy) from None
