@@ -166,7 +166,7 @@ def test_every_entry_describes_one_of_our_networks() -> None:
 
 
 def test_no_name_is_given_twice() -> None:
-    text = resources.files("inceptorch").joinpath("published.yaml").read_text(encoding="utf-8")
+    text = resources.files("inceptorch.classifier").joinpath("published.yaml").read_text(encoding="utf-8")
     names = re.findall(r"^([\w.]+):$", text, re.MULTILINE)
     assert names == list(published())
 
