@@ -1,6 +1,7 @@
 """BVLC's GoogLeNet straight from its .npz: plain torch.nn.functional and Pillow, nothing of inceptorch.
 
-The expected answers of the tests come from here, so this page shares no code with what it evaluates. As a script, it writes
+The expected answers of the tests come from here, so this page shares no code with what it evaluates. As a script, it
+writes
 the probabilities of images with "center", "10crop" or "144crop":
 
     python tests/oracle.py WEIGHTS.npz CROPS OUT.npy IMAGE...
@@ -26,7 +27,8 @@ def probabilities(weights: Path, images: list[Path]) -> Tensor:
 
 
 def probabilities_of_crops(weights: Path, path: Path, kind: str) -> Tensor:
-    """The probabilities [1000] of "10crop" or "144crop", averaged over crops that go through the network one by one; one
+    """The probabilities [1000] of "10crop" or "144crop", averaged over crops that go through the network one by
+    one; one
     that comes again, as in the three squares of a square image, has its answer already."""
     with np.load(weights, allow_pickle=False) as archive:
         w = {name: torch.from_numpy(archive[name]) for name in archive.files}

@@ -170,7 +170,8 @@ def render(record: Record) -> str:
         parts.append(f"| {name} | {row['seconds']:.1f} | {row['peak_mb']:.0f} | {f'{max(own):.0f}' if own else ''} |")
     ours = record["rows"]["ours"]
     parts.append(
-        f"\nThe first run also decodes every image: {ours['decoded']:,} took {ours['decoding_seconds']:.1f} s. Later runs "
+        f"\nThe first run also decodes every image: {ours['decoded']:,} took {ours['decoding_seconds']:.1f} s. "
+        "Later runs "
         f"compare all with the cache, in {ours['checking_seconds']:.1f} s."
     )
     return "\n".join(parts)

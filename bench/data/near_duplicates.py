@@ -269,7 +269,8 @@ def render(record: Record) -> str:
 def _bounds(record: Record) -> list[str]:
     found = record["distances"]
     parts = [
-        f"\n## Where the bounds come from\n\n`{command(record)}`: the fraction of changed images that are matched to their "
+        f"\n## Where the bounds come from\n\n`{command(record)}`: the fraction of changed images that are matched "
+        "to their "
         "originals. For the worst of a hundred, the table has the number of differing bits of the hashes, and the "
         f"correlation of the slopes. Pairs of up to {RADIUS} bits are compared; from {SIMILAR:g} on they are the same "
         "image.\n"

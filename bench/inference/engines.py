@@ -137,7 +137,8 @@ def render(record: Record) -> str:
         bars = ", ".join(f"{precision} {bar:g}" for precision, bar in network["bars"].items())
         columns = [f"{race['batch']} at a time, images/s | times torch" for race in network["races"]]
         lines += [
-            f"`{network['net']}`, {network['macs'] / 1e9:.2f} billion multiply-adds; target, in times eager torch: {bars}.",
+            f"`{network['net']}`, {network['macs'] / 1e9:.2f} billion multiply-adds; target, "
+            f"in times eager torch: {bars}.",
             "",
             f"| engine | {' | '.join(columns)} |",
             "| --- |" + " ---: | ---: |" * len(columns),

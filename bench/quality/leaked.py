@@ -40,7 +40,8 @@ def run() -> Record:
 def render(record: Record) -> str:
     kept, whole = record["without"], record["all"]
     return (
-        f"`inceptorch check` finds {record['leaked']} near duplicates of training images among flowers12's test images. "
+        f"`inceptorch check` finds {record['leaked']} near duplicates of training images among flowers12's test "
+        "images. "
         f"Without them, `--recipe head` has {kept['top1']:.2%} of {kept['n']} images correct, and {whole['top1']:.2%} "
         "of all."
     )

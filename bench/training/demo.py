@@ -35,6 +35,7 @@ def epoch_table(epochs: list[dict[str, str]]) -> list[str]:
     for row in epochs:
         parts.append(
             f"| {row['epoch']} | {float(row['train_loss']):.4f} | {float(row['loss']):.4f} | {float(row['top1']):.2%} "
-            f"| {float(row['seconds']):.0f} | {float(row['images_per_second']):.0f} | {float(row['data_wait_fraction']):.0%} |"
+            f"| {float(row['seconds']):.0f} | {float(row['images_per_second']):.0f} | "
+            f"{float(row['data_wait_fraction']):.0%} |"
         )
     return parts

@@ -47,7 +47,8 @@ def summary(record: Record) -> tuple[str, str, str]:
 def reached(record: Record) -> str:
     """The recipe's result, for docs/recipes.md."""
     return (
-        f"{record['top1']:.1%} of flowers12's test images in {record['seconds'] / 60:.1f} min from BVLC's weights, the mean "
+        f"{record['top1']:.1%} of flowers12's test images in {record['seconds'] / 60:.1f} min from BVLC's weights, "
+        "the mean "
         f"of {len(record['runs'])} seeds; the linear probe alone had {record['head_top1']:.1%} there."
     )
 

@@ -16,8 +16,10 @@ from inceptorch.utils.markdown import Grid, aligned, in_markdown, markdown
 
 WIDTH = 120
 CAUTION = (
-    "Differences are in percentage points, seed by seed: a seed gives both arms the same split and the same order of the "
-    "images. Intervals are 95 %, by Student's t. They are not widened for the number of comparisons, so one of twenty is "
+    "Differences are in percentage points, seed by seed: a seed gives both arms the same split and the same order of "
+    "the "
+    "images. Intervals are 95 %, by Student's t. They are not widened for the number of comparisons, so one of twenty "
+    "is "
     "expected to be wrong by chance."
 )
 METHOD = """\
