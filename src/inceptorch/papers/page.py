@@ -49,8 +49,8 @@ def page() -> str:
     papers = evaluated_papers(Nets())
     parts = [
         "# The papers against the tables",
-        "The printed figures are data, in `src/inceptorch/networks/zoo/papers/`. This page compares them with the tables "
-        "in\n"
+        "The printed figures are data, in `src/inceptorch/networks/zoo/papers/`. "
+        "This page compares them with the tables in\n"
         "`src/inceptorch/networks/zoo/`. `python -m inceptorch.papers > docs/papers.md` writes it again.",
         f"{LEGEND}\nA row has the worst verdict of its figures. From best to worst, verdicts are:",
         markdown([["verdict", "meaning"], *map(list, VERDICTS.items())]),
