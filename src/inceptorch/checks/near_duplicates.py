@@ -3,7 +3,7 @@
 Each image has a 64-bit hash: the signs of the lowest frequencies of its thumbnail's cosine transform (Zauner,
 "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). Multi-index hashing (Norouzi, Punjani and
 Fleet, arXiv:1307.2982) finds all pairs of hashes that differ in few bits. As hashes alone would match many different
-images, each pair is then compared on the thumbnails themselves. `python -m bench.near_duplicates` measures how well the
+images, each pair is then compared on the thumbnails themselves. `bench/data/near_duplicates.py` measures how well the
 thresholds below separate changed images from different ones.
 """
 

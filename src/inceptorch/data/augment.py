@@ -39,7 +39,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     """Training images of a split as (uint8 RGB [3, S, S], label, index), with random crop, mirroring and
     changes of color; without them, as the preprocessing brings them to the network everywhere else.
 
-    `epoch` keys the draws and `size` is S, the contract's size unless it is set; either may be set between two passes.
+    `epoch` keys the draws, and `size` is S, by default that of the preprocessing; either may be set between two passes.
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
     """
 
@@ -117,7 +117,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         return tensor
 
     def _preprocessing(self) -> Preprocessing:
-        """The pixel default_preprocessing, in proportion where the side is not its size."""
+        """The preprocessing, with `resize` in proportion where `size` is not its own."""
         pixels = self.pixels
         if self.size == pixels.size:
             return pixels
@@ -127,7 +127,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
 def random_box(
     height: int, width: int, area: tuple[float, float], aspect: tuple[float, float], draw: random.Random
 ) -> Box:
-    """A box within an image, its share of the area and its logarithmic aspect ratio drawn evenly from the given ranges.
+    """A box in an image; its fraction of the area and its logarithmic aspect ratio are uniform in the given ranges.
 
     As torchvision's RandomResizedCrop, whose draws from torch's generator take longer than cropping a small image.
     """

@@ -16,7 +16,7 @@ class LocalResponseNorm(nn.Module):
     """Local response normalization, x / (k + alpha/size * sum of squares over `size` channels) ** beta.
 
     The sum is a product with a banded matrix: on a CPU that is faster than torch's own, which goes through
-    three-dimensional pooling (`bench/lrn.py`).
+    three-dimensional pooling (`bench/networks/lrn.py`).
     """
 
     band: Tensor

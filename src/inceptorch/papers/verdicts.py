@@ -32,7 +32,7 @@ VERDICTS = {  # from best to worst
     "agrees": "what is computed is what is printed, within the printed rounding",
     "quoted": "a measurement: it cannot be computed from a table",
     "explained": "differs, and another network or another way of counting gives the printed figure",
-    "erratum": "wrong by its source's own figures, or by those of the paper that it is_main_process of",
+    "erratum": "wrong by its source's own figures, or by those of the paper that it speaks of",
     "unexplained": "differs, and nothing known gives the printed figure",
 }
 CLAIM = "printed"  # the only column of claims

@@ -49,7 +49,7 @@ class Run:
     """A run's folder and its config. Before `setup` a new run has no fingerprint and no skipped images."""
 
     folder: Path
-    data: str  # as `data.address` has it
+    data: str  # absolute, as `locator.absolute` gives it
     weights: Path | None
     recipe: Recipe
     net: NetworkSpec | None  # None: as the recipe has it, or the caller's own module

@@ -4,7 +4,7 @@ import os
 
 
 def processors() -> int:
-    """Processors for this process; under torchrun, its fraction of them."""
+    """Processors for this process; torchrun's processes divide them."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
