@@ -48,7 +48,8 @@ def _verb(command: CommandInfo) -> Iterator[str]:
     yield f"## {command.name}"
     for paragraph in cleandoc(command.callback.__doc__ or "").split("\n\n"):
         yield f"```\n{paragraph}\n```" if paragraph.startswith("inceptorch ") else paragraph
-    rows = [_row(parameter) for parameter in signature(command.callback, eval_str=True).parameters.values()]
+    parameters = signature(command.callback, eval_str=True).parameters.values()
+    rows = [_row(each) for each in parameters if not get_args(each.annotation)[1].hidden]
     yield "\n".join(["| option | meaning |", "| --- | --- |", *rows])
 
 
