@@ -61,7 +61,7 @@ def _model(
 ) -> Model:
     """The model class for timm's builder; `network` is a table as plain values, where it is not one of ours."""
     if net is None and network is None:
-        raise TableError(f"Cannot build {ANY_NETWORK}: it has no table. Try giving it as network=.")
+        raise TableError(f"Cannot build {ANY_NETWORK}: it has no table. Try passing one as network=.")
     net = net or from_plain(network)
     if unknown:
         raise TableError(f"{PREFIX}{net.name} has no {next(iter(unknown))!r}.")

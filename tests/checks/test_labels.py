@@ -40,7 +40,7 @@ def test_a_model_doubts_the_label_that_was_changed(images: Path, recipe: Recipe,
     result = invoke("check", images, "--model", tmp_path / "run", "--min-size", 8, "--no-near-duplicates", "--json")
     found = [one for one in json.loads(result.stdout)["findings"] if one["kind"] == "doubtful-label"]
     assert [one["files"] for one in found] == [[str(images / "val" / "blue" / "moved.png")]]
-    assert "is labelled 'blue'" in found[0]["note"]
+    assert "is labeled 'blue'" in found[0]["note"]
     assert "perhaps it is 'red'" in found[0]["note"]
     assert "memorized" in json.loads(result.stdout)["caveats"][0]
     assert result.exit_code == 0  # small classes and doubtful labels are warnings

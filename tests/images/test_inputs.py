@@ -1,4 +1,4 @@
-"""What an image may be."""
+"""The types of images that are accepted."""
 
 import io
 from pathlib import Path

@@ -28,7 +28,7 @@ def test_a_loss_that_is_that_of_chance_is_remarked(
     images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inceptorch.train(images, out=tmp_path / "still", recipe=recipe.replace(lr=1e-9, epochs=1))
-    assert "is that of chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
+    assert "is no better than chance (1.428)" in capsys.readouterr().err  # (1 + 0.3) ln 3, one auxiliary head
     inceptorch.train(images, out=tmp_path / "learns", recipe=recipe.replace(epochs=2, lr_schedule=((0, 1), (1, 1))))
     assert "chance" not in (tmp_path / "learns" / "log.txt").read_text()
 

@@ -54,8 +54,8 @@ def test_a_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("a: 1\na: 2", "'a' is written twice, again in line 2"),
-        ("a: &x 1\nb: *x", "does not refer to other parts of itself"),
-        ("[1, 2]: 3", "before the colon in line 1 is not a word"),
+        ("a: &x 1\nb: *x", "are not supported; write the values out"),
+        ("[1, 2]: 3", "the key in line 1 is not a word"),
         ("- 1", "must hold values by name"),
         ("a: [", "line 1"),
     ],

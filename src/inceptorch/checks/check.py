@@ -42,7 +42,7 @@ def check(
         from inceptorch.classifier.hub import load
 
         classifier = load(model).to_best_device()
-        relabelled = {name: split.with_classes(classifier.classes) for name, split in splits.items()}
+        relabeled = {name: split.with_classes(classifier.classes) for name, split in splits.items()}
     scan = scan_dataset(splits, progress)
     found = [
         *image_findings(scan, min_size, max_megapixels),
@@ -52,7 +52,7 @@ def check(
     ]
     caveats: list[str] = []
     if model is not None:
-        doubtful, caveats = label_findings(scan, relabelled, classifier, progress)
+        doubtful, caveats = label_findings(scan, relabeled, classifier, progress)
         found += doubtful
     ranks = list(KINDS)
     return Findings(str(data), scan, sorted(found, key=lambda finding: ranks.index(finding.kind)), caveats)

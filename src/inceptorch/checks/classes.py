@@ -45,7 +45,7 @@ def class_findings(scan: DatasetScan) -> Iterator[Finding]:
 
 
 def _folder(split: Split, name: str) -> str:
-    """A class as a user finds it."""
+    """The name of a class for messages."""
     if split.within is None:
         return f"{split.where}: {name}"
     return split.source.label(f"{split.within}/{name}" if split.within else name)

@@ -44,7 +44,7 @@ def _groups(values: Indices) -> list[Indices]:
 
 
 def _findings(scan: DatasetScan, indices: Indices, kind: str, note: str) -> Iterator[Finding]:
-    """The errors that one group of equal images amounts to, or else that it exists."""
+    """The errors in one group of equal images, or a note that the group exists."""
     indices = np.sort(indices)
     splits = [list(scan.splits)[split] for split in np.unique(scan.split_of[indices]).tolist()]
     classes = [scan.classes[label] for label in np.unique(scan.labels[indices]).tolist()]

@@ -35,7 +35,7 @@ KINDS = {
 
 class Finding(NamedTuple):
     kind: str
-    files: tuple[str, ...]  # the images, class folders or splits concerned, as a user finds them
+    files: tuple[str, ...]  # the images, class folders or splits concerned, by their names in messages
     note: str  # a phrase that continues the file names
     indices: tuple[int, ...] = ()  # of the images in the scan; none for a class or a split
 

@@ -22,12 +22,12 @@ from inceptorch.utils.progress import Progress
 
 
 def label_findings(
-    scan: DatasetScan, relabelled: Mapping[str, Split], classifier: Classifier, progress: Progress
+    scan: DatasetScan, relabeled: Mapping[str, Split], classifier: Classifier, progress: Progress
 ) -> tuple[list[Finding], list[str]]:
-    """The doubtful labels of every split, and caveats about the model. `relabelled` are the scan's splits with the
+    """The doubtful labels of every split, and caveats about the model. `relabeled` are the scan's splits with the
     classifier's labels."""
     found, caveats = [], []
-    for name, split in relabelled.items():
+    for name, split in relabeled.items():
         indices = scan.indices(name)
         readable = np.flatnonzero(scan.readable[indices])
         if not len(readable):
@@ -39,7 +39,7 @@ def label_findings(
         for position, other in doubtful(probabilities, images.labels):
             own, index = int(images.labels[position]), int(indices[readable[position]])
             note = (
-                f"is labelled {classifier.classes[own]!r} (probability {probabilities[position, own]:.0%}), "
+                f"is labeled {classifier.classes[own]!r} (probability {probabilities[position, own]:.0%}), "
                 f"perhaps it is {classifier.classes[other]!r} ({probabilities[position, other]:.0%})"
             )
             found.append(Finding("doubtful-label", (scan.file(index),), note, (index,)))

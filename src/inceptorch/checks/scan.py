@@ -75,7 +75,7 @@ class DatasetScan:
         return len(self.records)
 
     def file(self, index: int) -> str:
-        """An image's name as a user finds it."""
+        """The name of an image for messages."""
         split, position = self._locate(index)
         return split.file(position)
 

@@ -1,4 +1,4 @@
-"""The main job on data that is already there: scikit-learn's bundled handwritten digits."""
+"""A first run on bundled data: scikit-learn's handwritten digits."""
 
 from __future__ import annotations
 

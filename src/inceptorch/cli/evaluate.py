@@ -56,7 +56,7 @@ def evaluate(
     precision: PrecisionOption = None,
     json: Json = False,
 ) -> None:
-    """Evaluate classifiers on labelled images: top-1, top-5, loss, calibration and every class, with intervals.
+    """Evaluate classifiers on labeled images: top-1, top-5, loss, calibration and every class, with intervals.
 
     inceptorch eval runs/flowers flowers/
 
@@ -144,7 +144,7 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     ranges = ("{} {:.2%} to {:.2%}".format(name, *values["intervals"][each]) for each, name in metrics.items())
     print(f"95% intervals: {', '.join(ranges)}")
     error, (low, high) = evaluation.calibration
-    print(f"calibration error {error:.2%}; without the part of chance, {low:.2%} to {high:.2%}")
+    print(f"calibration error {error:.2%}; its interval, corrected for chance, {low:.2%} to {high:.2%}")
     if scaled := evaluation.temperature_scaling:
         print(
             f"with logits divided by {scaled['temperature']:.3f}: calibration error {scaled['error']:.2%}, "

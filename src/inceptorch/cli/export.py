@@ -18,7 +18,7 @@ def export(
     format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
     int8: Annotated[
         str | None,
-        typer.Option(help="Labelled images for quantization to int8: calibration and evaluation.", metavar="DATA"),
+        typer.Option(help="Labeled images for quantization to int8: calibration and evaluation.", metavar="DATA"),
     ] = None,
     max_drop: Annotated[float, typer.Option(help="Largest drop of top-1 by int8, in points.", min=0)] = 0.5,
     images: Annotated[

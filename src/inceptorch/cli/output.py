@@ -1,4 +1,4 @@
-"""What commands print. With --json, standard output holds one JSON value and nothing else."""
+"""Output of the commands. With --json, standard output holds one JSON value and nothing else."""
 
 import json
 import re

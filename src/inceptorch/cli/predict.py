@@ -95,10 +95,10 @@ def _threshold(model: str, metadata: "Metadata", protocol: str) -> float:
 
 
 def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:
-    """What was written; exit code 1 if some images could not be read."""
+    """Print a summary of the output file; exit code 1 if some images could not be read."""
     if json:
         print_json({"out": str(out), "images": images, "failed": failed})
     else:
-        print(f"{images - failed} images answered in {out}" + (f"; {failed} could not be read" if failed else ""))
+        print(f"{images - failed} images classified in {out}" + (f"; {failed} could not be read" if failed else ""))
     if failed:
         raise typer.Exit(1)

@@ -76,6 +76,6 @@ def serve(
             print(f"{name}: {config.network.name}, {len(config.classes)} classes, {endpoint.engine}")
         print(f"serving on {server.url_of(listening)}", flush=True)
         if token is None and not server.is_loopback(listening):
-            print("inceptorch: anyone who reaches this address can use it; --token requires a token", file=sys.stderr)
+            print("inceptorch: anyone who reaches this address can use it; require a --token", file=sys.stderr)
         server.run(server.create_server(service, token), listening)
     print("stopped")

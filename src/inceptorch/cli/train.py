@@ -124,7 +124,7 @@ def train(
 
     training = _training()
     if len(trials) > 1 or (trials and out and not lr_find):
-        raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it keeps no run.")
+        raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it saves no run.")
     if lr_find:
         image = _image_in(out or Path(), data)
         _print_lr(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)
@@ -170,7 +170,7 @@ def _print_lr(curve: LRCurve, image: Path, json: bool) -> None:
 
 
 def _print_dry_run(report: DryRunReport, json: bool) -> None:
-    """Print that all of it works, and how long the run would take."""
+    """Print that the dry run passed, and how long the whole run would take."""
     if json:
         print_json(vars(report))
         return
@@ -195,7 +195,7 @@ def _print_result(result: Result, json: bool) -> None:
         report.write_report(result)
     except KeyboardInterrupt:
         again = f"inceptorch train --resume {quote(str(result.run))}"
-        print(f"the run is finished, but not all is drawn, as {again} does", file=sys.stderr)
+        print(f"the run is finished, but its report is not; write it with: {again}", file=sys.stderr)
         raise
     if json:
         print_json(

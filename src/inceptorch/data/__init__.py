@@ -1,4 +1,4 @@
-"""Labelled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
+"""Labeled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
 from inceptorch.data.resolve import find_split, find_train_and_val
 from inceptorch.data.split import Split, fingerprint, stratified, subsample_per_class

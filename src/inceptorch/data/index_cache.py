@@ -1,4 +1,4 @@
-"""What is known of images from earlier runs, so that a million of them are decoded once.
+"""An index of images from earlier runs, so that a million of them are decoded once.
 
 It lies in index/ in the user's cache folder, never beside the data, as arrays that hold no code. Nothing depends on it:
 a damaged or foreign file counts as missing, and a changed image as unknown.

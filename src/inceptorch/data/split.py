@@ -33,7 +33,7 @@ Decoded = TypeVar("Decoded")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images: `labels` int32 [N] index `classes`, `files` are names within `source`.
+    """Labeled images: `labels` int32 [N] index `classes`, `files` are names within `source`.
 
     where   the name of the split in messages
     shards  int32 [N], the number of each image's shard, if there are shards

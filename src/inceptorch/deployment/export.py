@@ -68,7 +68,7 @@ def export(
 
     out      by default the model's name, with .onnx or -openvino, in the current folder
     images   an image or a folder, to compare engines on besides random images; the first 32 are used
-    int8     labelled images: quantizes the network, calibrated on their training split and evaluated on the validation
+    int8     labeled images: quantizes the network, calibrated on their training split and evaluated on the validation
              split; refused if top-1 drops by more than `max_drop` points or int8 is not faster here
 
     Every installed engine is compared first, with batches of 1, 2, 7 and 32. Raises ExportError, and writes nothing, if

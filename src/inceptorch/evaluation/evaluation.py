@@ -1,4 +1,4 @@
-"""Evaluating classifiers on labelled images."""
+"""Evaluating classifiers on labeled images."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def evaluate(
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a classifier, or an ensemble of several, on labelled images.
+    """Evaluate a classifier, or an ensemble of several, on labeled images.
 
     model             a classifier, a bundle or run, published weights by name, an exported file, saved predictions
     data              as for training; saved predictions need none

@@ -45,7 +45,7 @@ LOGS = "log_probabilities.npy"  # of the chunks that are done
 
 @dataclass(frozen=True)
 class PredictionMetadata:
-    """What predictions are of.
+    """The origin of predictions.
 
     model          name of the network
     weights        hash of the weights, the table and the preprocessing

@@ -193,7 +193,7 @@ def get_protocol(name: str | CropProtocol) -> CropProtocol:
 
 
 def _read(path: Path) -> CropProtocol:
-    values = load_yaml(path, ProtocolError, "such a file holds lines like `sides: [256, 288]`")
+    values = load_yaml(path, ProtocolError, "write lines like `sides: [256, 288]`")
     try:
         return build(CropProtocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:

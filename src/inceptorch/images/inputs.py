@@ -1,4 +1,4 @@
-"""What an image may be.
+"""The types of images that are accepted.
 
     path, str        a file
     bytes            of a file

@@ -59,7 +59,7 @@ def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> 
             difference = f"{name} is {given[name]}, not {expected[name]}"
         else:
             continue
-        raise BundleError(f"{source} does not fit the network it is said to be: {difference}.")
+        raise BundleError(f"{source} does not fit its network: {difference}.")
     model.load_state_dict(dict(tensors))
 
 

@@ -1,4 +1,4 @@
-"""What drawings of layers are put together from: boxes, lines and text, as SVG."""
+"""Boxes, lines and text as SVG, from which drawings of layers are made."""
 
 from __future__ import annotations
 

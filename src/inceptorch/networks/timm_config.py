@@ -1,4 +1,4 @@
-"""What timm's loaders want to know of a network and its preprocessing, in timm's words. timm is not needed here."""
+"""The config of a network and its preprocessing for timm's loaders. timm is not needed here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANY_NETWORK = PREFIX + "network"  # one whose table comes with it
 
 
 def bundle_keys(net: NetworkSpec, pixels: Preprocessing, num_classes: int) -> dict[str, Any]:
-    """What a bundle's `config.json` holds beside the rest, so that timm's `local-dir:` and `hf-hub:` load it."""
+    """The keys of a bundle's `config.json` by which timm's `local-dir:` and `hf-hub:` load it."""
     ours = NETS.get(net.name) == net
     settings = pretrained_cfg(net, pixels) | {"num_classes": num_classes}
     model_args: dict[str, Any] = {} if ours else {"network": to_plain(net)}

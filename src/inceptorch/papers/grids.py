@@ -19,7 +19,7 @@ def grid(table: Table) -> Grid:
 
 
 def notes(table: Table) -> list[tuple[str, str]]:
-    """What there is to say of a row, with its name."""
+    """The notes on a row, with its name."""
     sentences = []
     for row in table.rows:
         findings = [_finding(figure) for figure in row.figures if figure.finding]

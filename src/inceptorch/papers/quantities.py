@@ -203,7 +203,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def value_of(expression: Value, names: Mapping[str, Any]) -> Any:
-    """What arithmetic on `names` comes to. Only + - * /, numbers, names, their quantities and rows are understood."""
+    """The value of arithmetic on `names`. Only + - * /, numbers, names, their quantities and rows are understood."""
     return _value(ast.parse(str(expression), mode="eval").body, names)
 
 

@@ -108,7 +108,7 @@ def evaluated_claims(name: str, claims: Iterable[Data], nets: Nets) -> Table:
 
 
 def shown(value: Value | None, decimals: int | None = None) -> str:
-    """A figure as people read it; by default with the decimals that it is written with."""
+    """A figure as text; by default with the decimals that it is written with."""
     if isinstance(value, str) or value is None:
         return value or ""
     decimals = _decimals(value) if decimals is None else decimals
@@ -127,8 +127,7 @@ def rounds_to(computed: Value | None, printed: Value | None) -> bool:
 
 @dataclass(frozen=True)
 class _Way:
-    """What may settle a difference: a value that explains it if it is the printed figure, and shows an erratum if it is
-    the computed one."""
+    """A value that explains a difference if it is the printed one, and shows an erratum if it is the computed one."""
 
     verdict: str
     value: Value | None
@@ -189,7 +188,7 @@ def _finding(way: _Way, printed: Value) -> str:
 
 
 def _ways(table: Data, nets: Nets, net: str | None, label: str, how: Data, note: Data) -> list[_Way]:
-    """What a note offers: another network's figure, another quantity, or what the figure is."""
+    """The explanation in a note: another network's figure, another quantity, or the figure's origin."""
     sentence = filled(note["note"], nets)
     if "by" not in note:
         return [_Way("erratum", value, note=sentence) for value in _alternatives(note, nets)]

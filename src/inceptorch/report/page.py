@@ -148,7 +148,7 @@ def confidence_sentences(evaluation: Evaluation) -> list[str]:
         evaluation.temperature_scaling,
     )
     sentences = [
-        f"The expected calibration error is {error:.1%}; its interval, without the error by chance, is {low:.1%} to "
+        f"The expected calibration error is {error:.1%}; its interval, corrected for chance, is {low:.1%} to "
         f"{high:.1%}."
     ]
     if tempered:

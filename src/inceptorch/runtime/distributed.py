@@ -89,7 +89,7 @@ class DistributedContext:
         return found or []  # type: ignore[return-value]
 
     def run_on_main(self, value: Callable[[], T]) -> T:
-        """What `value` gives in the first process, in all of them. If it fails there, that one alone says why; the
+        """The value of the first process, in all of them. If it fails there, the first alone reports the error; the
         others end with exit code 2."""
         if self.count == 1:
             return value()
@@ -160,7 +160,7 @@ def init_distributed(enabled: bool = True) -> Iterator[DistributedContext]:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, and this is to be said first
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it now, before the error is printed
         why = str(error).strip().splitlines()[0].partition(". This is")[0]  # what follows is advice to developers
         raise RunError(
             f"Lost contact with another of the {count} processes ({why}). See its log; continue with --resume from the "

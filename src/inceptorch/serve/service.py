@@ -65,7 +65,7 @@ class ModelEndpoint:
 
 
 class Service:
-    """What all requests share: warm models, and threads that decode images. Raises NonFiniteOutputError."""
+    """Warm models, and threads that decode images, for all requests. Raises NonFiniteOutputError."""
 
     def __init__(self, engines: Mapping[str, Engine], limits: Limits):
         self.limits, self.metrics = limits, Metrics()

@@ -1,4 +1,4 @@
-"""What a network is trained to answer. A task is one file; training and evaluation know no more of it than `Task`."""
+"""Tasks: what a network learns to answer. Each is one file; training and evaluation only use `Task`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Classification", "Task"]
 
 
 class Task(Protocol):
-    """What differs between one label for each image and whatever else a network may answer."""
+    """The code that depends on the kind of answer: targets, losses, scores and their JSON form."""
 
     @property
     def classes(self) -> Sequence[str]: ...
@@ -52,7 +52,7 @@ class Task(Protocol):
 
     @property
     def chance_loss(self) -> float:
-        """The loss of a network that guesses."""
+        """The loss of guessing."""
 
     def summarize(self, outputs: Floats, targets: Ints) -> PredictionSummary:
         """A summary of outputs and their targets."""

@@ -20,7 +20,7 @@ Z = 1.959964  # of the normal distribution, 2.5 % lie beyond it
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """What evaluation keeps of the predictions for N images, whatever the number of classes.
+    """The predictions for N images, summarized in memory that does not grow with the number of classes.
 
     labels       the true classes, int32 [N]
     predicted    the most probable classes, int32 [N]

@@ -1,4 +1,4 @@
-"""What a caller may hook into a training run."""
+"""Callbacks of a training run."""
 
 from __future__ import annotations
 

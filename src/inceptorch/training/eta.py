@@ -1,4 +1,4 @@
-"""When a run will be done, by the pace of what it has done so far."""
+"""Estimates of the remaining time of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ETA:
         self.validation_seconds: float | None = None
 
     def add_step(self, epoch: int, seconds: float, data_wait: float = 0.0) -> None:
-        """One step of `epoch` took so long, waiting for its images included."""
+        """Count one step of `epoch` and its seconds, with the wait for its images."""
         self.seen += 1
         if self.seen > WARMUP_STEPS:
             self.work_done += self._work(epoch)
@@ -37,16 +37,16 @@ class ETA:
 
     @property
     def step_seconds(self) -> float | None:
-        """Seconds of a step, waiting for its images included; None before there is a pace."""
+        """Seconds of a step with the wait for its images; None before the first estimate."""
         return self.seconds / (self.seen - WARMUP_STEPS) if self.work_done else None
 
     @property
     def compute_seconds(self) -> float | None:
-        """Seconds of a step without waiting for its images; None before there is a pace."""
+        """Seconds of a step without the wait for its images; None before the first estimate."""
         return (self.seconds - self.data_wait) / (self.seen - WARMUP_STEPS) if self.work_done else None
 
     def remaining(self, epoch: int, step: int) -> float | None:
-        """Seconds from this step of this epoch to the end of the run; None before there is a pace."""
+        """Seconds from this step of this epoch to the end of the run; None before the first estimate."""
         if not self.work_done:
             return None
         pace = self.seconds / self.work_done
@@ -62,7 +62,7 @@ class ETA:
 
 
 class EpochTimer:
-    """How fast one epoch goes, and how much of it is spent waiting for images."""
+    """Speed of one epoch, and the fraction of its time spent waiting for images."""
 
     def __init__(self, eta: ETA, epoch: int):
         self.eta = eta
@@ -95,7 +95,7 @@ class EpochTimer:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time as people say it."""
+    """A duration in its largest unit, such as 1.5 h."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}" if seconds < 10 * length else f"{seconds / length:.0f} {unit}"

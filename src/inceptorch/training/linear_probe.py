@@ -35,7 +35,7 @@ CONVERGED = 1e-5  # a smaller gain in loss from one batch of steps to the next e
 
 @dataclass(frozen=True)
 class Features:
-    """What the linear layer receives: [images, num_features] of the training and of the validation images."""
+    """Inputs of the linear layer: [images, num_features] of the training and of the validation images."""
 
     train: Tensor
     val: Tensor

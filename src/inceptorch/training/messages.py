@@ -1,4 +1,4 @@
-"""What a run says beside its metrics."""
+"""Messages of a run: its start, warnings, and how to resume it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIN_NORM_BATCH = 16  # images, with whose mean and variance batch normalization 
 
 
 def announce(trainer: Trainer) -> None:
-    """What is trained on what, and what may go wrong."""
+    """Log the network, the data and the device, with warnings about both."""
     state, recipe, world, run, say = trainer.state, trainer.recipe, trainer.world, trainer.run, trainer.progress.info
     train, val, classes = trainer.context.train, trainer.context.val, trainer.context.classifier.classes
     if state.finished:  # it may have died before it could say so, or draw
@@ -38,7 +38,7 @@ def announce(trainer: Trainer) -> None:
     )
     without = [name for name, count in val.counts().items() if not count]
     if without:
-        say(f"{val.name} has no images of {', '.join(without[:5])}: its figures say nothing of them")
+        say(f"{val.name} has no images of {', '.join(without[:5])}: its scores say nothing about them")
     normalized = isinstance(trainer.model, Model) and trainer.model.net.norm
     batch_size = recipe.optimization.batch_size
     few = batch_size < MIN_NORM_BATCH * world.count
@@ -49,21 +49,21 @@ def announce(trainer: Trainer) -> None:
 
 
 def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
-    """Say so where the first epoch's losses are those of guessing."""
+    """Warn if the first epoch's losses are no better than guessing."""
     chance, loss = trainer.step.chance_loss, row["train_loss"]
     if chance is None or trainer.state.epoch:
         return
     if loss > 0.99 * chance and evaluation.loss > 0.99 * trainer.task.chance_loss:
-        compared = "worse than that" if loss > 1.1 * chance else "that"
+        compared = "worse than" if loss > 1.1 * chance else "no better than"
         trainer.progress.info(
-            f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} of chance ({chance:.3f}): nothing was "
-            "learned yet. If it stays so, look for a rate with: inceptorch train DATA --lr-find, or try "
-            f"--set lr={trainer.recipe.optimization.lr / 4:g}. Look also whether every class folder holds its class."
+            f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} chance ({chance:.3f}): nothing was "
+            "learned yet. If this continues, search for a rate with: inceptorch train DATA --lr-find, or try "
+            f"--set lr={trainer.recipe.optimization.lr / 4:g}. Check also that every class folder holds its class."
         )
 
 
 def diverged(trainer: Trainer, loss: float, step: int) -> RunError:
-    """What ends a run whose loss is not finite."""
+    """The error for a loss that is not finite."""
     epoch, folder = trainer.state.epoch, trainer.run.folder
     exists = (folder / CONFIG).exists()
     saved = f"the classifier after epoch {epoch} is in {folder}" if exists else "no epoch was finished"
@@ -75,7 +75,7 @@ def diverged(trainer: Trainer, loss: float, step: int) -> RunError:
 
 @contextmanager
 def resume_hint_on_error(run: Run, progress: Progress) -> Iterator[None]:
-    """While this lasts, what ends a run before its time says how to resume it."""
+    """Within this context, an error or an interruption also says how to resume the run."""
     command = f"inceptorch train --resume {shlex.quote(str(run.folder))}"
     if run.from_python:
         words = "".join(f", {name}=..." for name in run.from_python)

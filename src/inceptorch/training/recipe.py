@@ -67,7 +67,7 @@ class DataConfig:
 @dataclass(frozen=True)
 class OptimizationConfig:
     batch_size: Annotated[int, Meta(ge=2, le=65536)] = 32  # images in a step, of all processes together
-    # chunks in which a process takes its share of a step through the network, to save memory
+    # chunks in which a process takes its images of a step through the network, to save memory
     grad_accum_steps: Count = 1
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"  # sgd, rmsprop as TensorFlow computes it, or adamw
     lr: NonNegative = 0.02  # learning rate at factor 1

@@ -171,7 +171,7 @@ def read_run(folder: Path) -> Run:
 
 
 def read_run_config(folder: Path) -> dict[str, Any]:
-    """What run.yaml holds. Raises RunError."""
+    """The content of run.yaml. Raises RunError."""
     if not (folder / RUN_CONFIG).exists():
         raise RunError(f"{folder} is not a run that can be resumed: it has no {RUN_CONFIG}.")
     config = load_yaml(folder / RUN_CONFIG, RunError, f"{folder} is not a run that can be resumed")
@@ -198,7 +198,7 @@ def next_run_dir(data: str | Path) -> Path:
 
 
 def _command() -> str | None:
-    """The command line, where it was ours."""
+    """The command line, if the run was started by the command."""
     ours = Path(sys.argv[0]).name in ("inceptorch", "__main__.py")
     return shlex.join(["inceptorch", *sys.argv[1:]]) if ours else None
 

@@ -1,4 +1,4 @@
-"""What changes in the course of a run: the learning rate, and the size of the training images."""
+"""Schedules of the learning rate and of the size of the training images."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from inceptorch.utils.progress import Progress
 
 @dataclass(frozen=True)
 class Overrides:
-    """What a caller gives as Python objects in place of what a recipe names."""
+    """Python objects that a caller gives in place of values of the recipe."""
 
     data: Any = None
     model: nn.Module | None = None
@@ -72,7 +72,7 @@ class TrainRequest:
 
 @dataclass
 class TrainingContext:
-    """What a run works on: the classifier it trains, the images to train on and to validate with."""
+    """The classifier that a run trains, and its training and validation images."""
 
     run: Run
     classifier: Classifier
@@ -85,7 +85,7 @@ class TrainingContext:
         return Classification(self.classifier.classes)
 
     def evaluate(self, logits: Tensor) -> Evaluation:
-        """The evaluation that logits [N, classes] of the validation images amount to."""
+        """The evaluation of logits [N, classes] of the validation images."""
         skipped, protocol = self.run.skipped or [], CENTER.describe(self.classifier.preprocessing)
         return evaluation_from_logits(logits.numpy(), self.classifier.classes, self.val, skipped, protocol)
 
@@ -235,7 +235,7 @@ def _wrap(module: nn.Module, recipe: Recipe, classes: tuple[str, ...]) -> Classi
 
 
 def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe) -> None:
-    """Raise RecipeError for what cannot be had together."""
+    """Raise RecipeError for values that exclude each other."""
     if overrides.model is not None:
         if request.net or request.weights:
             raise RecipeError("Cannot take weights or a network's name beside a module. Load the weights into it.")

@@ -1,4 +1,4 @@
-"""Stopping between two steps when the system or the person asks for it."""
+"""Stopping between two steps after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GracefulShutdown:
             signal.signal(number, handler)
 
     def raise_if_requested(self) -> None:
-        """End now if a signal asked for it, where long work without steps can be broken off."""
+        """Stop now after a signal; for long work without steps."""
         if self.requested_signal and not self.patient:
             self.stop()
 

@@ -59,7 +59,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which appears at `path` only if the block succeeds. Raises RunError if `path` is in use."""
     ensure_empty(path)
     if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
-        raise RunError(f"{path} is no name for a new folder; name one that is not there yet.")
+        raise RunError(f"{path} cannot be a new folder. Try the name of one that does not exist.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -113,7 +113,7 @@ def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
     except OSError as fault:
         raise error(f"{path} could not be read: {os_error_reason(fault)}.") from None
     except UnicodeDecodeError:
-        raise error(f"{path} is not text in UTF-8; save it as that.") from None
+        raise error(f"{path} is not text in UTF-8. Save it in UTF-8.") from None
 
 
 def load_yaml(path: Path, error: type[InceptorchError], example: str) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError:
-        raise NotYamlError("it is no text in UTF-8") from None
+        raise NotYamlError("it is not text in UTF-8") from None
     except RecursionError:
         raise NotYamlError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # no date, too long a number
@@ -152,7 +152,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise NotYamlError("a file read here does not refer to other parts of itself (*name); write them out")
+            raise NotYamlError("references (*name) are not supported; write the values out")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -160,7 +160,7 @@ class _Loader(yaml.SafeLoader):
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise NotYamlError(f"what stands before the colon in line {line} is not a word")
+                raise NotYamlError(f"the key in line {line} is not a word")
             if key.value in values:
                 raise NotYamlError(f"{key.value!r} is written twice, again in line {line}")
             values[key.value] = self.construct_object(value, deep=True)
@@ -207,7 +207,7 @@ def ensure_empty(path: Path) -> None:
 def open_regular(path: str | Path) -> BinaryIO:
     """A file open for reading. Raises OSError, and ImageError for a pipe or a device, which might never end."""
     nonblocking = getattr(os, "O_NONBLOCK", 0)  # otherwise opening a pipe waits for a writer
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 (the caller's)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ImageError(path, "is a pipe or a device, not a regular file")

@@ -104,7 +104,7 @@ def test_what_cannot_be_downloaded_is_said_with_what_to_put_where(
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(
         DataError,
-        match=f"MNIST:{tmp_path} could not be had from {tmp_path}, nor be downloaded: "
+        match=f"MNIST:{tmp_path} could not be read from {tmp_path}, nor be downloaded: "
         ".*fetch train-images-idx3-ubyte.gz.*"
         f" from http://127.0.0.1:9/ in another way and put them into {tmp_path / 'MNIST' / 'raw'}",
     ):
@@ -130,7 +130,7 @@ def test_resuming_downloads_nothing(tmp_path: Path, recipe: Recipe, monkeypatch:
     train(data, out=run, recipe=with_values(recipe, {"epochs": 1}), progress=QUIET)
     shutil.rmtree(tmp_path / "sets")
     monkeypatch.setattr(datasets.MNIST, "download", lambda self: pytest.fail("it was downloaded"))
-    with pytest.raises(DataError, match=f"MNIST:{tmp_path / 'sets'} could not be had from {tmp_path / 'sets'}: "):
+    with pytest.raises(DataError, match=f"MNIST:{tmp_path / 'sets'} could not be read from {tmp_path / 'sets'}: "):
         resume(run, QUIET)
     assert not (tmp_path / "sets").exists()
 
@@ -141,7 +141,7 @@ def test_resuming_downloads_nothing(tmp_path: Path, recipe: Recipe, monkeypatch:
         ("torchvision:CIFAR", "Cannot read torchvision's data set 'CIFAR': did you mean 'CIFAR10'"),
         ("torchvision:", "write it as torchvision:NAME"),
         ("torchvision:EMNIST:none", "Cannot read torchvision's data set 'EMNIST': did you mean 'MNIST'"),
-        ("torchvision:ImageNet:none", "could not be had from none: "),
+        ("torchvision:ImageNet:none", "could not be read from none: "),
     ],
 )
 def test_data_sets_that_are_refused(data: str, sentence: str) -> None:

@@ -16,7 +16,7 @@ from tests.helpers import classifier_of
 from tests.inference.engines.helpers import differences
 
 # Of every line and with every word of the vocabulary: grouped, separable and rectangular windows, all paddings and
-# averages, both normalisations, residual modules, fully connected heads.
+# averages, both normalizations, residual modules, fully connected heads.
 LINES = (
     "googlenet", "googlenet_separable", "googlenet_tv", "googlenet_fc", "bn_inception_caffe", "inception_v2",
     "inception_v3_tv", "inception_v4_small", "inception_resnet_v1_small", "alexnet", "vgg16_small", "nin",

@@ -26,7 +26,7 @@ def export_weights(bundle: Path, out: Path) -> str:
         nets = ", ".join(name for each in libraries for name in each.nets)
         raise BundleError(f"{bundle} holds {model.net.name}, which no other library has; they have: {nets}.")
     if model.net.body != get_network(model.net.name).body:
-        raise BundleError(f"{bundle} holds a table of one's own, which is only called {model.net.name}.")
+        raise BundleError(f"{bundle} holds a table of one's own, which only has the name {model.net.name}.")
     if out.suffix not in (".safetensors", ".pth"):
         raise BundleError(f"{out} must end in .safetensors or .pth.")
     if out.exists():

@@ -41,7 +41,7 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     entry = get_weights(source) if source else weights.guess_source()
     if entry.net not in weights.names.nets:
         raise BundleError(f"{file} holds a network like {weights.names.nets[0]}, not {entry.net} as in {entry.name}.")
-    model, renamed = weights.rename(entry, labelled=labels is not None)
+    model, renamed = weights.rename(entry, labeled=labels is not None)
     fit(model, renamed, file)
     classes = class_names(model.num_classes, entry.outputs, labels, file)
     classifier = Classifier.of(model, entry.preprocessing, classes, entry.metadata(), aux_heads=True)
@@ -112,7 +112,7 @@ class _Weights:
             f"with --source: {', '.join(each.name for each in candidates)}."
         )
 
-    def rename(self, entry: Published, labelled: bool) -> tuple[Model, dict[str, Tensor]]:
+    def rename(self, entry: Published, labeled: bool) -> tuple[Model, dict[str, Tensor]]:
         """An uninitialized model of the right number of classes, and the tensors under our names. Raises
         BundleError."""
         names, outputs, channels = self.names, self.outputs, entry.preprocessing.in_chans
@@ -124,7 +124,7 @@ class _Weights:
         aux_layers = [layer for layer in names.layers if layer.startswith("aux.")]
         aux = bool(aux_layers) and all(f"{names.layers[layer][-1]}.weight" in self.tensors for layer in aux_layers)
         # TensorFlow's networks have a first class more, the background; some copies of them still do.
-        background = outputs == IMAGENET + 1 and ".tf_" in entry.name and not labelled
+        background = outputs == IMAGENET + 1 and ".tf_" in entry.name and not labeled
         size, classes = entry.preprocessing.size, outputs - background
         model = Model(get_network(entry.net), classes, channels, aux=aux, size=size, initialize=False)
         expected = model.state_dict()
@@ -144,7 +144,7 @@ class _Weights:
             else:
                 raise BundleError(f"{self.file} has no {theirs!r}, which {library} has.")
         if left:
-            raise BundleError(f"{self.file} also has {next(iter(left))!r}, which {library} has not.")
+            raise BundleError(f"{self.file} also has {next(iter(left))!r}, which {library} does not have.")
         return model, ours
 
 

@@ -1,4 +1,4 @@
-"""What other libraries call the layers of our networks, as layer_names.yaml says."""
+"""The names that other libraries give the layers of our networks, from layer_names.yaml."""
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping

@@ -120,7 +120,7 @@ def _open(data: str, make: Callable[..., Any], root: Path, download: bool, argum
     except Exception as error:  # no network, a damaged archive, missing arguments: torchvision may raise anything
         why = (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
         attempt = f"from {root}{', nor be downloaded' if download else ''}"
-        raise DataError(f"{data} could not be had {attempt}: {why}; {_remedy(make, root)}.") from None
+        raise DataError(f"{data} could not be read {attempt}: {why}; {_remedy(make, root)}.") from None
 
 
 def _remedy(make: Callable[..., Any], root: Path) -> str:

@@ -165,7 +165,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 def provenance(engine: Engine, paths: Iterable[Path], options: PredictOptions) -> dict[str, Any]:
-    """What must be equal to resume a file."""
+    """The values that must be equal to resume a file."""
     return {
         "model": fingerprint(engine),
         "engine": f"{engine}, batches of {engine.batch_size}",

@@ -1,4 +1,4 @@
-"""What every kind of layer answers for: its output shape, cost, torch module, ONNX nodes, drawing and written form.
+"""The interface of layers: output shape, cost, torch module, ONNX nodes, drawing and written form.
 
 A kind of layer is one frozen dataclass, registered by its name in YAML. A tuple of layers is "in sequence", which
 `Sequence` answers for. Channels *in* are never written: the shape is carried along through a table.
@@ -69,7 +69,7 @@ class BaseLayer:
 
     @property
     def reduction(self) -> int:
-        """How many pixels of its input it moves on for one of its output."""
+        """Pixels of the input for each pixel of the output."""
         return 1
 
     @property
@@ -96,7 +96,7 @@ class BaseLayer:
         raise NotImplementedError
 
     def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
-        """How it looks on an input of `shape`."""
+        """Its drawing on an input of `shape`."""
         raise NotImplementedError
 
     def to_plain(self) -> Any:

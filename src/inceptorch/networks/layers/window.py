@@ -47,7 +47,7 @@ class Window(BaseLayer):
 
     @property
     def pads(self) -> tuple[int, int]:
-        """What is added above and below, and left and right, of a map before the window slides over it."""
+        """The padding above and below, and left and right, of a map."""
         height, width = self.window_size
         return ((height - 1) // 2, (width - 1) // 2) if self.pad == "same" else (0, 0)
 

@@ -3,7 +3,7 @@
 OUT/settings.json          the settings, which every run in OUT shares
 OUT/networks/ARM.yaml      the arms' networks
 OUT/runs/ARM/SEED/         the runs: finished ones are read back, interrupted ones are resumed
-OUT/study.json .md .png    what came of it
+OUT/study.json .md .png    the results
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What came of a study: as text for a terminal, as Markdown, and all of them as the page `docs/studies.md`."""
+"""The results of a study: as text for a terminal, as Markdown, and all of them as the page `docs/studies.md`."""
 
 from __future__ import annotations
 
