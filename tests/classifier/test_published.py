@@ -20,16 +20,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import typer
 from numpy.typing import NDArray
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from inceptorch.classifier.published import CHUNK, Accuracy, Hash, Published, fetch, get_weights, published
-from inceptorch.cli.weights import weights
 from inceptorch.errors import BundleError
 from inceptorch.networks.zoo import NETS
 from tests.conftest import hear_ctrl_c
+from tests.helpers import invoke
 
 CONTENT = np.random.default_rng(0).bytes(2 * CHUNK + 12345)
 TIMM = [name for name, one in published().items() if "huggingface.co" in one.url]
@@ -132,12 +130,6 @@ except BundleError as error:
     print(error)
 """
     return [sys.executable, "-c", script]
-
-
-def invoke(*words: str) -> Result:
-    app = typer.Typer()
-    app.command()(weights)
-    return CliRunner().invoke(app, words)
 
 
 @pytest.fixture
@@ -431,9 +423,9 @@ def test_the_table_is_read_without_torch() -> None:
 
 def test_weights_fetches(server: Server, one: Published, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(published(), one.name, one)
-    result = invoke(one.name, "--fetch", "--json")
+    result = invoke("weights", one.name, "--fetch", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["cached"] == "yes"
     assert one.path(home).read_bytes() == CONTENT
-    assert "without a name" in str(invoke("--fetch").exception)
-    assert "did you mean" in str(invoke("googlenet.bvl").exception)
+    assert "without a name" in str(invoke("weights", "--fetch").exception)
+    assert "did you mean" in str(invoke("weights", "googlenet.bvl").exception)

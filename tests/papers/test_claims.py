@@ -2,34 +2,9 @@
 
 import pytest
 
-from inceptorch.networks.layers import Fork
-from inceptorch.networks.zoo import NETS
-from inceptorch.papers.claims import evaluated_papers
 from inceptorch.papers.quantities import Nets
-from inceptorch.papers.verdicts import Row, Table, evaluated, sources
-
-GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
-    NETS["googlenet"],
-    NETS["bn_inception"],
-    "arXiv:1502.03167",
-    "arXiv:1512.00567",
-)
-
-
-GOOGLENET_PAPER, V4 = "arXiv:1409.4842", "arXiv:1602.07261"
-
-
-PAPERS = evaluated_papers(Nets())
-
-
-TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
-
-
-def row_of(table: Table, name: str) -> Row:
-    return next(row for row in table.rows if row.name == name)
-
-
-MODULES = [name for name, row in GOOGLENET.body.items() if isinstance(row, Fork)]
+from inceptorch.papers.verdicts import evaluated, sources
+from tests.papers.helpers import BATCH_NORM, GOOGLENET_PAPER, PAPERS, TABLES, V3, row_of
 
 
 def test_a_variant_departs_from_the_table_only_where_it_does() -> None:

@@ -8,33 +8,11 @@ from pathlib import Path
 import pytest
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import Fork, Layer, Pool
-from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.layers import Pool
 from inceptorch.networks.zoo import NETS
-from inceptorch.papers.claims import evaluated_papers
 from inceptorch.papers.page import page, text, to_json
-from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS
-
-GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
-    NETS["googlenet"],
-    NETS["bn_inception"],
-    "arXiv:1502.03167",
-    "arXiv:1512.00567",
-)
-
-
-PAPERS = evaluated_papers(Nets())
-
-
-TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
-
-
-def with_row(net: NetworkSpec, **rows: Layer) -> NetworkSpec:
-    return replace(net, body={**net.body, **rows})
-
-
-MODULES = [name for name, row in GOOGLENET.body.items() if isinstance(row, Fork)]
+from tests.papers.helpers import GOOGLENET, PAPERS, with_row
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -2,26 +2,8 @@
 
 import pytest
 
-from inceptorch.networks.layers import Fork
-from inceptorch.networks.zoo import NETS
-from inceptorch.papers.claims import evaluated_papers
 from inceptorch.papers.quantities import Nets, filled, value_of
-
-GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
-    NETS["googlenet"],
-    NETS["bn_inception"],
-    "arXiv:1502.03167",
-    "arXiv:1512.00567",
-)
-
-
-PAPERS = evaluated_papers(Nets())
-
-
-TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
-
-
-MODULES = [name for name, row in GOOGLENET.body.items() if isinstance(row, Fork)]
+from tests.papers.helpers import TABLES
 
 
 def test_notes_are_computed_too() -> None:

@@ -10,25 +10,20 @@ from inceptorch.networks import zoo
 from inceptorch.networks.layers import Conv, Fork, Layer, Pool
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
-from inceptorch.papers.claims import evaluated_papers
 from inceptorch.papers.quantities import Nets
 from inceptorch.papers.verdicts import VERDICTS, Figure, Row, Table, evaluated, sources
-
-GOOGLENET, BN_INCEPTION, BATCH_NORM, V3 = (
-    NETS["googlenet"],
-    NETS["bn_inception"],
-    "arXiv:1502.03167",
-    "arXiv:1512.00567",
+from tests.papers.helpers import (
+    BATCH_NORM,
+    GOOGLENET,
+    GOOGLENET_PAPER,
+    MODULES,
+    PAPERS,
+    TABLES,
+    V3,
+    V4,
+    row_of,
+    with_row,
 )
-
-
-GOOGLENET_PAPER, V4 = "arXiv:1409.4842", "arXiv:1602.07261"
-
-
-PAPERS = evaluated_papers(Nets())
-
-
-TABLES = {(paper.name, table.name): table for paper in PAPERS for table in paper.all_tables}
 
 
 def figures(verdict: str) -> Iterator[tuple[str, str, str]]:
@@ -43,10 +38,6 @@ def figures(verdict: str) -> Iterator[tuple[str, str, str]]:
                 )
 
 
-def row_of(table: Table, name: str) -> Row:
-    return next(row for row in table.rows if row.name == name)
-
-
 def figure_of(row: Row, column: str) -> Figure:
     return next(figure for figure in row.figures if figure.column == column)
 
@@ -57,10 +48,6 @@ def table_1(net: NetworkSpec) -> Table:
 
 def figure_5(net: NetworkSpec) -> Table:
     return evaluated(sources()[1]["tables"][0], Nets(net))
-
-
-def with_row(net: NetworkSpec, **rows: Layer) -> NetworkSpec:
-    return replace(net, body={**net.body, **rows})
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=[" ".join(key) for key in TABLES])
@@ -118,9 +105,6 @@ def test_table_1_adds_up_to_what_is_said_of_it() -> None:
     assert "6797.7 and 1502" in TABLES[GOOGLENET_PAPER, "Table 1"].about
 
 
-MODULES = [name for name, row in GOOGLENET.body.items() if isinstance(row, Fork)]
-
-
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize(
     ("branch", "at", "column"),
@@ -159,10 +143,10 @@ def test_a_broken_row_of_googlenet_is_unexplained(rows: dict[str, Layer], column
 
 
 def test_an_erratum_is_one_only_while_our_row_is_what_the_paper_should_have_printed() -> None:
-    assert row_of(figure_5(BN_INCEPTION), "4c").verdict == "erratum"
-    fork = BN_INCEPTION.body["4c"]
+    assert row_of(figure_5(NETS["bn_inception"]), "4c").verdict == "erratum"
+    fork = NETS["bn_inception"].body["4c"]
     assert isinstance(fork, Fork)
-    broken = with_row(BN_INCEPTION, **{"4c": Fork(Conv(161), *fork.branches[1:])})
+    broken = with_row(NETS["bn_inception"], **{"4c": Fork(Conv(161), *fork.branches[1:])})
     assert figure_of(row_of(figure_5(broken), "4c"), "output").verdict == "unexplained"
 
 
