@@ -53,7 +53,7 @@ Mask = NDArray[np.bool_]
 
 
 class Fault(NamedTuple):
-    """What is wrong with an image file: a kind of finding, and a phrase that continues its name."""
+    """A fault of an image file: a kind of finding, and a phrase that continues its name."""
 
     kind: str
     reason: str
@@ -197,7 +197,7 @@ def _scan_split(
 
 
 def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault | None]:
-    """An image's index, its record, and what is wrong with it."""
+    """An image's index, its record, and its fault, if any."""
     try:
         record, warning = scan_image(split.read(index))
     except ImageError as error:

@@ -154,7 +154,7 @@ class ClassifierConfig:
             found = build(_Config, _in_format_3(values), "The file", BundleError, more=True)
             if found.custom and not custom:
                 raise BundleError(
-                    f"the weights are of a custom module, {found.architecture}. Try load(FOLDER, model=...)."
+                    f"the weights are of a custom module, {found.architecture}. Try inceptorch.load(FOLDER, model=...)."
                 )
             network: NetworkSpec | str = found.architecture
             if not found.custom:

@@ -28,15 +28,13 @@ def check(
     """
     from inceptorch.checks import page
     from inceptorch.checks.check import check
-    from inceptorch.data.locator import lies_inside
+    from inceptorch.data.locator import ensure_outside
     from inceptorch.utils.files import write_text
 
     if out is not None and out.suffix.lower() not in (".html", ".json"):
         raise RunError(f"Cannot write {out}: the name must end in .html or .json.")
-    if out is not None and lies_inside(out, data):
-        raise RunError(
-            f"Cannot write {out}: it lies inside the images in {data}, which stay unchanged. Try another --out."
-        )
+    if out is not None:
+        ensure_outside(out, data)
     findings = check(
         data, model=model, min_size=min_size, max_megapixels=max_megapixels, near_duplicates=near_duplicates
     )

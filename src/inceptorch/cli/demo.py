@@ -48,11 +48,11 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     classifier = load(result.run)
     some = [evaluation.files[index] for index in range(0, evaluation.n, evaluation.n // 5)][:5]
     for file, answers in zip(some, classifier.predict(some, top=2), strict=True):
-        said = ", ".join(f"{answer['label']} ({answer['probability']:.1%})" for answer in answers)
-        print(f"  {file}: {said}")
+        found = ", ".join(f"{answer['label']} ({answer['probability']:.1%})" for answer in answers)
+        print(f"  {file}: {found}")
     print(
         f"""
-The images      {out / "digits"}
+The images        {out / "digits"}
 The classifier    {result.run} (config.json, model.safetensors, README.md)
 Its report        {result.run / "report.html"} (curves, classes, mistakes)
 All of it took    {time.monotonic() - began:.0f} s

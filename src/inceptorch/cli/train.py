@@ -149,11 +149,10 @@ def _training() -> ModuleType:
 
 def _image_in(folder: Path, data: str) -> Path:
     """The image file of a learning-rate search, in a folder that exists. Raises RunError."""
-    from inceptorch.data.locator import absolute, lies_inside
+    from inceptorch.data.locator import absolute, ensure_outside
     from inceptorch.utils.files import make_folder
 
-    if lies_inside(folder, absolute(data)):
-        raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
+    ensure_outside(folder, absolute(data))
     make_folder(folder)
     return folder / "lr_find.png"
 

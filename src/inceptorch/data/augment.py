@@ -81,7 +81,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         return images, labels, indices
 
     def _transformed(self, transform: Transform, index: int) -> Tensor:
-        """What the caller's transform makes of an image. Raises DataError if it is not as the network takes it."""
+        """An image through the caller's transform. Raises DataError if the network cannot take the result."""
         image = self.split.image(index)
         with seeded(derive_seed(self.seed, self.epoch, index)):
             found = transform(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from inceptorch.errors import DataError
+from inceptorch.errors import DataError, RunError
 
 TORCHVISION = "torchvision:"  # NAME or NAME:ROOT
 PIPE = "pipe:"  # a shell command, which is refused
@@ -41,6 +41,12 @@ def lies_inside(path: Path, data: str | Path) -> bool:
         return False
     root = parse_torchvision(text)[1] if text.startswith(TORCHVISION) else Path(data)
     return root is not None and path.absolute().is_relative_to(root.absolute())
+
+
+def ensure_outside(path: Path, data: str | Path) -> None:
+    """Raise RunError if writing to `path` would change DATA."""
+    if lies_inside(path, data):
+        raise RunError(f"Cannot write {path}: it lies inside the images in {data}, which stay unchanged. Try another.")
 
 
 def parse_torchvision(data: str) -> tuple[str, Path | None]:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from webdataset import TarWriter
 
-from inceptorch.data.locator import lies_inside
+from inceptorch.data.locator import ensure_outside
 from inceptorch.data.resolve import find_train_and_val, open_splits
 from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.shards import INDEX, Entry, Index, scan
 from inceptorch.data.split import Split
 from inceptorch.data.string_array import UNKNOWN
 from inceptorch.data.verify import Skipped, without_unreadable
-from inceptorch.errors import DataError, ImageError, RunError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.files import ensure_empty, new_folder, write_text
 from inceptorch.utils.progress import Progress
 
@@ -44,8 +44,7 @@ def write_shards(
         raise DataError(f"The size of a shard is {megabytes:g} MB; it must be above 0, and finite.")
     if not 0 < val_fraction < 1:
         raise DataError(f"The fraction of every class for val is {val_fraction:g}; it must be between 0 and 1.")
-    if lies_inside(out, data):
-        raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another OUT.")
+    ensure_outside(out, data)
     ensure_empty(out)
     entries: list[Entry] = []
     skipped: list[Skipped] = []

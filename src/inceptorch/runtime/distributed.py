@@ -93,18 +93,18 @@ class DistributedContext:
         others end with exit code 2."""
         if self.count == 1:
             return value()
-        told: list[T | None] = [None]
+        result: list[T | None] = [None]
         failed = [True]
         try:
             if self.is_main:
-                told, failed = [value()], [False]
+                result, failed = [value()], [False]
         finally:
             dist.broadcast_object_list(failed)
             if not failed[0]:
-                dist.broadcast_object_list(told)
+                dist.broadcast_object_list(result)
         if failed[0]:
             raise SystemExit(2)
-        return told[0]  # type: ignore[return-value]
+        return result[0]  # type: ignore[return-value]
 
     def broadcast_from_main(self, module: nn.Module) -> None:
         """Give every process the first one's parameters and buffers, batch normalization's statistics among them."""

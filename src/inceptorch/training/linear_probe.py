@@ -1,4 +1,4 @@
-"""A new classifier on features of the frozen body: computed once, kept, and fitted to the optimum.
+"""A new classifier on features of the frozen body: cached, and fitted to the optimum.
 
 With the body frozen and no augmentation, every epoch would compute the same features; so they are computed once. What
 remains is multinomial logistic regression, which L-BFGS solves in a second.
@@ -72,8 +72,8 @@ def fit_linear_probe(
 
 
 def _features(context: TrainingContext, world: DistributedContext, progress: Progress) -> Features:
-    """The features of both splits, from the run's file if an interrupted run left it, else computed, each process its
-    share, and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
+    """The features of both splits, from the run's file if an interrupted run left it, else computed by all
+    processes and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
     classifier, recipe, cache = context.classifier, context.run.recipe, context.run.features
     if world.run_on_main(lambda: _is_whole(cache)):
         with safe_open(cache, framework="pt") as file:

@@ -25,7 +25,7 @@ def announce(trainer: Trainer) -> None:
     """Log the network, the data and the device, with warnings about both."""
     state, recipe, world, run, say = trainer.state, trainer.recipe, trainer.world, trainer.run, trainer.progress.info
     train, val, classes = trainer.context.train, trainer.context.val, trainer.context.classifier.classes
-    if state.finished:  # it may have died before it could say so, or draw
+    if state.finished:  # it may have died before it logged that, or wrote its report
         say(f"{run.folder} is finished: evaluated again; to train longer, start a new run with --weights {run.folder}")
         return
     if state.epoch or state.step or state.head_done:

@@ -206,14 +206,14 @@ def _command() -> str | None:
 def _git_commit() -> str | None:
     """The commit of the source tree that runs, if it is one: not that of a repository it is merely installed in."""
     here = Path(__file__)
-    said = ""
+    output = ""
     for words in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):
         command = ["git", "-C", str(here.parent), *words]
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+            output = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
         except (OSError, subprocess.SubprocessError):
             return None
-    return said
+    return output
 
 
 def _short(value: Any) -> Any:

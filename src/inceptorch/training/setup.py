@@ -16,7 +16,7 @@ from inceptorch.classifier.classifier import Classifier, copy_weights
 from inceptorch.classifier.hub import load, resolve_weights
 from inceptorch.data import Split, find_train_and_val, fingerprint, subsample_per_class, without_unreadable
 from inceptorch.data.augment import Transform
-from inceptorch.data.locator import absolute, lies_inside
+from inceptorch.data.locator import absolute, ensure_outside
 from inceptorch.data.sampler import steps_per_epoch
 from inceptorch.data.sources.pairs import dataset_name, open_pairs
 from inceptorch.errors import RecipeError, RunError
@@ -110,16 +110,16 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     data = dataset_name(overrides.data) if request.data is None else absolute(request.data)
     folder = Path(request.out) if request.out else next_run_dir(data)
     ensure_empty(folder)
-    if request.data is not None and lies_inside(folder, data):
-        raise RunError(f"{folder} lies inside the images in {data}, which are never written to; name another --out.")
+    if request.data is not None:
+        ensure_outside(folder, data)
     recipe = recipe.replace(precision=precision(recipe, world.device))
     net = get_network(request.net) if request.net else None
     return Run(folder, data, given, recipe, net, request.seed, overrides.names)
 
 
 def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext:
-    """What a run works on, by its config: that of a new run, which gets its fingerprint here and has every image looked
-    at, or the one that was written. Raises RunError where the data is not what it was."""
+    """The context of a run from its config, new or read. A new run gets its fingerprint here, and every image is
+    decoded once. Raises RunError if the data changed."""
     missing = [name for name in run.from_python if getattr(overrides, name) is None]
     if missing:
         words = ", ".join(f"{name}=..." for name in missing)
@@ -128,12 +128,12 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     if overrides.data is not None:
         splits = open_pairs(overrides.data, recipe.data.val_fraction, run.seed)
     else:
-        # A run's file may come from a stranger: it decides on no download.
+        # A run's file may come from a stranger, so it triggers no download.
         download = not run.fingerprint
         splits = find_train_and_val(run.data, recipe.data.val_fraction, run.seed, download=download)
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
-        raise RunError(f"{run.data} is not what it was when {run.folder} began; start a new run with inceptorch train.")
+        raise RunError(f"{run.data} has changed since {run.folder} began; start a new run with inceptorch train.")
     train, val = (subsample_per_class(split, recipe.data.max_images_per_class, run.seed) for split in splits)
     classifier = build_classifier(run, overrides.model, train.classes)
     if run.skipped is None:
@@ -153,8 +153,8 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
 def temporary_run(
     request: TrainRequest, progress: Progress, needs_steps: bool = True
 ) -> Iterator[tuple[TrainingContext, DistributedContext]]:
-    """What a run with these words works on, for one process to try something on; its folder goes when this ends. Raises
-    RecipeError where steps are needed and the recipe has none."""
+    """The context of a trial run in one process and a temporary folder. Raises RecipeError where steps are needed and
+    the recipe has none."""
     with init_distributed(enabled=False) as world, tempfile.TemporaryDirectory() as folder:
         run = new_run(replace(request, out=Path(folder) / "run"), world)
         if needs_steps and not run.recipe.schedule.epochs:
@@ -271,7 +271,7 @@ def _without(split: Split, files: set[str]) -> Split:
 
 
 def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:
-    """Raise where images are to grow before fully connected layers, which take one size alone, or begin too small."""
+    """Raise if images shall grow but fully connected layers take one size only, or if they begin too small."""
     sizes = {image_size(recipe, size, epoch) for epoch in range(recipe.schedule.epochs)} - {size}
     if not sizes:
         return
@@ -279,5 +279,5 @@ def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> N
     if any(isinstance(layer, Linear) for layer in heads.values()):
         main = any(isinstance(layer, Linear) for layer in table.head.values())
         remedy = "size_schedule=[[0,1],[1,1]]" if main else "aux_loss_weight=0"
-        raise RecipeError(f"{table.name} has fully connected layers, which take one size alone; --set {remedy}.")
+        raise RecipeError(f"{table.name} has fully connected layers, which take one size only. Try --set {remedy}.")
     check_size(table, min(sizes), aux)

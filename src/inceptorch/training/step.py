@@ -91,7 +91,7 @@ class TrainStep:
 
 @contextmanager
 def deterministic_mode(enabled: bool) -> Iterator[None]:
-    """Where enabled, only algorithms that give the same bits again, for a while; whatever has none then raises."""
+    """Within this context, if enabled, only deterministic algorithms; an operation without one raises."""
     before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

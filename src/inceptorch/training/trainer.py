@@ -229,7 +229,7 @@ class Trainer:
         return evaluation, last
 
     def evaluate(self, bf16: bool = False) -> Evaluation:
-        """Evaluate on the validation images, each process its shard. A request to stop interrupts it."""
+        """Evaluate on the validation images, divided among the processes. A request to stop interrupts it."""
         return evaluate_split(
             self.evaluated,
             self.context.val,

@@ -33,6 +33,6 @@ def test_a_folder_without_images_gives_a_file_that_says_so(bundle: Path, tmp_pat
     (tmp_path / "empty").mkdir()
     result = invoke("predict", bundle, tmp_path / "empty", "--out", tmp_path / "a.jsonl")
     assert result.exit_code == 1
-    assert "0 images answered" in result.stdout
+    assert "0 images classified" in result.stdout
     (row,) = rows_of(tmp_path / "a.jsonl")
     assert row["error"] == "is a folder that holds no images"

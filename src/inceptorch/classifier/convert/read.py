@@ -51,8 +51,7 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged file can make the reader stumble anywhere
         if isinstance(error, pickle.UnpicklingError) and looks_pickled(path):
             raise BundleError(
-                f"{path} holds more than tensors, which could run code, so it is not opened; "
-                "save its state_dict alone."
+                f"{path} holds more than tensors, which could run code, so it is not opened; save its state_dict alone."
             ) from None
         raise BundleError(f"{path} is not a file that torch.save wrote, or is damaged.") from None
     for key in WRAPPED:

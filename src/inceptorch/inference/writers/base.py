@@ -29,10 +29,9 @@ class State:
     """The state of an unfinished file, as in its sidecar.
 
     provenance  model, engine and options
-    failed      how many of them could not be read
+    done        number of images whose results are on disk
+    failed      number of those that could not be read
     names       hash of their names
-    bytes       of the file that hold their answers
-    done        images whose results are on disk
     bytes       size of their results in the file
     """
 

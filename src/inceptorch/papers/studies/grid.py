@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.data import find_train_and_val, subsample_per_class
-from inceptorch.data.locator import absolute, lies_inside, short_name
+from inceptorch.data.locator import absolute, ensure_outside, short_name
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
@@ -65,8 +65,7 @@ def run_study(
     out = Path(out) if out else Path("runs") / f"{study.name}-{short_name(data)}"
     if not 2 <= seeds <= MAX_SEEDS:
         raise RunError(f"A study needs from 2 to {MAX_SEEDS} seeds, not {seeds}: one run has no spread.")
-    if lies_inside(out, data):
-        raise RunError(f"{out} lies inside the images in {data}, which are never written to; name another --out.")
+    ensure_outside(out, data)
     planned = plan(study, data, values or {})
     _begin(out, study, data, planned)
 
@@ -185,9 +184,7 @@ def _require_one_fingerprint(out: Path, planned: Sequence[Planned], seeds: int) 
     first = read_run(folders[0]).fingerprint
     for folder in folders:
         if read_run(folder).fingerprint != first:
-            raise RunError(
-                f"The images were others when {folder} began than when {folders[0]} did; start again in a new --out."
-            )
+            raise RunError(f"The images changed between {folders[0]} and {folder}; start again in a new --out.")
 
 
 def _results(
