@@ -56,7 +56,7 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
         inceptorch.resume(tmp_path / "run", QUIET)
     inceptorch.resume(tmp_path / "run", QUIET, data=data)
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
-    with pytest.raises(RunError, match="Patches is not what it was"):
+    with pytest.raises(RunError, match="Patches has changed since"):
         inceptorch.resume(tmp_path / "run", QUIET, data=(Patches(33, 1), Patches(12, 2)))
 
 
@@ -196,7 +196,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
             inceptorch.train(**{"data": images, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
         assert not out.exists()
 
-    refused(TableError, "too small for tiny with auxiliary heads: .*row mix", recipe=with_values(recipe, {"size": 5}))
+    refused(TableError, "too small for tiny with auxiliary heads: .*layer mix", recipe=with_values(recipe, {"size": 5}))
     refused(TableError, "did you mean 'tiny'", net="tinny")
     refused(RecipeError, "name them with --weights", recipe="head")
     refused(RecipeError, "from 0 to", seed=-1)
@@ -229,7 +229,7 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     with pytest.raises(RunError, match=r"Cannot resume from .*last.safetensors: it is damaged"):
         inceptorch.resume(run, QUIET)
     Image.new("RGB", (9, 9)).save(images / "train" / "red" / "new.png")
-    with pytest.raises(RunError, match=r"is not what it was when"):
+    with pytest.raises(RunError, match=r"has changed since"):
         inceptorch.resume(run, QUIET)
     (run / "run.yaml").write_text("[")
     with pytest.raises(RunError, match=r"run.yaml is not YAML"):

@@ -161,7 +161,7 @@ def test_a_folder_keeps_to_its_settings(trial: str, images: Path, tmp_path: Path
     with pytest.raises(RunError, match="was begun with study trial, not label-smoothing"):
         run_study("label-smoothing", images, out=out, seeds=2, values={"epochs": 1}, progress=QUIET)
     (images / "train" / "red" / "00.png").unlink()
-    with pytest.raises(RunError, match=r"The images were others when .*2 began"):
+    with pytest.raises(RunError, match=r"The images changed between .* and .*2; start again"):
         run_study(trial, images, out=out, seeds=3, values={"epochs": 1}, progress=QUIET)
     (out / "settings.json").write_text("[")
     with pytest.raises(RunError, match=r"settings.json is damaged"):
@@ -197,7 +197,7 @@ def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.exception
     assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "study.json").read_text())
     text = CliRunner().invoke(app, [*words, "--set", "lr=0.01"]).stdout
-    assert text.startswith("trial: Does anything matter?\npictures, 3 classes; 16 pixels, 1 epochs, 2 seeds")
+    assert text.startswith("trial: Does anything matter?\nimages, 3 classes; 16 pixels, 1 epochs, 2 seeds")
     for wrong, sentence in (
         (["study", "trail"], "did you mean 'trial'"),
         (["study", trial], "--data DATA"),
