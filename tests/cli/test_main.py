@@ -49,8 +49,8 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     assert "does not exist" in said("train", tmp_path / "none")
     assert "already holds files" in said("train", images, "--out", run)
     assert "not both" in said("train", images, "-c", "a.yaml", "--recipe", "head")
-    assert "leave out everything else" in said("train", images, "--resume", run)
-    assert "leave out everything else" in said("train", "--epochs", 9, "--resume", run)
+    assert "Leave out all other options" in said("train", images, "--resume", run)
+    assert "Leave out all other options" in said("train", "--epochs", 9, "--resume", run)
     assert "not both" in said("train", images, "--epochs", 3, "--set", "epochs=4")
     assert "did you mean 'googlenet'" in said("train", images, "--net", "goglenet", "--print-config")
     assert "Name the DATA" in said("train")
@@ -94,10 +94,13 @@ def test_public_names_are_all_there() -> None:
 @pytest.mark.parametrize(
     ("words", "new"),
     [
-        (("predict", "run", "a.jpg", "--unknown"), "--unknown is now called --reject."),
-        (("predict", "run", "a.jpg", "--unknown-below=0.5"), "--unknown-below is now called --min-confidence."),
-        (("eval", "run", "data", "--table"), "--table is now called --compare."),
-        (("check", "data", "--no-near"), "--no-near is now called --no-near-duplicates."),
+        (("predict", "run", "a.jpg", "--unknown"), "Cannot use --unknown: it was renamed. Try --reject."),
+        (
+            ("predict", "run", "a.jpg", "--unknown-below=0.5"),
+            "Cannot use --unknown-below: it was renamed. Try --min-confidence.",
+        ),
+        (("eval", "run", "data", "--table"), "Cannot use --table: it was renamed. Try --compare."),
+        (("check", "data", "--no-near"), "Cannot use --no-near: it was renamed. Try --no-near-duplicates."),
     ],
 )
 def test_an_option_of_before_names_the_new_one(
