@@ -23,8 +23,8 @@ from inceptorch.utils.files import atomic_write
 
 # Crops of 28 of 32 pixels, as they are; smaller ones in the first half of the run, as those cost less. Evaluated whole.
 WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch_size=64", "--set", "lr=0.05"]
-WORDS += ["--set", "size_schedule=[[0, 0.625], [0.5, 0.875], [1, 0.875]]"]
-WORDS += ["--set", "crop_scale=[0.765625, 0.765625]", "--set", "crop_ratio=[1, 1]"]
+WORDS += ["--set", "size_schedule=[[0,0.625],[0.5,0.875],[1,0.875]]"]
+WORDS += ["--set", "crop_scale=[0.765625,0.765625]", "--set", "crop_ratio=[1,1]"]
 
 
 def python(core: int, *words: str, folder: str | None = None) -> str:

@@ -121,7 +121,8 @@ def render(record: Record) -> str:
     parts.append("![losses and accuracy by epoch](recipes.png)\n")
     if "careless" in rows:
         parts.append(
-            "`careless` is `szegedy2014` with all initial weights drawn with a standard deviation of 0.01. It ran on "
+            "As a counterexample, `careless` is `szegedy2014` with all initial weights drawn with a standard deviation "
+            "of 0.01 (not a recipe to use). It ran on "
             f"{in_words(rows['careless'])}\n"
         )
     return "\n".join(parts)
