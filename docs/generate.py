@@ -53,6 +53,10 @@ def _verb(command: CommandInfo) -> Iterator[str]:
     yield "\n".join(["| option | meaning |", "| --- | --- |", *rows])
 
 
+def _is_hidden(parameter: Parameter) -> bool:
+    return any(getattr(info, "hidden", False) for info in get_args(parameter.annotation))
+
+
 def _row(parameter: Parameter) -> str:
     """One argument or option as a line of a table."""
     kind, info = get_args(parameter.annotation)
@@ -60,6 +64,7 @@ def _row(parameter: Parameter) -> str:
     assert isinstance(info, ArgumentInfo | OptionInfo)
     if isinstance(info, ArgumentInfo):
         words = info.metavar or parameter.name.upper()
+        words += "..." if get_origin(kind) is list and "..." not in words else ""
     else:
         # In an annotation, typer finds the first declared name in the place of the default.
         declared = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
+    model: Annotated[
+        str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.", metavar="MODEL")
+    ],
     engine: Annotated[
         str | None, typer.Option(help="torch, onnxruntime or openvino; by default all installed engines.")
     ] = None,

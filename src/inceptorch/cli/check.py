@@ -11,18 +11,19 @@ from inceptorch.errors import RunError
 def check(
     data: Annotated[str, typer.Argument(help="Images, as for train; all splits are checked.", metavar="DATA")],
     model: Annotated[
-        str | None, typer.Option(help="A run, a bundle, or published weights, to list doubtful labels too.")
+        str | None,
+        typer.Option(help="Model with which to look for doubtful labels, too: a run, a bundle, or published weights."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File for all findings.", metavar="FILE.html|FILE.json")] = None,
     min_size: Annotated[int, typer.Option(help="Shorter side in pixels below which images are reported.", min=0)] = 32,
     max_megapixels: Annotated[float, typer.Option(help="Megapixels above which images are reported.", min=0)] = 30.0,
     near_duplicates: Annotated[
-        bool, typer.Option(help="Search for nearly equal images; not useful where all are similar, as digits.")
+        bool, typer.Option(help="Search for nearly equal images; not useful where all are similar, such as digits.")
     ] = True,
     json: Json = False,
 ) -> None:
     """Check images before training: damaged or misnamed files, duplicates across splits or labels, missing classes.
-    Nothing in DATA is changed. Exit code 1 if training is not safe.
+    Nothing in DATA is changed. Exit code 1 if there are errors; warnings alone give 0.
 
     inceptorch check flowers/ --out flowers.html
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption
+from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
 from inceptorch.cli.output import Json, print_json, print_table, printable
 from inceptorch.errors import ProtocolError, RunError
 
@@ -21,21 +21,23 @@ ModelsAndData = Annotated[
         metavar="MODEL... [DATA]",
     ),
 ]
-ProtocolOption = Annotated[
-    str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
-]
 WeightsOption = Annotated[
     str | None, typer.Option(help="Weights of the ensemble's members, as 2,1,1; by default equal.", metavar="W,W...")
 ]
-SaveOption = Annotated[Path | None, typer.Option(help="Folder for predictions, to resume from and to combine again.")]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for predictions; the same command resumes, and `eval` takes the files in place of models."
+    ),
+]
 CalibrateOption = Annotated[
     str | None, typer.Option(help="Split of DATA to fit a temperature on; none by default.", metavar="SPLIT")
 ]
 ExcludeOption = Annotated[
-    Path | None, typer.Option(help="File of images to leave out: ILSVRC's blacklist, or one name per line.")
+    Path | None, typer.Option(help="File of images to leave out: ILSVRC's blacklist, or one image file name per line.")
 ]
 CompareOption = Annotated[
-    bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model and of all.")
+    bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model, and of all as an ensemble.")
 ]
 ReportOption = Annotated[
     Path | None, typer.Option(help="File for a page with classes, mistakes and calibration.", metavar="FILE.html")
@@ -45,7 +47,9 @@ ReportOption = Annotated[
 def evaluate(
     models_and_data: ModelsAndData,
     protocol: ProtocolOption = "center",
-    split: Annotated[str | None, typer.Option(help="train, val or test; by default test, else val.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test; by default the first of test, val and train that DATA has.")
+    ] = None,
     weights: WeightsOption = None,
     save_predictions: SaveOption = None,
     calibrate_on: CalibrateOption = None,

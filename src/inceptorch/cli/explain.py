@@ -7,8 +7,8 @@ from inceptorch.cli.output import Json, print_images
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
-    paths: Annotated[list[Path], typer.Argument(help="Images, and folders of images.", metavar="PATH...")],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.", metavar="MODEL")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, and folders of images.", metavar="PATH")],
     method: Annotated[str, typer.Option(help="gradcam, integrated-gradients or occlusion.")] = "gradcam",
     layer: Annotated[
         str | None,

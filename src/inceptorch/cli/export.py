@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.")],
+    model: Annotated[str, typer.Argument(help="A run, a bundle, or published weights by name.", metavar="MODEL")],
     out: Annotated[
         Path | None,
         typer.Option(help="FILE.onnx, or a new folder with --format openvino; by default MODEL's name, here."),

@@ -5,6 +5,15 @@ from typing import Annotated
 import typer
 
 EngineOption = Annotated[
-    str, typer.Option(help="torch, onnxruntime or openvino; auto is the fastest in `inceptorch bench`.")
+    str,
+    typer.Option(
+        help="torch, onnxruntime or openvino; auto: the fastest that `inceptorch bench` measured here. If it was never "
+        "run, auto is torch, and for exported files onnxruntime or openvino."
+    ),
 ]
-PrecisionOption = Annotated[str | None, typer.Option(help="fp32 or bf16; by default fp32, or the fastest of auto.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option(help="fp32 or bf16; fp32 by default; with --engine auto, the fastest measured.")
+]
+ProtocolOption = Annotated[
+    str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
+]

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption
+from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
 from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Metadata
 
-RejectOption = Annotated[bool, typer.Option("--reject", help="Flag images that match none of the classes as unknown.")]
+RejectOption = Annotated[
+    bool,
+    typer.Option(
+        "--reject",
+        help="Flag images that match none of the classes as unknown, by the model's own threshold (--min-confidence "
+        "sets another).",
+    ),
+]
 MinConfidenceOption = Annotated[
     float | None, typer.Option(help="Probability, 0 to 1, below which an image is unknown.", min=0, max=1)
 ]
@@ -20,15 +27,18 @@ OutOption = Annotated[
     Path | None, typer.Option(help="Output file, .jsonl, .csv or .parquet; the same command resumes it.")
 ]
 RayOption = Annotated[
-    str | None, typer.Option(help="Address of a Ray cluster, with --out; local starts one here.", metavar="ADDRESS")
+    str | None,
+    typer.Option(help="Address of a Ray cluster, with --out; `local` starts one on this machine.", metavar="ADDRESS"),
 ]
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.")],
-    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH...")],
+    model: Annotated[
+        str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.", metavar="MODEL")
+    ],
+    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH")],
     top: Annotated[int, typer.Option(help="Number of classes for each image.", min=1)] = 5,
-    protocol: Annotated[str, typer.Option(help="Crops to average, as for eval.")] = "center",
+    protocol: ProtocolOption = "center",
     reject: RejectOption = False,
     min_confidence: MinConfidenceOption = None,
     engine: EngineOption = "auto",

@@ -11,7 +11,7 @@ def serve(
         list[str],
         typer.Argument(
             help="Exported files, runs, bundles, or published weights by name; NAME=MODEL to name one.",
-            metavar="MODEL...",
+            metavar="MODEL",
         ),
     ],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
@@ -37,11 +37,9 @@ def serve(
     ] = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_images: Annotated[int, typer.Option(help="Images of one request, at most.", min=1)] = 32,
-    max_seconds: Annotated[
-        float, typer.Option(help="Time for a request to arrive, in seconds.", min=0.1, max=86_400)
-    ] = 30,
+    max_seconds: Annotated[float, typer.Option(help="Seconds a request may take to arrive.", min=0.1, max=86_400)] = 30,
     queue_size: Annotated[
-        int, typer.Option(help="Images of a model that may wait; further requests are refused.", min=1)
+        int, typer.Option(help="Unanswered images per model, at most; not below --max-images.", min=1)
     ] = 64,
 ) -> None:
     """Serve classifiers over HTTP, with a page for browsers, until SIGTERM or Ctrl-C.

@@ -21,14 +21,18 @@ def train(
         str | None,
         typer.Argument(
             help="Folder or zip of class folders, or of train/ and val/; list as .csv or .jsonl; "
-            "folder or URL of shards; torchvision:NAME.",
+            "folder or URL of shards; torchvision:NAME. Not with --resume.",
             metavar="DATA",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="New run folder; runs/NAME by default.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Interrupted run to resume.", metavar="RUN")] = None,
     net: Annotated[
-        str | None, typer.Option(help="Network by name, see `inceptorch nets`, or your own table as YAML.")
+        str | None,
+        typer.Option(
+            help="Network by name, see `inceptorch nets`, or your own table as YAML; default: that of the weights or "
+            "of the recipe."
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Bundle, run or published weights to begin from, see `inceptorch weights`.")
@@ -60,18 +64,22 @@ def train(
             "--set", help="One value of the recipe, such as batch_size=64; may be repeated.", metavar="KEY=VALUE"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random; 0 by default.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Bitwise reproducible on a GPU, too; on a CPU always.")
+        bool,
+        typer.Option("--deterministic", help="Make training on a GPU reproducible bit for bit; on a CPU it always is."),
     ] = False,
     lr_find: Annotated[
         bool,
-        typer.Option("--lr-find", help="Search for a learning rate in a hundred steps, plot the losses, and stop."),
+        typer.Option(
+            "--lr-find",
+            help="Search for a learning rate in a hundred steps, write lr_find.png to --out or here, and stop.",
+        ),
     ] = False,
     fast_dev_run: Annotated[
         bool,
         typer.Option(
-            "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; nothing is saved."
+            "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; its files are temporary."
         ),
     ] = False,
     measure: Annotated[bool, typer.Option("--measure", hidden=True)] = False,
@@ -123,8 +131,10 @@ def train(
         raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
 
     training = _training()
-    if len(trials) > 1 or (trials and out and not lr_find):
-        raise RunError(f"Give {' or '.join(trials)} alone{', without --out' if out else ''}: it saves no run.")
+    if lr_find and fast_dev_run:
+        raise RunError("Cannot combine --lr-find and --fast-dev-run: each is a trial of its own. Try one of them.")
+    if fast_dev_run and out:
+        raise RunError(f"Cannot leave a dry run in {out}: its files are temporary. Try --fast-dev-run without --out.")
     if lr_find:
         image = _image_in(out or Path(), data)
         _print_lr(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)

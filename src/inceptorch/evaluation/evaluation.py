@@ -144,18 +144,19 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a classifier, or an ensemble of several, on labeled images.
 
-    model              a classifier, a bundle or run, published weights by name, an exported file, saved predictions
-    data               as for training; saved predictions need none
-    split              train, val or test; by default test, else val, without the images that training saw
-    protocol           crops to average: a name, a YAML file or a `CropProtocol`
-    weights            of the members of an ensemble; by default equal
-    save_predictions   a folder for files of predictions, which are read where they are there already
-    calibrate_on       another split of DATA, to fit a temperature on
-    exclude            a file of images to leave out, one per line
+    model             a classifier, a bundle or run, published weights by name, an exported file, saved predictions
+    data              as for training; saved predictions need none
+    split             train, val or test; by default the first of test, val and train that DATA has
+    protocol          crops to average: a name, a YAML file or a `CropProtocol`
+    weights           of the members of an ensemble; by default equal
+    save_predictions  a folder for files of predictions, which are read where they are there already
+    calibrate_on      another split of DATA, to fit a temperature on
+    exclude           a file of images to leave out, one per line
     engine, precision  as for `open_engine`
 
-    Images that cannot be read are skipped and listed. Under torchrun, all processes share the work. Raises DataError
-    for classes that the classifier lacks, ProtocolError where members do not belong together.
+    Where training divided DATA itself, its validation images alone are evaluated by default. Images that cannot be read
+    are skipped and listed. Under torchrun, all processes share the work. Raises DataError for classes that the
+    classifier lacks, ProtocolError where members do not belong together.
     """
     from inceptorch.runtime.distributed import init_distributed
 
