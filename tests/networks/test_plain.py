@@ -15,8 +15,8 @@ from tests.networks.helpers import OWN
     [
         (OWN.replace("conv: 8,", "conv: 1" + "0" * 400 + ","), "layer conv1: conv's out is 1000"),
         (OWN.replace("conv: 8,", "conv: 1" + "0" * 5000 + ","), "is not YAML"),
-        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "the key in line 6 is not a word"),
-        (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "are not supported; write the values out"),
+        (OWN.replace("  conv1:", "  ? [a, b]\n  :"), "cannot be used: the key in line 6 is not a word"),
+        (OWN.replace("- {conv: 4}\n", "- &a {conv: 4}\n      - *a\n", 1), "refers to another part of itself"),
         (OWN.replace("{conv: 8, kernel", "{conv: 8, out: 9, kernel"), "layer conv1: conv has its out twice"),
         (OWN.replace("  conv1:", "  forward:"), "a layer cannot be called 'forward'"),
         (OWN.replace("  mix:", "  keys:").replace("[mix]", "[keys]"), "a layer cannot be called 'keys'"),

@@ -62,14 +62,14 @@ BROKEN = {
         "{conv: 12, norm",
         "layer add: 16x16x12 cannot be added to the 16x16x16",
     ),
-    "unknown layer in aux": ("aux: [mix]", "aux: [mixed]", "auxiliary head on layer 'mixed' has no such layer"),
+    "unknown layer in aux": ("aux: [mix]", "aux: [mixed]", "on layer 'mixed', but the body has no such layer"),
     "aux without a head": ("aux_head:", "head_of_aux:", "has no value 'head_of_aux'"),
     "no head for aux": (
         OWN[OWN.index("aux_head:") :],
         "",
         "layers mix carry auxiliary heads but aux_head is not given",
     ),
-    "duplicate layer": ("  add:", "  mix:", "'mix' is written twice, again in line"),
+    "duplicate layer": ("  add:", "  mix:", "'mix' is set twice, the second time in line"),
     "layer of head in body": ("  dropout: {", "  conv1: {", "the head has a layer 'conv1', and so has the body"),
     "layer called linear": ("  conv1: {", "  linear: {", "layer 'linear' is the layer to the classes"),
     "10 GB layer": (

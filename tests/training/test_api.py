@@ -136,7 +136,7 @@ def test_what_a_module_of_ones_own_cannot_have(
             )
         assert not (tmp_path / "run").exists()
 
-    refused(RecipeError, "weights or a network's name beside a module", net="tiny")
+    refused(RecipeError, "weights or a network's name together with a module", net="tiny")
     refused(RecipeError, "layer_decay=1", recipe=recipe.replace(layer_decay=0.5))
     refused(RecipeError, "Set it in the module", recipe=recipe.replace(dropout=0.5))
     refused(RunError, r"for two images it gives \(2, 8, 1, 1\). Return logits \(2, 3\)", model=Small().layers)

@@ -112,7 +112,7 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("lr: " + 400 * "1", "must be a number"),
         ("- 1", "must hold values by name"),
         ("name: scrach", "r.yaml: .*did you mean 'scratch'"),
-        ("lr: 1\nlr: 2", "'lr' is written twice, again in line 2"),
+        ("lr: 1\nlr: 2", "r.yaml cannot be used: 'lr' is set twice, the second time in line 2"),
     ]:
         (tmp_path / "r.yaml").write_text(content)
         with pytest.raises(RecipeError, match=sentence):

@@ -53,11 +53,11 @@ def test_a_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: 1\na: 2", "'a' is written twice, again in line 2"),
-        ("a: &x 1\nb: *x", "are not supported; write the values out"),
+        ("a: 1\na: 2", "a.yaml cannot be used: 'a' is set twice, the second time in line 2"),
+        ("a: &x 1\nb: *x", "refers to another part of itself"),
         ("[1, 2]: 3", "the key in line 1 is not a word"),
         ("- 1", "must hold values by name"),
-        ("a: [", "line 1"),
+        ("a: [", "a.yaml is not YAML: line 1"),
     ],
 )
 def test_yaml_that_is_refused(text: str, sentence: str, tmp_path: Path) -> None:

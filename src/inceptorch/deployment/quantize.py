@@ -111,7 +111,10 @@ def _calibration_crops(split: Split, engine: Engine, progress: Progress) -> NDAr
         except ImageError:  # the others suffice
             continue
     if not crops:
-        raise ExportError(f"Cannot calibrate int8: {split.where} has no readable image.")
+        raise ExportError(
+            f"Cannot calibrate int8: none of the {len(chosen)} images tried in {split.where} could be read. "
+            "Try `inceptorch check`."
+        )
     return np.stack(crops)
 
 

@@ -50,7 +50,9 @@ class NetworkSpec:
             raise TableError(f"{here}: layer 'linear' is the layer to the classes, which is added by itself.")
         for layer in self.aux:
             if layer not in self.body:
-                raise TableError(f"{here}: the auxiliary head on layer {layer!r} has no such layer to stand on.")
+                raise TableError(
+                    f"{here}: there is an auxiliary head on layer {layer!r}, but the body has no such layer."
+                )
         if len(set(self.aux)) < len(self.aux):
             raise TableError(f"{here}: a layer carries two auxiliary heads: {', '.join(self.aux)}.")
         if self.aux and self.aux_head is None:

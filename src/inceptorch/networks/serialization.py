@@ -60,7 +60,7 @@ def read_table(path: str | Path) -> NetworkSpec:
     except OSError as error:
         raise TableError(f"{path} could not be read: {os_error_reason(error)}.") from None
     except NotYamlError as error:
-        raise TableError(f"{path} is not YAML: {error}.") from None
+        raise TableError(f"{path} {error}.") from None
 
 
 def from_plain(values: Any) -> NetworkSpec:

@@ -87,7 +87,7 @@ def resume_hint_on_error(run: Run, progress: Progress) -> Iterator[None]:
         raise
     except ImageError as error:
         raise RunError(
-            f"{error} It could be read when training began. Put it back, then resume with: {command}"
+            f"{error} It was readable when training began. Restore the file, then resume with: {command}"
         ) from None
     except DiskError as error:
         raise RunError(f"{error} Fix this, then resume with: {command}") from None

@@ -238,7 +238,9 @@ def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe
     """Raise RecipeError for values that exclude each other."""
     if overrides.model is not None:
         if request.net or request.weights:
-            raise RecipeError("Cannot take weights or a network's name beside a module. Load the weights into it.")
+            raise RecipeError(
+                "Cannot take weights or a network's name together with a module. Load the weights into it."
+            )
         if recipe.model.dropout >= 0:
             raise RecipeError("Cannot set the dropout of a module of your own. Set it in the module.")
         if recipe.optimization.layer_decay < 1 and not isinstance(overrides.model, Model):
@@ -246,7 +248,10 @@ def _check_overrides(overrides: Overrides, request: TrainRequest, recipe: Recipe
                 "Cannot order the layers of a module of your own: set layer_decay=1, or give an optimizer."
             )
     if overrides.transform is not None and {value for _, value in recipe.schedule.size_schedule} != {1.0}:
-        raise RecipeError("Cannot let images grow: your transform makes them. Try --set size_schedule=[[0,1],[1,1]].")
+        raise RecipeError(
+            "Cannot change the image size during training: your transform decides it. "
+            "Try --set size_schedule=[[0,1],[1,1]]."
+        )
     if overrides.loss is not None and recipe.optimization.class_weight_power:
         raise RecipeError(
             "Cannot weigh classes in a loss of your own. Weigh them there, with --set class_weight_power=0."

@@ -122,14 +122,14 @@ def load_yaml(path: Path, error: type[InceptorchError], example: str) -> dict[st
         with reading(path, error):
             values = read_yaml(path)
     except NotYamlError as fault:
-        raise error(f"{path} is not YAML: {fault}; {example}.") from None
+        raise error(f"{path} {fault}; {example}.") from None
     if not isinstance(values, dict):
         raise error(f"{path} must hold values by name; {example}.")
     return values
 
 
 class NotYamlError(Exception):
-    """A file is not YAML as it is read here; the message fits behind a colon."""
+    """A file is not YAML as it is read here; the message continues a sentence that begins with its name."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -137,13 +137,13 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError:
-        raise NotYamlError("it is not text in UTF-8") from None
+        raise NotYamlError("is not YAML: it is not text in UTF-8") from None
     except RecursionError:
-        raise NotYamlError("it is nested too deeply") from None
+        raise NotYamlError("is not YAML: it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # no date, too long a number
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            raise NotYamlError(f"line {error.problem_mark.line + 1}: {error.problem}") from None
-        raise NotYamlError(" ".join(str(error).split())) from None
+            raise NotYamlError(f"is not YAML: line {error.problem_mark.line + 1}: {error.problem}") from None
+        raise NotYamlError("is not YAML: " + " ".join(str(error).split())) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -152,7 +152,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise NotYamlError("references (*name) are not supported; write the values out")
+            raise NotYamlError("cannot be used: it refers to another part of itself (*name), which must be written out")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -160,9 +160,9 @@ class _Loader(yaml.SafeLoader):
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise NotYamlError(f"the key in line {line} is not a word")
+                raise NotYamlError(f"cannot be used: the key in line {line} is not a word")
             if key.value in values:
-                raise NotYamlError(f"{key.value!r} is written twice, again in line {line}")
+                raise NotYamlError(f"cannot be used: {key.value!r} is set twice, the second time in line {line}")
             values[key.value] = self.construct_object(value, deep=True)
         return values
 

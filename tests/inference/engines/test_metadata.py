@@ -29,7 +29,7 @@ def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
     for engine in ("onnxruntime", "openvino"):
         with pytest.raises(BundleError, match=r"damaged\.onnx"):
             open_engine(damaged, engine)
-        with pytest.raises(BundleError, match="is no file of `inceptorch export`"):
+        with pytest.raises(BundleError, match="was not written by `inceptorch export`"):
             open_engine(foreign, engine)
         with pytest.raises(BundleError, match="it does not turn images into probabilities"):
             open_engine(disguised, engine)

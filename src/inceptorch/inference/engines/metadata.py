@@ -19,7 +19,9 @@ def read_metadata(
     """The config in a file, and the precision for an engine; `names` are those of its inputs and outputs. Raises
     BundleError and EngineError."""
     if len(names) < 2 or not names[0] & {INPUT, INPUT_BEFORE} or PROBABILITIES not in names[1]:
-        raise BundleError(f"{file} is no file of `inceptorch export`: it does not turn {INPUT} into {PROBABILITIES}.")
+        raise BundleError(
+            f"{file} was not written by `inceptorch export`: it does not turn {INPUT} into {PROBABILITIES}."
+        )
     values = values_of(texts, file)
     precision = checked_precision(precision, engine, str(values.get("precision", "fp32")))
     return ClassifierConfig.from_dict(values, file), precision
@@ -28,7 +30,7 @@ def read_metadata(
 def values_of(texts: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     """The values of metadata in JSON. Raises BundleError."""
     if "label_names" not in texts:
-        raise BundleError(f"{path} is no file of `inceptorch export`: it does not name its classes.")
+        raise BundleError(f"{path} was not written by `inceptorch export`: it does not name its classes.")
     try:
         return {key: json.loads(value) for key, value in texts.items()}
     except (ValueError, RecursionError):
