@@ -95,7 +95,8 @@ def api_page() -> str:
         "Everything that `import inceptorch` offers. Names are imported when first used, so that networks and costs "
         "need no torch.",
     ]
-    for name in sorted(str(name) for name in package.exports or []):
+    stubs = {name: found for name, found in package.members.items() if isinstance(found, griffe.Alias)}
+    for name in sorted(name for name, found in stubs.items() if found.target_path.startswith("inceptorch.")):
         lines += _entry(name, package[name])
     return "\n\n".join(lines) + "\n"
 
@@ -106,6 +107,10 @@ def _entry(name: str, found: Any) -> Iterator[str]:
     yield f"## {name}"
     if thing.is_function:
         yield from _function(thing)
+        return
+    if thing.is_attribute:
+        yield f"```python\n{_attribute(thing)}\n```"
+        yield from _docstring(thing)
         return
     bases = ", ".join(str(base) for base in thing.bases)
     yield f"```python\nclass {name}({bases})\n```" if bases else f"```python\nclass {name}\n```"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import inceptorch
 from inceptorch.cli import app
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -16,6 +17,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 def test_the_reference_is_up_to_date() -> None:
     done = subprocess.run([sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (DOCS / "reference" / "api.md").read_text()
+    assert set(re.findall(r"^## (.*)$", page, flags=re.MULTILINE)) == set(inceptorch.__all__)
 
 
 @pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
