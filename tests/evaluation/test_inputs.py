@@ -112,7 +112,7 @@ def test_the_validation_images_as_they_come(imagenet: Classifier, tmp_path: Path
     from scipy.io import savemat
 
     folder = write_validation(tmp_path / "val")
-    with pytest.raises(DataError, match="without their answers; put"):
+    with pytest.raises(DataError, match="without their labels"):
         find_split(folder, imagenet.classes)
     chosen = [5, 0, 999, 7]
     (folder / "val.txt").write_text("".join(f"ILSVRC2012_val_{n:08}.JPEG {c}\n" for n, c in enumerate(chosen, 1)))

@@ -6,7 +6,7 @@ import pytest
 
 import inceptorch
 from inceptorch.errors import RunError
-from inceptorch.models.module import Model
+from inceptorch.training.loss import TrainLoss
 from inceptorch.training.recipe import Recipe
 from tests.training.helpers import QUIET
 
@@ -17,6 +17,6 @@ def test_too_little_memory_says_what_to_change(
     def full(*_: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(Model, "taps", full)
+    monkeypatch.setattr(TrainLoss, "forward", full)
     with pytest.raises(RunError, match="out of memory. .*grad_accum_steps=2.*in 2 chunks"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)

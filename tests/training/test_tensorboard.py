@@ -25,7 +25,7 @@ def test_a_folder_that_cannot_be_written_is_a_message(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     (tmp_path / "events").write_text("no folder")
     messages: list[str] = []
-    progress = SimpleNamespace(say=messages.append)
+    progress = SimpleNamespace(info=messages.append)
     trainer = cast(Trainer, SimpleNamespace(run=SimpleNamespace(folder=tmp_path), progress=progress))
     TensorBoard().on_validation(trainer, {"epoch": 1, "loss": 0.5}, cast(Any, None))
     assert len(messages) == 1

@@ -24,6 +24,7 @@ from inceptorch.errors import (
     RunError,
 )
 from inceptorch.evaluation import evaluate_split
+from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
 from inceptorch.networks.layers import Conv
@@ -202,15 +203,17 @@ def test_evaluating_is_broken_off_and_done_again(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
-    forward = Model.forward
+    forward, asked = Model.forward, []
 
     def asking(self: Model, x: torch.Tensor) -> torch.Tensor:
-        signal.raise_signal(signal.SIGTERM)
+        if not asked:  # once: a second signal would end the process at once
+            asked.append(True)
+            signal.raise_signal(signal.SIGTERM)
         return forward(self, x)
 
     with monkeypatch.context() as patch:
         patch.setattr(Model, "forward", asking)
-        patch.setattr("inceptorch.inference.forward.BATCH", 2)
+        patch.setitem(BATCH_SIZES, "torch", 2)
         with pytest.raises(SystemExit, match="143"):
             inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "stopped" / "metrics.csv").exists()

@@ -21,7 +21,7 @@ QUIET = Progress(quiet=True)
 def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tmp_path: Path) -> None:
     write_classes(tmp_path / "images", 3)
     study = STUDIES[name]
-    values = {"epochs": 1, "batch": 8}
+    values = {"epochs": 1, "batch_size": 8}
     for each in plan(study, tmp_path / "images", values):
         table = tmp_path / f"{each.arm.name}.yaml"
         table.write_text(to_yaml(each.net))
