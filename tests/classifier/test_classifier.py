@@ -73,7 +73,7 @@ def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> No
     with pytest.raises(BundleError, match=r"config.json is not JSON"):
         inceptorch.load(bundle)
     (bundle / "config.json").unlink()
-    with pytest.raises(BundleError, match=r"no config.json: it is no run and no bundle"):
+    with pytest.raises(BundleError, match=r"no config.json: it is not a run or a bundle"):
         inceptorch.load(bundle)
     with pytest.raises(BundleError, match="does not exist; name a run or a bundle"):
         inceptorch.load(tmp_path / "nothing")

@@ -52,7 +52,7 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
         ({"preprocessing": None}, "preprocessing is None; it must be names and values"),
         ({"preprocessing": {"size": 16}}, "Preprocessing has no 'resize'"),
         ({"network": to_plain(NETS["googlenet"])}, "too small for googlenet"),
-        ({"network": to_plain(NETS["googlenet_small"])}, "does not fit the network"),
+        ({"network": to_plain(NETS["googlenet_small"])}, "does not fit its network"),
         (
             {"metadata": {"split": {"seed": 1}}},
             "split of the metadata must have the values fraction, seed, fingerprint",

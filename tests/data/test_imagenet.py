@@ -24,7 +24,7 @@ def test_images_are_listed_by_name_folder_and_number(images: Path, tmp_path: Pat
     assert read_image_list(split, path) == {
         "val/red/ILSVRC2012_val_00000007.JPEG", "val/blue/01.png", "val/green/02.png",
     }  # fmt: skip
-    for line, sentence in (("01.png", "01.png is 3 images of"), ("8", "8 is no image of")):
+    for line, sentence in (("01.png", "01.png is 3 images of"), ("8", "8 is not an image of")):
         path.write_text(line)
         with pytest.raises(DataError, match=sentence):
             read_image_list(split, path)

@@ -31,7 +31,7 @@ def test_split_is_stratified_seeded_and_independent_of_other_classes(tmp_path: P
 
 def test_images_too_few_to_hold_any_out_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "single", 1)
-    with pytest.raises(DataError, match="no images to evaluate with; give every class two"):
+    with pytest.raises(DataError, match="no images to evaluate on; give every class two"):
         find_train_and_val(tmp_path / "single", 0.2, 0)
 
 

@@ -102,7 +102,7 @@ def test_synset_folders_are_understood(imagenet: Classifier, tmp_path: Path) -> 
     assert sorted(set(split.labels.tolist())) == [0, 1, 999]
     assert evaluate(imagenet, tmp_path, progress=QUIET).n == 6
     (tmp_path / "n01443537").rename(tmp_path / "n99999999")
-    with pytest.raises(DataError, match="n99999999 is none of the 1000 synsets"):
+    with pytest.raises(DataError, match="n99999999 is not one of the 1000 synsets"):
         find_split(tmp_path, imagenet.classes)
     with pytest.raises(DataError, match="that training did not have"):  # not a network with these classes
         find_split(tmp_path, ["a", "b"])
@@ -134,7 +134,7 @@ def test_the_validation_images_as_they_come(imagenet: Classifier, tmp_path: Path
     evaluation = evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
     assert evaluation.summary.labels.tolist() == [5, 999]
     (tmp_path / "blacklist.txt").write_text("9\n")
-    with pytest.raises(InceptorchError, match="9 is no image of"):
+    with pytest.raises(InceptorchError, match="9 is not an image of"):
         evaluate(imagenet, folder, progress=QUIET, exclude=tmp_path / "blacklist.txt")
 
 
@@ -153,5 +153,5 @@ def test_what_training_saw_is_not_evaluated(divided: Path) -> None:
     with pytest.raises(DataError, match="00.png is 3 images of"):
         evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)
     left_out.write_text("red/99.png\n")
-    with pytest.raises(DataError, match="is no image of"):
+    with pytest.raises(DataError, match="is not an image of"):
         evaluate(divided / "a", divided / "all", progress=QUIET, exclude=left_out)

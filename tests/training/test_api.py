@@ -66,7 +66,7 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
         ((Patches(6, 1),), "the tuple has 1 parts. Give it two, train and val"),
         ({"train": Patches(6, 1), "test": Patches(6, 1)}, "the dict has train, test. Give it train and val"),
         ([("a.png", "red"), ("b.png", "blue")], "does not have one whole number as the label"),
-        ([1, 2], r"its items are no \(image, label\) pairs"),
+        ([1, 2], r"its items are not \(image, label\) pairs"),
         ([("a.png", 0), ("b.png", 0)], "of 1 classes. Give labels from 0, two classes or more"),
         (iter([]), "it has no length or no items"),
     ],

@@ -204,7 +204,7 @@ def read_config(folder: Path, custom: bool = False) -> ClassifierConfig:
         )
     if not (folder / CONFIG).exists():
         unfinished = (folder / "run.yaml").exists()
-        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is no run and no bundle"
+        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is not a run or a bundle"
         raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
     return ClassifierConfig.from_dict(_read_json(folder / CONFIG), folder / CONFIG, custom)
 

@@ -83,7 +83,7 @@ class Published:
         return (folder or cache_folder()) / "weights" / self.name / self.file
 
     def cached(self, folder: Path | None = None) -> str:
-        """Whether the file is there: "yes", "not verified yet", "in part" or "no"."""
+        """State of the local copy: "yes", "not verified yet", "in part" (incomplete) or "no"."""
         path = self.path(folder)
         if path.exists():
             return "yes" if _is_remembered(self, path) else "not verified yet"

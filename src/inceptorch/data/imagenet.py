@@ -42,7 +42,7 @@ def map_synsets_to_names(split: Split, classes: Sequence[str]) -> Split:
         return split
     for name in split.classes:
         if name not in known:
-            raise DataError(f"{split.where}: {name} is none of the 1000 synsets of ILSVRC-2012.")
+            raise DataError(f"{split.where}: {name} is not one of the 1000 synsets of ILSVRC-2012.")
     index = {synset: number for number, synset in enumerate(known)}
     return replace(split, classes=tuple(classes[index[name]] for name in split.classes))
 
@@ -63,7 +63,7 @@ def _read_validation(folder: Path) -> Split:
     labels = _read_labels(folder)
     missing = next((name for name in images if name not in labels), None)
     if missing:
-        raise DataError(f"{folder / missing} has no label in the files beside it.")
+        raise DataError(f"{folder / missing} has no label in the files next to it.")
     files = source.files_of(StringArray(images))
     return Split.of_names("val", str(folder), source, [labels[name] for name in images], files)
 
@@ -85,7 +85,7 @@ def _read_labels(folder: Path) -> dict[str, str]:
             by_id = _synsets_by_id(near / META)
             unknown = next((line for line in lines if line not in by_id), None)
             if unknown is not None:
-                raise DataError(f"{path}: {unknown!r} is no number of a synset in {near / META}.")
+                raise DataError(f"{path}: {unknown!r} is not the number of a synset in {near / META}.")
             lines = [by_id[line] for line in lines]
         return {f"ILSVRC2012_val_{number:08}.JPEG": synset for number, synset in enumerate(lines, 1)}
     raise DataError(
@@ -97,7 +97,7 @@ def _read_labels(folder: Path) -> dict[str, str]:
 def _synset(index: str, path: Path) -> str:
     known = synsets()
     if not index.isdecimal() or int(index) >= len(known):
-        raise DataError(f"{path}: {index!r} is no class number from 0 to 999.")
+        raise DataError(f"{path}: {index!r} is not a class number from 0 to 999.")
     return known[int(index)]
 
 
@@ -130,7 +130,7 @@ def read_image_list(split: Split, path: Path) -> set[str]:
         ending = [name for name in same_name if f"/{wanted}".endswith(f"/{name}")]
         matches = [wanted] if wanted in same_name else ending or by_name.get(wanted, [])
         if not matches:
-            raise DataError(f"{path}: {line} is no image of {split.where}.")
+            raise DataError(f"{path}: {line} is not an image of {split.where}.")
         if len(matches) > 1:
             raise DataError(f"{path}: {line} is {len(matches)} images of {split.where}; write its folder too.")
         listed.add(matches[0])

@@ -25,7 +25,7 @@ Splits = Mapping[str, Callable[[], Split]]  # how to read each split, by its nam
 def find_train_and_val(
     data: str | Path, val_fraction: float, seed: int, *, download: bool = True
 ) -> tuple[Split, Split]:
-    """The images to train on and those to evaluate with.
+    """The images to train on and those to evaluate on.
 
     DATA is a folder or zip file with `train/` and `val/` (or `test/`), or with class folders alone: then every class
     gives `val_fraction` to validation, drawn by the seed alone. It may also be a list of images (.csv or .jsonl), a
@@ -44,7 +44,7 @@ def find_train_and_val(
     val = val.with_classes(train.classes)
     if not len(val):
         raise DataError(
-            f"{data} has no images to evaluate with; give every class two images or more, or add a val beside train."
+            f"{data} has no images to evaluate on; give every class two images or more, or add a val split."
         )
     return train, val
 

@@ -105,7 +105,7 @@ def threshold(summary: PredictionSummary, coverage: float = COVERAGE) -> Thresho
 
 
 def at_threshold(summary: PredictionSummary, confidence: float) -> Threshold:
-    """What rejecting predictions below this confidence costs."""
+    """The effect of rejecting predictions below this confidence."""
     accepted = summary.confidences >= confidence
     return Threshold(
         threshold=confidence,

@@ -111,7 +111,7 @@ class Evaluation(Scores):
 
     @cached_property
     def threshold(self) -> Threshold:
-        """The confidence that 95 % of these images reach, and what rejecting the others costs."""
+        """The confidence that 95 % of these images reach, and the effect of rejecting the others."""
         return threshold(self.summary)
 
     def to_dict(self) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def read_predictions(file: Path) -> Predictions:
     if shape != [len(labels), len(metadata.classes)] or len(files) != len(labels) or labels.ndim != 1:
         raise ProtocolError(f"{file} is damaged: its tensors do not belong together.")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(metadata.classes):
-        raise ProtocolError(f"{file} is damaged: it has labels that are no classes.")
+        raise ProtocolError(f"{file} is damaged: some labels are outside its classes.")
     return Predictions(file, header.get("name", file.name), metadata, labels, files)
 
 

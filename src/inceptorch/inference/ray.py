@@ -32,7 +32,7 @@ MAX_RETRIES = 10  # of a task whose machine fails
 
 
 class Opening(NamedTuple):
-    """How every process opens the engine."""
+    """The arguments with which every process opens the engine."""
 
     model: str
     engine: str

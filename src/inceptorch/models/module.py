@@ -89,7 +89,7 @@ class Model(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """How many numbers the last linear layer receives for one image."""
+        """The number of inputs of the last linear layer."""
         return self._widths[0]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -306,7 +306,7 @@ class Features(nn.Module):
 
 @contextmanager
 def _statistics_kept(layer: nn.Module) -> Iterator[None]:
-    """While this lasts, batch normalization in `layer` does not count a batch a second time."""
+    """Within this context, batch normalization in `layer` does not count a batch a second time."""
     norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -69,7 +69,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Part:
-    """How a layer looks. The line comes in at the top at `axis` and goes out at the bottom at `axis`."""
+    """The drawing of a layer. The line comes in at the top at `axis` and goes out at the bottom at `axis`."""
 
     width: float
     height: float

@@ -13,7 +13,7 @@ from inceptorch.papers.verdicts import Data, Table, evaluated, evaluated_claims,
 
 @dataclass(frozen=True)
 class Paper:
-    """What a paper prints, or as much of it as belongs to one network, evaluated."""
+    """A paper's evaluated tables and claims, all of them or those of one network."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What the papers print against what our tables give: as text, as JSON, and as the page `docs/papers.md`."""
+"""Printed figures against computed ones: as text, as JSON, and as the page `docs/papers.md`."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def _ways(table: Data, nets: Nets, net: str | None, label: str, how: Data, note:
 
 
 def _alternatives(note: Data, nets: Nets) -> list[Value]:
-    """What a figure `is`, one or several, with the arithmetic in it done."""
+    """The values of a note's `is`, one or several, with arithmetic evaluated."""
     given = note.get("is", [])
     return [yaml.safe_load(filled(str(each), nets)) for each in (given if isinstance(given, list) else [given])]
 

@@ -1,1 +1,1 @@
-"""Where the work is done: devices, and the processes that torchrun started."""
+"""Devices, and the processes that torchrun started."""

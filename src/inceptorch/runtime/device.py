@@ -1,4 +1,4 @@
-"""Where tensors are computed."""
+"""The default device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a whole batch of normalized training images: rectangles erased, images mixed with one another."""
+"""Augmentation of a batch of normalized images: random erasing, mixup and CutMix."""
 
 from __future__ import annotations
 

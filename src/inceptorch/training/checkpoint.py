@@ -64,7 +64,7 @@ class Checkpointer:
                     numbers.setdefault(str(index), {})[name] = value
                 elif value is not None:
                     kind = type(self.optimizer).__name__
-                    raise RunError(f"Cannot save {kind}: its {name} is no tensor and no number. Try another optimizer.")
+                    raise RunError(f"Cannot save {kind}: its {name} is not a tensor or number. Try another optimizer.")
         groups = [
             {key: value for key, value in group.items() if _is_number(value)} for group in optimizer["param_groups"]
         ]

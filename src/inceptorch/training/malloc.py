@@ -18,8 +18,8 @@ ENVIRONMENT = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """While this lasts, the process keeps freed memory and reuses it. Otherwise the C library returns blocks as large
-    as a step's activations to the system, which zeroes them for the next step. On exit, free memory is returned.
+    """Within this context, the process keeps freed memory and reuses it. Otherwise the C library returns blocks as
+    large as a step's activations to the system, which zeroes them for the next step. On exit, free memory is returned.
 
     The setting is the process's: this does not nest. It does nothing where the environment sets it or with another C
     library.

@@ -13,7 +13,7 @@ from inceptorch.training.recipe import Recipe
 
 @contextmanager
 def translate_oom(recipe: Recipe) -> Iterator[None]:
-    """While this lasts, running out of memory raises a RunError that names the remedy."""
+    """Within this context, running out of memory raises a RunError that names the remedy."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -99,7 +99,7 @@ class OptimizationConfig:
         holds = 1 <= self.grad_accum_steps <= self.batch_size // 2
         require(holds, self, "grad_accum_steps", "from 1 to half the batch", RecipeError)
         both = bool(self.average_last_fraction and self.ema_decay)
-        require(not both, self, "average_last_fraction", "0 beside ema_decay", RecipeError)
+        require(not both, self, "average_last_fraction", "0 together with ema_decay", RecipeError)
 
     def frozen_layers(self, net: NetworkSpec) -> int:
         """The number of first layers of the network's body that stay as they are."""

@@ -100,7 +100,7 @@ class Run:
             raise RunError(f"{self.folder} could not be created: {os_error_reason(error)}.") from None
 
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
-        """What the classifier's config says of the run, the weights being those of this row of metrics."""
+        """The run's metadata for the classifier's config, with the weights of this row of metrics."""
         split = ValidationSplit(fraction=self.recipe.data.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
         chosen = f"epoch {row['epoch']}, whose loss on these images is the lowest"
         return Metadata(
@@ -115,7 +115,7 @@ class Run:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """While this lasts, no other process can train in the folder. Raises RunError where one does."""
+        """Lock the folder against training by other processes. Raises RunError if one holds the lock."""
         try:
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:

@@ -8,9 +8,9 @@ from types import FrameType, TracebackType
 
 
 class GracefulShutdown:
-    """While this lasts, the first Ctrl-C or SIGTERM is stored in `requested_signal` instead of interrupting a step, so
-    that a checkpoint can be written before `stop`. The second one interrupts, unless `patient`: torchrun sends both for
-    one Ctrl-C, and kills a process after half a minute."""
+    """In this context, the first Ctrl-C or SIGTERM is stored in `requested_signal` instead of interrupting a step,
+    so that a checkpoint can be written before `stop`. The second one interrupts, unless `patient`: torchrun sends
+    both for one Ctrl-C, and kills a process after half a minute."""
 
     def __init__(self, patient: bool = False) -> None:
         self.patient = patient

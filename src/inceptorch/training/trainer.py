@@ -61,7 +61,7 @@ class Result:
 
 
 class Trainer:
-    """Takes a run from wherever it stands to its end with `fit`."""
+    """Trains a new or interrupted run to its end with `fit`."""
 
     def __init__(
         self,

@@ -74,7 +74,7 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
         (["path,class", f"{RED},red"], "list.csv, line 1: there is no 'label', only 'path', 'class'. Name path"),
         (["path;label", f"{RED};red"], "list.csv, line 1: there is no 'path', only 'path;label'. Name path"),
         ([""], "list.csv, line 1: there is no 'path', only an empty line. Name path"),
-        (["path,label,label ", f"{RED},red,red"], "list.csv, line 1: the column 'label' is there twice"),
+        (["path,label,label ", f"{RED},red,red"], "list.csv, line 1: the column 'label' occurs twice"),
         (
             ["path,label", f"{RED},red", f"{BLUE},blue, dark"],
             "list.csv, line 3 has more fields than the 2 columns of line 1; quote the label",

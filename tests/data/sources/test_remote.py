@@ -216,7 +216,7 @@ def test_faults_of_a_server_are_one_sentence(server: Server) -> None:
     indexed("the positions of train-000000.tar do not fit", sizes=[first["bytes"], *first["sizes"][1:]])
     indexed("the positions of train-000000.tar do not fit", starts=[0])
     indexed("the names of train-000000.tar are not sorted", names=first["names"][::-1])
-    indexed("x/../y.tar is no file name", file="x/../y.tar")
+    indexed("x/../y.tar is not a file name", file="x/../y.tar")
     indexed("index.json does not say where images lie. Try `inceptorch shards` again", names=[], starts=[], sizes=[])
     (server.folder / "index.json").unlink()
     refused(server.url, "index.json: not found. Put the index of `inceptorch shards` there")

@@ -145,7 +145,7 @@ def test_an_interrupted_study_goes_on(
             run_study(trial, images, out=tmp_path / "out", seeds=2, values=three)
     said = capsys.readouterr().err
     assert "1 of 6: plain, seed 0: top-1" in said
-    assert f"give the same command again and the study in {tmp_path / 'out'} goes on" in said
+    assert f"the same command resumes the study in {tmp_path / 'out'}" in said
     again = run_study(trial, images, out=tmp_path / "out", seeds=2, values=three, progress=QUIET)
     assert [arm["curves"] for arm in again["arms"]] == [arm["curves"] for arm in whole["arms"]]
     for run in ("plain/0", "same/0", "still/1"):

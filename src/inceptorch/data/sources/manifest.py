@@ -84,11 +84,11 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _columns(header: Iterable[str], where: str) -> list[str]:
-    """The columns that the first line names. Raises DataError if one is there twice."""
+    """The columns that the first line names. Raises DataError if one occurs twice."""
     columns = [name.strip() for name in header]
     for name in ("path", "label", "split"):
         if columns.count(name) > 1:
-            raise DataError(f"{where}: the column {name!r} is there twice; delete one of the two.")
+            raise DataError(f"{where}: the column {name!r} occurs twice; delete one of the two.")
     _check_names(columns, where)
     return columns
 

@@ -88,7 +88,7 @@ def read_labels(pairs: Any, where: str, attributes: Sequence[str]) -> NDArray[np
     try:
         labels = np.asarray(values if values is not None else [pairs[index][1] for index in range(len(pairs))])
     except (TypeError, IndexError, KeyError) as error:
-        raise DataError(f"Cannot use {where}: its items are no (image, label) pairs ({error}).") from None
+        raise DataError(f"Cannot use {where}: its items are not (image, label) pairs ({error}).") from None
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise DataError(f"Cannot use {where}: it does not have one whole number as the label of each image.")
     return labels.astype(np.int64)

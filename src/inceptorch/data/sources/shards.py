@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, kw_only=True):
         if self.names != sorted(self.names):
             raise ValueError(f"the names of {self.file} are not sorted")
         if "/" in self.file:  # it is put behind a URL
-            raise ValueError(f"{self.file} is no file name")
+            raise ValueError(f"{self.file} is not a file name")
 
 
 class Index(msgspec.Struct):
@@ -286,13 +286,11 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # which the library lets pass
                 raise tarfile.ReadError("it has no end")
     except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{where} is no tar file, or is cut off ({error}); copy or make it again.") from None
+        raise DataError(f"{where} is not a complete tar file ({error}); copy or make it again.") from None
     for key in positions:
         if key not in labels:
             image = positions[key][0]
-            raise DataError(
-                f'{where}: there is no class beside {image}; it needs {key}.cls, or {key}.json with "label".'
-            )
+            raise DataError(f'{where}: {image} has no class; it needs {key}.cls, or {key}.json with "label".')
     keys = sorted(positions, key=lambda key: positions[key][0])
     return Shard(
         size,
@@ -322,7 +320,7 @@ def _check(folder: Path, name: str, shards: dict[str, Shard], index: Index) -> N
             continue
         path, shard = folder / entry.file, shards.get(entry.file)
         if shard is None:
-            raise DataError(f"{path} is not there, though {INDEX} lists it; copy it there.")
+            raise DataError(f"{path} is missing, though {INDEX} lists it; copy it there.")
         if shard.size != entry.bytes:
             raise DataError(f"{path} has {shard.size} bytes, where {INDEX} says {entry.bytes}; copy it again.")
         if list(shard.labels) != list(map(str, entry.labels)):

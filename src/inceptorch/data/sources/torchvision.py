@@ -106,7 +106,7 @@ def _read_split(data: str, split: str, make: Callable[..., Any], root: Path, arg
 
 
 def _open(data: str, make: Callable[..., Any], root: Path, download: bool, arguments: Arguments) -> Any:
-    """The data set, downloaded if need be. Raises DataError."""
+    """The data set, downloaded if needed. Raises DataError."""
     try:
         try:
             return make(root=str(root), **arguments)

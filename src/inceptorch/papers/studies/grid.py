@@ -81,7 +81,7 @@ def run_study(
                 f"{curve[-1]['seconds']:.0f} s"
             )
     except (KeyboardInterrupt, SystemExit):
-        progress.info(f"stopped; give the same command again and the study in {out} goes on from there")
+        progress.info(f"stopped; the same command resumes the study in {out}")
         raise
     _require_one_fingerprint(out, planned, seeds)
     results = _results(study, data, out, planned, curves)
@@ -151,7 +151,7 @@ def _require_same(path: Path, settings: dict[str, Any]) -> None:
 
 
 def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
-    """One run from wherever it stands to its end."""
+    """Train one new or interrupted run to its end."""
     from inceptorch.training import resume, train
     from inceptorch.training.checkpoint import is_finished
 
@@ -165,7 +165,7 @@ def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
 
 
 def _read_curve(folder: Path) -> Curve:
-    """What a run's metrics.csv has so far; empty if there is none."""
+    """The rows of a run's metrics.csv so far; empty if there is none."""
     try:
         with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
             epochs = [row for row in csv.DictReader(file) if row["phase"] == "train"]
