@@ -37,7 +37,7 @@ SHOWN = {
     "lines": "lines of src",
     "inference_paths": "copies of the inference path",
     "long_functions": f"functions over {LONGEST_FUNCTION} lines",
-    "image": "`image` in identifiers and options",
+    "picture": "`picture` in identifiers and options",
     "unmirrored": "files of src without a mirroring test file",
     "not_imported": "files of src not imported by a test",
     "long_lines": f"lines over {LONGEST_LINE} columns in src, tests and bench",
@@ -82,7 +82,7 @@ def counts(root: Path) -> Record:
         "lines": sum(len(text.splitlines()) for text in sources.values()),
         "inference_paths": [name for name, tree in trees.items() if not OUTSIDE.match(name) and infers(tree)],
         "long_functions": [f"{name}:{each}" for name, tree in trees.items() for each in long_functions(tree)],
-        "image": sum(images(text) for text in sources.values()),
+        "picture": sum(pictures(text) for text in sources.values()),
         "unmirrored": unmirrored(sources, {str(file.relative_to(root / "tests")) for file in tests}),
         "not_imported": not_imported(sources, tests),
         "long_lines": sum(len(line) > LONGEST_LINE for file in files for line in file.read_text().splitlines()),
@@ -126,10 +126,10 @@ def long_functions(tree: ast.Module) -> Iterator[str]:
                 yield node.name
 
 
-def images(text: str) -> int:
-    """Names, and strings that begin an option, with `image` in them."""
+def pictures(text: str) -> int:
+    """Names, and strings that begin an option, with `picture` in them."""
     return sum(
-        "image" in token.string.lower()
+        "picture" in token.string.lower()
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.NAME or (token.type == tokenize.STRING and token.string[1:].startswith("--"))
     )

@@ -124,7 +124,9 @@ def run() -> Record:
     table = [compared(name, answer, full) for name, answer in found.items()]
     table.append(compared("HTTP /predict", over_http, full))
     first = EngineOutput(*(np.concatenate([getattr(each, part) for each in tensors]) for part in vars(tensors[0])))
-    few = EngineOutput.of_probabilities(full.probabilities[:20], full.maps[:20], full.map_classes[:20])  # type: ignore[index]
+    assert full.maps is not None
+    assert full.map_classes is not None
+    few = EngineOutput.of_probabilities(full.probabilities[:20], full.maps[:20], full.map_classes[:20])
     table.append(compared("HTTP /v2/models/googlenet/infer, 20 photographs", first, few))
     evaluated = [top1(name, answer, full, labels) for name, answer in {"torch fp32": full, **found}.items()]
     n = {"images": len(files)}

@@ -88,7 +88,8 @@ def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
     words = [str(word) for word in ("-c", script, "train", few, "--out", run, *SMALL, "--workers", workers)]
     with open(log, "w") as file:
         alone = {"preexec_fn": hear_ctrl_c, "start_new_session": True}
-        done = subprocess.run([sys.executable, *words], stderr=file, stdout=file, **alone)  # type: ignore[call-overload]
+        command = [sys.executable, *words]
+        done = subprocess.run(command, stderr=file, stdout=file, **alone)  # type: ignore[call-overload]
     assert done.returncode == code, log.read_text()
     assert f"inceptorch train --resume {run}" in log.read_text()
     assert "Traceback" not in log.read_text()

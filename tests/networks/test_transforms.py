@@ -44,7 +44,9 @@ def test_narrowed_multiplies_all_widths_and_rounds_them_to_eights() -> None:
     assert (half.aux_head["conv"], half.aux_head["fc"]) == (Conv(64), Linear(512))
     assert narrowed(get_network("googlenet"), 0.001).body["4e"] == block(8, 8, 8, 8, 8, 8)
     assert narrowed(get_network("googlenet"), 0.5, 4).body["4b"] == block(80, 56, 112, 12, 32, 32)
-    assert narrowed(get_network("alexnet"), 0.3).body["conv2"] == replace(get_network("alexnet").body["conv2"], out=80)  # type: ignore[type-var]
+    conv = get_network("alexnet").body["conv2"]
+    assert isinstance(conv, Conv)
+    assert narrowed(get_network("alexnet"), 0.3).body["conv2"] == replace(conv, out=80)
     whole = narrowed(get_network("googlenet"), 1)
     assert count_complexity(whole).layers == count_complexity("googlenet").layers
 

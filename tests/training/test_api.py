@@ -192,8 +192,9 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
     out = tmp_path / "run"
 
     def refused(kind: type[InceptorchError], sentence: str, **changes: object) -> None:
+        arguments = {"data": images, "out": out, "recipe": recipe, "progress": QUIET, **changes}
         with pytest.raises(kind, match=sentence):
-            inceptorch.train(**{"data": images, "out": out, "recipe": recipe, "progress": QUIET, **changes})  # type: ignore[arg-type]
+            inceptorch.train(**arguments)  # type: ignore[arg-type]
         assert not out.exists()
 
     refused(TableError, "too small for tiny with auxiliary heads: .*layer mix", recipe=with_values(recipe, {"size": 5}))

@@ -40,7 +40,8 @@ def test_accumulated_parts_give_the_gradients_of_the_whole() -> None:
 def test_the_gradients_of_several_processes_are_those_of_one(count: int, size: int, parts: int, tmp_path: Path) -> None:
     """Uneven shares, and shares of which one could be divided further than the other."""
     out, recipe = tmp_path / "gradients.npy", RECIPE.replace(grad_accum_steps=parts)
-    multiprocessing.spawn(in_process, (count, free_port(), PLAIN, recipe, size, str(out)), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
+    arguments = (count, free_port(), PLAIN, recipe, size, str(out))
+    multiprocessing.spawn(in_process, arguments, nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
     alone = gradients(PLAIN, RECIPE, DistributedContext(0, 1, CPU), *batch(size)).numpy()
     assert np.abs(alone).max() > 0.01
     np.testing.assert_allclose(np.load(out), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())

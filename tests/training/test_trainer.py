@@ -203,7 +203,8 @@ def test_evaluating_is_broken_off_and_done_again(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
-    forward, asked = Model.forward, []
+    forward = Model.forward
+    asked: list[bool] = []
 
     def asking(self: Model, x: torch.Tensor) -> torch.Tensor:
         if not asked:  # once: a second signal would end the process at once

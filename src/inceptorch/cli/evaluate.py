@@ -84,14 +84,7 @@ def evaluate(
     if compare:
         others = {"--weights": weights, "--calibrate-on": calibrate_on, "--report": report}
         others["--protocol"] = None if protocol == "center" else protocol
-        for flag, value in others.items():
-            if value is not None:
-                raise ProtocolError(f"Cannot combine {flag} with --compare, which has its own protocols. Give one.")
-        if data is None:
-            raise ProtocolError("Cannot compare saved predictions. Name models and DATA.")
-        rows = evaluation.compare_crops_and_ensembles(models, data, **inputs)
-        if is_main_process():
-            print_json([vars(row) for row in rows]) if json else print_comparison(rows)
+        _compare(models, data, inputs, others, json)
         return
     began = time.monotonic()
     found = evaluation.evaluate(
@@ -105,6 +98,21 @@ def evaluate(
     if report:
         _write_report(found, models, seconds, report)
         progress.info(f"the page is in {report}")
+
+
+def _compare(models: list[str], data: str | None, inputs: dict[str, Any], others: dict[str, Any], json: bool) -> None:
+    """Print the table of --compare. Raises ProtocolError for `others`, options that it does not take, if given."""
+    from inceptorch import evaluation
+    from inceptorch.runtime.distributed import is_main_process
+
+    for flag, value in others.items():
+        if value is not None:
+            raise ProtocolError(f"Cannot combine {flag} with --compare, which has its own protocols. Give one.")
+    if data is None:
+        raise ProtocolError("Cannot compare saved predictions. Name models and DATA.")
+    rows = evaluation.compare_crops_and_ensembles(models, data, **inputs)
+    if is_main_process():
+        print_json([vars(row) for row in rows]) if json else print_comparison(rows)
 
 
 def _check_writable(out: Path) -> None:

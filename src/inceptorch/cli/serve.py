@@ -5,36 +5,40 @@ import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
 
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Exported files, runs, bundles, or published weights by name; NAME=MODEL to name one.",
+        metavar="MODEL",
+    ),
+]
+ThreadsOption = Annotated[int | None, typer.Option(help="Threads of the engine; by default one per processor.", min=1)]
+ConcurrencyOption = Annotated[
+    int | None, typer.Option(help="Batches that run at once; by default what the engine does best.", min=1)
+]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(help="Images per batch, at most; by default what the engine does best.", min=1, max=4096),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Token that requests must send, as Authorization: Bearer TOKEN; by default none.",
+        envvar="INCEPTORCH_TOKEN",
+    ),
+]
+
 
 def serve(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="Exported files, runs, bundles, or published weights by name; NAME=MODEL to name one.",
-            metavar="MODEL",
-        ),
-    ],
+    models: ModelsArgument,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = 8000,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of the engine; by default one per processor.", min=1)
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(help="Batches that run at once; by default what the engine does best.", min=1)
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(help="Images per batch, at most; by default what the engine does best.", min=1, max=4096),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            help="Token that requests must send, as Authorization: Bearer TOKEN; by default none.",
-            envvar="INCEPTORCH_TOKEN",
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
+    concurrency: ConcurrencyOption = None,
+    batch: BatchOption = None,
+    token: TokenOption = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_images: Annotated[int, typer.Option(help="Images of one request, at most.", min=1)] = 32,
     max_seconds: Annotated[float, typer.Option(help="Seconds a request may take to arrive.", min=0.1, max=86_400)] = 30,

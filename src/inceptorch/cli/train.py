@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,89 +13,98 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import DryRunReport, LRCurve, Result
+    from inceptorch.training import DryRunReport, LRCurve, Recipe, Result
+
+
+DataArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Folder or zip of class folders, or of train/ and val/; list as .csv or .jsonl; "
+        "folder or URL of shards; torchvision:NAME. Not with --resume.",
+        metavar="DATA",
+    ),
+]
+OutOption = Annotated[Path | None, typer.Option(help="New run folder; runs/NAME by default.")]
+ResumeOption = Annotated[Path | None, typer.Option(help="Interrupted run to resume.", metavar="RUN")]
+NetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Network by name, see `inceptorch nets`, or your own table as YAML; default: that of the weights or "
+        "of the recipe."
+    ),
+]
+WeightsOption = Annotated[
+    str | None, typer.Option(help="Bundle, run or published weights to begin from, see `inceptorch weights`.")
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, "
+        "szegedy2016. Default: head with --weights, else scratch."
+    ),
+]
+ConfigOption = Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")]
+EpochsOption = Annotated[int | None, typer.Option(help="Epochs of the whole network; default: the recipe's.")]
+SizeOption = Annotated[int | None, typer.Option(help="Image size in pixels; default: the network's or the weights'.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that load images; -1, the default: chosen for the machine.")
+]
+CheckpointOption = Annotated[
+    int | None,
+    typer.Option(help="Steps between checkpoints within an epoch; 0, the default: every 10 minutes.", metavar="STEPS"),
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One value of the recipe, such as batch_size=64; may be repeated.", metavar="KEY=VALUE"),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+DeterministicOption = Annotated[
+    bool,
+    typer.Option("--deterministic", help="Make training on a GPU reproducible bit for bit; on a CPU it always is."),
+]
+LRFindOption = Annotated[
+    bool,
+    typer.Option(
+        "--lr-find",
+        help="Search for a learning rate in a hundred steps, write lr_find.png to --out or here, and stop.",
+    ),
+]
+FastDevRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; its files are temporary."
+    ),
+]
+MeasureOption = Annotated[bool, typer.Option("--measure", hidden=True)]
+PrintConfigOption = Annotated[bool, typer.Option("--print-config", help="Recipe printed as YAML; nothing is trained.")]
 
 
 def train(
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            help="Folder or zip of class folders, or of train/ and val/; list as .csv or .jsonl; "
-            "folder or URL of shards; torchvision:NAME. Not with --resume.",
-            metavar="DATA",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="New run folder; runs/NAME by default.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Interrupted run to resume.", metavar="RUN")] = None,
-    net: Annotated[
-        str | None,
-        typer.Option(
-            help="Network by name, see `inceptorch nets`, or your own table as YAML; default: that of the weights or "
-            "of the recipe."
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Bundle, run or published weights to begin from, see `inceptorch weights`.")
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, "
-            "szegedy2016. Default: head with --weights, else scratch."
-        ),
-    ] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the whole network; default: the recipe's.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Image size in pixels; default: the network's or the weights'.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that load images; -1, the default: chosen for the machine.")
-    ] = None,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps between checkpoints within an epoch; 0, the default: every 10 minutes.", metavar="STEPS"
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="One value of the recipe, such as batch_size=64; may be repeated.", metavar="KEY=VALUE"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    deterministic: Annotated[
-        bool,
-        typer.Option("--deterministic", help="Make training on a GPU reproducible bit for bit; on a CPU it always is."),
-    ] = False,
-    lr_find: Annotated[
-        bool,
-        typer.Option(
-            "--lr-find",
-            help="Search for a learning rate in a hundred steps, write lr_find.png to --out or here, and stop.",
-        ),
-    ] = False,
-    fast_dev_run: Annotated[
-        bool,
-        typer.Option(
-            "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; its files are temporary."
-        ),
-    ] = False,
-    measure: Annotated[bool, typer.Option("--measure", hidden=True)] = False,
-    print_config: Annotated[
-        bool, typer.Option("--print-config", help="Recipe printed as YAML; nothing is trained.")
-    ] = False,
+    data: DataArgument = None,
+    out: OutOption = None,
+    resume: ResumeOption = None,
+    net: NetOption = None,
+    weights: WeightsOption = None,
+    recipe: RecipeOption = None,
+    config: ConfigOption = None,
+    epochs: EpochsOption = None,
+    size: SizeOption = None,
+    workers: WorkersOption = None,
+    checkpoint_every: CheckpointOption = None,
+    settings: SettingsOption = None,
+    seed: SeedOption = 0,
+    deterministic: DeterministicOption = False,
+    lr_find: LRFindOption = False,
+    fast_dev_run: FastDevRunOption = False,
+    measure: MeasureOption = False,
+    print_config: PrintConfigOption = False,
     json: Json = False,
 ) -> None:
     """Train a classifier on a folder of images.
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
-    from inceptorch.networks.zoo import get_network
-    from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
-
-    flags = {
+    overrides = {
         "net": net,
         "epochs": epochs,
         "size": size,
@@ -103,27 +112,19 @@ def train(
         "checkpoint_every": checkpoint_every,
         "deterministic": deterministic or None,
     }
-    given = {name: value for name, value in flags.items() if value is not None}
+    overrides = {name: value for name, value in overrides.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
-    trials = [flag for flag, on in (("--lr-find", lr_find), ("--fast-dev-run", fast_dev_run)) if on]
     if resume:
-        if any((data, out, weights, recipe, config, settings, given, seed, trials, print_config)):
+        trials = lr_find or fast_dev_run
+        if any((data, out, weights, recipe, config, settings, overrides, seed, trials, print_config)):
             raise RunError(f"Cannot change {resume}: --resume continues it as it began. Leave out all other options.")
-        training = _training()
-        _print_result(training.resume(resume), json)
+        _print_result(_training().resume(resume), json)
         return
 
     if config and recipe:
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
-    values = parse_settings(settings or [])
-    for key in given:
-        if key in values:
-            flag = "workers" if key == "num_workers" else key.replace("_", "-")
-            raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
-    chosen = read_recipe(config) if config else get_recipe(recipe or ("head" if weights else "scratch"))
-    chosen = chosen.replace(**values, **given)
-    get_network(chosen.model.net)
+    chosen = _recipe(recipe or ("head" if weights else "scratch"), config, settings or [], overrides)
     if print_config:
         print(chosen.to_yaml(), end="")
         return
@@ -131,21 +132,36 @@ def train(
         raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
 
     training = _training()
+    arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed}
     if lr_find and fast_dev_run:
         raise RunError("Cannot combine --lr-find and --fast-dev-run: each is a trial of its own. Try one of them.")
     if fast_dev_run and out:
         raise RunError(f"Cannot leave a dry run in {out}: its files are temporary. Try --fast-dev-run without --out.")
     if lr_find:
         image = _image_in(out or Path(), data)
-        _print_lr(training.find_lr(data, net=net, weights=weights, recipe=chosen, seed=seed), image, json)
+        _print_lr(training.find_lr(data, **arguments), image, json)
     elif fast_dev_run:
         from inceptorch import report
 
-        _print_dry_run(
-            training.dry_run(data, net=net, weights=weights, recipe=chosen, seed=seed, look=report.write_report), json
-        )
+        _print_dry_run(training.dry_run(data, look=report.write_report, **arguments), json)
     else:
-        _print_result(training.train(data, out=out, net=net, weights=weights, recipe=chosen, seed=seed), json)
+        _print_result(training.train(data, out=out, **arguments), json)
+
+
+def _recipe(name: str, config: Path | None, settings: list[str], overrides: dict[str, Any]) -> Recipe:
+    """The recipe of that name or file, with the values of --set and of the options. Raises RecipeError, and
+    NetworkError for a network that is unknown."""
+    from inceptorch.networks.zoo import get_network
+    from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
+
+    values = parse_settings(settings)
+    for key in overrides:
+        if key in values:
+            flag = "workers" if key == "num_workers" else key.replace("_", "-")
+            raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
+    recipe = (read_recipe(config) if config else get_recipe(name)).replace(**values, **overrides)
+    get_network(recipe.model.net)
+    return recipe
 
 
 def _training() -> ModuleType:

@@ -14,7 +14,8 @@ from tests.conftest import Trap
 
 def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
-    np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": np.array([Trap(sprung)], dtype=object)})  # type: ignore[arg-type]
+    pickled = np.array([Trap(sprung)], dtype=object)
+    np.savez(tmp_path / "w.npz", **{"conv1/7x7_s2.weight": pickled})  # type: ignore[arg-type]
     with pytest.raises(BundleError, match="holds a pickle"):
         import_weights(tmp_path / "w.npz", tmp_path / "out")
     assert not sprung.exists()
