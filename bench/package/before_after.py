@@ -162,8 +162,9 @@ def compared(name: str, work: Callable[[Tree], float], before: Tree, after: Tree
     ratio = median((first + second) / 2 / now for first, now, second in times)
     noise = max(max(second / first, first / second) - 1 for first, _, second in times) if times else math.nan
     print(f"{name}: {ratio:.3f} with noise {noise:.1%}", file=sys.stderr, flush=True)
-    befores, afters = [time for first, _, second in times for time in (first, second)], [now for _, now, _ in times]
-    return {"before": median(befores), "after": median(afters), "ratio": ratio, "noise": noise, "rounds": times}
+    old = [time for first, _, second in times for time in (first, second)]
+    new = [now for _, now, _ in times]
+    return {"before": median(old), "after": median(new), "ratio": ratio, "noise": noise, "rounds": times}
 
 
 def write_images(root: Path, count: int, side: int) -> Path:
