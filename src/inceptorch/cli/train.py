@@ -13,7 +13,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import DryRunReport, LRCurve, Recipe, Result
+    from inceptorch.training import Recipe, Result
 
 
 DataArgument = Annotated[
@@ -75,7 +75,7 @@ FastDevRunOption = Annotated[
         "--fast-dev-run", help="Dry run: five steps, checkpoint, validation and report; its files are temporary."
     ),
 ]
-MeasureOption = Annotated[bool, typer.Option("--measure", hidden=True)]
+MeasureOption = Annotated[bool, typer.Option("--measure", hidden=True)]  # of version 0.1
 PrintConfigOption = Annotated[bool, typer.Option("--print-config", help="Recipe printed as YAML; nothing is trained.")]
 
 
@@ -116,50 +116,47 @@ def train(
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
     if resume:
-        trials = lr_find or fast_dev_run
-        if any((data, out, weights, recipe, config, settings, overrides, seed, trials, print_config)):
+        others = (data, out, weights, recipe, config, settings, overrides, seed, lr_find, fast_dev_run, print_config)
+        if any(others):
             raise RunError(f"Cannot change {resume}: --resume continues it as it began. Leave out all other options.")
         _print_result(_training().resume(resume), json)
         return
 
-    if config and recipe:
-        raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
-    chosen = _recipe(recipe or ("head" if weights else "scratch"), config, settings or [], overrides)
+    default = "head" if weights else "scratch"
+    chosen = _recipe(recipe, config, default, settings or [], overrides)
     if print_config:
         print(chosen.to_yaml(), end="")
         return
     if data is None:
         raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
 
-    training = _training()
     arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed}
     if lr_find and fast_dev_run:
         raise RunError("Cannot combine --lr-find and --fast-dev-run: each is a trial of its own. Try one of them.")
-    if fast_dev_run and out:
-        raise RunError(f"Cannot leave a dry run in {out}: its files are temporary. Try --fast-dev-run without --out.")
     if lr_find:
-        image = _image_in(out or Path(), data)
-        _print_lr(training.find_lr(data, **arguments), image, json)
+        _find_lr(data, out or Path(), arguments, json)
     elif fast_dev_run:
-        from inceptorch import report
-
-        _print_dry_run(training.dry_run(data, look=report.write_report, **arguments), json)
+        _dry_run(data, out, arguments, json)
     else:
-        _print_result(training.train(data, out=out, **arguments), json)
+        _print_result(_training().train(data, out=out, **arguments), json)
 
 
-def _recipe(name: str, config: Path | None, settings: list[str], overrides: dict[str, Any]) -> Recipe:
-    """The recipe of that name or file, with the values of --set and of the options. Raises RecipeError, and
-    NetworkError for a network that is unknown."""
+def _recipe(
+    name: str | None, config: Path | None, default: str, settings: list[str], overrides: dict[str, Any]
+) -> Recipe:
+    """The recipe of that name or file, or the default, with the values of --set and of the options. Raises RecipeError,
+    and NetworkError for a network that is unknown."""
     from inceptorch.networks.zoo import get_network
     from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
 
+    if config and name:
+        raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
     values = parse_settings(settings)
     for key in overrides:
         if key in values:
             flag = "workers" if key == "num_workers" else key.replace("_", "-")
             raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
-    recipe = (read_recipe(config) if config else get_recipe(name)).replace(**values, **overrides)
+    recipe = (read_recipe(config) if config else get_recipe(name or default)).replace(**values, **overrides)
     get_network(recipe.model.net)
     return recipe
 
@@ -173,20 +170,16 @@ def _training() -> ModuleType:
     return training
 
 
-def _image_in(folder: Path, data: str) -> Path:
-    """The image file of a learning-rate search, in a folder that exists. Raises RunError."""
+def _find_lr(data: str, folder: Path, arguments: dict[str, Any], json: bool) -> None:
+    """Search for a learning rate, draw the search as lr_find.png in the folder and print its suggestion."""
+    from inceptorch import report
     from inceptorch.data.locator import absolute, ensure_outside
     from inceptorch.utils.files import make_folder
 
     ensure_outside(folder, absolute(data))
     make_folder(folder)
-    return folder / "lr_find.png"
-
-
-def _print_lr(curve: LRCurve, image: Path, json: bool) -> None:
-    """Draw the learning-rate search and print its suggestion."""
-    from inceptorch import report
-
+    image = folder / "lr_find.png"
+    curve = _training().find_lr(data, **arguments)
     report.draw_lr_curve(curve, image)
     if json:
         print_json({"suggested": curve.suggested, "rates": curve.rates, "losses": curve.losses, "image": str(image)})
@@ -194,19 +187,23 @@ def _print_lr(curve: LRCurve, image: Path, json: bool) -> None:
     print(f"suggested: --set lr={curve.suggested:g}; the losses are drawn in {image}")
 
 
-def _print_dry_run(report: DryRunReport, json: bool) -> None:
-    """Print that the dry run passed, and how long the whole run would take."""
-    if json:
-        print_json(vars(report))
-        return
+def _dry_run(data: str, out: Path | None, arguments: dict[str, Any], json: bool) -> None:
+    """Go through all parts of a run, and print that they pass and how long the whole run would take."""
+    from inceptorch import report
     from inceptorch.training.eta import format_duration
 
+    if out:
+        raise RunError(f"Cannot leave a dry run in {out}: its files are temporary. Try --fast-dev-run without --out.")
+    done = _training().dry_run(data, look=report.write_report, **arguments)
+    if json:
+        print_json(vars(done))
+        return
     print("Dry run passed: loading, training, checkpointing, evaluation and report all work. Nothing was saved.")
-    if report.epoch_seconds is not None and report.run_seconds is not None:
-        one, whole = report.epoch_seconds, report.run_seconds
+    if done.epoch_seconds is not None and done.run_seconds is not None:
+        one, whole = done.epoch_seconds, done.run_seconds
         print(
-            f"an epoch has {report.steps} steps, about {format_duration(one)}; "
-            f"all {report.epochs} about {format_duration(whole)}, without validation"
+            f"an epoch has {done.steps} steps, about {format_duration(one)}; "
+            f"all {done.epochs} about {format_duration(whole)}, without validation"
         )
 
 
