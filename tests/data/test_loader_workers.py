@@ -135,3 +135,17 @@ def test_workers_go_on_where_the_parent_puts_ctrl_c_off(images: Path) -> None:
         print("twenty more")
     """
     assert after_ctrl_c(images, 2, then) == ("twenty more\n", "")
+
+
+def test_ctrl_c_cannot_end_a_worker_that_is_still_starting(images: Path, recipe: Recipe) -> None:
+    data = AugmentedDataset(
+        find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inceptorch.data.loader._init_worker", ctrl_c_must_be_blocked)
+        assert len(list(load_batches(data, [[0], [1]], 1))) == 2
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+def ctrl_c_must_be_blocked(_: int) -> None:
+    assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ MARGIN = 1.25  # images differ: more reading than on average
 
 def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises ImageError naming the file."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _ctrl_c_blocked():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, on purpose
         loader = DataLoader(
             _Batches(data),
@@ -41,6 +42,20 @@ def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: 
         if isinstance(batch, InceptorchError):
             raise batch
         yield batch
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Workers that start here inherit the mask. Ctrl-C would end one that does not ignore it yet; the parent hears it
+    afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def num_workers(

@@ -19,7 +19,7 @@ from inceptorch.networks.zoo import NETS
 def test_a_table_of_ones_own_is_not_exported_for_its_name(tmp_path: Path) -> None:
     net = replace(NETS["inception_v4"], body={"conv": Conv(8, 3)}, size=32)
     Classifier.of(Model(net, 2), default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
-    with pytest.raises(BundleError, match="a table of one's own, which is only called inception_v4"):
+    with pytest.raises(BundleError, match="a table of one's own, which only has the name inception_v4"):
         export_weights(tmp_path / "bundle", tmp_path / "x.pth")
 
 
