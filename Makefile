@@ -10,10 +10,10 @@ demo: .venv/demo$(LOCK)  ## the main job on data that is already there
 	$(BIN)/inceptorch demo
 
 test: check site  ## everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-fast: .venv/installed$(LOCK)  ## the tests of about a minute: none that are slow or need a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not browser"
 
 coverage: .venv/installed$(LOCK)  ## the tests again, with the lines that they run; fails below the floor in pyproject.toml
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
