@@ -28,7 +28,7 @@ from statistics import median
 from PIL import Image
 
 from bench.common import ROOT, SHARED, Record, command, metrics, need
-from bench.data.near_duplicates import scenes
+from synthetic import scenes
 
 BEFORE, ROUNDS = "d08aac8", 5
 LARGE, SMALL, REQUESTS = (128, 400), (512, 32), 100  # how many images of which side; requests to the server

@@ -14,7 +14,8 @@ from PIL import Image
 from inceptorch.checks import Findings
 from inceptorch.checks.images import SUFFIXES_OF
 from inceptorch.utils.progress import Progress
-from tests.helpers import brightened, compressed, cut, png, resized, scenes
+from synthetic import brightened, compressed, cut, resized, scenes
+from tests.helpers import png
 
 QUIET = Progress(quiet=True)
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from inceptorch.checks import KINDS, check
 from inceptorch.data.write_shards import write_shards
+from synthetic import brightened, compressed, cut, resized
 from tests.checks.helpers import QUIET, TIMES, Planted, as_sets, bytes_of, found_in
-from tests.helpers import brightened, compressed, cut, invoke, resized
+from tests.helpers import invoke
 
 
 def state_of(root: Path) -> dict[str, tuple[str, int]]:

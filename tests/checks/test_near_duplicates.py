@@ -11,8 +11,8 @@ from PIL import Image
 
 from inceptorch.checks import near_duplicates as near
 from inceptorch.checks import scan as scanning
+from synthetic import compressed, cut
 from tests.checks.helpers import QUIET, Scenes
-from tests.helpers import compressed, cut
 
 
 def test_pairs_within_equal_brute_force() -> None:
