@@ -132,3 +132,10 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real images and weights are not in {SHARED}; set INCEPTORCH_SHARED to where they are")
     return SHARED
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """INCEPTORCH_HOME of one test."""
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"

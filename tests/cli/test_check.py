@@ -16,12 +16,6 @@ from tests.helpers import invoke
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def clean(tmp_path: Path) -> Path:
     return clean_folder(tmp_path / "clean")
 

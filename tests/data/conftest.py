@@ -46,12 +46,6 @@ def foreign(path: Path, *members: tuple[str, bytes]) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def data(tmp_path: Path, home: Path) -> Path:
     """Three classes of five images, one of them broken, none touched for a long time."""
     root = tmp_path / "all"
