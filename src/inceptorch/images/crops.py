@@ -79,12 +79,12 @@ class CropProtocol:
         weight."""
         if self.reduce_to:
             image = resize_shorter(image, _scaled(self.reduce_to, preprocessing), preprocessing.filter)
-        counts: dict[tuple[int, Square], int] = {}
+        counts: dict[tuple[int, CropBox], int] = {}
         resized = [resize_shorter(image, side, preprocessing.filter) for side in self._sides(preprocessing)]
         for number, each in enumerate(resized):
-            for square in self._squares(each.size, preprocessing.size):
-                counts[number, square] = counts.get((number, square), 0) + 1
-        crops = [_crop(resized[number], square, preprocessing) for number, square in counts]
+            for box in self._crop_boxes(each.size, preprocessing.size):
+                counts[number, box] = counts.get((number, box), 0) + 1
+        crops = [_crop(resized[number], box, preprocessing) for number, box in counts]
         weights = [float(count) for count in counts.values()]
         if self.mirror:
             crops += [crop[:, ::-1] for crop in crops]
@@ -94,12 +94,12 @@ class CropProtocol:
     def _sides(self, preprocessing: Preprocessing) -> list[int]:
         return [max(preprocessing.size, _scaled(side, preprocessing)) for side in self.sides] or [preprocessing.resize]
 
-    def _squares(self, size: tuple[int, int], crop: int) -> Iterable[Square]:
+    def _crop_boxes(self, size: tuple[int, int], crop: int) -> Iterable[CropBox]:
         """Every crop of an image of width and height `size`, without mirroring."""
         width, height = size
         side = min(size)
         if self.squares == "middle" and self.crops == ("center",):
-            yield Square(*center(size, crop), crop)
+            yield CropBox(*center(size, crop), crop)
             return
         spare = max(size) - side
         for offset in (0, spare // 2, spare) if self.squares == "three" else (spare // 2,):
@@ -107,7 +107,7 @@ class CropProtocol:
             for kind in ("corners", "center", "whole"):
                 if kind in self.crops:
                     for x, y, length in _within(side, crop)[kind]:
-                        yield Square(left + x, top + y, length)
+                        yield CropBox(left + x, top + y, length)
 
     def describe(self, preprocessing: Preprocessing) -> str:
         """One line for results and model cards."""
@@ -128,7 +128,7 @@ class CropProtocol:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-class Square(NamedTuple):
+class CropBox(NamedTuple):
     """A square crop of a resized image, in pixels."""
 
     left: int
@@ -214,9 +214,9 @@ def _within(side: int, crop: int) -> dict[str, list[tuple[int, int, int]]]:
     }
 
 
-def _crop(image: Image.Image, square: Square, preprocessing: Preprocessing) -> ImageArray:
+def _crop(image: Image.Image, box: CropBox, preprocessing: Preprocessing) -> ImageArray:
     """One crop of a resized image, uint8 [S, S, 3]."""
-    left, top, side = square
+    left, top, side = box
     crop, size = image.crop((left, top, left + side, top + side)), preprocessing.size
     if side != size:
         crop = crop.resize((size, size), Image.Resampling[preprocessing.filter.upper()])
