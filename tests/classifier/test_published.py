@@ -132,12 +132,6 @@ except BundleError as error:
     return [sys.executable, "-c", script]
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
-    return tmp_path
-
-
 def test_every_entry_describes_one_of_our_networks() -> None:
     for name, one in published().items():
         assert one.name == name

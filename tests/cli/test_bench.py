@@ -13,7 +13,7 @@ from inceptorch.cli import app
 from inceptorch.deployment import benchmark as measuring
 from inceptorch.deployment import peak
 from inceptorch.inference.engines import available
-from inceptorch.inference.engines.selection import TOLERANCE, remembered
+from inceptorch.inference.engines.selection import TOLERANCE, saved_choice
 from inceptorch.networks.network import NetworkSpec
 from tests.helpers import classifier_of
 
@@ -55,7 +55,7 @@ def test_every_engine_is_measured_and_the_fastest_is_remembered(bundle: Path, tm
     with Image.open(tmp_path / "out" / "bench.png") as image:
         assert image.width > 500
     fastest = next(each for each in measured if each["max_difference"] <= TOLERANCE)
-    way = remembered(bundle)
+    way = saved_choice(bundle)
     assert (way.engine, way.precision, way.streams) == (fastest["engine"], fastest["precision"], fastest["streams"])
 
 

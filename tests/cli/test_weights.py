@@ -10,12 +10,6 @@ from inceptorch.classifier.published import get_weights, published
 from tests.helpers import invoke
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
-    return tmp_path
-
-
 def test_weights_lists_them_all(home: Path) -> None:
     path = get_weights("googlenet.bvlc").path(home)
     path.parent.mkdir(parents=True)

@@ -14,7 +14,7 @@ from inceptorch.deployment.benchmark import benchmark
 from inceptorch.errors import EngineError
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import graph_of
-from inceptorch.inference.engines.selection import remembered
+from inceptorch.inference.engines.selection import saved_choice
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
 from tests.helpers import classifier_of
@@ -63,13 +63,13 @@ def test_answers_are_compared_with_the_reference_on_the_images_given(bundle: Pat
     assert changed.max_difference > 0.1
     assert changed.top1_agreement == (answers[0].argmax(1) == answers[1].argmax(1)).mean()
     assert "broken.png" in (tmp_path / "log").read_text()
-    assert remembered(file).per_second == 0  # one engine alone decides nothing
+    assert saved_choice(file).per_second == 0  # one engine alone decides nothing
 
     benchmark(file, batch_sizes=[1], seconds=0.02, progress=Progress(quiet=True))
-    found = remembered(file)
+    found = saved_choice(file)
     assert found.per_second > 0
     benchmark(file, batch_sizes=[1], seconds=0.02, reference=tmp_path / "other", progress=Progress(quiet=True))
-    assert remembered(file) == found  # none agrees with another classifier; what was known stays
+    assert saved_choice(file) == found  # none agrees with another classifier; what was known stays
 
     classifier_of(TINY, classes=6).save(tmp_path / "six")
     with pytest.raises(EngineError, match="has other classes or preprocessing"):

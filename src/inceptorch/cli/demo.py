@@ -13,7 +13,6 @@ VALUES = {
     "net": "googlenet_small",
     "size": 28,
     "channels": "gray",
-    "epochs": 8,
     "crop_scale": (0.75, 1.0),
     "crop_ratio": (0.8, 1.25),
     "hflip": 0.0,  # a mirrored digit is no digit
@@ -21,7 +20,10 @@ VALUES = {
 }
 
 
-def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs/demo by default.")] = None) -> None:
+def demo(
+    out: Annotated[Path | None, typer.Option(help="The folder to make; runs/demo by default.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs; fewer are faster and less accurate.")] = 8,
+) -> None:
     """Train, evaluate and use a classifier of scikit-learn's handwritten digits. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
@@ -37,7 +39,8 @@ def demo(out: Annotated[Path | None, typer.Option(help="The folder to make; runs
     progress = Progress()
     progress.info("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
     write_digits(out / "digits")
-    result = train(out / "digits", out=out / "run", recipe=with_values(SCRATCH, VALUES), progress=progress)
+    recipe = with_values(SCRATCH, VALUES | {"epochs": epochs})
+    result = train(out / "digits", out=out / "run", recipe=recipe, progress=progress)
     report.write_report(result)
 
     evaluation = result.evaluation

@@ -18,7 +18,7 @@ from inceptorch.errors import EngineError, NonFiniteOutputError
 from inceptorch.inference.engines import ENGINES, Engine, available, open_engine
 from inceptorch.inference.engines.factory import find
 from inceptorch.inference.engines.formats import missing
-from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, remember
+from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, save_choices
 from inceptorch.inference.engines.timing import latencies, random_images, throughput
 from inceptorch.inference.inputs import load_crops
 from inceptorch.networks.complexity import count_complexity
@@ -121,7 +121,7 @@ def benchmark(
     results = [_result(case, peaks[case.engines[1].precision], str(expected)) for case in cases]
     results.sort(key=lambda each: -each.images_per_second)
     if engine is None:
-        _remember_fastest(path, results, progress)
+        _save_fastest(path, results, progress)
     return results
 
 
@@ -181,7 +181,7 @@ def _tile(crops: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return np.resize(crops, (count, *crops.shape[1:]))
 
 
-def _remember_fastest(path: Path, results: list[BenchmarkResult], progress: Progress) -> None:
+def _save_fastest(path: Path, results: list[BenchmarkResult], progress: Progress) -> None:
     """Save the results whose outputs agree for `--engine auto`. The loss of int8 was evaluated at export."""
     choices = [
         EngineChoice(each.engine, each.precision, each.streams, each.batch_size, each.images_per_second)
@@ -189,4 +189,4 @@ def _remember_fastest(path: Path, results: list[BenchmarkResult], progress: Prog
         if each.precision == "int8" or each.max_difference <= TOLERANCE
     ]
     if choices:
-        remember(path, choices, progress)
+        save_choices(path, choices, progress)

@@ -13,7 +13,7 @@ from inceptorch.errors import BundleError, EngineError, did_you_mean
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.formats import ENGINES, IR, PRECISIONS, installed, is_exported, require
 from inceptorch.inference.engines.metadata import checked_precision, values_of
-from inceptorch.inference.engines.selection import remembered
+from inceptorch.inference.engines.selection import saved_choice
 
 
 def open_engine(
@@ -50,7 +50,7 @@ def open_engine(
         return Torch(model, checked_precision(precision, "torch", "fp32"), batch_size=batch_size)
     path = find(model)
     if engine == "auto":
-        chosen = remembered(path, precision)
+        chosen = saved_choice(path, precision)
         engine, precision, batch_size = chosen.engine, chosen.precision, batch_size or chosen.batch_size
         if streams is None and chosen.streams is not None:
             streams = min(chosen.streams, threads or chosen.streams)

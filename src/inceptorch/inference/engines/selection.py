@@ -30,7 +30,7 @@ class EngineChoice:
     per_second: float = 0.0
 
 
-def remembered(path: Path, precision: str | None = None) -> EngineChoice:
+def saved_choice(path: Path, precision: str | None = None) -> EngineChoice:
     """The fastest measured choice for a classifier, in this precision if given; without one, the default."""
     with suppress(KeyError, TypeError, ValueError, StopIteration, OSError):
         choices = [EngineChoice(**each) for each in cache_load(FILE)[_key(path)]]
@@ -41,7 +41,7 @@ def remembered(path: Path, precision: str | None = None) -> EngineChoice:
     return EngineChoice(engine, precision)
 
 
-def remember(path: Path, choices: list[EngineChoice], progress: Progress) -> None:
+def save_choices(path: Path, choices: list[EngineChoice], progress: Progress) -> None:
     """Save measured choices for a classifier, the fastest first."""
     cache_store(FILE, _key(path), [asdict(each) for each in choices], progress.info)
 
