@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from inceptorch.classifier.published import get_weights, published
 from tests.helpers import invoke
 
