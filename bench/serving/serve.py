@@ -92,7 +92,7 @@ def request(*files: bytes) -> bytes:
     ]
     body = b"".join(parts) + b"--edge--\r\n"
     kind = "multipart/form-data; boundary=edge"
-    head = f"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

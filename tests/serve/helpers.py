@@ -21,6 +21,7 @@ from PIL import Image
 
 from inceptorch.inference.engines import Engine, EngineOutput
 from inceptorch.serve.admission import Limits
+from inceptorch.serve.guard import Access
 from inceptorch.serve.server import bind, create_server
 from inceptorch.serve.service import Service
 
@@ -92,7 +93,7 @@ def form(files: Iterable[tuple[str, bytes]], field: str = "file") -> tuple[bytes
 
 def head(path: str, **headers: object) -> bytes:
     """The head of a POST request."""
-    lines = [f"POST {path} HTTP/1.1", "Host: here"] + [f"{k.replace('_', '-')}: {v}" for k, v in headers.items()]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost"] + [f"{k.replace('_', '-')}: {v}" for k, v in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -109,10 +110,10 @@ def image(kind: str = "PNG", pixels: np.ndarray = NOISE, **options: Any) -> byte
 
 
 @contextmanager
-def running(engines: dict[str, Engine], limits: Limits | None = None, token: str | None = None) -> Iterator[Server]:
+def running(engines: dict[str, Engine], limits: Limits | None = None, access: Access | None = None) -> Iterator[Server]:
     """A server in a thread."""
     listening = bind("127.0.0.1", 0)
-    server = create_server(Service(engines, limits or Limits()), token)
+    server = create_server(Service(engines, limits or Limits()), access)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -155,24 +156,30 @@ def in_parallel(work: Callable[[], Reply], count: int) -> Iterator[list[Reply]]:
 
 
 @contextmanager
-def process(*words: object) -> Iterator[tuple[subprocess.Popen[str], Server]]:
-    """`inceptorch serve` in a process that can write no file."""
+def process(
+    *words: object, before: str = "", descriptors: int | None = None, stderr: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Server]]:
+    """`inceptorch serve` in a process that can write no file. `before` is Python that it runs first."""
 
-    def no_files() -> None:
+    def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        if descriptors is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
-    command = [sys.executable, "-m", "inceptorch", "serve", *map(str, words), "--port", "0", "--engine", "onnxruntime"]
+    start = f"{before}\nfrom inceptorch.cli import main\nmain()"
+    command = [sys.executable, "-c", start, "serve", *map(str, words), "--port", "0", "--engine", "onnxruntime"]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
-        preexec_fn=no_files,
+        preexec_fn=limit,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     ) as child:
         try:
             assert child.stdout is not None
             lines = iter(child.stdout.readline, "")
             address = next(line for line in lines if line.startswith("serving on "))
-            yield child, Server(int(address.rpartition(":")[2]))
+            yield child, Server(int(address.rpartition(":")[2] if "http" in address else 0))
         finally:
             child.kill()

@@ -44,10 +44,24 @@ def test_bodies_in_memory_are_limited() -> None:
     control = AdmissionControl(Limits(max_body=100))
     with ExitStack() as stack:
         for _ in range(8):
-            stack.enter_context(control.reserve(100))
-        with pytest.raises(HTTPException) as refused, control.reserve(1):
-            pass
+            stack.enter_context(control.reserve()).add(size=100)
+        with pytest.raises(HTTPException) as refused, control.reserve() as reservation:
+            reservation.add(size=1)
         assert refused.value.status_code == 503
-    with control.reserve(100):
+    with control.reserve() as reservation:
+        reservation.add(1, 100)
         assert (control.images, control.bytes) == (1, 100)
     assert (control.images, control.bytes) == (0, 0)
+
+
+def test_heads_without_a_body_take_no_place(engine: Engine) -> None:
+    """More than the queue is long, and of an announced size that no memory would hold."""
+    kind = "multipart/form-data; boundary=edge"
+    heads = [head("/predict", Content_Type=kind, Content_Length=30_000_000) + b"--edge\r\n"] * 150
+    heads += [head("/v2/models/tiny/infer", Transfer_Encoding="chunked")] * 50
+    with running({"tiny": engine}, Limits(queue_size=4, max_images=4)) as server, ExitStack() as stack:
+        for each in heads:
+            stack.enter_context(server.connect(each))
+        assert server.predict(("a", image())).status == 200
+        assert server.request("/healthz").status == 200
+        assert server.counter('inceptorch_queue_images{model="tiny"}') == 0

@@ -6,6 +6,7 @@ from inceptorch.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.models.module import Model
+from inceptorch.serve.guard import Access
 from tests.conftest import TINY
 from tests.serve.helpers import Server, image, running
 
@@ -52,7 +53,7 @@ def test_unknown_paths_and_methods(server: Server) -> None:
 
 
 def test_private_routes_require_the_token(engine: Engine) -> None:
-    with running({"tiny": engine}, token="open sesame ü") as server:
+    with running({"tiny": engine}, access=Access("open sesame ü")) as server:
         for path in ("/about", "/metrics", "/v2", "/v2/models/tiny"):
             assert server.request(path).status == 401, path
         for words in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic b3Blbg=="}):
@@ -63,3 +64,23 @@ def test_private_routes_require_the_token(engine: Engine) -> None:
         assert server.request("/about", headers=right).status == 200
         for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
             assert server.request(path).status == 200, path
+
+
+def test_openapi_names_the_token_where_there_is_one(server: Server, engine: Engine) -> None:
+    described = server.request("/openapi.json").json
+    assert "securitySchemes" not in described["components"]
+    assert "401" not in described["paths"]["/predict"]["post"]["responses"]
+    with running({"tiny": engine}, access=Access("sesame")) as closed:
+        described = closed.request("/openapi.json").json
+    (scheme,) = described["components"]["securitySchemes"].items()
+    assert (scheme[1]["type"], scheme[1]["scheme"]) == ("http", "bearer")
+    for path in ("/predict", "/v2/models/{name}/infer"):
+        operation = described["paths"][path]["post"]
+        assert operation["security"] == [{scheme[0]: []}]
+        assert "401" in operation["responses"]
+    assert "security" not in described["paths"]["/readyz"]["get"]
+
+
+def test_a_long_name_is_not_repeated(server: Server) -> None:
+    reply = server.request(f"/v2/models/{'x' * 60_000}")
+    assert (reply.status, len(reply.body) < 300) == (404, True)

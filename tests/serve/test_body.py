@@ -1,3 +1,6 @@
+import gzip
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +9,8 @@ import pytest
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.admission import Limits
 from tests.serve.helpers import Server, form, head, image, process, read_reply, running
+
+Compress = Callable[[bytes], bytes]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,33 @@ def test_bodies_are_limited_with_and_without_content_length(engine: Engine) -> N
         with server.connect(head("/v2/models/tiny/infer", Content_Length=100_001)) as connection:
             assert read_reply(connection).status == 413  # before anything of it is sent
         assert server.predict(("a", image())).status == 200
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_bodies_are_inflated_within_the_limit(engine: Engine, encoding: str, compress: Compress) -> None:
+    body, kind = form([("a.png", image())])
+    with running({"tiny": engine}, Limits(max_body=100_000)) as server:
+
+        def status(content: bytes, encoding: str = encoding) -> tuple[int, str]:
+            reply = server.request("/predict", content, {"Content-Type": kind, "Content-Encoding": encoding})
+            return reply.status, "" if reply.status == 200 else reply.json["error"]
+
+        assert status(compress(body)) == (200, "")
+        assert status(body, "identity") == (200, "")
+        assert status(compress(bytes(100_000_000)))[0] == 413
+        assert status(body) == (400, "The body is not compressed as its Content-Encoding says.")
+        assert status(compress(body)[:-9]) == (400, "The compressed body is cut off before its end.")
+        assert status(compress(body) + b"more") == (400, "The body goes on after the end of its compressed content.")
+        for other in ("br", "gzip, gzip"):
+            assert status(body, other)[0] == 415
+
+
+def test_an_image_may_be_the_body(server: Server) -> None:
+    by_form = server.predict(("a.png", image()), query="?top=2").json[0]["predictions"]
+    reply = server.request("/predict?top=2", image(), {"Content-Type": "image/png"})
+    assert (reply.status, reply.json) == (200, [{"file": "", "predictions": by_form}])
+    broken = server.request("/predict", b"no image", {"Content-Type": "image/jpeg"})
+    assert (broken.status, list(broken.json[0])) == (200, ["file", "error"])
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from inceptorch.inference.engines import Engine
-from tests.serve.helpers import NOISE, Server, image
+from tests.serve.helpers import NOISE, Server, head, image, process, read_reply
 
 
 def test_tensors_as_json_and_as_bytes(server: Server, engine: Engine) -> None:
@@ -68,6 +70,10 @@ TENSOR = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data"
         ({"inputs": [TENSOR | {"data": [0] * 767 + [0.5]}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": [[0], [0, 1]]}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": [10**30] * 768}]}, "768 whole numbers"),
+        ({"inputs": [TENSOR | {"data": [True] * 768}]}, "768 whole numbers"),
+        ({"inputs": [TENSOR | {"data": [0] * 767 + ["0"]}]}, "768 whole numbers"),
+        ({"inputs": [TENSOR | {"data": [[0] * 384, [0] * 383, [0]]}]}, "768 whole numbers"),
+        ({"inputs": [TENSOR | {"data": []}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": None}]}, "768 whole numbers"),
         ({"inputs": [TENSOR | {"data": None, "parameters": {"binary_data_size": 768}}]}, "768 bytes must follow"),
         ({"inputs": [TENSOR], "outputs": [{"name": "x"}]}, "outputs.0.name: Input should be"),
@@ -80,3 +86,56 @@ def test_malformed_tensors_are_refused(server: Server, payload: Any, message: st
     reply = server.request("/v2/models/tiny/infer", body.encode())
     assert reply.status == 400
     assert message in reply.json["error"]
+
+
+def test_tensors_may_be_nested_as_their_shape(server: Server) -> None:
+    pixels = NOISE[:16, :16].transpose(2, 0, 1)[None]
+    flat, nested = (
+        server.request("/v2/models/tiny/infer", json.dumps({"inputs": [TENSOR | {"data": data}]}).encode())
+        for data in (pixels.ravel().tolist(), pixels.tolist())
+    )
+    assert (flat.status, nested.status) == (200, 200)
+    assert flat.json == nested.json
+
+
+@pytest.mark.slow
+def test_json_cannot_take_many_times_its_size(exported: Path) -> None:
+    """Strings of which numpy would make an array of 6 GB, and lists of nothing."""
+    data = ["a" * 100_000] + [""] * 15_000
+    with process(exported) as (child, server):
+
+        def peak() -> int:
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{child.pid}/status").read_text())
+            assert found is not None
+            return int(found[1]) // 1024
+
+        assert server.predict(("a", image())).status == 200
+        reply = server.request("/v2/models/tiny/infer", json.dumps({"inputs": [TENSOR | {"data": data}]}).encode())
+        assert (reply.status, peak() < 300) == (400, True), peak()
+        nothing = b'{"inputs": [' + b"[]," * 1_300_000 + b"[]]}"
+        assert server.request("/v2/models/tiny/infer", nothing).status == 400
+        assert peak() < 500, peak()
+        with server.connect(head("/v2/models/tiny/infer", Content_Length=5_000_000)) as connection:
+            refused = read_reply(connection)
+        assert (refused.status, "4 MB" in refused.json["error"]) == (413, True)
+        long = {"Inference-Header-Content-Length": "5000000"}
+        assert server.request("/v2/models/tiny/infer", bytes(5_000_000), long).status == 413
+
+
+def test_only_types_that_no_foreign_form_can_send(server: Server) -> None:
+    body = json.dumps({"inputs": [TENSOR]}).encode()
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        reply = server.request("/v2/models/tiny/infer", body, {"Content-Type": kind})
+        assert (reply.status, "application/json" in reply.json["error"]) == (415, True)
+    for kind in ("application/json; charset=utf-8", "Application/Octet-Stream"):
+        assert server.request("/v2/models/tiny/infer", body, {"Content-Type": kind}).status == 200
+
+
+def test_paths_with_the_version_that_the_metadata_names(server: Server) -> None:
+    body = json.dumps({"inputs": [TENSOR]}).encode()
+    (version,) = server.request("/v2/models/tiny").json["versions"]
+    for path, content in (("", None), ("/ready", None), ("/infer", body)):
+        with_version = server.request(f"/v2/models/tiny/versions/{version}{path}", content)
+        assert with_version.status == 200
+        assert with_version.json == server.request(f"/v2/models/tiny{path}", content).json
+        assert server.request(f"/v2/models/tiny/versions/2{path}", content).status == 404

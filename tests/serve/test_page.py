@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.models.module import Model
 from inceptorch.serve.admission import AdmissionControl, Limits
+from inceptorch.serve.guard import Access
 from inceptorch.serve.server import bind, create_server, url_of
 from inceptorch.serve.service import Service
 from tests.conftest import TINY
@@ -83,7 +85,7 @@ def running(
 ) -> Iterator[Server]:
     service = Service({name: open_engine(bundle, "torch", threads=1) for name in names}, limits or Limits())
     with bind("127.0.0.1", 0) as listening:
-        server = create_server(service, token)
+        server = create_server(service, Access(token, local=True))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -702,3 +704,69 @@ def test_nothing_from_elsewhere_could_be_loaded(browser: Browser, server: Server
         })"""
         )
         assert refused == ["connect-src", "script-src-elem", "style-src-elem"]
+
+
+def test_a_page_of_another_site_gets_nothing(browser: Browser, server: Server) -> None:
+    """Whatever a page can send without asking: forms, text, an image, a script."""
+    attack = """async (address) => {
+        const image = new Blob([new Uint8Array(100)], { type: "image/png" });
+        const form = new FormData();
+        form.append("file", image, "a.png");
+        const send = async (path, options) => {
+            try {
+                const reply = await fetch(address + path, options);
+                return reply.type === "opaque" ? "sent" : `status ${reply.status}`;
+            } catch { return "refused"; }
+        };
+        return [
+            await send("/predict", { method: "POST", mode: "no-cors", body: form }),
+            await send("/v2/models/tiny/infer", { method: "POST", mode: "no-cors", body: "{}" }),
+            await send("/predict", { method: "POST", body: form }),
+            await send("/predict", { method: "POST", body: image }),
+            await send("/about", {}),
+            await send("/page.js", { mode: "no-cors" }),
+        ];
+    }"""
+
+    def refused() -> float:
+        return sum(
+            sample.value
+            for metric in server.service.metrics.requests.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total") and sample.labels["status"] == "403"
+        )
+
+    def answered() -> float:
+        return float(server.service.models["tiny"].answered._value.get())
+
+    before = refused(), answered()
+    with elsewhere() as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        answers = page.evaluate(attack, server.address)
+        context.close()
+    assert answers[2:] == ["refused"] * 4
+    assert (refused() - before[0] >= 3, answered() - before[1]) == (True, 0)
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """The address of a page that another program of this machine serves."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<p>elsewhere")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        yield f"http://localhost:{other.server_port}/"
+        other.shutdown()
+        thread.join(20)

@@ -1,12 +1,16 @@
 import http.client
 import signal
 import socket
+import stat
+import subprocess
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from inceptorch.serve.server import bind
+from inceptorch.errors import ServeError
+from inceptorch.serve.server import bind, bind_unix
 from tests.serve.helpers import form, head, image, process, read_reply, wait_until
 
 
@@ -58,3 +62,102 @@ def test_sigterm_answers_accepted_requests(exported: Path) -> None:
         assert child.wait(20) == 0
         assert child.stdout is not None
         assert child.stdout.read() == "stopped\n"
+
+
+STUCK = """
+import threading, time
+import inceptorch.serve.service as service
+def stuck(*args, **options):
+    time.sleep(1000)
+"""
+STUCK_DECODER = f"{STUCK}\nservice.decode = stuck"
+STUCK_ENGINE = f"""{STUCK}
+from inceptorch.inference.engines.onnxruntime import OnnxRuntime
+before = OnnxRuntime.run
+OnnxRuntime.run = lambda self, crops, **options: stuck() if crops.max() > 200 else before(self, crops, **options)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stuck", [STUCK_DECODER, STUCK_ENGINE])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_sigterm_ends_a_server_whose_work_never_ends(exported: Path, stuck: str, leaves: bool) -> None:
+    body, kind = form([("a", image())] * 4)
+    whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
+    with process(exported, "--max-seconds", 1, before=stuck, stderr=subprocess.DEVNULL) as (child, server):
+        connection = server.connect(whole)
+        server.wait_for('inceptorch_queue_images{model="tiny"}', 4)
+        if leaves:
+            connection.close()
+            server.wait_for('inceptorch_queue_images{model="tiny"}', 0)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(2 * 1 + 1 + 2 + 5) in (0, 1)  # as documented, and 5 seconds for a busy machine
+        connection.close()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_server_with_idle_heads_and_deaf_clients(exported: Path) -> None:
+    many = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+    begun = head("/predict", Content_Type="multipart/form-data; boundary=x", Content_Length=1000)
+    with process(exported, "--max-seconds", 1) as (child, server), ExitStack() as stack:
+        for content in [begun, many, b"", b"GET /"] * 10:
+            stack.enter_context(server.connect(content))
+        assert server.request("/healthz").status == 200
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(2 * 1 + 1 + 2 + 5) == 0
+
+
+@pytest.mark.slow
+def test_sighup_drains_and_sigusr1_shows_the_threads(exported: Path) -> None:
+    body, kind = form([("a", image())])
+    whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
+    with process(exported, stderr=subprocess.PIPE) as (child, server):
+        assert server.predict(("a", image())).status == 200
+        child.send_signal(signal.SIGUSR1)
+        assert server.predict(("a", image())).status == 200
+        half = server.connect(whole[:-100])
+        server.wait_for("inceptorch_connections", 2)
+        child.send_signal(signal.SIGHUP)
+        half.sendall(whole[-100:])
+        assert read_reply(half).status == 200
+        half.close()
+        assert child.wait(20) == 0
+        assert child.stderr is not None
+        assert "most recent call first" in child.stderr.read()
+
+
+@pytest.mark.slow
+def test_more_clients_than_descriptors_leave_it_answering(exported: Path) -> None:
+    with process(exported, descriptors=64, stderr=subprocess.PIPE) as (child, server), ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(server.connect())
+        for _ in range(20):
+            assert server.predict(("a", image())).status == 200
+        stack.close()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+        assert child.stderr is not None
+        assert len(child.stderr.read().splitlines()) < 5
+
+
+@pytest.mark.slow
+def test_a_unix_socket(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "serve.sock"
+    bind_unix(path).close()  # as a killed server leaves it
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    with process(exported, "--unix-socket", path) as (child, _):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(path))
+            body, kind = form([("a", image())])
+            connection.sendall(head("/predict", Content_Type=kind, Content_Length=len(body)) + body)
+            assert read_reply(connection).status == 200
+        with pytest.raises(ServeError, match="already in use. Try another --unix-socket"):
+            bind_unix(path)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+    assert not path.exists()
+    path.write_text("not a socket")
+    with pytest.raises(ServeError, match="already in use"):
+        bind_unix(path)
+    assert path.read_text() == "not a socket"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from typer.testing import CliRunner
 
 from inceptorch.cli import app
 from inceptorch.images.decode import Decoded, decode
-from inceptorch.inference.engines import Engine
+from inceptorch.inference.engines import Engine, EngineOutput
+from inceptorch.serve.admission import Limits
 from inceptorch.utils.cpu import processors
 from tests.helpers import png
 from tests.serve.helpers import Gate, Server, form, head, image, read_reply, running, wait_until
@@ -78,6 +80,52 @@ def test_work_of_disconnected_clients_is_canceled(engine: Engine) -> None:
         assert server.counter('inceptorch_requests_total{path="/predict",status="499"}') == 9
         for connection in [first, *gone]:
             connection.close()
+
+
+READY = ("/readyz", "/v2/health/ready", "/v2/models/tiny/ready")
+
+
+def failing(*args: object, **options: object) -> EngineOutput:
+    raise RuntimeError("broken")
+
+
+def ending(*args: object, **options: object) -> EngineOutput:
+    raise SystemExit(1)
+
+
+def without_numbers(crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
+    return EngineOutput.of_probabilities(np.full((len(crops), 3), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("failure", [failing, ending, without_numbers])
+def test_a_model_that_fails_is_not_ready_until_it_answers(
+    engine: Engine, caplog: pytest.LogCaptureFixture, failure: Callable[..., EngineOutput]
+) -> None:
+    with running({"tiny": engine}) as server:
+        assert [server.request(path).status for path in READY] == [200] * 3
+        assert "error" in server.predict(("a", b"no image")).json[0]
+        assert [server.request(path).status for path in READY] == [200] * 3  # the image was at fault
+        run = engine.run
+        engine.run = failure  # type: ignore[method-assign]
+        assert server.predict(("a", image())).status == 500
+        assert [server.request(path).status for path in READY] == [503] * 3
+        assert server.request("/healthz").status == 200
+        engine.run = run  # type: ignore[method-assign]
+        assert [server.request(path).status for path in READY] == [200] * 3  # though no request came
+        assert server.predict(("a", image())).status == 200
+
+
+def test_a_request_to_a_hanging_engine_ends(engine: Engine) -> None:
+    gate = Gate(engine)
+    with running({"tiny": engine}, Limits(max_seconds=0.2)) as server:
+        gate.close()
+        reply = server.predict(("a", image()))
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        assert "not answered within 0.4 seconds" in reply.json["error"]
+        assert server.counter('inceptorch_queue_images{model="tiny"}') == 0
+        assert [server.request(path).status for path in READY] == [503] * 3
+        gate.open.set()
+        wait_until(lambda: server.request("/readyz").status == 200, "the model to be ready")
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 import sys
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -27,24 +29,45 @@ TokenOption = Annotated[
         envvar="INCEPTORCH_TOKEN",
     ),
 ]
+UnixSocketOption = Annotated[
+    Path | None, typer.Option(help="Unix socket to listen on, in place of --host and --port.", metavar="PATH")
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Name of the server besides localhost, without a token; pages of this host may send images. Repeatable.",
+        metavar="NAME",
+    ),
+]
+SecondsOption = Annotated[
+    float,
+    typer.Option(
+        help="Seconds in which a request must arrive and its answer be taken; the work between may take twice as long.",
+        min=0.1,
+        max=86_400,
+    ),
+]
 
 
 def serve(
     models: ModelsArgument,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = 8000,
+    unix_socket: UnixSocketOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
     concurrency: ConcurrencyOption = None,
     batch: BatchOption = None,
     token: TokenOption = None,
+    allow_host: AllowHostOption = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_images: Annotated[int, typer.Option(help="Images of one request, at most.", min=1)] = 32,
-    max_seconds: Annotated[float, typer.Option(help="Seconds a request may take to arrive.", min=0.1, max=86_400)] = 30,
+    max_seconds: SecondsOption = 30,
     queue_size: Annotated[
         int, typer.Option(help="Unanswered images per model, at most; not below --max-images.", min=1)
     ] = 64,
+    access_log: Annotated[bool, typer.Option("--access-log", help="A line per request on standard error.")] = False,
 ) -> None:
     """Serve classifiers over HTTP, with a page for browsers, until SIGTERM or Ctrl-C.
 
@@ -56,6 +79,7 @@ def serve(
     from inceptorch.inference.engines import open_engine
     from inceptorch.serve import server
     from inceptorch.serve.admission import Limits
+    from inceptorch.serve.guard import Access
     from inceptorch.serve.priority import run_at_low_priority
     from inceptorch.serve.service import Service
 
@@ -63,21 +87,21 @@ def serve(
         raise ServeError("The token is empty. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
     limits = Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
     paths = server.parse_model_args(models)
-    with server.bind(host, port) as listening:
-        service = run_at_low_priority(
-            lambda: Service(
-                {
-                    name: open_engine(path, engine, precision, threads=threads, streams=concurrency, batch_size=batch)
-                    for name, path in paths.items()
-                },
-                limits,
-            )
-        )
+    options: dict[str, Any] = {"threads": threads, "streams": concurrency, "batch_size": batch}
+    with server.bind(host, port) if unix_socket is None else server.bind_unix(unix_socket) as listening:
+        engines = {name: partial(open_engine, path, engine, precision, **options) for name, path in paths.items()}
+        service = run_at_low_priority(lambda: Service({name: start() for name, start in engines.items()}, limits))
         for name, endpoint in service.models.items():
             config = endpoint.engine.config
             print(f"{name}: {config.network.name}, {len(config.classes)} classes, {endpoint.engine}")
         print(f"serving on {server.url_of(listening)}", flush=True)
-        if token is None and not server.is_loopback(listening):
+        access = Access(token, server.is_loopback(listening), frozenset(map(str.lower, allow_host or ())))
+        if token is None and not access.local and unix_socket is None:
             print("inceptorch: anyone who reaches this address can use it; require a --token", file=sys.stderr)
-        server.run(server.create_server(service, token), listening)
-    print("stopped")
+        if access_log:
+            server.log_requests()
+        server.run(server.create_server(service, access), listening)
+    if unix_socket is not None:
+        unix_socket.unlink(missing_ok=True)
+    print("stopped", flush=True)
+    server.end_after(1, 0)  # whoever waited for what still runs has gone

@@ -19,7 +19,7 @@ class Limits:
 
     max_body     bytes of a request
     max_images   images of a request
-    max_seconds  for a request to arrive
+    max_seconds  for a request to arrive, and for its answer to be taken; the work between may take twice as long
     queue_size   images of a model that are accepted and not answered yet
     """
 
@@ -37,35 +37,44 @@ class Limits:
 
 
 class AdmissionControl:
-    """Counts a model's accepted, unanswered images and bytes. It runs on the event loop alone, so it needs no lock."""
+    """Counts a model's accepted, unanswered images, and the bytes of bodies in memory. It runs on the event loop alone,
+    so it needs no lock."""
 
     def __init__(self, limits: Limits):
         self.images, self.bytes = 0, 0
         self.max_images, self.max_bytes = limits.queue_size, MAX_BODIES * limits.max_body
 
     @contextmanager
-    def reserve(self, size: int) -> Iterator[Reservation]:
-        """A reservation for one image in a body of `size` bytes. Raises HTTPException 503 if the server is full."""
+    def reserve(self) -> Iterator[Reservation]:
+        """An empty reservation for one request. Raises HTTPException 503 if the queue is full.
+
+        What a head announces counts for nothing: bytes count once they have arrived, and images once all have."""
+        if self.images >= self.max_images:
+            raise _busy()
         reservation = Reservation(self)
-        reservation.add(1, size)
         try:
             yield reservation
         finally:
             self.images -= reservation.images
-            self.bytes -= size
+            self.bytes -= reservation.bytes
 
 
 class Reservation:
-    """The images of one request."""
+    """The images and bytes of one request."""
 
     def __init__(self, control: AdmissionControl):
-        self.images, self._control = 0, control
+        self.images, self.bytes, self._control = 0, 0, control
 
-    def add(self, images: int, size: int = 0) -> None:
+    def add(self, images: int = 0, size: int = 0) -> None:
         """Reserve more. Raises HTTPException 503 if the server is full."""
         control = self._control
         if control.images + images > control.max_images or control.bytes + size > control.max_bytes:
-            raise HTTPException(503, "The server is busy; try again in one second.", {"Retry-After": "1"})
+            raise _busy()
         control.images += images
         control.bytes += size
         self.images += images
+        self.bytes += size
+
+
+def _busy() -> HTTPException:
+    return HTTPException(503, "The server is busy; try again in one second.", {"Retry-After": "1"})

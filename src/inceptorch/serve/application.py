@@ -18,9 +18,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from inceptorch.serve import open_inference, schemas
-from inceptorch.serve.body import Form, chunks, content_length, in_time
+from inceptorch.serve.body import chunks, in_time, read_images
 from inceptorch.serve.schemas import errors
-from inceptorch.serve.service import Service, cancel_on_disconnect, gather_all
+from inceptorch.serve.service import ModelEndpoint, Service, cancel_on_disconnect, gather_all
 
 PAGE = Path(__file__).parent / "page"
 PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -40,10 +40,14 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
         description="Image classification.",
         docs_url=None,  # these would fetch scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to an absolute address, which lacks the prefix of a proxy
     )
     app.state.service = service
     app.include_router(public)
-    app.include_router(private, dependencies=[Depends(_bearer(token))] if token else [])
+    if token is None:
+        app.include_router(private)
+    else:
+        app.include_router(private, dependencies=[Depends(_bearer(token))], responses=errors(401))
     for file in PAGE.iterdir():
         path = "/" if file.name == "index.html" else f"/{file.name}"
         app.add_api_route(path, _page_file(file), include_in_schema=False)
@@ -59,14 +63,20 @@ async def _service(request: Request) -> Service:
 
 
 ServiceOf = Annotated[Service, Depends(_service)]
-public, private = APIRouter(), APIRouter(responses=errors(401))
+public, private = APIRouter(), APIRouter()
 PROTOCOL: list[str | Enum] = ["open inference protocol"]
 
 
 @public.get("/healthz", tags=["health"])
-@public.get("/readyz", tags=["health"])
-async def status() -> dict[str, str]:
-    """Whether the server can answer. Until its models are warm, connections wait."""
+async def health() -> dict[str, str]:
+    """Whether the server is alive. Until its models are warm, connections wait."""
+    return {"status": "ok"}
+
+
+@public.get("/readyz", responses=errors(503), tags=["health"])
+async def readiness(service: ServiceOf) -> dict[str, str]:
+    """Whether every model can answer. After a failure an image is tried."""
+    await _require_ready(service, *service.models.values())
     return {"status": "ok"}
 
 
@@ -76,9 +86,10 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@public.get("/v2/health/ready", tags=PROTOCOL)
-async def ready() -> dict[str, bool]:
-    """Whether the server can answer."""
+@public.get("/v2/health/ready", responses=errors(503), tags=PROTOCOL)
+async def ready(service: ServiceOf) -> dict[str, bool]:
+    """Whether every model can answer. After a failure an image is tried."""
+    await _require_ready(service, *service.models.values())
     return {"ready": True}
 
 
@@ -106,7 +117,7 @@ async def metrics(service: ServiceOf) -> Response:
     response_class=Response,
     responses={
         200: {"model": list[schemas.Answered | schemas.Unreadable]},
-        **errors(400, 404, 408, 413, 422, 500, 503),
+        **errors(400, 403, 404, 408, 413, 415, 422, 500, 503),
     },
     openapi_extra={"requestBody": schemas.PREDICT_BODY},
 )
@@ -119,9 +130,10 @@ async def predict(
 ) -> Response:
     """Classify images. For each file, in order: the most probable classes, or why it cannot be read."""
     endpoint = service.endpoint(model)
-    with endpoint.admission.reserve(content_length(request, service.limits)) as reservation:
-        async with Form(request, service.limits, reservation).files() as files:
-            work = (service.predict(endpoint, file, top, maps == 1) for file in files)
+    with endpoint.admission.reserve() as reservation:
+        images = await read_images(request, service.limits, reservation)
+        async with service.answering(endpoint):
+            work = (service.predict(endpoint, name, content, top, maps == 1) for name, content in images)
             entries = await cancel_on_disconnect(request, gather_all(work))
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
@@ -132,41 +144,55 @@ async def server_metadata() -> dict[str, str | list[str]]:
     return {"name": "inceptorch", "version": version("inceptorch"), "extensions": ["binary_tensor_data"]}
 
 
+@private.get(f"/v2/models/{{name}}/versions/{open_inference.VERSION}", include_in_schema=False)
 @private.get("/v2/models/{name}", response_model=schemas.ModelMetadata, responses=errors(404), tags=PROTOCOL)
 async def model_metadata(name: str, service: ServiceOf) -> Any:
     """The inputs and outputs of a model. Its input "images" was named "pictures": that name works for one release."""
     return open_inference.metadata(service.endpoint(name))
 
 
-@private.get("/v2/models/{name}/ready", responses=errors(404), tags=PROTOCOL)
+@private.get(f"/v2/models/{{name}}/versions/{open_inference.VERSION}/ready", include_in_schema=False)
+@private.get("/v2/models/{name}/ready", responses=errors(404, 503), tags=PROTOCOL)
 async def model_ready(name: str, service: ServiceOf) -> dict[str, str | bool]:
-    """Whether a model can answer."""
-    return {"name": service.endpoint(name).name, "ready": True}
+    """Whether a model can answer. After a failure an image is tried."""
+    await _require_ready(service, service.endpoint(name))
+    return {"name": name, "ready": True}
 
 
+@private.post(f"/v2/models/{{name}}/versions/{open_inference.VERSION}/infer", include_in_schema=False)
 @private.post(
     "/v2/models/{name}/infer",
     response_class=Response,
-    responses={200: {"model": schemas.InferResponse}, **errors(400, 404, 408, 413, 500, 503)},
+    responses={200: {"model": schemas.InferResponse}, **errors(400, 403, 404, 408, 413, 415, 500, 503)},
     openapi_extra={"requestBody": schemas.INFER_BODY},
     tags=PROTOCOL,
 )
 async def infer(name: str, request: Request, service: ServiceOf) -> Response:
     """Run a model on tensors: uint8 RGB crops [N, 3, S, S]."""
+    open_inference.check_head(request.headers)
     endpoint, limits = service.endpoint(name), service.limits
+    header = request.headers.get(open_inference.HEADER)
+    max_size = limits.max_body if header else open_inference.max_json(endpoint, limits)
     loop = asyncio.get_running_loop()
-    with endpoint.admission.reserve(content_length(request, limits)) as reservation:
+    with endpoint.admission.reserve() as reservation:
         async with in_time(limits):
-            body = b"".join([chunk async for chunk in chunks(request, limits)])
-        header = request.headers.get(open_inference.HEADER)
+            body = b"".join([chunk async for chunk in chunks(request, max_size, reservation)])
         pool = service.one_at_a_time if header is None and len(body) > LONG_JSON else service.decoders
-        inference = await loop.run_in_executor(pool, open_inference.parse, body, header, endpoint, limits)
-        reservation.add(len(inference.crops) - 1)  # the first is reserved already
-        results = await cancel_on_disconnect(request, gather_all(endpoint.run(crop) for crop in inference.crops))
+        async with service.answering(endpoint):
+            inference = await loop.run_in_executor(pool, open_inference.parse, body, header, endpoint, limits)
+            reservation.add(images=len(inference.crops))
+            work = gather_all(endpoint.run(crop) for crop in inference.crops)
+            results = await cancel_on_disconnect(request, work)
     content, length = await loop.run_in_executor(service.decoders, open_inference.respond, inference, endpoint, results)
     if length is None:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={open_inference.HEADER: str(length)})
+
+
+async def _require_ready(service: Service, *endpoints: ModelEndpoint) -> None:
+    for endpoint in endpoints:
+        if not await service.is_ready(endpoint):
+            raise HTTPException(503, f"The model {endpoint.name!r} failed to answer; the log says why.")
 
 
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:

@@ -27,8 +27,10 @@ class SingleOutput(NamedTuple):
 
 
 def run_batch(engine: Engine, crops: Sequence[ImageArray]) -> list[SingleOutput]:
-    """Run the engine on a batch, with maps, and split its output by image."""
+    """Run the engine on a batch, with maps, and split its output by image. Raises ValueError for another number."""
     output = engine.run(np.stack(crops), maps=True)
+    if len(output.probabilities) != len(crops):
+        raise ValueError(f"{engine} answered {len(crops)} images with {len(output.probabilities)} outputs")
     missing = [None] * len(crops)
     maps = missing if output.maps is None else output.maps
     map_classes = missing if output.map_classes is None else output.map_classes
@@ -52,11 +54,14 @@ class DynamicBatcher:
         self._queue.put((crop, future))
         return future
 
-    def close(self) -> None:
-        """End the threads once all submitted crops are answered."""
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def close(self, seconds: float) -> None:
+        """End the threads once all submitted crops are answered; wait for each so long, as an engine may hang."""
         self._queue.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(seconds)
 
     def _next_batch(self) -> list[tuple[ImageArray, Future[SingleOutput]]]:
         """The next batch, as soon as there is one; after the end, an empty one."""
@@ -78,9 +83,11 @@ class DynamicBatcher:
             try:
                 with self._seconds.time():
                     outputs = run_batch(self._engine, [crop for crop, _ in batch])
-            except Exception as error:  # it belongs to the requests of this batch; later ones go on
+            except BaseException as error:  # it belongs to the requests of this batch; later ones go on
+                # The loop that waits would take SystemExit for its own end.
+                failure = error if isinstance(error, Exception) else RuntimeError(f"{self._engine}: {error!r}")
                 for _, future in batch:
-                    future.set_exception(error)
+                    future.set_exception(failure)
                 continue
             for output, (_, future) in zip(outputs, batch, strict=True):
                 future.set_result(output)

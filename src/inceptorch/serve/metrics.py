@@ -25,6 +25,7 @@ class Metrics:
         self.queue = Gauge(
             "inceptorch_queue_images", "Images accepted and not answered yet.", ["model"], registry=self._registry
         )
+        self.connections = Gauge("inceptorch_connections", "Open connections.", registry=self._registry)
         self.batch = histogram("inceptorch_batch_images", "Images per batch.", ["model"], buckets=BATCH_SIZES)
         self.engine = histogram("inceptorch_engine_seconds", "Batches in the engine.", ["model"], buckets=SECONDS)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -18,8 +19,9 @@ NETWORK, DECODING = 5, 15  # niceness above the main thread's
 def lower_priority(niceness: int) -> None:
     """Lower the priority of this thread, and of those it will start, below the main thread's."""
     if sys.platform == "linux":  # elsewhere niceness belongs to processes, not threads
-        main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + niceness, 19))
+        with suppress(OSError):  # a sandbox may forbid it, and a thread must not end for that
+            main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(main_thread + niceness, 19))
 
 
 def run_at_low_priority(work: Callable[[], Result]) -> Result:

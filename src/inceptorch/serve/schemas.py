@@ -106,17 +106,23 @@ _SCHEMA = InferRequest.model_json_schema(ref_template="#/components/schemas/{mod
 COMPONENTS = {**_SCHEMA.pop("$defs"), "InferRequest": _SCHEMA}
 _FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "required": ["file"], "properties": {"file": _FILES}}
-PREDICT_BODY = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
+_IMAGE = {"type": "string", "format": "binary"}
+PREDICT_BODY = {
+    "required": True,
+    "content": {"multipart/form-data": {"schema": _FORM}, "image/*": {"schema": _IMAGE}},
+}
 
 ERRORS = {
     400: "The request is malformed.",
     401: "The token is missing or wrong.",
+    403: "A page of another site sent it, or it names another host.",
     404: "There is no such model.",
     408: "The request did not arrive in time.",
     413: "The request is too large or has too many images.",
+    415: "The body has another type or encoding.",
     422: "A parameter has an impossible value.",
     500: "The server failed; its log says why.",
-    503: "The server is busy; Retry-After says when to try again.",
+    503: "The server is busy, and Retry-After says when to try again; or a model fails.",
 }
 
 

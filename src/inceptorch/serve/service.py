@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+import io
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from fastapi import HTTPException, Request
 from numpy.typing import NDArray
-from starlette.datastructures import UploadFile
+from PIL import Image
 from starlette.requests import ClientDisconnect
 
 from inceptorch.errors import ImageError, NonFiniteOutputError, did_you_mean
@@ -27,6 +29,8 @@ from inceptorch.utils.cpu import processors
 
 Result = TypeVar("Result")
 
+TRIAL = 1.0  # seconds that a check of readiness waits for an image
+CLOSING = 1.0  # seconds to wait for a thread that has nothing left to answer
 LARGE = 16_000_000  # pixels; larger images are decoded one at a time, as each may take a gigabyte meanwhile
 
 
@@ -42,6 +46,8 @@ class ModelEndpoint:
         (self.example,) = run_batch(engine, [gray[0]])
         if not np.isfinite(self.example.probabilities).all():
             raise NonFiniteOutputError
+        self.is_good = True  # the last answer
+        self.trial: asyncio.Future[Any] | None = None  # of an image, since an answer was not good
         self.admission = AdmissionControl(limits)
         metrics.queue.labels(name).set_function(lambda: self.admission.images)
         self.answered, self.unreadable = (metrics.images.labels(name, each) for each in ("answered", "unreadable"))
@@ -59,7 +65,15 @@ class ModelEndpoint:
         }
 
     async def run(self, crop: ImageArray) -> SingleOutput:
-        output = await asyncio.wrap_future(self.batcher.submit(crop))
+        """The output for a crop. Raises NonFiniteOutputError, and what the engine raises."""
+        try:
+            output = await asyncio.wrap_future(self.batcher.submit(crop))
+            if not np.isfinite(output.probabilities).all():
+                raise NonFiniteOutputError
+        except Exception:
+            self.is_good = False
+            raise
+        self.is_good = True
         self.answered.inc()
         return output
 
@@ -72,22 +86,46 @@ class Service:
         self.models = {name: ModelEndpoint(name, engine, limits, self.metrics) for name, engine in engines.items()}
         pool = partial(ThreadPoolExecutor, initializer=lower_priority, initargs=(DECODING,))
         self.decoders, self.one_at_a_time = pool(processors()), pool(1)  # the latter for what takes much memory
+        with io.BytesIO() as file:
+            Image.new("L", (8, 8), 128).save(file, "PNG")
+            self._gray = file.getvalue()
 
     def endpoint(self, name: str | None) -> ModelEndpoint:
         """The model of this name; None: the first one. Raises HTTPException 404."""
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
+            name = name[:100]  # of a sentence
             raise HTTPException(404, f"There is no model {name!r}: {did_you_mean(name, self.models)}")
         return self.models[name]
 
-    async def predict(self, endpoint: ModelEndpoint, upload: UploadFile, top: int, maps: bool) -> dict[str, Any]:
+    @asynccontextmanager
+    async def answering(self, endpoint: ModelEndpoint) -> AsyncIterator[None]:
+        """A block in which a request must be answered. Raises HTTPException 503: a decoder or an engine may hang."""
+        seconds = 2 * self.limits.max_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            endpoint.is_good = False
+            message = f"The request was not answered within {seconds:g} seconds; send fewer images at once."
+            raise HTTPException(503, message, {"Retry-After": "1"}) from None
+
+    async def is_ready(self, endpoint: ModelEndpoint) -> bool:
+        """Whether its threads are alive and its last answer was good. If that was bad, an image is tried, as no other
+        may come before the model is ready."""
+        if not endpoint.is_good:
+            if endpoint.trial is None or endpoint.trial.done():
+                endpoint.trial = asyncio.ensure_future(self.predict(endpoint, "", self._gray, 1, False))
+                endpoint.trial.add_done_callback(lambda trial: trial.cancelled() or trial.exception())
+            await asyncio.wait([endpoint.trial], timeout=TRIAL)
+        return endpoint.is_good and endpoint.batcher.is_alive()
+
+    async def predict(self, endpoint: ModelEndpoint, name: str, content: bytes, top: int, maps: bool) -> dict[str, Any]:
         """The entry for one file in the format of `predict --json`, with `maps` also its activation maps."""
         config = endpoint.engine.config
-        entry: dict[str, Any] = {"file": upload.filename}
+        entry: dict[str, Any] = {"file": name}
         loop = asyncio.get_running_loop()
-        content = upload.file.read()  # from memory
-        upload.file.close()
         try:
             result = await loop.run_in_executor(self.decoders, _preprocess_unless_large, content, config.preprocessing)
             if result is None:
@@ -105,11 +143,11 @@ class Service:
         return entry
 
     def close(self) -> None:
-        """End the threads once everything accepted is answered."""
+        """End the threads, of which those that still work do so for clients that have gone."""
         for endpoint in self.models.values():
-            endpoint.batcher.close()
-        self.decoders.shutdown()
-        self.one_at_a_time.shutdown()
+            endpoint.batcher.close(CLOSING)
+        for pool in (self.decoders, self.one_at_a_time):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _preprocess(content: bytes, preprocessing: Preprocessing) -> tuple[ImageArray, tuple[int, int]]:
