@@ -18,6 +18,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(planted: Planted, home: 
     shutil.copy(hostile / "a" / "<b>&'\"" / "000.jpg", hostile / "b" / "same.jpg")
     findings = check(hostile, progress=QUIET)
     html = page.html(findings)
+    assert '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:;' in html
     assert "<b>&'" not in html
     assert "<b>&'\"/000.jpg" in ParsedPage(html).text
     asked = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", "", html)
