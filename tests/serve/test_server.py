@@ -1,9 +1,11 @@
 import http.client
+import re
 import signal
 import socket
 import stat
 import subprocess
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -111,7 +113,7 @@ def test_sigterm_ends_a_server_with_idle_heads_and_deaf_clients(exported: Path) 
 def test_sighup_drains_and_sigusr1_shows_the_threads(exported: Path) -> None:
     body, kind = form([("a", image())])
     whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body
-    with process(exported, stderr=subprocess.PIPE) as (child, server):
+    with process(exported, "--access-log", stderr=subprocess.PIPE) as (child, server):
         assert server.predict(("a", image())).status == 200
         child.send_signal(signal.SIGUSR1)
         assert server.predict(("a", image())).status == 200
@@ -123,7 +125,10 @@ def test_sighup_drains_and_sigusr1_shows_the_threads(exported: Path) -> None:
         half.close()
         assert child.wait(20) == 0
         assert child.stderr is not None
-        assert "most recent call first" in child.stderr.read()
+        written = child.stderr.read()
+        assert "most recent call first" in written
+        line = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} [0-9a-f]{16} 127\.0\.0\.1 POST /predict 200 \d+\.\d{3}$"
+        assert len(re.findall(line, written, re.MULTILINE)) == 3
 
 
 @pytest.mark.slow
@@ -138,6 +143,24 @@ def test_more_clients_than_descriptors_leave_it_answering(exported: Path) -> Non
         assert child.wait(20) == 0
         assert child.stderr is not None
         assert len(child.stderr.read().splitlines()) < 5
+
+
+@pytest.mark.slow
+def test_a_lack_of_descriptors_is_logged_once_a_second(exported: Path) -> None:
+    unlimited = "import inceptorch.serve.server as server\nserver._max_connections = lambda: 10_000"
+    start = time.monotonic()
+    with process(exported, before=unlimited, descriptors=64, stderr=subprocess.PIPE) as (child, server):
+        with ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(server.connect())
+            time.sleep(2)
+        assert server.predict(("a", image())).status == 200
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+        assert child.stderr is not None
+        lines = child.stderr.read().splitlines()
+    assert set(lines) == {"cannot accept connections: too many open files"}
+    assert len(lines) <= time.monotonic() - start + 1
 
 
 @pytest.mark.slow
