@@ -10,10 +10,11 @@ from PIL import Image
 
 from inceptorch.deployment import benchmark as measuring
 from inceptorch.deployment import peak
-from inceptorch.deployment.benchmark import benchmark
+from inceptorch.deployment.benchmark import benchmark, measure_once
 from inceptorch.errors import EngineError
-from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines import Engine, EngineOutput, available, open_engine
 from inceptorch.inference.engines.factory import graph_of
+from inceptorch.inference.engines.onnxruntime import OnnxRuntime
 from inceptorch.inference.engines.selection import saved_choice
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
@@ -74,3 +75,40 @@ def test_answers_are_compared_with_the_reference_on_the_images_given(bundle: Pat
     classifier_of(TINY, classes=6).save(tmp_path / "six")
     with pytest.raises(EngineError, match="has other classes or preprocessing"):
         benchmark(file, seconds=0.02, reference=tmp_path / "six", progress=Progress(quiet=True))
+
+
+@pytest.mark.slow
+def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(measuring, "QUICK_SECONDS", 0.02)
+    rates = iter(range(1, 9))
+    measured: list[str] = []
+
+    def faster_each_time(engine: Engine, crops: np.ndarray, seconds: float) -> float:
+        measured.append(engine.name)
+        return float(next(rates))
+
+    monkeypatch.setattr(measuring, "throughput", faster_each_time)
+    assert saved_choice(bundle).engine == "torch"
+    measure_once(bundle, progress=Progress())
+    assert "--no-measure" in capsys.readouterr().err
+    assert set(measured) == {engine for engine, precision in available(bundle) if precision == "fp32"}
+    assert (saved_choice(bundle).engine, saved_choice(bundle).precision) == (measured[-1], "fp32")
+    count = len(measured)
+    measure_once(bundle, progress=Progress())
+    assert (len(measured), capsys.readouterr().err) == (count, "")
+
+    other = classifier_of(TINY)
+    other.save(tmp_path / "other")
+    run = OnnxRuntime.run
+
+    def wrong(self: OnnxRuntime, crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
+        answer = run(self, crops, maps=maps)
+        return EngineOutput.of_probabilities(answer.probabilities[:, ::-1])
+
+    monkeypatch.setattr(OnnxRuntime, "run", wrong)
+    measure_once(tmp_path / "other", progress=Progress(quiet=True))
+    assert "onnxruntime" not in measured[count:]
+    assert saved_choice(tmp_path / "other").engine != "onnxruntime"

@@ -7,8 +7,8 @@ import typer
 EngineOption = Annotated[
     str,
     typer.Option(
-        help="torch, onnxruntime or openvino; auto: the fastest that `inceptorch bench` measured here. If it was never "
-        "run, auto is torch, and for exported files onnxruntime or openvino."
+        help="torch, onnxruntime or openvino; auto: the fastest that `inceptorch bench` or `serve` measured here. If "
+        "neither was run, auto is torch, and for exported files onnxruntime or openvino."
     ),
 ]
 PrecisionOption = Annotated[

@@ -1,11 +1,13 @@
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption
+
+if TYPE_CHECKING:
+    from inceptorch.inference.engines import Engine
 
 ModelsArgument = Annotated[
     list[str],
@@ -21,6 +23,13 @@ ConcurrencyOption = Annotated[
 BatchOption = Annotated[
     int | None,
     typer.Option(help="Images per batch, at most; by default what the engine does best.", min=1, max=4096),
+]
+MeasureOption = Annotated[
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help="With --engine auto, find the fastest engine here: a few seconds, once for each model.",
+    ),
 ]
 TokenOption = Annotated[
     str | None,
@@ -59,6 +68,7 @@ def serve(
     threads: ThreadsOption = None,
     concurrency: ConcurrencyOption = None,
     batch: BatchOption = None,
+    measure: MeasureOption = True,
     token: TokenOption = None,
     allow_host: AllowHostOption = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
@@ -76,7 +86,6 @@ def serve(
     curl -F file=@tulip.jpg http://127.0.0.1:8000/predict
     """
     from inceptorch.errors import ServeError
-    from inceptorch.inference.engines import open_engine
     from inceptorch.serve import server
     from inceptorch.serve.admission import Limits
     from inceptorch.serve.guard import Access
@@ -87,10 +96,11 @@ def serve(
         raise ServeError("The token is empty. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
     limits = Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
     paths = server.parse_model_args(models)
-    options: dict[str, Any] = {"threads": threads, "streams": concurrency, "batch_size": batch}
+    options = {"threads": threads, "streams": concurrency, "batch_size": batch}
     with server.bind(host, port) if unix_socket is None else server.bind_unix(unix_socket) as listening:
-        engines = {name: partial(open_engine, path, engine, precision, **options) for name, path in paths.items()}
-        service = run_at_low_priority(lambda: Service({name: start() for name, start in engines.items()}, limits))
+        service = run_at_low_priority(
+            lambda: Service(_open_engines(paths, engine, precision, measure, options), limits)
+        )
         for name, endpoint in service.models.items():
             config = endpoint.engine.config
             print(f"{name}: {config.network.name}, {len(config.classes)} classes, {endpoint.engine}")
@@ -105,3 +115,17 @@ def serve(
         unix_socket.unlink(missing_ok=True)
     print("stopped", flush=True)
     server.end_after(1, 0)  # whoever waited for what still runs has gone
+
+
+def _open_engines(
+    paths: dict[str, str], engine: str, precision: str | None, measure: bool, options: dict[str, int | None]
+) -> "dict[str, Engine]":
+    """The engine of each model by name, of those that are measured before if `measure`."""
+    from inceptorch.deployment.benchmark import measure_once
+    from inceptorch.inference.engines import open_engine
+    from inceptorch.utils.progress import Progress
+
+    if measure and engine == "auto" and precision in (None, "fp32"):
+        for path in paths.values():
+            measure_once(path, progress=Progress())
+    return {name: open_engine(path, engine, precision, **options) for name, path in paths.items()}

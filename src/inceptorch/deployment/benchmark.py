@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ from inceptorch.errors import EngineError, NonFiniteOutputError
 from inceptorch.inference.engines import ENGINES, Engine, available, open_engine
 from inceptorch.inference.engines.factory import find
 from inceptorch.inference.engines.formats import missing
-from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, save_choices
+from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, is_measured, save_choices
 from inceptorch.inference.engines.timing import latencies, random_images, throughput
 from inceptorch.inference.inputs import load_crops
 from inceptorch.networks.complexity import count_complexity
@@ -29,6 +30,8 @@ ROUNDS = 3  # each measures every case in turn, so that other work on the machin
 MAX_IMAGES = 128  # of a folder, on which outputs are compared
 RANDOM_IMAGES = 32
 MAX_BATCH_SIZE = 4096
+QUICK_SECONDS, QUICK_BUDGET = 0.4, 10.0  # of `measure_once`: for an engine, and for all that are begun
+QUICK_IMAGES = 8
 CALLS = (4, 200)  # minimum and maximum number of timed calls in a round
 
 
@@ -123,6 +126,33 @@ def benchmark(
     if engine is None:
         _save_fastest(path, results, progress)
     return results
+
+
+def measure_once(model: str | Path, *, progress: Progress) -> None:
+    """Measure the engines of a classifier for a few seconds, unless that was done before, so that `--engine auto` is
+    the fastest one in fp32, or int8, here. An engine that fails, or does not agree with the first, is left out."""
+    path = find(model)
+    pairs = [pair for pair in available(path) if pair[1] != "bf16"]
+    if len(pairs) < 2 or is_measured(path):
+        return
+    progress.info(f"measuring the engines for {model}, once and for a few seconds; --no-measure leaves it out")
+    pairs.sort(key=lambda pair: pair[0] != "torch")  # it is the reference
+    until, expected, choices = time.monotonic() + QUICK_BUDGET, None, list[EngineChoice]()
+    for name, precision in pairs:
+        for streams in dict.fromkeys((1,) if name == "torch" else (1, processors())):
+            if choices and time.monotonic() > until:
+                break
+            try:
+                engine = open_engine(path, name, precision, streams=streams)
+            except EngineError:
+                continue
+            crops = random_images(engine.config.preprocessing.size, QUICK_IMAGES)
+            found = _probabilities(engine, crops)
+            expected = found if expected is None else expected
+            if np.abs(found - expected).max() <= TOLERANCE:
+                rate = throughput(engine, crops[: engine.batch_size], QUICK_SECONDS)
+                choices.append(EngineChoice(name, precision, streams, engine.batch_size, rate))
+    save_choices(path, sorted(choices, key=lambda choice: -choice.per_second), progress)
 
 
 def _measure(case: _Case, path: Path, seconds: float) -> None:

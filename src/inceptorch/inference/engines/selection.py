@@ -41,6 +41,11 @@ def saved_choice(path: Path, precision: str | None = None) -> EngineChoice:
     return EngineChoice(engine, precision)
 
 
+def is_measured(path: Path) -> bool:
+    """Whether engines were measured for a classifier, in these versions and on this machine."""
+    return _key(path) in cache_load(FILE)
+
+
 def save_choices(path: Path, choices: list[EngineChoice], progress: Progress) -> None:
     """Save measured choices for a classifier, the fastest first."""
     cache_store(FILE, _key(path), [asdict(each) for each in choices], progress.info)
