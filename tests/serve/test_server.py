@@ -81,8 +81,7 @@ OnnxRuntime.run = lambda self, crops, **options: stuck() if crops.max() > 200 el
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stuck", [STUCK_DECODER, STUCK_ENGINE])
-@pytest.mark.parametrize("leaves", [True, False])
+@pytest.mark.parametrize(("stuck", "leaves"), [(STUCK_DECODER, True), (STUCK_DECODER, False), (STUCK_ENGINE, True)])
 def test_sigterm_ends_a_server_whose_work_never_ends(exported: Path, stuck: str, leaves: bool) -> None:
     body, kind = form([("a", image())] * 4)
     whole = head("/predict", Content_Type=kind, Content_Length=len(body)) + body

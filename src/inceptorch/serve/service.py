@@ -191,3 +191,4 @@ async def cancel_on_disconnect(request: Request, work: Awaitable[Result]) -> Res
     finally:
         task.cancel()
         disconnected.cancel()
+        await asyncio.wait([task])  # before its place in the queue is free, nothing of it may still begin
