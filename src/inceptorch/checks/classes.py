@@ -12,7 +12,6 @@ import numpy as np
 from inceptorch.checks.findings import MAX_IMBALANCE, MIN_IMAGES, Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.data import Split
-from inceptorch.data.split import TRAIN_NAMES
 
 Counts = dict[str, int]  # readable images of each class
 
@@ -23,7 +22,7 @@ def class_findings(scan: DatasetScan) -> Iterator[Finding]:
     for name, split in scan.splits.items():
         labels = split.labels[scan.readable[scan.indices(name)]]
         counts[name] = dict(zip(split.classes, np.bincount(labels, minlength=len(split.classes)).tolist(), strict=True))
-    train = next((name for name in ("", *TRAIN_NAMES) if name in counts), None)
+    train = next((name for name in ("", "train") if name in counts), None)
     if train is None:
         where = tuple(split.where for split in scan.splits.values())
         yield Finding("nothing-to-train-on", where, f"{' and '.join(counts)} without train: usable for evaluation only")

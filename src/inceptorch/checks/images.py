@@ -60,12 +60,14 @@ def image_findings(scan: DatasetScan, min_size: int, max_megapixels: float) -> I
 
 
 def other_file_findings(splits: Mapping[str, Split], progress: Progress) -> Iterator[Finding]:
-    """Files next to the images of class folders: images that are not used, and other files."""
+    """Files of DATA that no split uses: images, shards and other files."""
     for split in splits.values():
         source, within = split.source, split.within
         if within is None or not isinstance(source, Tree):
+            for name in split.unused:
+                yield Finding("ignored", (source.label(name),), "names neither train, val nor test")
             continue
-        others = source.others(within)
+        others = source.files_of(split.unused)
         sizes = zip(others.names, others.sizes.tolist(), strict=True)
         for name, size in progress.track(sizes, len(others), "looking at other files"):
             format = None

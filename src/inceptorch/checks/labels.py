@@ -16,7 +16,6 @@ from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.classifier import Classifier
 from inceptorch.data import Split, fingerprint, stratified
-from inceptorch.data.split import TRAIN_NAMES
 from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 
@@ -52,7 +51,7 @@ def label_findings(
                 f"The model was trained on {len(train)} of these images and evaluated on the other {len(val)}; {seen}, "
                 "so more labels may be wrong than are listed."
             )
-        elif name in TRAIN_NAMES:
+        elif name == "train":
             caveats.append(f"If the model was trained on {name}, trust its doubts about other splits only; {seen}.")
     return found, caveats
 

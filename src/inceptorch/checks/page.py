@@ -7,6 +7,7 @@ from contextlib import suppress
 from PIL import Image
 
 from inceptorch.checks.findings import KINDS, Finding, Findings
+from inceptorch.data.split import class_counts, unused_counts
 from inceptorch.errors import ImageError
 from inceptorch.utils.html import data_uri, render
 
@@ -26,7 +27,7 @@ def lines(findings: Findings) -> list[str]:
         if len(found) > MAX_LINES:
             text.append(f"  and {len(found) - MAX_LINES} more")
         text += [f"  -> {kind.remedy}", ""]
-    return [*text, *findings.caveats, f"{_scanned(findings)} {_verdict(findings)}"]
+    return [*text, *findings.caveats, *_classes(findings), f"{_scanned(findings)} {_verdict(findings)}"]
 
 
 def html(findings: Findings) -> str:
@@ -42,6 +43,7 @@ def html(findings: Findings) -> str:
         title=f"check of {findings.data}",
         folder=findings.data.rstrip("/") + "/",  # which the title names
         scanned=_scanned(findings),
+        classes=_classes(findings),
         verdict=_verdict(findings),
         safe=findings.safe,
         caveats=findings.caveats,
@@ -57,6 +59,14 @@ def _scanned(findings: Findings) -> str:
     sizes = ", ".join(f"{len(split)} in {name}" for name, split in scan.splits.items() if name)
     classes = len(scan.classes)
     return f"{len(scan)} images{f' ({sizes})' if sizes else ''} of {classes} {'class' if classes == 1 else 'classes'}."
+
+
+def _classes(findings: Findings) -> list[str]:
+    """The classes of every split with their numbers of images, and what is not used."""
+    splits = findings.scan.splits
+    unused = unused_counts(splits.values())
+    text = [f"{name or 'images'}: {class_counts(split)}" for name, split in splits.items()]
+    return [*text, f"not used: {unused}"] if unused else text
 
 
 def _verdict(findings: Findings) -> str:

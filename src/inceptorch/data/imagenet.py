@@ -17,7 +17,7 @@ from inceptorch.data.sources.folder import Folder
 from inceptorch.data.split import Split
 from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError
-from inceptorch.utils.files import os_error_reason, reading
+from inceptorch.utils.files import os_error_reason, read_text, reading
 
 SYNSET = re.compile(r"n\d{8}")
 IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -139,4 +139,4 @@ def read_image_list(split: Split, path: Path) -> set[str]:
 
 def _lines(path: Path) -> list[str]:
     with reading(path, DataError):
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in read_text(path).splitlines() if line.strip()]

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from inceptorch.data.imagenet import is_validation, map_synsets_to_names, open_validation
 from inceptorch.data.locator import PIPE, TORCHVISION, URL
-from inceptorch.data.sources.base import Tree, join
+from inceptorch.data.sources.base import Tree, is_image, join
 from inceptorch.data.sources.folder import Folder
 from inceptorch.data.sources.manifest import SUFFIXES, open_manifest
 from inceptorch.data.sources.shards import are_shards, open_remote, open_shards
 from inceptorch.data.sources.torchvision import open_dataset
 from inceptorch.data.sources.zip import Zip
-from inceptorch.data.split import SPLITS, TRAIN_NAMES, VAL_NAMES, Split, stratified
+from inceptorch.data.split import SPLIT_OF_WORD, SPLITS, Split, group_by_split, split_of, stratified
+from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError, did_you_mean
 
-Splits = Mapping[str, Callable[[], Split]]  # how to read each split, by its name in lower case; "": undivided DATA
+Splits = Mapping[str, Callable[[], Split]]  # how to read train, val and test, as far as DATA has them; or "", all of it
+# Folders side by side as other tasks have them, where they are no classes.
+IMAGE_FOLDERS = {"images", "image", "jpegimages", "imgs"}
+TARGET_FOLDERS = {"labels", "annotations", "annotation", "masks"}
 
 
 def find_train_and_val(
@@ -28,12 +33,12 @@ def find_train_and_val(
     """The images to train on and those to evaluate on.
 
     DATA is a folder or zip file with `train/` and `val/` (or `test/`), or with class folders alone: then every class
-    gives `val_fraction` to validation, drawn by the seed alone. It may also be a list of images (.csv or .jsonl), a
-    folder of shards, their URL, or "torchvision:NAME", which `download` allows to download.
+    gives `val_fraction` to validation, drawn by the seed alone. It may also be a list of images (.csv, .tsv or .jsonl),
+    a folder of shards, their URL, or "torchvision:NAME", which `download` allows to download.
     Raises DataError unless there are two classes with images, the same in both splits.
     """
     splits = open_splits(data, download)
-    name, val_name = _first(splits, ("", *TRAIN_NAMES)), _first(splits, VAL_NAMES)
+    name, val_name = _first(splits, ("", "train")), _first(splits, ("val", "test"))
     if name is None:
         raise DataError(f"{data} has {' and '.join(splits)} but no train. Add the images to train on as train.")
     train = splits[name]()
@@ -60,7 +65,7 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
         raise DataError(f"There is no split {split!r}: {did_you_mean(split, SPLITS)}")
     if split is not None and "" in splits:
         raise DataError(f"{data} is not divided into train and val; leave out --split.")
-    name = _first(splits, SPLITS[split] if split else ("", *VAL_NAMES[::-1], *TRAIN_NAMES))
+    name = _first(splits, (split,) if split else ("", "test", "val", "train"))
     if name is None:
         raise DataError(f"{data} has no {split}; it has {' and '.join(splits)}.")
     images = map_synsets_to_names(splits[name](), classes).with_classes(classes)
@@ -93,18 +98,48 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
 def _open_folders(data: Path) -> Splits:
     """The split folders (or zip files named like them) in a folder or zip file, or its class folders themselves."""
     tree, outer = _unwrapped(_open_tree(data))
-    splits: dict[str, Callable[[], Split]] = {}
-    for name in tree.folders(outer):
-        within = join(outer, name)
-        # A class may be called "train"; a split has class folders in it.
-        if name.lower() in TRAIN_NAMES + VAL_NAMES and tree.folders(within):
-            splits[name.lower()] = partial(_read_folders, tree, within, name)
+    where, names = tree.label(outer), tree.folders(outer)
+    _check_layout(where, names)
+    # A class may be called "train"; a split has class folders in it.
+    folders = [name for name in names if split_of(name) and tree.folders(join(outer, name))]
+    archives = {}
     if isinstance(tree, Folder):
-        for path in sorted((tree.root / outer).glob("*.zip")):
-            split = path.stem.lower()
-            if split in TRAIN_NAMES + VAL_NAMES and split not in splits:
-                splits[split] = partial(_read_folders, *_unwrapped(_open_tree(path), split), path.stem)
-    return splits or {"": partial(_read_folders, tree, outer, "")}
+        archives = {path.stem: path for path in sorted((tree.root / outer).glob("*.zip")) if split_of(path.stem)}
+        for name in folders:  # perhaps unpacked from the archive beside it
+            archives.pop(name, None)
+    if not folders and not archives:
+        if len(set(map(split_of, names))) > 1 and all(map(split_of, names)):
+            raise DataError(f"{where} has {' and '.join(names)} without class folders; put each class into a folder.")
+        return {"": partial(_read_folders, tree, outer, "")}
+    others = [name for name in names if name not in folders]
+    unknown = (name for name in others if not split_of(name) and any(map(is_image, tree.files(join(outer, name)))))
+    groups = group_by_split([*folders, *archives, *unknown], where)
+    groups.pop("", None)
+    splits: dict[str, Callable[[], Split]] = {}
+    outside = partial(_images_outside, tree, outer, others)  # counts to the first split that is a folder
+    for split, (name,) in sorted(groups.items(), key=lambda group: group[0] != "train"):
+        if name in archives:
+            splits[split] = partial(_read_folders, *_unwrapped(_open_tree(archives[name]), split), name)
+            continue
+        within = join(outer, name)
+        inner = tree.folders(within)
+        if len(inner) == 1 and split_of(inner[0]) == split:
+            within = join(within, inner[0])
+        _check_layout(tree.label(within), tree.folders(within))
+        splits[split] = partial(_read_folders, tree, within, name, outside)
+        outside = partial(list)
+    return splits
+
+
+def _check_layout(where: str, folders: Sequence[str]) -> None:
+    """Raise DataError for the folders of another task."""
+    names = {name.lower(): name for name in folders}
+    images, targets = (sorted(names.keys() & known) for known in (IMAGE_FOLDERS, TARGET_FOLDERS))
+    if images and targets:
+        raise DataError(
+            f"{where} has {names[images[0]]} and {names[targets[0]]} side by side, as data for detection has. Give a "
+            "folder with a folder for each class."
+        )
 
 
 def _open_tree(path: Path) -> Tree:
@@ -125,15 +160,21 @@ def _unwrapped(tree: Tree, split: str = "") -> tuple[Tree, str]:
     """The tree and the folder in it to start from: that inside a single folder of folders, as zip files often have,
     unless it is a split other than the one that the tree itself is."""
     outer = tree.folders()
-    splits = {*TRAIN_NAMES, *VAL_NAMES} - {split}
-    wrapped = len(outer) == 1 and outer[0].lower() not in splits and tree.folders(outer[0])
+    wrapped = len(outer) == 1 and SPLIT_OF_WORD.get(outer[0].lower(), split) == split and tree.folders(outer[0])
     return tree, outer[0] if wrapped else ""
 
 
-def _read_folders(tree: Tree, within: str, name: str) -> Split:
-    classes, counts, files = tree.classes(within)
+def _read_folders(tree: Tree, within: str, name: str, outside: Callable[[], list[str]] = list) -> Split:
+    classes, counts, files, others = tree.classes(within)
     labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
-    return Split(name, tree.label(within), tree, tuple(classes), files, labels, within=within)
+    unused = StringArray([*others, *outside()])
+    return Split(name, tree.label(within), tree, tuple(classes), files, labels, within=within, unused=unused)
+
+
+def _images_outside(tree: Tree, outer: str, folders: Sequence[str]) -> list[str]:
+    """The images beside the folders of splits: loose ones, and those in these other folders."""
+    within = (tree.files(join(outer, name)) for name in folders)
+    return list(filter(is_image, chain(tree.loose(outer), *within)))
 
 
 def _first(splits: Iterable[str], names: Sequence[str]) -> str | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+import reprlib
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from typing import TypeVar
 
@@ -14,19 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data.sources.base import Source
+from inceptorch.data.sources.base import Source, count_unused
 from inceptorch.data.string_array import Files, Indices, StringArray, is_text
 from inceptorch.errors import DataError, ImageError, did_you_mean
 from inceptorch.images.decode import decode
 from inceptorch.images.preprocessing import ImageArray, Preprocessing
 
-TRAIN_NAMES = ("train", "training")
-VAL_NAMES = ("val", "valid", "validation", "test")
-SPLITS = {
-    "train": TRAIN_NAMES,
-    "val": VAL_NAMES[:3],
-    "test": VAL_NAMES[3:],
-}  # a split and what it may be called in DATA
+WORDS = {  # what each split may be called in DATA
+    "train": ("train", "training", "trainset", "trainval"),
+    "val": ("val", "valid", "validation", "valset", "dev", "eval"),
+    "test": ("test", "testing", "testset"),
+}
+SPLITS = tuple(WORDS)
+SPLIT_OF_WORD = {word: split for split, words in WORDS.items() for word in words}
+MAX_CLASS_NAME = 1000  # characters
+MAX_NAMED = 3  # names in a sentence
+MAX_LISTED = 12  # classes, each with its number of images
 DRAWN_VAL = "validation part"  # the name of a split that training drew itself, which is no folder "validation"
 Decoded = TypeVar("Decoded")
 
@@ -38,6 +44,9 @@ class Split:
     where   the name of the split in messages
     shards  int32 [N], the number of each image's shard, if there are shards
     within  the folder of the source that holds the class folders, if there are any
+    unused  files of the source that lie there and belong to no split
+
+    Class names are in Unicode's composed form (NFC), as systems write the same name in different ones.
     """
 
     name: str
@@ -48,16 +57,27 @@ class Split:
     labels: NDArray[np.int32]
     shards: NDArray[np.int32] | None = None
     within: str | None = None
+    unused: StringArray = field(default_factory=StringArray)
 
     def __post_init__(self) -> None:
-        """Raise DataError for a class name that is not text, which no file of a run could hold."""
+        """Raise DataError for a class name that is not text, which no file of a run could hold, is too long, or comes
+        twice."""
+        composed: set[str] = set()
         for name in self.classes:
+            what = f"{self.where}: the name of the {self.class_word} {reprlib.repr(name)}"
             if not is_text(name):
-                raise DataError(f"{self.where}: the name of the {self.class_word} {name!r} is not in UTF-8; rename it.")
+                raise DataError(f"{what} is not in UTF-8; rename it.")
+            if len(name) > MAX_CLASS_NAME:
+                raise DataError(f"{what} has {len(name)} characters, of at most {MAX_CLASS_NAME}; shorten it.")
+            if _composed(name) in composed:
+                raise DataError(f"{what} comes twice, perhaps with accents written in two ways; merge the two.")
+            composed.add(_composed(name))
+        object.__setattr__(self, "classes", tuple(map(_composed, self.classes)))
 
     @classmethod
     def of_names(cls, name: str, where: str, source: Source, labels: Sequence[str], files: Files) -> Split:
         """The split of these files, each with the name of its class; the class list is sorted."""
+        labels = list(map(_composed, labels))
         classes = sorted(set(labels))
         index = {each: position for position, each in enumerate(classes)}
         return cls(name, where, source, tuple(classes), files, np.array([index[each] for each in labels], np.int32))
@@ -115,7 +135,7 @@ class Split:
 
         Raises DataError if a class with images has a name that is not among them.
         """
-        index = {name: position for position, name in enumerate(classes)}
+        index = {_composed(name): position for position, name in enumerate(classes)}
         for name, count in self.counts().items():
             if count and name not in index:
                 raise DataError(
@@ -132,6 +152,69 @@ class Split:
         ends = np.cumsum(np.bincount(self.labels, minlength=len(self.classes)))
         for name, members in zip(self.classes, np.split(order, ends[:-1]), strict=True):
             yield name, members.tolist()
+
+
+def split_words(name: str) -> list[str]:
+    """The words in the name of a folder or file that stand for splits, as they are written there."""
+    words = re.split(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])", name)
+    return sorted({word for word in words if word.lower() in SPLIT_OF_WORD})
+
+
+def split_of(name: str) -> str:
+    """The split that a name means, as "test" is meant by Testing, test_set and imagenet-test-0001.tar; "" if by its
+    words it means none, or several."""
+    splits = {SPLIT_OF_WORD[word.lower()] for word in split_words(name)}
+    return splits.pop() if len(splits) == 1 else ""
+
+
+def group_by_split(names: Iterable[str], where: str, spelling: Callable[[str], str] = str) -> dict[str, list[str]]:
+    """Names that lie side by side, by the split that they mean; those that mean none as "".
+
+    Raises DataError where that could be wrong: two spellings of one split, or names without a split beside a single
+    split, which may be another split, or classes beside a class that is called so.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(split_of(name), []).append(name)
+    splits = {split: sorted(set(map(spelling, members))) for split, members in groups.items() if split}
+    for split, spellings in splits.items():
+        if len(spellings) > 1:
+            raise DataError(
+                f"Cannot tell the splits of {where}: {some(spellings)} all mean {split}. Merge them, or rename all "
+                "but one."
+            )
+    if len(splits) == 1 and "" in groups:
+        ((one,),) = splits.values()
+        raise DataError(
+            f"Cannot tell the splits of {where}: {some(groups[''])} beside {one} may be a split or a class. Move it "
+            f"into a split or away; if {one} is a class, rename it."
+        )
+    return groups
+
+
+def class_counts(split: Split) -> str:
+    """The classes with their numbers of images, abbreviated if they are many."""
+    counts = split.counts()
+    listed = [f"{name!r} {count}" for name, count in counts.items()]
+    if len(counts) <= MAX_LISTED:
+        return ", ".join(listed)
+    fewest, most = min(counts.values()), max(counts.values())
+    return f"{len(counts)} classes of {fewest} to {most} images: {', '.join(listed[:3])}, ..., {listed[-1]}"
+
+
+def unused_counts(splits: Iterable[Split]) -> str:
+    """How many files no split uses, by the reason; "" if there are none."""
+    return count_unused(chain.from_iterable(split.unused for split in splits))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of these names for a message."""
+    rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return " and ".join(names[:MAX_NAMED]) + rest
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def fingerprint(*splits: Split) -> str:
@@ -159,7 +242,7 @@ def stratified(whole: Split, val_fraction: float, seed: int) -> tuple[Split, Spl
         random.Random(f"{seed}/{name}").shuffle(members)
         val[members[: min(max(1, round(val_fraction * len(members))), len(members) - 1)]] = True
     train, rest = (whole.select(np.flatnonzero(chosen)) for chosen in (~val, val))
-    return replace(train, name="train"), replace(rest, name=DRAWN_VAL)
+    return replace(train, name="train"), replace(rest, name=DRAWN_VAL, unused=StringArray())
 
 
 def subsample_per_class(whole: Split, limit: int, seed: int) -> Split:

@@ -13,7 +13,7 @@ from inceptorch.data.locator import ensure_outside
 from inceptorch.data.resolve import find_train_and_val, open_splits
 from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.shards import INDEX, Entry, Index, scan
-from inceptorch.data.split import Split
+from inceptorch.data.split import Split, split_of
 from inceptorch.data.string_array import UNKNOWN
 from inceptorch.data.verify import Skipped, without_unreadable
 from inceptorch.errors import DataError, ImageError
@@ -64,7 +64,7 @@ def write_shards(
 def _splits(data: str | Path, val_fraction: float, seed: int) -> dict[str, Split]:
     """The splits under the names that their shards get: train, val, and test if DATA has it beside val."""
     train, val = find_train_and_val(data, val_fraction, seed)
-    if val.name.lower() == "test":
+    if split_of(val.name) == "test":
         return {"train": train, "test": val}
     others = open_splits(data)
     test = {"test": others["test"]().with_classes(train.classes)} if "test" in others else {}

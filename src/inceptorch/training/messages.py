@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inceptorch.classifier.config import CONFIG
+from inceptorch.classifier.config import CONFIG, read_config
+from inceptorch.data.split import class_counts, some, unused_counts
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.models.module import Model
@@ -36,6 +37,15 @@ def announce(trainer: Trainer) -> None:
         f"{recipe.model.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
         f"{world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
     )
+    say(f"  {train.name or 'train'}: {class_counts(train)}")
+    say(f"  {val.name}: {class_counts(val)}")
+    unused = unused_counts((train, val))
+    if unused:
+        say(f"  not used: {unused}; see: inceptorch check {shlex.quote(run.data)}")
+    if run.weights is not None and not state.epoch:
+        lost = [name for name in read_config(run.weights).classes if name not in classes]
+        if lost:
+            say(f"  of the classes of {run.weights}, {len(lost)} are not in this data and are forgotten: {some(lost)}")
     without = [name for name, count in val.counts().items() if not count]
     if without:
         say(f"{val.name} has no images of {', '.join(without[:5])}: its scores say nothing about them")

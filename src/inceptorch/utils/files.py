@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, and YAML."""
 
+import codecs
+import io
 import json
 import os
 import shutil
@@ -7,11 +9,16 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import yaml
 
 from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
+
+MARKS = {  # the longer ones first, as one begins like another
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
@@ -112,8 +119,23 @@ def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
         raise error(f"{path} does not exist.") from None
     except OSError as fault:
         raise error(f"{path} could not be read: {os_error_reason(fault)}.") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise error(f"{path} is not text in UTF-8. Save it in UTF-8.") from None
+
+
+def open_text(path: str | Path, newline: str | None = None) -> TextIO:
+    """A text file that a user wrote, open for reading: in UTF-8 or, if it begins with their mark as files from Windows
+    do, in UTF-16 or UTF-32; `newline` as for `open`. Raises OSError, and UnicodeError while it is read."""
+    file = open(path, "rb")  # noqa: SIM115
+    start = file.peek(4)[:4]
+    encoding = next((name for name, marks in MARKS.items() if start.startswith(marks)), "utf-8-sig")
+    return io.TextIOWrapper(file, encoding, newline=newline)
+
+
+def read_text(path: str | Path) -> str:
+    """The whole text of such a file."""
+    with open_text(path) as file:
+        return file.read()
 
 
 def load_yaml(path: Path, error: type[InceptorchError], example: str) -> dict[str, Any]:
@@ -135,8 +157,8 @@ class NotYamlError(Exception):
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file; keys stay text. Raises OSError and NotYamlError."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except UnicodeDecodeError:
+        return yaml.load(read_text(path), Loader=_Loader)
+    except UnicodeError:
         raise NotYamlError("is not YAML: it is not text in UTF-8") from None
     except RecursionError:
         raise NotYamlError("is not YAML: it is nested too deeply") from None

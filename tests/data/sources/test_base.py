@@ -19,10 +19,10 @@ def test_files_that_are_no_image_of_a_class(images: Path, tmp_path: Path) -> Non
         for path in images.rglob("*"):
             file.write(path, path.relative_to(images))
     expected = ["train/beside.png", "train/notes.txt", "train/red/sub/x.xml"]
-    assert [list(tree.others("train").names) for tree in (Folder(images), Zip(archive))] == [expected] * 2
-    names, counts, files = Zip(archive).classes("train")
-    assert (names, counts) == (list(COLORS), [12, 12, 12])
-    assert list(files.names) == list(Folder(images).classes("train")[2].names)
+    for tree in (Folder(images), Zip(archive)):
+        names, counts, files, others = tree.classes("train")
+        assert (names, counts, others) == (list(COLORS), [12, 12, 12], expected)
+        assert list(files.names) == [f"train/{name}/{number:02}.png" for name in COLORS for number in range(12)]
 
 
 def test_paths_and_images_by_name() -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from inceptorch.data import find_split
+from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources.folder import Folder
 from inceptorch.data.string_array import UNKNOWN, StringArray
-from inceptorch.errors import ImageError
+from inceptorch.errors import HugeImage, ImageError
 from inceptorch.inference.inputs import find_images
 from tests.conftest import COLORS, write_classes
+from tests.data.conftest import zipped
 
 CLASSES = tuple(COLORS)
 
@@ -26,6 +27,27 @@ def test_hidden_files_other_files_and_nested_folders(tmp_path: Path) -> None:
     (root / "blue" / "loop").symlink_to(root / "blue")
     split = find_split(root, CLASSES)
     assert split.counts() == {"blue": 4, "green": 3, "red": 3}
+
+
+JUNK = ("@eaDir", "$RECYCLE.BIN", "#recycle", "lost+found", "System Volume Information", "__MACOSX", ".Trash")
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_systems_leave_behind_is_no_data(images: Path, tmp_path: Path, archived: bool) -> None:
+    for junk in JUNK:
+        for within in (images, images / "train", images / "train" / "red"):
+            (within / junk / "00.png").mkdir(parents=True)
+            shutil.copy(images / "val" / "red" / "00.png", within / junk / "00.png" / "thumb.png")
+    data = zipped(images, tmp_path / "all.zip") if archived else images
+    train, _ = find_train_and_val(data, 0.2, 0)
+    assert (train.counts(), list(train.unused)) == (dict.fromkeys(CLASSES, 12), [])
+
+
+def test_a_file_that_is_too_large_is_not_read(images: Path) -> None:
+    with open(images / "train" / "red" / "00.png", "r+b") as file:
+        file.truncate(5_000_000_000)
+    with pytest.raises(HugeImage, match="red/00.png has 5,000 MB, more than the 600 MB that are read"):
+        Folder(images / "train").read("red/00.png")
 
 
 def test_images_to_predict_come_in_a_stable_order(images: Path) -> None:

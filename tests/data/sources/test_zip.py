@@ -9,7 +9,7 @@ import pytest
 
 from inceptorch.data import find_train_and_val, without_unreadable
 from inceptorch.data.sources.zip import Zip
-from inceptorch.errors import DataError, ImageError
+from inceptorch.errors import DataError, HugeImage, ImageError
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
 from tests.data.conftest import LONG_AGO, Seen, zipped
@@ -45,6 +45,47 @@ def test_a_sentence_names_the_folder_inside_a_wrapped_zip(images: Path, tmp_path
     archive = zipped(images, tmp_path / "wrapped.zip", prefix="images/")
     with pytest.raises(DataError, match=rf"^{archive}/images/val has a class folder 'rad'"):
         find_train_and_val(archive, 0.2, 0)
+
+
+@pytest.mark.parametrize(("prefix", "separator"), [("", "\\"), ("./", "/"), ("/", "/"), (".\\", "\\")])
+def test_names_may_have_backslashes_or_begin_with_a_point(
+    images: Path, tmp_path: Path, prefix: str, separator: str
+) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(prefix + "train" + separator, "")  # a folder
+        for path in sorted(images.rglob("*.png")):
+            info = zipfile.ZipInfo("x")
+            info.filename = prefix + path.relative_to(images).as_posix().replace("/", separator)
+            file.writestr(info, path.read_bytes())
+    found = find_train_and_val(archive, 0.2, 0)
+    for split, folder in zip(found, find_train_and_val(images, 0.2, 0), strict=True):
+        assert (list(split.paths), split.labels.tolist()) == (list(folder.paths), folder.labels.tolist())
+        assert (split.read(3), split.files.sizes[3]) == (folder.read(3), folder.files.sizes[3])
+
+
+def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a/x.jpg", b"small")
+    content = archive.read_bytes()
+    size, large = (5).to_bytes(4, "little"), (3_000_000_000).to_bytes(4, "little")
+    archive.write_bytes(content.replace(size + size, size + large))
+    with pytest.raises(HugeImage, match="a/x.jpg has 3,000 MB, more than the 600 MB that are read"):
+        Zip(archive).read("a/x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "sentence"),
+    [(6, 200, "zip file version 20.0. Try another"), (10, 99, "could not be read from the zip file: That compression")],
+)
+def test_a_zip_file_of_another_kind_is_refused(images: Path, tmp_path: Path, offset: int, value: int, sentence: str) -> None:
+    archive = zipped(images, tmp_path / "all.zip")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\1\2") + offset] = value
+    archive.write_bytes(content)
+    with pytest.raises((DataError, ImageError), match=sentence):
+        Zip(archive).read("train/blue/00.png")
 
 
 def test_a_zip_file_is_decoded_again_when_it_changed(data: Path, tmp_path: Path, seen: Seen) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inceptorch.errors import BundleError
-from inceptorch.utils.files import reading
+from inceptorch.utils.files import read_text, reading
 
 IMAGENET = 1000  # classes
 
@@ -39,7 +39,7 @@ def class_names(count: int, expected: int, labels: Path | None, file: Path) -> l
 def read_labels(path: Path) -> list[str]:
     """Class names, one per line; a synset number in front ("n01440764 tench") is dropped. Raises BundleError."""
     with reading(path, BundleError):
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     matches = [re.fullmatch(r"(?:(n\d{8})\s+)?(.*)", line) for line in lines]
     synsets, names = zip(*(match.groups() for match in matches if match), strict=True) if lines else ((), ())
     return _distinct(names, synsets)

@@ -7,9 +7,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from inceptorch.data.string_array import Files, StringArray
+from inceptorch.errors import HugeImage
 from inceptorch.images.decode import SUFFIXES
 
-JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
+# What systems and storage devices leave in folders, in lower case.
+JUNK = frozenset(
+    [
+        "__macosx",
+        "icon\r",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "system volume information",
+        "$recycle.bin",
+        "recycler",
+        "#recycle",
+        "@recycle",
+        "#snapshot",
+        "@eadir",
+        "lost+found",
+    ]
+)
+MAX_BYTES = 600_000_000  # of an image's file: the most pixels that are read take 537 MB with 16 bits, uncompressed
 
 
 class Source(ABC):
@@ -30,8 +49,8 @@ class Tree(Source):
     """A tree of files. Names are relative, with forward slashes; hidden files are left out."""
 
     @abstractmethod
-    def folders(self, within: str = "") -> list[str]:
-        """Sorted names of the folders directly in `within`."""
+    def entries(self, within: str = "") -> list[str]:
+        """Sorted names of what lies directly in `within`; those of folders end in a slash."""
 
     @abstractmethod
     def files(self, within: str = "") -> Iterable[str]:
@@ -41,18 +60,24 @@ class Tree(Source):
     def files_of(self, names: StringArray) -> Files:
         """These files with their sizes and times of change."""
 
-    def classes(self, within: str) -> tuple[list[str], list[int], Files]:
-        """The class folders directly in `within`, the number of images in each at any depth, and these images: folder
-        by folder, each sorted. Raises DataError."""
-        names = self.folders(within)
-        images = [StringArray(filter(is_image, self.files(join(within, name)))) for name in names]
-        return names, [len(each) for each in images], self.files_of(StringArray.joined(images))
+    def folders(self, within: str = "") -> list[str]:
+        """Sorted names of the folders directly in `within`."""
+        return sorted(name[:-1] for name in self.entries(within) if name.endswith("/"))
 
-    def others(self, within: str) -> Files:
-        """The files in `within` that are no image of a class: no image by name, or in no class folder."""
-        start = len(join(within, ""))
-        names = (path for path in self.files(within) if not is_image(path) or "/" not in path[start:])
-        return self.files_of(StringArray(names))
+    def loose(self, within: str) -> list[str]:
+        """Paths of the files directly in `within`, sorted."""
+        return [join(within, name) for name in self.entries(within) if not name.endswith("/")]
+
+    def classes(self, within: str) -> tuple[list[str], list[int], Files, list[str]]:
+        """The class folders directly in `within`, the number of images in each at any depth, and these images: folder
+        by folder, each sorted. Then the paths of all other files in `within`. Raises DataError."""
+        names, images, others = self.folders(within), [], self.loose(within)
+        for name in names:
+            of_class: list[str] = []
+            for path in self.files(join(within, name)):
+                (of_class if is_image(path) else others).append(path)
+            images.append(StringArray(of_class))
+        return names, [len(each) for each in images], self.files_of(StringArray.joined(images)), others
 
 
 def join(folder: str, name: str) -> str:
@@ -65,5 +90,22 @@ def is_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
+def count_unused(names: Iterable[str]) -> str:
+    """How many files are not used, by the reason that their names tell, with an example of each; "" for none."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        suffix = os.path.splitext(name)[1].lower()
+        what = "outside the class folders" if is_image(name) else suffix or "without a suffix"
+        groups.setdefault(what, []).append(name)
+    return ", ".join(f"{len(alike)} {what} ({alike[0]})" for what, alike in groups.items())
+
+
 def is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in JUNK
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def check_bytes(label: str, size: int) -> None:
+    """Raise HugeImage for a file that is too large to be read whole."""
+    if size > MAX_BYTES:
+        limit = MAX_BYTES // 1_000_000
+        raise HugeImage(label, f"has {size / 1e6:,.0f} MB, more than the {limit} MB that are read; reduce it before use")

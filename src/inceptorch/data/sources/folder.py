@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inceptorch.data.sources.base import Tree, is_hidden, join
+from inceptorch.data.sources.base import Tree, check_bytes, is_hidden, join
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray
 from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.files import open_regular, os_error_reason, reading
@@ -21,9 +21,6 @@ class Folder(Tree):
     def __init__(self, root: Path):
         self.root = root
 
-    def folders(self, within: str = "") -> list[str]:
-        return sorted(name[:-1] for name in self._entries(within) if name.endswith("/"))
-
     def files(self, within: str = "") -> Iterator[str]:
         return self._walk(within, frozenset())
 
@@ -31,17 +28,16 @@ class Folder(Tree):
         real = os.path.realpath(self.root / within)
         if real in above:  # a link back to a folder that contains it
             return
-        for name in self._entries(within):
+        for name in self.entries(within):
             if name.endswith("/"):
                 yield from self._walk(join(within, name[:-1]), above | {real})
             else:
                 yield join(within, name)
 
-    def _entries(self, within: str) -> list[str]:
-        """Names in a folder, those of folders with their slash: so they sort as whole paths do."""
+    def entries(self, within: str = "") -> list[str]:
         path = self.root / within
         with reading(path, DataError):
-            return sorted(
+            return sorted(  # with their slash, names of folders sort as whole paths do
                 f"{entry.name}/" if _is_folder(entry) else entry.name
                 for entry in os.scandir(path)
                 if not is_hidden(entry.name)
@@ -63,6 +59,7 @@ class Folder(Tree):
     def read(self, path: str) -> bytes:
         try:
             with open_regular(self.root / path) as file:
+                check_bytes(self.label(path), os.fstat(file.fileno()).st_size)
                 return file.read()
         except OSError as error:
             raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None

@@ -1,24 +1,43 @@
-"""Images listed in a file: a .csv or .jsonl with the columns path, label and, if it is divided, split."""
+"""Images listed in a file: a .csv, .tsv or .jsonl with the columns path, label and, if it is divided, split."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.folder import Folder
-from inceptorch.data.split import SPLITS, Split
+from inceptorch.data.split import SPLITS, Split, split_of
 from inceptorch.data.string_array import UNKNOWN, StringArray, is_text
 from inceptorch.errors import DataError, did_you_mean
-from inceptorch.utils.files import reading
+from inceptorch.images.decode import SUFFIXES as IMAGE_SUFFIXES
+from inceptorch.utils.files import open_text, reading
 
-SUFFIXES = (".csv", ".jsonl")
+SUFFIXES = (".csv", ".tsv", ".jsonl")
+# What a column may be called, without case, blanks and other characters; a name of an earlier group takes precedence.
+COLUMNS = {
+    "path": (
+        "path",
+        "file filename filepath filepaths image imagename imagepath imagefile images img imgname imgpath",
+        "id imageid imgid",
+    ),
+    "label": (
+        "label",
+        "labels class classname category categoryname target species breed",
+        "classid labelid categoryid",
+    ),
+    "split": ("split", "splits set subset dataset partition"),
+}
+SEVERAL = re.compile(r"[,;|]")  # what may part the classes of an image that has several
 
 
 def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
@@ -31,9 +50,11 @@ def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
     for line, row in _rows(path):
         where = f"{path}, line {line}"
         image, label = (_text(row, name, where) for name in ("path", "label"))
+        image = _existing(path.parent, image)
         split = _text(row, "split", where) if "split" in row else ""
-        if split and split not in SPLITS:
+        if split and not split_of(split):
             raise DataError(f"{where}: there is no split {split!r}; {did_you_mean(split, SPLITS)}")
+        split = split_of(split)
         first = lines.setdefault(_normal(path, image), line)
         if first != line:
             raise DataError(f"{where} lists {image} again, which line {first} has; delete one of the two.")
@@ -42,6 +63,7 @@ def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
         raise DataError(f"{path} lists no images.")
     if "" in rows and len(rows) > 1:
         raise DataError(f"{path}: some rows have a split and some have none; give every row one, or none.")
+    _check_one_class_each(path, {label for images in rows.values() for label, _ in images})
 
     source = Folder(path.parent)
     splits: dict[str, Callable[[], Split]] = {}
@@ -51,7 +73,10 @@ def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
         for index in np.flatnonzero(files.changed == UNKNOWN)[:1]:
             missing = files.names[index]
             line = lines[_normal(path, missing)]
-            raise DataError(f"{path}, line {line}: {source.label(missing)} does not exist.")
+            raise DataError(
+                f"{path}, line {line}: {source.label(missing)} does not exist. Try paths relative to the folder "
+                f"of {path.name}."
+            )
         splits[split] = partial(Split.of_names, split, str(path), source, [label for label, _ in images], files)
     return splits
 
@@ -61,36 +86,88 @@ def _normal(path: Path, image: str) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every row and the line it ends on."""
+    """Every row by our names of its columns, and the line it ends on."""
+    columns: dict[str, str] = {}
+    header: list[str] = []
     try:
-        with reading(path, DataError), open(path, encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() == ".csv":
-                table = csv.DictReader(file, strict=True)
-                table.fieldnames = columns = _columns(table.fieldnames or (), f"{path}, line 1")
-                for row in table:
+        with reading(path, DataError), open_text(path, newline="") as file:
+            if path.suffix.lower() != ".jsonl":
+                first = file.readline()
+                delimiter = max(",;\t", key=first.count)  # of equally frequent ones the first
+                table = csv.DictReader(chain([first], file), delimiter=delimiter, strict=True)
+                table.fieldnames = header = [name.strip() for name in table.fieldnames or ()]
+                one = next(table, None)
+                columns = _columns(header, one or {}, f"{path}, line 1")
+                for row in chain([one] if one else [], table):
                     if None in row:  # the library's key for surplus fields
                         raise DataError(
-                            f"{path}, line {table.line_num} has more fields than the {len(columns)} columns of line 1; "
+                            f"{path}, line {table.line_num} has more fields than the {len(header)} columns of line 1; "
                             "quote the label if there is a comma in it."
                         )
-                    yield table.line_num, row
+                    yield table.line_num, {ours: row[name] for ours, name in columns.items()}
                 return
             for line, text in enumerate(file, 1):
                 if text.strip():
-                    yield line, _json_row(text, f"{path}, line {line}")
+                    row = _json_row(text, f"{path}, line {line}")
+                    if list(row) != header:
+                        header = list(row)
+                        columns = _columns(header, row, f"{path}, line {line}")
+                    yield line, {ours: row[name] for ours, name in columns.items()}
     except csv.Error as error:
         line = table.reader.line_num
         raise DataError(f"{path} is not a table of comma-separated values: {error} (line {line}).") from None
 
 
-def _columns(header: Iterable[str], where: str) -> list[str]:
-    """The columns that the first line names. Raises DataError if one occurs twice."""
-    columns = [name.strip() for name in header]
-    for name in ("path", "label", "split"):
-        if columns.count(name) > 1:
-            raise DataError(f"{where}: the column {name!r} occurs twice; delete one of the two.")
-    _check_names(columns, where)
-    return columns
+def _columns(header: Sequence[str], row: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The name in the list of each of our columns. Raises DataError if a path or a label is missing, or could be
+    several columns; `row` is the first."""
+    found: dict[str, str] = {}
+    for ours, groups in COLUMNS.items():
+        for group in groups:
+            matches = [name for name in header if re.sub(r"[\W_]+", "", name).lower() in group.split()]
+            if matches:
+                break
+        if len(set(matches)) < len(matches):
+            raise DataError(f"{where}: the column {matches[0]!r} occurs twice; delete one of the two.")
+        if len(matches) > 1:
+            either = " and ".join(map(repr, matches))
+            raise DataError(f"{where}: the columns {either} may each be the {ours}; call one of them {ours!r}.")
+        if matches:
+            found[ours] = matches[0]
+    others = [name for name in header if name not in found.values()]
+    if "path" in found and "label" not in found and len(others) > 1 and all(_is_mark(row.get(name)) for name in others):
+        raise DataError(
+            f"{where}: {len(others)} columns mark classes with 0 and 1, by which an image may have several. Give each "
+            "image one class, in a column 'label'."
+        )
+    for ours in ("path", "label"):
+        if ours not in found:
+            listed = ", ".join(map(repr, header)) or "an empty line"
+            raise DataError(f"{where}: there is no {ours!r}, only {listed}. Name path, label and, if divided, split.")
+    return found
+
+
+def _is_mark(value: Any) -> bool:
+    return str(value).strip() in ("0", "1", "0.0", "1.0")
+
+
+def _existing(folder: Path, image: str) -> str:
+    """The path of an image as it is in the folder of the list: with slashes, and with its suffix, where the list has
+    backslashes or no suffix."""
+    if "\\" in image and not os.path.exists(folder / image):
+        image = image.replace("\\", "/")
+    if not is_image(image) and not os.path.exists(folder / image):
+        suffixes = sorted(IMAGE_SUFFIXES, key=lambda suffix: (suffix != ".jpg", suffix))
+        return next((image + suffix for suffix in suffixes if os.path.exists(folder / (image + suffix))), image)
+    return image
+
+
+def _check_one_class_each(path: Path, labels: set[str]) -> None:
+    """Raise DataError for a label that consists of others."""
+    for label in sorted(labels):
+        parts = [part.strip() for part in SEVERAL.split(label)]
+        if len(parts) > 1 and labels.issuperset(parts):
+            raise DataError(f"{path} gives images several classes, such as {label!r}. Give each image one class.")
 
 
 def _json_row(text: str, where: str) -> dict[str, Any]:
@@ -100,15 +177,7 @@ def _json_row(text: str, where: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(f'{where} is not a JSON object such as {{"path": "a.jpg", "label": "tulip"}}.')
-    _check_names(row, where)
     return row
-
-
-def _check_names(names: Collection[str], where: str) -> None:
-    for name in ("path", "label"):
-        if name not in names:
-            found = ", ".join(map(repr, names)) or "an empty line"
-            raise DataError(f"{where}: there is no {name!r}, only {found}. Name path, label and, if divided, split.")
 
 
 def _text(row: dict[str, Any], name: str, where: str) -> str:

@@ -1,4 +1,5 @@
-"""Shards: tar files in the layout of WebDataset, in which KEY.jpg lies beside KEY.cls or KEY.json with its class.
+"""Shards: tar files in the layout of WebDataset, in which KEY.jpg lies beside KEY.cls or KEY.json with its class, or
+KEY.image.jpg beside KEY.label.cls.
 
 A folder of shards that `inceptorch shards` wrote has an index.json, with the class names, and the label and position of
 every image. Shards from elsewhere need none, unless they are read by URL.
@@ -24,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.index_cache import Shard, load_shards, store_shards
-from inceptorch.data.sources.base import Source, is_image
+from inceptorch.data.sources.base import Source, check_bytes, is_hidden, is_image
 from inceptorch.data.sources.remote import read_range, read_url, split_url
-from inceptorch.data.split import TRAIN_NAMES, VAL_NAMES, Split
+from inceptorch.data.split import Split, group_by_split, split_of, split_words
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray, is_text
 from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.files import open_regular, os_error_reason, reading
@@ -34,6 +35,8 @@ from inceptorch.utils.files import open_regular, os_error_reason, reading
 INDEX = "index.json"
 FORMAT = "inceptorch shards 1"
 END = 1024  # zero bytes that close a tar file
+MAX_LABEL = 1_000_000  # bytes of a file with a class
+IMAGE_FIELDS, LABEL_FIELDS = ("", "image", "img"), ("", "label", "class", "target")  # in front of the suffix
 CONNECTIONS = 16  # that check shards at a URL
 
 
@@ -119,6 +122,7 @@ class Shards(Source):
     def read(self, path: str) -> bytes:
         index = bisect_left(self.files.names, path)
         start, size = int(self.starts[index]), int(self.files.sizes[index])
+        check_bytes(self.label(path), size)
         try:
             data = self.read_range(self.where, path.partition("/")[0], start, start + size)
         except OSError as error:
@@ -140,35 +144,29 @@ def _read_local(folder: str, file: str, start: int, end: int) -> bytes:
 def are_shards(path: Path) -> bool:
     """Whether a folder is one of shards: it has tar files, and no folders."""
     try:
-        entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+        entries = [entry for entry in os.scandir(path) if not is_hidden(entry.name)]
         return any(entry.name.endswith(".tar") for entry in entries) and not any(entry.is_dir() for entry in entries)
     except OSError:
         return False
-
-
-def split_of(file: str) -> str:
-    """The split that a shard belongs to by its name, such as "train" of train-000000.tar; "" if it names none."""
-    name = re.sub(r"[-_.]*\d*\.tar$", "", file).lower()
-    return name if name in TRAIN_NAMES + VAL_NAMES else ""
 
 
 def open_shards(folder: Path) -> dict[str, Callable[[], Split]]:
     """The splits of a folder of shards; "" if the shards' names tell none apart. Raises DataError."""
     index = None
     if (folder / INDEX).exists():
-        with reading(folder / INDEX, DataError):
-            index = read_index((folder / INDEX).read_bytes(), str(folder / INDEX))
-    files = sorted((path.name for path in folder.glob("*.tar") if not path.name.startswith(".")), key="{}/".format)
-    names = sorted({split_of(file) for file in files})
-    if names[-1]:  # as with folders, shards of no split do not count beside those of one
-        names = [name for name in names if name]
+        with reading(folder / INDEX, DataError), open_regular(folder / INDEX) as file:
+            index = read_index(file.read(), str(folder / INDEX))
+    files = sorted((path.name for path in folder.glob("*.tar") if not is_hidden(path.name)), key="{}/".format)
+    groups = group_by_split(files, str(folder), lambda file: " ".join(split_words(file)))
+    unused = groups.pop("", []) if len(groups) > 1 else []
+    # The shards of no split count to the first that is opened.
     return {
-        name: partial(_read_split, folder, name, [file for file in files if split_of(file) == name], index)
-        for name in names
+        name: partial(_read_split, folder, name, members, index, unused if number == 0 else [])
+        for number, (name, members) in enumerate(sorted(groups.items(), key=lambda group: group[0] != "train"))
     }
 
 
-def _read_split(folder: Path, name: str, files: Sequence[str], index: Index | None) -> Split:
+def _read_split(folder: Path, name: str, files: Sequence[str], index: Index | None, unused: Sequence[str]) -> Split:
     shards = _scan_all(folder, files)
     if index is not None:
         _check(folder, name, shards, index)
@@ -180,7 +178,7 @@ def _read_split(folder: Path, name: str, files: Sequence[str], index: Index | No
     numbers = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
     found = Files(names, sizes, changed)
     source = Shards(str(folder), _read_local, found, starts)
-    return Split(name, str(folder), source, classes, found, labels, numbers)
+    return Split(name, str(folder), source, classes, found, labels, numbers, unused=StringArray(unused))
 
 
 def open_remote(url: str) -> dict[str, Callable[[], Split]]:
@@ -196,11 +194,11 @@ def open_remote(url: str) -> dict[str, Callable[[], Split]]:
     if index is None or not all(len(entry.names) == len(entry.labels) for entry in index.shards):
         raise DataError(f"Cannot read {url}: {where} does not say where images lie. Try `inceptorch shards` again.")
     folder, files = split_url(url, {entry.file for entry in index.shards})
-    training = split_of(files[0]) in TRAIN_NAMES
+    training = split_of(files[0]) == "train"
     splits: dict[str, list[Entry]] = {}
     for entry in sorted(index.shards, key=lambda entry: f"{entry.file}/"):
         name = split_of(entry.file)
-        if entry.file in files or (training and name in VAL_NAMES):
+        if entry.file in files or (training and name in ("val", "test")):
             splits.setdefault(name, []).append(entry)
     return {name: partial(_read_remote, folder, name, entries, index.classes) for name, entries in splits.items()}
 
@@ -232,7 +230,7 @@ def _check_end(folder: str, entry: Entry) -> None:
 def _classes(texts: Sequence[str], index: Index | None) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """The class list, and a label for each text: a class's name, or its number in the index if there is one."""
     known = set(texts)
-    numbered = all(text.isdecimal() for text in known)
+    numbered = all(text.isdecimal() and len(text) < 20 for text in known)
     if index is not None and numbered and all(int(text) < len(index.classes) for text in known):
         return tuple(index.classes), np.array([int(text) for text in texts], np.int32)
     classes = sorted(known, key=int) if numbered else sorted(known)
@@ -251,7 +249,8 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
             with reading(path, DataError):
                 stat = path.stat()
                 known = before.get(file)
-                if known is None or (known.size, known.changed) != (stat.st_size, stat.st_mtime_ns):
+                unchanged = known is not None and (known.size, known.changed) == (stat.st_size, stat.st_mtime_ns)
+                if not unchanged or not len(known.names):
                     with open_regular(path) as opened:
                         known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
         except ImageError as error:
@@ -266,20 +265,30 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
     """The positions and classes of the images in a shard. Raises DataError naming the shard."""
     positions: dict[str, tuple[str, int, int]] = {}  # key: the image's name, where it begins, its size
     labels: dict[str, str] = {}
+    others: dict[str, list[str]] = {}  # key: what its other files are called behind it
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 folder, slash, name = member.name.rpartition("/")
-                stem, _, suffix = name.partition(".")
+                stem, _, field = name.partition(".")
                 key = folder + slash + stem
                 if not member.isfile() or not stem:
                     continue
-                if "." not in suffix and is_image(name):  # not KEY.mask.png
+                if member.issparse():  # its bytes do not lie there as they are
+                    raise DataError(f"{where}: {member.name} is stored as a sparse file. Try tar without --sparse.")
+                kind, _, suffix = field.lower().rpartition(".")
+                if is_image(name) and kind in IMAGE_FIELDS:  # not KEY.mask.png
+                    if positions.setdefault(key, (member.name, 0, 0))[0] != member.name:
+                        raise DataError(f"{where}: {positions[key][0]} and {member.name} are one sample; keep one.")
                     positions[key] = (member.name, member.offset_data, member.size)
-                elif suffix.lower() in ("cls", "json"):
+                    continue
+                others.setdefault(key, []).append(f".{field}")
+                if suffix in ("cls", "json") and kind in LABEL_FIELDS:
+                    if member.size > MAX_LABEL:
+                        raise DataError(f"{where}: {member.name} has {member.size:,} bytes, too many for a class.")
                     opened = archive.extractfile(member)
                     assert opened is not None  # it is a file
-                    label = _label(opened.read(), suffix.lower())
+                    label = _label(opened.read(), suffix)
                     if label is not None:
                         labels[key] = label
             file.seek(archive.offset)
@@ -287,10 +296,13 @@ def scan(file: BinaryIO, where: str, size: int, changed: int) -> Shard:
                 raise tarfile.ReadError("it has no end")
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{where} is not a complete tar file ({error}); copy or make it again.") from None
-    for key in positions:
+    if others and not positions:
+        key, found = next(iter(others.items()))
+        raise DataError(f"{where} has no images: {key} has {', '.join(found)}. Try an image as {key}.jpg.")
+    for key, (image, _, _) in positions.items():
         if key not in labels:
-            image = positions[key][0]
-            raise DataError(f'{where}: {image} has no class; it needs {key}.cls, or {key}.json with "label".')
+            beside = f", only {', '.join(others[key])}" if key in others else ""
+            raise DataError(f'{where}: {image} has no class{beside}; it needs {key}.cls, or {key}.json with "label".')
     keys = sorted(positions, key=lambda key: positions[key][0])
     return Shard(
         size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import zipfile
 from bisect import bisect_left
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from inceptorch.data.sources.base import Tree, is_hidden, join
+from inceptorch.data.sources.base import Tree, check_bytes, is_hidden, join
 from inceptorch.data.string_array import Files, StringArray
 from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.files import os_error_reason
 
 
 class Zip(Tree):
-    """A zip file. Each thread and each worker process opens it for itself."""
+    """A zip file. Each thread and each worker process opens it for itself. Names with backslashes, which some programs
+    write, and names that begin with ./ count as usual ones."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -25,11 +27,16 @@ class Zip(Tree):
         try:
             entries = self._archive().infolist()
             self._changed = path.stat().st_mtime_ns
-        except (OSError, zipfile.BadZipFile) as error:
-            why = os_error_reason(error) if isinstance(error, OSError) else "it is not a zip file, or is damaged"
-            raise DataError(f"{path} could not be read: {why}.") from None
-        names = {entry.filename for entry in entries if not entry.is_dir()}
-        self._names = StringArray(sorted(name for name in names if not any(map(is_hidden, name.split("/")))))
+        except OSError as error:
+            raise DataError(f"{path} could not be read: {os_error_reason(error)}.") from None
+        except NotImplementedError as error:
+            raise DataError(f"{path} could not be read: {error}. Try another program to make it.") from None
+        except Exception:  # a damaged directory may raise anything
+            raise DataError(f"{path} could not be read: it is not a zip file, or is damaged.") from None
+        stored = {_usual(entry.filename): entry.filename for entry in entries}
+        names = (name for name in stored if not (name.endswith("/") or any(map(is_hidden, name.split("/")))))
+        self._names = StringArray(sorted(names))
+        self._stored = {name: written for name, written in stored.items() if name != written}
 
     def __reduce__(self) -> tuple[type[Zip], tuple[Path]]:
         return Zip, (self.path,)
@@ -40,9 +47,9 @@ class Zip(Tree):
         archive: zipfile.ZipFile = self._open.archive
         return archive
 
-    def folders(self, within: str = "") -> list[str]:
+    def entries(self, within: str = "") -> list[str]:
         start = len(join(within, ""))
-        return sorted({name[start:].partition("/")[0] for name in self.files(within) if "/" in name[start:]})
+        return sorted({"".join(name[start:].partition("/")[:2]) for name in self.files(within)})
 
     def files(self, within: str = "") -> StringArray:
         if not within:
@@ -51,17 +58,28 @@ class Zip(Tree):
         return self._names[bisect_left(self._names, f"{within}/") : bisect_left(self._names, f"{within}0")]
 
     def files_of(self, names: StringArray) -> Files:
-        getinfo = self._archive().getinfo
-        sizes = np.fromiter((getinfo(name).file_size for name in names), np.int64, len(names))
+        sizes = np.fromiter((self._info(name).file_size for name in names), np.int64, len(names))
         return Files(names, sizes, np.full(len(names), self._changed, np.int64))
 
     def read(self, path: str) -> bytes:
         try:
-            return self._archive().read(path)
+            info = self._info(path)
+            check_bytes(self.label(path), info.file_size)  # of which no more is unpacked
+            return self._archive().read(info)
+        except ImageError:
+            raise
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
             raise ImageError(self.label(path), f"could not be read from the zip file: {error}") from None
         except Exception as error:  # zlib.error and similar, from a damaged member
             raise ImageError(self.label(path), f"is damaged inside the zip file: {error}") from None
 
+    def _info(self, path: str) -> zipfile.ZipInfo:
+        return self._archive().getinfo(self._stored.get(path, path))
+
     def label(self, path: str) -> str:
         return f"{self.path}/{path}" if path else str(self.path)
+
+
+def _usual(name: str) -> str:
+    """A name in an archive as a relative path with slashes; that of a folder ends in one."""
+    return re.sub(r"^(\.?/)+", "", name.replace("\\", "/"))
