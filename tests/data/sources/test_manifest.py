@@ -71,8 +71,15 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["path,class", f"{RED},red"], "list.csv, line 1: there is no 'label', only 'path', 'class'. Name path"),
-        (["path;label", f"{RED};red"], "list.csv, line 1: there is no 'path', only 'path;label'. Name path"),
+        (["path,kind", f"{RED},red"], "list.csv, line 1: there is no 'label', only 'path', 'kind'. Name path"),
+        (["path|label", f"{RED}|red"], "list.csv, line 1: there is no 'path', only 'path|label'. Name path"),
+        (["file,path2,class,breed", f"{RED},,a,b"], "columns 'class' and 'breed' may each be the label; call one of"),
+        (["file,image,class", f"{RED},{RED},a"], "columns 'file' and 'image' may each be the path; call one of"),
+        (["filename,red,blue", f"{RED},1,0"], "2 columns mark classes with 0 and 1, by which an image may have several"),
+        (
+            ["path,label", f"{RED},red", f"{BLUE},blue", 'val/red/00.png,"red, blue"'],
+            "list.csv gives images several classes, such as 'red, blue'. Give each image one",
+        ),
         ([""], "list.csv, line 1: there is no 'path', only an empty line. Name path"),
         (["path,label,label ", f"{RED},red,red"], "list.csv, line 1: the column 'label' occurs twice"),
         (
@@ -82,7 +89,7 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
         (["path,label", f"{RED},red", f"{BLUE},"], "list.csv, line 3: the label is empty"),
         (["path,label", f"{RED},red", BLUE], "list.csv, line 3: the label is empty"),
         (["path,label", ",red"], "list.csv, line 2: the path is empty"),
-        (["path,label", f"{RED},red", "none.jpg,red"], r"list.csv, line 3: .*none.jpg does not exist"),
+        (["path,label", f"{RED},red", "none.jpg,red"], r"list.csv, line 3: .*none.jpg does not exist. Try paths"),
         (["path,label,split", f"{RED},red,tran"], "list.csv, line 2: there is no split 'tran'; did you mean 'train'"),
         (["path,label,split", f"{RED},red,train", f"{BLUE},blue,"], "list.csv, line 3: the split is empty"),
         (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
@@ -137,6 +144,52 @@ def test_faults_of_lines_of_json_name_the_line(images: Path, line: str, sentence
     data.write_text(f'{{"path": "{RED}", "label": 3}}\n{line}\n')
     with pytest.raises(DataError, match=sentence):
         find_train_and_val(data, 0.2, 0)
+
+
+HEADERS = [
+    "path,label,split",
+    "filename;class;set",
+    "Image\tLabel\tSubset",
+    '"image_id","breed","Data Set"',
+    "\tfile_name\tspecies\tsplit",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_tables_as_other_programs_write_them(images: Path, header: str, encoding: str) -> None:
+    delimiter = next(mark for mark in "\t;," if mark in header)
+    splits = {"train": ["Train", "TRAIN", "training"], "val": ["valid", "validation", "Val"]}
+    rows = [header]
+    for number, row in enumerate(rows_of(images, split=True)):
+        path = row["path"].replace("/", "\\")
+        path = path.removesuffix(".png") if "id" in header else path
+        row = {"path": path, "label": row["label"], "split": splits[row["split"]][number % 3]}
+        rows.append(delimiter.join([*([str(number)] if header[0] == "\t" else []), *row.values()]))
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    data = images / f"list.{'tsv' if delimiter == chr(9) else 'csv'}"
+    data.write_bytes((mark + "\r\n".join(rows)).encode(encoding))
+    for listed, found in zip(find_train_and_val(data, 0.2, 0), find_train_and_val(images, 0.2, 0), strict=True):
+        assert (listed.paths, listed.labels.tolist()) == (found.paths, found.labels.tolist())
+        assert fingerprint(listed) == fingerprint(found)
+
+
+def test_lines_of_json_may_name_their_values_otherwise(images: Path) -> None:
+    data = images / "metadata.jsonl"
+    lines = [{"file_name": RED, "label": "red"}, {"label": "blue", "image": BLUE, "width": 3}]
+    data.write_text("\n".join(map(json.dumps, lines)))
+    assert find_split(data, CLASSES).counts() == {"blue": 1, "green": 0, "red": 1}
+
+
+def test_a_class_name_without_end_is_refused(images: Path) -> None:
+    data = csv_of(images, "path,label", f"{RED},red", f"{BLUE},{'b' * 2000}")
+    with pytest.raises(DataError, match=r"the name of the class 'bbb.*bbb' has 2000 characters, of at most 1000"):
+        find_train_and_val(data, 0.2, 0)
+
+
+def test_accents_written_in_two_ways_are_one_class(images: Path) -> None:
+    data = csv_of(images, "path,label", f"{RED},caf\u00e9", f"{BLUE},cafe\u0301", "train/blue/01.png,tea")
+    assert find_split(data, ("caf\u00e9", "tea")).counts() == {"caf\u00e9": 2, "tea": 1}
 
 
 def test_a_list_in_another_encoding_is_refused(images: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources import shards
+from inceptorch.data.split import unused_counts
 from inceptorch.errors import DataError
 from inceptorch.evaluation import evaluate, evaluation_from_logits
 from inceptorch.report import evaluation_page
@@ -35,6 +38,7 @@ def test_shards_of_others_need_no_index(images: Path, tmp_path: Path) -> None:
     foreign(named / "extra.tar", ("4.png", blue), ("4.cls", b"other"))
     train, val = find_train_and_val(named, 0.2, 0)
     assert train.classes == ("blue", "red")
+    assert unused_counts((train, val)) == "1 .tar (extra.tar)"
     assert [(train.file(i).removeprefix(f"{named}/"), train.read(i), int(train.labels[i])) for i in (0, 1)] == [
         ("train-00.tar/z/1.png", red, 1),
         ("train-00.tar/a/2.JPG", blue, 0),
@@ -47,6 +51,94 @@ def test_shards_of_others_need_no_index(images: Path, tmp_path: Path) -> None:
         foreign(numbered / f"{copy:04}.tar", *labels, *images_of)
     train, _ = find_train_and_val(numbered, 0.2, 0)
     assert train.classes == ("0", "1", "2", "10")
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ("imagenet1k-train-{:04}.tar", "imagenet1k-val-{:04}.tar"),
+        ("{:03}_Train.tar", "{:03}_Validation.tar"),
+        ("training-{:05}-of-00002.tar", "dev-{:05}-of-00002.tar"),
+        ("imagenet_train{:02}.tar", "imagenet_test{:02}.tar"),
+    ],
+)
+def test_a_split_is_a_word_anywhere_in_the_name_of_a_shard(images: Path, tmp_path: Path, train: str, val: str) -> None:
+    image = (images / "val" / "red" / "00.png").read_bytes()
+    for name, count in ((train, 5), (val, 2)):
+        for shard in range(2):
+            members = [(f"{number}.{kind}", image) for number in range(count) for kind in ("png",)]
+            labels = [(f"{number}.cls", str(number % 2).encode()) for number in range(count)]
+            foreign(tmp_path / "shards" / name.format(shard), *members, *labels)
+    assert [len(split) for split in find_train_and_val(tmp_path / "shards", 0.2, 0)] == [10, 4]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (("train-0.tar", "a-train-1.tar", "more.tar"), "more.tar beside train may be a split or a class"),
+        (("train-0.tar", "val-0.tar", "valid-0.tar"), "val and valid all mean val"),
+        (("train-0.tar", "Train-0.tar", "val-0.tar"), "Train and train all mean train"),
+    ],
+)
+def test_shards_that_could_be_of_a_split_are_asked_about(
+    images: Path, tmp_path: Path, files: tuple[str, ...], sentence: str
+) -> None:
+    image = (images / "val" / "red" / "00.png").read_bytes()
+    for file in files:
+        foreign(tmp_path / "shards" / file, ("1.png", image), ("1.cls", b"a"))
+    with pytest.raises(DataError, match=f"Cannot tell the splits of {tmp_path}/shards: {sentence}"):
+        find_train_and_val(tmp_path / "shards", 0.2, 0)
+
+
+def test_fields_of_samples(images: Path, tmp_path: Path) -> None:
+    red, blue = ((images / "val" / name / "00.png").read_bytes() for name in ("red", "blue"))
+    foreign(
+        tmp_path / "known" / "a.tar",
+        ("1.image.png", red), ("1.label.cls", b"0"), ("1.mask.png", blue),
+        ("2.img.png", blue), ("2.target.json", b'{"label": 1}'), ("2.mask.cls", b"7"),
+    )  # fmt: skip
+    split = find_split(tmp_path / "known", ("0", "1"))
+    assert ([split.read(number) for number in (0, 1)], split.labels.tolist()) == ([red, blue], [0, 1])
+
+    for number, (members, sentence) in enumerate(
+        [
+            (("1.jpg", "1.json", "1.txt"), r"a.tar: 1.jpg has no class, only .json, .txt; it needs 1.cls"),
+            (("1.input.jpg", "1.cls"), r"a.tar has no images: 1 has .input.jpg, .cls. Try an image as 1.jpg"),
+            (("image.pyd", "label.cls"), r"a.tar has no images: image has .pyd. Try an image as image.jpg"),
+            (("image.jpg", "label.cls"), r"a.tar: image.jpg has no class; it needs image.cls"),
+            (("1.jpg", "1.png", "1.cls"), r"a.tar: 1.jpg and 1.png are one sample; keep one"),
+        ]
+    ):
+        foreign(tmp_path / str(number) / "a.tar", *((name, b"{}") for name in members))
+        with pytest.raises(DataError, match=sentence):
+            find_train_and_val(tmp_path / str(number), 0.2, 0)
+
+
+def test_classes_have_bounds(images: Path, tmp_path: Path) -> None:
+    red = (images / "val" / "red" / "00.png").read_bytes()
+    for number, (label, sentence) in enumerate(
+        [
+            (b"1" * 5000, "the name of the class '1111.*1' has 5000 characters, of at most 1000"),
+            (b"x" * 30_000_000, "a.tar: 1.cls has 30,000,000 bytes, too many for a class"),
+            (b'"' * 0, "a.tar: 1.png has no class, only .cls"),
+        ]
+    ):
+        foreign(tmp_path / str(number) / "a.tar", ("1.png", red), ("1.cls", label), ("2.png", red), ("2.cls", b"2"))
+        with pytest.raises(DataError, match=sentence):
+            find_train_and_val(tmp_path / str(number), 0.2, 0)
+
+
+def test_sparse_files_in_a_shard_are_refused(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("1.cls")
+    member.size = 512
+    member.pax_headers = {
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "1.cls", "GNU.sparse.realsize": "3000000000",
+    }  # fmt: skip
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, BytesIO(b"1\n3000000000\n0\n".ljust(512, b"\0")))
+    with pytest.raises(DataError, match="a.tar: 1.cls is stored as a sparse file. Try tar without --sparse"):
+        find_train_and_val(tmp_path / "shards", 0.2, 0)
 
 
 def test_faults_of_shards_in_a_folder(images: Path, written: Path, tmp_path: Path) -> None:

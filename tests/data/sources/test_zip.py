@@ -79,7 +79,9 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None
     ("offset", "value", "sentence"),
     [(6, 200, "zip file version 20.0. Try another"), (10, 99, "could not be read from the zip file: That compression")],
 )
-def test_a_zip_file_of_another_kind_is_refused(images: Path, tmp_path: Path, offset: int, value: int, sentence: str) -> None:
+def test_a_zip_file_of_another_kind_is_refused(
+    images: Path, tmp_path: Path, offset: int, value: int, sentence: str
+) -> None:
     archive = zipped(images, tmp_path / "all.zip")
     content = bytearray(archive.read_bytes())
     content[content.index(b"PK\1\2") + offset] = value
