@@ -11,6 +11,24 @@ from tests.checks.helpers import QUIET, TIMES, Planted
 from tests.helpers import ParsedPage
 
 
+def test_classes_and_what_is_not_used_are_listed(clean: Path, home: Path) -> None:
+    (clean / "train" / "oak" / "x.psd").touch()
+    shutil.copy(clean / "train" / "oak" / "00.jpg", clean / "loose.jpg")
+    findings = check(clean, progress=QUIET)
+    shown = [
+        "train: 'ash' 12, 'elm' 12, 'oak' 12",
+        "val: 'ash' 2, 'elm' 2, 'oak' 2",
+        "not used: 1 .psd (train/oak/x.psd), 1 outside the class folders (loose.jpg)",
+    ]
+    assert page.lines(findings)[-4:-1] == shown
+    text = ParsedPage(page.html(findings)).text
+    assert all(line in text for line in shown)
+    assert [(one.kind, one.files) for one in findings.items] == [
+        ("ignored", (str(clean / "loose.jpg"),)),
+        ("no-image", (str(clean / "train" / "oak" / "x.psd"),)),
+    ]
+
+
 def test_the_page_holds_everything_and_asks_for_nothing(planted: Planted, home: Path) -> None:
     hostile = planted.root.parent / "hostile"
     shutil.copytree(planted.root / "train" / "big", hostile / "a" / "<b>&'\"")

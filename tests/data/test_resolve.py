@@ -103,7 +103,7 @@ def test_a_split_in_a_folder_of_its_own_name_is_stepped_into(images: Path) -> No
 @pytest.mark.parametrize("archived", [False, True])
 def test_files_that_no_split_uses_are_known(images: Path, tmp_path: Path, archived: bool) -> None:
     image = images / "val" / "red" / "00.png"
-    for name in ("loose.png", "test/1.png", "unlabeled/a/b.png", "train/loose.png", "train/red/x.heif", "val/red/y"):
+    for name in ("loose.png", "test/1.png", "unlabeled/a/b.png", "train/loose.png", "train/red/x.psd", "val/red/y"):
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, images / name)
     (images / "README.md").touch()
@@ -112,14 +112,14 @@ def test_files_that_no_split_uses_are_known(images: Path, tmp_path: Path, archiv
         data = Path(shutil.make_archive(str(tmp_path / "all"), "zip", images))
     train, val = find_train_and_val(data, 0.2, 0)
     assert list(train.unused) == [
-        "train/loose.png", "train/red/x.heif", "loose.png", "test/1.png", "unlabeled/a/b.png",
+        "train/loose.png", "train/red/x.psd", "loose.png", "test/1.png", "unlabeled/a/b.png",
     ]  # fmt: skip
     assert list(val.unused) == ["val/red/y"]
     assert unused_counts((train, val)) == (
-        "4 outside the class folders (train/loose.png), 1 .heif (train/red/x.heif), 1 without a suffix (val/red/y)"
+        "4 outside the class folders (train/loose.png), 1 .psd (train/red/x.psd), 1 without a suffix (val/red/y)"
     )
     parts = find_train_and_val(images / "train", 0.2, 0)
-    assert unused_counts(parts) == "1 outside the class folders (loose.png), 1 .heif (red/x.heif)"
+    assert unused_counts(parts) == "1 outside the class folders (loose.png), 1 .psd (red/x.psd)"
 
 
 def test_classes_are_in_the_order_of_characters(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint
+from inceptorch.data.split import class_counts, split_of
 from inceptorch.errors import DataError
 from tests.conftest import COLORS, write_classes
 from tests.data.conftest import zipped
@@ -98,3 +99,27 @@ def test_a_split_is_sent_to_another_process(images: Path, tmp_path: Path) -> Non
         assert again.paths == split.paths
         assert again.labels.tolist() == split.labels.tolist() == [1, 0]
         assert again.read(0) == split.read(0) == (images / "val" / "green" / "03.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("names", "split"),
+    [
+        (
+            ("train", "Training", "training_set", "TRAIN", "TrainData", "imagenet1k-train-0000.tar", "train2017"),
+            "train",
+        ),
+        (("val", "valid", "Validation", "dev", "eval", "my.val.set", "VALID1", "über_val"), "val"),
+        (("test", "Testing", "test_set", "TestSet", "a-test-00001-of-2.tar"), "test"),
+        (("", "daisy", "contest", "trains", "protest-0.tar", "festival", "éval", "devil", "evaluate", "train_val"), ""),
+    ],
+)
+def test_a_split_is_a_word_of_a_name(names: tuple[str, ...], split: str) -> None:
+    assert {name: split_of(name) for name in names} == dict.fromkeys(names, split)
+
+
+def test_many_classes_are_abbreviated(images: Path) -> None:
+    split = find_split(images, CLASSES, "train")
+    assert class_counts(split) == "'blue' 12, 'green' 12, 'red' 12"
+    classes = (*CLASSES, *(f"class {number:02}" for number in range(20)))
+    many = "23 classes of 0 to 12 images: 'blue' 12, 'green' 12, 'red' 12, ..., 'class 19' 0"
+    assert class_counts(split.with_classes(classes)) == many

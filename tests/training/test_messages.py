@@ -24,6 +24,27 @@ def test_ctrl_c_says_how_to_go_on(
     assert inceptorch.load(tmp_path / "run").classes == list(COLORS)  # of the epoch that was finished
 
 
+def test_the_start_names_the_classes_what_is_not_used_and_what_is_forgotten(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inceptorch.train(images, out=tmp_path / "first", recipe=recipe.replace(epochs=1), progress=QUIET)
+    (images / "train" / "blue").rename(images / "train" / "azure")
+    shutil.rmtree(images / "val")
+    (images / "train" / "red" / "12").touch()
+    (images / "train" / "red" / "00.png").rename(images / "train" / "00.png")
+    inceptorch.train(images / "train", out=tmp_path / "run", weights=tmp_path / "first", epochs=0)
+    said = capsys.readouterr().err
+    for line in (
+        "  train: 'azure' 10, 'green' 10, 'red' 9\n",
+        "  validation part: 'azure' 2, 'green' 2, 'red' 2\n",
+        "  not used: 1 outside the class folders (00.png), 1 without a suffix (red/12); see: inceptorch check "
+        f"{images / 'train'}\n",
+        f"  not in this data and forgotten: 1 of the 3 classes of {tmp_path / 'first'} (blue)\n",
+    ):
+        assert line in said
+        assert line in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_a_loss_that_is_that_of_chance_is_remarked(
     images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

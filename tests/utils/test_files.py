@@ -66,6 +66,15 @@ def test_yaml_that_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
         load_yaml(tmp_path / "a.yaml", DataError, "write `a: 1`")
 
 
+def test_yaml_in_the_encodings_of_windows(tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        (tmp_path / "a.yaml").write_bytes("title: Stra\u00dfe\r\n".encode(encoding))
+        assert load_yaml(tmp_path / "a.yaml", RunError, "") == {"title": "Stra\u00dfe"}
+    (tmp_path / "a.yaml").write_bytes("a: 1".encode("utf-16")[:-1])
+    with pytest.raises(RunError, match="a.yaml is not YAML: it is not text in UTF-8"):
+        load_yaml(tmp_path / "a.yaml", RunError, "")
+
+
 def test_a_lock_has_one_owner(tmp_path: Path) -> None:
     lock = locked(tmp_path / "lock", "busy", "unusable")
     with lock, pytest.raises(RunError, match="busy"), locked(tmp_path / "lock", "busy", "unusable"):

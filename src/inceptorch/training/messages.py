@@ -37,15 +37,8 @@ def announce(trainer: Trainer) -> None:
         f"{recipe.model.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
         f"{world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
     )
-    say(f"  {train.name or 'train'}: {class_counts(train)}")
-    say(f"  {val.name}: {class_counts(val)}")
-    unused = unused_counts((train, val))
-    if unused:
-        say(f"  not used: {unused}; see: inceptorch check {shlex.quote(run.data)}")
-    if run.weights is not None and not state.epoch:
-        lost = [name for name in read_config(run.weights).classes if name not in classes]
-        if lost:
-            say(f"  of the classes of {run.weights}, {len(lost)} are not in this data and are forgotten: {some(lost)}")
+    for line in _describe_data(trainer):
+        say(f"  {line}")
     without = [name for name, count in val.counts().items() if not count]
     if without:
         say(f"{val.name} has no images of {', '.join(without[:5])}: its scores say nothing about them")
@@ -56,6 +49,22 @@ def announce(trainer: Trainer) -> None:
         remedy = "--set sync_bn=true or a larger batch" if world.device.type == "cuda" else "a larger batch"
         each = batch_size // world.count
         say(f"batch normalization sees {each} images in each process; below {MIN_NORM_BATCH}, try {remedy}")
+
+
+def _describe_data(trainer: Trainer) -> Iterator[str]:
+    """The classes with their numbers of images, the files that are not used, and classes that the weights lose."""
+    run, splits = trainer.run, (trainer.context.train, trainer.context.val)
+    for split in splits:
+        yield f"{split.name}: {class_counts(split)}"
+    unused = unused_counts(splits)
+    if unused:
+        yield f"not used: {unused}; see: inceptorch check {shlex.quote(run.data)}"
+    if run.weights is not None:
+        before = read_config(run.weights).classes
+        lost = [name for name in before if name not in splits[0].classes]
+        if lost:
+            of = f"of the {len(before)} classes of {run.weights}"
+            yield f"not in this data and forgotten: {len(lost)} {of} ({some(lost)})"
 
 
 def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:

@@ -132,8 +132,11 @@ def test_sparse_files_in_a_shard_are_refused(tmp_path: Path) -> None:
     member = tarfile.TarInfo("1.cls")
     member.size = 512
     member.pax_headers = {
-        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "1.cls", "GNU.sparse.realsize": "3000000000",
-    }  # fmt: skip
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "1.cls",
+        "GNU.sparse.realsize": "3000000000",
+    }
     (tmp_path / "shards").mkdir()
     with tarfile.open(tmp_path / "shards" / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(member, BytesIO(b"1\n3000000000\n0\n".ljust(512, b"\0")))

@@ -108,4 +108,6 @@ def check_bytes(label: str, size: int) -> None:
     """Raise HugeImage for a file that is too large to be read whole."""
     if size > MAX_BYTES:
         limit = MAX_BYTES // 1_000_000
-        raise HugeImage(label, f"has {size / 1e6:,.0f} MB, more than the {limit} MB that are read; reduce it before use")
+        raise HugeImage(
+            label, f"has {size / 1e6:,.0f} MB, more than the {limit} MB that are read; reduce it before use"
+        )

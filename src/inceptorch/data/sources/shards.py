@@ -248,8 +248,8 @@ def _scan_all(folder: Path, files: Sequence[str]) -> dict[str, Shard]:
             with reading(path, DataError):
                 stat = path.stat()
                 known = before.get(file)
-                unchanged = known is not None and (known.size, known.changed) == (stat.st_size, stat.st_mtime_ns)
-                if not unchanged or not len(known.names):
+                state = (stat.st_size, stat.st_mtime_ns)
+                if known is None or (known.size, known.changed) != state or not len(known.names):
                     with open_regular(path) as opened:
                         known = scan(opened, str(path), stat.st_size, stat.st_mtime_ns)
         except ImageError as error:
