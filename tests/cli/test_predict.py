@@ -62,8 +62,10 @@ def test_predict_json_answers_good_files_among_bad_ones_in_order(run: Path, imag
 
 
 def test_predict_prints_lines(run: Path, images: Path) -> None:
+    (images / "val" / "blue" / "x.psd").touch()
     result = invoke("predict", run, images / "val" / "blue", "--top", 1)
     assert result.exit_code == 0
+    assert result.stderr == "not used: 1 .psd (x.psd)\n"
     assert [line.split(": ")[1].split()[0] for line in result.stdout.splitlines()] == ["blue"] * 4
 
 

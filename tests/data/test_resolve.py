@@ -186,3 +186,10 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DataError, match="shell commands are not run"):
         train(data, out="run", progress=QUIET)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_beside_images_without_class_folders_is_named(images: Path) -> None:
+    folder = images / "val" / "red"
+    (folder / "_classes.csv").write_text("filename,red,blue\n00.png,1,0\n")
+    with pytest.raises(DataError, match=f"has no class folders; .*, or try the list {folder}/_classes.csv"):
+        find_train_and_val(folder, 0.2, 0)

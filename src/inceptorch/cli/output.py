@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +41,15 @@ def print_table(grid: Grid) -> None:
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_unused(paths: Iterable[Path]) -> None:
+    """Say on standard error how many files of these folders are no images by their names."""
+    from inceptorch.inference.inputs import count_others
+
+    others = count_others(paths)
+    if others:
+        print(printable(f"not used: {others}"), file=sys.stderr)
 
 
 def print_images(entries: Iterable[dict[str, Any]], json: bool, suffix: Callable[[dict[str, Any]], str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
-from inceptorch.cli.output import Json, print_images, print_json, printable
+from inceptorch.cli.output import Json, print_images, print_json, print_unused
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Metadata
@@ -56,7 +56,7 @@ def predict(
     from inceptorch.errors import RunError
     from inceptorch.images.crops import get_protocol
     from inceptorch.inference.engines import open_engine
-    from inceptorch.inference.inputs import Entry, count_others, image_entries
+    from inceptorch.inference.inputs import Entry, image_entries
     from inceptorch.inference.options import PredictOptions, predict_entries
     from inceptorch.inference.predictor import Predictor
     from inceptorch.inference.writers import file_lock, new_writer, provenance, write_predictions
@@ -77,9 +77,7 @@ def predict(
 
         return predict_on_cluster(ray, model, opened, entries, options)
 
-    others = count_others(paths)
-    if others:
-        print(printable(f"not used: {others}"), file=sys.stderr)
+    print_unused(paths)
     if out is None:
         entries: Iterable[Entry] = image_entries(paths)
         if json:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DataArgument = Annotated[
     str | None,
     typer.Argument(
-        help="Folder or zip of class folders, or of train/ and val/; list as .csv or .jsonl; "
+        help="Folder or zip of class folders, or of train/ and val/; list as .csv, .tsv or .jsonl; "
         "folder or URL of shards; torchvision:NAME. Not with --resume.",
         metavar="DATA",
     ),

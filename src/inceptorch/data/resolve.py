@@ -13,7 +13,7 @@ from inceptorch.data.imagenet import is_validation, map_synsets_to_names, open_v
 from inceptorch.data.locator import PIPE, TORCHVISION, URL
 from inceptorch.data.sources.base import Tree, is_image, join
 from inceptorch.data.sources.folder import Folder
-from inceptorch.data.sources.manifest import SUFFIXES, open_manifest
+from inceptorch.data.sources.manifest import is_list, open_manifest
 from inceptorch.data.sources.shards import are_shards, open_remote, open_shards
 from inceptorch.data.sources.torchvision import open_dataset
 from inceptorch.data.sources.zip import Zip
@@ -86,7 +86,7 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
         return open_remote(text)
     if text.startswith(TORCHVISION):
         return open_dataset(text, download)
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    if is_list(path.name) and path.is_file():
         return open_manifest(path)
     if are_shards(path):
         return open_shards(path)
@@ -109,7 +109,10 @@ def _open_folders(data: Path) -> Splits:
             archives.pop(name, None)
     if not folders and not archives:
         if len(set(map(split_of, names))) > 1 and all(map(split_of, names)):
-            raise DataError(f"{where} has {' and '.join(names)} without class folders; put each class into a folder.")
+            raise DataError(
+                f"{where} has {' and '.join(names)} without class folders. Put each class "
+                "into a folder, or give a list as .csv."
+            )
         return {"": partial(_read_folders, tree, outer, "")}
     others = [name for name in names if name not in folders]
     unknown = (name for name in others if not split_of(name) and any(map(is_image, tree.files(join(outer, name)))))
@@ -150,8 +153,8 @@ def _open_tree(path: Path) -> Tree:
         return Zip(path)
     if path.exists():
         raise DataError(
-            f"{path} is neither a folder nor a .zip file, nor a list of images in a .csv or .jsonl file; DATA is a "
-            "folder (or zip) of class folders."
+            f"{path} is neither a folder nor a .zip file, nor a list of images in a .csv, .tsv or .jsonl file; DATA is "
+            "a folder (or zip) of class folders."
         )
     raise DataError(f"{path} does not exist.")
 
@@ -183,7 +186,8 @@ def _first(splits: Iterable[str], names: Sequence[str]) -> str | None:
 
 def _check_training_classes(split: Split) -> None:
     if not split.classes:
-        raise DataError(f"{split.where} has no class folders; put the images of each class into a folder of its own.")
+        given = next((f", or try the list {split.source.label(name)}" for name in split.unused if is_list(name)), "")
+        raise DataError(f"{split.where} has no class folders; put the images of each class into a folder{given}.")
     for name, count in split.counts().items():
         if not count:
             raise DataError(f"{split.where}: the {split.class_word} {name!r} holds no images; add some, or delete it.")

@@ -40,6 +40,11 @@ COLUMNS = {
 SEVERAL = re.compile(r"[,;|]")  # what may part the classes of an image that has several
 
 
+def is_list(name: str) -> bool:
+    """Whether a file is a list of images by its suffix."""
+    return name.lower().endswith(SUFFIXES)
+
+
 def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
     """The splits that a list names, or "" if it names none. Paths in it are relative to its folder.
 
