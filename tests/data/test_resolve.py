@@ -79,7 +79,7 @@ def test_images_of_splits_without_classes_are_no_classes(images: Path) -> None:
             path.rename(images / name / f"{path.parent.name}{path.name}")
         for color in CLASSES:
             (images / name / color).rmdir()
-    with pytest.raises(DataError, match="has train and val without class folders; put each class into a folder"):
+    with pytest.raises(DataError, match="has train and val without class folders. Put each class into a folder"):
         find_train_and_val(images, 0.2, 0)
 
 
@@ -136,7 +136,9 @@ def test_accents_may_be_written_in_two_ways(images: Path) -> None:
     assert val.counts()["caf\u00e9"] == 4
     assert find_split(images, ("blue", "cafe\u0301", "green"), "val").counts()["caf\u00e9"] == 4
     (images / "train" / "green").rename(images / "train" / "caf\u00e9")
-    with pytest.raises(DataError, match="comes twice, perhaps with accents written in two ways; merge the two"):
+    with pytest.raises(
+        DataError, match="train has the class folder 'caf\u00e9' twice, its accents in two forms; merge"
+    ):
         find_train_and_val(images, 0.2, 0)
 
 

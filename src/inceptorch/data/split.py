@@ -60,19 +60,21 @@ class Split:
     unused: StringArray = field(default_factory=StringArray)
 
     def __post_init__(self) -> None:
-        """Raise DataError for a class name that is not text, which no file of a run could hold, is too long, or comes
-        twice."""
-        composed: set[str] = set()
+        """Raise DataError for a class name that is not text, which no file of a run could hold, or too long, and for
+        two that are one."""
         for name in self.classes:
             what = f"{self.where}: the name of the {self.class_word} {reprlib.repr(name)}"
             if not is_text(name):
                 raise DataError(f"{what} is not in UTF-8; rename it.")
             if len(name) > MAX_CLASS_NAME:
                 raise DataError(f"{what} has {len(name)} characters, of at most {MAX_CLASS_NAME}; shorten it.")
-            if _composed(name) in composed:
-                raise DataError(f"{what} comes twice, perhaps with accents written in two ways; merge the two.")
-            composed.add(_composed(name))
-        object.__setattr__(self, "classes", tuple(map(_composed, self.classes)))
+        composed = tuple(map(_composed, self.classes))
+        if len(set(composed)) < len(set(self.classes)):
+            name = max(composed, key=composed.count)
+            raise DataError(
+                f"{self.where} has the {self.class_word} {name!r} twice, its accents in two forms; merge them."
+            )
+        object.__setattr__(self, "classes", composed)
 
     @classmethod
     def of_names(cls, name: str, where: str, source: Source, labels: Sequence[str], files: Files) -> Split:

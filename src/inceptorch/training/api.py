@@ -48,8 +48,8 @@ def train(
     processes train together. An interrupted run goes on with `resume`.
 
     data       a folder or zip of class folders, a list (.csv, .tsv, .jsonl), a folder of shards, torchvision:NAME; or a
-               torch Dataset or sequence of (image, label) with `classes`, or two of them, as a tuple or as {"train", "val"}.
-               Without a validation split, the recipe's `val_fraction` of every class becomes one
+               torch Dataset or sequence of (image, label) with `classes`, or two of them, as a tuple or as {"train",
+               "val"}. Without a validation split, the recipe's `val_fraction` of every class becomes one
     model      a network's name or a YAML file with a table, as `net`; or any module that gives logits
     weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
     recipe     "head" by default with weights, "scratch" without; `epochs` and `size` are values of it
