@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from inceptorch.data.sources.base import MAX_BYTES
 from inceptorch.images.decode import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -27,12 +26,7 @@ class Kind(NamedTuple):
     remedy: str
 
 
-LIMITS = {
-    "max_megapixels": MAX_PIXELS // 10**6,
-    "max_megabytes": MAX_BYTES // 10**6,
-    "min_images": MIN_IMAGES,
-    "max_imbalance": MAX_IMBALANCE,
-}
+LIMITS = {"max_megapixels": MAX_PIXELS // 10**6, "min_images": MIN_IMAGES, "max_imbalance": MAX_IMBALANCE}
 KINDS = {
     name: Kind(severity, what.format(**LIMITS), remedy)
     for name, (severity, what, remedy) in yaml.safe_load(Path(__file__).with_name("kinds.yaml").read_bytes()).items()

@@ -8,7 +8,7 @@ import pytest
 from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources.folder import Folder
 from inceptorch.data.string_array import UNKNOWN, StringArray
-from inceptorch.errors import HugeImage, ImageError
+from inceptorch.errors import ImageError
 from inceptorch.inference.inputs import find_images
 from tests.conftest import COLORS, write_classes
 from tests.data.conftest import zipped
@@ -46,7 +46,7 @@ def test_what_systems_leave_behind_is_no_data(images: Path, tmp_path: Path, arch
 def test_a_file_that_is_too_large_is_not_read(images: Path) -> None:
     with open(images / "train" / "red" / "00.png", "r+b") as file:
         file.truncate(5_000_000_000)
-    with pytest.raises(HugeImage, match="red/00.png has 5,000 MB, more than the 600 MB that are read"):
+    with pytest.raises(ImageError, match="red/00.png has 5,000 MB, more than the 1,000 MB that are read"):
         Folder(images / "train").read("red/00.png")
 
 

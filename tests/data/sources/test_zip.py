@@ -9,7 +9,7 @@ import pytest
 
 from inceptorch.data import find_train_and_val, without_unreadable
 from inceptorch.data.sources.zip import Zip
-from inceptorch.errors import DataError, HugeImage, ImageError
+from inceptorch.errors import DataError, ImageError
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
 from tests.data.conftest import LONG_AGO, Seen, zipped
@@ -71,7 +71,7 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None
     content = archive.read_bytes()
     size, large = (5).to_bytes(4, "little"), (3_000_000_000).to_bytes(4, "little")
     archive.write_bytes(content.replace(size + size, size + large))
-    with pytest.raises(HugeImage, match="a/x.jpg has 3,000 MB, more than the 600 MB that are read"):
+    with pytest.raises(ImageError, match="a/x.jpg has 3,000 MB, more than the 1,000 MB that are read"):
         Zip(archive).read("a/x.jpg")
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from inceptorch.data.string_array import Files, StringArray
-from inceptorch.errors import HugeImage
+from inceptorch.errors import ImageError
 from inceptorch.images.decode import SUFFIXES
 
 # What systems and storage devices leave in folders, in lower case.
@@ -28,7 +28,7 @@ JUNK = frozenset(
         "lost+found",
     ]
 )
-MAX_BYTES = 600_000_000  # of an image's file: the most pixels that are read take 537 MB with 16 bits, uncompressed
+MAX_BYTES = 1_000_000_000  # of an image's file: above what the most pixels that are read take uncompressed
 
 
 class Source(ABC):
@@ -105,9 +105,6 @@ def is_hidden(name: str) -> bool:
 
 
 def check_bytes(label: str, size: int) -> None:
-    """Raise HugeImage for a file that is too large to be read whole."""
+    """Raise ImageError for an image file that is too large to be read whole."""
     if size > MAX_BYTES:
-        limit = MAX_BYTES // 1_000_000
-        raise HugeImage(
-            label, f"has {size / 1e6:,.0f} MB, more than the {limit} MB that are read; reduce it before use"
-        )
+        raise ImageError(label, f"has {size / 1e6:,.0f} MB, more than the {MAX_BYTES / 1e6:,.0f} MB that are read")
