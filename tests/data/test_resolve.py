@@ -129,16 +129,14 @@ def test_classes_are_in_the_order_of_characters(tmp_path: Path) -> None:
 
 
 def test_accents_may_be_written_in_two_ways(images: Path) -> None:
-    (images / "train" / "red").rename(images / "train" / "cafe\u0301")
-    (images / "val" / "red").rename(images / "val" / "caf\u00e9")
+    (images / "train" / "red").rename(images / "train" / "ce\u0301")
+    (images / "val" / "red").rename(images / "val" / "c\u00e9")
     train, val = find_train_and_val(images, 0.2, 0)
-    assert train.classes == val.classes == ("blue", "caf\u00e9", "green")
-    assert val.counts()["caf\u00e9"] == 4
-    assert find_split(images, ("blue", "cafe\u0301", "green"), "val").counts()["caf\u00e9"] == 4
-    (images / "train" / "green").rename(images / "train" / "caf\u00e9")
-    with pytest.raises(
-        DataError, match="train has the class folder 'caf\u00e9' twice, its accents in two forms; merge"
-    ):
+    assert train.classes == val.classes == ("blue", "c\u00e9", "green")
+    assert val.counts()["c\u00e9"] == 4
+    assert find_split(images, ("blue", "ce\u0301", "green"), "val").counts()["c\u00e9"] == 4
+    (images / "train" / "green").rename(images / "train" / "c\u00e9")
+    with pytest.raises(DataError, match="train has the class folder 'c\u00e9' twice, its accents in two forms; merge"):
         find_train_and_val(images, 0.2, 0)
 
 

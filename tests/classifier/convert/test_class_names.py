@@ -26,8 +26,8 @@ def test_synset_numbers_are_dropped_and_equal_names_keep_theirs(tmp_path: Path) 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_labels_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "names.txt").write_bytes("caf\u00e9\r\ntea\r\n".encode(encoding))
-    assert read_labels(tmp_path / "names.txt") == ["caf\u00e9", "tea"]
+    (tmp_path / "names.txt").write_bytes("c\u00e9\r\ntea\r\n".encode(encoding))
+    assert read_labels(tmp_path / "names.txt") == ["c\u00e9", "tea"]
 
 
 def test_weights_without_names_have_numbers_or_are_refused(tmp_path: Path) -> None:

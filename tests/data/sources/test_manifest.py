@@ -190,8 +190,8 @@ def test_a_class_name_without_end_is_refused(images: Path) -> None:
 
 
 def test_accents_written_in_two_ways_are_one_class(images: Path) -> None:
-    data = csv_of(images, "path,label", f"{RED},caf\u00e9", f"{BLUE},cafe\u0301", "train/blue/01.png,tea")
-    assert find_split(data, ("caf\u00e9", "tea")).counts() == {"caf\u00e9": 2, "tea": 1}
+    data = csv_of(images, "path,label", f"{RED},c\u00e9", f"{BLUE},ce\u0301", "train/blue/01.png,tea")
+    assert find_split(data, ("c\u00e9", "tea")).counts() == {"c\u00e9": 2, "tea": 1}
 
 
 def test_a_list_in_another_encoding_is_refused(images: Path) -> None:
