@@ -1,13 +1,16 @@
 """What several test modules use, beside the fixtures of conftest.py."""
 
+import io
 import struct
 import sys
 import zlib
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from inceptorch.classifier.classifier import Classifier
@@ -47,6 +50,28 @@ def png(width: int, height: int, data: bytes) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:
+    """The bytes of an image file."""
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def tiff(
+    width: int, height: int, data: bytes, *, bits: int, photometric: int = 1, sample_format: int = 1, strips: int = 1
+) -> bytes:
+    """An uncompressed gray TIFF; several strips are each half of the image, and all the same bytes."""
+    rows = height if strips == 1 else height // 2
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (277, 1), (278, rows)]
+    tags += [(279, len(data)), (339, sample_format)]
+    start = 8 + 2 + 12 * (len(tags) + 1) + 4
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    where = start if strips == 1 else start + len(data)
+    entries.insert(5, struct.pack("<HHII", 273, 4, strips, where))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\0\x08\0\0\0" + directory + data + (struct.pack("<I", start) * strips if strips > 1 else b"")
 
 
 def classifier_of(net: NetworkSpec, classes: int = 7, size: int | None = None, channels: str = "rgb") -> Classifier:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inceptorch.errors import ImageError
+from inceptorch.errors import DamagedImage, ImageError
 from inceptorch.images.decode import decode, read_header
-from tests.helpers import png
+from tests.helpers import encoded, png, tiff
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
@@ -67,11 +67,112 @@ def test_16_bits_give_their_high_byte(tmp_path: Path, suffix: str) -> None:
     assert (pixels == pixels[..., :1]).all()
 
 
-def test_16_bit_pgm_and_32_bit_tiff(tmp_path: Path) -> None:
-    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">2H", 256, 65535))
-    assert decode(tmp_path / "a.pgm").array[0, :, 0].tolist() == [1, 255]
+def test_gray_of_12_and_16_bits_and_white_that_is_zero() -> None:
+    deep, packed = struct.pack("<4H", 0, 255, 256, 65535), bytes([0x00, 0x00, 0x10, 0xFF, 0xF8, 0x00])
+    for data, expected in [
+        (b"P5 4 1 65535\n" + struct.pack(">4H", 0, 255, 256, 65535), [0, 0, 1, 255]),
+        (tiff(4, 1, deep, bits=16), [0, 0, 1, 255]),
+        (tiff(4, 1, deep, bits=16, photometric=0), [255, 255, 254, 0]),
+        (tiff(4, 1, bytes([0, 1, 9, 255]), bits=8, photometric=0), [255, 254, 246, 0]),
+        (tiff(4, 1, packed, bits=12), [0, 1, 255, 128]),
+    ]:
+        assert decode(data).array[0, :, 0].tolist() == expected
+        with Image.open(io.BytesIO(data)) as opened:
+            assert decode(opened).array[0, :, 0].tolist() == expected
+
+
+def test_integers_without_an_agreed_range_are_refused() -> None:
     values = np.array([[-5, 512, 100_000]], np.int32)
-    assert saved(Image.fromarray(values), tmp_path / "b.tiff")[0, :, 0].tolist() == [0, 2, 255]
+    sources: list[bytes | Image.Image] = [
+        Image.fromarray(values),
+        encoded(Image.fromarray(values), "TIFF"),
+        tiff(3, 1, struct.pack("<3I", 0, 2**31, 2**32 - 1), bits=32),
+        tiff(3, 1, struct.pack("<3h", -5, 0, 5), bits=16, sample_format=2),
+    ]
+    for source in sources:
+        with pytest.raises(ImageError, match="sign or of 32 bits, without an agreed range; save it with 16 bits"):
+            decode(source)
+
+
+@pytest.mark.parametrize("kind", [b"P5", b"P6"])
+@pytest.mark.parametrize("highest", [1, 100, 254, 256, 1023, 4095, 65534, 65535])
+def test_any_highest_value_of_a_pgm_or_ppm_is_scaled_as_by_pillow(kind: bytes, highest: int) -> None:
+    count, sort = 200 if kind == b"P5" else 600, ">u2" if highest > 255 else "u1"
+    values = np.random.default_rng(highest).integers(0, highest + 1, count).astype(sort)
+    values[:2] = 0, np.iinfo(values.dtype).max  # which may be above the highest
+    data = kind + b" 20 10 %d\n" % highest + values.tobytes()
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.load()
+        theirs = np.asarray(opened) >> 8 if opened.mode == "I" else np.asarray(opened)
+    np.testing.assert_array_equal(decode(data).array, np.broadcast_to(theirs.reshape(10, 20, -1), (10, 20, 3)))
+    with pytest.raises(DamagedImage):
+        decode(data[:-1])
+
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (120, 120, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("PNG", {}),
+        ("GIF", {}),
+        ("JPEG2000", {}),
+        ("JPEG", {"progressive": True}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("TIFF", {"compression": "packbits"}),
+    ],
+)
+@pytest.mark.parametrize("damage", ["foreign bytes", "cut"])
+def test_what_pillow_cannot_decode_is_not_read_either(format: str, options: dict[str, Any], damage: str) -> None:
+    whole = encoded(NOISE, format, **options)
+    middle = len(whole) // 2
+    data = whole[:middle] + (b"" if damage == "cut" else b"\x55" * 200 + whole[middle + 200 :])
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            theirs = np.asarray(opened.convert("RGB"))
+    except (OSError, EOFError):
+        with pytest.raises(ImageError):
+            decode(data)
+    else:  # some decoders do not notice
+        np.testing.assert_array_equal(decode(data).array, theirs)
+
+
+def test_a_damaged_pillow_image_is_refused_too() -> None:
+    data = encoded(NOISE, "PNG")
+    middle = len(data) // 2
+    damaged = io.BytesIO(data[:middle] + bytes(200) + data[middle + 200 :])
+    with Image.open(damaged) as opened, pytest.raises(DamagedImage, match="broken data stream"):
+        decode(opened)
+
+
+def test_the_orientation_of_a_png_may_follow_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(PHOTO, "PNG", exif=exif)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    for each in (data, moved):
+        decoded = decode(each)
+        assert decoded.header is not None
+        assert decoded.header.orientation == 6
+        np.testing.assert_array_equal(decoded.array, np.rot90(np.asarray(PHOTO), -1))
+
+
+def test_16_bits_of_which_few_are_used_are_noticed() -> None:
+    values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    for format in ("PNG", "TIFF"):
+        assert decode(encoded(Image.fromarray(values), format)).is_shallow
+        assert not decode(encoded(Image.fromarray(values * 16), format)).is_shallow
+        assert not decode(encoded(Image.fromarray((values // 256).astype(np.uint8)), format)).is_shallow
+
+
+def test_a_16_bit_png_may_have_a_transparent_value() -> None:
+    data = encoded(Image.fromarray(np.array([[0, 300, 301]], np.uint16)), "PNG", transparency=300)
+    assert decode(data).array[0, :, 0].tolist() == [0, 255, 1]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -81,6 +182,12 @@ def test_what_is_transparent_becomes_white(tmp_path: Path, mode: str) -> None:
     pixels = saved(clear.convert(mode), tmp_path / "a.png")
     assert pixels[0, 0].tolist() == [255, 255, 255]
     assert pixels[1, 1].tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa"])
+def test_premultiplied_alpha_is_laid_over_white_too(mode: str) -> None:
+    half = Image.new("LA", (1, 1), (100, 51)).convert("La" if mode == "La" else "RGBA").convert(mode)
+    assert decode(half).array[0, 0].tolist() == [224, 224, 224]
 
 
 def test_palette_is_looked_up(tmp_path: Path) -> None:

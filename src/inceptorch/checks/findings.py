@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from inceptorch.images.decode import MAX_PIXELS
+from inceptorch.images.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from inceptorch.checks.scan import DatasetScan

@@ -140,14 +140,14 @@ def load_readable(address: str) -> NDArray[np.uint64]:
     Failures are not kept: a disk's or a network's passing fault leaves no trace in a file's state.
     """
     try:
-        return np.sort(load_index("checked", address)["readable"].astype(np.uint64))
+        return np.sort(load_index("checked", address)["decodable"].astype(np.uint64))
     except (KeyError, ValueError, TypeError):
         return np.zeros(0, np.uint64)
 
 
 def store_readable(address: str, digests: NDArray[np.uint64]) -> str | None:
     """Store the digests of images that can be decoded; returns the reason where that fails."""
-    return store_index("checked", address, {"readable": digests})
+    return store_index("checked", address, {"decodable": digests})
 
 
 def _path(kind: str, address: str) -> Path:

@@ -2,12 +2,13 @@
 
     rotation    EXIF orientation is applied; broken EXIF is ignored
     grayscale   repeated into three channels
-    16 bits     the high byte, as the PNG standard reduces depth
+    16 bits     the high byte, as the PNG standard reduces depth; 12 bits in a TIFF likewise the highest 8
+    white is 0  turned around, as some TIFF count the darkness
     alpha       laid over white
     palette     looked up, with its transparency
     CMYK        converted without its color profile
     animation   the first frame
-    float       refused: there is no agreed range
+    float, and integers with a sign or of 32 bits: refused, as there is no agreed range
 
 Most images are upright gray or color JPEG of 8 bits, which all decoders built on libjpeg-turbo decode alike. Where
 speed counts, such a file goes to simplejpeg, which is faster than Pillow and can decode to a smaller size.
@@ -15,23 +16,31 @@ speed counts, such a file goes to simplejpeg, which is faster than Pillow and ca
 
 from __future__ import annotations
 
-import io
-import os
 import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
-from inceptorch.utils.files import open_regular, os_error_reason
+from inceptorch.images.limits import (
+    MAX_PIXELS,
+    MAX_SEGMENTS,
+    START_OF_SCAN,
+    BoundedReader,
+    check_work,
+    jpeg_segments,
+    read_image_file,
+)
+from inceptorch.utils.files import os_error_reason
 
 try:
     import simplejpeg
@@ -71,19 +80,29 @@ SUFFIXES = frozenset(
     ]
 )
 DECODERS = f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"
-MAX_PIXELS = 89_478_485  # Pillow's own limit for a warning
 REDUCTIONS = (8, 4, 2, 1)  # libjpeg-turbo decodes these faster than the full size
-APP1, START_OF_SCAN = 0xE1, 0xDA  # EXIF and XMP are in APP1
-FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+APP1 = 0xE1  # of JPEG, with EXIF and XMP
+FRAMES = (0xC0, 0xC1, 0xC2)  # of JPEG: baseline, extended, progressive
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of TIFF
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what brings an image of this EXIF orientation upright
 
 
 class Header(NamedTuple):
-    """Format in Pillow's words, size as stored, and EXIF orientation (1: upright) of an image file."""
+    """Format in Pillow's words, size as stored, EXIF orientation (1: upright) and bits per channel of an image file."""
 
     format: str
     width: int
     height: int
-    orientation: int
+    orientation: int = 1
+    bits: int = 8
 
 
 class Box(NamedTuple):
@@ -111,6 +130,11 @@ class Decoded:
     complaint: str = ""
 
     @property
+    def is_shallow(self) -> bool:
+        """Whether it has 16 bits per channel of which it uses at most 12, so that it looks black."""
+        return self.header is not None and self.header.bits == 16 and int(self.array.max()) < 16
+
+    @property
     def image(self) -> Image.Image:
         return self.content if isinstance(self.content, Image.Image) else Image.fromarray(self.content)
 
@@ -135,25 +159,35 @@ def decode(
     if isinstance(source, Image.Image):
         with _naming(None):
             return Decoded(_cropped(_to_rgb(source), crop))
-    complaint = ""
-    if isinstance(source, bytes) and (fast or min_size) and (size := upright_jpeg(source)) is not None:
-        if crop is not None:
-            return Decoded(_decode_crop(source, size, crop(*size), min_size))
-        if simplejpeg is not None:
-            try:
-                return Decoded(simplejpeg.decode_jpeg(source), Header("JPEG", size[1], size[0], 1))
-            except ValueError as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
-                complaint = str(error)
-    with _naming(source), _opened(source) as image:
-        # Before it is decoded: Pillow turns a TIFF while it decodes, and forgets that it did.
-        header = _header(image)
-        return Decoded(_cropped(_to_rgb(image), crop), header, complaint)
+    with _naming(source):
+        data = source if isinstance(source, bytes) else read_image_file(source)
+        check_work(data)
+        complaint = ""
+        if isinstance(source, bytes) and (fast or min_size) and (size := upright_jpeg(data)) is not None:
+            if crop is not None:
+                return Decoded(_decode_crop(data, size, crop(*size), min_size))
+            if simplejpeg is not None:
+                try:
+                    return Decoded(simplejpeg.decode_jpeg(data), Header("JPEG", size[1], size[0]))
+                except (
+                    ValueError
+                ) as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
+                    complaint = str(error)
+        with _opened(data) as image:
+            header = _header(image)  # as stored
+            # A TIFF's orientation is known before it is loaded, when Pillow turns it; a PNG's only afterwards.
+            orientation = _orientation(image) if image.format == "TIFF" else 1
+            scaled = image.mode in ("L", "I", "RGB") and image.tile and image.tile[0][0] == "ppm"
+            content = _cropped(_to_rgb(_scaled_ppm(image, data) if scaled else image), crop)
+            return Decoded(content, header._replace(orientation=max(orientation, _orientation(image))), complaint)
 
 
 def read_header(data: bytes) -> Header:
-    """The header of an image file; nothing is decoded. Raises ImageError."""
-    with _naming(data), _opened(data) as image:
-        return _header(image)
+    """The header of an image file, but for its orientation; nothing is decoded. Raises ImageError."""
+    with _naming(data):
+        check_work(data)
+        with _opened(data) as image:
+            return _header(image)
 
 
 def _cropped(image: Image.Image, crop: Callable[[int, int], Box] | None) -> Image.Image | RGBArray:
@@ -178,53 +212,58 @@ def upright_jpeg(data: bytes) -> tuple[int, int] | None:
     """Height and width of an upright gray or color JPEG of 8 bits, from its header; None for every other file."""
     if data[:2] != b"\xff\xd8":
         return None
-    size, at = None, 2
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+    size, metadata, end = None, False, 2
+    for marker, at in islice(jpeg_segments(data), MAX_SEGMENTS):
+        if at != end + 2:
+            return None  # there is something between the segments
         if marker == START_OF_SCAN:
-            return size
-        if marker == APP1 and not _upright(data):
-            return None
+            return size if not metadata or _upright(data) else None
+        metadata |= marker == APP1
         if marker in FRAMES:
-            bits, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
+            bits, height, width, components = struct.unpack_from(">BHHB", data.ljust(at + 8), at + 2)
             if bits != 8 or components not in (1, 3) or not 0 < height * width <= MAX_PIXELS:
                 return None
             size = height, width
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+        end = at + int.from_bytes(data[at : at + 2])
     return None
 
 
 def _upright(data: bytes) -> bool:
     """Whether neither EXIF nor XMP rotates the image."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        with Image.open(BoundedReader(data), formats=("JPEG",)) as image:
             return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
     except Exception:  # broken EXIF: for Pillow's path to ignore
         return False
 
 
 @contextmanager
-def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
+def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     """An open file of an allowed size, not decoded yet."""
     Image.preinit()
-    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
-        try:
-            image = Image.open(file, formats=FORMATS)
-        except UnidentifiedImageError:
-            empty = file.seek(0, os.SEEK_END) == 0
-            raise ImageError(None, "is empty" if empty else "is not an image in a format that is read here") from None
-        with image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            yield image
+    try:
+        image = Image.open(BoundedReader(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(None, "is not an image in a format that is read here" if data else "is empty") from None
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        yield image
 
 
-def _header(image: Image.Image) -> Header:
+def _header(image: ImageFile.ImageFile) -> Header:
+    """The header of an image that is not loaded yet, but for its orientation."""
+    deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
+    return Header(image.format or "", image.width, image.height, bits=16 if deep else 8)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation. Of a PNG it is known when it is loaded."""
     try:
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF
-        orientation = 1
-    return Header(image.format or "", image.width, image.height, orientation if orientation in range(2, 9) else 1)
+    except Exception:  # broken EXIF is common and says nothing about the pixels
+        return 1
+    return orientation if orientation in UPRIGHT else 1
 
 
 @contextmanager
@@ -242,6 +281,8 @@ def _naming(source: str | Path | bytes | None) -> Iterator[None]:
         raise ImageError(path, "does not exist") from None
     except IsADirectoryError:
         raise ImageError(path, "is a folder, not an image") from None
+    except MemoryError:
+        raise ImageError(path, "needs more memory than there is") from None
     except PermissionError:
         raise ImageError(path, "may not be read: permission denied") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes
@@ -251,20 +292,46 @@ def _naming(source: str | Path | bytes | None) -> Iterator[None]:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """An image, loaded, upright and in mode RGB."""
     if image.width < 1 or image.height < 1:
         raise ImageError(None, "has no pixels")
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF is common and says nothing about the pixels
-        image.load()
     if image.mode == "F":
         raise ImageError(None, "has floating point pixels, which have no agreed range; save it with 8 or 16 bits")
+    if image.mode == "I" and image.format != "PPM":
+        raise ImageError(None, "has integers with a sign or of 32 bits, without an agreed range; save it with 16 bits")
+    # Once, and outside of any handler: after a decoder's error, a second time would give black pixels.
+    image.load()
+    orientation = _orientation(image)
     if image.mode.startswith("I"):
-        # 16-bit grayscale; mode "I" holds the same values in 32 bits
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = _reduced_to_8_bits(image)
+    elif image.has_transparency_data:
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+        image = Image.alpha_composite(white, image)
+    image = image.convert("RGB")
+    return image.transpose(UPRIGHT[orientation]) if orientation > 1 else image
+
+
+def _reduced_to_8_bits(image: Image.Image) -> Image.Image:
+    """A grayscale image of 16 bits, or of 12 in a TIFF, in mode L."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(BITS_PER_SAMPLE, (16,))[0]
+    values = np.asarray(image)
+    gray = (values >> (bits - 8)).astype(np.uint8)
+    if tags and tags.get(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO:
+        gray = 255 - gray
+    if "transparency" in image.info:
+        gray[values == image.info["transparency"]] = 255
+    return Image.fromarray(gray)
+
+
+def _scaled_ppm(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
+    """A binary PGM or PPM with another highest value than 255, as Pillow decodes it, which takes a second for each
+    million values."""
+    offset, args = image.tile[0][2:]
+    highest, deep = int(args[1]), image.mode == "I"  # type: ignore[index]  # of this decoder
+    channels = len(image.getbands())
+    levels = (np.arange(highest + 1) / highest * (65535 if deep else 255)).round().astype(np.uint16) >> 8 * deep
+    values = np.frombuffer(data, ">u2" if highest > 255 else "u1", image.height * image.width * channels, offset)
+    pixels = levels.astype(np.uint8)[np.minimum(values, highest)].reshape(image.height, image.width, channels)
+    return Image.fromarray(pixels if channels > 1 else pixels[..., 0])

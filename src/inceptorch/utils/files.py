@@ -236,6 +236,15 @@ def open_regular(path: str | Path) -> BinaryIO:
     return file
 
 
+def read_regular(path: str | Path, limit: int) -> bytes:
+    """The content of a file. Raises OSError, and ImageError for a pipe, a device or more than `limit` bytes."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise ImageError(path, f"has {size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB that are read")
+        return file.read(size)  # not what another process appends meanwhile
+
+
 def os_error_reason(error: OSError) -> str:
     """The system's reason, in lower case."""
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from inceptorch.data.sources.base import Tree, check_bytes, is_hidden, join
+from inceptorch.data.sources.base import Tree, is_hidden, join
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray
 from inceptorch.errors import DataError, ImageError
-from inceptorch.utils.files import open_regular, os_error_reason, reading
+from inceptorch.images.limits import read_image_file
+from inceptorch.utils.files import os_error_reason, reading
 
 
 class Folder(Tree):
@@ -58,9 +59,7 @@ class Folder(Tree):
 
     def read(self, path: str) -> bytes:
         try:
-            with open_regular(self.root / path) as file:
-                check_bytes(self.label(path), os.fstat(file.fileno()).st_size)
-                return file.read()
+            return read_image_file(self.root / path)
         except OSError as error:
             raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
 
