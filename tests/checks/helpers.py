@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from inceptorch.checks import Findings
 from inceptorch.checks.images import SUFFIXES_OF
@@ -132,6 +132,9 @@ class Planted:
             self.plant("huge", f"train/plain/huge{number}.png", png(10_000 + number, 9_000, b"\0"))
             # The end of the image in its middle, as after a download that was patched up.
             self.plant("damaged", f"train/plain/damaged{number}.jpg", halved(bytes_of(scene())) + b"\xff\xd9")
+            gray = ImageOps.autocontrast(scene().convert("L"))
+            deep = np.asarray(gray).astype(np.uint16) * 16
+            self.plant("low-bits", f"train/plain/deep{number}.png", bytes_of(Image.fromarray(deep), "PNG"))
             self.plant(
                 "tiny", f"train/plain/tiny{number}.jpg", bytes_of(scene().resize((31 + 9 * number, 24 + number)))
             )

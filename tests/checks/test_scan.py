@@ -129,9 +129,9 @@ def test_a_row_of_every_kind_of_file(kind: str) -> None:
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
     options = {"save_all": True, "append_images": [Scenes(count=1).next()]} if kind == "MPO" else {}
-    row, complaint = scanning.scan_image(bytes_of(Scenes(count=1).next(), kind, **options))
+    row, fault = scanning.scan_image(bytes_of(Scenes(count=1).next(), kind, **options))
     rows = np.zeros(1, scanning.RECORD)
     rows[0] = (0, *row)
-    assert complaint == ""
+    assert fault is None
     assert scanning.FORMATS[rows["format"][0]] in (kind, "JPEG" if kind == "MPO" else kind)
     assert (rows["width"][0], rows["height"][0], rows["orientation"][0]) == (WIDTH, HEIGHT, 1)

@@ -5,7 +5,9 @@ import shutil
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from inceptorch.data import find_split, find_train_and_val, without_unreadable
 from inceptorch.data.sources.folder import Folder
@@ -45,6 +47,28 @@ def test_pipes_and_devices_are_unreadable_images(images: Path, monkeypatch: pyte
         "pipe.jpg": "is a pipe or a device, not a regular file",
         "socket.jpg": "could not be read: no such device or address",
     }
+
+
+def test_a_file_larger_than_any_image_is_left_out_unread(images: Path) -> None:
+    with open(images / "train" / "red" / "large.jpg", "wb") as file:
+        file.truncate(5_000_000_000)
+    _, skipped = without_unreadable(find_train_and_val(images, 0.2, 0)[0], QUIET)
+    assert [one["error"] for one in skipped] == ["has 5,000 MB, more than the 1,000 MB that are read"]
+
+
+def test_16_bits_of_which_few_are_used_are_told_every_time(
+    data: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = data / "red" / "deep.png"
+    Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)).save(deep)
+    os.utime(deep, (1_600_000_000, 1_600_000_000))
+    for _ in range(2):
+        kept, skipped = without_unreadable(find_split(data, CLASSES), Progress())
+        assert len(skipped) == 1  # another one
+        told = (
+            f"1 of {len(kept) + 1} images have 16 bits and use only their lowest 12 or fewer, so that they look black"
+        )
+        assert f"{told}: {deep}. Try multiplying their values by 16." in capsys.readouterr().err
 
 
 def test_a_class_without_a_readable_image_is_refused(images: Path) -> None:

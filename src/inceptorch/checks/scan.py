@@ -41,7 +41,7 @@ RECORD = np.dtype(
         ("tint", np.uint8, (TINT_SIZE, TINT_SIZE, 2)),  # Cb and Cr
     ]
 )
-VERSION = f"rows 1, {DECODERS}"  # another decoder may give other pixels, whose hashes cannot be compared
+VERSION = f"rows 2, {DECODERS}"  # another decoder may give other pixels, whose hashes cannot be compared
 CACHE = "images"  # kind of entry in the index cache
 BATCH_SIZE = 32  # images that a thread takes at a time
 SAVE_INTERVAL = 30.0  # seconds between saves of new records, at least
@@ -120,8 +120,8 @@ def scan_dataset(splits: dict[str, Split], progress: Progress) -> DatasetScan:
     )
 
 
-def scan_image(data: bytes) -> tuple[tuple[Any, ...], str]:
-    """The record of an image file without its first field, and the decoder's warning or "". Raises ImageError."""
+def scan_image(data: bytes) -> tuple[tuple[Any, ...], Fault | None]:
+    """The record of an image file without its first field, and a fault that lets it be read. Raises ImageError."""
     decoded = decode(data, fast=True)
     header, pixels = decoded.header, decoded.array
     assert header is not None  # of a file
@@ -130,7 +130,12 @@ def scan_image(data: bytes) -> tuple[tuple[Any, ...], str]:
     digest.update(repr(pixels.shape).encode())
     hashes = [int.from_bytes(each.digest(), "little") for each in (hashlib.blake2b(data, digest_size=8), digest)]
     details = (header.width, header.height, FORMATS.index(header.format), header.orientation)
-    return (*hashes, *details, *thumbnails(pixels)), decoded.complaint
+    fault = None
+    if decoded.complaint:
+        fault = Fault("damaged", f"decodes, but with a warning: {decoded.complaint}")
+    elif decoded.is_shallow:
+        fault = Fault("low-bits", f"uses {int(pixels.max())} of 255 levels, as if it held values of 12 bits or fewer")
+    return (*hashes, *details, *thumbnails(pixels)), fault
 
 
 def thumbnails(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.uint8], NDArray[np.uint8]]:
@@ -199,11 +204,11 @@ def _scan_split(
 def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault | None]:
     """An image's index, its record, and its fault, if any."""
     try:
-        record, warning = scan_image(split.read(index))
+        record, fault = scan_image(split.read(index))
     except ImageError as error:
         kinds = {DamagedImage: "truncated", HugeImage: "huge"}
         return index, None, Fault(kinds.get(type(error), "unreadable"), error.reason)
-    return index, record, Fault("damaged", f"decodes, but with a warning: {warning}") if warning else None
+    return index, record, fault
 
 
 def _load(where: str, current: Digests) -> Records:

@@ -46,10 +46,12 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
     known, seen = load_readable(split.where), time.time_ns()
     digests = digests_of(split.files)
     left = np.flatnonzero(~are_among(digests, known)).tolist()
+    shallow: list[int] = []
 
     def fault(index: int) -> str | None:
         try:
-            decode(split.read(index))
+            if decode(split.read(index)).is_shallow:
+                shallow.append(index)
         except ImageError as error:
             return error.reason
         return None
@@ -58,8 +60,12 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
         results = list(progress.track(pool.map(fault, left), len(left), f"checking {split.name or 'images'}"))
     faults = {index: error for index, error in zip(left, results, strict=True) if error is not None}
 
+    if shallow:
+        of = f"{len(shallow)} of {len(split)} images have 16 bits and use only their lowest 12 or fewer"
+        progress.info(f"{of}, so that they look black: {split.file(min(shallow))}. Try multiplying their values by 16.")
+
     reliable = mtime_is_reliable(split.files.changed, seen)
-    good = [index for index in left if reliable[index] and index not in faults]
+    good = [index for index in left if reliable[index] and index not in faults and index not in shallow]
     error = store_readable(split.where, np.union1d(known, digests[good])) if good else None
     if error:
         progress.info(f"Could not write the image-check cache: {error} Set INCEPTORCH_HOME to a writable folder.")
