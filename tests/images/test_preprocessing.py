@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import BundleError
-from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
+from inceptorch.images.preprocessing import Preprocessing, default_preprocessing, resize_shorter
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COARSE).resize((80, 60), Image.Resampling.BICUBIC)
@@ -20,6 +20,29 @@ def test_the_crop_is_the_middle_of_the_resized_image() -> None:
     resized = PHOTO.resize((40, 30), Image.Resampling.BILINEAR)
     expected = np.asarray(resized.crop((8, 3, 32, 27)))
     np.testing.assert_array_equal(Preprocessing(24, 30).apply(PHOTO), expected)
+
+
+@pytest.mark.parametrize(("resize", "size", "left", "top"), [(33, 28, 9, 2), (32, 27, 9, 2), (32, 28, 8, 2)])
+def test_an_odd_rest_is_rounded_down(resize: int, size: int, left: int, top: int) -> None:
+    image = PHOTO.resize((resize * 45 // 32, resize))
+    pixels = Preprocessing(size, resize)
+    expected = np.asarray(image)[top : top + size, left : left + size]
+    np.testing.assert_array_equal(pixels.apply(image), expected)
+    assert pixels.box(*image.size) == (left, top, left + size, top + size)
+
+
+def test_a_long_image_is_cropped_to_16_times_its_width() -> None:
+    for size, resized in [((1600, 100), (448, 28)), ((1700, 100), (448, 28)), ((1500, 100), (420, 28))]:
+        assert resize_shorter(Image.new("RGB", size), 28, "bilinear").size == resized
+        assert resize_shorter(Image.new("RGB", size[::-1]), 28, "bilinear").size == resized[::-1]
+
+
+def test_means_follow_the_order_of_the_channels() -> None:
+    rgb, bgr = default_preprocessing(224), default_preprocessing(224, "bgr")
+    assert rgb.mean == (123.675, 116.28, 103.53)
+    assert rgb.std == (58.395, 57.12, 57.375)
+    assert bgr.mean == (103.53, 116.28, 123.675)
+    assert bgr.std == (57.375, 57.12, 58.395)
 
 
 def test_contract_survives_json_and_refuses_nonsense() -> None:
