@@ -26,7 +26,7 @@ from bench.common import DOCS, ROOT, Record, provenance, result, save
 HERE = Path(__file__).parent
 WIDTH = 120  # columns of a line of a document
 BLOCK = re.compile(r"(<!-- bench: ([\w ]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
-ON_REQUEST = {"before_after", "finetune_pieces", "same_bits"}
+ON_REQUEST = {"before_after", "finetune_pieces", "pillow_images", "same_bits"}
 
 
 def names() -> dict[str, Path]:
