@@ -91,6 +91,19 @@ def test_ten_and_twelve_crops() -> None:
     assert (twelve[5] == np.asarray(resized.crop((4, 0, 36, 32)).resize((28, 28), Image.Resampling.BILINEAR))).all()
 
 
+def test_odd_rests_are_rounded_down() -> None:
+    image = noise(46, 27)  # as it is resized to, with 19 beside the square and 3 beside each crop
+    crops, _ = PROTOCOLS["12crop"].apply(image, Preprocessing(24, 27))
+    pixels = np.asarray(image)
+    np.testing.assert_array_equal(crops[0], pixels[0:24, 9:33])
+    np.testing.assert_array_equal(crops[4], pixels[1:25, 10:34])
+
+
+def test_low_resolution_has_the_papers_79_of_299_pixels() -> None:
+    assert "reduced to 59, " in PROTOCOLS["low-resolution"].describe(default_preprocessing(224))
+    assert "reduced to 79, " in PROTOCOLS["low-resolution"].describe(default_preprocessing(299))
+
+
 def test_low_resolution_loses_details_and_keeps_the_size() -> None:
     pixels = default_preprocessing(112)
     image = noise(200, 150)

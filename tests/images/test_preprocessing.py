@@ -37,6 +37,14 @@ def test_a_long_image_is_cropped_to_16_times_its_width() -> None:
         assert resize_shorter(Image.new("RGB", size[::-1]), 28, "bilinear").size == resized[::-1]
 
 
+def test_an_odd_rest_of_a_long_image_is_rounded_down_too() -> None:
+    image = Image.fromarray(np.random.default_rng(2).integers(0, 256, (3, 49, 3), dtype=np.uint8))
+    np.testing.assert_array_equal(np.asarray(resize_shorter(image, 3, "bilinear")), np.asarray(image)[:, :48])
+    pixels = Preprocessing(3, 3)
+    np.testing.assert_array_equal(pixels.apply(image), np.asarray(image)[:, 22:25])
+    assert pixels.box(49, 3) == (22, 0, 25, 3)
+
+
 def test_means_follow_the_order_of_the_channels() -> None:
     rgb, bgr = default_preprocessing(224), default_preprocessing(224, "bgr")
     assert rgb.mean == (123.675, 116.28, 103.53)
