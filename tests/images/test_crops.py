@@ -99,11 +99,6 @@ def test_odd_rests_are_rounded_down() -> None:
     np.testing.assert_array_equal(crops[4], pixels[1:25, 10:34])
 
 
-def test_low_resolution_has_the_papers_79_of_299_pixels() -> None:
-    assert "reduced to 59, " in PROTOCOLS["low-resolution"].describe(default_preprocessing(224))
-    assert "reduced to 79, " in PROTOCOLS["low-resolution"].describe(default_preprocessing(299))
-
-
 def test_low_resolution_loses_details_and_keeps_the_size() -> None:
     pixels = default_preprocessing(112)
     image = noise(200, 150)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import inceptorch
 from inceptorch.classifier import Classifier
-from inceptorch.errors import ImageInputError
+from inceptorch.errors import ImageError, ImageInputError, InceptorchError
 from inceptorch.images.inputs import load_image
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -39,7 +39,11 @@ def test_the_same_image_in_any_form_has_the_same_answer(classifier: Classifier, 
     path.write_bytes(content)
     forms: list[Any] = [path, str(path), content, bytearray(content), io.BytesIO(content), Image.fromarray(RGB), RGB]
     forms += [torch.from_numpy(RGB), torch.from_numpy(RGB).permute(2, 0, 1), np.asfortranarray(RGB)]
-    forms += [np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)]), RGB.astype(np.uint16) * 257]
+    forms += [
+        RGB.astype(">u2") * 257,
+        np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)]),
+        RGB.astype(np.uint16) * 257,
+    ]
     expected = classifier.predict(path)
     for form in forms:
         assert classifier.predict(form) == expected, type(form)
@@ -67,7 +71,14 @@ def test_transparent_arrays_are_laid_over_white() -> None:
         (None, "Cannot use None as an image"),
         ({"file": "a.png"}, "Cannot use a dict as an image"),
         (RGB / 255, r"array of float64 and shape \(20, 30, 3\).*must be uint8 or uint16. Try \(image \* 255\)"),
-        (RGB.astype(np.int64), r"array of int64 and shape \(20, 30, 3\)"),
+        (
+            RGB.astype(np.int64),
+            r"array of int64 and shape \(20, 30, 3\).*Try image.astype\('uint8'\) for values from 0 to 255",
+        ),
+        (RGB > 9, r"array of bool and shape \(20, 30, 3\)"),
+        (np.zeros((0,), np.uint8), r"uint8 and shape \(0,\).*the shape must be"),
+        (torch.zeros(2, 8, 8, dtype=torch.uint8), r"uint8 and shape \(2, 8, 8\).*the shape must be"),
+        (True, "Cannot use a bool as an image"),
         (RGB[..., :2], r"uint8 and shape \(20, 30, 2\).*the shape must be"),
         (np.stack([RGB, RGB]), r"shape \(2, 20, 30, 3\).*Give several images as a list"),
         (torch.zeros(3, 8, 8), r"tensor of torch.float32 and shape \(3, 8, 8\).*Try \(image \* 255\).round\(\)"),
@@ -83,3 +94,31 @@ def test_what_is_no_image_is_refused(classifier: Classifier, image: Any, sentenc
             inceptorch.predict(classifier, image)
     with pytest.raises(ImageInputError, match=sentence):
         list(inceptorch.predict(classifier, [RGB, image]))
+
+
+def test_an_image_without_pixels_or_of_32_bits_is_an_error(classifier: Classifier) -> None:
+    images: list[tuple[Any, str]] = [
+        (np.zeros((0, 0, 3), np.uint8), "has no pixels"),
+        (torch.zeros(3, 0, 5, dtype=torch.uint8), "has no pixels"),
+        (Image.fromarray(DEEP.astype(np.int32)), "without an agreed range"),
+    ]
+    for image, sentence in images:
+        with pytest.raises(ImageError, match=sentence):
+            classifier.predict(image)
+        (entry,) = inceptorch.predict(classifier, [image])
+        assert sentence in entry["error"]
+
+
+def test_a_file_object_larger_than_any_image_is_not_read_to_its_end(classifier: Classifier) -> None:
+    with open("/dev/zero", "rb") as endless, pytest.raises(ImageError, match="more than the 600 MB that are read"):
+        load_image(endless)
+
+
+@pytest.mark.parametrize("top", [None, 0, -1, "3", 1.5])
+def test_a_number_of_classes_that_is_none_is_a_sentence(classifier: Classifier, top: Any) -> None:
+    with pytest.raises(
+        InceptorchError, match=f"Cannot give the top {top!r} classes: it must be a whole number above 0"
+    ):
+        classifier.predict(RGB, top=top)
+    with pytest.raises(InceptorchError, match="must be a whole number above 0"):
+        list(inceptorch.predict(classifier, RGB, top=top))

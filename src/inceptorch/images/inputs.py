@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.errors import ImageError, ImageInputError
+from inceptorch.errors import HugeImage, ImageError, ImageInputError
 from inceptorch.images.decode import decode
+from inceptorch.images.limits import MAX_BYTES
 
 CHANNELS = (1, 3, 4)
 
@@ -38,10 +39,7 @@ def load_image(image: Any) -> Image.Image:
     if isinstance(image, np.ndarray):
         return decode(_from_array(image)).image
     if hasattr(image, "read"):
-        content = image.read()
-        if isinstance(content, bytes):
-            return decode(content).image
-        raise ImageInputError(f"Cannot read an image from {image!r}: it is open as text. Try open(file, 'rb').")
+        return decode(_from_file(image)).image
     name = type(image).__name__
     kind = "None" if image is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"
     raise ImageInputError(
@@ -59,6 +57,21 @@ def is_one_image(images: Any) -> bool:
         return False
     load_image(images)  # says why not
     return True
+
+
+def _from_file(file: Any) -> bytes:
+    """What is left to read in a file object."""
+    blocks, size = [], 0
+    while True:
+        block = file.read(1 << 24)
+        if not isinstance(block, bytes):
+            raise ImageInputError(f"Cannot read an image from {file!r}: it is open as text. Try open(file, 'rb').")
+        if not block:
+            return b"".join(blocks)
+        blocks.append(block)
+        size += len(block)
+        if size > MAX_BYTES:
+            raise HugeImage(None, f"has more than the {MAX_BYTES // 10**6} MB that are read; reduce it before use")
 
 
 def _is_tensor(image: Any) -> bool:
@@ -82,10 +95,11 @@ def _from_tensor(tensor: Any) -> NDArray[Any]:
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
     described = f"Cannot use an array of {array.dtype} and shape {array.shape} as an image:"
-    if array.dtype not in (np.uint8, np.uint16):
-        raise ImageInputError(
-            f"{described} it must be uint8 or uint16. Try (image * 255).round().astype('uint8') for values from 0 to 1."
-        )
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        integers = array.dtype.kind in "iu"
+        to_8_bits = "image.astype('uint8')" if integers else "(image * 255).round().astype('uint8')"
+        values = f"values from 0 to {255 if integers else 1}"
+        raise ImageInputError(f"{described} it must be uint8 or uint16. Try {to_8_bits} for {values}.")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
         raise ImageInputError(
             f"{described} the shape must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]. Give several images as a list."
@@ -94,6 +108,6 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
         raise ImageError(None, "has no pixels")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.dtype == np.uint16:
+    if array.dtype != np.uint8:
         array = (array >> 8).astype(np.uint8)  # the high byte, as of a file
     return Image.fromarray(np.ascontiguousarray(array))

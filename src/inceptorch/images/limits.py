@@ -18,7 +18,7 @@ from inceptorch.errors import ImageError
 from inceptorch.utils.files import read_regular
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit for a warning
-MAX_BYTES = 1_000_000_000  # of a file: above what so many pixels of four channels of 16 bits take
+MAX_BYTES = 600_000_000  # of a file: so many pixels take 537 MB with 16 bits, uncompressed
 FEW_SCANS, MAX_SCANS = 20, 100  # of a JPEG: always allowed, and at most, as in libtiff; a progressive one has about 10
 MAX_SCANNED = 2_000_000_000  # pixels of all its scans; a few seconds
 MAX_SEGMENTS = 1000  # of a JPEG beside its scans, each of up to 64 kB

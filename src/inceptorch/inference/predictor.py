@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.classifier.classifier import Classifier, TopClass
-from inceptorch.errors import ImageError, NonFiniteOutputError
+from inceptorch.errors import ImageError, InceptorchError, NonFiniteOutputError
 from inceptorch.images.crops import CENTER, CropProtocol, Crops
 from inceptorch.images.inputs import load_image
 from inceptorch.inference.engines.base import Engine
@@ -122,6 +122,10 @@ class Predictor:
 
 
 def top_classes(probabilities: Sequence[float], classes: Sequence[str], count: int) -> list[TopClass]:
-    """The `count` most probable classes, best first; equal ones in the order of the class list."""
-    order = sorted(range(len(classes)), key=lambda index: (-probabilities[index], index))[: max(count, 1)]
+    """The `count` most probable classes, best first; equal ones in the order of the class list.
+
+    Raises InceptorchError for a `count` that is no whole number above 0."""
+    if not isinstance(count, int | np.integer) or count < 1:
+        raise InceptorchError(f"Cannot give the top {count!r} classes: it must be a whole number above 0. Try top=5.")
+    order = sorted(range(len(classes)), key=lambda index: (-probabilities[index], index))[:count]
     return [TopClass(label=classes[index], index=index, probability=probabilities[index]) for index in order]

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TextIO
 
 import yaml
 
-from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
+from inceptorch.errors import DiskError, HugeImage, ImageError, InceptorchError, RunError
 
 MARKS = {  # the longer ones first, as one begins like another
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -237,11 +237,12 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def read_regular(path: str | Path, limit: int) -> bytes:
-    """The content of a file. Raises OSError, and ImageError for a pipe, a device or more than `limit` bytes."""
+    """The content of a file. Raises OSError, ImageError for a pipe or a device, and HugeImage above `limit` bytes."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
-            raise ImageError(path, f"has {size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB that are read")
+            megabytes = f"{size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB"
+            raise HugeImage(path, f"has {megabytes} that are read; reduce it before use")
         return file.read(size)  # not what another process appends meanwhile
 
 
