@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,32 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     PHOTO.save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     np.testing.assert_array_equal(decode(tmp_path / "a.jpg").array, np.asarray(PHOTO))
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(100)
+
+
+def test_a_heic_image_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(ImageError, match=r"is a HEIC image; install .*: pip install 'inceptorch\[heif\]'"):
+            decode(HEIC.replace(b"heic", brand))
+    with pytest.raises(ImageError, match="is not an image"):
+        decode(HEIC.replace(b"heic", b"mp42"))
+
+
+def test_a_heic_image_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    heif.from_pillow(PHOTO).save(tmp_path / "a.heic", quality=-1, chroma=444, exif=exif.tobytes())
+    decoded = decode(tmp_path / "a.heic")
+    assert decoded.header is not None
+    assert decoded.header.format == "HEIF"
+    assert np.abs(decoded.array.astype(int) - np.rot90(np.asarray(PHOTO), -1)).mean() < 2
+    whole = (tmp_path / "a.heic").read_bytes()
+    with pytest.raises(ImageError, match="damaged|not an image"):
+        decode(whole[: len(whole) // 2])
 
 
 def test_faults_have_a_sentence(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ SUFFIXES_OF = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "AVIF": (".avif",),
     "JPEG2000": (".jp2", ".j2k"),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 
 

@@ -77,8 +77,12 @@ SUFFIXES = frozenset(
         ".avif",
         ".jp2",
         ".j2k",
+        ".heic",
+        ".heif",
+        ".hif",
     ]
 )
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 DECODERS = f"pillow {PIL.__version__}, simplejpeg {getattr(simplejpeg, '__version__', None)}"
 REDUCTIONS = (8, 4, 2, 1)  # libjpeg-turbo decodes these faster than the full size
 APP1 = 0xE1  # of JPEG, with EXIF and XMP
@@ -241,14 +245,30 @@ def _upright(data: bytes) -> bool:
 def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     """An open file of an allowed size, not decoded yet."""
     Image.preinit()
+    is_heif = data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
+    formats = (*FORMATS, "HEIF") if is_heif and _has_heif() else FORMATS
     try:
-        image = Image.open(BoundedReader(data), formats=FORMATS)
+        image = Image.open(BoundedReader(data), formats=formats)
     except UnidentifiedImageError:
+        if is_heif and formats is FORMATS:
+            raise ImageError(
+                None, "is a HEIC image; install its decoder with: pip install 'inceptorch[heif]'"
+            ) from None
         raise ImageError(None, "is not an image in a format that is read here" if data else "is empty") from None
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         yield image
+
+
+def _has_heif() -> bool:
+    """Register the decoder of HEIC images with Pillow, if it is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener(thumbnails=False)
+    return True
 
 
 def _header(image: ImageFile.ImageFile) -> Header:

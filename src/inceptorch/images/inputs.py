@@ -61,7 +61,8 @@ def is_one_image(images: Any) -> bool:
 
 def _from_file(file: Any) -> bytes:
     """What is left to read in a file object."""
-    blocks, size = [], 0
+    blocks: list[bytes] = []
+    size = 0
     while True:
         block = file.read(1 << 24)
         if not isinstance(block, bytes):
