@@ -2,6 +2,7 @@
 
 import io
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,14 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     PHOTO.save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     np.testing.assert_array_equal(decode(tmp_path / "a.jpg").array, np.asarray(PHOTO))
+
+
+def test_pillow_logs_nothing_of_its_own_to_standard_error() -> None:
+    one, many = (struct.pack("<HHII", 277, 4, 1, samples) for samples in (1, 65535))
+    data = tiff(4, 1, bytes(4), bits=8).replace(one, many)
+    script = f"from inceptorch.images.decode import decode\ntry: decode({data!r})\nexcept Exception as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("An image is not an image in a format that is read here.\n", "")
 
 
 HEIC = b"\0\0\0\x18ftypheic" + bytes(100)

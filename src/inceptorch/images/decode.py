@@ -16,6 +16,7 @@ speed counts, such a file goes to simplejpeg, which is faster than Pillow and ca
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ except ImportError:  # not built for this platform: Pillow decodes all
 # Once per process, as filters are not per thread. Metadata that Pillow warns of does no harm; size is checked here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its errors go to standard error
 
 RGBArray = NDArray[np.uint8]  # [H, W, 3]
 ImageInput = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]  # or a torch tensor: see inference/inputs.py
