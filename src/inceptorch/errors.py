@@ -31,7 +31,7 @@ class DamagedImage(ImageError):
 
 
 class HugeImage(ImageError):
-    """One image file has more pixels or bytes than are read."""
+    """One image file has more pixels than are read."""
 
 
 class DataError(InceptorchError):

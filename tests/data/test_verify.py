@@ -53,9 +53,7 @@ def test_a_file_larger_than_any_image_is_left_out_unread(images: Path) -> None:
     with open(images / "train" / "red" / "large.jpg", "wb") as file:
         file.truncate(5_000_000_000)
     _, skipped = without_unreadable(find_train_and_val(images, 0.2, 0)[0], QUIET)
-    assert [one["error"] for one in skipped] == [
-        "has 5,000 MB, more than the 600 MB that are read; reduce it before use"
-    ]
+    assert [one["error"] for one in skipped] == ["has 5,000 MB, more than the 1,000 MB that are read"]
 
 
 def test_16_bits_of_which_few_are_used_are_told_every_time(

@@ -110,7 +110,7 @@ def test_an_image_without_pixels_or_of_32_bits_is_an_error(classifier: Classifie
 
 
 def test_a_file_object_larger_than_any_image_is_not_read_to_its_end(classifier: Classifier) -> None:
-    with open("/dev/zero", "rb") as endless, pytest.raises(ImageError, match="more than the 600 MB that are read"):
+    with open("/dev/zero", "rb") as endless, pytest.raises(ImageError, match="more than the 1,000 MB that are read"):
         load_image(endless)
 
 

@@ -109,7 +109,7 @@ def test_ordinary_files_are_far_below_the_limits() -> None:
 def test_a_file_larger_than_any_image_is_refused_unread(tmp_path: Path) -> None:
     with open(tmp_path / "large.jpg", "wb") as file:
         file.truncate(5 * MAX_BYTES)
-    with pytest.raises(ImageError, match=r"large.jpg has 3,000 MB, more than the 600 MB that are read"):
+    with pytest.raises(ImageError, match=r"large.jpg has 5,000 MB, more than the 1,000 MB that are read"):
         decode(tmp_path / "large.jpg")
 
 

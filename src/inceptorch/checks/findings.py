@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from inceptorch.images.limits import MAX_BYTES, MAX_PIXELS
+from inceptorch.images.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from inceptorch.checks.scan import DatasetScan
@@ -26,12 +26,7 @@ class Kind(NamedTuple):
     remedy: str
 
 
-LIMITS = {
-    "max_megapixels": MAX_PIXELS // 10**6,
-    "max_megabytes": MAX_BYTES // 10**6,
-    "min_images": MIN_IMAGES,
-    "max_imbalance": MAX_IMBALANCE,
-}
+LIMITS = {"max_megapixels": MAX_PIXELS // 10**6, "min_images": MIN_IMAGES, "max_imbalance": MAX_IMBALANCE}
 KINDS = {
     name: Kind(severity, what.format(**LIMITS), remedy)
     for name, (severity, what, remedy) in yaml.safe_load(Path(__file__).with_name("kinds.yaml").read_bytes()).items()

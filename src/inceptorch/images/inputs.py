@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.errors import HugeImage, ImageError, ImageInputError
+from inceptorch.errors import ImageError, ImageInputError
 from inceptorch.images.decode import decode
-from inceptorch.images.limits import MAX_BYTES
+from inceptorch.images.limits import check_bytes
 
 CHANNELS = (1, 3, 4)
 
@@ -71,8 +71,7 @@ def _from_file(file: Any) -> bytes:
             return b"".join(blocks)
         blocks.append(block)
         size += len(block)
-        if size > MAX_BYTES:
-            raise HugeImage(None, f"has more than the {MAX_BYTES // 10**6} MB that are read; reduce it before use")
+        check_bytes(None, size)
 
 
 def _is_tensor(image: Any) -> bool:

@@ -8,6 +8,7 @@ before it is decoded, or at that point.
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from inceptorch.errors import ImageError
-from inceptorch.utils.files import read_regular
+from inceptorch.utils.files import open_regular
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit for a warning
-MAX_BYTES = 600_000_000  # of a file: so many pixels take 537 MB with 16 bits, uncompressed
+MAX_BYTES = 1_000_000_000  # of a file: above what so many pixels take uncompressed, with 4 channels of 16 bits
 FEW_SCANS, MAX_SCANS = 20, 100  # of a JPEG: always allowed, and at most, as in libtiff; a progressive one has about 10
 MAX_SCANNED = 2_000_000_000  # pixels of all its scans; a few seconds
 MAX_SEGMENTS = 1000  # of a JPEG beside its scans, each of up to 64 kB
@@ -49,7 +50,16 @@ class BoundedReader(io.BytesIO):
 
 def read_image_file(path: str | Path) -> bytes:
     """The bytes of an image file. Raises OSError, and ImageError for a file that is not regular or is too large."""
-    return read_regular(path, MAX_BYTES)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        check_bytes(path, size)
+        return file.read(size)  # not what another process appends meanwhile
+
+
+def check_bytes(path: str | Path | None, size: int) -> None:
+    """Raise ImageError for an image file that is too large to be read whole."""
+    if size > MAX_BYTES:
+        raise ImageError(path, f"has {size / 1e6:,.0f} MB, more than the {MAX_BYTES / 1e6:,.0f} MB that are read")
 
 
 def check_work(data: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TextIO
 
 import yaml
 
-from inceptorch.errors import DiskError, HugeImage, ImageError, InceptorchError, RunError
+from inceptorch.errors import DiskError, ImageError, InceptorchError, RunError
 
 MARKS = {  # the longer ones first, as one begins like another
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -234,16 +234,6 @@ def open_regular(path: str | Path) -> BinaryIO:
         file.close()
         raise ImageError(path, "is a pipe or a device, not a regular file")
     return file
-
-
-def read_regular(path: str | Path, limit: int) -> bytes:
-    """The content of a file. Raises OSError, ImageError for a pipe or a device, and HugeImage above `limit` bytes."""
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            megabytes = f"{size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB"
-            raise HugeImage(path, f"has {megabytes} that are read; reduce it before use")
-        return file.read(size)  # not what another process appends meanwhile
 
 
 def os_error_reason(error: OSError) -> str:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from inceptorch.data.string_array import Files, StringArray
-from inceptorch.errors import ImageError
 from inceptorch.images.decode import SUFFIXES
 
 # What systems and storage devices leave in folders, in lower case.
@@ -28,7 +27,6 @@ JUNK = frozenset(
         "lost+found",
     ]
 )
-MAX_BYTES = 1_000_000_000  # of an image's file: above what the most pixels that are read take uncompressed
 
 
 class Source(ABC):
@@ -102,9 +100,3 @@ def count_unused(names: Iterable[str]) -> str:
 
 def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
-
-
-def check_bytes(label: str, size: int) -> None:
-    """Raise ImageError for an image file that is too large to be read whole."""
-    if size > MAX_BYTES:
-        raise ImageError(label, f"has {size / 1e6:,.0f} MB, more than the {MAX_BYTES / 1e6:,.0f} MB that are read")

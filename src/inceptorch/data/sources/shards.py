@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.index_cache import Shard, load_shards, store_shards
-from inceptorch.data.sources.base import Source, check_bytes, is_hidden, is_image
+from inceptorch.data.sources.base import Source, is_hidden, is_image
 from inceptorch.data.sources.remote import read_range, read_url, split_url
 from inceptorch.data.split import Split, group_by_split, split_of, split_words
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray, is_text
 from inceptorch.errors import DataError, ImageError
+from inceptorch.images.limits import check_bytes
 from inceptorch.utils.files import open_regular, os_error_reason, reading
 
 INDEX = "index.json"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inceptorch.data.sources.base import Tree, check_bytes, is_hidden, join
+from inceptorch.data.sources.base import Tree, is_hidden, join
 from inceptorch.data.string_array import Files, StringArray
 from inceptorch.errors import DataError, ImageError
+from inceptorch.images.limits import check_bytes
 from inceptorch.utils.files import os_error_reason
 
 
