@@ -2,7 +2,7 @@
 
 The photographs are shared ones, ten times each with small changes. `inceptorch predict --out` takes the engine that
 `auto` takes, as `benchmark` finds it fastest here. Both it and the script (folder_plain.py) are processes of their own,
-timed from their start to their end, with the same weights. What decoding and the network allow on the same cores is
+timed from start to end, with the same random weights. What decoding and the network allow on the same cores is
 1 / (1 / decoding + 1 / network), each measured alone on all of them; against it stand both the whole process and the
 overlap within it, without what starting takes. Everything is measured in turns; the medians are given.
 """
@@ -149,5 +149,7 @@ transforms, eager torch, batches of 32 and two loader processes.
 From the shell to the last line written, that is {record["times_the_usual_script"]:.1f} times the usual script.
 Decoding alone and then the network alone would give the rate "allowed"; `predict` reaches
 {allowed["inceptorch predict"]:.0%} of it, and {allowed["overlap"]:.0%} without the start of the process.
-Probabilities differ from the script's by at most {record["largest_difference_of_a_probability"]:.3f}.
+The weights are random, as speed does not depend on them. Their probabilities are nearly equal, so the largest
+difference from the script's, {record["largest_difference_of_a_probability"]:.3f}, says little about trained ones;
+[shipping](shipping.md) has BVLC's.
 """
