@@ -199,11 +199,12 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
 }
 
 
 def value_of(expression: Value, names: Mapping[str, Any]) -> Any:
-    """The value of arithmetic on `names`. Only + - * /, numbers, names, their quantities and rows are understood."""
+    """The value of arithmetic on `names`. Only + - * / //, numbers, names, their quantities and rows are understood."""
     return _value(ast.parse(str(expression), mode="eval").body, names)
 
 
