@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import ProtocolError
-from inceptorch.images.crops import PROTOCOLS, CropProtocol, get_protocol
+from inceptorch.images.crops import CENTER, PROTOCOLS, CropProtocol, get_protocol
 from inceptorch.images.preprocessing import Preprocessing, default_preprocessing
 
 PIXELS = Preprocessing(28, 32)
@@ -106,6 +106,13 @@ def test_low_resolution_loses_details_and_keeps_the_size() -> None:
     (sharp,), _ = PROTOCOLS["center"].apply(image, pixels)
     assert crop.shape == sharp.shape == (112, 112, 3)
     assert crop.std() < sharp.std() / 2
+    paper = default_preprocessing(299)  # whose images are reduced to 79 pixels
+    reduced = image.resize((105, 79), Image.Resampling.BILINEAR)
+    for found, expected in zip(
+        PROTOCOLS["low-resolution"].apply(image, paper), CENTER.apply(reduced, paper), strict=True
+    ):
+        assert (found == expected).all()
+    assert "reduced to 79, then " in PROTOCOLS["low-resolution"].describe(paper)
 
 
 def test_a_small_network_has_the_papers_proportions() -> None:

@@ -60,6 +60,16 @@ def test_intervals_contain_the_truth_nineteen_times_in_twenty() -> None:
     assert all(0.93 < count / 2000 < 0.975 for count in held.values()), held
 
 
+def test_intervals_by_hand() -> None:
+    mean = mean_interval(np.array([1.0, 3.0]))  # of deviation sqrt(2) by the n - 1 of a sample
+    assert mean == pytest.approx((2 - 1.96, 2 + 1.96), abs=1e-3)
+    gained = np.array([1, 1, 0, 0, 0, 0, 0, 0])  # 2.5 up and 0.5 down of 10
+    half = 1.96 * np.sqrt((0.3 - 0.2**2) / 10)
+    assert paired_difference_interval(gained) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
+    low, high = paired_difference_interval(gained)
+    assert paired_difference_interval(-gained) == pytest.approx((-high, -low))
+
+
 def test_intervals_at_the_ends() -> None:
     assert wilson_interval(0, 10)[0] == 0.0
     assert wilson_interval(10, 10)[1] == pytest.approx(1)
