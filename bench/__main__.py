@@ -21,12 +21,12 @@ from pathlib import Path
 from textwrap import wrap
 from types import ModuleType
 
-from bench.common import DOCS, ROOT, Record, provenance, result, save
+from bench.common import DOCS, ROOT, on_machine, provenances, result, save
 
 HERE = Path(__file__).parent
 WIDTH = 120  # columns of a line of a document
 BLOCK = re.compile(r"(<!-- bench: ([\w ]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
-ON_REQUEST = {"before_after", "finetune_pieces", "pillow_images", "same_bits"}
+ON_REQUEST = {"before_after", "finetune_pieces", "mutants", "pillow_images", "same_bits"}
 
 
 def names() -> dict[str, Path]:
@@ -60,7 +60,8 @@ def shown(words: str) -> str:
     if record is None:
         return f"`python -m bench {name}` was not run yet.\n"
     text: str = module(name).render(record)
-    return f"{wrapped(text.strip())}\n\n*{provenance(record)}*\n"
+    where = "\n\n".join(wrapped(f"*{each}*") for each in provenances(record))
+    return f"{wrapped(text.strip())}\n\n{where}\n"
 
 
 def wrapped(text: str) -> str:
@@ -74,15 +75,14 @@ def wrapped(text: str) -> str:
 
 
 def summary(chosen: list[str]) -> str:
-    """README's table: a row of each measurement that was made."""
-    found: dict[str, Record] = {name: record for name in chosen if (record := result(name))}
-    rows = [" | ".join(module(name).summary(record)) for name, record in found.items()]
-    about = sorted({(record["machine"]["cores"], record["machine"]["processor"]) for record in found.values()})
-    torch = " and ".join(sorted({record["versions"]["torch"] for record in found.values()}))
-    where = " and ".join(f"{cores} cores of an {processor}" for cores, processor in about)
-    gpu = "" if any(record["machine"].get("gpu") for record in found.values()) else "; no GPU"
-    head = ["| what | correct | time |", "| --- | --- | --- |", *(f"| {row} |" for row in rows)]
-    return "\n".join([*head, "", f"On {where}, torch {torch}{gpu}."]) + "\n"
+    """README's table: a row of each measurement that was made, with its day and machine."""
+    rows = ["| what | correct, 95 % interval | time | measured |", "| --- | --- | --- | --- |"]
+    for name in chosen:
+        if record := result(name):
+            gpu = record["machine"].get("gpu") or "no GPU"
+            where = f"{record['measured']}, {on_machine(record)}, {gpu}, torch {record['versions']['torch']}"
+            rows.append(f"| {' | '.join(module(name).summary(record))} | {where} |")
+    return "\n".join(rows) + "\n"
 
 
 def render(write: bool) -> list[str]:

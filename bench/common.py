@@ -11,11 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "bench" / "results", ROOT / "docs"
 SHARED = Path(os.environ.get("INCEPTORCH_SHARED", ROOT.parent / "shared" / "data"))
 VERSIONS = ("inceptorch", "torch", "torchvision", "timm", "onnxruntime", "openvino", "numpy", "pillow")
 UNKNOWN = "not recorded"
+STAMP = ("measured", "commit", "machine", "versions", "n")  # of a record and of each of its rows
 
 Record = dict[str, Any]
 
@@ -39,18 +42,34 @@ def save(name: str, record: Record) -> Record:
 
 
 def result(name: str) -> Record | None:
-    """The record of a measurement; None where it was not made yet."""
+    """The record of a measurement, its rows with date, machine and versions; None where it was not made yet.
+
+    Rows without their own have the record's: saved again beside new ones, they must keep the day of their measuring.
+    """
     path = RESULTS / f"{name}.json"
     if not path.exists():
         return None
     record: Record = json.loads(path.read_text())
+    if isinstance(record.get("rows"), list):
+        stamp = {key: record[key] for key in STAMP if key in record}
+        record["rows"] = [stamp | row for row in record["rows"]]
     return record
+
+
+def provenances(record: Record) -> list[str]:
+    """The provenance of a record; where its rows differ in theirs, each with the names of its rows."""
+    rows, found = record.get("rows"), dict[str, list[str]]()
+    for row in rows if isinstance(rows, list) else []:
+        name = next(str(value) for key, value in row.items() if key not in (*STAMP, "command"))
+        found.setdefault(provenance(row), []).append(name)
+    return (
+        [f"{', '.join(names)}: {where}" for where, names in found.items()] if len(found) > 1 else [provenance(record)]
+    )
 
 
 def provenance(record: Record) -> str:
     """Date, commit, machine, versions and n of a record or row, in one line; what it does not say is called so."""
-    known = {"measured", "commit", "machine", "versions", "n"} & set(record)
-    if not known:
+    if not set(STAMP) & set(record):
         return f"date, commit, machine, versions and n: {UNKNOWN}"
     about = record.get("machine", {})
     cores, threads = about.get("cores", UNKNOWN), about.get("threads", UNKNOWN)
@@ -69,6 +88,14 @@ def provenance(record: Record) -> str:
 def command(record: Record) -> str:
     """The command that measures it; old records have its old spelling."""
     return str(record["command"]).replace("python -m bench.", "python -m bench ")
+
+
+def with_interval(top1: float, n: int) -> str:
+    """A fraction of `n` images in per cent, with its 95 % interval."""
+    from inceptorch.tasks.metrics import wilson_interval
+
+    low, high = wilson_interval(round(top1 * n), n)
+    return f"{top1:.2%} ({low:.1%} to {high:.1%})"
 
 
 def on_machine(record: Record) -> str:
@@ -137,6 +164,12 @@ def bvlc(folder: str) -> Path:
     bundle = Path(folder) / "googlenet"
     subprocess.run([sys.executable, "-m", "inceptorch", "convert", npz, "--out", bundle], check=True)
     return bundle
+
+
+def validated(run: str | Path) -> int:
+    """The images that a run was evaluated on."""
+    count: int = yaml.safe_load((Path(run) / "run.yaml").read_text())["val"]["images"]
+    return count
 
 
 def metrics(run: str | Path) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import inceptorch
-from bench.common import ROOT, SHARED, Record, command, need
+from bench.common import ROOT, SHARED, Record, command, need, with_interval
 from inceptorch.classifier.convert import import_weights
 
 
@@ -67,9 +67,10 @@ def oracle(npz: Path, paths: list[Path], crops: str) -> NDArray[np.float32]:
 
 
 def summary(record: Record) -> tuple[str, str, str]:
-    top1, top5 = (record["ours"][name] / record["images"] for name in ("top1", "top5"))
+    n = record["images"]
+    top1, top5 = (with_interval(record["ours"][name] / n, n) for name in ("top1", "top5"))
     what = f"BVLC's GoogLeNet on {record['images']} photographs, center crop"
-    return what, f"top-1 {top1:.1%}, top-5 {top5:.1%}", ""
+    return what, f"top-1 {top1}, top-5 {top5}", ""
 
 
 def render(record: Record) -> str:

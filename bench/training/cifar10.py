@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.common import DOCS, SHARED, Record, command, in_bf16, metrics, need
+from bench.common import DOCS, SHARED, Record, command, in_bf16, metrics, need, validated, with_interval
 from bench.training.demo import epoch_table
 from inceptorch.utils.files import atomic_write
 
@@ -102,10 +102,10 @@ def run(minutes_given: str = "60") -> Record:
         plain = pool.submit(theirs, data, folder, minutes)
         epochs = epochs_in(data, folder, minutes)
         record = {
-            "n": {"run": 1},
             "minutes": minutes,
             "cores": 1,
             **ours(data, folder, epochs),
+            "n": {"run": 1, "images": validated(f"{folder}/run")},
             "plain": plain.result(),
         }
     draw(record, DOCS / "cifar10.png")
@@ -114,7 +114,11 @@ def run(minutes_given: str = "60") -> Record:
 
 def summary(record: Record) -> tuple[str, str, str]:
     time = f"{record['seconds'] / 60:.1f} min on one of the cores{in_bf16(record)}"
-    return "CIFAR-10 (as JPEG) from scratch", f"{record['top1']:.2%} of the test images", time
+    return (
+        "CIFAR-10 (as JPEG) from scratch",
+        f"{with_interval(record['top1'], record['n']['images'])} of the test images",
+        time,
+    )
 
 
 def reached(record: Record) -> str:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 
-from bench.common import Record, command, in_bf16, metrics
+from bench.common import Record, command, in_bf16, metrics, validated, with_interval
 
 
 def run() -> Record:
@@ -13,14 +13,14 @@ def run() -> Record:
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "inceptorch", "demo", "--out", f"{folder}/demo"], check=True)
         seconds = time.perf_counter() - began
-        epochs = metrics(f"{folder}/demo/run")
-    about = {"command": "inceptorch demo", "n": {"run": 1}}
+        epochs, images = metrics(f"{folder}/demo/run"), validated(f"{folder}/demo/run")
+    about = {"command": "inceptorch demo", "n": {"run": 1, "images": images}}
     return {**about, "seconds": seconds, "top1": float(epochs[-1]["top1"]), "epochs": epochs}
 
 
 def summary(record: Record) -> tuple[str, str, str]:
-    what = "`inceptorch demo`: handwritten digits from scratch"
-    return what, f"{record['top1']:.2%} of the validation digits", f"{record['seconds']:.0f} s{in_bf16(record)}"
+    what, time = "`inceptorch demo`: handwritten digits from scratch", f"{record['seconds']:.0f} s{in_bf16(record)}"
+    return what, f"{with_interval(record['top1'], record['n']['images'])} of the validation digits", time
 
 
 def render(record: Record) -> str:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from statistics import mean
 
-from bench.common import SHARED, Record, bvlc, command, in_bf16, metrics, need
+from bench.common import SHARED, Record, bvlc, command, in_bf16, metrics, need, validated, with_interval
 
 SEEDS = 3
 
@@ -34,14 +34,16 @@ def run() -> Record:
     with tempfile.TemporaryDirectory() as folder:
         bvlc(folder)
         runs = [trained(folder, seed) for seed in range(SEEDS)]
+        images = validated(f"{folder}/0")
     means = {name: mean(one[name] for one in runs) for name in ("seconds", "head_top1", "top1")}
     shown = "inceptorch train flowers12 --weights googlenet --recipe finetune"
-    return {"command": shown, "n": {"seeds": SEEDS}, **means, "runs": runs}
+    return {"command": shown, "n": {"seeds": SEEDS, "images": images}, **means, "runs": runs}
 
 
 def summary(record: Record) -> tuple[str, str, str]:
-    time = f"{record['seconds'] / 60:.1f} min{in_bf16(record)}"
-    return "12 kinds of flower, `--recipe finetune`", f"{record['top1']:.2%}", time
+    n, time = record["n"], f"{record['seconds'] / 60:.1f} min{in_bf16(record)}"
+    correct = f"{with_interval(record['top1'], n['images'])} of the test images, mean of {n['seeds']} seeds"
+    return "12 kinds of flower, `--recipe finetune`", correct, time
 
 
 def reached(record: Record) -> str:

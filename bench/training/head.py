@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from bench.common import SHARED, Record, bvlc, command, in_bf16, need
+from bench.common import SHARED, Record, bvlc, command, in_bf16, need, validated, with_interval
 
 BAR = 0.95
 MOST_EPOCHS = 12
@@ -29,6 +29,7 @@ def run() -> Record:
             words += ["--out", f"{folder}/run{number}", "--json"]
             done = subprocess.run([*inceptorch, *words], check=True, capture_output=True, text=True)
             ours.append({"seconds": time.perf_counter() - began, "top1": json.loads(done.stdout)["top1"]})
+        images = validated(f"{folder}/run0")
         began = time.perf_counter()
         words = [
             sys.executable,
@@ -43,7 +44,7 @@ def run() -> Record:
         plain = {"seconds": time.perf_counter() - began, "top1_by_epoch": json.loads(done.stdout)}
     typical = sorted(run["seconds"] for run in ours)[1]
     return {
-        "n": {"runs": len(ours)},
+        "n": {"runs": len(ours), "images": images},
         "bar": BAR,
         "ours": ours,
         "plain": plain,
@@ -61,7 +62,11 @@ def median_run(record: Record) -> Record:
 def summary(record: Record) -> tuple[str, str, str]:
     run = median_run(record)
     time = f"{run['seconds']:.0f} s ({record['ratio']:.1f} times as fast as a plain loop){in_bf16(record)}"
-    return "12 kinds of flower, `--recipe head`", f"{run['top1']:.2%} of the test images", time
+    return (
+        "12 kinds of flower, `--recipe head`",
+        f"{with_interval(run['top1'], record['n']['images'])} of the test images",
+        time,
+    )
 
 
 def reached(record: Record) -> str:

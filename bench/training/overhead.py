@@ -28,6 +28,7 @@ from inceptorch.training.trainer import Trainer
 from inceptorch.utils.progress import Progress
 
 ROUNDS = 9
+SHARES = ("overhead", "overhead_without_averaging")
 CASES = {
     "googlenet_bn at 224, batch 32": {"net": "googlenet_bn", "size": 224, "batch": 32, "steps": 12},
     "googlenet_small at 28, batch 64": {"net": "googlenet_small", "size": 28, "batch": 64, "steps": 30},
@@ -68,7 +69,7 @@ def bare(context: TrainingContext, step: TrainStep, batch: tuple[torch.Tensor, t
     return time.perf_counter() - began
 
 
-def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
+def measure(net: str, size: int, batch: int, steps: int) -> Record:
     quiet, world = Progress(quiet=True), DistributedContext(0, 1, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder, keep_freed_memory():
         write_images(Path(folder) / "data", batch * steps, size)
@@ -109,7 +110,9 @@ def measure(net: str, size: int, batch: int, steps: int) -> dict[str, float]:
                     "overhead_without_averaging": (loop - alone - averaging) / whole,
                 }
             )
-    return {name: median(one[name] for one in rounds[1:]) for name in rounds[0]}  # the first is slower for everyone
+    rounds = rounds[1:]  # the first is slower for everyone
+    spread = {f"{name}_range": sorted(one[name] for one in rounds)[:: len(rounds) - 1] for name in SHARES}
+    return {name: median(one[name] for one in rounds) for name in rounds[0]} | spread
 
 
 def run() -> Record:
@@ -119,7 +122,16 @@ def run() -> Record:
 
 def render(record: Record) -> str:
     parts = [f"## Overhead of the training loop\n\n`{command(record)}`\n"]
-    parts.append("| case | fraction of the epoch | without EMA |\n| --- | --- | --- |")
+    parts.append(
+        "Fractions of the epoch, medians of the rounds and in brackets their range. Rounds differ by more than the "
+        "loop costs: a negative fraction is noise, and so is a positive one of its size.\n"
+    )
+    parts.append("| case | the whole loop | without EMA |\n| --- | --- | --- |")
     for row in record["rows"]:
-        parts.append(f"| {row['case']} | {row['overhead']:.1%} | {row['overhead_without_averaging']:.1%} |")
+        cells = (f"{row[share]:.1%} ({in_words(row.get(f'{share}_range'))})" for share in SHARES)
+        parts.append(f"| {row['case']} | {' | '.join(cells)} |")
     return "\n".join(parts)
+
+
+def in_words(bounds: list[float] | None) -> str:
+    return f"{bounds[0]:.1%} to {bounds[1]:.1%}" if bounds else "range not recorded"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import inceptorch
-from bench.common import DOCS, SHARED, Record, metrics, need, provenance, result, save
+from bench.common import DOCS, SHARED, Record, metrics, need, result, save
 from bench.training import cifar10, finetune, finetune_pieces, head
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
@@ -161,12 +161,13 @@ def short(value: Any) -> str:
 
 
 def in_words(row: Record) -> str:
-    """One run: on what, for how long, to what, and where."""
+    """One run: on what, with which settings beside the recipe's, for how long, and to what."""
     settings = row["settings"]
-    first, last = row["epochs"][0], row["epochs"][-1]
+    before, after = (float(row["epochs"][place]["train_loss"]) for place in (0, -1))
+    said = (*IN_WORDS, *RUNTIME, "size", "max_images_per_class")
+    others = ", ".join(f"`{key}={short(value)}`" for key, value in settings.items() if key not in said)
     return (
         f"{row['net']} at {settings['size']} pixels on {settings['max_images_per_class']} CIFAR-10 images per class, "
-        f"{settings['epochs']} epochs: {row['top1']:.1%} of the test images in {row['seconds'] / 60:.0f} min. The "
-        f"training loss went from {float(first['train_loss']):.3f} to {float(last['train_loss']):.3f} "
-        f"({provenance(row)})."
+        f"{settings['epochs']} epochs, {others}: {row['top1']:.1%} of the test images in "
+        f"{row['seconds'] / 60:.0f} min. The training loss went from {before:.3f} to {after:.3f}."
     )

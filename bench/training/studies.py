@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench.common import DOCS, SHARED, Record, need, provenance, result, save
+from bench.common import DOCS, SHARED, Record, need, result, save
 from inceptorch.papers.studies.page import page
 from inceptorch.papers.studies.plot import draw
 
@@ -39,5 +39,4 @@ def run(*names: str) -> Record:
 
 
 def render(record: Record) -> str:
-    where = "\n".join(f"- {row['study']}: {provenance(row)}" for row in record["rows"])
-    return f"{page(record['rows'])}\n## Where and when\n\n{where}\n"
+    return f"{page(record['rows'])}\n## Where and when\n"
