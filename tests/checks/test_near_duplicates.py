@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inceptorch.checks import near_duplicates as near
 from inceptorch.checks import scan as scanning
-from synthetic import compressed, cut
+from synthetic import compressed, cut, resized
 from tests.checks.helpers import QUIET, Scenes
 
 
@@ -68,8 +68,7 @@ def test_flat_images_and_plain_gradients_are_not_all_alike() -> None:
     grain = random.integers(0, 2, (16, 16, 1)).repeat(6, 0).repeat(6, 1).repeat(3, 2)
     grainy = [(level + grain).astype(np.uint8) for level in (60, 120, 200)]  # of one sensor
     grays, tints = thumbnails(map(Image.fromarray, [*flat, *noisy, *rise, *dots, *grainy]))
-    groups, _ = near.find_groups(grays, tints, QUIET)
-    assert groups.tolist() == list(range(20))
+    assert near.find_groups(grays, tints, QUIET) == []
     skies = np.linspace(0, 240, 16)[:, None] + random.normal(0, 3, (2, 16, 16))
     one, other = near.gradients(skies.astype(np.float32))
     assert one @ other < 0.5
@@ -92,7 +91,7 @@ def test_the_same_scene_in_other_colors_is_another_image() -> None:
     other = Image.merge("RGB", (blue.point(lambda v: 255 - v), green, red))
     copy = compressed(scene, 40)
     grays, tints = thumbnails([scene, other, copy])
-    assert near.find_groups(grays, tints, QUIET)[0].tolist()[2] == 0
+    assert [group.members.tolist() for group in near.find_groups(grays, tints, QUIET)] == [[0, 2]]
     assert near.similarity(grays[[0, 0]], tints, np.array([0]), np.array([1]))[0] == -1
 
 
@@ -100,6 +99,51 @@ def test_many_copies_of_one_image_are_one_group() -> None:
     scene = Scenes(seed=4, count=1).next()
     copies = [compressed(scene, quality) for quality in range(30, 90)]
     grays, tints = thumbnails(copies)
-    groups, nearest = near.find_groups(grays, tints, QUIET)
-    assert set(groups.tolist()) == {0}
-    assert nearest.min() > 0.95
+    (group,) = near.find_groups(grays, tints, QUIET)
+    assert group.members.tolist() == list(range(60))
+    assert group.similarity > 0.95
+
+
+def test_images_each_like_the_next_are_not_one_image() -> None:
+    scenes = Scenes(seed=6, count=2)
+    first, last = (np.asarray(scenes.next(), np.float32) for _ in range(2))
+    blends = [Image.fromarray((first + (last - first) * step / 12).astype(np.uint8)) for step in range(13)]
+    grays, tints = thumbnails(blends)
+    found = near.find_groups(grays, tints, QUIET)
+    assert {int(member) for group in found for member in group.members} == set(range(13))
+    assert len(found) > 1
+    for group in found:
+        others = group.members[1:]
+        scores = near.similarity(grays, tints, np.full(len(others), group.members[0]), others)
+        assert scores.min() == pytest.approx(group.similarity)
+        assert group.similarity >= near.SIMILAR
+
+
+def test_an_image_between_two_others_is_found_with_both() -> None:
+    scenes = Scenes(seed=6, count=2)
+    first, last = (np.asarray(scenes.next(), np.float32) for _ in range(2))
+    blends = [Image.fromarray((first + (last - first) * step / 24).astype(np.uint8)) for step in (0, 8, 13)]
+    grays, tints = thumbnails(blends)
+    a, b = np.array([0, 1, 0]), np.array([1, 2, 2])
+    assert (near.similarity(grays, tints, a, b) >= near.SIMILAR).tolist() == [True, True, False]
+    assert [group.members.tolist() for group in near.find_groups(grays, tints, QUIET)] == [[0, 1], [2, 1]]
+
+
+def object_on_paper(width: int, height: int, shade: int) -> Image.Image:
+    """A bottle of this shape and color on white paper, which is darker towards one corner."""
+    paper = np.linspace(250, 235, 90)[:, None] + np.linspace(0, -10, 90)
+    image = Image.fromarray(np.repeat(paper[..., None], 3, 2).astype(np.uint8))
+    left, top = 45 - width // 2, 80 - height
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((left, top, left + width, 80), 6, fill=(shade, shade, shade))
+    draw.rectangle((45 - width // 6, top - 14, 45 + width // 6, top), fill=(shade, shade, shade))
+    return image
+
+
+def test_objects_of_one_outline_on_plain_paper_are_not_one_image() -> None:
+    bottles = [object_on_paper(24, 50, 90), object_on_paper(24, 54, 120), object_on_paper(28, 52, 100)]
+    grays, tints = thumbnails([*bottles, compressed(bottles[0], 60), resized(bottles[1], 0.7)])
+    a, b = np.array([0, 0, 1]), np.array([1, 2, 2])
+    assert (near.similarity(grays, tints, a, b) >= near.SIMILAR).all()  # enough for photographs
+    found = [group.members.tolist() for group in near.find_groups(grays, tints, QUIET)]
+    assert found == [[0, 3], [1, 4]]

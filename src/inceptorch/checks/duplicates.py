@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.checks.findings import Finding
-from inceptorch.checks.near_duplicates import find_groups
+from inceptorch.checks.near_duplicates import find_groups, positions
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.utils.progress import Progress
 
@@ -22,34 +22,31 @@ def duplicate_findings(scan: DatasetScan, near: bool, progress: Progress) -> Ite
     """
     readable = np.flatnonzero(scan.readable)
     _, firsts, pixels = np.unique(scan.records["pixels"][readable], return_index=True, return_inverse=True)
-    for members in _groups(pixels):
+    for members in positions(pixels):
         one_file = len(np.unique(scan.records["bytes"][readable[members]])) == 1
         note = "the same file" if one_file else "the same pixels"
         yield from _findings(scan, readable[members], "duplicates", note)
     if not near:
         return
     distinct = scan.records[readable[firsts]]
-    groups, nearest = find_groups(distinct["gray"], distinct["tint"], progress)
-    for members in _groups(groups[pixels]):
-        if len(np.unique(pixels[members])) > 1:
-            note = f"similarity {nearest[pixels[members]].min():.2f} of 1"
-            yield from _findings(scan, readable[members], "near-duplicates", note)
-
-
-def _groups(values: Indices) -> list[Indices]:
-    """The positions of each value that occurs more than once, in order."""
-    order = np.argsort(values, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(values[order])) + 1)
-    return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
+    copies = np.split(np.argsort(pixels, kind="stable"), np.cumsum(np.bincount(pixels))[:-1])
+    for group in find_groups(distinct["gray"], distinct["tint"], progress):
+        members = np.concatenate([copies[member] for member in group.members])
+        yield from _findings(scan, readable[members], "near-duplicates", f"similarity {group.similarity:.2f} of 1")
 
 
 def _findings(scan: DatasetScan, indices: Indices, kind: str, note: str) -> Iterator[Finding]:
-    """The errors in one group of equal images, or a note that the group exists."""
+    """The faults in one group of equal images, or a note that the group exists.
+
+    The first image of each class in each split comes before the others, as lists are cut off behind these."""
     indices = np.sort(indices)
+    _, firsts = np.unique([scan.split_of[indices], scan.labels[indices]], axis=1, return_index=True)
+    first = np.isin(np.arange(len(indices)), firsts)
+    indices = np.concatenate([indices[first], indices[~first]])
     splits = [list(scan.splits)[split] for split in np.unique(scan.split_of[indices]).tolist()]
     classes = [scan.classes[label] for label in np.unique(scan.labels[indices]).tolist()]
     where = f"in {' and '.join(splits)}, " if splits != [""] else ""
     note = f"{note}, {where}as {' and '.join(map(repr, classes))}"
     kinds = [f"{kind}-across-splits"] * (len(splits) > 1) + [f"{kind}-across-classes"] * (len(classes) > 1)
     for each in kinds or [kind]:
-        yield Finding(each, tuple(map(scan.file, indices.tolist())), note, tuple(indices.tolist()))
+        yield Finding(each, tuple(map(scan.file, indices.tolist())), note, tuple(indices.tolist()), len(firsts))

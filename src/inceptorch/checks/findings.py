@@ -38,6 +38,7 @@ class Finding(NamedTuple):
     files: tuple[str, ...]  # the images, class folders or splits concerned, by their names in messages
     note: str  # a phrase that continues the file names
     indices: tuple[int, ...] = ()  # of the images in the scan; none for a class or a split
+    leading: int = 0  # files that lists do not cut off: one of each class and split
 
     @property
     def severity(self) -> Severity:

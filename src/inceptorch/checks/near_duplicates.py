@@ -4,13 +4,15 @@ Each image has a 64-bit hash: the signs of the lowest frequencies of its thumbna
 "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). Multi-index hashing (Norouzi, Punjani and
 Fleet, arXiv:1307.2982) finds all pairs of hashes that differ in few bits. As hashes alone would match many different
 images, each pair is then compared on the thumbnails themselves. `bench/data/near_duplicates.py` measures how well the
-thresholds below separate changed images from different ones.
+thresholds below separate changed images from different ones. Images that are mostly plain need a higher similarity:
+there the outline of an object is nearly all that is compared, and different bottles have the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ BITS, BANDS = 64, 4
 BAND = BITS // BANDS
 RADIUS = 13  # bits in which the hashes of a pair may differ: one of four bands then differs in three at most
 SIMILAR = 0.82  # correlation of the gradients of two thumbnails of nearly the same image; of others, 0.75 was seen
+SIMILAR_PLAIN = 0.96  # the same where either image is mostly plain
+PLAIN = 0.005  # fraction of the gradients' energy in the weaker half of them, below which an image is mostly plain
 MAYBE_CROPPED = 0.4  # correlation above which crops are tried
 MAX_COLOR_DIFFERENCE = 40  # of 255, in every sixteenth of the image
 MIN_ENERGY = 2.0  # levels of gray: thumbnails with less gradient hold too little to compare
@@ -37,25 +41,51 @@ Indices = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
-def find_groups(grays: Grays, tints: Tints, progress: Progress) -> tuple[Indices, Floats]:
-    """For each image its group of near duplicates, named by the lowest index in it, and the highest similarity to
-    another image of the group among the pairs compared, -1 for an image on its own."""
-    groups, nearest = np.arange(len(grays)), np.full(len(grays), -1, np.float32)
-    textured = np.flatnonzero(gradient_energy(grays) >= MIN_ENERGY)
+class Group(NamedTuple):
+    """Images that are nearly the first of them."""
+
+    members: Indices
+    similarity: float  # the lowest one to the first
+
+
+def find_groups(grays: Grays, tints: Tints, progress: Progress) -> list[Group]:
+    """The near duplicates, each at least once. An image stands in two groups where it is like the first images of both
+    and these are not like each other; so a chain of images, each like the next, is never called one image."""
+    energy, weaker = gradient_energy(grays)
+    textured = np.flatnonzero(energy >= MIN_ENERGY)
     if len(textured) < 2:
-        return groups, nearest
+        return []
     progress.info(f"looking for near duplicates among {len(textured)} images")
-    for first, second in pairs_within(perceptual_hashes(grays[textured]), RADIUS):
-        a, b = textured[first], textured[second]
-        apart = groups[a] != groups[b]  # a thousand copies of one image need thousands of comparisons, not millions
+    hashes, plain = perceptual_hashes(grays[textured]), weaker[textured] < PLAIN
+    grays, tints = grays[textured], tints[textured]
+    chains, partner, nearest = np.arange(len(grays)), np.arange(len(grays)), np.full(len(grays), -1, np.float32)
+    for a, b in pairs_within(hashes, RADIUS):
+        apart = chains[a] != chains[b]  # a thousand copies of one image need thousands of comparisons, not millions
         a, b = a[apart], b[apart]
         scores = similarity(grays, tints, a, b)
-        same = scores >= SIMILAR
-        if same.any():
-            groups = _joined(groups, a[same], b[same])
-            for each in (a, b):
-                np.maximum.at(nearest, each[same], scores[same])
-    return groups, nearest
+        same = scores >= _needed(plain, a, b)
+        a, b, scores = a[same], b[same], scores[same]
+        chains = _joined(chains, a, b)
+        for one, other in ((a, b), (b, a)):
+            partner[one], nearest[one] = other, scores
+    groups = []
+    for chain in positions(chains):
+        while len(chain):
+            first, others = chain[0], chain[1:]
+            near = others[np.bitwise_count(hashes[others] ^ hashes[first]) <= RADIUS]
+            scores = similarity(grays, tints, np.full(len(near), first), near)
+            same = scores >= _needed(plain, np.full(len(near), first), near)
+            members, lowest = near[same], scores[same].min(initial=1)
+            if not len(members):  # those that it is like are in other groups already
+                members, lowest = partner[[first]], nearest[first]
+            groups.append(Group(textured[np.append(first, members)], float(lowest)))
+            chain = np.setdiff1d(others, members)
+    return groups
+
+
+def _needed(plain: NDArray[np.bool_], a: Indices, b: Indices) -> Floats:
+    """The similarity of each pair a[i], b[i] from which on it is the same image."""
+    return np.where(plain[a] | plain[b], SIMILAR_PLAIN, SIMILAR).astype(np.float32)
 
 
 def perceptual_hashes(grays: Grays) -> Hashes:
@@ -130,12 +160,15 @@ def gradients(grays: Floats) -> Floats:
     return np.asarray(raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-6), np.float32)
 
 
-def gradient_energy(grays: Grays) -> Floats:
-    """The root mean square of each thumbnail's gradients, in levels of gray, [N]."""
-    energy = np.zeros(len(grays), np.float32)
+def gradient_energy(grays: Grays) -> tuple[Floats, Floats]:
+    """The root mean square of each thumbnail's gradients, in levels of gray, [N], and the fraction of their squares
+    that the weaker half of them has, [N]."""
+    energy, weaker = np.zeros(len(grays), np.float32), np.zeros(len(grays), np.float32)
     for chunk in _chunks(len(grays), 16 * CHUNK):
-        energy[chunk] = np.sqrt((_raw_gradients(grays[chunk].astype(np.float32)) ** 2).mean(1))
-    return energy
+        squares = np.sort(_raw_gradients(grays[chunk].astype(np.float32)) ** 2)
+        energy[chunk] = np.sqrt(squares.mean(1))
+        weaker[chunk] = squares[:, : squares.shape[1] // 2].sum(1) / np.maximum(squares.sum(1), 1e-6)
+    return energy, weaker
 
 
 def _raw_gradients(grays: Floats) -> Floats:
@@ -174,6 +207,13 @@ def _expanded(begin: Indices, length: Indices) -> Iterator[tuple[Indices, Indice
         left = np.repeat(nonempty[first:last], many)
         yield left, np.arange(len(left)) + np.repeat(begin[first:last] - (to - many), many)
         first = last
+
+
+def positions(values: Indices) -> list[Indices]:
+    """The positions of each value that occurs more than once, in order."""
+    order = np.argsort(values, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(values[order])) + 1)
+    return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
 
 
 def _joined(groups: Indices, a: Indices, b: Indices) -> Indices:

@@ -75,15 +75,20 @@ def _verdict(findings: Findings) -> str:
 
 
 def _line(finding: Finding) -> str:
-    shown = " = ".join(finding.files[:MAX_FILES])
-    if len(finding.files) > MAX_FILES:
-        shown += f" and {len(finding.files) - MAX_FILES} more"
+    count = max(MAX_FILES, finding.leading)
+    shown = " = ".join(finding.files[:count])
+    if len(finding.files) > count:
+        shown += f" and {len(finding.files) - count} more"
     return f"  {shown}{':' if len(finding.files) > 1 else ''} {finding.note}"
 
 
 def _images(findings: Findings) -> dict[int, str]:
     """The images of the first findings of every kind, as small data URIs, by index."""
-    shown = [each.indices[:MAX_CARD_IMAGES] for found in findings.by_kind.values() for each in found[:MAX_CARDS]]
+    shown = [
+        each.indices[: max(MAX_CARD_IMAGES, each.leading)]
+        for found in findings.by_kind.values()
+        for each in found[:MAX_CARDS]
+    ]
     addresses = {}
     for index in list(dict.fromkeys(index for indices in shown for index in indices))[:MAX_IMAGES]:
         if findings.scan.readable[index]:
