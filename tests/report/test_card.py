@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
+from huggingface_hub import ModelCard
 
 from inceptorch.classifier import Classifier, Metadata
 from inceptorch.data import find_split
@@ -23,6 +25,26 @@ def test_the_license_in_front_matter_is_the_hubs_name_for_it(tiny: NetworkSpec) 
     for name, expected in (("Apache-2.0", "apache-2.0"), ("not stated", None), ("unrestricted", "other")):
         card = Classifier.of(Model(tiny, 1), default_preprocessing(16), ["a"], Metadata(license=name)).card()
         assert yaml.safe_load(card.split("---\n")[1]).get("license") == expected
+
+
+def test_the_scores_are_in_the_front_matter_as_the_hub_reads_them(tiny: NetworkSpec) -> None:
+    about = Metadata(
+        license="MIT", trained_on="72 images of Six Flowers", validated_on="24 images of test", top1=0.87504, top5=0.99
+    )
+    classifier = Classifier.of(Model(tiny, 6), default_preprocessing(16), list("abcdef"), about)
+    data: Any = ModelCard(classifier.card()).data
+    assert (data.license, data.library_name, data.pipeline_tag) == ("mit", "inceptorch", "image-classification")
+    assert data.tags == ["image-classification", "inception", "tiny"]
+    assert data.model_name == "tiny"
+    found = {each.metric_name: (each.metric_type, each.metric_value) for each in data.eval_results}
+    assert found == {"top-1 accuracy": ("accuracy", 0.875), "top-5 accuracy": ("accuracy", 0.99)}
+    assert {
+        (each.task_type, each.dataset_type, each.dataset_name, each.dataset_split) for each in data.eval_results
+    } == {("image-classification", "six-flowers", "Six Flowers", "test")}
+    few = Classifier.of(Model(tiny, 5), default_preprocessing(16), list("abcde"), about)
+    assert "top-5" not in few.card()
+    unknown = Classifier.of(Model(tiny, 6), default_preprocessing(16), list("abcdef"), Metadata(top1=0.5))
+    assert "model-index" not in unknown.card()
 
 
 def test_an_address_is_left_as_it_is_and_nothing_behind_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.report import evaluation_page, page, write_report
 from inceptorch.report.card import card
+from inceptorch.tasks.metrics import wilson_interval
 from inceptorch.training.recipe import Recipe
 from inceptorch.utils.markdown import in_markdown
 from inceptorch.utils.progress import Progress
@@ -110,6 +112,21 @@ def test_an_evaluation_without_mistakes_or_images(tiny: NetworkSpec, tmp_path: P
     assert "1 image left out" in text
     wrong = evaluation_from_logits(-right, list(COLORS), split, [], "center")
     assert ParsedPage(evaluation_page("t", replace(wrong, split=None), None, 1.0, "x")).text.count("predicted ") == 6
+
+
+def test_paths_are_relative_to_the_classes_and_intervals_zoomed_to_the_data(tiny: NetworkSpec, tmp_path: Path) -> None:
+    write_classes(tmp_path / "data" / "val", 20)
+    for name in ("green", "red"):  # the first and the last image are of one class
+        shutil.rmtree(tmp_path / "data" / "val" / name)
+        (tmp_path / "data" / "val" / name).mkdir()
+    split = find_split(tmp_path / "data" / "val", list(COLORS))
+    logits = np.tile([9.0, 0, 0], (20, 1))
+    logits[3] = [0, 9.0, 0]
+    html = page("t", evaluation_from_logits(logits, list(COLORS), split, [], "center"), None, "x", {})
+    assert "<small>blue/<wbr>03<span" in html
+    low, high = wilson_interval(19, 20)  # 76.4 to 99.1 %, drawn from 70 % on
+    assert "95 % interval <small>70% to 100%</small>" in html
+    assert f'<i style="left:{(low - 0.7) / 0.3:.1%};width:{(high - low) / 0.3:.1%}">' in html
 
 
 def test_validation_has_one_color_and_a_cut_peak_is_said(tiny: NetworkSpec, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def watch(tab: Page) -> tuple[list[str], list[str]]:
 
 def test_reports_are_self_contained_and_fit(browser: Browser, pages: dict[str, Path]) -> None:
     backgrounds = set()
-    for width in (1280, 390):
+    for width in (1280, 360):
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
             tab = context.new_page()
@@ -74,6 +74,10 @@ def test_reports_are_self_contained_and_fit(browser: Browser, pages: dict[str, P
                 )
                 wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, (name, width, scheme)
+                tables = tab.locator(".wide").evaluate_all(
+                    "all => all.map(each => each.scrollWidth - each.clientWidth)"
+                )
+                assert not any(tables), (name, width, scheme)
                 assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)"), name
                 backgrounds.add((scheme, tab.evaluate("getComputedStyle(document.body).backgroundColor")))
             context.close()

@@ -6,6 +6,7 @@ A run folder is a bundle too. torch is imported when a classifier is loaded, not
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,7 @@ class Classifier:
             "pipeline_tag": "image-classification",
             "tags": ["image-classification", "inception", config.architecture],
             **({} if name in ("", "none", "not stated") else license),
+            **_model_index(config),
         }
         return render(
             "classifier/templates/bundle.md",
@@ -191,6 +193,25 @@ class Classifier:
             preprocessing=config.preprocessing,
             metadata={name.replace("_", " "): _in_words(value) for name, value in config.metadata.to_dict().items()},
         )
+
+
+def _model_index(config: ClassifierConfig) -> dict[str, Any]:
+    """The scores in the form of the hub's model cards (https://huggingface.co/docs/hub/model-cards)."""
+    about = config.metadata
+    if about.top1 is None or about.trained_on is None or about.validated_on is None:
+        return {}
+    data, split = (re.sub(r"^\d+ images of ", "", each) for each in (about.trained_on, about.validated_on))
+    scores = {"top-1 accuracy": about.top1, "top-5 accuracy": about.top5 if len(config.classes) > 5 else None}
+    result = {
+        "task": {"type": "image-classification", "name": "Image Classification"},
+        "dataset": {"type": re.sub(r"[^\w.-]+", "-", data.lower()), "name": data, "split": split},
+        "metrics": [
+            {"type": "accuracy", "name": name, "value": round(value, 4)}
+            for name, value in scores.items()
+            if value is not None
+        ],
+    }
+    return {"model-index": [{"name": config.architecture, "results": [result]}]}
 
 
 def copy_weights(given: Model, model: Model) -> None:

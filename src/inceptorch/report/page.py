@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -39,8 +40,8 @@ def page(
     the lines of a table; `metrics` are the rows of metrics.csv."""
     confusion, names = evaluation.confusion, evaluation.classes
     fractions = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    folder = os.path.commonprefix([evaluation.files[0], evaluation.files[-1]])  # noqa: RUF071 - cut after a slash
     explained = classifier if evaluation.split is not None else None
+    lowest = min(one["top1_interval"][0] for one in evaluation.per_class.values())
     return render(
         "report/templates/report.html",
         title=title,
@@ -48,18 +49,28 @@ def page(
         command=command,
         curves=_curves(metrics) if metrics else [],
         ranked=worst_first(evaluation),
+        floor=min(math.floor(10 * lowest), 9) / 10,
         confusion=confusion,
         fractions=fractions,
         map=_map(fractions) if len(names) > MAX_MATRIX else None,
         confused=_most_confused(confusion, names),
         mistakes=_mistakes(evaluation, classifier),
         layer=default_layer(explained.model.net, explained.preprocessing.size) if explained else None,
-        folder=folder[: folder.rfind("/") + 1],
+        folder=_folder(evaluation),
         calibration=charts.calibration(evaluation.reliability),
         confidence=confidence_sentences(evaluation),
         facts=facts | _memory(),
         shortened=shortened,
     )
+
+
+def _folder(evaluation: Evaluation) -> str:
+    """What the files' names begin with: the folder of the class folders, or else what the first and the last share."""
+    split = evaluation.split
+    if split is not None and split.within is not None:
+        return split.source.label(split.within).rstrip("/") + "/"
+    shared = os.path.commonprefix([evaluation.files[0], evaluation.files[-1]])  # noqa: RUF071 - cut after a slash
+    return shared[: shared.rfind("/") + 1]
 
 
 def read_metrics(metrics: Path) -> list[dict[str, str]]:
@@ -80,9 +91,10 @@ def _curves(rows: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
     training, validation, top1 = curve("train_loss"), curve("loss"), curve("top1", 100)
     # One bad epoch, while the statistics of batch normalization lag, would flatten the rest of the curve.
     highest = max(loss for _, loss in training + validation)
-    usual = 2 * max(training[0][1], training[-1][1], validation[-1][1])
-    cut = f" (at its highest {highest:.1f})" if highest > usual else ""
-    loss = charts.lines({"training objective": training, "validation": validation}, label, max_y=usual)
+    usual = max(training[0][1], training[-1][1], validation[-1][1])
+    cut = f" (at its highest {highest:.1f})" if highest > 2 * usual else ""
+    shown = usual if cut else highest
+    loss = charts.lines({"training objective": training, "validation": validation}, label, max_y=shown)
     accuracy = charts.lines({"validation": top1}, label, " %")
     return [(f"loss{cut}", loss), (f"validation accuracy: {top1[-1][1]:.2f} %", accuracy)]
 
