@@ -63,7 +63,7 @@ def find_groups(grays: Grays, tints: Tints, progress: Progress) -> list[Group]:
         apart = chains[a] != chains[b]  # a thousand copies of one image need thousands of comparisons, not millions
         a, b = a[apart], b[apart]
         scores = similarity(grays, tints, a, b)
-        same = scores >= _needed(plain, a, b)
+        same = scores >= threshold(plain, a, b)
         a, b, scores = a[same], b[same], scores[same]
         chains = _joined(chains, a, b)
         for one, other in ((a, b), (b, a)):
@@ -74,7 +74,7 @@ def find_groups(grays: Grays, tints: Tints, progress: Progress) -> list[Group]:
             first, others = chain[0], chain[1:]
             near = others[np.bitwise_count(hashes[others] ^ hashes[first]) <= RADIUS]
             scores = similarity(grays, tints, np.full(len(near), first), near)
-            same = scores >= _needed(plain, np.full(len(near), first), near)
+            same = scores >= threshold(plain, np.full(len(near), first), near)
             members, lowest = near[same], scores[same].min(initial=1)
             if not len(members):  # those that it is like are in other groups already
                 members, lowest = partner[[first]], nearest[first]
@@ -83,8 +83,8 @@ def find_groups(grays: Grays, tints: Tints, progress: Progress) -> list[Group]:
     return groups
 
 
-def _needed(plain: NDArray[np.bool_], a: Indices, b: Indices) -> Floats:
-    """The similarity of each pair a[i], b[i] from which on it is the same image."""
+def threshold(plain: NDArray[np.bool_], a: Indices, b: Indices) -> Floats:
+    """The similarity of images a[i] and b[i] from which on they are nearly the same, [N]."""
     return np.where(plain[a] | plain[b], SIMILAR_PLAIN, SIMILAR).astype(np.float32)
 
 
