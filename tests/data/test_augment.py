@@ -1,10 +1,13 @@
 """What is done to a training image: keyed draws, the contract without them, and every change as it is meant."""
 
+import colorsys
 import dataclasses
 import itertools
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +15,20 @@ import torch
 from PIL import Image, ImageEnhance
 
 from inceptorch.data import Split, find_split
-from inceptorch.data.augment import AugmentedDataset, jitter, random_box, resize
+from inceptorch.data.augment import (
+    AugmentedDataset,
+    adjust_hue,
+    adjust_saturation,
+    distort_color,
+    jitter,
+    random_box,
+    resize,
+)
 from inceptorch.data.sources.pairs import open_pairs
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import RGBArray
 from inceptorch.images.preprocessing import default_preprocessing
-from inceptorch.training.recipe import Recipe, with_values
+from inceptorch.training.recipe import RECIPES, Recipe, with_values
 from tests.conftest import COLORS
 from tests.training.helpers import SIZE, Patches, shaken
 
@@ -223,3 +234,76 @@ def test_a_transforms_draws_leave_the_generators_as_they_were(recipe: Recipe) ->
     assert all(torch.equal(dataset[index][0], first[index]) for index in (5, 0, 3))
     dataset.epoch = 1
     assert not all(torch.equal(dataset[index][0], first[index]) for index in range(6))
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (300, 1200)])
+def test_caffes_crops_are_224_of_256_pixels_of_any_image_that_was_squeezed_to_a_square(height: int, width: int) -> None:
+    for name in ("bvlc", "bvlc_quick"):
+        config = RECIPES[name].augmentation
+        draw = random.Random(0)
+        boxes = np.array(
+            [
+                random_box(height, width, config.crop_scale, config.crop_ratio, draw, config.crop_from)
+                for _ in range(400)
+            ]
+        )
+        top, left, high, wide = boxes.T
+        assert set(high) == {round(0.875 * height)}
+        assert set(wide) == {round(0.875 * width)}
+        assert (top.min(), left.min()) == (0, 0)
+        assert (top.max(), left.max()) == (height - high[0], width - wide[0])
+    assert RECIPES["szegedy2014"].augmentation.crop_from == "image"
+
+
+def test_hue_and_saturation_are_those_of_hsv() -> None:
+    image = torch.rand(3, 7, 9, generator=torch.Generator().manual_seed(0))
+    image[:, 0] = image[:1, 0]  # grays, which have no hue
+    pixels = [[float(value) for value in pixel] for pixel in image.permute(1, 2, 0).reshape(-1, 3)]
+
+    def through(change: Callable[[float, float, float], tuple[float, float, float]]) -> torch.Tensor:
+        changed = [colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*pixel))) for pixel in pixels]
+        return torch.tensor(changed).reshape(7, 9, 3).permute(2, 0, 1)
+
+    torch.testing.assert_close(adjust_hue(image, -0.2), through(lambda h, s, v: ((h - 0.2) % 1, s, v)))
+    torch.testing.assert_close(adjust_hue(image, 0.15), through(lambda h, s, v: ((h + 0.15) % 1, s, v)))
+    torch.testing.assert_close(adjust_saturation(image, 0.5), through(lambda h, s, v: (h, 0.5 * s, v)))
+    torch.testing.assert_close(adjust_saturation(image, 1.5), through(lambda h, s, v: (h, min(1.0, 1.5 * s), v)))
+
+
+def test_colors_are_distorted_as_for_inception_v3_in_one_of_four_orders() -> None:
+    class Fixed(random.Random):
+        """Draws one order, and the largest of every factor."""
+
+        def __init__(self, order: int):
+            super().__init__(0)
+            self.order, self.ranges = order, list[tuple[float, float]]()
+
+        def choice(self, orders: Any) -> Any:
+            assert len(set(orders)) == 4
+            return orders[self.order]
+
+        def uniform(self, a: float, b: float) -> float:
+            self.ranges.append((a, b))
+            return b
+
+    image = torch.randint(0, 256, (3, 9, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found = set()
+    for order in range(4):
+        draw = Fixed(order)
+        found.add(distort_color(image, draw).numpy().tobytes())
+        assert sorted(draw.ranges) == [(-0.2, 0.2), (-32 / 255, 32 / 255), (0.5, 1.5), (0.5, 1.5)]
+    assert len(found) == 4
+    x = image.float() / 255  # contrast, hue, brightness, saturation
+    mean = x.mean((1, 2), keepdim=True)
+    x = adjust_saturation(adjust_hue(mean + 1.5 * (x - mean), 0.2) + 32 / 255, 1.5)
+    assert (255 * x).round().clamp(0, 255).to(torch.uint8).numpy().tobytes() in found
+
+
+@pytest.mark.parametrize("name", ["szegedy2015", "szegedy2016"])
+def test_inception_v3_and_v4_are_trained_on_images_as_tensorflows_code_has_them(name: str, split: Split) -> None:
+    config = RECIPES[name].augmentation
+    assert (config.crop_scale, config.crop_ratio) == ((0.05, 1.0), (3 / 4, 4 / 3))
+    assert (config.hflip, config.interpolation, config.color_distortion) == (0.5, "random", True)
+    whole = {"crop_scale": (1.0, 1.0), "hflip": 0.0, "interpolation": "default"}
+    still = with_values(RECIPES[name], whole)
+    assert len(variants(AugmentedDataset(split, default_preprocessing(16), still.augmentation, seed=0), 20)) == 20

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,12 @@ from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.images.preprocessing import Preprocessing
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
+DISTORTIONS = (
+    ("brightness", "saturation", "hue", "contrast"),
+    ("saturation", "brightness", "contrast", "hue"),
+    ("contrast", "hue", "brightness", "saturation"),
+    ("hue", "saturation", "contrast", "brightness"),
+)
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -98,7 +104,9 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     def _augmented(self, data: bytes, draw: random.Random) -> Tensor:
         config = self.config
         if self.crops:
-            choose = partial(random_box, area=config.crop_scale, aspect=config.crop_ratio, draw=draw)
+            choose = partial(
+                random_box, area=config.crop_scale, aspect=config.crop_ratio, draw=draw, of=config.crop_from
+            )
             part = decode(data, crop=choose, min_size=self.size).array
             filter = self.pixels.filter if config.interpolation == "default" else draw.choice(FILTERS)
             tensor = resize(part, self.size, filter)
@@ -106,6 +114,8 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
             tensor = _tensor(self._preprocessing().apply(data))
         if config.hflip and draw.random() < config.hflip:
             tensor = tensor.flip(2)
+        if config.color_distortion:
+            tensor = distort_color(tensor, draw)
         if config.color_jitter or self.policy:
             image = Image.fromarray(tensor.permute(1, 2, 0).numpy())
             if config.color_jitter:
@@ -125,12 +135,20 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
 
 
 def random_box(
-    height: int, width: int, area: tuple[float, float], aspect: tuple[float, float], draw: random.Random
+    height: int,
+    width: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    draw: random.Random,
+    of: Literal["image", "square"] = "image",
 ) -> Box:
-    """A box in an image; its fraction of the area and its logarithmic aspect ratio are uniform in the given ranges.
+    """A box in an image; its fraction of the area and its logarithmic aspect ratio are uniform in the given ranges. The
+    aspect ratio is that of the box, or what it would be if the image were squeezed to a square.
 
     As torchvision's RandomResizedCrop, whose draws from torch's generator take longer than cropping a small image.
     """
+    if of == "square":
+        aspect = (aspect[0] * width / height, aspect[1] * width / height)
     for _ in range(10):
         pixels = height * width * draw.uniform(*area)
         ratio = math.exp(draw.uniform(math.log(aspect[0]), math.log(aspect[1])))
@@ -158,6 +176,42 @@ def jitter(image: Image.Image, by: float, draw: random.Random) -> Image.Image:
     for enhance in draw.sample(JITTERED, len(JITTERED)):
         image = enhance(image).enhance(draw.uniform(max(0.0, 1 - by), 1 + by))
     return image
+
+
+def distort_color(image: Tensor, draw: random.Random) -> Tensor:
+    """uint8 RGB [3, H, W] with brightness, saturation, hue and contrast changed, in one of four orders, by as much as
+    in TensorFlow's public code for Inception (`distort_color` in slim's inception_preprocessing.py)."""
+    x = image.float() / 255
+    for change in draw.choice(DISTORTIONS):
+        if change == "brightness":
+            x = x + draw.uniform(-32 / 255, 32 / 255)
+        elif change == "saturation":
+            x = adjust_saturation(x, draw.uniform(0.5, 1.5))
+        elif change == "hue":
+            x = adjust_hue(x, draw.uniform(-0.2, 0.2))
+        else:
+            mean = x.mean((1, 2), keepdim=True)
+            x = mean + (x - mean) * draw.uniform(0.5, 1.5)
+    return (255 * x).round().clamp(0, 255).to(torch.uint8)
+
+
+def adjust_saturation(image: Tensor, factor: float) -> Tensor:
+    """RGB [3, H, W] with its saturation in HSV multiplied, up to 1."""
+    value, low = image.amax(0), image.amin(0)
+    most = value.clamp(min=0) / (value - low).clamp(min=1e-12)
+    return value - (value - image) * most.clamp(max=factor)
+
+
+def adjust_hue(image: Tensor, by: float) -> Tensor:
+    """RGB [3, H, W] with its hue in HSV turned by a fraction of a circle."""
+    red, green, blue = image
+    value = image.amax(0)
+    chroma = value - image.amin(0)
+    some = chroma.clamp(min=1e-12)
+    sector = torch.where(value == green, 2 + (blue - red) / some, 4 + (red - green) / some)
+    sector = torch.where(value == red, (green - blue) / some, sector) + 6 * by
+    at = (sector + torch.tensor([5.0, 3.0, 1.0])[:, None, None]) % 6
+    return value - chroma * torch.minimum(at, 4 - at).clamp(0, 1)
 
 
 def _trivial() -> Callable[[Image.Image], Image.Image]:

@@ -22,10 +22,14 @@ class AugmentationConfig:
     # smallest and largest fraction of the area that a training crop covers; (1, 1): the center crop
     crop_scale: ScaleRange = (0.25, 1.0)
     crop_ratio: RatioRange = (3 / 4, 4 / 3)  # smallest and largest aspect ratio of a training crop
+    # of which image `crop_ratio` is: the image itself, or one that was first squeezed to a square, as Caffe's were
+    crop_from: Literal["image", "square"] = "image"
     hflip: Fraction = 0.5  # probability of a horizontal flip
     # of the crop: `default`, the preprocessing's, or `random`: bilinear, area, nearest or bicubic
     interpolation: Literal["default", "random"] = "default"
     color_jitter: Fraction = 0.0  # largest change of brightness, contrast and saturation, in random order; 0: none
+    # brightness, saturation, hue and contrast changed as in TensorFlow's public code for Inception
+    color_distortion: bool = False
     # `trivial`: one operation of TrivialAugment (arXiv:2103.10158) on each image
     auto_augment: Literal["none", "trivial"] = "none"
     # probability that a rectangle of an image becomes the mean color (arXiv:1708.04896)
