@@ -1,11 +1,14 @@
 """Batches from any number of processes, which end with their parent."""
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +16,7 @@ import torch
 from inceptorch.data import find_split
 from inceptorch.data.augment import AugmentedDataset
 from inceptorch.data.loader import load_batches
-from inceptorch.errors import ImageError
+from inceptorch.errors import DiskError, ImageError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.training.recipe import Recipe, with_values
 from tests.conftest import COLORS, hear_ctrl_c
@@ -149,3 +152,75 @@ def test_ctrl_c_cannot_end_a_worker_that_is_still_starting(images: Path, recipe:
 
 def ctrl_c_must_be_blocked(_: int) -> None:
     assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+@pytest.mark.slow
+def test_workers_without_shared_memory_are_a_sentence_and_lose_nothing(images: Path, tmp_path: Path) -> None:
+    """As in a container, whose /dev/shm is small."""
+    can_mount = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]
+    if shutil.which("unshare") is None or subprocess.run(can_mount, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    run = tmp_path / "run"
+    words = ["train", images, "--net", "googlenet_small", "--size", 64, "--epochs", 1, "--batch-size", 36]
+    train = shlex.join(map(str, [sys.executable, "-m", "inceptorch", *words, "--workers", 2, "--out", run]))
+    small = ["unshare", "-m", "bash", "-c", f"mount -t tmpfs -o size=256k tmpfs /dev/shm; exec {train}"]
+    done = subprocess.run(small, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "/dev/shm has 0.25 MiB, too little for 2 workers with batches of 0.422 MiB." in done.stderr
+    assert "with --shm-size=2g, or use --workers 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    resume = [sys.executable, "-m", "inceptorch", "train", "--resume", str(run), "--workers", "0"]
+    again = subprocess.run(resume, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+
+
+class Stuck(AugmentedDataset):
+    """Never gives a batch; tells the parent first where `number` is a signal."""
+
+    number = 0
+
+    def __getitems__(self, batch: Any) -> Any:
+        if self.number:
+            os.kill(os.getppid(), self.number)
+        signal.pause()
+
+
+def stuck(images: Path, recipe: Recipe) -> Stuck:
+    return Stuck(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0)
+
+
+@pytest.mark.slow
+def test_the_wait_for_a_worker_ends(images: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inceptorch.data.loader.MAX_WAITS", 1)
+    with pytest.raises(DiskError, match=r"have given no batch for 1 seconds. Try --workers 0; .* --shm-size=2g"):
+        list(load_batches(stuck(images, recipe), [[0]], 1))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_a_sentence(images: Path, recipe: Recipe) -> None:
+    class Killed(AugmentedDataset):
+        def __getitems__(self, batch: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    data = Killed(find_split(images, list(COLORS), "train"), default_preprocessing(16), recipe.augmentation, seed=0)
+    with pytest.raises(DiskError, match=r"^Cannot load images: DataLoader worker .*Try --workers 0"):
+        list(load_batches(data, [[0], [1]], 1))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.slow
+def test_a_signal_ends_the_wait_for_a_worker(images: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    script = (
+        "import inceptorch.data.augment as augment\n"
+        "from tests.data.test_loader_workers import Stuck\n"
+        f"Stuck.number, augment.AugmentedDataset.__getitems__ = {int(number)}, Stuck.__getitems__\n"
+        "augment.AugmentedDataset.number = Stuck.number\n"
+        "from inceptorch.cli import main\n"
+        "main()\n"
+    )
+    words = ["train", images, "--net", "googlenet_small", "--size", 28, "--workers", 1, "--out", tmp_path / "run"]
+    command = [sys.executable, "-c", script, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=hear_ctrl_c)
+    assert done.returncode == code, done.stderr
+    assert f"stopped. Resume with: inceptorch train --resume {tmp_path / 'run'}" in done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()

@@ -5,28 +5,38 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from inceptorch.data.augment import AugmentedDataset, Batch
-from inceptorch.errors import InceptorchError
+from inceptorch.errors import DiskError, InceptorchError
 from inceptorch.utils.cpu import processors
 
 MAX_WORKERS = 16
 NEGLIGIBLE = 0.02  # fraction of a step's time below which loading is not worth the start of workers
+WAIT = 1.0  # seconds of waiting for a worker after which a request to stop is looked at
+MAX_WAITS = 600  # after so many, a worker is held to be stuck
+SHARED_MEMORY = "/dev/shm"
 MARGIN = 1.25  # images differ: more reading than on average
 
 
-def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: int) -> Iterator[Batch]:
-    """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N]. Raises ImageError naming the file."""
+def load_batches(
+    data: AugmentedDataset, batches: Iterable[list[int]], workers: int, interrupt: Callable[[], None] = lambda: None
+) -> Iterator[Batch]:
+    """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N].
+
+    `interrupt` is called every second in which no worker has a batch, and may raise. Raises ImageError naming the
+    file, and DiskError where the workers lack shared memory, or one of them died or is stuck.
+    """
     with warnings.catch_warnings(), _ctrl_c_blocked():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, on purpose
         loader = DataLoader(
@@ -36,12 +46,44 @@ def load_batches(data: AugmentedDataset, batches: Iterable[list[int]], workers: 
             collate_fn=_identity,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker if workers else None,
+            timeout=WAIT if workers else 0,
         )
         ready: Iterator[Batch | InceptorchError] = iter(loader)
-    for batch in ready:
-        if isinstance(batch, InceptorchError):
-            raise batch
-        yield batch
+    with explain_dead_workers():
+        while (batch := _next(ready, interrupt)) is not None:
+            if isinstance(batch, InceptorchError):
+                raise batch
+            yield batch
+
+
+def _next(ready: Iterator[Batch | InceptorchError], interrupt: Callable[[], None]) -> Batch | InceptorchError | None:
+    """The next batch, or None at the end."""
+    for _ in range(MAX_WAITS):
+        try:
+            return next(ready, None)
+        except RuntimeError as error:
+            if "DataLoader timed out" not in str(error):
+                raise
+            interrupt()
+    raise DiskError(
+        f"Cannot load images: the workers have given no batch for {MAX_WAITS * WAIT:.0f} seconds. Try --workers 0; in "
+        f"a container also a larger {SHARED_MEMORY}, as by --shm-size=2g."
+    )
+
+
+@contextmanager
+def explain_dead_workers() -> Iterator[None]:
+    """Within this context, the end of a worker, which torch reports wherever the program is, raises a DiskError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        why = str(error).partition(". It is possible")[0].rstrip(". ")
+        raise DiskError(
+            f"Cannot load images: {why}. Try --workers 0, or more memory; in a container also a larger "
+            f"{SHARED_MEMORY}, as by --shm-size=2g."
+        ) from None
 
 
 @contextmanager
@@ -85,16 +127,36 @@ def choose_workers(loading: float, step: float, spare_cores: int) -> int:
 
 
 class _Batches(Dataset[Batch]):
-    """Batches of a data set. An ImageError is returned, as torch would replace one that is raised by a traceback."""
+    """Batches of a data set. An ImageError is returned, as torch would replace one that is raised by a traceback.
+
+    A worker puts a batch into shared memory here: torch does it in a thread, where a failure loses the batch.
+    """
 
     def __init__(self, data: AugmentedDataset):
         self.data = data
 
     def __getitems__(self, batch: list[int]) -> Batch | InceptorchError:
         try:
-            return self.data.__getitems__(batch)
+            found = self.data.__getitems__(batch)
         except InceptorchError as error:
             return error
+        worker = get_worker_info()
+        if worker is not None:
+            try:
+                for tensor in found:
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
+            except (RuntimeError, OSError):
+                return _no_shared_memory(found, worker.num_workers)
+        return found
+
+
+def _no_shared_memory(batch: Batch, workers: int) -> DiskError:
+    size = sum(tensor.nbytes for tensor in batch) / 2**20
+    total = f"{shutil.disk_usage(SHARED_MEMORY).total / 2**20:.3g} MiB" if os.path.isdir(SHARED_MEMORY) else "no room"
+    return DiskError(
+        f"Cannot load images: {SHARED_MEMORY} has {total}, too little for {workers} workers with batches of "
+        f"{size:.3g} MiB. Start the container with --shm-size=2g, or use --workers 0."
+    )
 
 
 def _identity(batch: Any) -> Any:
