@@ -97,3 +97,29 @@ def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ImageError, match="is a pipe or a device"):
         open_regular(tmp_path / "pipe")
+
+
+def test_what_is_moved_into_place_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut loses neither the bytes nor the name: file, then folder, are synced around the move."""
+    synced: list[tuple[str, bool]] = []
+    sync = os.fsync
+
+    def noting(number: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{number}"))
+        synced.append((path.relative_to(tmp_path).as_posix(), (tmp_path / "new").exists()))
+        sync(number)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not say which file a descriptor is of")
+    monkeypatch.setattr(os, "fsync", noting)
+    write_text(tmp_path / "new", "text")
+    temporary = f".new.{os.getpid()}.tmp"
+    assert synced == [(temporary, False), (".", True)]
+    synced.clear()
+    (tmp_path / "new").unlink()
+    with new_folder(tmp_path / "new") as folder:
+        (folder / "within").mkdir()
+        (folder / "within" / "a.tar").write_bytes(b"written by another library")
+    temporary = f".new.{os.getpid()}"
+    assert {(f"{temporary}/within/a.tar", False), (f"{temporary}/within", False), (temporary, False)} < set(synced)
+    assert synced[-1] == (".", True)

@@ -40,12 +40,23 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        sync_folder(target.parent)
     except OSError as error:
         untouched = " What was there before is untouched." if existed else ""
         raise DiskError(f"{path} could not be written: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep which files a folder holds, which a power cut could undo. Some systems cannot."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,15 +86,26 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise DiskError(f"{path} could not be created: {os_error_reason(error)}.") from None
     try:
         yield temporary
+        _sync_tree(temporary)
         if path.exists():
             path.rmdir()
         temporary.rename(path)
+        sync_folder(path.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise DiskError(f"{path} could not be written: {os_error_reason(error)}.") from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _sync_tree(folder: Path) -> None:
+    """Have the disk keep all files in a folder, whoever wrote them."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with open(Path(path, name), "rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(path))
 
 
 @contextmanager
