@@ -1,5 +1,7 @@
 """Progress on standard error."""
 
+import re
+
 import pytest
 
 from inceptorch.utils import progress
@@ -13,3 +15,14 @@ def test_a_line_of_progress_asks_for_its_note_once(
     assert list(progress.Progress().track("abc", 3, "reading", lambda: f"note {next(notes)}")) == ["a", "b", "c"]
     lines = capsys.readouterr().err.splitlines()
     assert [line.rpartition(", ")[2] for line in lines] == ["note 0", "note 1"]
+
+
+def test_lines_and_bars_count_what_items_hold_and_go_on_where_they_were(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINE_INTERVAL", 0.0)
+    batches = [[1, 2, 3], [4, 5, 6], [7]]
+    assert list(progress.Progress().track(batches, 20, "images", done=13, size=len)) == batches
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["images: 16/20", "images: 19/20"]
+    assert all(re.search(r" per second, \d+ s left$", line) for line in lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from inceptorch.training.recipe import Recipe
 from inceptorch.training.schedule import image_size
+from inceptorch.utils.progress import format_duration
 
 WARMUP_STEPS = 3  # of a process: slower than all others, so they say nothing about the pace
 VALIDATION_COST = 0.5  # of the seconds that an image takes in training, until the first validation has been timed
@@ -84,7 +85,7 @@ class EpochTimer:
         """For the line of progress."""
         seconds = self.eta.remaining(self.epoch, step)
         waiting = f"waiting {self.data_wait / (time.monotonic() - self.began):.0%}"
-        return waiting if seconds is None else f"{waiting}, done in {format_duration(seconds)}"
+        return waiting if seconds is None else f"{waiting}, run done in {format_duration(seconds)}"
 
     def columns(self) -> dict[str, Any]:
         """For metrics.csv; a run that resumes after the last step of an epoch has no pace yet."""
@@ -92,11 +93,3 @@ class EpochTimer:
             return {}
         spent = max(time.monotonic() - self.began, 1e-9)
         return {"images_per_second": self.images / spent, "data_wait_fraction": self.data_wait / spent}
-
-
-def format_duration(seconds: float) -> str:
-    """A duration in its largest unit, such as 1.5 h."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}" if seconds < 10 * length else f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

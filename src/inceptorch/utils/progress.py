@@ -11,7 +11,7 @@ from typing import TypeVar
 from inceptorch.utils.files import os_error_reason
 
 T = TypeVar("T")
-LINE_INTERVAL = 30.0  # seconds
+LINE_INTERVAL = 10.0  # seconds
 
 
 class Progress:
@@ -35,44 +35,74 @@ class Progress:
                 log, self.log = self.log, None
                 self.info(f"{log} could not be written: {os_error_reason(error)}; going on without it")
 
-    def track(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None = None) -> Iterator[T]:
-        """Pass `items` on, and show the count of `total`, the speed, and what `note` returns."""
+    def track(
+        self,
+        items: Iterable[T],
+        total: int,
+        what: str,
+        note: Callable[[], str] | None = None,
+        done: int = 0,
+        size: Callable[[T], int] = lambda item: 1,
+    ) -> Iterator[T]:
+        """Pass `items` on, and show how much of `total` is done, the speed, the time left, and what `note` returns.
+        Each item counts as its `size`, on top of what was `done` before."""
         if self.quiet or total == 0:
             yield from items
-        elif sys.stderr.isatty():
-            yield from self._bar(items, total, what, note)
+            return
+        state = _Tracked(what, total, note, done)
+        if sys.stderr.isatty():
+            yield from self._bar(items, state, size)
         else:
-            yield from self._lines(items, total, what, note)
+            yield from self._lines(items, state, size)
 
-    def _bar(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None) -> Iterator[T]:
+    def _bar(self, items: Iterable[T], state: _Tracked, size: Callable[[T], int]) -> Iterator[T]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-        columns.append(TextColumn("{task.fields[note]}") if note else TimeRemainingColumn())
-        start = last = time.monotonic()
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total, note="")
-            for done, item in enumerate(items, 1):
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        with Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(state.what, total=state.total, completed=state.done, note="")
+            for item in items:
                 yield item
-                bar.update(task, completed=done, note=note() if note else "")
-                now = time.monotonic()
-                if now - last >= LINE_INTERVAL and done < total:
-                    self._log(_line(what, done, total, now - start, note))
-                    last = now
+                state.done += size(item)
+                bar.update(task, completed=state.done, note=state.note() if state.note else "")
+                if state.is_due():
+                    self._log(state.line())
 
-    def _lines(self, items: Iterable[T], total: int, what: str, note: Callable[[], str] | None) -> Iterator[T]:
-        start = last = time.monotonic()
-        for done, item in enumerate(items, 1):
+    def _lines(self, items: Iterable[T], state: _Tracked, size: Callable[[T], int]) -> Iterator[T]:
+        for item in items:
             yield item
-            now = time.monotonic()
-            if now - last >= LINE_INTERVAL and done < total:
-                self.info(_line(what, done, total, now - start, note))
-                last = now
+            state.done += size(item)
+            if state.is_due():
+                self.info(state.line())
 
 
-def _line(what: str, done: int, total: int, seconds: float, note: Callable[[], str] | None) -> str:
-    line = f"{what}: {done}/{total}, {done / seconds:.3g} per second"
-    text = note() if note else ""
-    return f"{line}, {text}" if text else line
+class _Tracked:
+    """How far a loop is."""
+
+    def __init__(self, what: str, total: int, note: Callable[[], str] | None, done: int):
+        self.what, self.total, self.note, self.done, self.before = what, total, note, done, done
+        self.began = self.last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether a line is due, which then counts as written."""
+        now = time.monotonic()
+        due = now - self.last >= LINE_INTERVAL and self.done < self.total
+        self.last = now if due else self.last
+        return due
+
+    def line(self) -> str:
+        speed = (self.done - self.before) / max(time.monotonic() - self.began, 1e-9)
+        left = format_duration((self.total - self.done) / max(speed, 1e-9))
+        line = f"{self.what}: {self.done}/{self.total}, {speed:.3g} per second, {left} left"
+        note = self.note() if self.note else ""
+        return f"{line}, {note}" if note else line
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in its largest unit, such as 1.5 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}" if seconds < 10 * length else f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
