@@ -15,7 +15,7 @@ from inceptorch.errors import InceptorchError, RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.studies import STUDIES, Study, run_study
-from inceptorch.papers.studies.grid import plan
+from inceptorch.papers.studies.grid import _evaluated, plan
 from inceptorch.papers.studies.studies import RECIPE, Arm, Claim
 from inceptorch.training.recipe import with_values
 from inceptorch.utils.progress import Progress
@@ -90,7 +90,8 @@ def test_a_study_from_images_to_a_plot(trial: str, images: Path, tmp_path: Path)
     assert (plain["macs"], still["lr"]) == (count_complexity(TINY, 16, 3).macs, pytest.approx(5e-8))
     assert plain["top1"] == [curve[-1] for curve in plain["curves"]]
     equal, worse, early = results["claims"]
-    assert (equal["differences"], equal["verdict"]) == ([0, 0], "agrees")
+    assert (equal["differences"], equal["verdict"]) == ([0, 0], "cannot be told")
+    assert results["chance"] == pytest.approx(1 / 3)
     assert worse["differences"] == [a - b for a, b in zip(still["top1"], plain["top1"], strict=True)]
     assert early["differences"] == [a[0] - b[0] for a, b in zip(still["curves"], plain["curves"], strict=True)]
     assert json.loads((out / "study.json").read_text()) == results
@@ -206,3 +207,21 @@ def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
         failed = CliRunner().invoke(app, wrong)
         assert isinstance(failed.exception, InceptorchError)
         assert sentence in str(failed.exception)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "verdict", "why"),
+    [
+        ([0.5, 0.52, 0.51], [0.4, 0.43, 0.41], "agrees", ""),
+        ([0.26, 0.24, 0.25], [0.11, 0.09, 0.1], "cannot be told", "“b” is not clearly above chance, 10.0%"),
+        ([0.1, 0.1, 0.1], [0.1, 0.1, 0.1], "cannot be told", "“b” is not clearly above chance, 10.0%"),
+        ([0.5, 0.5, 0.5], [0.4, 0.43, 0.41], "cannot be told", "the seeds do not differ"),
+        ([0.5, 0.53, 0.51], [0.4, 0.43, 0.41], "cannot be told", "the seeds do not differ"),
+    ],
+)
+def test_there_is_no_verdict_where_an_arm_has_not_learned_or_the_seeds_do_not_differ(
+    mine: list[float], theirs: list[float], verdict: str, why: str
+) -> None:
+    curves = {"a": [[{"top1": top1}] for top1 in mine], "b": [[{"top1": top1}] for top1 in theirs]}
+    found = _evaluated(Claim("a", "b", "a is better.", "nowhere"), curves, 0.1)
+    assert (found["verdict"], found["why"]) == (verdict, why)

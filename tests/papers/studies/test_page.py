@@ -47,3 +47,13 @@ def test_a_data_set_may_be_called_anything() -> None:
     shown = page.page([{**outcome(0.001, 0.003, "agrees"), "data": "<script>|a`{{ 7*7 }}"}])
     assert "\\<script\\>\\|a\\`{{ 7\\*7 }}, 10 classes" in shown
     assert "<script>" not in shown
+
+
+def test_the_page_says_how_little_was_trained_and_why_there_is_no_verdict() -> None:
+    results = outcome(0.001, 0.003, "cannot be told")
+    results["claims"][0]["why"] = "“none” is not clearly above chance, 10.0%"
+    for shown in (page.page([results]), page.text(results)):
+        words = " ".join(shown.split())
+        assert "trained for 5 epochs of at most 4,000 images. They end with 55% to 55% right; guessing would" in words
+        assert "have 10%. The verdicts are about networks trained so little." in words
+        assert "cannot be told: “none” is not clearly above chance, 10.0%" in words

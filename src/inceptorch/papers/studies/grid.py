@@ -160,7 +160,7 @@ def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:
         net = str(_table(out, each.arm))
         train(data, out=folder, net=net, recipe=each.recipe, seed=seed, progress=quiet)
     elif not is_finished(folder / "checkpoints" / "last.safetensors"):
-        resume(folder, quiet)
+        resume(folder, quiet, data=data)
     return _read_curve(folder)
 
 
@@ -192,6 +192,8 @@ def _results(
 ) -> Results:
     config = json.loads((_folder(out, planned[0].arm, 0) / "config.json").read_text(encoding="utf-8"))
     classes, recipe = int(config["num_classes"]), planned[0].recipe
+    _, val = find_train_and_val(data, recipe.data.val_fraction, seed=0)
+    chance = max(val.counts().values()) / len(val)  # of always naming the most frequent class
     arms = []
     for each in planned:
         counted = count_complexity(each.net, each.recipe.model.size, classes)
@@ -220,19 +222,23 @@ def _results(
         "limit": recipe.data.max_images_per_class,
         "seeds": len(curves[planned[0].arm.name]),
         "arms": arms,
-        "claims": [_evaluated(claim, curves) for claim in study.claims],
+        "chance": chance,
+        "claims": [_evaluated(claim, curves, chance) for claim in study.claims],
     }
 
 
-def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]]) -> dict[str, Any]:
-    """A claim with the paired differences that were found, seed by seed."""
-    differences = [
-        _top1_at(claim.at, mine) - _top1_at(claim.at, theirs)
-        for mine, theirs in zip(curves[claim.of], curves[claim.against], strict=True)
-    ]
-    mean = interval(differences)
-    outcome = verdict(mean, claim.predicts, claim.margin)
-    return {**vars(claim), "differences": differences, **vars(mean), "verdict": outcome}
+def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]], chance: float) -> dict[str, Any]:
+    """A claim with the paired differences that were found, seed by seed, and why no verdict is possible, if so."""
+    mine, theirs = ([_top1_at(claim.at, curve) for curve in curves[arm]] for arm in (claim.of, claim.against))
+    differences = [a - b for a, b in zip(mine, theirs, strict=True)]
+    mean, why, rounding = interval(differences), "", 1e-9
+    for arm, top1 in ((claim.of, mine), (claim.against, theirs)):
+        if interval(top1).low <= chance + rounding:
+            why = f"“{arm}” is not clearly above chance, {chance:.1%}"
+        elif not why and min(max(each) - min(each) for each in (top1, differences)) <= rounding:
+            why = "the seeds do not differ"
+    outcome = "cannot be told" if why else verdict(mean, claim.predicts, claim.margin)
+    return {**vars(claim), "differences": differences, **vars(mean), "verdict": outcome, "why": why}
 
 
 def _top1_at(fraction: float, curve: Curve) -> float:

@@ -25,7 +25,8 @@ CAUTION = (
 METHOD = """\
 `inceptorch study NAME --data DATA` trains every arm of a study with several seeds, and compares the difference with the
 paper's claim. For a verdict, the whole interval of the difference must lie on one side of the claim's bound. Otherwise
-the claim cannot be told with so many seeds. The papers speak of ImageNet; small networks and small images may
+the claim cannot be told with so many seeds. Nor can it where an arm is not clearly above chance, or the seeds do not
+differ. The papers speak of ImageNet; small networks and small images may
 differ."""
 
 
@@ -38,6 +39,7 @@ def text(results: Results) -> str:
     )
     parts = [
         f"{study.name}: {study.question}\n{_setting(results)}",
+        fill(_trained(results), WIDTH),
         aligned(_arms(results)),
         claims,
         fill(study.differs, WIDTH),
@@ -73,6 +75,7 @@ def _outcome(results: Results, image: str) -> list[str]:
     return [
         *command,
         in_markdown(_setting(results)),
+        _trained(results),
         markdown(_arms(results)),
         markdown(_claims(results)),
         f"![every seed, means and differences]({image})",
@@ -94,6 +97,17 @@ def _setting(results: Results) -> str:
     return (
         f"{results['data']}, {results['classes']} classes{limit}; {results['size']} pixels, "
         f"{results['epochs']} epochs, {results['seeds']} seeds; {seconds / 60:.1f} minutes in all"
+    )
+
+
+def _trained(results: Results) -> str:
+    """How far the networks are from trained ones, which bounds what a verdict is about."""
+    means = [arm["mean"] for arm in results["arms"]]
+    images = f" of at most {results['limit'] * results['classes']:,} images" if results["limit"] else ""
+    return (
+        f"The networks were trained for {results['epochs']} epochs{images}. They end with {min(means):.0%} to "
+        f"{max(means):.0%} right; guessing would have {results.get('chance', 1 / results['classes']):.0%}. The "
+        "verdicts are about networks trained so little."
     )
 
 
@@ -145,6 +159,8 @@ def _found(claim: dict[str, Any], seeds: int) -> str:
 
 
 def _untold(claim: dict[str, Any], seeds: int) -> str:
+    if claim.get("why"):
+        return f"cannot be told: {claim['why']}"
     return (
         f"cannot be told with {seeds} seeds: the difference lies between {points(claim['low'])} and "
         f"{points(claim['high'])} points"
