@@ -1,6 +1,7 @@
 """Checkpoints: whole or the one before, and nothing executable."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from inceptorch.errors import RunError
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.training.checkpoint import Checkpointer, TrainState
+from inceptorch.training.checkpoint import Checkpointer, TrainState, previous
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: NetworkSpec, tmp_path: Path) -> None:
@@ -39,12 +40,65 @@ def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path)
     model(torch.zeros(2, 3, 16, 16)).sum().backward()
     optimizer.step()
     path = tmp_path / "last.safetensors"
-    Checkpointer(path, model, None, optimizer).save(TrainState(epoch=2, rows=[{"epoch": 2}]))
+    state = TrainState(epoch=2, rows=[row(1), row(2)])
+    Checkpointer(path, model, None, optimizer).save(state)
     assert "model.head.linear.weight" in load_file(path)
     other = Model(tiny, 2)
     other_optimizer = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
-    done = Checkpointer(path, other, None, other_optimizer).restore()
-    assert (done.epoch, done.rows) == (2, [{"epoch": 2}])
+    assert Checkpointer(path, other, None, other_optimizer).restore(3, 5, pytest.fail) == state
     for mine, theirs in zip(other.parameters(), model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
         assert torch.equal(other_optimizer.state[mine]["momentum_buffer"], optimizer.state[theirs]["momentum_buffer"])
+
+
+def saved(path: Path, state: TrainState, tiny: NetworkSpec) -> Checkpointer:
+    model = Model(tiny, 2)
+    checkpointer = Checkpointer(path, model, None, torch.optim.SGD(model.parameters(), lr=0.1))
+    checkpointer.save(state)
+    return checkpointer
+
+
+def row(epoch: int) -> dict[str, Any]:
+    return {"phase": "train", "epoch": epoch, "loss": 0.5, "top1": 0.5}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": -5}, {"epoch": 10**9}, {"epoch": 1.5}, {"epoch": None}, {"step": -1}, {"step": 10**9}, {"loss": "x"},
+        {"loss": float("nan")}, {"seconds": "x"}, {"seconds": -1.0}, {"seconds": float("inf")}, {"rows": []},
+        {"rows": [{}, {}]}, {"rows": [row(1), {**row(2), "loss": "x"}]}, {"rows": 3}, {"finished": "yes"},
+    ],
+)  # fmt: skip
+def test_impossible_progress_is_a_sentence(tiny: NetworkSpec, tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    path.parent.mkdir()
+    state = TrainState(epoch=2, step=3, rows=[row(1), row(2)])
+    checkpointer = saved(path, state, tiny)
+    assert checkpointer.restore(3, 5, pytest.fail) == state
+    state.__dict__.update(change)
+    path.unlink()
+    checkpointer.save(state)
+    with pytest.raises(RunError, match=r"^Cannot resume from .*last.safetensors: what it says of .* is impossible\."):
+        checkpointer.restore(3, 5, pytest.fail)
+
+
+def test_both_checkpoints_damaged_are_a_sentence(tiny: NetworkSpec, tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpointer = saved(path, TrainState(), tiny)
+    checkpointer.save(TrainState(step=1))
+    assert checkpointer.restore(3, 5, pytest.fail).step == 1
+    for file in (path, previous(path)):
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    with pytest.raises(RunError, match=r"last.safetensors: it is damaged. Delete the folder .* to start the run from"):
+        checkpointer.restore(3, 5, pytest.fail)
+
+
+def test_a_changed_text_of_a_checkpoint_is_seen(tiny: NetworkSpec, tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpointer = saved(path, TrainState(epoch=1, loss=0.25, rows=[row(1)]), tiny)
+    path.write_bytes(path.read_bytes().replace(b'\\"loss\\": 0.25', b'\\"loss\\": 0.75'))
+    with pytest.raises(RunError, match="it is damaged"):
+        checkpointer.restore(3, 5, pytest.fail)

@@ -1,15 +1,20 @@
-"""Everything needed to resume a run, in one safetensors file that is written whole or not at all."""
+"""Everything needed to resume a run, in one safetensors file with a hash. The checkpoint before it is kept, for when
+the disk damages the last."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
+from msgspec import Meta
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -18,7 +23,10 @@ from inceptorch.errors import DiskError, RunError
 from inceptorch.models.weights import write_safetensors
 from inceptorch.training.compatibility import upgrade_row
 from inceptorch.training.ema import WeightAverage
-from inceptorch.utils.files import reading
+from inceptorch.utils.files import os_error_reason, reading, sync_folder
+
+HASH = "sha256_of_all"  # key of the hash; checkpoints of versions before 0.3 have none
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 
 
 @dataclass
@@ -26,17 +34,25 @@ class TrainState:
     """Finished epochs of the whole network, steps done in the current one, the sum of the loss over its images so far,
     whether the linear probe is done, whether the run is, the rows of metrics.csv, and seconds spent."""
 
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
+    epoch: NonNegativeInt = 0
+    step: NonNegativeInt = 0
+    loss: Annotated[float, Meta(ge=-1e300, le=1e300)] = 0.0
     head_done: bool = False
     finished: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: Annotated[float, Meta(ge=0, le=1e300)] = 0.0
+
+    def check(self, epochs: int, steps: int) -> None:
+        """Raise ValueError for what no run of so many epochs and steps in each has come to."""
+        trained = [row for row in self.rows if row["phase"] == "train"]
+        numbers = all(isinstance(row[name], int | float) for row in self.rows for name in ("loss", "top1", "epoch"))
+        ended = self.finished and bool(self.rows)
+        if not numbers or self.epoch != len(trained) or not (ended or self.epoch < epochs) or self.step > steps:
+            raise ValueError("impossible progress")
 
 
 class Checkpointer:
-    """Saves and restores a run's model, average, optimizer and state."""
+    """Saves and restores a run's model, average, optimizer and state. `path` is that of the last checkpoint."""
 
     def __init__(self, path: Path, model: nn.Module, average: WeightAverage | None, optimizer: Optimizer):
         self.path = path
@@ -45,12 +61,17 @@ class Checkpointer:
         self.optimizer = optimizer
         self.saved_at = time.monotonic()
 
+    def exists(self) -> bool:
+        """Whether there is a checkpoint to restore."""
+        return self.path.exists() or previous(self.path).exists()
+
     def minutes_since(self) -> float:
         """How long ago the last checkpoint was saved, or the run began."""
         return (time.monotonic() - self.saved_at) / 60
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint. Raises RunError if the disk does not take it; the one before then stays."""
+        """Write a checkpoint and keep the last. Raises RunError if the disk does not take it; those before then
+        stay."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
@@ -72,29 +93,41 @@ class Checkpointer:
             "progressed": json.dumps(state.__dict__),
             "optimizer": json.dumps({"state": numbers, "groups": groups}),
         }
-        write_safetensors(self.path, {name: tensor.detach().cpu() for name, tensor in tensors.items()}, metadata)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        newest = self.path.with_name(f"next{self.path.suffix}")
+        write_safetensors(newest, tensors, {**metadata, HASH: tensors_hash(tensors, *metadata.values())})
+        try:
+            if self.path.exists():
+                os.replace(self.path, previous(self.path))
+            os.replace(newest, self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise DiskError(f"{self.path} could not be written: {os_error_reason(error)}.") from None
         self.saved_at = time.monotonic()
 
-    def restore(self) -> TrainState:
-        """Load the last checkpoint. Raises RunError if it is damaged or belongs to another network."""
+    def restore(self, epochs: int, steps: int, warn: Callable[[str], object]) -> TrainState:
+        """Load the last checkpoint of a run of so many epochs and steps in each, or, with a warning, the one before if
+        the last is damaged. Raises RunError if both are, or if it belongs to another network."""
+        path, older = self.path, previous(self.path)
+        if not path.exists():  # killed between the two renames of `save`
+            path = older
         try:
-            with reading(self.path, DiskError), safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-                metadata = file.metadata()
-            state = TrainState(**json.loads(metadata["progressed"]))
-            state.rows = [upgrade_row(row) for row in state.rows]
+            tensors, metadata, state = _read(path, epochs, steps)
+        except RunError as damaged:
+            try:
+                tensors, metadata, state = _read(older, epochs, steps)
+            except RunError:
+                raise damaged from None
+            warn(f"{path} is damaged: resuming from the checkpoint before it, {older.name}")
+        try:
             self.model.load_state_dict(_with_prefix(tensors, "model."))
             if self.average is not None:
                 self.average.load_state_dict(_with_prefix(tensors, "average."))
             self._restore_optimizer(_with_prefix(tensors, "optimizer."), json.loads(metadata.get("optimizer", "{}")))
         except torch.OutOfMemoryError:
             raise
-        except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-            damaged = isinstance(error, SafetensorError)
-            why = "it is damaged" if damaged else "it is not a checkpoint of this run's network and recipe"
-            raise RunError(
-                f"Cannot resume from {self.path}: {why}. Delete it to start the run from its beginning."
-            ) from error
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            raise _unusable(path, "it is not a checkpoint of this run's network and recipe") from error
         return state
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
@@ -110,6 +143,46 @@ class Checkpointer:
         for group, saved in zip(groups, numbers.get("groups", [{}] * len(groups)), strict=True):
             group.update(saved)
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def previous(path: Path) -> Path:
+    """The checkpoint before that at `path`."""
+    return path.with_name(f"previous{path.suffix}")
+
+
+def _read(path: Path, epochs: int, steps: int) -> tuple[dict[str, Tensor], dict[str, str], TrainState]:
+    """The tensors, texts and progress of a checkpoint. Raises RunError if it is damaged."""
+    try:
+        with reading(path, DiskError), safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            metadata = dict(file.metadata())
+        state = msgspec.convert(json.loads(metadata["progressed"]), TrainState)
+        state.rows = [upgrade_row(row) for row in state.rows]
+        state.check(epochs, steps)
+    except SafetensorError as error:
+        raise _unusable(path, "it is damaged") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, "what it says of the run's progress is impossible") from error
+    saved = metadata.get(HASH)
+    texts = (metadata["progressed"], metadata["optimizer"]) if "optimizer" in metadata else ()
+    if saved is not None and saved != tensors_hash(tensors, *texts):
+        raise _unusable(path, "it is damaged")
+    return tensors, metadata, state
+
+
+def _unusable(path: Path, why: str) -> RunError:
+    return RunError(
+        f"Cannot resume from {path}: {why}. Delete the folder {path.parent} to start the run from its beginning."
+    )
+
+
+def tensors_hash(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """The SHA-256 of contiguous tensors on the CPU, with their names, and of texts."""
+    sha = hashlib.sha256("\n".join(texts).encode())
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def is_finished(path: Path) -> bool:
