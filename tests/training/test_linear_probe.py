@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import inceptorch
+from inceptorch.training import linear_probe
+from inceptorch.training.linear_probe import choose_l2, fit
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
-from tests.training.helpers import QUIET
+from tests.training.helpers import QUIET, digest
 
 
 def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
@@ -41,16 +43,70 @@ def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
 def test_head_fit_equals_logistic_regression_by_another_library() -> None:
     from sklearn.linear_model import LogisticRegression
 
-    from inceptorch.training.linear_probe import fit
-
     torch.manual_seed(0)
     features = torch.randn(60, 8)
     labels = (features[:, 0] + features[:, 1] > 0).long() + (features[:, 2] > 0.5).long()
-    recipe = RECIPES["head"].replace(label_smoothing=0.0)
+    recipe = RECIPES["head"].replace(label_smoothing=0.0, linear_probe_l2=0.01)
     *_, last = fit(features, labels, 3, recipe)
     x = ((features - features.mean(0)) / features.std()).numpy()
-    theirs = LogisticRegression(C=1 / (2 * 60 * recipe.optimization.linear_probe_l2), tol=1e-8, max_iter=1000).fit(
-        x, labels.numpy()
-    )
+    theirs = LogisticRegression(C=1 / (2 * 60 * 0.01), tol=1e-8, max_iter=1000).fit(x, labels.numpy())
     mine = (features @ last.weight.T + last.bias).softmax(1).numpy()
     np.testing.assert_allclose(mine, theirs.predict_proba(x), atol=2e-3)
+
+
+def noisy(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of which few say anything of the class."""
+    random = torch.Generator().manual_seed(seed)
+    features = torch.randn(count, 60, generator=random)
+    labels = (features[:, 0] + torch.randn(count, generator=random) > 0).long()
+    return features, labels
+
+
+def test_the_l2_with_the_lowest_loss_on_images_left_out_is_chosen() -> None:
+    features, labels = noisy(80, 0)
+    new, truth = noisy(4000, 1)
+    recipe = RECIPES["head"].replace(label_smoothing=0.0)
+
+    def loss(l2: float) -> float:
+        *_, last = fit(features, labels, 2, recipe.replace(linear_probe_l2=l2))
+        return float(torch.nn.functional.cross_entropy(new @ last.weight.T + last.bias, truth))
+
+    chosen = choose_l2(features, labels, 2, recipe, seed=0)
+    assert chosen == choose_l2(features, labels, 2, recipe, seed=0) > 0.01
+    assert loss(chosen) < loss(0.01)
+    clean = choose_l2(features, (features[:, 0] > 0).long(), 2, recipe, seed=0)
+    assert clean < chosen
+
+
+def test_head_chooses_its_l2_unless_it_is_set(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET)
+    assert RECIPES["head"].optimization.linear_probe_l2 == "auto"
+    inceptorch.train(images, out=tmp_path / "chosen", weights=tmp_path / "given", recipe="head")
+    assert "in cross-validation" in capsys.readouterr().err
+    fixed = RECIPES["head"].replace(linear_probe_l2=0.01)
+    inceptorch.train(images, out=tmp_path / "fixed", weights=tmp_path / "given", recipe=fixed)
+    assert "in cross-validation" not in capsys.readouterr().err
+
+
+def test_damaged_features_are_computed_again(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET)
+    words = {"weights": tmp_path / "given", "recipe": "head", "progress": QUIET}
+    inceptorch.train(images, out=tmp_path / "whole", **words)  # type: ignore[arg-type]
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_probe, "choose_l2", killed)
+        with pytest.raises(KeyboardInterrupt):
+            inceptorch.train(images, out=tmp_path / "run", **words)  # type: ignore[arg-type]
+    file = tmp_path / "run" / "checkpoints" / "features.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-2] ^= 0x40
+    file.write_bytes(data)
+    inceptorch.resume(tmp_path / "run", QUIET)
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
