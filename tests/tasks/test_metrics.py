@@ -80,3 +80,9 @@ def test_intervals_at_the_ends() -> None:
         np.zeros(20, np.int64)
     )  # that nothing changed does not mean that nothing would
     assert low < -0.02 < 0.02 < high
+
+
+def test_the_interval_of_a_mean_is_by_the_unbiased_variance() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+    half = 1.959964 * np.sqrt(7 / 3) / np.sqrt(3)
+    assert mean_interval(values) == pytest.approx((7 / 3 - half, 7 / 3 + half))

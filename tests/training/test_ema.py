@@ -20,3 +20,14 @@ def test_average_follows_the_weights_with_a_growing_memory(tiny: NetworkSpec) ->
     averaged = average.module.get_submodule("head.linear").weight
     assert isinstance(averaged, torch.Tensor)
     torch.testing.assert_close(averaged, torch.full_like(weight, expected))
+
+
+def test_average_counts_the_batches_of_its_model(tiny: NetworkSpec) -> None:
+    model = Model(tiny, 2)
+    average = WeightAverage(model, 0.99)
+    for _ in range(3):
+        model(torch.randn(2, 3, 16, 16))
+        average.update()
+    counts = {name: int(value) for name, value in average.module.state_dict().items() if "num_batches" in name}
+    assert counts
+    assert set(counts.values()) == {3}

@@ -30,3 +30,9 @@ def test_no_crop_is_larger_than_the_whole_size(recipe: Recipe) -> None:
         sides = [image_size(growing, size, epoch) for epoch in range(200)]
         assert sides == sorted(sides)
         assert sides[-1] == size
+
+
+def test_the_rate_changes_with_every_step_of_an_epoch(recipe: Recipe) -> None:
+    rising = recipe.replace(epochs=2, lr=1.0, lr_schedule=((0, 0), (0.5, 1), (1, 0)))
+    rates = [_rate(rising, epoch, step, 4) for epoch in range(2) for step in range(4)]
+    assert rates == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25])

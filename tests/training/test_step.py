@@ -70,3 +70,19 @@ def test_all_processes_go_through_the_network_as_often(monkeypatch: pytest.Monke
             step(images[mine], labels[mine], size, 0.0, seed=1)
             passes.append(seen[0])
         assert passes[0] == passes[1] == min(4, size // 4)
+
+
+def test_what_a_step_draws_depends_on_its_seed_alone() -> None:
+    """Mixing too, which draws outside the network."""
+    recipe, world = RECIPE.replace(mixup_alpha=0.4), DistributedContext(0, 1, CPU)
+    task = Classification(("a", "b", "c"))
+
+    def loss(seed: int) -> float:
+        torch.manual_seed(0)
+        model = Model(PLAIN, 3, size=16)
+        classifier = Classifier.of(model, default_preprocessing(16), task.classes)
+        step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
+        return float(step(*batch(8), 8, 0.0, seed=seed))
+
+    assert loss(1) == loss(1)
+    assert len({loss(seed) for seed in range(4)}) == 4
