@@ -226,7 +226,8 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     (run / "run.yaml").write_text(text.replace("compile: false", "compile: true"))
     assert read_run(run).recipe.runtime.compile is True
     (run / "run.yaml").write_text(text)
-    (run / "checkpoints" / "last.safetensors").write_bytes(b"nonsense")
+    for name in ("last", "previous"):
+        (run / "checkpoints" / f"{name}.safetensors").write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"Cannot resume from .*last.safetensors: it is damaged"):
         inceptorch.resume(run, QUIET)
     Image.new("RGB", (9, 9)).save(images / "train" / "red" / "new.png")

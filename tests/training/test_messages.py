@@ -2,14 +2,17 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import inceptorch
 from inceptorch.errors import RunError
+from inceptorch.evaluation import Evaluation
 from inceptorch.training.loss import TrainLoss
 from inceptorch.training.recipe import Recipe
+from inceptorch.training.trainer import Trainer
 from tests.conftest import COLORS
 from tests.training.helpers import QUIET
 
@@ -81,6 +84,33 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_last_good_classifier(
         return forward(self, x, targets) * (float("inf") if calls[0] == 8 else 1)
 
     monkeypatch.setattr(TrainLoss, "forward", exploding)
-    with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 2, step 3.* after epoch 1 .*--set lr="):
+    with pytest.raises(RunError, match=r"loss became (nan|inf) at step 3 in epoch 2.* after epoch 1, .*--set lr="):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    assert inceptorch.evaluate(tmp_path / "run", images, progress=QUIET).n == 12
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_outputs_that_are_not_finite_end_the_run_with_what_its_folder_holds(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """After so many epochs that went well, behind the linear probe."""
+    given = inceptorch.train(images, out=tmp_path / "given", recipe=recipe, progress=QUIET).run
+    evaluate, calls = Trainer.evaluate, [0]
+
+    def exploding(self: Trainer, *args: Any) -> Evaluation:
+        calls[0] += 1
+        if calls[0] > epochs:
+            with torch.no_grad():
+                self.evaluated.model.get_classifier().bias.fill_(float("nan"))
+        return evaluate(self, *args)
+
+    monkeypatch.setattr(Trainer, "evaluate", exploding)
+    tuned = recipe.replace(linear_probe_steps=20, lr=0.001, keep="last")
+    what = "epoch 1" if epochs else "the linear probe"
+    with pytest.raises(
+        RunError,
+        match=rf"became infinite or nan in epoch {epochs + 1}, so .*; .*run holds the classifier after {what}, with "
+        r"top-1 [\d.]+%\. Start again .*--set lr=0.00025 --out .*run-2\.",
+    ):
+        inceptorch.train(images, out=tmp_path / "run", weights=given, recipe=tuned, progress=QUIET)
     assert inceptorch.evaluate(tmp_path / "run", images, progress=QUIET).n == 12

@@ -63,6 +63,10 @@ def test_a_recipe_file_of_before_is_answered_with_the_new_name_of_its_first_key(
     ("setting", "sentence"),
     [
         ("lrr=1", "no value 'lrr': did you mean 'lr'"),
+        ("learning_rate=1", "no value 'learning_rate': did you mean 'lr'\\?$"),
+        ("optim=adamw", "no value 'optim': did you mean 'optimizer'\\?$"),
+        ("crop=1", "did you mean 'crop_"),
+        ("qqq=1", "no value 'qqq': `inceptorch train --print-config` prints all values.$"),
         ("lr", "write it as key=value"),
         ("lr=fast", "must be a number"),
         ("lr=.nan", "must be a number"),

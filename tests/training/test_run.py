@@ -1,6 +1,7 @@
 """One process at a time in a run folder."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import inceptorch
 from inceptorch.errors import RunError
@@ -57,3 +59,28 @@ def test_one_process_at_a_time_trains_in_a_folder(images: Path, recipe: Recipe, 
     (run / "checkpoints").write_text("")
     with pytest.raises(RunError, match="run cannot be written into: file exists"):
         inceptorch.resume(run, QUIET)
+
+
+@pytest.mark.parametrize("weights", ["hf-hub:someone/something", "googlenet.bvlc", "../given"])
+def test_a_runs_file_names_no_weights_to_fetch(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(images, out=run, recipe=recipe.replace(epochs=1), progress=QUIET)
+    text = (run / "run.yaml").read_text()
+    (run / "run.yaml").write_text(text.replace("weights: null", f"weights: {weights!r}"))
+    monkeypatch.setattr("inceptorch.classifier.hub._fetch_from_hub", pytest.fail)
+    monkeypatch.setattr("inceptorch.classifier.published.fetch", pytest.fail)
+    with pytest.raises(RunError, match=rf"run.yaml has weights '{weights}', not their folder. Start a new run with"):
+        inceptorch.resume(run, QUIET)
+
+
+def test_a_runs_file_asks_for_no_impossible_threads(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    inceptorch.train(images, out=run, recipe=recipe.replace(epochs=1), progress=QUIET)
+    text = (run / "run.yaml").read_text()
+    assert read_run(run).threads == torch.get_num_threads()
+    for threads in ("-1", "0", "1000000", "many"):
+        (run / "run.yaml").write_text(re.sub("^threads: .*", f"threads: {threads}", text, flags=re.MULTILINE))
+        with pytest.raises(RunError, match="run.yaml lacks values"):
+            inceptorch.resume(run, QUIET)

@@ -7,7 +7,8 @@ import pytest
 import inceptorch
 from inceptorch.errors import RecipeError, TableError
 from inceptorch.runtime.distributed import DistributedContext
-from inceptorch.training.recipe import Recipe
+from inceptorch.training.recipe import RECIPES, Recipe
+from inceptorch.training.run import read_run
 from inceptorch.training.setup import TrainRequest, new_run
 from tests.training.helpers import CPU, QUIET
 
@@ -27,3 +28,18 @@ def test_a_batch_too_small_for_the_processes_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match="too small for 5 processes.*--set batch_size=10"):
         new_run(TrainRequest(images, tmp_path / "run", recipe=recipe), DistributedContext(0, 5, CPU))
+
+
+def test_weights_and_epochs_are_finetuned_and_head_alone_has_no_epochs(
+    images: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    given = inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET).run
+    words = {"weights": given, "progress": QUIET}
+    tuned = inceptorch.train(images, out=tmp_path / "tuned", epochs=1, **words)  # type: ignore[arg-type]
+    assert read_run(tuned.run).recipe.replace(epochs=6, precision="auto", net="googlenet") == RECIPES["finetune"]
+    probed = inceptorch.train(images, out=tmp_path / "probed", **words)  # type: ignore[arg-type]
+    assert read_run(probed.run).recipe.name == "head"
+    assert inceptorch.train(images, out=tmp_path / "new", epochs=1, size=16, net="tiny", progress=QUIET).epochs == 1
+    assert read_run(tmp_path / "new").recipe.name == "scratch"
+    with pytest.raises(RecipeError, match=r"by recipe head.* Try --recipe finetune --epochs 3\."):
+        inceptorch.train(images, out=tmp_path / "x", recipe="head", epochs=3, **words)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,11 +33,13 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
 from inceptorch.runtime.distributed import DistributedContext
+from inceptorch.training import Callback
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
+from inceptorch.training.step import TrainStep
 from inceptorch.training.trainer import Trainer
 from tests.conftest import COLORS, write_classes
-from tests.training.helpers import PLAIN, QUIET, RECIPE, Stop, digest, rows
+from tests.training.helpers import PLAIN, QUIET, RECIPE, Stop, StopAfter, digest, rows
 
 
 def steps_kept(run: Path) -> int:
@@ -68,6 +71,7 @@ def test_it_learns_and_leaves_a_complete_run(images: Path, recipe: Recipe, tmp_p
     assert files == {
         "config.json", "model.safetensors", "README.md", "run.yaml", "metrics.csv", "log.txt",
         "checkpoints/last.safetensors",
+        "checkpoints/previous.safetensors",
     }  # fmt: skip
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -473,3 +477,91 @@ def test_frozen_rows_stay_as_they_were_given(images: Path, recipe: Recipe, tmp_p
     words = {"weights": tmp_path / "given", "recipe": frozen.replace(freeze=4), "progress": QUIET}
     with pytest.raises(RecipeError, match="has 3 layers to freeze, not 4"):
         inceptorch.train(images, out=tmp_path / "other", **words)  # type: ignore[arg-type]
+
+
+def test_a_run_that_ends_worse_than_its_head_keeps_the_head(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inceptorch.train(images, out=tmp_path / "given", recipe=recipe, progress=QUIET)
+    rough = recipe.replace(
+        linear_probe_steps=30, epochs=2, lr=3.0, ema_decay=0.0, lr_schedule=((0, 1), (1, 1)), precision="fp32"
+    )
+    words = {"weights": tmp_path / "given", "progress": QUIET}
+    result = inceptorch.train(images, out=tmp_path / "run", recipe=rough, weights=tmp_path / "given")
+    assert "kept the weights of the linear probe" in capsys.readouterr().err
+    head, last = next(row for row in reversed(rows(result.run)) if row["phase"] == "head"), rows(result.run)[-1]
+    assert float(last["loss"]) > float(head["loss"])
+    assert result.kept_epoch == 0
+    assert result.evaluation.loss == pytest.approx(float(head["loss"]), rel=1e-3)
+    assert inceptorch.evaluate(result.run, images, progress=QUIET).loss == pytest.approx(float(head["loss"]), rel=1e-3)
+    alone = inceptorch.train(images, out=tmp_path / "alone", recipe=rough.replace(epochs=0), **words)  # type: ignore[arg-type]
+    kept, probed = (inceptorch.load(run).model.state_dict() for run in (result.run, alone.run))
+    assert all(torch.equal(kept[name], probed[name]) for name in probed)
+    report.write_report(result)
+    assert "the linear probe, chosen by the loss on the validation images" in (result.run / "README.md").read_text()
+    again = inceptorch.resume(result.run, QUIET)
+    assert (again.kept_epoch, again.evaluation.loss) == (0, result.evaluation.loss)
+
+    last_kept = inceptorch.train(images, out=tmp_path / "last", recipe=rough.replace(keep="last"), **words)  # type: ignore[arg-type]
+    assert last_kept.kept_epoch is None
+    assert last_kept.evaluation.loss == pytest.approx(float(last["loss"]), rel=1e-3)
+    gentle = rough.replace(linear_probe_steps=1, epochs=4, lr=0.05, lr_schedule=((0, 1), (1, 0)))
+    better = inceptorch.train(images, out=tmp_path / "better", recipe=gentle, **words)  # type: ignore[arg-type]
+    assert better.kept_epoch is None
+
+
+def test_every_step_has_a_seed_of_its_own(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds, call = [], TrainStep.__call__
+
+    def noting(self: TrainStep, *args: Any) -> torch.Tensor:
+        seeds.append(args[-1])
+        return call(self, *args)
+
+    monkeypatch.setattr(TrainStep, "__call__", noting)
+    for seed in range(2):
+        inceptorch.train(images, out=tmp_path / str(seed), recipe=recipe, seed=seed, progress=QUIET)
+    assert len(seeds) == len(set(seeds)) == 2 * 3 * 5
+
+
+@pytest.mark.parametrize("damage", ["a bit", "all of it", "gone"])
+def test_the_checkpoint_before_the_last_is_resumed_where_the_last_is_damaged(
+    images: Path, recipe: Recipe, tmp_path: Path, stopped_after: object, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+    stopped_after(12)  # type: ignore[operator]
+    with pytest.raises(Stop):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
+    last = tmp_path / "run" / "checkpoints" / "last.safetensors"
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "gone":  # killed after the first rename of two
+        last.unlink()
+    else:
+        last.write_bytes(data if damage == "a bit" else b"")
+    inceptorch.resume(tmp_path / "run")
+    said = f"{last} is damaged: resuming from the checkpoint before it, previous.safetensors"
+    assert (said in capsys.readouterr().err) == (damage != "gone")
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+
+
+def test_a_run_keeps_the_number_of_threads_that_it_began_with(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Threads(Callback):
+        def on_step(self, trainer: Trainer, loss: float) -> None:
+            seen.add(torch.get_num_threads())
+
+    seen: set[int] = set()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(KeyboardInterrupt):
+            inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET, callbacks=[StopAfter(7)])
+        torch.set_num_threads(1)
+        inceptorch.resume(tmp_path / "run", callbacks=[Threads()])
+        assert (seen, torch.get_num_threads()) == ({2}, 1)
+    finally:
+        torch.set_num_threads(before)
+    assert "torch has 2 threads, as when the run began" in capsys.readouterr().err

@@ -20,7 +20,7 @@ DataArgument = Annotated[
     str | None,
     typer.Argument(
         help="Folder or zip of class folders, or of train/ and val/; list as .csv, .tsv or .jsonl; "
-        "folder or URL of shards; torchvision:NAME. Not with --resume.",
+        "folder or URL of shards; torchvision:NAME. With --resume only for what is fetched.",
         metavar="DATA",
     ),
 ]
@@ -40,12 +40,14 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, "
-        "szegedy2016. Default: head with --weights, else scratch."
+        "szegedy2016. Default: finetune with --weights and --epochs, head with --weights, else scratch."
     ),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")]
 EpochsOption = Annotated[int | None, typer.Option(help="Epochs of the whole network; default: the recipe's.")]
 SizeOption = Annotated[int | None, typer.Option(help="Image size in pixels; default: the network's or the weights'.")]
+BatchSizeOption = Annotated[int | None, typer.Option(help="Images in a step; default: the recipe's.")]
+LROption = Annotated[float | None, typer.Option("--lr", help="Learning rate; default: the recipe's.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that load images; -1, the default: chosen for the machine.")
 ]
@@ -89,6 +91,8 @@ def train(
     config: ConfigOption = None,
     epochs: EpochsOption = None,
     size: SizeOption = None,
+    batch_size: BatchSizeOption = None,
+    lr: LROption = None,
     workers: WorkersOption = None,
     checkpoint_every: CheckpointOption = None,
     settings: SettingsOption = None,
@@ -108,6 +112,8 @@ def train(
         "net": net,
         "epochs": epochs,
         "size": size,
+        "batch_size": batch_size,
+        "lr": lr,
         "num_workers": workers,
         "checkpoint_every": checkpoint_every,
         "deterministic": deterministic or None,
@@ -116,14 +122,15 @@ def train(
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
     if resume:
-        others = (data, out, weights, recipe, config, settings, overrides, seed, lr_find, fast_dev_run, print_config)
-        if any(others):
-            raise RunError(f"Cannot change {resume}: --resume continues it as it began. Leave out all other options.")
-        _print_result(_training().resume(resume), json)
+        values = overrides.keys() - {"num_workers"}
+        if any((out, weights, recipe, config, settings, values, seed, lr_find, fast_dev_run, print_config)):
+            raise RunError(
+                f"Cannot change {resume}: --resume continues it as it began. Leave out all other options but --workers."
+            )
+        _print_result(_training().resume(resume, data=data, num_workers=workers), json)
         return
 
-    default = "head" if weights else "scratch"
-    chosen = _recipe(recipe, config, default, settings or [], overrides)
+    chosen = _recipe(recipe, config, bool(weights), settings or [], overrides)
     if print_config:
         print(chosen.to_yaml(), end="")
         return
@@ -142,12 +149,12 @@ def train(
 
 
 def _recipe(
-    name: str | None, config: Path | None, default: str, settings: list[str], overrides: dict[str, Any]
+    name: str | None, config: Path | None, weights: bool, settings: list[str], overrides: dict[str, Any]
 ) -> Recipe:
-    """The recipe of that name or file, or the default, with the values of --set and of the options. Raises RecipeError,
-    and NetworkError for a network that is unknown."""
+    """The recipe of that name or file, or the default with or without weights, with the values of --set and of the
+    options. Raises RecipeError, and NetworkError for a network that is unknown."""
     from inceptorch.networks.zoo import get_network
-    from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
+    from inceptorch.training.recipe import default_recipe, get_recipe, parse_settings, read_recipe
 
     if config and name:
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
@@ -156,7 +163,9 @@ def _recipe(
         if key in values:
             flag = "workers" if key == "num_workers" else key.replace("_", "-")
             raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
-    recipe = (read_recipe(config) if config else get_recipe(name or default)).replace(**values, **overrides)
+    values |= overrides
+    name = name or default_recipe(weights, values.get("epochs"))
+    recipe = (read_recipe(config) if config else get_recipe(name)).replace(**values)
     get_network(recipe.model.net)
     return recipe
 
@@ -190,7 +199,7 @@ def _find_lr(data: str, folder: Path, arguments: dict[str, Any], json: bool) -> 
 def _dry_run(data: str, out: Path | None, arguments: dict[str, Any], json: bool) -> None:
     """Go through all parts of a run, and print that they pass and how long the whole run would take."""
     from inceptorch import report
-    from inceptorch.training.eta import format_duration
+    from inceptorch.utils.progress import format_duration
 
     if out:
         raise RunError(f"Cannot leave a dry run in {out}: its files are temporary. Try --fast-dev-run without --out.")
@@ -212,7 +221,9 @@ def _print_result(result: Result, json: bool) -> None:
     if not result.is_main_process:
         return
     from inceptorch import report
+    from inceptorch.utils.progress import Progress
 
+    Progress().info("writing report.html")
     try:
         report.write_report(result)
     except KeyboardInterrupt:

@@ -50,9 +50,8 @@ def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
         split = f"{recipe['data']['val_fraction']:.0%} of every class for validation, drawn with seed {config['seed']}"
     weights = {}
     if result.kept_epoch is not None:
-        weights["weights"] = (
-            f"epoch {result.kept_epoch} of {result.epochs}, chosen by the loss on the validation images"
-        )
+        kept = f"epoch {result.kept_epoch} of {result.epochs}" if result.kept_epoch else "the linear probe"
+        weights["weights"] = f"{kept}, chosen by the loss on the validation images"
     return {
         "network": config["network"]["name"],
         "recipe": f"{recipe['name']}, seed {config['seed']}; every value is in run.yaml",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from inceptorch.data.augment import Transform
+from inceptorch.data.locator import absolute
 from inceptorch.data.verify import report_skipped
-from inceptorch.errors import RecipeError
+from inceptorch.errors import RecipeError, RunError
+from inceptorch.runtime.device import torch_threads
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.disk_space import check_disk_space
@@ -52,7 +56,8 @@ def train(
                "val"}. Without a validation split, the recipe's `val_fraction` of every class becomes one
     model      a network's name or a YAML file with a table, as `net`; or any module that gives logits
     weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
-    recipe     "head" by default with weights, "scratch" without; `epochs` and `size` are values of it
+    recipe     "head" by default with weights, "finetune" with weights and `epochs`, "scratch" without; `epochs` and
+               `size` are values of it
     loss       of (logits, targets): one number, or one for each image; cross entropy by default
     transform  of an image (Pillow, RGB): uint8 [size, size, 3]; replaces the recipe's augmentation
     optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies
@@ -99,17 +104,29 @@ def resume(
     transform: Transform | None = None,
     optimizer: OptimizerFactory | None = None,
     callbacks: Sequence[Callback] = (),
+    num_workers: int | None = None,
 ) -> Result:
     """Resume an interrupted run from its last checkpoint, as if it had never stopped. The number of processes may
-    differ. Python objects that were given to `train` must be given again.
+    differ, and that of the workers that load images; on a CPU, torch has as many threads as when the run began. Python
+    objects that were given to `train` must be given again, and so must `data` that is fetched, such as a URL.
 
     A run that is finished is evaluated again. Raises RunError if it is not a run or if its data changed meanwhile,
     DataError or BundleError if its images or the weights it began from are gone.
     """
     began, folder = time.monotonic(), Path(folder)
-    overrides = Overrides(data, model, loss, transform, optimizer)
+    typed = isinstance(data, str | Path)
+    overrides = Overrides(None if typed else data, model, loss, transform, optimizer)
+    run = read_run(folder)
+    if typed and absolute(data) != run.data:
+        raise RunError(f"Cannot resume {folder} with {data}: it began with {run.data}. Start a new run for other data.")
+    if num_workers is not None:
+        run = replace(run, recipe=run.recipe.replace(num_workers=num_workers))
     with init_distributed() as world, ExitStack() as stack:
-        context = setup(read_run(folder), overrides, Progress(quiet=True))
+        if run.threads and world.count == 1 and world.device.type == "cpu":
+            if run.threads != torch.get_num_threads() and not (progress and progress.quiet):
+                Progress().info(f"torch has {run.threads} threads, as when the run began; others would change bits")
+            stack.enter_context(torch_threads(run.threads))
+        context = setup(run, overrides, Progress(quiet=True), fetch=typed)
 
         def lock() -> None:
             stack.enter_context(context.run.lock())

@@ -12,6 +12,7 @@ from inceptorch.data.split import class_counts, some, unused_counts
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.models.module import Model
+from inceptorch.training.recipe import ScheduleConfig
 from inceptorch.training.run import Run
 from inceptorch.training.step import precision
 from inceptorch.utils.progress import Progress
@@ -81,15 +82,34 @@ def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation
         )
 
 
-def diverged(trainer: Trainer, loss: float, step: int) -> RunError:
-    """The error for a loss that is not finite."""
-    epoch, folder = trainer.state.epoch, trainer.run.folder
-    exists = (folder / CONFIG).exists()
-    saved = f"the classifier after epoch {epoch} is in {folder}" if exists else "no epoch was finished"
+def diverged(trainer: Trainer, what: str) -> RunError:
+    """The error for a loss or outputs that are not finite; `what` became so in the epoch under way."""
+    folder, rows, config = trainer.run.folder, trainer.state.rows, trainer.recipe
+    saved = "no epoch was finished"
+    if rows and (folder / CONFIG).exists():
+        row = kept_row(rows, config.schedule)
+        saved = f"{folder} holds the classifier after {describe_row(row)}, with top-1 {row['top1']:.2%}"
     return RunError(
-        f"The loss became {loss} in epoch {epoch + 1}, step {step + 1}, so the run was stopped; {saved}. "
-        f"Start again with a lower rate, such as --set lr={trainer.recipe.optimization.lr / 4:g}."
+        f"{what} in epoch {trainer.state.epoch + 1}, so the run was stopped; {saved}. Start again with a lower rate "
+        f"in a new folder, such as --set lr={config.optimization.lr / 4:g} --out {folder}-2."
     )
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    """What a row of metrics is of."""
+    return "the linear probe" if row["phase"] == "head" else f"epoch {row['epoch']}"
+
+
+def kept_row(rows: list[dict[str, Any]], schedule: ScheduleConfig) -> dict[str, Any]:
+    """The row of metrics whose weights a run leaves, which are saved as soon as they are found."""
+    head, epochs = ([row for row in rows if row["phase"] == phase] for phase in ("head", "train"))
+    ends = head[-1:] + epochs
+    if schedule.keeps_best:
+        return min(ends, key=lambda row: float(row["loss"]))
+    if schedule.keep == "auto" and ends[0]["phase"] == "head":
+        probe = ends[0]
+        return next(row for row in reversed(ends) if row["loss"] <= probe["loss"] or row["top1"] > probe["top1"])
+    return ends[-1]
 
 
 @contextmanager

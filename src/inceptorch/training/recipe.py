@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,7 @@ Sizes = Annotated[
     tuple[tuple[Fraction, PositiveFraction], ...],
     Meta(description="a list of [fraction, size], sizes above 0 and up to 1"),
 ]
+ProbeL2 = Annotated[NonNegative | Literal["auto"], Meta(description="a number of at least 0, or auto")]
 Freeze = Annotated[Count | Literal["stem"], Meta(description="a whole number, or stem")]
 
 
@@ -91,8 +93,8 @@ class OptimizationConfig:
     average_last_fraction: Fraction = 0.0
     # steps of L-BFGS for the new classifier on cached features of the frozen body; 0: none
     linear_probe_steps: Count = 0
-    # weight of the classifier's squared weights in that fit, on features of unit scale
-    linear_probe_l2: NonNegative = 0.01
+    # weight of the classifier's squared weights in that fit, on features of unit scale; auto: by cross-validation
+    linear_probe_l2: ProbeL2 = 0.01
 
     def __post_init__(self) -> None:
         check_fields(self, RecipeError)
@@ -118,7 +120,8 @@ class ScheduleConfig:
     # knots [fraction of the run, fraction of `size`]: the size of the training crops grows by epochs
     size_schedule: Sizes = ((0.0, 1.0), (1.0, 1.0))
     patience: Limit = 0  # epochs without a smaller validation loss after which the run ends early; 0: never
-    # the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience
+    # the epoch whose weights the run leaves: last, or best by the validation loss; auto: best with patience, else the
+    # last that is no worse than the linear probe before it
     keep: Literal["auto", "best", "last"] = "auto"
 
     def __post_init__(self) -> None:
@@ -199,7 +202,13 @@ GROUPS = {
     "schedule": ScheduleConfig,
     "runtime": RuntimeConfig,
 }
+SYNONYMS = {"learning_rate": "lr", "bs": "batch_size", "wd": "weight_decay", "early_stopping": "patience"}
 KEYS = {field.name: group for group, config in GROUPS.items() for field in fields(config)}  # each key's group
+
+
+def default_recipe(weights: bool, epochs: Any) -> str:
+    """The recipe where none is named: given weights get a new classifier, or are trained whole for some epochs."""
+    return ("finetune" if epochs else "head") if weights else "scratch"
 
 
 def get_recipe(name: str) -> Recipe:
@@ -270,7 +279,11 @@ def _flat(values: Mapping[str, Any], group: str | None = None) -> Iterator[tuple
 
 
 def _place(key: str) -> str:
-    return f"it is in {KEYS[key]}." if key in KEYS else did_you_mean(str(key), KEYS)
+    if key in KEYS:
+        return f"it is in {KEYS[key]}."
+    near = [SYNONYMS[key]] if key in SYNONYMS else get_close_matches(str(key), KEYS, n=3)
+    all_of_them = "`inceptorch train --print-config` prints all values."
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else all_of_them
 
 
 def _published_recipes() -> dict[str, Recipe]:

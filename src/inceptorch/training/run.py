@@ -55,6 +55,7 @@ class Run:
     net: NetworkSpec | None  # None: as the recipe has it, or the caller's own module
     seed: int
     from_python: tuple[str, ...] = ()  # what the caller gave as objects, and must give again to resume
+    threads: int | None = None  # of torch on a CPU, whose number decides on bits; None: on a GPU, or unknown
     fingerprint: str = ""  # of all images found, readable or not
     skipped: list[Skipped] | None = None
 
@@ -86,6 +87,7 @@ class Run:
             "train": {"images": len(train), "split": train.name},
             "val": {"images": len(val), "split": val.name},
             "from_python": list(self.from_python),
+            "threads": self.threads,
             "fingerprint": self.fingerprint,
             "skipped": [dict(one) for one in self.skipped or []],
             "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
@@ -147,7 +149,14 @@ def read_run(folder: Path) -> Run:
     try:
         values = dict(config["recipe"])
         name = str(values.pop("name"))
-        from_python = tuple(config.get("from_python", []))
+        from_python, threads = tuple(config.get("from_python", [])), config.get("threads")
+        if config["weights"] and not Path(config["weights"]).is_absolute():
+            raise RunError(  # a name could be fetched
+                f"Cannot resume {folder}: {RUN_CONFIG} has weights {config['weights']!r}, not their folder. "
+                "Start a new run with --weights."
+            )
+        if not config["fingerprint"] or not (threads is None or 1 <= int(threads) <= 1024):
+            raise ValueError
         net = (
             serialization.from_plain(config["network"]) if "network" in config and "model" not in from_python else None
         )
@@ -159,6 +168,7 @@ def read_run(folder: Path) -> Run:
             net=net,
             seed=int(config["seed"]),
             from_python=from_python,
+            threads=threads,
             fingerprint=str(config["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in config["skipped"]],
         )

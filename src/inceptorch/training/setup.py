@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from inceptorch.classifier.classifier import Classifier, copy_weights
 from inceptorch.classifier.hub import load, resolve_weights
 from inceptorch.data import Split, find_train_and_val, fingerprint, subsample_per_class, without_unreadable
 from inceptorch.data.augment import Transform
-from inceptorch.data.locator import absolute, ensure_outside
+from inceptorch.data.locator import TORCHVISION, URL, absolute, ensure_outside
 from inceptorch.data.sampler import steps_per_epoch
 from inceptorch.data.sources.pairs import dataset_name, open_pairs
-from inceptorch.errors import RecipeError, RunError
+from inceptorch.errors import DataError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import default_preprocessing
@@ -33,8 +34,8 @@ from inceptorch.tasks import Classification, Task
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.optimizers import OptimizerFactory
-from inceptorch.training.recipe import Recipe, get_recipe
-from inceptorch.training.run import Run, next_run_dir
+from inceptorch.training.recipe import Recipe, default_recipe, get_recipe
+from inceptorch.training.run import RUN_CONFIG, Run, next_run_dir
 from inceptorch.training.schedule import image_size
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
@@ -95,8 +96,13 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
-    recipe = request.recipe if request.recipe is not None else ("head" if given else "scratch")
+    recipe = request.recipe if request.recipe is not None else default_recipe(bool(given), request.values.get("epochs"))
     recipe = (get_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**request.values)
+    if recipe.name == "head" and recipe.schedule.epochs:
+        raise RecipeError(
+            "Cannot train the whole network by recipe head, which has no learning rate for that. "
+            f"Try --recipe finetune --epochs {recipe.schedule.epochs}."
+        )
     if recipe.optimization.linear_probe_steps and not given:
         raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
     if recipe.optimization.freeze and not given:
@@ -114,12 +120,14 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
         ensure_outside(folder, data)
     recipe = recipe.replace(precision=precision(recipe, world.device))
     net = get_network(request.net) if request.net else None
-    return Run(folder, data, given, recipe, net, request.seed, overrides.names)
+    threads = torch.get_num_threads() if world.count == 1 and world.device.type == "cpu" else None
+    return Run(folder, data, given, recipe, net, request.seed, overrides.names, threads)
 
 
-def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext:
+def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True) -> TrainingContext:
     """The context of a run from its config, new or read. A new run gets its fingerprint here, and every image is
-    decoded once. Raises RunError if the data changed."""
+    decoded once. Without `fetch`, a run's file has named the data, and may come from a stranger: nothing is fetched or
+    written for it. Raises RunError if the data changed."""
     missing = [name for name in run.from_python if getattr(overrides, name) is None]
     if missing:
         words = ", ".join(f"{name}=..." for name in missing)
@@ -128,9 +136,14 @@ def setup(run: Run, overrides: Overrides, progress: Progress) -> TrainingContext
     if overrides.data is not None:
         splits = open_pairs(overrides.data, recipe.data.val_fraction, run.seed)
     else:
-        # A run's file may come from a stranger, so it triggers no download.
-        download = not run.fingerprint
-        splits = find_train_and_val(run.data, recipe.data.val_fraction, run.seed, download=download)
+        if not fetch and (URL in run.data or run.data.startswith(f"{TORCHVISION}ImageNet")):
+            raise RunError(_type_again(run))
+        try:
+            splits = find_train_and_val(run.data, recipe.data.val_fraction, run.seed, download=fetch)
+        except DataError as error:
+            if fetch or not run.data.startswith(TORCHVISION):
+                raise
+            raise DataError(f"{error} {_type_again(run)}") from None
     found = fingerprint(*splits)
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} has changed since {run.folder} began; start a new run with inceptorch train.")
@@ -164,6 +177,13 @@ def temporary_run(
         context = setup(run, request.overrides, progress)
         with translate_oom(context.run.recipe):
             yield context, world
+
+
+def _type_again(run: Run) -> str:
+    return (
+        f"Cannot fetch {run.data}, which {run.folder / RUN_CONFIG} names and nobody typed. If you trust it, try: "
+        f"inceptorch train {shlex.quote(run.data)} --resume {shlex.quote(str(run.folder))}"
+    )
 
 
 def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...]) -> Classifier:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
 from inceptorch.data.augment import Batch, derive_seed
-from inceptorch.data.loader import load_batches, num_workers
+from inceptorch.data.loader import explain_dead_workers, load_batches, num_workers
 from inceptorch.data.sampler import epoch_batches, steps_per_epoch
-from inceptorch.errors import ImageError
+from inceptorch.errors import DiskError, ImageError, NonFiniteOutputError
 from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.models.module import Model
 from inceptorch.models.weights import read_safetensors
@@ -31,7 +31,7 @@ from inceptorch.training.eta import ETA, EpochTimer
 from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.memory import translate_oom
-from inceptorch.training.messages import announce, diverged, warn_of_chance
+from inceptorch.training.messages import announce, describe_row, diverged, kept_row, warn_of_chance
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.run import format_metrics
 from inceptorch.training.schedule import image_size, learning_rate
@@ -45,8 +45,8 @@ from inceptorch.utils.progress import Progress
 class Result:
     """A finished run: its folder, epochs of the whole network (steps of the linear probe where there are none),
     top-1 and top-5 accuracy on the validation images, seconds of work, the evaluation behind them, and the classifier.
-    `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch with the lowest validation loss, whose
-    weights were kept; None where they are the last epoch's."""
+    `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch whose weights were kept for their
+    validation loss, 0 for the linear probe; None where they are the last epoch's."""
 
     run: Path
     epochs: int
@@ -87,9 +87,11 @@ class Trainer:
         self.average = weight_average(self.model, self.recipe) if self.recipe.schedule.epochs else None
         self.optimizer = build_optimizer(self.model, self.recipe, context.overrides.optimizer)
         self.checkpointer = Checkpointer(self.run.checkpoint, self.model, self.average, self.optimizer)
-        resumed = world.run_on_main(self.run.checkpoint.exists)
+        train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
+        self.steps = steps_per_epoch(train, self.recipe.optimization.batch_size)
+        resumed = world.run_on_main(self.checkpointer.exists)
         if resumed:
-            self.state = self.checkpointer.restore()
+            self.state = self.checkpointer.restore(self.recipe.schedule.epochs, self.steps, progress.info)
         self.began = time.monotonic() - self.state.seconds
         # What is evaluated and saved: the average of the weights, where there is one.
         self.evaluated = replace(
@@ -97,8 +99,6 @@ class Trainer:
         )
         if context.overrides.model is not None and not resumed and world.is_main:
             self.save_checkpoint()  # nobody else could make its first weights again
-        train, val, size = len(context.train), len(context.val), context.classifier.preprocessing.size
-        self.steps = steps_per_epoch(train, self.recipe.optimization.batch_size)
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
     def fit(self) -> Result:
@@ -107,6 +107,7 @@ class Trainer:
         with ExitStack() as stack:
             stack.enter_context(deterministic_mode(recipe.runtime.deterministic))
             stack.enter_context(translate_oom(recipe))
+            stack.enter_context(explain_dead_workers())
             stack.enter_context(keep_freed_memory())
             announce(self)
             if recipe.optimization.linear_probe_steps and not state.head_done:
@@ -141,8 +142,15 @@ class Trainer:
         timer = EpochTimer(self.eta, epoch)
         lr = learning_rate(recipe, epoch, max(0, state.step - 1), self.steps)
         left = [list(world.shard(batch.tolist())) for batch in order[state.step :]]
-        loaded, what = self.load(left, epoch), f"epoch {epoch + 1}"
-        for images, targets, _ in self.progress.track(loaded, len(left), what, lambda: timer.describe(state.step)):
+        loaded = self.progress.track(
+            self.load(left, epoch),
+            len(self.context.train),
+            f"epoch {epoch + 1}, images",
+            lambda: timer.describe(state.step),
+            done=sum(self.batch_sizes[: state.step]),
+            size=lambda batch: self.batch_sizes[state.step - 1],
+        )
+        for images, targets, _ in loaded:
             timer.batch_arrived()
             lr = learning_rate(recipe, epoch, state.step, self.steps)
             seed = derive_seed(self.run.seed, epoch, state.step, *([world.rank] if world.rank else []))
@@ -161,7 +169,8 @@ class Trainer:
         return {"phase": "train", "epoch": epoch + 1, "lr": lr, "train_loss": train_loss} | timer.columns()
 
     def load(self, left: list[list[int]], epoch: int) -> Iterator[Batch]:
-        """The batches that are left of an epoch. Before it fails for an image that is gone, a checkpoint is saved."""
+        """The batches that are left of an epoch. Before it fails for an image that is gone or for a worker, a
+        checkpoint is saved."""
         context, size = self.context, self.context.classifier.preprocessing.size
         pixels, transform = context.classifier.preprocessing, context.overrides.transform
         data = self.task.dataset(context.train, pixels, self.recipe.augmentation, self.run.seed, transform)
@@ -170,13 +179,19 @@ class Trainer:
             workers = num_workers(
                 self.recipe.runtime.num_workers, self.world.device, data, left, self.eta.compute_seconds
             )
-            yield from load_batches(data, left, workers)
-        except ImageError:
+            yield from load_batches(data, left, workers, self.stop_if_requested)
+        except (ImageError, DiskError):
             while self.pending:
                 self.resolve_step()
             if self.world.count == 1:  # else others may be in the middle of a step
                 self.save_checkpoint()
             raise
+
+    def stop_if_requested(self) -> None:
+        """Stop now after a signal, between two steps, with a checkpoint."""
+        if self.shutdown.requested_signal and not self.shutdown.patient:
+            self.resolve_steps(save=True, lag=0)
+            self.shutdown.stop()
 
     def send_loss(self, loss: Tensor) -> None:
         """Sum a step's loss, requests to stop, and due checkpoints over the processes."""
@@ -200,7 +215,7 @@ class Trainer:
         step, scalars = self.pending.popleft()
         loss, stop, due = scalars.read()
         if not math.isfinite(loss):
-            raise diverged(self, loss, step)
+            raise diverged(self, f"The loss became {loss} at step {step + 1}")
         self.state.loss += loss * self.batch_sizes[step]
         for callback in self.callbacks:
             callback.on_step(self, loss)
@@ -222,6 +237,8 @@ class Trainer:
                 )
                 last = True
                 evaluation = self.evaluate() if bf16 else evaluation
+        except NonFiniteOutputError:
+            raise diverged(self, "The network's outputs became infinite or nan") from None
         except (KeyboardInterrupt, SystemExit, ImageError):
             self.save_checkpoint()
             raise
@@ -264,7 +281,7 @@ class Trainer:
 
     def save_epoch(self, evaluation: Evaluation) -> None:
         """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
-        if self.world.is_main and not (self.recipe.schedule.keeps_best and epochs_since_best(self.state.rows)):
+        if self.world.is_main and kept_row(self.state.rows, self.recipe.schedule) is self.state.rows[-1]:
             self.save_bundle(evaluation, self.state.rows[-1])
         self.save_checkpoint()
 
@@ -280,16 +297,17 @@ class Trainer:
             self.checkpointer.save(self.state)
 
     def finish(self, evaluation: Evaluation | None) -> Result:
-        """The result, with the weights of the best epoch where the recipe keeps them."""
+        """The result, with the weights that the recipe keeps."""
         state, kept_epoch = self.state, None
         seconds = state.seconds if evaluation is None else time.monotonic() - self.began
-        if self.recipe.schedule.keeps_best:
-            behind = epochs_since_best(state.rows)
-            kept_epoch = state.rows[-1]["epoch"] - behind
-            self.progress.info(f"kept the weights of epoch {kept_epoch}, whose validation loss is the lowest")
-            if behind:
-                self.evaluated.model.load_state_dict(read_safetensors(self.run.folder / WEIGHTS), strict=False)
-                evaluation = None
+        kept, best = kept_row(state.rows, self.recipe.schedule), self.recipe.schedule.keeps_best
+        if best or kept is not state.rows[-1]:
+            kept_epoch = 0 if kept["phase"] == "head" else kept["epoch"]
+            why = "whose validation loss is the lowest" if best else "as the end is worse than the linear probe"
+            self.progress.info(f"kept the weights of {describe_row(kept)}, {why}")
+        if kept is not state.rows[-1]:
+            self.evaluated.model.load_state_dict(read_safetensors(self.run.folder / WEIGHTS), strict=False)
+            evaluation = None
         if evaluation is None:
             evaluation = self.evaluate()
         result = Result(

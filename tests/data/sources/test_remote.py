@@ -21,7 +21,7 @@ from inceptorch.data.loader import load_batches
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.data.sources import remote
 from inceptorch.data.write_shards import write_shards
-from inceptorch.errors import DataError, ImageError
+from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.training import resume, train
 from inceptorch.training.recipe import Recipe
@@ -150,7 +150,7 @@ def test_a_run_goes_on_with_the_url_it_was_given(
             patch.setattr(TensorBoard, "on_validation", interrupt)  # after the first epoch's checkpoint
             with pytest.raises(KeyboardInterrupt):
                 train(data, out=tmp_path / name, recipe=recipe, progress=QUIET)
-        assert resume(tmp_path / name, QUIET).epochs == 3
+        assert resume(tmp_path / name, QUIET, data=data).epochs == 3
         weights.append((tmp_path / name / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
     assert yaml.safe_load((tmp_path / "url" / "run.yaml").read_text())["data"] == server.url
@@ -238,3 +238,20 @@ def test_without_the_library_a_sentence_says_how_to_install_it() -> None:
     assert (
         "this needs aiohttp, which is not installed; install it with: pip install 'inceptorch[remote]'" in done.stderr
     )
+
+
+def test_a_runs_file_fetches_nothing_until_its_url_is_typed_once_more(
+    server: Server, recipe: Recipe, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(server.folder, out=run, recipe=recipe.replace(epochs=1), progress=QUIET)
+    config = yaml.safe_load((run / "run.yaml").read_text())
+    (run / "run.yaml").write_text(yaml.safe_dump({**config, "data": server.url}))
+    server.requests.clear()
+    with pytest.raises(RunError, match=r"^Cannot fetch http.*nobody typed. If you trust it, try: ") as no:
+        resume(run, QUIET)
+    assert f"inceptorch train '{server.url}' --resume {run}" in str(no.value)
+    with pytest.raises(RunError, match="it began with http"):
+        resume(run, QUIET, data=server.folder)
+    assert server.requests == []
+    assert resume(run, QUIET, data=server.url).epochs == 1

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -12,7 +13,7 @@ from torchvision import datasets
 
 from inceptorch.data import find_split, find_train_and_val, verify, without_unreadable
 from inceptorch.data.sources import torchvision
-from inceptorch.errors import DataError
+from inceptorch.errors import DataError, RunError
 from inceptorch.training import resume, train
 from inceptorch.training.recipe import Recipe, with_values
 from inceptorch.utils.progress import Progress
@@ -130,9 +131,26 @@ def test_resuming_downloads_nothing(tmp_path: Path, recipe: Recipe, monkeypatch:
     train(data, out=run, recipe=with_values(recipe, {"epochs": 1}), progress=QUIET)
     shutil.rmtree(tmp_path / "sets")
     monkeypatch.setattr(datasets.MNIST, "download", lambda self: pytest.fail("it was downloaded"))
-    with pytest.raises(DataError, match=f"MNIST:{tmp_path / 'sets'} could not be read from {tmp_path / 'sets'}: "):
+    root = tmp_path / "sets"
+    said = rf"MNIST:{root} could not be read from {root}: .* Cannot fetch {data}, .* --resume {run}"
+    with pytest.raises(DataError, match=said):
+        resume(run, QUIET)
+    text = (run / "run.yaml").read_text()
+    (run / "run.yaml").write_text(re.sub("fingerprint: .*", "fingerprint: ''", text))
+    with pytest.raises(RunError, match="run.yaml lacks values"):
+        resume(run, QUIET)
+    (run / "run.yaml").write_text(text.replace("MNIST", "ImageNet"))  # whose archives torchvision would unpack
+    with pytest.raises(RunError, match=f"Cannot fetch torchvision:ImageNet:{tmp_path / 'sets'}, which"):
         resume(run, QUIET)
     assert not (tmp_path / "sets").exists()
+    (run / "run.yaml").write_text(text)
+
+    def download(self: datasets.MNIST) -> None:
+        if not (tmp_path / "sets" / "MNIST").exists():
+            write_mnist(tmp_path / "sets")
+
+    monkeypatch.setattr(datasets.MNIST, "download", download)
+    assert resume(run, QUIET, data=data).epochs == 1
 
 
 @pytest.mark.parametrize(
