@@ -536,7 +536,7 @@ def test_the_checkpoint_before_the_last_is_resumed_where_the_last_is_damaged(
     last = tmp_path / "run" / "checkpoints" / "last.safetensors"
     data = bytearray(last.read_bytes())
     data[len(data) // 2] ^= 1
-    if damage == "gone":  # killed after the first rename of two
+    if damage == "gone":  # killed while it was written
         last.unlink()
     else:
         last.write_bytes(data if damage == "a bit" else b"")

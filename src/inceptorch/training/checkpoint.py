@@ -23,7 +23,7 @@ from inceptorch.errors import DiskError, RunError
 from inceptorch.models.weights import write_safetensors
 from inceptorch.training.compatibility import upgrade_row
 from inceptorch.training.ema import WeightAverage
-from inceptorch.utils.files import os_error_reason, reading, sync_folder
+from inceptorch.utils.files import os_error_reason, reading
 
 HASH = "sha256_of_all"  # key of the hash; checkpoints of versions before 0.3 have none
 NonNegativeInt = Annotated[int, Meta(ge=0)]
@@ -70,8 +70,8 @@ class Checkpointer:
         return (time.monotonic() - self.saved_at) / 60
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint and keep the last. Raises RunError if the disk does not take it; those before then
-        stay."""
+        """Write a checkpoint and keep the last as the one before. Raises RunError if the disk does not take it; the one
+        before then stays."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
@@ -94,22 +94,19 @@ class Checkpointer:
             "optimizer": json.dumps({"state": numbers, "groups": groups}),
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        newest = self.path.with_name(f"next{self.path.suffix}")
-        write_safetensors(newest, tensors, {**metadata, HASH: tensors_hash(tensors, *metadata.values())})
         try:
             if self.path.exists():
                 os.replace(self.path, previous(self.path))
-            os.replace(newest, self.path)
-            sync_folder(self.path.parent)
         except OSError as error:
-            raise DiskError(f"{self.path} could not be written: {os_error_reason(error)}.") from None
+            raise DiskError(f"{self.path} could not be moved: {os_error_reason(error)}.") from None
+        write_safetensors(self.path, tensors, {**metadata, HASH: tensors_hash(tensors, *metadata.values())})
         self.saved_at = time.monotonic()
 
     def restore(self, epochs: int, steps: int, warn: Callable[[str], object]) -> TrainState:
         """Load the last checkpoint of a run of so many epochs and steps in each, or, with a warning, the one before if
         the last is damaged. Raises RunError if both are, or if it belongs to another network."""
         path, older = self.path, previous(self.path)
-        if not path.exists():  # killed between the two renames of `save`
+        if not path.exists():  # killed, or the disk full, in the middle of `save`
             path = older
         try:
             tensors, metadata, state = _read(path, epochs, steps)

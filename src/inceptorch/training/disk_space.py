@@ -13,12 +13,10 @@ def check_disk_space(context: TrainingContext) -> None:
     folder = context.run.folder.absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     weights = sum(tensor.nbytes for tensor in context.classifier.model.state_dict().values())
-    config, copies = context.run.recipe.optimization, 3  # the classifier and its checkpoint, and one to resume
-    if context.run.recipe.schedule.epochs:
-        # The classifier, and three checkpoints: the last two stay until the new one is complete. Each holds model,
-        # average and optimizer state.
+    config, copies = context.run.recipe.optimization, 3  # the classifier and two checkpoints: the old one stays until
+    if context.run.recipe.schedule.epochs:  # the new one is complete. Each holds model, average and optimizer state.
         average = bool(config.ema_decay or config.average_last_fraction)
-        copies = 1 + 3 * (1 + average + (1 if config.optimizer == "sgd" else 2))
+        copies = 1 + 2 * (1 + average + (1 if config.optimizer == "sgd" else 2))
     needed, free = copies * weights, shutil.disk_usage(there).free
     if free < needed:
         raise RunError(
