@@ -1,16 +1,23 @@
 """The command line as scripts rely on it: exit codes, sentences, and what it does not load."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from inceptorch import cli
+from inceptorch.classifier import Classifier
 from inceptorch.cli import app
 from inceptorch.errors import InceptorchError
-from tests.conftest import write_classes
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.models.module import Model
+from tests.conftest import TINY, write_classes
 from tests.helpers import invoke, sentence
 
 
@@ -107,3 +114,80 @@ def test_an_option_of_before_names_the_new_one(
     words: tuple[str, ...], new: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sentence(*words, monkeypatch=monkeypatch, capsys=capsys) == f"inceptorch: {new}"
+
+
+def fails(error: BaseException) -> None:
+    raise error
+
+
+def test_what_nobody_foresaw_is_one_line_that_says_where_the_traceback_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["inceptorch", "predict", "a b"])
+    monkeypatch.setattr(cli, "app", lambda: fails(ValueError("one\ntwo")))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "This should not have happened: ValueError: one. Please report it" in line
+    (file,) = tmp_path.iterdir()
+    assert line.endswith(f"the traceback, which lies in {file}.")
+    kept = file.read_text()
+    assert "['inceptorch', 'predict', 'a b']" in kept
+    assert kept.endswith("ValueError: one\ntwo\n")
+    assert "in fails" in kept
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "Cannot go on: there is not enough memory."),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GB"), "not enough memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Cannot write the output: no space left on device."),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "aaa: file name too long; name another."),
+        (ModuleNotFoundError(name="onnx"), "pip install 'inceptorch[export]'"),
+    ],
+)
+def test_lacks_of_the_machine_are_a_sentence(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda: fails(error))
+    assert said in sentence("nets", monkeypatch=monkeypatch, capsys=capsys)
+
+
+def run_with(stdout: int, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "inceptorch", *map(str, words)], stdout=stdout, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [("nets",), ("nets", "googlenet", "--json")])
+def test_a_full_disk_behind_standard_output_is_a_sentence(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = run_with(full.fileno(), *words)
+    assert done.stderr == "inceptorch: Cannot write the output: no space left on device.\n"
+    assert done.returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = run_with(theirs, "nets")
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_letters_that_a_terminal_lacks_become_escapes(tmp_path: Path) -> None:
+    labels = ["caf\u00e9", "\U0001f33b", "plain"]
+    Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), labels).save(tmp_path / "bundle")
+    write_classes(tmp_path / "images", 1)
+    image = tmp_path / "images" / "red" / "00.png"
+    done = run_with(subprocess.PIPE, "predict", tmp_path / "bundle", image, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "caf\\xe9" in done.stdout
+    done = run_with(subprocess.PIPE, "predict", tmp_path / "bundle", image, "--json", PYTHONIOENCODING="ascii")
+    assert {one["label"] for one in json.loads(done.stdout)[0]["predictions"]} == set(labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,31 @@ def test_a_file_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypat
     with pytest.raises(ExportError, match=r"onnxruntime disagrees with torch on a batch of 1 images"):
         export(run, tmp_path / "a.onnx", progress=QUIET)
     assert not (tmp_path / "a.onnx").exists()
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_one_flipped_bit_of_a_file_is_noticed(format: str, run: Path, tmp_path: Path) -> None:
+    """By both engines, and by `sha256sum` for OpenVINO's files; files without a hash are taken as they are."""
+    out = tmp_path / ("a.onnx" if format == "onnx" else "a")
+    export(run, out, format=format, progress=QUIET)
+    engines = ("onnxruntime", "openvino") if format == "onnx" else ("openvino",)
+    for engine in engines:
+        open_engine(out, engine)
+    file = out if format == "onnx" else out / "model.bin"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    for engine in engines:
+        with pytest.raises(BundleError, match=r"(a.onnx|model.xml) is damaged: it is not the file that was exported"):
+            open_engine(out, engine)
+    if format == "openvino":
+        assert subprocess.run(
+            ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=out, capture_output=True
+        ).returncode
+        (out / "SHA256SUMS").unlink()
+    else:
+        file.write_bytes(graph_of(run))
+    open_engine(out, engines[0])
 
 
 def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:

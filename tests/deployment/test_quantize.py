@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 import inceptorch
-from inceptorch.deployment.quantize import quantize, quantize_graph
+from inceptorch.deployment.quantize import QuantizationReport, check_report, quantize, quantize_graph
 from inceptorch.errors import ExportError
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of, open_graph
@@ -54,6 +55,8 @@ def test_8_bits_on_photographs(converted: Path, shared: Path, tmp_path: Path) ->
     assert report.val_images == 40
     assert report.calibration_images == 40
     assert report.agreement > 0.8
+    assert report.compared == 32
+    assert [each.engine for each in report.differences] == ["onnxruntime", "openvino"]
     assert report.images_per_second_int8 > report.images_per_second_fp32
     low, high = report.top1_drop_interval
     assert low <= report.top1_drop <= high
@@ -62,6 +65,25 @@ def test_8_bits_on_photographs(converted: Path, shared: Path, tmp_path: Path) ->
         Image.open(shared / "photos" / next(value for value in rows[0] if ".png" in value))
     )
     assert engine.run(crop[None], maps=True).probabilities.shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("drop", "max_drop", "fp32", "int8", "sentence"),
+    [
+        (0.51, 0.5, 100.0, 200.0, "drops by 0.51 points on 200 validation images, more than --max-drop 0.5"),
+        (30.0, 29.0, 100.0, 200.0, "drops by 30.00 points"),
+        (0.5, 0.5, 100.0, 200.0, None),
+        (-1.0, 0.5, 100.0, 100.1, None),
+        (0.0, 0.5, 100.0, 100.0, "int8 is not faster here"),
+        (0.0, 0.5, 100.0, 90.0, "int8 is not faster here: 90 images per second against 100 in fp32"),
+    ],
+)
+def test_a_graph_that_loses_accuracy_or_time_is_refused(
+    drop: float, max_drop: float, fp32: float, int8: float, sentence: str | None
+) -> None:
+    report = QuantizationReport(300, 200, 0.9, 0.9, drop, (0.0, 1.0), 0.99, "openvino", fp32, int8, 32, [])
+    with pytest.raises(ExportError, match=sentence) if sentence else nullcontext():
+        check_report(report, max_drop)
 
 
 def test_data_without_other_images_to_evaluate_with(run: Path, images: Path) -> None:

@@ -76,6 +76,16 @@ def test_a_threshold_keeps_what_it_says_and_counts_what_it_costs() -> None:
     assert at_threshold(answers, 1.1)["coverage"] == 0
 
 
+def test_the_threshold_is_the_confidence_of_the_last_image_kept() -> None:
+    answers = PredictionSummary.of(*overconfident(40, 1.0))
+    ordered = sorted(answers.confidences, reverse=True)
+    assert len(set(ordered)) == 40
+    for coverage, kept in ((0.95, 38), (0.91, 37), (1.0, 40), (0.01, 1)):
+        found = threshold(answers, coverage)
+        assert found["threshold"] == ordered[kept - 1]
+        assert found["coverage"] == kept / 40
+
+
 def test_a_run_knows_when_it_had_better_say_nothing(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     known = inceptorch.load(tmp_path / "run").config.metadata.threshold

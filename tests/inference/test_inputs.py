@@ -50,3 +50,10 @@ def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder:
     for model in (f"{'a' * 300}.onnx", "a" * 300):
         with pytest.raises(InceptorchError, match=r"does not exist|Cannot find"):
             open_engine(model)
+
+
+def test_an_address_is_not_a_file(bundle: Path, folder: Path) -> None:
+    result = invoke("predict", bundle, "https://example.com/tulip.jpg", folder / "red" / "00.png")
+    assert result.exit_code == 1
+    assert "https://example.com/tulip.jpg: is an address; download the image first" in result.stderr
+    assert "00.png: " in result.stdout

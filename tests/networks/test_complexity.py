@@ -1,11 +1,23 @@
 """Shapes, parameters and multiply-adds."""
 
 import pytest
+import torch
 
 from inceptorch.errors import TableError
-from inceptorch.networks.complexity import check_size, count_complexity, min_size
-from inceptorch.networks.zoo import get_network
+from inceptorch.models.module import Model
+from inceptorch.networks.complexity import check_size, count_complexity, min_size, tensor_shapes
+from inceptorch.networks.zoo import NETS, get_network
 from inceptorch.networks.zoo.googlenet import GOOGLENET
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_tensors_are_those_of_the_model(name: str) -> None:
+    net = get_network(name)
+    for aux, channels in ((False, 3), (True, 1)):
+        with torch.device("meta"):
+            state = Model(net, 7, channels, aux=aux, initialize=False).state_dict()
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        assert tensor_shapes(net, 7, channels, net.size, aux) == shapes
 
 
 # Published counts, and those that independent counts of the papers' tables gave before these were written.

@@ -1,7 +1,15 @@
 """A network as a table of named layers."""
 
-from inceptorch.networks.network import stem
+from dataclasses import replace
+
+import pytest
+from torch import nn
+
+from inceptorch.errors import TableError
+from inceptorch.networks.layers import Conv
+from inceptorch.networks.network import RESERVED, stem
 from inceptorch.networks.zoo import NETS
+from tests.conftest import TINY
 
 
 def test_the_stem_is_what_stands_before_the_first_module() -> None:
@@ -9,3 +17,12 @@ def test_the_stem_is_what_stands_before_the_first_module() -> None:
     assert {name: stem(NETS[name]) for name in names} == {
         "googlenet": 6, "googlenet_bn": 4, "inception_v3": 7, "inception_v4": 3, "vgg16": 0
     }  # fmt: skip
+
+
+def test_names_that_torch_uses_are_reserved() -> None:
+    containers = (nn.Sequential(), nn.ModuleDict())
+    taken = {name for each in containers for name in dir(each) if not name.startswith("_")}
+    assert taken <= RESERVED
+    for name in (*taken, "__class__", "_modules", "flatten_fc"):
+        with pytest.raises(TableError, match=f"a layer cannot be called '{name}'; torch uses that name itself"):
+            replace(TINY, body={**TINY.body, name: Conv(4)})

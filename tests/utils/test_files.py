@@ -1,6 +1,8 @@
 """Files are written whole or not at all, and YAML is read strictly."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from inceptorch.utils.files import (
     locked,
     new_folder,
     open_regular,
+    require_regular,
     write_text,
 )
 
@@ -91,6 +94,34 @@ def test_the_cache_keeps_values_by_key(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "home" / "a.json").write_text("{")
     assert cache_load("a.json") == {}
     assert not said
+
+
+def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".a.{dead.pid}", f".b.{dead.pid}", f".a.{os.getppid()}", ".a.notes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").touch()
+    (tmp_path / f".a.{dead.pid}.tmp").touch()
+    with new_folder(tmp_path / "a"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"a", f".b.{dead.pid}", f".a.{os.getppid()}", ".a.notes"}
+
+
+def test_processes_that_measure_at_once_keep_all(home: Path) -> None:
+    code = "import sys; from inceptorch.utils.files import cache_store\n"
+    code += "for n in range(20): cache_store('a.json', f'{sys.argv[1]} {n}', n, print)"
+    children = [subprocess.Popen([sys.executable, "-c", code, str(number)]) for number in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    assert len(cache_load("a.json")) == 80
+
+
+def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match="is a folder, a pipe or a device"):
+            require_regular(path, DataError)
+    require_regular(tmp_path / "none", DataError)
 
 
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ class Classifier:
         from inceptorch.models.weights import fit, read_safetensors
 
         config = read_config(folder, custom=model is not None)
+        tensors = read_safetensors(folder / WEIGHTS)
         if model is None:
+            config.check_tensors(tensors, folder)  # before memory is taken for a network
             size, channels = config.preprocessing.size, config.preprocessing.in_chans
             aux, classes = config.aux_heads, len(config.classes)
             try:
@@ -86,7 +88,7 @@ class Classifier:
             except TableError as error:
                 raise BundleError(f"{folder / CONFIG}: {error}") from None
             model = built.to(memory_format=torch.channels_last)
-        fit(model, read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
+        fit(model, tensors, folder / WEIGHTS)
         return cls(cast("Model", model.eval()), config)
 
     @property

@@ -13,10 +13,12 @@ from msgspec import Meta
 from inceptorch.errors import BundleError, TableError
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.networks import serialization
+from inceptorch.networks.complexity import tensor_shapes
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.timm_config import bundle_keys
 from inceptorch.networks.zoo import get_network
-from inceptorch.utils.files import reading
+from inceptorch.utils.files import reading, require_regular
+from inceptorch.utils.tensors import check_tensors
 from inceptorch.utils.validation import build, check_fields
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -146,6 +148,18 @@ class ClassifierConfig:
             "metadata": self.metadata.to_dict(),
         }
 
+    def check_tensors(self, tensors: Mapping[str, Any], folder: Path) -> None:
+        """Raise BundleError unless the tensors of the bundle in `folder` are those of its network, whatever engine is
+        to execute it."""
+        try:
+            expected = tensor_shapes(
+                self.network, len(self.classes), self.preprocessing.in_chans, self.preprocessing.size, self.aux_heads
+            )
+        except TableError as error:
+            raise BundleError(f"{folder / CONFIG}: {error}") from None
+        counts = [name for name in expected if name.endswith("num_batches_tracked")]
+        check_tensors(tensors, expected, counts, folder / WEIGHTS)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str | Path, custom: bool = False) -> ClassifierConfig:
         """Read the output of `to_dict`, also in format 1 or 2; errors name `source`. With `custom`, the model may be a
@@ -211,6 +225,7 @@ def read_config(folder: Path, custom: bool = False) -> ClassifierConfig:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises BundleError."""
+    require_regular(path, BundleError)
     try:
         with reading(path, BundleError):
             value = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,8 +1,13 @@
 """The command line: one thin file per verb. Each imports what it needs when it runs, so that --help answers at once."""
 
 import errno
+import io
+import os
+import re
 import signal
 import sys
+import traceback
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -48,6 +53,7 @@ EXTRAS = {
     }.items()
     for package in packages.split()
 }
+OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")  # as torch says it
 # Options of each verb that have another name now.
 OLD_OPTIONS = {
     "bench": {"--rows": "--per-layer"},
@@ -103,28 +109,64 @@ def refuse_old_options(verb: str, *args: str) -> None:
 
 
 def main() -> None:
-    """Run a command. A fault is one sentence on standard error and exit code 2; Ctrl-C is exit code 130."""
+    """Run a command. A fault is one sentence on standard error and exit code 2, or 3 where nobody foresaw it; Ctrl-C is
+    exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not every terminal has every letter
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         refuse_old_options(*sys.argv[1:] or [""])
-        app()
-    except InceptorchError as error:
-        _fail(str(error))
+        try:
+            app()
+        finally:
+            print(end="", flush=True)  # a full disk is noticed here, and not while Python ends
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
+    except Exception as error:
+        if isinstance(error, OSError):
+            _drop_output()
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head`; click exits so, too
+            sys.exit(1)
+        sentence = _foreseen(error)
+        print(f"inceptorch: {sentence or _unforeseen(error)}", file=sys.stderr)
+        sys.exit(2 if sentence else 3)
+
+
+def _foreseen(error: Exception) -> str | None:
+    """The sentence about a fault; None for one that nobody foresaw."""
+    match error:
+        case InceptorchError():
+            return str(error)
         # The system says these of names, wherever they are used.
-        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
-            raise
-        _fail(f"{error.filename}: {os_error_reason(error)}; name another.")
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        _fail(f"this needs {error.name}, which is not installed; install it with: pip install 'inceptorch[{extra}]'")
+        case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
+            return f"{error.filename}: {os_error_reason(error)}; name another."
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EIO, filename=None):
+            return f"Cannot write the output: {os_error_reason(error)}."
+        case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            return "Cannot go on: there is not enough memory. Try fewer images at once, or a smaller model."
+        case ModuleNotFoundError(name=str(name)) if extra := EXTRAS.get(name.partition(".")[0]):
+            return f"this needs {name}, which is not installed; install it with: pip install 'inceptorch[{extra}]'"
+    return None
 
 
-def _fail(sentence: str) -> None:
-    print(f"inceptorch: {sentence}", file=sys.stderr)
-    sys.exit(2)
+def _unforeseen(error: Exception) -> str:
+    """The sentence about any other fault, whose traceback is kept in a file."""
+    import tempfile
+
+    lines = traceback.format_exception(error)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="inceptorch-", suffix=".txt", delete=False) as file:
+            file.write(f"inceptorch {__version__}, Python {sys.version}\n{sys.argv}\n\n{''.join(lines)}")
+        where = f"lies in {file.name}"
+    except OSError:
+        sys.stderr.writelines(lines)
+        where = "stands above"
+    name = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return f"This should not have happened: {name}. Please report it with the traceback, which {where}."
+
+
+def _drop_output() -> None:
+    """Drop what standard output does not take, which would be tried once more while Python ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,10 @@ import typer
 
 def convert(
     file: Annotated[
-        str, typer.Argument(help=".pth (torchvision), .safetensors (timm), .caffemodel or .npz (Caffe); or a bundle.")
+        str,
+        typer.Argument(
+            help=".pth or .ckpt (torchvision), .safetensors (timm), .caffemodel or .npz (Caffe); or a bundle."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="The new bundle; from a bundle, a .safetensors or .pth file for other libraries.")
@@ -39,3 +42,5 @@ def convert(
         f"{config.architecture}{heads} with {len(config.classes)} classes in {out}; "
         f"try: inceptorch predict {quote(str(out))} IMAGE"
     )
+    if config.metadata.note:
+        print(config.metadata.note)

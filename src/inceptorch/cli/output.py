@@ -21,8 +21,9 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on one line."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+    """One JSON value on one line; in ASCII where standard output cannot take every letter."""
+    ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=ascii, allow_nan=False), flush=True)
 
 
 def print_table(grid: Grid) -> None:

@@ -20,9 +20,8 @@ from inceptorch.errors import EngineError
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.base import channels_first
 from inceptorch.inference.engines.timing import random_images
-from inceptorch.models.blocks import FLATTEN
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.network import FLATTEN, NetworkSpec
 
 CALLS, WARMUP = 20, 3
 BEFORE, AFTER, OTHER = "(pixels)", "(answers)", "(other)"  # what belongs to no layer

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data import Split
+from inceptorch.deployment.compare import Difference, compare_int8
 from inceptorch.errors import ExportError, ImageError
 from inceptorch.evaluation.inputs import evaluation_split, training_split
 from inceptorch.inference.engines.base import Engine
@@ -24,6 +25,7 @@ from inceptorch.tasks.metrics import Interval, paired_difference_interval
 from inceptorch.utils.progress import Progress
 
 CALIBRATION_IMAGES = 300  # NNCF's default
+COMPARED_IMAGES = 32
 SECONDS = 2.0  # of timing for each precision
 # Operations that stay in fp32: normalization of pixels, sums of squares, activation maps, probabilities.
 IGNORED = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
@@ -32,7 +34,7 @@ IGNORED = ["scale/.*", ".*/lrn.*", "maps/.*", "softmax"]
 @dataclass(frozen=True)
 class QuantizationReport:
     """Accuracy and speed of int8 on `val_images` validation images. Top-1 and agreement are fractions; the drop and its
-    95 % interval are in points."""
+    95 % interval are in points; `differences` are those of every engine from fp32, on `compared` of the images."""
 
     calibration_images: int
     val_images: int
@@ -44,11 +46,13 @@ class QuantizationReport:
     engine: str
     images_per_second_fp32: float
     images_per_second_int8: float
+    compared: int
+    differences: list[Difference]
 
 
 def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress) -> tuple[bytes, QuantizationReport]:
     """The graph in int8 with its report in the metadata. Raises ExportError if it loses more than `max_drop` points of
-    top-1 on validation images, or is not faster than fp32 here."""
+    top-1 on validation images, is not faster than fp32 here, or an engine's outputs are not those of fp32, rounded."""
     name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in int8
     fp32 = open_graph(graph, "the graph", name, "fp32")
     val, _ = evaluation_split([fp32], fp32.config.classes, data, None, None, progress)
@@ -57,10 +61,24 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
         raise ExportError(
             f"{data} has no images to evaluate int8 on besides those for calibration. Try one with train/ and val/."
         )
-    crops = _calibration_crops(training, fp32, progress)
+    crops = _crops(training, CALIBRATION_IMAGES, fp32, progress)
     quantized = quantize_graph(graph, crops, progress)
+    compared = _crops(val, COMPARED_IMAGES, fp32, progress)
+    differences = compare_int8(fp32, quantized, compared)
     int8 = open_graph(quantized, "the graph", name)
-    report = _evaluate(fp32, int8, val, min(CALIBRATION_IMAGES, len(training)), progress)
+    scores = _evaluate(fp32, int8, val, progress)
+    report = QuantizationReport(
+        calibration_images=min(CALIBRATION_IMAGES, len(training)),
+        compared=len(compared),
+        differences=differences,
+        **scores,
+    )
+    check_report(report, max_drop)
+    return _with_metadata(quantized, int8=asdict(report)), report
+
+
+def check_report(report: QuantizationReport, max_drop: float) -> None:
+    """Raise ExportError if top-1 drops by more than `max_drop` points, or int8 is not faster."""
     if report.top1_drop > max_drop:
         raise ExportError(
             f"In int8 top-1 drops by {report.top1_drop:.2f} points on {report.val_images} validation images, more than "
@@ -71,7 +89,6 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
             f"int8 is not faster here: {report.images_per_second_int8:.0f} images per second against "
             f"{report.images_per_second_fp32:.0f} in fp32; nothing was written. Export without --int8."
         )
-    return _with_metadata(quantized, int8=asdict(report)), report
 
 
 def quantize_graph(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -> bytes:
@@ -100,9 +117,9 @@ def _with_metadata(graph: bytes, **values: Any) -> bytes:
     return written
 
 
-def _calibration_crops(split: Split, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
-    """Crops of images spread evenly over a split, which lists class by class."""
-    count = min(CALIBRATION_IMAGES, len(split))
+def _crops(split: Split, count: int, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
+    """Crops of at most `count` images spread evenly over a split, which lists class by class."""
+    count = min(count, len(split))
     chosen = np.unique(np.linspace(0, len(split) - 1, count).round().astype(int)).tolist()
     crops = []
     for index in progress.track(chosen, len(chosen), "reading"):
@@ -112,15 +129,14 @@ def _calibration_crops(split: Split, engine: Engine, progress: Progress) -> NDAr
             continue
     if not crops:
         raise ExportError(
-            f"Cannot calibrate int8: none of the {len(chosen)} images tried in {split.where} could be read. "
+            f"Cannot quantize to int8: none of the {len(chosen)} images tried in {split.where} could be read. "
             "Try `inceptorch check`."
         )
     return np.stack(crops)
 
 
-def _evaluate(
-    fp32: Engine, int8: Engine, val: Split, calibration_images: int, progress: Progress
-) -> QuantizationReport:
+def _evaluate(fp32: Engine, int8: Engine, val: Split, progress: Progress) -> dict[str, Any]:
+    """The report's values of accuracy and speed."""
     streams = [Predictor(engine).stream(range(len(val)), val.image) for engine in (fp32, int8)]
     pairs = progress.track(zip(*streams, strict=True), len(val), "evaluating int8")
     predicted = np.array([[each.log_probabilities.argmax() for each in pair] for pair in pairs])
@@ -129,15 +145,14 @@ def _evaluate(
     low, high = paired_difference_interval(lost)
     batch = np.stack([val.crop(0, fp32.config.preprocessing)] * 8)
     speeds = [throughput(engine, batch, SECONDS) for engine in (fp32, int8)]
-    return QuantizationReport(
-        calibration_images=calibration_images,
-        val_images=len(val),
-        top1_fp32=float(correct[:, 0].mean()),
-        top1_int8=float(correct[:, 1].mean()),
-        top1_drop=100 * float(lost.mean()),
-        top1_drop_interval=(100 * low, 100 * high),
-        agreement=float((predicted[:, 0] == predicted[:, 1]).mean()),
-        engine=fp32.name,
-        images_per_second_fp32=speeds[0],
-        images_per_second_int8=speeds[1],
-    )
+    return {
+        "val_images": len(val),
+        "top1_fp32": float(correct[:, 0].mean()),
+        "top1_int8": float(correct[:, 1].mean()),
+        "top1_drop": 100 * float(lost.mean()),
+        "top1_drop_interval": (100 * low, 100 * high),
+        "agreement": float((predicted[:, 0] == predicted[:, 1]).mean()),
+        "engine": fp32.name,
+        "images_per_second_fp32": speeds[0],
+        "images_per_second_int8": speeds[1],
+    }

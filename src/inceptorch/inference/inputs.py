@@ -36,7 +36,7 @@ def each_image(images: ImageInput | Iterable[ImageInput], exclude: Path | None =
                 if excluded is None or not Path(os.path.realpath(file)).is_relative_to(excluded):
                     yield {"file": file}, file
         except ImageError as error:
-            yield {"file": str(image), "error": error.reason}, None
+            yield {"file": str(error.path), "error": error.reason}, None
 
 
 def image_entries(paths: Iterable[Path], exclude: Path | None = None) -> Iterator[Entry]:
@@ -45,7 +45,10 @@ def image_entries(paths: Iterable[Path], exclude: Path | None = None) -> Iterato
 
 
 def find_images(path: Path) -> Iterator[str]:
-    """The file itself, or every image in a folder, sorted. Raises ImageError for a folder without images."""
+    """The file itself, or every image in a folder, sorted. Raises ImageError for a folder without images, and for a
+    URL."""
+    if path.parts[:1] in (("http:",), ("https:",)):
+        raise ImageError(path.as_posix().replace(":/", "://", 1), "is an address; download the image first")
     if not os.path.isdir(path):  # Path.is_dir would raise for a name that is too long
         yield str(path)
         return

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inceptorch.networks.layers import BatchNorm, Layers, Shape, as_layer
-
-FLATTEN = "flatten_"  # and the name of the linear layer behind it
+from inceptorch.networks.network import FLATTEN
 
 
 class ResidualSum(nn.Module):

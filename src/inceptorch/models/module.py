@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.models.blocks import FLATTEN, fully_connected, sequential
+from inceptorch.models.blocks import fully_connected, sequential
 from inceptorch.models.init import init_weights
 from inceptorch.networks.complexity import check_size, layer_costs
 from inceptorch.networks.layers import Linear, Shape, as_layer
@@ -47,12 +47,6 @@ class Model(nn.Module):
         super().__init__()
         if num_classes < 0 or in_chans < 1:
             raise TableError(f"A network has at least 0 classes and 1 channel, not {num_classes} and {in_chans}.")
-        for name in (*net.body, *net.head, *(net.aux_head or {})):
-            taken = hasattr(nn.Sequential, name) or hasattr(nn.ModuleDict, name) or name in self.__dict__
-            if taken or name.startswith(FLATTEN):
-                raise TableError(
-                    f"Network {net.name!r}: a layer cannot be called {name!r}; torch uses that name itself."
-                )
         self.net = net
         self.num_classes = num_classes
         self.in_chans = in_chans

@@ -8,19 +8,27 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inceptorch.errors import BundleError
-from inceptorch.utils.files import atomic_write, reading
+from inceptorch.utils.files import atomic_write, reading, require_regular
+from inceptorch.utils.tensors import HASH, check_hash, check_tensors, sha256
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises BundleError for anything else; nothing is ever unpickled."""
+    require_regular(path, BundleError)
     try:
         with reading(path, BundleError), safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            check_hash(path, file.metadata(), tensors, torch.uint8)
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and tensor.element_size() < 2:  # few operations are defined for these
+                raise BundleError(f"Cannot use {path}: it holds {name} as {tensor.dtype}. Try saving it in float32.")
+        return tensors
     except SafetensorError:
         if looks_pickled(path):
             raise BundleError(
@@ -33,11 +41,12 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and texts as a safetensors file, whole or not at all. Raises RunError."""
+    """Write tensors and texts with the tensors' hash as a safetensors file, whole or not at all. Raises RunError."""
 
     def write(temporary: Path) -> None:
+        written = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+            save_file(written, temporary, {**metadata, HASH: sha256(written, torch.uint8)})
         except SafetensorError as error:  # a full disk comes as this
             number = re.search(r"os error (\d+)", str(error))
             why = (int(number[1]), os.strerror(int(number[1]))) if number else (str(error),)
@@ -48,18 +57,9 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
     """Load `tensors` into `model` if names and shapes agree exactly. Raises BundleError naming the first other one."""
-    expected = {name: [*tensor.shape] for name, tensor in model.state_dict().items()}
-    given = {name: [*tensor.shape] for name, tensor in tensors.items()}
-    for name in expected | given:
-        if name not in given:
-            difference = f"it has no {name}"
-        elif name not in expected:
-            difference = f"it also has {name}"
-        elif given[name] != expected[name]:
-            difference = f"{name} is {given[name]}, not {expected[name]}"
-        else:
-            continue
-        raise BundleError(f"{source} does not fit its network: {difference}.")
+    state = model.state_dict()
+    integers = [name for name, tensor in state.items() if not tensor.is_floating_point()]
+    check_tensors(tensors, {name: tuple(tensor.shape) for name, tensor in state.items()}, integers, source)
     model.load_state_dict(dict(tensors))
 
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import Layers, Shape, TooSmallError, as_layer
+from inceptorch.networks.layers import Layers, Shape, TooSmallError, as_layer, prefixed
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.zoo import get_network
 
@@ -80,6 +80,33 @@ def layer_costs(net: NetworkSpec, shape: Shape, num_classes: int) -> tuple[Layer
 def aux_layer_costs(net: NetworkSpec, at: str, shape: Shape, num_classes: int) -> tuple[LayerCost, ...]:
     """The layers of the auxiliary head that stands on layer `at`, whose output has `shape` (C, H, W)."""
     return _walk(net, with_classifier(net.aux_head or {}, num_classes), shape, f"the auxiliary head on layer {at}, at ")
+
+
+def tensor_shapes(
+    net: NetworkSpec, num_classes: int, in_chans: int, size: int, aux: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of all tensors in the model's state dict, by their names there.
+
+    Raises TableError if images of `size` pixels are too few, or the weights would not fit into memory."""
+    check_size(net, size, aux)
+    shape: Shape = (in_chans, size, size)
+    parts = {}
+    for name, layer in net.body.items():
+        parts[f"body.{name}"] = as_layer(layer).tensors(shape, net.norm)
+        shape = as_layer(layer).output_shape(shape)
+        if aux and name in net.aux:
+            parts |= _head_tensors(f"aux.{name}", net.aux_head or {}, net, num_classes, shape)
+    return prefixed(parts | _head_tensors("head", net.head, net, num_classes, shape))
+
+
+def _head_tensors(
+    at: str, layers: Layers, net: NetworkSpec, num_classes: int, shape: Shape
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    parts = {}
+    for name, layer in with_classifier(layers, num_classes).items():
+        parts[f"{at}.{name}"] = as_layer(layer).tensors(shape, net.norm)
+        shape = as_layer(layer).output_shape(shape)
+    return parts
 
 
 def min_size(net: NetworkSpec, aux: bool = False) -> int:

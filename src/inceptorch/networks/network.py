@@ -7,6 +7,76 @@ from dataclasses import dataclass, replace
 from inceptorch.errors import TableError
 from inceptorch.networks.layers import BatchNorm, Dropout, Fork, Layer, Layers, Linear, Residual, walk
 
+# Names that torch's containers use themselves, besides those that begin with an underscore.
+RESERVED = frozenset(
+    [
+        "T_destination",
+        "add_module",
+        "append",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "clear",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "dump_patches",
+        "eval",
+        "extend",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "half",
+        "insert",
+        "ipu",
+        "items",
+        "keys",
+        "load_state_dict",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "pop",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "train",
+        "training",
+        "type",
+        "update",
+        "values",
+        "xpu",
+        "zero_grad",
+    ]
+)
+FLATTEN = "flatten_"  # and a linear layer's name: the module before it
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -41,6 +111,8 @@ class NetworkSpec:
                 raise TableError(
                     f"{here}: a layer cannot be called {layer!r}; layer names are not empty and have no dots."
                 )
+            if layer in RESERVED or layer.startswith(("_", FLATTEN)):
+                raise TableError(f"{here}: a layer cannot be called {layer!r}; torch uses that name itself.")
         for layer in self.head:
             if layer in self.body:
                 raise TableError(

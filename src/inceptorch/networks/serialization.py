@@ -23,13 +23,14 @@ from typing import Any
 import yaml
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, changed_values, plain
+from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, changed_values, plain, walk
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.plain import Word, build_checked, check
 from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 20  # layers within layers
+MOST = 10_000  # layers in a table; the largest network here has a few hundred
 
 
 def to_plain(net: NetworkSpec) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def from_plain(values: Any) -> NetworkSpec:
     aux, norm = values.get("aux", []), values.get("norm")
     if not isinstance(aux, list):
         raise TableError(f"aux must be a list of layers, not {reprlib.repr(aux)}.")
-    return NetworkSpec(
+    net = NetworkSpec(
         name=check("name", values["name"], Word),
         title=check("title", values.get("title", values["name"]), Word),
         source=check("source", values.get("source", "a table of one's own"), Word),
@@ -88,6 +89,10 @@ def from_plain(values: Any) -> NetworkSpec:
         aux_head=_layers("aux_head", values["aux_head"]) if values.get("aux_head") is not None else None,
         norm=None if norm is None else build_checked(BatchNorm, norm, "norm"),
     )
+    layers = (layer for part in (net.body, net.head, net.aux_head or {}) for layer in part.values())
+    if (count := sum(1 for layer in layers for _ in walk(layer))) > MOST:
+        raise TableError(f"The network has {count:,} layers; at most {MOST:,} are built.")
+    return net
 
 
 def _layers(where: str, values: Any) -> Layers:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and YAML."""
 
 import codecs
+import glob
 import io
 import json
 import os
@@ -80,6 +81,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise RunError(f"{path} cannot be a new folder. Try the name of one that does not exist.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.mkdir()
     except OSError as error:
@@ -108,6 +110,28 @@ def _sync_tree(folder: Path) -> None:
         sync_folder(Path(path))
 
 
+def remove_leftovers(path: Path) -> None:
+    """Delete what killed processes left behind of `path`, from `atomic_write` or `new_folder`."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        process = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+        if process.isdecimal() and not _is_alive(int(process)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
 @contextmanager
 def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
     """Hold a lock, which a killed process loses.
@@ -130,6 +154,12 @@ def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
     finally:
         file_lock.release()
         lock.unlink(missing_ok=True)
+
+
+def require_regular(path: Path, error: type[InceptorchError]) -> None:
+    """Raise `error` for a pipe or a device, which might never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise error(f"{path} is a folder, a pipe or a device, not a regular file.")
 
 
 @contextmanager
@@ -228,11 +258,14 @@ def cache_load(name: str) -> dict[str, Any]:
 
 def cache_store(name: str, key: str, value: Any, warn: Callable[[str], object]) -> None:
     """Add a measurement to that file; `warn` where it cannot be written."""
+    from filelock import FileLock
+
     file = cache_folder() / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(cache_load(name) | {key: value}, indent=1) + "\n")
-    except (OSError, RunError) as error:
+        with FileLock(file.with_name(f"{name}.lock"), timeout=10):  # other processes may add theirs
+            write_text(file, json.dumps(cache_load(name) | {key: value}, indent=1) + "\n")
+    except (OSError, NotImplementedError, RunError) as error:  # filelock's Timeout is an OSError
         warn(f"could not save the measurement: {error}")
 
 

@@ -13,6 +13,7 @@ import inceptorch
 from inceptorch.classifier.convert import export_weights, import_weights
 from inceptorch.errors import BundleError
 from tests.classifier.convert.helpers import randomised, read, write
+from tests.helpers import invoke
 
 # name of published weights, their network, its side in pixels
 ORACLES: dict[str, tuple[Callable[[], nn.Module], int, str]] = {
@@ -86,6 +87,21 @@ def test_the_origin_is_found_out_or_asked_for(tmp_path: Path, labels: Path) -> N
     with pytest.raises(BundleError, match="holds a network like inception_v3_tv, not inception_v4"):
         import_weights(file, tmp_path / "b", source="inception_v4.tf_in1k", labels=labels)
     assert not (tmp_path / "b").exists()
+
+
+def test_a_guess_is_said_and_foreign_weights_have_no_published_accuracy(tmp_path: Path, labels: Path) -> None:
+    state = googlenet(weights=None, aux_logits=False, init_weights=False, num_classes=10).state_dict()
+    file = write(tmp_path / "mine.pth", state)
+    result = invoke("convert", file, "--out", tmp_path / "bundle", "--labels", labels)
+    assert result.exit_code == 0, result.output
+    guess = "mine.pth does not tell how its images were scaled: taken as for googlenet_tv.torchvision."
+    assert guess in result.stdout
+    metadata = inceptorch.load(tmp_path / "bundle").config.metadata
+    assert metadata.note is not None
+    assert metadata.note.startswith(guess)
+    assert (metadata.weights, metadata.accuracy, metadata.license) == (None, None, None)
+    named = import_weights(file, tmp_path / "named", source="googlenet_tv.torchvision", labels=labels)
+    assert "does not tell" not in (named.config.metadata.note or "")
 
 
 def test_files_that_lack_or_have_too_much_are_refused_by_name(tmp_path: Path, labels: Path) -> None:

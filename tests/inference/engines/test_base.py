@@ -1,5 +1,8 @@
 """What all engines have in common."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +61,35 @@ def test_calls_from_many_threads_do_not_mix(bundle: Path) -> None:
                 pool.map(lambda i, run=opened: run.run(crops[i : i + 1], maps=True).probabilities[0], range(32))
             )
         np.testing.assert_allclose(np.stack(together), alone, atol=1e-6)
+
+
+FORKED = """
+import os, signal, sys
+import torch
+from inceptorch.errors import EngineError
+from inceptorch.inference.engines import open_engine
+from inceptorch.inference.engines.timing import random_images
+
+torch.set_num_threads(2)
+engine, crops = open_engine(sys.argv[1], sys.argv[2]), random_images(64, 16)
+expected = engine.run(crops).probabilities
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    try:
+        same = abs(engine.run(crops).probabilities - expected).max() < 1e-5
+        os._exit(0 if same else 1)
+    except EngineError as error:
+        os._exit(3 if "in a forked process" in str(error) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "status"), [("torch", 0), ("onnxruntime", 0), ("openvino", 3)])
+def test_a_forked_process_answers_or_says_why_not(engine: str, status: int, tmp_path: Path) -> None:
+    """OpenMP's and OpenVINO's threads stay in the parent, and a child would wait for them for ever."""
+    classifier_of(get_network("googlenet_small"), size=64).save(tmp_path / "bundle")
+    words = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "bundle"), engine]
+    done = subprocess.run(words, env={**os.environ, "OMP_NUM_THREADS": "2"}, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(status)

@@ -1,10 +1,14 @@
 """Files that are no export of ours."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from inceptorch.errors import BundleError
+from inceptorch.errors import BundleError, EngineError
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import graph_of
 
@@ -35,3 +39,68 @@ def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
             open_engine(disguised, engine)
     with pytest.raises(BundleError, match="does not exist"):
         open_engine(tmp_path / "nothing.onnx")
+
+
+def with_metadata(bundle: Path, file: Path, **changes: Any) -> Path:
+    import onnx
+
+    model = onnx.load_from_string(graph_of(bundle))
+    values = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(model, values | {key: json.dumps(value) for key, value in changes.items()})
+    onnx.save(model, file)
+    return file
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_labels_and_sizes_must_be_those_of_the_graph(engine: str, bundle: Path, tmp_path: Path) -> None:
+    for count in (6, 9):
+        labels = [f"class {number}" for number in range(count)]
+        file = with_metadata(bundle, tmp_path / "a.onnx", num_classes=count, label_names=labels)
+        with pytest.raises(
+            BundleError, match=f"a.onnx contradicts itself: its probabilities are .* names {count} class"
+        ):
+            open_engine(file, engine)
+    pixels = default_preprocessing(64).to_dict()
+    file = with_metadata(bundle, tmp_path / "a.onnx", preprocessing=pixels)
+    with pytest.raises(BundleError, match=r"its pictures|its images are \[.*, 3, 16, 16\].* images of 64 pixels"):
+        open_engine(file, engine)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_names_that_are_not_text_are_a_sentence(
+    engine: str, bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = graph_of(bundle)
+    for name, replacement in (
+        (b"images", b"im\xffges"),
+        (b"label_names", b"label_n\xffmes"),
+        (b"class 0", b"class\xff0"),
+    ):
+        file = tmp_path / "a.onnx"
+        file.write_bytes(graph.replace(name, replacement))
+        with pytest.raises(BundleError, match=r"a.onnx"):
+            open_engine(file, engine)
+        assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_graph_that_fails_while_it_runs_is_a_sentence(engine: str, bundle: Path, tmp_path: Path) -> None:
+    """It asks for a constant of 4 TB."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_from_string(graph_of(bundle))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2**20, 2**20]), "huge/shape"))
+    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["huge/shape"], ["huge"], name="huge"))
+    model.graph.node.insert(1, helper.make_node("ReduceMax", ["huge"], ["huge/max"], keepdims=0))
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.output[0] = "before"
+    model.graph.node.append(helper.make_node("Add", ["before", "huge/max"], ["probabilities"]))
+    maps = [node for node in model.graph.node if node.name.startswith("maps")]
+    for node in maps:
+        model.graph.node.remove(node)
+    del model.graph.output[1:]
+    file = tmp_path / "a.onnx"
+    onnx.save(model, file)
+    with pytest.raises((EngineError, BundleError), match=r"a.onnx"):
+        open_engine(file, engine).run(np.zeros((1, 16, 16, 3), np.uint8))

@@ -1,8 +1,18 @@
 """JSON lines and CSV."""
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
+import torch
+
+import inceptorch
+from inceptorch.classifier import Classifier
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.writers.lines import FORMULA
+from inceptorch.models.module import Model
+from tests.conftest import TINY
 from tests.helpers import invoke
 from tests.inference.helpers import entries_of, rows_of
 
@@ -27,6 +37,27 @@ def test_files_hold_what_json_says(bundle: Path, folder: Path, tmp_path: Path) -
         assert [row["probability1"], row["probability2"]] == [str(answer["probability"]) for answer in answers]
         assert (row["file"], row["error"]) == (entry["file"], entry.get("error", ""))
         assert row["unknown"] == str(entry.get("unknown", ""))
+
+
+def test_names_with_commas_quotes_and_lines_come_back_and_none_is_a_formula(folder: Path, tmp_path: Path) -> None:
+    labels = ['a, "b"', "two\nlines", "=cmd|'/c calc'!A1"]
+    torch.manual_seed(0)
+    Classifier.of(Model(TINY, 3).eval(), default_preprocessing(16), labels).save(tmp_path / "bundle")
+    image = tmp_path / "=HYPERLINK(1), x.png"
+    shutil.copy(next((folder / "red").iterdir()), image)
+    out = tmp_path / "a.csv"
+    assert invoke("predict", tmp_path / "bundle", image, "--top", 3, "--out", out).exit_code == 0
+    (row,) = rows_of(out)
+    assert {row[f"label{rank}"] for rank in (1, 2, 3)} == {*labels[:2], "'" + labels[2]}
+    assert row["file"] == str(image)
+    assert 0 < float(row["probability1"]) < 1
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1"])
+def test_formulas_get_the_mark_that_the_page_gives_them(text: str) -> None:
+    assert FORMULA.sub(r"'\g<0>", text) == f"'{text}"
+    page = Path(inceptorch.__file__).parent / "serve" / "page" / "csv.js"
+    assert f"/{FORMULA.pattern}/" in page.read_text()
 
 
 def test_a_folder_without_images_gives_a_file_that_says_so(bundle: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inceptorch.errors import BundleError
-from inceptorch.utils.files import reading
+from inceptorch.utils.files import reading, require_regular
 
 # The fields of each message: name, number and type; [] is repeated. The numbers are those of Caffe's caffe.proto.
 MESSAGES = {
@@ -55,6 +55,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     `.running_mean` and `.running_var`. Raises BundleError."""
     from google.protobuf.message import DecodeError
 
+    require_regular(path, BundleError)
     try:
         with reading(path, BundleError):
             net = net_parameter().FromString(path.read_bytes())

@@ -11,7 +11,7 @@ from inceptorch.classifier.hub import load
 from inceptorch.errors import BundleError
 from inceptorch.models.weights import write_safetensors
 from inceptorch.networks.zoo import get_network
-from inceptorch.utils.files import atomic_write
+from inceptorch.utils.files import atomic_write, remove_leftovers
 
 
 def export_weights(bundle: Path, out: Path) -> str:
@@ -40,6 +40,7 @@ def export_weights(bundle: Path, out: Path) -> str:
         except RuntimeError as error:  # a full disk, a missing folder
             raise OSError(str(error)) from None
 
+    remove_leftovers(out)
     if out.suffix == ".pth":
         atomic_write(out, save_pth)
     else:

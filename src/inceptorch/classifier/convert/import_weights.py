@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.config import Metadata
 from inceptorch.classifier.convert.class_names import IMAGENET, class_names
 from inceptorch.classifier.convert.layer_names import NAMES, LayerNames, tensor_names
 from inceptorch.classifier.convert.read import read_tensors
@@ -38,15 +39,28 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
         if tensor.is_complex() or not tensor.isfinite().all():
             raise BundleError(f"{file} holds numbers in {name!r} that are not real and finite.")
     weights = _Weights(file, tensors, _recognize(tensors, file))
-    entry = get_weights(source) if source else weights.guess_source()
+    entry, assumed = (get_weights(source), False) if source else weights.guess_source()
     if entry.net not in weights.names.nets:
         raise BundleError(f"{file} holds a network like {weights.names.nets[0]}, not {entry.net} as in {entry.name}.")
     model, renamed = weights.rename(entry, labeled=labels is not None)
     fit(model, renamed, file)
     classes = class_names(model.num_classes, entry.outputs, labels, file)
-    classifier = Classifier.of(model, entry.preprocessing, classes, entry.metadata(), aux_heads=True)
+    metadata = _metadata(file, entry, assumed, weights.outputs)
+    classifier = Classifier.of(model, entry.preprocessing, classes, metadata, aux_heads=True)
     classifier.save(out)
     return classifier
+
+
+def _metadata(file: Path, entry: Published, assumed: bool, outputs: int) -> Metadata:
+    """Those of the published weights, unless there are other classes; with a note where the preprocessing is a guess."""
+    metadata = entry.metadata() if outputs in (entry.outputs, IMAGENET + 1) else Metadata()
+    if not assumed:
+        return metadata
+    guess = (
+        f"{file.name} does not tell how its images were scaled: taken as for {entry.name}. If that is wrong, convert "
+        "again with --source."
+    )
+    return replace(metadata, note=" ".join(filter(None, (guess, metadata.note))))
 
 
 def _recognize(tensors: Mapping[str, Tensor], file: Path) -> LayerNames:
@@ -94,9 +108,9 @@ class _Weights:
             f"{self.names.library} has."
         )
 
-    def guess_source(self) -> Published:
-        """The published weights, by the file's name, by timm's config.json beside it, or because there is only one set.
-        Raises BundleError where there are several."""
+    def guess_source(self) -> tuple[Published, bool]:
+        """The published weights, by the file's name, by timm's config.json beside it, or because there is only one set;
+        and whether the last is why, so that it is a guess. Raises BundleError where there are several."""
         candidates = [each for each in published().values() if each.net in self.names.nets]
         outputs, timm_name = self.outputs, _timm_name(self.file)
         # Only a name with a hash in it, as torchvision's, tells the content; model.safetensors could be anything.
@@ -106,7 +120,7 @@ class _Weights:
         by_outputs = [each for each in candidates if each.outputs == outputs]
         for found in (by_file, by_config, candidates, by_outputs):
             if len(found) == 1:
-                return found[0]
+                return found[0], found not in (by_file, by_config)
         raise BundleError(
             f"{self.file} could be any of several published weights, whose images are scaled differently. Name one "
             f"with --source: {', '.join(each.name for each in candidates)}."

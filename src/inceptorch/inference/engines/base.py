@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import ClassifierConfig
+from inceptorch.errors import EngineError
 from inceptorch.utils.arrays import Floats
 
 
@@ -61,6 +64,15 @@ class Engine(ABC):
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"
+
+
+@contextmanager
+def executing(name: str | Path, engine: str) -> Iterator[None]:
+    """Raise EngineError where a library cannot execute the graph `name`, as for a lack of memory."""
+    try:
+        yield
+    except Exception as error:  # in kinds that differ between libraries and their versions
+        raise EngineError(f"Cannot execute {name} with {engine}: {' '.join(str(error).split())[:200]}.") from error
 
 
 def channels_first(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.engines.formats import ENGINES, IR, PRECISIONS, installed, is_exported, require
 from inceptorch.inference.engines.metadata import checked_precision, values_of
 from inceptorch.inference.engines.selection import saved_choice
+from inceptorch.utils.tensors import read_arrays
 
 
 def open_engine(
@@ -72,13 +75,22 @@ def open_graph(
 ) -> Engine:
     """Open an exported file, or the bytes of an ONNX graph; errors call it `name`. `sizes` are threads, streams and
     batch_size, as for `open_engine`."""
-    if engine == "openvino":
-        from inceptorch.inference.engines.openvino import OpenVino
+    with _utf8_names(name):
+        if engine == "openvino":
+            from inceptorch.inference.engines.openvino import OpenVino
 
-        return OpenVino(source, name, precision, **sizes)
-    from inceptorch.inference.engines.onnxruntime import OnnxRuntime
+            return OpenVino(source, name, precision, **sizes)
+        from inceptorch.inference.engines.onnxruntime import OnnxRuntime
 
-    return OnnxRuntime(source, name, precision, **sizes)
+        return OnnxRuntime(source, name, precision, **sizes)
+
+
+@contextmanager
+def _utf8_names(file: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise BundleError(f"{file} is damaged: it has names that are not UTF-8. Export it again.") from None
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:
@@ -97,13 +109,14 @@ def precision_of(path: Path) -> str:
 
 def exported_metadata(path: Path) -> dict[str, Any]:
     """The metadata of an exported file: the values of `config.json`, and its "precision"."""
-    if not os.path.isdir(path):
-        from inceptorch.inference.engines.onnxruntime import metadata_of
+    with _utf8_names(path):
+        if not os.path.isdir(path):
+            from inceptorch.inference.engines.onnxruntime import metadata_of
 
-        return values_of(metadata_of(path), path)
-    from inceptorch.inference.engines.openvino import metadata, read_model
+            return values_of(metadata_of(path), path)
+        from inceptorch.inference.engines.openvino import metadata, read_model
 
-    return values_of(metadata(read_model(path / IR)), path)
+        return values_of(metadata(read_model(path / IR)), path)
 
 
 def find(model: str | Path) -> Path:
@@ -134,23 +147,7 @@ def graph_of(folder: Path) -> bytes:
     from inceptorch.networks.onnx_graph import graph
 
     config = read_config(folder)
-    tensors = _arrays(folder / WEIGHTS)
-    try:
-        model = graph(config.network, config.preprocessing, len(config.classes), tensors, config.to_dict())
-    except KeyError as error:
-        raise BundleError(
-            f"{folder / WEIGHTS} does not fit {config.architecture}: it has no {error.args[0]}."
-        ) from None
+    tensors = read_arrays(folder / WEIGHTS)
+    config.check_tensors(tensors, folder)
+    model = graph(config.network, config.preprocessing, len(config.classes), tensors, config.to_dict())
     return bytes(model.SerializeToString())
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise BundleError(f"{path} does not exist.") from None
-    except (OSError, SafetensorError, ValueError):
-        raise BundleError(f"{path} is not a safetensors file, or is damaged.") from None

@@ -1,30 +1,91 @@
-"""The metadata of exported files."""
+"""The metadata of exported files, and their hash."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import BundleError, EngineError
-from inceptorch.inference.engines.formats import PRECISIONS
-from inceptorch.networks.onnx_graph import INPUT, INPUT_BEFORE, PROBABILITIES
+from inceptorch.inference.engines.formats import IR, PRECISIONS
+from inceptorch.networks.onnx_graph import INPUT, INPUT_BEFORE, MAP_CLASSES, MAPS, MAX_MAPS, PROBABILITIES
+from inceptorch.utils.files import reading, require_regular, write_text
+from inceptorch.utils.tensors import HASH
+
+# The beginning of the metadata "sha256" with 64 digits in quotes: field 14 of a model, whose fields 1 and 2 follow.
+HASH_FIELD = b'\x72\x4c\x0a\x06sha256\x12\x42"'
+SUMS = "SHA256SUMS"
+Port = tuple[Collection[str], Sequence[Any]]  # names and shape of an input or output; other than int where it is free
 
 
 def read_metadata(
-    names: list[set[str]], texts: Mapping[str, str], file: str | Path, engine: str, precision: str | None
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    texts: Mapping[str, str],
+    file: str | Path,
+    engine: str,
+    precision: str | None,
 ) -> tuple[ClassifierConfig, str]:
-    """The config in a file, and the precision for an engine; `names` are those of its inputs and outputs. Raises
-    BundleError and EngineError."""
-    if len(names) < 2 or not names[0] & {INPUT, INPUT_BEFORE} or PROBABILITIES not in names[1]:
+    """The config in a file, and the precision for an engine. Raises EngineError, and BundleError where the config and
+    the inputs and outputs contradict each other."""
+    known = ({INPUT, INPUT_BEFORE}, {PROBABILITIES}, {MAPS}, {MAP_CLASSES})
+    ports = [*inputs, *outputs]
+    if (len(inputs), len(outputs)) not in ((1, 1), (1, 3)) or any(
+        names.isdisjoint(port[0]) for names, port in zip(known, ports, strict=False)
+    ):
         raise BundleError(
             f"{file} was not written by `inceptorch export`: it does not turn {INPUT} into {PROBABILITIES}."
         )
     values = values_of(texts, file)
     precision = checked_precision(precision, engine, str(values.get("precision", "fp32")))
-    return ClassifierConfig.from_dict(values, file), precision
+    config = ClassifierConfig.from_dict(values, file)
+    size, classes = config.preprocessing.size, len(config.classes)
+    expected = ([3, size, size], [classes], [min(MAX_MAPS, classes)], [min(MAX_MAPS, classes)])
+    for (_, shape), sides, names in zip(ports, expected, known, strict=False):
+        if list(shape[1 : 1 + len(sides)]) != sides:
+            raise BundleError(
+                f"{file} contradicts itself: its {max(names, key=len)} are {list(shape)}, while its metadata names "
+                f"{classes} classes and images of {size} pixels. Export it again."
+            )
+    return config, precision
+
+
+def with_hash(graph: bytes) -> bytes:
+    """An ONNX file whose last metadata is the hash of all bytes before it, as fields can be appended to a message."""
+    return graph + HASH_FIELD + hashlib.sha256(graph).hexdigest().encode() + b'"'
+
+
+def write_hashes(folder: Path) -> None:
+    """Write the hashes of OpenVINO's two files beside them, as `sha256sum --check` reads them."""
+    write_text(folder / SUMS, "".join(_sum(file) + "\n" for file in _ir_files(folder)))
+
+
+def check_hash(file: Path) -> None:
+    """Raise BundleError if a file is not the one that was exported; without a hash it is taken as it is."""
+    require_regular(file, BundleError)
+    with reading(file, BundleError):
+        if file.name == IR:
+            sums = file.with_name(SUMS)
+            known = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else None
+            whole = known is None or [_sum(each) for each in _ir_files(file.parent)] == known
+        else:
+            content = file.read_bytes()
+            end = len(content) - len(HASH_FIELD) - 65
+            whole = content[end : end + len(HASH_FIELD)] != HASH_FIELD or with_hash(content[:end]) == content
+    if not whole:
+        raise BundleError(f"{file} is damaged: it is not the file that was exported. Copy or export it again.")
+
+
+def _ir_files(folder: Path) -> tuple[Path, Path]:
+    return folder / IR, (folder / IR).with_suffix(".bin")
+
+
+def _sum(file: Path) -> str:
+    require_regular(file, BundleError)
+    return f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}"
 
 
 def values_of(texts: Mapping[str, str], path: str | Path) -> dict[str, Any]:
@@ -32,7 +93,7 @@ def values_of(texts: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     if "label_names" not in texts:
         raise BundleError(f"{path} was not written by `inceptorch export`: it does not name its classes.")
     try:
-        return {key: json.loads(value) for key, value in texts.items()}
+        return {key: json.loads(value) for key, value in texts.items() if key != HASH}
     except (ValueError, RecursionError):
         raise BundleError(f"{path} has damaged metadata. Export it again.") from None
 

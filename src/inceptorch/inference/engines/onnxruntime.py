@@ -11,9 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError
-from inceptorch.inference.engines.base import Engine, EngineOutput, channels_first
+from inceptorch.inference.engines.base import Engine, EngineOutput, channels_first, executing
 from inceptorch.inference.engines.formats import BATCH_SIZES
-from inceptorch.inference.engines.metadata import read_metadata
+from inceptorch.inference.engines.metadata import check_hash, read_metadata
 from inceptorch.networks.onnx_graph import PROBABILITIES
 from inceptorch.utils.cpu import processors
 
@@ -41,16 +41,22 @@ class OnnxRuntime(Engine):
         options.intra_op_num_threads = max(1, (threads or processors()) // self.max_concurrency)
         # Waiting threads would keep processors busy, which decoding needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if isinstance(source, Path):
+            check_hash(source)
         self.session = _session(source, options)
-        names = [{tensor.name} for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
+        inputs, outputs = (
+            [({port.name}, port.shape) for port in ports]
+            for ports in (self.session.get_inputs(), self.session.get_outputs())
+        )
         texts = self.session.get_modelmeta().custom_metadata_map
-        config, precision = read_metadata(names, texts, name, self.name, precision)
+        config, precision = read_metadata(inputs, outputs, texts, name, self.name, precision)
+        self._file = name
         super().__init__(config, source, precision, batch_size or BATCH_SIZES[self.name])
         self._input = self.session.get_inputs()[0].name  # another in files of version 0.1
         self._turns = threading.Semaphore(self.max_concurrency)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        with self._turns:
+        with self._turns, executing(self._file, self.name):
             outputs = self.session.run(None if maps else [PROBABILITIES], {self._input: channels_first(crops)})
         return EngineOutput.of_probabilities(*outputs)
 
@@ -66,7 +72,7 @@ def _session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxru
     options.log_severity_level = FATAL
     source: Any = model if isinstance(model, bytes) else str(model)
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # a damaged file can provoke anything
         name = "The graph" if isinstance(model, bytes) else model
         raise BundleError(f"{name} is not an ONNX file that ONNX Runtime can execute, or is damaged.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from functools import cache
@@ -12,10 +13,10 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from inceptorch.errors import BundleError
-from inceptorch.inference.engines.base import Engine, EngineOutput
+from inceptorch.errors import BundleError, EngineError
+from inceptorch.inference.engines.base import Engine, EngineOutput, executing
 from inceptorch.inference.engines.formats import BATCH_SIZES
-from inceptorch.inference.engines.metadata import read_metadata
+from inceptorch.inference.engines.metadata import check_hash, read_metadata
 
 # Layers of an int8 graph that are not in int8 are computed in bf16 where the processor can, else in fp32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
@@ -37,9 +38,18 @@ class OpenVino(Engine):
         streams: int | None = None,
         batch_size: int | None = None,
     ):
+        if isinstance(source, Path):
+            check_hash(source)
         model = read_model(source)
-        names = [port.names for port in (*model.inputs, *model.outputs)]
-        config, precision = read_metadata(names, metadata(model), name, self.name, precision)
+        inputs, outputs = (
+            [
+                (port.names, [side.get_length() if side.is_static else None for side in port.partial_shape])
+                for port in ports
+            ]
+            for ports in (model.inputs, model.outputs)
+        )
+        config, precision = read_metadata(inputs, outputs, metadata(model), name, self.name, precision)
+        self._file, self._process = name, os.getpid()
         super().__init__(config, source, precision, batch_size or BATCH_SIZES[self.name])
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
@@ -49,7 +59,8 @@ class OpenVino(Engine):
             settings["NUM_STREAMS"] = streams
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self.compiled = core().compile_model(_channels_last(model), "CPU", settings)
+        with executing(name, self.name):
+            self.compiled = core().compile_model(_channels_last(model), "CPU", settings)
         self.max_concurrency = int(self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         self._made, self._making = 0, threading.Lock()
@@ -59,9 +70,15 @@ class OpenVino(Engine):
             self.run(np.zeros((1, size, size, 3), np.uint8))
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        if os.getpid() != self._process:
+            raise EngineError(
+                "Cannot predict with openvino in a forked process: its threads stayed in the parent. Try the engine "
+                "onnxruntime, or multiprocessing's `spawn`."
+            )
         request = self._request()
         try:
-            request.infer([np.ascontiguousarray(crops)], share_inputs=True)
+            with executing(self._file, self.name):
+                request.infer([np.ascontiguousarray(crops)], share_inputs=True)
             outputs = range(len(self.compiled.outputs) if maps else 1)
             # Copies, as the next call reuses the memory.
             return EngineOutput.of_probabilities(*(request.get_output_tensor(number).data.copy() for number in outputs))

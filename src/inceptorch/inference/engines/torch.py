@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +14,9 @@ from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.networks.onnx_graph import MAX_MAPS, pooled_layer
 from inceptorch.runtime.device import best_device
+
+# A forked process has none of its parent's OpenMP threads and would wait for them for ever.
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class Torch(Engine):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,14 @@ class JsonLines(Lines):
         return "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in entries)
 
 
+# A spreadsheet would run cells that begin so; the page's csv.js has the same rule.
+FORMULA = re.compile(r"^[=+\-@\t\r\n]")
+
+
 class Csv(Lines):
-    """Columns file, label1, probability1, ..., unknown, error; empty where they do not apply."""
+    """Columns file, label1, probability1, ..., unknown, error; empty where they do not apply.
+
+    Text that a spreadsheet would take for a formula has ' in front."""
 
     def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
         classes = [f"{key}{rank}" for rank in range(1, top + 1) for key in ("label", "probability")]
@@ -65,5 +72,7 @@ class Csv(Lines):
             row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
             for rank, one in enumerate(entry.get("predictions", ()), 1):
                 row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
-            rows.writerow(row)
+            rows.writerow(
+                {key: FORMULA.sub(r"'\g<0>", value) if isinstance(value, str) else value for key, value in row.items()}
+            )
         return text.getvalue()

@@ -14,6 +14,7 @@ from inceptorch.networks.layers.base import (
     changed_values,
     map_layers,
     plain,
+    prefixed,
     walk,
 )
 from inceptorch.networks.layers.conv import Conv, SeparableConv
@@ -26,5 +27,6 @@ from inceptorch.networks.layers.window import Kernel, Padding, Window
 __all__ = [
     "KINDS", "LRN", "AdaptiveAverage", "BaseLayer", "BatchNorm", "Conv", "Dropout", "Fork", "GlobalAverage", "Kernel",
     "Layer", "Layers", "Linear", "Padding", "Pool", "Residual", "SeparableConv", "Sequence", "Shape", "TooSmallError",
-    "Window", "as_layer", "as_printed", "changed_values", "counting_pad", "map_layers", "plain", "walk",
+    "Window", "as_layer", "as_printed", "changed_values", "counting_pad", "map_layers", "plain",
+    "prefixed", "walk",
 ]  # fmt: skip

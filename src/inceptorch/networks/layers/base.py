@@ -86,6 +86,10 @@ class BaseLayer:
         counts = [as_layer(part).count(shape, norm) for part in self.parts]
         return sum(params for params, _ in counts), sum(macs for _, macs in counts)
 
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        """The shapes of its tensors in the state dict by their names there, for an input of `shape`."""
+        return {}
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         """The torch module for an input of `shape`. torch is imported here and not with the file."""
         raise NotImplementedError
@@ -141,6 +145,9 @@ class Sequence(BaseLayer):
         counts = [each.count(at, norm) for each, at in self.steps(shape)]
         return sum(params for params, _ in counts), sum(macs for _, macs in counts)
 
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        return prefixed({str(number): each.tensors(at, norm) for number, (each, at) in enumerate(self.steps(shape))})
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from torch import nn
 
@@ -166,6 +173,11 @@ Layers = Mapping[str, Layer]
 def as_layer(layer: Layer) -> BaseLayer:
     """The object that answers for `layer`, a tuple of layers included."""
     return Sequence(layer) if isinstance(layer, tuple) else layer
+
+
+def prefixed(parts: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+    """The tensors of several parts, with the part's name in front."""
+    return {f"{part}.{name}": shape for part, tensors in parts.items() for name, shape in tensors.items()}
 
 
 def walk(layer: Layer) -> Iterator[BaseLayer]:

@@ -54,6 +54,10 @@ class Conv(Window, key="conv"):
         weights = self.out * rows * columns * (shape[0] // self.groups)
         return weights + _other_params(self.out, norm if self.norm else None), weights * height * width
 
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        weight = (self.out, shape[0] // self.groups, *self.window_size)
+        return {"conv.weight": weight, **_other_tensors(self.out, norm if self.norm else None)}
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.blocks import activated, conv2d
 
@@ -101,6 +105,11 @@ class SeparableConv(Window, key="separable_conv"):
         weights = shape[0] * self.multiplier * (rows * columns + self.out)
         return weights + _other_params(self.out, norm), weights * height * width
 
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        wide = shape[0] * self.multiplier
+        weights = {"depthwise.weight": (wide, 1, *self.window_size), "conv.weight": (self.out, wide, 1, 1)}
+        return {**weights, **_other_tensors(self.out, norm)}
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.blocks import activated, conv2d
 
@@ -124,3 +133,12 @@ def _other_params(out: int, norm: BatchNorm | None) -> int:
     if norm is None:
         return out
     return 3 * out if norm.conv_bias else 2 * out
+
+
+def _other_tensors(out: int, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+    """The tensors beside the weights: a bias, or normalization's, or both."""
+    bias: dict[str, tuple[int, ...]] = {"conv.bias": (out,)}
+    if norm is None:
+        return bias
+    names = ("weight", "bias", "running_mean", "running_var")
+    return (bias if norm.conv_bias else {}) | {f"bn.{name}": (out,) for name in names} | {"bn.num_batches_tracked": ()}

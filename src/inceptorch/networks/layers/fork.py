@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, side_by_side, stack, sum_of
-from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Layer, Shape, as_layer, as_printed
+from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Layer, Shape, as_layer, as_printed, prefixed
 from inceptorch.networks.plain import build_checked
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Fork(BaseLayer, key="fork"):
         if len({output[1:] for output in outputs}) > 1:
             raise TableError(f"branches give maps of different sizes {[output[1:] for output in outputs]}")
         return sum(output[0] for output in outputs), *outputs[0][1:]
+
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        branches = [as_layer(branch).tensors(shape, norm) for branch in self.branches]
+        return prefixed({str(number): tensors for number, tensors in enumerate(branches)})
 
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.blocks import Concat
@@ -90,6 +94,9 @@ class Residual(BaseLayer, key="residual"):
         if output != shape:
             raise TableError(f"{as_printed(output)} cannot be added to the {as_printed(shape)} that comes in")
         return shape
+
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        return prefixed({"layer": as_layer(self.layer).tensors(shape, norm)})
 
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.blocks import ResidualSum

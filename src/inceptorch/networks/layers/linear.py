@@ -37,6 +37,10 @@ class Linear(BaseLayer, key="linear"):
         weights = self.out * math.prod(shape)
         return weights + self.out, weights
 
+    def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
+        at = "linear." if self.relu else ""
+        return {f"{at}weight": (self.out, math.prod(shape)), f"{at}bias": (self.out,)}
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from inceptorch.models.blocks import fully_connected
 

@@ -1,0 +1,74 @@
+"""Named tensors of a safetensors file, as torch or NumPy hold them: their hash, and what a network wants of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from inceptorch.errors import BundleError
+from inceptorch.utils.files import reading, require_regular
+
+HASH = "sha256"  # key of the hash in a file's metadata; files of versions before 0.3 have none
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file, without torch. Raises BundleError."""
+    require_regular(path, BundleError)
+    try:
+        with reading(path, BundleError), safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            check_hash(path, file.metadata(), arrays)
+    except (SafetensorError, ValueError, AttributeError, TypeError, KeyError):  # the last three for types unknown here
+        raise BundleError(
+            f"{path} is not a safetensors file of numbers that NumPy knows, or is damaged; copy it again from where it "
+            "came from, or make it again."
+        ) from None
+    return arrays
+
+
+def sha256(tensors: Mapping[str, Any], byte: Any = np.uint8) -> str:
+    """The hash of names, types, shapes and bytes of arrays; of torch's tensors on the CPU with `byte=torch.uint8`."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        digest.update(f"{name} {kind} {list(tensor.shape)}\n".encode())
+        digest.update(memoryview(np.asarray(tensor.reshape(-1).view(byte))))
+    return digest.hexdigest()
+
+
+def check_hash(
+    path: Path, metadata: Mapping[str, str] | None, tensors: Mapping[str, Any], byte: Any = np.uint8
+) -> None:
+    """Raise BundleError unless the tensors of a file are those that were written; a file without a hash is taken as it
+    is."""
+    expected = (metadata or {}).get(HASH)
+    if expected is not None and sha256(tensors, byte) != expected:
+        raise BundleError(
+            f"{path} is damaged: its tensors are not those that were written. Copy it again from where it came from, "
+            "or make it again."
+        )
+
+
+def check_tensors(
+    tensors: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]], integers: Collection[str], source: str | Path
+) -> None:
+    """Raise BundleError, naming the first difference, unless names and shapes are the `expected` ones, and all numbers
+    are floating point except those of `integers`."""
+    for name in (*expected, *(tensors.keys() - expected.keys())):
+        if name not in tensors:
+            difference = f"it has no {name}"
+        elif name not in expected:
+            difference = f"it also has {name}"
+        elif (shape := tuple(tensors[name].shape)) != expected[name]:
+            difference = f"{name} is {list(shape)}, not {list(expected[name])}"
+        elif ("float" in str(tensors[name].dtype)) == (name in integers):
+            difference = f"{name} holds {str(tensors[name].dtype).removeprefix('torch.')}"
+        else:
+            continue
+        raise BundleError(f"{source} does not fit its network: {difference}.")

@@ -1,0 +1,69 @@
+"""What an exported graph may differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inceptorch.deployment.compare import compare_fp32, compare_int8
+from inceptorch.errors import ExportError
+from inceptorch.inference.engines.factory import graph_of, open_graph
+from inceptorch.inference.engines.timing import random_images
+
+CROPS = random_images(16, 8)
+
+
+def altered(graph: bytes, change: Callable[[Any], None]) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    change(model.graph)
+    written: bytes = model.SerializeToString()
+    return written
+
+
+def scaled(graph: Any, node: str, factor: float) -> None:
+    """Multiply a node's output."""
+    from onnx import helper, numpy_helper
+
+    (at,) = (number for number, each in enumerate(graph.node) if each.name == node)
+    output = graph.node[at].output[0]
+    graph.node[at].output[0] = "unscaled"
+    graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
+    graph.node.insert(at + 1, helper.make_node("Mul", ["unscaled", "factor"], [output], name="scaled"))
+
+
+def test_a_difference_above_a_hundred_thousandth_is_refused(bundle: Path) -> None:
+    """The largest is 1e-5: here it lies between that and 1e-3."""
+    graph = graph_of(bundle)
+    name, differences = compare_fp32(bundle, graph, CROPS)
+    assert name == "torch"
+    assert [each.engine for each in differences] == ["onnxruntime", "openvino"]
+    wrong = graph.replace(np.float32(123.675).tobytes(), np.float32(123.6).tobytes())
+    assert wrong != graph
+    with pytest.raises(ExportError, match="Probabilities differ by up to") as caught:
+        compare_fp32(bundle, wrong, CROPS)
+    assert 1e-5 < float(str(caught.value).partition("up to ")[2].partition(",")[0]) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda graph: scaled(graph, "softmax", 0.1),  # the most probable class stays the same
+        lambda graph: scaled(graph, "linear/linear", 30.0),  # and here
+        lambda graph: scaled(graph, "maps/product", 3.0),
+    ],
+    ids=["sum", "probabilities", "maps"],
+)
+def test_every_engine_must_give_in_int8_what_fp32_gives(change: Callable[[Any], None], bundle: Path) -> None:
+    graph = graph_of(bundle)
+    reference = open_graph(graph, "the graph", "onnxruntime")
+    same = compare_int8(reference, graph, CROPS)
+    assert [each.engine for each in same] == ["onnxruntime", "openvino"]
+    assert all(each.probability < 1e-5 and each.map < 1e-4 for each in same)
+    with pytest.raises(ExportError, match="Cannot export in int8: on onnxruntime, probabilities differ"):
+        compare_int8(reference, altered(graph, change), CROPS)
