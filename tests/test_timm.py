@@ -1,5 +1,7 @@
 """Our networks among timm's: made by timm's factory and used by timm's tools."""
 
+import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +9,8 @@ from typing import Any, Literal
 import pytest
 import timm
 import torch
-from timm.data import resolve_data_config
+from PIL import Image
+from timm.data import create_transform, resolve_data_config, resolve_model_data_config
 from timm.models import FeatureGraphNet, group_parameters
 from timm.models._hub import load_model_config_from_path
 from timm.models._manipulate import group_with_matcher
@@ -74,6 +77,42 @@ def test_published_weights_through_timm(tmp_path: Path, monkeypatch: pytest.Monk
     assert resolve_data_config({}, model=model)["mean"] == pytest.approx((0.485, 0.456, 0.406))
     with pytest.raises(RuntimeError, match="No pretrained weights exist for inceptorch_nin"):
         timm.create_model("inceptorch_nin", pretrained=True)
+
+
+def test_weights_for_bgr_are_right_on_timms_photographs(
+    converted: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """timm feeds RGB. Of these 50, 32 are right, and 22 with the channels swapped."""
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path))
+    fetched = tmp_path / "weights" / "googlenet.bvlc" / "bvlc_googlenet.caffemodel"
+    shutil.copytree(converted, fetched.with_name("bundle"))
+    fetched.touch()
+    monkeypatch.setattr("inceptorch.classifier.published.fetch", lambda name: fetched)  # no network here
+    model = timm.create_model("inceptorch/googlenet.bvlc", pretrained=True).eval()
+    transform = create_transform(**resolve_data_config({}, model=model))
+    with open(shared / "photos" / "labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))[:50]
+    images = torch.stack([transform(Image.open(shared / "photos" / row["file"]).convert("RGB")) for row in rows])
+    with torch.inference_mode():
+        predicted, swapped = (model(given).argmax(1) for given in (images, images.flip(1)))
+    labels = torch.tensor([int(row["class_index"]) for row in rows])
+    right, wrong = ((each == labels).sum().item() for each in (predicted, swapped))
+    assert right - wrong >= 8
+
+
+@pytest.mark.parametrize("name", ["googlenet.bvlc", "bn_inception_caffe.cadene"])
+def test_weights_for_bgr_are_described_in_rgb(name: str) -> None:
+    pixels = published()[name].preprocessing
+    cfg = timm.get_pretrained_cfg(f"inceptorch_{name}")
+    assert cfg is not None
+    assert pixels.channels == "bgr"
+    assert cfg.mean == pytest.approx([value / 255 for value in reversed(pixels.mean)])
+    assert cfg.std == pytest.approx([value / 255 for value in reversed(pixels.std)])
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "googlenet.bvlc"])
+def test_feature_models_want_the_same_images(name: str) -> None:
+    assert resolve_model_data_config(empty(name, features_only=True)) == resolve_model_data_config(empty(name))
 
 
 def test_timms_feature_maps() -> None:

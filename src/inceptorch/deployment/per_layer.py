@@ -21,7 +21,8 @@ from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.base import channels_first
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.networks.complexity import count_complexity
-from inceptorch.networks.network import FLATTEN, NetworkSpec
+from inceptorch.networks.layers import FLATTEN
+from inceptorch.networks.network import NetworkSpec
 
 CALLS, WARMUP = 20, 3
 BEFORE, AFTER, OTHER = "(pixels)", "(answers)", "(other)"  # what belongs to no layer

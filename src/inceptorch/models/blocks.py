@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inceptorch.networks.layers import BatchNorm, Layers, Shape, as_layer
-from inceptorch.networks.network import FLATTEN
+from inceptorch.networks.layers import FLATTEN, BatchNorm, Layers, Shape, as_layer
 
 
 class ResidualSum(nn.Module):

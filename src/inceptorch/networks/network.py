@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import BatchNorm, Dropout, Fork, Layer, Layers, Linear, Residual, walk
+from inceptorch.networks.layers import FLATTEN, BatchNorm, Dropout, Fork, Layer, Layers, Linear, Residual, walk
 
 # Names that torch's containers use themselves, besides those that begin with an underscore.
 RESERVED = frozenset(
@@ -75,7 +75,6 @@ RESERVED = frozenset(
         "zero_grad",
     ]
 )
-FLATTEN = "flatten_"  # and a linear layer's name: the module before it
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The kinds of layers. A new kind is a file beside these, imported here."""
 
 from inceptorch.networks.layers.base import (
+    FLATTEN,
     KINDS,
     BaseLayer,
     BatchNorm,
@@ -25,7 +26,7 @@ from inceptorch.networks.layers.pool import AdaptiveAverage, GlobalAverage, Pool
 from inceptorch.networks.layers.window import Kernel, Padding, Window
 
 __all__ = [
-    "KINDS", "LRN", "AdaptiveAverage", "BaseLayer", "BatchNorm", "Conv", "Dropout", "Fork", "GlobalAverage", "Kernel",
+    "FLATTEN", "KINDS", "LRN", "AdaptiveAverage", "BaseLayer", "BatchNorm", "Conv", "Dropout", "Fork", "GlobalAverage", "Kernel",
     "Layer", "Layers", "Linear", "Padding", "Pool", "Residual", "SeparableConv", "Sequence", "Shape", "TooSmallError",
     "Window", "as_layer", "as_printed", "changed_values", "counting_pad", "map_layers", "plain",
     "prefixed", "walk",

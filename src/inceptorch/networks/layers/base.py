@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inceptorch.networks.onnx_writer import OnnxWriter
 
 Shape = tuple[int, int, int]  # channels, height, width
+FLATTEN = "flatten_"  # and a linear layer's name: the torch module before it
 KINDS: dict[str, type[BaseLayer]] = {}  # by the name in YAML
 
 
