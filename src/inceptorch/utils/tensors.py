@@ -38,7 +38,7 @@ def sha256(tensors: Mapping[str, Any], byte: Any = np.uint8) -> str:
     for name, tensor in sorted(tensors.items()):
         kind = str(tensor.dtype).removeprefix("torch.")
         digest.update(f"{name} {kind} {list(tensor.shape)}\n".encode())
-        digest.update(memoryview(np.asarray(tensor.reshape(-1).view(byte))))
+        digest.update(np.asarray(tensor.reshape(-1).view(byte)).data)
     return digest.hexdigest()
 
 
