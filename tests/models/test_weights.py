@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from inceptorch.errors import BundleError
@@ -32,6 +33,16 @@ def test_tensors_come_back_and_a_pickle_is_not_opened(tmp_path: Path) -> None:
     torch.save({"weight": weight}, tmp_path / "b.pth")
     with pytest.raises(BundleError, match="is a pickle, which could run code"):
         read_safetensors(tmp_path / "b.pth")
+
+
+def test_the_same_tensors_and_texts_make_the_same_bytes(tmp_path: Path) -> None:
+    texts = {f'{number} \u00e9\n"': f"text {number}\t\x1f" for number in range(9)}
+    for name in ("a", "b"):
+        write_safetensors(tmp_path / name, {"weight": torch.arange(6.0), "\u00e9": torch.ones(2, 3)}, texts)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with safe_open(tmp_path / "a", framework="pt") as file:
+        assert {**file.metadata(), "sha256": ""} == {**texts, "sha256": ""}
+    assert set(read_safetensors(tmp_path / "a")) == {"weight", "\u00e9"}
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import zipfile
@@ -51,8 +52,19 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
             number = re.search(r"os error (\d+)", str(error))
             why = (int(number[1]), os.strerror(int(number[1]))) if number else (str(error),)
             raise OSError(*why) from None
+        _sort_metadata(temporary)
 
     atomic_write(path, write)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the texts of a safetensors file in order: the library writes them in another each time."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length))
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:

@@ -94,7 +94,7 @@ def test_a_guess_is_said_and_foreign_weights_have_no_published_accuracy(tmp_path
     file = write(tmp_path / "mine.pth", state)
     result = invoke("convert", file, "--out", tmp_path / "bundle", "--labels", labels)
     assert result.exit_code == 0, result.output
-    guess = "mine.pth does not tell how its images were scaled: taken as for googlenet_tv.torchvision."
+    guess = "The file does not tell how its images were scaled: taken as for googlenet_tv.torchvision."
     assert guess in result.stdout
     metadata = inceptorch.load(tmp_path / "bundle").config.metadata
     assert metadata.note is not None

@@ -45,20 +45,20 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     model, renamed = weights.rename(entry, labeled=labels is not None)
     fit(model, renamed, file)
     classes = class_names(model.num_classes, entry.outputs, labels, file)
-    metadata = _metadata(file, entry, assumed, weights.outputs)
+    metadata = _metadata(entry, assumed, weights.outputs)
     classifier = Classifier.of(model, entry.preprocessing, classes, metadata, aux_heads=True)
     classifier.save(out)
     return classifier
 
 
-def _metadata(file: Path, entry: Published, assumed: bool, outputs: int) -> Metadata:
+def _metadata(entry: Published, assumed: bool, outputs: int) -> Metadata:
     """Those of the published weights, unless there are other classes; with a note where the preprocessing is a guess."""
     metadata = entry.metadata() if outputs in (entry.outputs, IMAGENET + 1) else Metadata()
     if not assumed:
         return metadata
     guess = (
-        f"{file.name} does not tell how its images were scaled: taken as for {entry.name}. If that is wrong, convert "
-        "again with --source."
+        f"The file does not tell how its images were scaled: taken as for {entry.name}. If that is wrong, convert it again "
+        "with --source."
     )
     return replace(metadata, note=" ".join(filter(None, (guess, metadata.note))))
 
