@@ -52,13 +52,13 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
 
 
 def _metadata(entry: Published, assumed: bool, outputs: int) -> Metadata:
-    """Those of the published weights, unless there are other classes; with a note where the preprocessing is a guess."""
+    """Those of the published weights, unless there are other classes; with a note where preprocessing is a guess."""
     metadata = entry.metadata() if outputs in (entry.outputs, IMAGENET + 1) else Metadata()
     if not assumed:
         return metadata
     guess = (
-        f"The file does not tell how its images were scaled: taken as for {entry.name}. If that is wrong, convert it again "
-        "with --source."
+        f"The file does not tell how its images were scaled: taken as for {entry.name}. If that is wrong, convert it "
+        "again with --source."
     )
     return replace(metadata, note=" ".join(filter(None, (guess, metadata.note))))
 

@@ -26,8 +26,8 @@ from inceptorch.networks.layers.pool import AdaptiveAverage, GlobalAverage, Pool
 from inceptorch.networks.layers.window import Kernel, Padding, Window
 
 __all__ = [
-    "FLATTEN", "KINDS", "LRN", "AdaptiveAverage", "BaseLayer", "BatchNorm", "Conv", "Dropout", "Fork", "GlobalAverage", "Kernel",
-    "Layer", "Layers", "Linear", "Padding", "Pool", "Residual", "SeparableConv", "Sequence", "Shape", "TooSmallError",
-    "Window", "as_layer", "as_printed", "changed_values", "counting_pad", "map_layers", "plain",
+    "FLATTEN", "KINDS", "LRN", "AdaptiveAverage", "BaseLayer", "BatchNorm", "Conv", "Dropout", "Fork", "GlobalAverage",
+    "Kernel", "Layer", "Layers", "Linear", "Padding", "Pool", "Residual", "SeparableConv", "Sequence", "Shape",
+    "TooSmallError", "Window", "as_layer", "as_printed", "changed_values", "counting_pad", "map_layers", "plain",
     "prefixed", "walk",
 ]  # fmt: skip
