@@ -43,7 +43,7 @@ class Breaking(Progress):
         super().__init__(quiet=True)
         self.after = after
 
-    def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
+    def track(self, items, total, what, note=None, done=0, size=None):  # type: ignore[no-untyped-def]
         yield from islice(items, self.after)
         self.break_off()
 

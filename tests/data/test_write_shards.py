@@ -84,7 +84,7 @@ def test_shards_are_written_whole_or_not_at_all(images: Path, tmp_path: Path, mo
         def say(self, line: str) -> None:
             pass
 
-        def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
+        def track(self, items, total, what, note=None, done=0, size=None):  # type: ignore[no-untyped-def]
             for number, item in enumerate(items):
                 if what == "writing train" and number == 20:
                     raise KeyboardInterrupt
@@ -100,7 +100,7 @@ def test_a_image_that_vanishes_meanwhile_is_named(images: Path, tmp_path: Path) 
     gone = images / "train" / "red" / "03.png"
 
     class Vanishing(Progress):
-        def track(self, items, total, what, note=None):  # type: ignore[no-untyped-def]
+        def track(self, items, total, what, note=None, done=0, size=None):  # type: ignore[no-untyped-def]
             if what == "writing train":
                 gone.unlink()
             yield from items

@@ -2,8 +2,9 @@
 
 import pytest
 
-from inceptorch.training.eta import ETA, format_duration
+from inceptorch.training.eta import ETA
 from inceptorch.training.recipe import Recipe
+from inceptorch.utils.progress import format_duration
 
 
 def test_the_estimate_follows_the_pace_and_the_area(recipe: Recipe) -> None:

@@ -42,12 +42,12 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and texts with the tensors' hash as a safetensors file, whole or not at all. Raises RunError."""
+    """Write tensors and texts with their hash as a safetensors file, whole or not at all. Raises RunError."""
 
     def write(temporary: Path) -> None:
         written = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         try:
-            save_file(written, temporary, {**metadata, HASH: sha256(written, torch.uint8)})
+            save_file(written, temporary, {**metadata, HASH: sha256(written, metadata, torch.uint8)})
         except SafetensorError as error:  # a full disk comes as this
             number = re.search(r"os error (\d+)", str(error))
             why = (int(number[1]), os.strerror(int(number[1]))) if number else (str(error),)

@@ -3,7 +3,6 @@ the disk damages the last."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -19,13 +18,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from inceptorch.errors import DiskError, RunError
+from inceptorch.errors import BundleError, DiskError, RunError
 from inceptorch.models.weights import write_safetensors
 from inceptorch.training.compatibility import upgrade_row
 from inceptorch.training.ema import WeightAverage
 from inceptorch.utils.files import os_error_reason, reading
+from inceptorch.utils.tensors import check_hash
 
-HASH = "sha256_of_all"  # key of the hash; checkpoints of versions before 0.3 have none
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 
 
@@ -93,13 +92,12 @@ class Checkpointer:
             "progressed": json.dumps(state.__dict__),
             "optimizer": json.dumps({"state": numbers, "groups": groups}),
         }
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         try:
             if self.path.exists():
                 os.replace(self.path, previous(self.path))
         except OSError as error:
             raise DiskError(f"{self.path} could not be moved: {os_error_reason(error)}.") from None
-        write_safetensors(self.path, tensors, {**metadata, HASH: tensors_hash(tensors, *metadata.values())})
+        write_safetensors(self.path, tensors, metadata)
         self.saved_at = time.monotonic()
 
     def restore(self, epochs: int, steps: int, warn: Callable[[str], object]) -> TrainState:
@@ -153,17 +151,14 @@ def _read(path: Path, epochs: int, steps: int) -> tuple[dict[str, Tensor], dict[
         with reading(path, DiskError), safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             metadata = dict(file.metadata())
+        check_hash(path, metadata, tensors, torch.uint8)
         state = msgspec.convert(json.loads(metadata["progressed"]), TrainState)
         state.rows = [upgrade_row(row) for row in state.rows]
         state.check(epochs, steps)
-    except SafetensorError as error:
+    except (SafetensorError, BundleError) as error:
         raise _unusable(path, "it is damaged") from error
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable(path, "what it says of the run's progress is impossible") from error
-    saved = metadata.get(HASH)
-    texts = (metadata["progressed"], metadata["optimizer"]) if "optimizer" in metadata else ()
-    if saved is not None and saved != tensors_hash(tensors, *texts):
-        raise _unusable(path, "it is damaged")
     return tensors, metadata, state
 
 
@@ -171,15 +166,6 @@ def _unusable(path: Path, why: str) -> RunError:
     return RunError(
         f"Cannot resume from {path}: {why}. Delete the folder {path.parent} to start the run from its beginning."
     )
-
-
-def tensors_hash(tensors: Mapping[str, Tensor], *texts: str) -> str:
-    """The SHA-256 of contiguous tensors on the CPU, with their names, and of texts."""
-    sha = hashlib.sha256("\n".join(texts).encode())
-    for name, tensor in sorted(tensors.items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return sha.hexdigest()
 
 
 def is_finished(path: Path) -> bool:

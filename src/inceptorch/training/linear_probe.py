@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.data import Split
-from inceptorch.errors import RunError
+from inceptorch.errors import BundleError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.pipeline import map_batches
-from inceptorch.models.weights import write_safetensors
+from inceptorch.models.weights import read_safetensors, write_safetensors
 from inceptorch.runtime.distributed import DistributedContext
-from inceptorch.training.checkpoint import HASH, tensors_hash
 from inceptorch.training.recipe import Recipe
 from inceptorch.training.setup import TrainingContext
 from inceptorch.training.step import precision
@@ -84,7 +82,7 @@ def _features(context: TrainingContext, world: DistributedContext, progress: Pro
     processes and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
     classifier, recipe, path = context.classifier, context.run.recipe, context.run.features
     if world.run_on_main(lambda: _is_whole(path)):
-        return Features(**_read(path)[0])
+        return Features(**read_safetensors(path))
     model, engine = classifier.model, Torch(classifier, device=world.device)
     bf16 = recipe.schedule.epochs > 0 and precision(recipe, world.device) == "bf16"
 
@@ -105,23 +103,16 @@ def _features(context: TrainingContext, world: DistributedContext, progress: Pro
 
     found = Features(features(context.train, "training"), features(context.val, "validation"))
     if world.is_main:
-        tensors = {name: tensor.contiguous() for name, tensor in vars(found).items()}
-        write_safetensors(path, tensors, {HASH: tensors_hash(tensors)})
+        write_safetensors(path, vars(found), {})
     return found
 
 
 def _is_whole(path: Path) -> bool:
     """Whether an interrupted run left features there as it wrote them."""
     try:
-        tensors, metadata = _read(path)
-    except (OSError, SafetensorError):
+        return set(read_safetensors(path)) == {"train", "val"}
+    except BundleError:
         return False
-    return set(tensors) == {"train", "val"} and metadata.get(HASH) == tensors_hash(tensors)
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def choose_l2(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: int) -> float:

@@ -32,9 +32,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def sha256(tensors: Mapping[str, Any], byte: Any = np.uint8) -> str:
-    """The hash of names, types, shapes and bytes of arrays; of torch's tensors on the CPU with `byte=torch.uint8`."""
+def sha256(tensors: Mapping[str, Any], texts: Mapping[str, str], byte: Any = np.uint8) -> str:
+    """The hash of texts, and of names, types, shapes and bytes of arrays; of torch's tensors on the CPU with
+    `byte=torch.uint8`."""
     digest = hashlib.sha256()
+    for key, text in sorted(texts.items()):
+        digest.update(f"{key} {text}\n".encode())
     for name, tensor in sorted(tensors.items()):
         kind = str(tensor.dtype).removeprefix("torch.")
         digest.update(f"{name} {kind} {list(tensor.shape)}\n".encode())
@@ -45,13 +48,14 @@ def sha256(tensors: Mapping[str, Any], byte: Any = np.uint8) -> str:
 def check_hash(
     path: Path, metadata: Mapping[str, str] | None, tensors: Mapping[str, Any], byte: Any = np.uint8
 ) -> None:
-    """Raise BundleError unless the tensors of a file are those that were written; a file without a hash is taken as it
-    is."""
-    expected = (metadata or {}).get(HASH)
-    if expected is not None and sha256(tensors, byte) != expected:
+    """Raise BundleError unless the tensors and texts of a file are those that were written; a file without a hash is
+    taken as it is."""
+    texts = dict(metadata or {})
+    expected = texts.pop(HASH, None)
+    if expected is not None and sha256(tensors, texts, byte) != expected:
         raise BundleError(
-            f"{path} is damaged: its tensors are not those that were written. Copy it again from where it came from, "
-            "or make it again."
+            f"{path} is damaged: it does not hold what was written. Copy it again from where it came from, or make it "
+            "again."
         )
 
 
