@@ -45,6 +45,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     pixels = saved(Image.fromarray(np.ascontiguousarray(stored)), tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(pixels, upright)
+    np.testing.assert_array_equal(decode(decode(tmp_path / "a.png").image).array, upright)  # not turned once more
 
 
 def test_broken_exif_is_ignored(tmp_path: Path) -> None:

@@ -175,10 +175,8 @@ def decode(
             if simplejpeg is not None:
                 try:
                     return Decoded(simplejpeg.decode_jpeg(data), Header("JPEG", size[1], size[0]))
-                except (
-                    ValueError
-                ) as error:  # damaged: how badly is for Pillow to say, which fills small holes with gray
-                    complaint = str(error)
+                except ValueError as error:
+                    complaint = str(error)  # how badly it is damaged is for Pillow to say, which fills holes with gray
         with _opened(data) as image:
             header = _header(image)  # as stored
             # A TIFF's orientation is known before it is loaded, when Pillow turns it; a PNG's only afterwards.
@@ -330,8 +328,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
-    image = image.convert("RGB")
-    return image.transpose(UPRIGHT[orientation]) if orientation > 1 else image
+    image = image.convert("RGB")  # a copy
+    if orientation > 1:
+        image = image.transpose(UPRIGHT[orientation])
+    image.info = {}  # it is upright now, whatever the file said: it may be decoded once more
+    return image
 
 
 def _reduced_to_8_bits(image: Image.Image) -> Image.Image:
