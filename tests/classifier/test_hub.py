@@ -94,6 +94,8 @@ def hub(hub_bundle: Path) -> Iterator[Hub]:
 def fetched(url: str, name: str, home: Path) -> tuple[str, str]:
     """The folder that a process of its own finds, or what it says instead: the library reads its settings once."""
     code = f"""
+import time
+time.sleep = lambda seconds: None  # the library waits before it tries again
 from inceptorch.errors import BundleError
 from inceptorch.classifier.hub import resolve_weights
 try:

@@ -14,6 +14,7 @@ import pytest
 from safetensors import safe_open
 
 import inceptorch
+from inceptorch.training.recipe import get_recipe
 from tests.conftest import hear_ctrl_c, write_classes
 
 SMALL = ("--net", "googlenet_small", "--size", 28, "--epochs", 3, "--set", "batch_size=6")
@@ -26,9 +27,22 @@ def shell(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def few(tmp_path: Path) -> Path:
-    write_classes(tmp_path / "few" / "train", 6)
-    write_classes(tmp_path / "few" / "val", 1, seed=1)
-    return tmp_path / "few"
+    return write_few(tmp_path / "few")
+
+
+def write_few(folder: Path) -> Path:
+    write_classes(folder / "train", 6)
+    write_classes(folder / "val", 1, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of a run that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = shell("train", write_few(folder / "few"), "--out", folder / "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return (folder / "run" / "model.safetensors").read_bytes()
 
 
 def test_train_writes_its_report_and_its_metrics(run: Path) -> None:
@@ -38,7 +52,9 @@ def test_train_writes_its_report_and_its_metrics(run: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
+    few: Path, whole: bytes, tmp_path: Path, how: signal.Signals
+) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
     with open(log, "w") as file:
         command = [sys.executable, "-m", "inceptorch", "train", few, "--out", run, *SMALL]
@@ -60,16 +76,14 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(few: Path, tmp_pat
     assert json.loads(done.stdout)["epochs"] == 3
     assert not list(run.rglob(".*"))
 
-    whole = shell("train", few, "--out", tmp_path / "whole", *SMALL)
-    assert whole.returncode == 0, whole.stderr
-    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (run / "model.safetensors").read_bytes() == whole
 
 
 @pytest.mark.parametrize(
     ("how", "code", "workers"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0), (signal.SIGTERM, 143, 2)]
 )
 def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
-    few: Path, tmp_path: Path, how: signal.Signals, code: int, workers: int
+    few: Path, whole: bytes, tmp_path: Path, how: signal.Signals, code: int, workers: int
 ) -> None:
     """Asked after the first step of an epoch that would take a while; no checkpoint was due. The wish reaches all
     processes, as from torchrun and from schedulers."""
@@ -98,8 +112,7 @@ def test_a_run_that_is_asked_to_stop_keeps_its_place_within_the_epoch(
     assert (progressed["epoch"], progressed["step"]) == (0, 1)
 
     assert shell("train", "--resume", run).returncode == 0
-    assert shell("train", few, "--out", tmp_path / "whole", *SMALL).returncode == 0
-    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (run / "model.safetensors").read_bytes() == whole
 
 
 def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(few: Path, tmp_path: Path) -> None:
@@ -156,6 +169,7 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
 def test_a_linear_classifier_on_the_frozen_body_tells_flowers_apart(
     converted: Path, shared: Path, tmp_path: Path
 ) -> None:
-    result = inceptorch.train(shared / "flowers12", weights=converted, recipe="head", out=tmp_path / "run")
-    assert result.top1 >= 0.95
+    few = get_recipe("head").replace(max_images_per_class=30)  # 95.4 % with all 60
+    result = inceptorch.train(shared / "flowers12", weights=converted, recipe=few, out=tmp_path / "run")
+    assert result.top1 >= 0.92
     assert inceptorch.evaluate(tmp_path / "run", shared / "flowers12").top1 == pytest.approx(result.top1, abs=0.005)
