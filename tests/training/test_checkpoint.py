@@ -83,6 +83,22 @@ def test_impossible_progress_is_a_sentence(tiny: NetworkSpec, tmp_path: Path, ch
         checkpointer.restore(3, 5, pytest.fail)
 
 
+def test_a_damaged_checkpoint_never_replaces_the_whole_one_before_it(tiny: NetworkSpec, tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpointer = saved(path, TrainState(step=1), tiny)
+    checkpointer.save(TrainState(step=2))
+    path.write_bytes(path.read_bytes()[:-1])
+    warnings: list[str] = []
+    assert checkpointer.restore(3, 5, warnings.append).step == 1
+    assert len(warnings) == 1
+    before = previous(path).read_bytes()
+    checkpointer.save(TrainState(step=3))
+    assert previous(path).read_bytes() == before
+    checkpointer.save(TrainState(step=4))
+    assert previous(path).read_bytes() != before
+    assert checkpointer.restore(3, 5, pytest.fail).step == 4
+
+
 def test_both_checkpoints_damaged_are_a_sentence(tiny: NetworkSpec, tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     checkpointer = saved(path, TrainState(), tiny)

@@ -59,6 +59,7 @@ class Checkpointer:
         self.average = average
         self.optimizer = optimizer
         self.saved_at = time.monotonic()
+        self.last_is_damaged = False
 
     def exists(self) -> bool:
         """Whether there is a checkpoint to restore."""
@@ -93,11 +94,12 @@ class Checkpointer:
             "optimizer": json.dumps({"state": numbers, "groups": groups}),
         }
         try:
-            if self.path.exists():
+            if self.path.exists() and not self.last_is_damaged:  # else it would replace the only whole one
                 os.replace(self.path, previous(self.path))
         except OSError as error:
             raise DiskError(f"{self.path} could not be moved: {os_error_reason(error)}.") from None
         write_safetensors(self.path, tensors, metadata)
+        self.last_is_damaged = False
         self.saved_at = time.monotonic()
 
     def restore(self, epochs: int, steps: int, warn: Callable[[str], object]) -> TrainState:
@@ -113,6 +115,7 @@ class Checkpointer:
                 tensors, metadata, state = _read(older, epochs, steps)
             except RunError:
                 raise damaged from None
+            self.last_is_damaged = True
             warn(f"{path} is damaged: resuming from the checkpoint before it, {older.name}")
         try:
             self.model.load_state_dict(_with_prefix(tensors, "model."))
