@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
 ) -> None:
     monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(measuring, "QUICK_SECONDS", 0.02)
-    rates = iter(range(1, 9))
+    rates = count(1)
     measured: list[str] = []
 
     def faster_each_time(engine: Engine, crops: np.ndarray, seconds: float) -> float:
@@ -96,9 +97,9 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
     assert "--no-measure" in capsys.readouterr().err
     assert set(measured) == {engine for engine, precision in available(bundle) if precision == "fp32"}
     assert (saved_choice(bundle).engine, saved_choice(bundle).precision) == (measured[-1], "fp32")
-    count = len(measured)
+    before = len(measured)
     measure_once(bundle, progress=Progress())
-    assert (len(measured), capsys.readouterr().err) == (count, "")
+    assert (len(measured), capsys.readouterr().err) == (before, "")
 
     other = classifier_of(TINY)
     other.save(tmp_path / "other")
@@ -110,5 +111,14 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
 
     monkeypatch.setattr(OnnxRuntime, "run", wrong)
     measure_once(tmp_path / "other", progress=Progress(quiet=True))
-    assert "onnxruntime" not in measured[count:]
+    assert "onnxruntime" not in measured[before:]
     assert saved_choice(tmp_path / "other").engine != "onnxruntime"
+
+    def failing(self: OnnxRuntime, crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
+        raise EngineError("Cannot execute it.")
+
+    monkeypatch.setattr(OnnxRuntime, "run", failing)
+    classifier_of(TINY, classes=3).save(tmp_path / "third")
+    before = len(measured)
+    measure_once(tmp_path / "third", progress=Progress(quiet=True))
+    assert "onnxruntime" not in measured[before:]
