@@ -123,8 +123,10 @@ def resume(
         run = replace(run, recipe=run.recipe.replace(num_workers=num_workers))
     with init_distributed() as world, ExitStack() as stack:
         if run.threads and world.count == 1 and world.device.type == "cpu":
-            if run.threads != torch.get_num_threads() and not (progress and progress.quiet):
-                Progress().info(f"torch has {run.threads} threads, as when the run began; others would change bits")
+            if run.threads != torch.get_num_threads():
+                (progress or Progress()).info(
+                    f"torch has {run.threads} threads, as when the run began: another number would change bits"
+                )
             stack.enter_context(torch_threads(run.threads))
         context = setup(run, overrides, Progress(quiet=True), fetch=typed)
 

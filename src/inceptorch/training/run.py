@@ -149,13 +149,14 @@ def read_run(folder: Path) -> Run:
     try:
         values = dict(config["recipe"])
         name = str(values.pop("name"))
-        from_python, threads = tuple(config.get("from_python", [])), config.get("threads")
+        from_python = tuple(config.get("from_python", []))
+        threads = None if config.get("threads") is None else int(config["threads"])
         if config["weights"] and not Path(config["weights"]).is_absolute():
             raise RunError(  # a name could be fetched
                 f"Cannot resume {folder}: {RUN_CONFIG} has weights {config['weights']!r}, not their folder. "
                 "Start a new run with --weights."
             )
-        if not config["fingerprint"] or not (threads is None or 1 <= int(threads) <= 1024):
+        if not config["fingerprint"] or not (threads is None or 1 <= threads <= 1024):
             raise ValueError
         net = (
             serialization.from_plain(config["network"]) if "network" in config and "model" not in from_python else None
