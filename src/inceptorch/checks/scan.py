@@ -25,19 +25,8 @@ from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
 
-FORMATS = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-    "PPM",
-    "AVIF",
-    "JPEG2000",
-    "HEIF",
-)  # records hold an index
+# Records hold the index of a format, so a new one comes last.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
 SIZE, TINT_SIZE = 16, 4  # of the thumbnails in a record
 RECORD = np.dtype(
     [

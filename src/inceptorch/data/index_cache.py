@@ -134,20 +134,24 @@ def store_shards(address: str, shards: dict[str, Shard], seen: int) -> str | Non
     return store_index("shards", address, arrays)
 
 
+# Not "readable", as up to version 0.2: some images that passed then are refused as damaged now.
+DECODABLE = "decodable"
+
+
 def load_readable(address: str) -> NDArray[np.uint64]:
     """The digests of the images at an address that could be decoded so far, sorted.
 
     Failures are not kept: a disk's or a network's passing fault leaves no trace in a file's state.
     """
     try:
-        return np.sort(load_index("checked", address)["decodable"].astype(np.uint64))
+        return np.sort(load_index("checked", address)[DECODABLE].astype(np.uint64))
     except (KeyError, ValueError, TypeError):
         return np.zeros(0, np.uint64)
 
 
 def store_readable(address: str, digests: NDArray[np.uint64]) -> str | None:
     """Store the digests of images that can be decoded; returns the reason where that fails."""
-    return store_index("checked", address, {"decodable": digests})
+    return store_index("checked", address, {DECODABLE: digests})
 
 
 def _path(kind: str, address: str) -> Path:

@@ -23,9 +23,10 @@ from inceptorch.utils.cpu import processors
 
 MAX_WORKERS = 16
 NEGLIGIBLE = 0.02  # fraction of a step's time below which loading is not worth the start of workers
-WAIT = 1.0  # seconds of waiting for a worker after which a request to stop is looked at
-MAX_WAITS = 600  # after so many, a worker is held to be stuck
+WAIT = 1.0  # seconds without a batch after which a request to stop is looked at
+MAX_WAITS = 600  # after so many, a worker counts as stuck
 SHARED_MEMORY = "/dev/shm"
+REMEDY = f"Try --workers 0; in a container also more memory, or a larger {SHARED_MEMORY}, as by --shm-size=2g."
 MARGIN = 1.25  # images differ: more reading than on average
 
 
@@ -65,10 +66,7 @@ def _next(ready: Iterator[Batch | InceptorchError], interrupt: Callable[[], None
             if "DataLoader timed out" not in str(error):
                 raise
             interrupt()
-    raise DiskError(
-        f"Cannot load images: the workers have given no batch for {MAX_WAITS * WAIT:.0f} seconds. Try --workers 0; in "
-        f"a container also a larger {SHARED_MEMORY}, as by --shm-size=2g."
-    )
+    raise DiskError(f"Cannot load images: the workers have given no batch for {MAX_WAITS * WAIT:.0f} seconds. {REMEDY}")
 
 
 @contextmanager
@@ -80,10 +78,7 @@ def explain_dead_workers() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker"):
             raise
         why = str(error).partition(". It is possible")[0].rstrip(". ")
-        raise DiskError(
-            f"Cannot load images: {why}. Try --workers 0, or more memory; in a container also a larger "
-            f"{SHARED_MEMORY}, as by --shm-size=2g."
-        ) from None
+        raise DiskError(f"Cannot load images: {why}. {REMEDY}") from None
 
 
 @contextmanager

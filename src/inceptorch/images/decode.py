@@ -176,7 +176,8 @@ def decode(
                 try:
                     return Decoded(simplejpeg.decode_jpeg(data), Header("JPEG", size[1], size[0]))
                 except ValueError as error:
-                    complaint = str(error)  # how badly it is damaged is for Pillow to say, which fills holes with gray
+                    # Damaged: how badly is for Pillow to say, which fills small holes with gray.
+                    complaint = str(error)
         with _opened(data) as image:
             header = _header(image)  # as stored
             # A TIFF's orientation is known before it is loaded, when Pillow turns it; a PNG's only afterwards.

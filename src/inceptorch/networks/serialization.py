@@ -29,8 +29,8 @@ from inceptorch.networks.plain import Word, build_checked, check
 from inceptorch.utils.files import NotYamlError, os_error_reason, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
-DEEPEST = 20  # layers within layers
-MOST = 10_000  # layers in a table; the largest network here has a few hundred
+MAX_DEPTH = 20  # of layers within layers
+MAX_LAYERS = 10_000  # in a table; the largest network here has a few hundred
 
 
 def to_plain(net: NetworkSpec) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def from_plain(values: Any) -> NetworkSpec:
         norm=None if norm is None else build_checked(BatchNorm, norm, "norm"),
     )
     layers = (layer for part in (net.body, net.head, net.aux_head or {}) for layer in part.values())
-    if (count := sum(1 for layer in layers for _ in walk(layer))) > MOST:
-        raise TableError(f"The network has {count:,} layers; at most {MOST:,} are built.")
+    if (count := sum(1 for layer in layers for _ in walk(layer))) > MAX_LAYERS:
+        raise TableError(f"The network has {count:,} layers; at most {MAX_LAYERS:,} are built.")
     return net
 
 
@@ -109,8 +109,8 @@ def _layers(where: str, values: Any) -> Layers:
 
 def _layer(value: Any, depth: int = 0) -> Layer:
     """One layer, or a sequence of them, from plain values."""
-    if depth > DEEPEST:
-        raise TableError(f"It holds layers within layers, more than {DEEPEST} deep.")
+    if depth > MAX_DEPTH:
+        raise TableError(f"It holds layers within layers, more than {MAX_DEPTH} deep.")
     read = partial(_layer, depth=depth + 1)
     if isinstance(value, list):
         if not value:

@@ -26,8 +26,7 @@ METHOD = """\
 `inceptorch study NAME --data DATA` trains every arm of a study with several seeds, and compares the difference with the
 paper's claim. For a verdict, the whole interval of the difference must lie on one side of the claim's bound. Otherwise
 the claim cannot be told with so many seeds. Nor can it where an arm is not clearly above chance, or the seeds do not
-differ. The papers speak of ImageNet; small networks and small images may
-differ."""
+differ. The papers speak of ImageNet; small networks and small images may differ."""
 
 
 def text(results: Results) -> str:
