@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.classifier.config import CONFIG, read_config
-from inceptorch.data.split import class_counts, some, unused_counts
+from inceptorch.data.split import abbreviated, describe_classes, describe_unused_files
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.models.module import Model
-from inceptorch.training.recipe import ScheduleConfig
 from inceptorch.training.run import Run
+from inceptorch.training.schedule import kept_row
 from inceptorch.training.step import precision
 from inceptorch.utils.progress import Progress
 
@@ -56,8 +56,8 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
     """The classes with their numbers of images, the files that are not used, and classes that the weights lose."""
     run, splits = trainer.run, (trainer.context.train, trainer.context.val)
     for split in splits:
-        yield f"{split.name}: {class_counts(split)}"
-    unused = unused_counts(splits)
+        yield f"{split.name}: {describe_classes(split)}"
+    unused = describe_unused_files(splits)
     if unused:
         yield f"not used: {unused}; see: inceptorch check {shlex.quote(run.data)}"
     if run.weights is not None:
@@ -65,7 +65,7 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
         lost = [name for name in before if name not in splits[0].classes]
         if lost:
             of = f"of the {len(before)} classes of {run.weights}"
-            yield f"not in this data and forgotten: {len(lost)} {of} ({some(lost)})"
+            yield f"not in this data and forgotten: {len(lost)} {of} ({abbreviated(lost)})"
 
 
 def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
@@ -98,18 +98,6 @@ def diverged(trainer: Trainer, what: str) -> RunError:
 def describe_row(row: dict[str, Any]) -> str:
     """What a row of metrics is of."""
     return "the linear probe" if row["phase"] == "head" else f"epoch {row['epoch']}"
-
-
-def kept_row(rows: list[dict[str, Any]], schedule: ScheduleConfig) -> dict[str, Any]:
-    """The row of metrics whose weights a run leaves, which are saved as soon as they are found."""
-    head, epochs = ([row for row in rows if row["phase"] == phase] for phase in ("head", "train"))
-    ends = head[-1:] + epochs
-    if schedule.keeps_best:
-        return min(ends, key=lambda row: float(row["loss"]))
-    if schedule.keep == "auto" and ends[0]["phase"] == "head":
-        probe = ends[0]
-        return next(row for row in reversed(ends) if row["loss"] <= probe["loss"] or row["top1"] > probe["top1"])
-    return ends[-1]
 
 
 @contextmanager

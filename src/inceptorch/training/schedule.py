@@ -1,10 +1,12 @@
-"""Schedules of the learning rate and of the size of the training images."""
+"""Schedules of the learning rate and of the size of the training images, and which epoch's weights are kept."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from inceptorch.training.recipe import Knots, Recipe
+from inceptorch.training.recipe import Knots, Recipe, ScheduleConfig
 
 MULTIPLE = 4  # of which image sizes are multiples
 
@@ -28,3 +30,21 @@ def interpolate(knots: Knots, fraction: float) -> float:
     """The value after this fraction of the run, on straight lines between the knots."""
     fractions, values = zip(*knots, strict=True)
     return float(np.interp(fraction, fractions, values))
+
+
+def kept_row(rows: list[dict[str, Any]], schedule: ScheduleConfig) -> dict[str, Any]:
+    """The row of metrics whose weights a run leaves, which are saved as soon as they are found."""
+    head, epochs = ([row for row in rows if row["phase"] == phase] for phase in ("head", "train"))
+    ends = head[-1:] + epochs
+    if schedule.keeps_best:
+        return min(ends, key=lambda row: float(row["loss"]))
+    if schedule.keep == "auto" and ends[0]["phase"] == "head":
+        probe = ends[0]
+        return next(row for row in reversed(ends) if row["loss"] <= probe["loss"] or row["top1"] > probe["top1"])
+    return ends[-1]
+
+
+def epochs_since_best(rows: list[dict[str, Any]]) -> int:
+    """How many epochs ago the validation loss was lowest; 0: in the last one."""
+    losses = [row["loss"] for row in rows if row["phase"] == "train"]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0

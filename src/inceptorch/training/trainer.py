@@ -31,10 +31,10 @@ from inceptorch.training.eta import ETA, EpochTimer
 from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.memory import translate_oom
-from inceptorch.training.messages import announce, describe_row, diverged, kept_row, warn_of_chance
+from inceptorch.training.messages import announce, describe_row, diverged, warn_of_chance
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.run import format_metrics
-from inceptorch.training.schedule import image_size, learning_rate
+from inceptorch.training.schedule import epochs_since_best, image_size, kept_row, learning_rate
 from inceptorch.training.setup import TrainingContext
 from inceptorch.training.signals import GracefulShutdown
 from inceptorch.training.step import TrainStep, deterministic_mode
@@ -325,9 +325,3 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_end(self, result)
         return result
-
-
-def epochs_since_best(rows: list[dict[str, Any]]) -> int:
-    """How many epochs ago the validation loss was lowest; 0: in the last one."""
-    losses = [row["loss"] for row in rows if row["phase"] == "train"]
-    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
