@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val
-from inceptorch.data.split import unused_counts
+from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import DataError
 from inceptorch.training import train
 from inceptorch.utils.progress import Progress
@@ -115,11 +115,11 @@ def test_files_that_no_split_uses_are_known(images: Path, tmp_path: Path, archiv
         "train/loose.png", "train/red/x.psd", "loose.png", "test/1.png", "unlabeled/a/b.png",
     ]  # fmt: skip
     assert list(val.unused) == ["val/red/y"]
-    assert unused_counts((train, val)) == (
+    assert describe_unused_files((train, val)) == (
         "4 outside the class folders (train/loose.png), 1 .psd (train/red/x.psd), 1 without a suffix (val/red/y)"
     )
     parts = find_train_and_val(images / "train", 0.2, 0)
-    assert unused_counts(parts) == "1 outside the class folders (loose.png), 1 .psd (red/x.psd)"
+    assert describe_unused_files(parts) == "1 outside the class folders (loose.png), 1 .psd (red/x.psd)"
 
 
 def test_classes_are_in_the_order_of_characters(tmp_path: Path) -> None:

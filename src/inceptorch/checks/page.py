@@ -7,7 +7,7 @@ from contextlib import suppress
 from PIL import Image
 
 from inceptorch.checks.findings import KINDS, Finding, Findings
-from inceptorch.data.split import class_counts, unused_counts
+from inceptorch.data.split import describe_classes, describe_unused_files
 from inceptorch.errors import ImageError
 from inceptorch.utils.html import data_uri, render
 
@@ -64,8 +64,8 @@ def _scanned(findings: Findings) -> str:
 def _classes(findings: Findings) -> list[str]:
     """The classes of every split with their numbers of images, and what is not used."""
     splits = findings.scan.splits
-    unused = unused_counts(splits.values())
-    text = [f"{name or 'images'}: {class_counts(split)}" for name, split in splits.items()]
+    unused = describe_unused_files(splits.values())
+    text = [f"{name or 'images'}: {describe_classes(split)}" for name, split in splits.items()]
     return [*text, f"not used: {unused}"] if unused else text
 
 

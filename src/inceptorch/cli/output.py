@@ -46,9 +46,9 @@ def print_table(grid: Grid) -> None:
 
 def print_unused(paths: Iterable[Path]) -> None:
     """Say on standard error how many files of these folders are no images by their names."""
-    from inceptorch.inference.inputs import count_others
+    from inceptorch.inference.inputs import describe_others
 
-    others = count_others(paths)
+    others = describe_others(paths)
     if others:
         print(printable(f"not used: {others}"), file=sys.stderr)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data.sources.base import Source, count_unused
+from inceptorch.data.sources.base import Source, describe_unused
 from inceptorch.data.string_array import Files, Indices, StringArray, is_text
 from inceptorch.errors import DataError, ImageError, did_you_mean
 from inceptorch.images.decode import decode
@@ -182,19 +182,19 @@ def group_by_split(names: Iterable[str], where: str, spelling: Callable[[str], s
     for split, spellings in splits.items():
         if len(spellings) > 1:
             raise DataError(
-                f"Cannot tell the splits of {where}: {some(spellings)} all mean {split}. Merge them, or rename all "
-                "but one."
+                f"Cannot tell the splits of {where}: {abbreviated(spellings)} all mean {split}. Merge them, or "
+                "rename all but one."
             )
     if len(splits) == 1 and "" in groups:
         ((one,),) = splits.values()
         raise DataError(
-            f"Cannot tell the splits of {where}: {some(groups[''])} beside {one} may be a split or a class. Move it "
-            f"into a split or away; if {one} is a class, rename it."
+            f"Cannot tell the splits of {where}: {abbreviated(groups[''])} beside {one} may be a split or a class. "
+            f"Move it into a split or away; if {one} is a class, rename it."
         )
     return groups
 
 
-def class_counts(split: Split) -> str:
+def describe_classes(split: Split) -> str:
     """The classes with their numbers of images, abbreviated if they are many."""
     counts = split.counts()
     listed = [f"{name!r} {count}" for name, count in counts.items()]
@@ -204,12 +204,12 @@ def class_counts(split: Split) -> str:
     return f"{len(counts)} classes of {fewest} to {most} images: {', '.join(listed[:3])}, ..., {listed[-1]}"
 
 
-def unused_counts(splits: Iterable[Split]) -> str:
+def describe_unused_files(splits: Iterable[Split]) -> str:
     """How many files no split uses, by the reason; "" if there are none."""
-    return count_unused(chain.from_iterable(split.unused for split in splits))
+    return describe_unused(chain.from_iterable(split.unused for split in splits))
 
 
-def some(names: Sequence[str]) -> str:
+def abbreviated(names: Sequence[str]) -> str:
     """The first of these names for a message."""
     rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return " and ".join(names[:MAX_NAMED]) + rest

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inceptorch.data.sources.base import count_unused, is_image
+from inceptorch.data.sources.base import describe_unused, is_image
 from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import ImageInput
@@ -63,12 +63,12 @@ def find_images(path: Path) -> Iterator[str]:
         raise ImageError(path, "is a folder that holds no images")
 
 
-def count_others(paths: Iterable[Path]) -> str:
+def describe_others(paths: Iterable[Path]) -> str:
     """How many files in these folders are no images by their names, by suffix; "" for none."""
     folders = (path for path in paths if os.path.isdir(path))
     names = (name for folder in folders for name in Folder(folder).files() if not is_image(name))
     try:
-        return count_unused(names)
+        return describe_unused(names)
     except DataError:  # the images' own listing says that a folder cannot be read
         return ""
 

@@ -12,7 +12,7 @@ import pytest
 
 from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources import shards
-from inceptorch.data.split import unused_counts
+from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import DataError
 from inceptorch.evaluation import evaluate, evaluation_from_logits
 from inceptorch.report import evaluation_page
@@ -38,7 +38,7 @@ def test_shards_of_others_need_no_index(images: Path, tmp_path: Path) -> None:
     foreign(named / "extra.tar", ("4.png", blue), ("4.cls", b"other"))
     train, val = find_train_and_val(named, 0.2, 0)
     assert train.classes == ("blue", "red")
-    assert unused_counts((train, val)) == "1 .tar (extra.tar)"
+    assert describe_unused_files((train, val)) == "1 .tar (extra.tar)"
     assert [(train.file(i).removeprefix(f"{named}/"), train.read(i), int(train.labels[i])) for i in (0, 1)] == [
         ("train-00.tar/z/1.png", red, 1),
         ("train-00.tar/a/2.JPG", blue, 0),

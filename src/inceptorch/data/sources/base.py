@@ -88,7 +88,7 @@ def is_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
-def count_unused(names: Iterable[str]) -> str:
+def describe_unused(names: Iterable[str]) -> str:
     """How many files are not used, by the reason that their names tell, with an example of each; "" for none."""
     groups: dict[str, list[str]] = {}
     for name in names:
