@@ -120,7 +120,7 @@ def fails(error: BaseException) -> None:
     raise error
 
 
-def test_what_nobody_foresaw_is_one_line_that_says_where_the_traceback_lies(
+def test_an_unexpected_error_is_one_line_that_says_where_the_traceback_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -130,9 +130,9 @@ def test_what_nobody_foresaw_is_one_line_that_says_where_the_traceback_lies(
         cli.main()
     assert stop.value.code == 3
     (line,) = capsys.readouterr().err.splitlines()
-    assert "This should not have happened: ValueError: one. Please report it" in line
+    assert "Unexpected error: ValueError: one. Please report it" in line
     (file,) = tmp_path.iterdir()
-    assert line.endswith(f"the traceback, which lies in {file}.")
+    assert line.endswith(f"the traceback, which is in {file}.")
     kept = file.read_text()
     assert "['inceptorch', 'predict', 'a b']" in kept
     assert kept.endswith("ValueError: one\ntwo\n")

@@ -109,11 +109,11 @@ def refuse_old_options(verb: str, *args: str) -> None:
 
 
 def main() -> None:
-    """Run a command. A fault is one sentence on standard error and exit code 2, or 3 where nobody foresaw it; Ctrl-C is
-    exit code 130."""
+    """Run a command. An error is one sentence on standard error and exit code 2, an unexpected one exit code 3; Ctrl-C
+    is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    if isinstance(sys.stdout, io.TextIOWrapper):  # not every terminal has every letter
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal's encoding may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         refuse_old_options(*sys.argv[1:] or [""])
@@ -128,13 +128,13 @@ def main() -> None:
             _drop_output()
         if isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head`; click exits so, too
             sys.exit(1)
-        sentence = _foreseen(error)
-        print(f"inceptorch: {sentence or _unforeseen(error)}", file=sys.stderr)
+        sentence = _known(error)
+        print(f"inceptorch: {sentence or _unexpected(error)}", file=sys.stderr)
         sys.exit(2 if sentence else 3)
 
 
-def _foreseen(error: Exception) -> str | None:
-    """The sentence about a fault; None for one that nobody foresaw."""
+def _known(error: Exception) -> str | None:
+    """The sentence about an error; None for an unexpected one."""
     match error:
         case InceptorchError():
             return str(error)
@@ -150,20 +150,20 @@ def _foreseen(error: Exception) -> str | None:
     return None
 
 
-def _unforeseen(error: Exception) -> str:
-    """The sentence about any other fault, whose traceback is kept in a file."""
+def _unexpected(error: Exception) -> str:
+    """The sentence about an unexpected error, whose traceback is kept in a file."""
     import tempfile
 
     lines = traceback.format_exception(error)
     try:
         with tempfile.NamedTemporaryFile("w", prefix="inceptorch-", suffix=".txt", delete=False) as file:
             file.write(f"inceptorch {__version__}, Python {sys.version}\n{sys.argv}\n\n{''.join(lines)}")
-        where = f"lies in {file.name}"
+        where = f"is in {file.name}"
     except OSError:
         sys.stderr.writelines(lines)
-        where = "stands above"
+        where = "is above"
     name = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    return f"This should not have happened: {name}. Please report it with the traceback, which {where}."
+    return f"Unexpected error: {name}. Please report it with the traceback, which {where}."
 
 
 def _drop_output() -> None:

@@ -28,7 +28,7 @@ MeasureOption = Annotated[
     bool,
     typer.Option(
         "--measure/--no-measure",
-        help="With --engine auto, find the fastest engine here: a few seconds, once for each model.",
+        help="Measurement of a model's engines at its first start, for a few seconds; only with --engine auto.",
     ),
 ]
 TokenOption = Annotated[
@@ -44,14 +44,14 @@ UnixSocketOption = Annotated[
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Name of the server besides localhost, without a token; pages of this host may send images. Repeatable.",
+        help="Host name of a server without a token, besides localhost; its pages may post images. Repeatable.",
         metavar="NAME",
     ),
 ]
 SecondsOption = Annotated[
     float,
     typer.Option(
-        help="Seconds in which a request must arrive and its answer be taken; the work between may take twice as long.",
+        help="Seconds for a request to arrive, and for its answer to be taken; the work between may take twice as long.",
         min=0.1,
         max=86_400,
     ),
@@ -77,7 +77,9 @@ def serve(
     queue_size: Annotated[
         int, typer.Option(help="Unanswered images per model, at most; not below --max-images.", min=1)
     ] = 64,
-    access_log: Annotated[bool, typer.Option("--access-log", help="A line per request on standard error.")] = False,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Log of requests on standard error, one line each.")
+    ] = False,
 ) -> None:
     """Serve classifiers over HTTP, with a page for browsers, until SIGTERM or Ctrl-C.
 

@@ -1,5 +1,5 @@
 """Between uvicorn and the application: requests are counted and logged, no connection is closed while a request or its
-answer is on the wire, and none waits for its client for ever."""
+answer is on the wire, and none waits for its client forever."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Exchange:
 
 class HTTPProtocol(H11Protocol):
     """uvicorn's HTTP with bounds on waiting. The head of a request must arrive within `max_seconds`, and an answer must
-    be taken within them; uvicorn would wait for ever. Above `max_connections`, the one whose client has been silent
+    be taken within them; uvicorn would wait forever. Above `max_connections`, the one whose client has been silent
     longest makes room. On shutdown, idle connections stay open a moment, as a request may be on its way; uvicorn closes
     them at once.
     """

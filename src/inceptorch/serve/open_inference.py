@@ -22,8 +22,8 @@ from inceptorch.serve.service import ModelEndpoint
 HEADER = "Inference-Header-Content-Length"  # the length of the JSON in front of binary tensors
 DATATYPES = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # in the order of `SingleOutput`
 VERSION = "1"
-# Bytes of JSON, in which a list of nothing takes thirty times its text. That is three images of 299 pixels; a larger
-# image may have the six bytes that its numbers take at most.
+# Bytes of JSON: three images of 299 pixels. Empty lists take thirty times their text in memory once they are parsed.
+# One larger image is allowed, with six bytes for each number.
 MAX_JSON = 4 * 2**20
 
 

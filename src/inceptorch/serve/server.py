@@ -128,10 +128,10 @@ def create_server(service: Service, access: Access | None = None) -> Server:
 
     app = create_app(service, access.token)
     app.router.lifespan_context = lifespan
-    limits = {"max_seconds": service.limits.max_seconds, "max_connections": _max_connections()}
+    bounds = {"max_seconds": service.limits.max_seconds, "max_connections": _max_connections()}
     config = uvicorn.Config(
         with_middleware(guarded(app, access), service.metrics, lambda: server.should_exit),
-        http=type("HTTPProtocol", (HTTPProtocol,), limits),
+        http=type("HTTPProtocol", (HTTPProtocol,), bounds),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -183,9 +183,8 @@ def end_after(seconds: float, code: int) -> None:
 
     def end() -> None:
         if code:
-            print(
-                f"inceptorch: ended {seconds:g} seconds after the signal, with work left", file=sys.stderr, flush=True
-            )
+            message = f"inceptorch: ended {seconds:g} seconds after the signal, with work left"
+            print(message, file=sys.stderr, flush=True)
         os._exit(code)
 
     timer = threading.Timer(seconds, end)

@@ -15,7 +15,7 @@ from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.networks.onnx_graph import MAX_MAPS, pooled_layer
 from inceptorch.runtime.device import best_device
 
-# A forked process has none of its parent's OpenMP threads and would wait for them for ever.
+# A forked process has none of its parent's OpenMP threads and would wait for them forever.
 os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
