@@ -51,7 +51,7 @@ AllowHostOption = Annotated[
 SecondsOption = Annotated[
     float,
     typer.Option(
-        help="Seconds for a request to arrive, and for its answer to be taken; the work between may take twice as long.",
+        help="Seconds for a request to arrive, and for its answer to be taken; work in between may take twice as long.",
         min=0.1,
         max=86_400,
     ),
