@@ -179,8 +179,9 @@ def jitter(image: Image.Image, by: float, draw: random.Random) -> Image.Image:
 
 
 def distort_color(image: Tensor, draw: random.Random) -> Tensor:
-    """uint8 RGB [3, H, W] with brightness, saturation, hue and contrast changed, in one of four orders, by as much as
-    in TensorFlow's public code for Inception (`distort_color` in slim's inception_preprocessing.py)."""
+    """uint8 RGB [3, H, W] with brightness, saturation, hue and contrast changed, in one of four orders.
+
+    As `distort_color` in TensorFlow's public code for Inception (slim's inception_preprocessing.py)."""
     x = image.float() / 255
     for change in draw.choice(DISTORTIONS):
         if change == "brightness":

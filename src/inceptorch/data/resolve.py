@@ -160,8 +160,9 @@ def _open_tree(path: Path) -> Tree:
 
 
 def _unwrapped(tree: Tree, split: str = "") -> tuple[Tree, str]:
-    """The tree and the folder in it to start from: that inside a single folder of folders, as zip files often have,
-    unless it is a split other than the one that the tree itself is."""
+    """The tree and the folder in it to start from: a single folder of folders, as zip files often have, or the top.
+
+    A single folder that is a split other than the tree itself is not gone into."""
     outer = tree.folders()
     wrapped = len(outer) == 1 and SPLIT_OF_WORD.get(outer[0].lower(), split) == split and tree.folders(outer[0])
     return tree, outer[0] if wrapped else ""

@@ -172,8 +172,8 @@ def split_of(name: str) -> str:
 def group_by_split(names: Iterable[str], where: str, spelling: Callable[[str], str] = str) -> dict[str, list[str]]:
     """Names that lie side by side, by the split that they mean; those that mean none as "".
 
-    Raises DataError where that could be wrong: two spellings of one split, or names without a split beside a single
-    split, which may be another split, or classes beside a class that is called so.
+    Raises DataError where that could be wrong: for two spellings of one split, and for names that mean none beside a
+    single split. These may be another split, or all of them classes.
     """
     groups: dict[str, list[str]] = {}
     for name in names:

@@ -129,9 +129,10 @@ def benchmark(
 
 
 def measure_once(model: str | Path, *, progress: Progress) -> None:
-    """Measure the engines of a classifier for a few seconds, unless that was done before, so that `--engine auto` is
-    the fastest one here in fp32, or in int8 for a file in int8. An engine that fails, or does not agree with the first,
-    is left out."""
+    """Measure the engines of a classifier for a few seconds, unless that was done before. `--engine auto` is then the
+    fastest one here in fp32, or in int8 for a file in int8.
+
+    An engine that fails, or does not agree with the first, is left out."""
     path = find(model)
     pairs = [pair for pair in available(path) if pair[1] != "bf16"]
     if len(pairs) < 2 or is_measured(path):

@@ -85,8 +85,8 @@ def compare_int8(fp32: Engine, graph: bytes, crops: NDArray[np.uint8]) -> list[D
 
 
 def _apart(found: EngineOutput, expected: EngineOutput) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Absolute differences from the expected output for these crops and more: of probabilities [N, classes], and the
-    largest of the maps of each image [N], relative to the largest value of all."""
+    """Absolute differences from the expected output, which may be of more crops: of probabilities [N, classes], and the
+    largest of each image's maps [N]. The latter are relative to the largest value of all maps."""
     count = len(found.probabilities)
     probabilities = np.abs(found.probabilities - expected.probabilities[:count])
     if expected.maps is None or found.maps is None or expected.map_classes is None or found.map_classes is None:

@@ -1,8 +1,8 @@
 """Limits on the memory and time that one image file may take, which neither its size nor its pixels tell.
 
-Files from strangers can be small and yet make a decoder work for minutes: a JPEG can have thousands of scans, each of
-which goes over all pixels, and Pillow reads headers in Python, piece by piece. An image that exceeds a limit is refused
-before it is decoded, or at that point.
+Files from strangers can be small and yet make a decoder work for minutes. A JPEG can have thousands of scans, each of
+which goes over all pixels. Pillow reads headers in Python, piece by piece. An image that exceeds a limit is refused
+before it is decoded, or as soon as the limit is reached.
 """
 
 from __future__ import annotations

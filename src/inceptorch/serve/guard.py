@@ -1,7 +1,7 @@
 """What is refused from the head of a request: ambiguous framing, and what a page of another site sends.
 
-A server without a token trusts whoever reaches it. A browser lets any page reach it, in its user's name: by a POST,
-whose answer the page cannot read, or by a name of the page's own that resolves to the server's address (DNS rebinding).
+A server without a token trusts whoever reaches it. A browser lets any page reach it, in its user's name. The page can
+POST, although it cannot read the answer. Or its own host name resolves to the server's address (DNS rebinding).
 """
 
 from __future__ import annotations
