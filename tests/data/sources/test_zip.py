@@ -54,6 +54,7 @@ def test_names_may_have_backslashes_or_begin_with_a_point(
     archive = tmp_path / "all.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(prefix + "train" + separator, "")  # a folder
+        file.writestr("./", "")  # as some programs write the top folder
         for path in sorted(images.rglob("*.png")):
             info = zipfile.ZipInfo("x")
             info.filename = prefix + path.relative_to(images).as_posix().replace("/", separator)
@@ -61,6 +62,7 @@ def test_names_may_have_backslashes_or_begin_with_a_point(
     found = find_train_and_val(archive, 0.2, 0)
     for split, folder in zip(found, find_train_and_val(images, 0.2, 0), strict=True):
         assert (list(split.paths), split.labels.tolist()) == (list(folder.paths), folder.labels.tolist())
+        assert list(split.unused) == []
         assert (split.read(3), split.files.sizes[3]) == (folder.read(3), folder.files.sizes[3])
 
 

@@ -35,7 +35,8 @@ class Zip(Tree):
         except Exception:  # a damaged directory may raise anything
             raise DataError(f"{path} could not be read: it is not a zip file, or is damaged.") from None
         stored = {_usual(entry.filename): entry.filename for entry in entries}
-        names = (name for name in stored if not (name.endswith("/") or any(map(is_hidden, name.split("/")))))
+        files = (name for name in stored if name and not name.endswith("/"))  # of "./", the top, no name is left
+        names = (name for name in files if not any(map(is_hidden, name.split("/"))))
         self._names = StringArray(sorted(names))
         self._stored = {name: written for name, written in stored.items() if name != written}
 
