@@ -46,12 +46,12 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
     known, seen = load_readable(split.where), time.time_ns()
     digests = digests_of(split.files)
     left = np.flatnonzero(~are_among(digests, known)).tolist()
-    shallow: list[int] = []
+    shallow: set[int] = set()  # as only their lowest bits are used; not cached, so that each run says so
 
     def fault(index: int) -> str | None:
         try:
             if decode(split.read(index)).is_shallow:
-                shallow.append(index)
+                shallow.add(index)
         except ImageError as error:
             return error.reason
         return None
