@@ -303,7 +303,7 @@ class Trainer:
         kept, best = kept_row(state.rows, self.recipe.schedule), self.recipe.schedule.keeps_best
         if best or kept is not state.rows[-1]:
             kept_epoch = 0 if kept["phase"] == "head" else kept["epoch"]
-            why = "whose validation loss is the lowest" if best else "as the end is worse than the linear probe"
+            why = "whose validation loss is the lowest" if best else "as the last epoch is worse than the linear probe"
             self.progress.info(f"kept the weights of {describe_row(kept)}, {why}")
         if kept is not state.rows[-1]:
             self.evaluated.model.load_state_dict(read_safetensors(self.run.folder / WEIGHTS), strict=False)
