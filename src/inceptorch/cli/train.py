@@ -108,16 +108,8 @@ def train(
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
-    overrides = {
-        "net": net,
-        "epochs": epochs,
-        "size": size,
-        "batch_size": batch_size,
-        "lr": lr,
-        "num_workers": workers,
-        "checkpoint_every": checkpoint_every,
-        "deterministic": deterministic or None,
-    }
+    overrides: dict[str, Any] = {"net": net, "epochs": epochs, "size": size, "batch_size": batch_size, "lr": lr}
+    overrides |= {"num_workers": workers, "checkpoint_every": checkpoint_every, "deterministic": deterministic or None}
     overrides = {name: value for name, value in overrides.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
