@@ -56,7 +56,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     assert "does not exist" in said("train", tmp_path / "none")
     assert "already holds files" in said("train", images, "--out", run)
     assert "not both" in said("train", images, "-c", "a.yaml", "--recipe", "head")
-    assert "Leave out all other options" in said("train", images, "--resume", run)
+    assert "Start a new run for other data" in said("train", tmp_path, "--resume", run)
     assert "Leave out all other options" in said("train", "--epochs", 9, "--resume", run)
     assert "not both" in said("train", images, "--epochs", 3, "--set", "epochs=4")
     assert "did you mean 'googlenet'" in said("train", images, "--net", "goglenet", "--print-config")
