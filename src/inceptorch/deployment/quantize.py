@@ -66,13 +66,8 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
     compared = _crops(val, COMPARED_IMAGES, fp32, progress)
     differences = compare_int8(fp32, quantized, compared)
     int8 = open_graph(quantized, "the graph", name)
-    scores = _evaluate(fp32, int8, val, progress)
-    report = QuantizationReport(
-        calibration_images=min(CALIBRATION_IMAGES, len(training)),
-        compared=len(compared),
-        differences=differences,
-        **scores,
-    )
+    calibration_images = min(CALIBRATION_IMAGES, len(training))
+    report = _evaluate(fp32, int8, val, calibration_images, len(compared), differences, progress)
     check_report(report, max_drop)
     return _with_metadata(quantized, int8=asdict(report)), report
 
@@ -135,8 +130,15 @@ def _crops(split: Split, count: int, engine: Engine, progress: Progress) -> NDAr
     return np.stack(crops)
 
 
-def _evaluate(fp32: Engine, int8: Engine, val: Split, progress: Progress) -> dict[str, Any]:
-    """The report's values of accuracy and speed."""
+def _evaluate(
+    fp32: Engine,
+    int8: Engine,
+    val: Split,
+    calibration_images: int,
+    compared: int,
+    differences: list[Difference],
+    progress: Progress,
+) -> QuantizationReport:
     streams = [Predictor(engine).stream(range(len(val)), val.image) for engine in (fp32, int8)]
     pairs = progress.track(zip(*streams, strict=True), len(val), "evaluating int8")
     predicted = np.array([[each.log_probabilities.argmax() for each in pair] for pair in pairs])
@@ -145,14 +147,17 @@ def _evaluate(fp32: Engine, int8: Engine, val: Split, progress: Progress) -> dic
     low, high = paired_difference_interval(lost)
     batch = np.stack([val.crop(0, fp32.config.preprocessing)] * 8)
     speeds = [throughput(engine, batch, SECONDS) for engine in (fp32, int8)]
-    return {
-        "val_images": len(val),
-        "top1_fp32": float(correct[:, 0].mean()),
-        "top1_int8": float(correct[:, 1].mean()),
-        "top1_drop": 100 * float(lost.mean()),
-        "top1_drop_interval": (100 * low, 100 * high),
-        "agreement": float((predicted[:, 0] == predicted[:, 1]).mean()),
-        "engine": fp32.name,
-        "images_per_second_fp32": speeds[0],
-        "images_per_second_int8": speeds[1],
-    }
+    return QuantizationReport(
+        calibration_images=calibration_images,
+        val_images=len(val),
+        top1_fp32=float(correct[:, 0].mean()),
+        top1_int8=float(correct[:, 1].mean()),
+        top1_drop=100 * float(lost.mean()),
+        top1_drop_interval=(100 * low, 100 * high),
+        agreement=float((predicted[:, 0] == predicted[:, 1]).mean()),
+        engine=fp32.name,
+        images_per_second_fp32=speeds[0],
+        images_per_second_int8=speeds[1],
+        compared=compared,
+        differences=differences,
+    )
