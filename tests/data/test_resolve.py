@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val
+from inceptorch.data.resolve import open_splits
 from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import DataError
 from inceptorch.training import train
@@ -98,6 +99,16 @@ def test_a_split_in_a_folder_of_its_own_name_is_stepped_into(images: Path) -> No
         (images / f"seg_{name}").mkdir()
         (images / "moved").rename(images / f"seg_{name}" / f"seg_{name}")
     assert [len(split) for split in find_train_and_val(images, 0.2, 0)] == [36, 12]
+
+
+def test_a_single_folder_is_the_split_that_it_is_called(images: Path, tmp_path: Path) -> None:
+    """In any spelling. But a folder of splits may have any name."""
+    (tmp_path / "data" / "my_train_data").mkdir(parents=True)
+    for name in ("train", "val"):
+        (images / name).rename(tmp_path / "data" / "my_train_data" / name)
+    assert set(open_splits(tmp_path / "data")) == {"train", "val"}
+    (tmp_path / "data" / "my_train_data" / "val").rename(images / "test_set")
+    assert set(open_splits(images)) == {"test"}
 
 
 @pytest.mark.parametrize("archived", [False, True])

@@ -17,7 +17,7 @@ from inceptorch.data.sources.manifest import is_list, open_manifest
 from inceptorch.data.sources.shards import are_shards, open_remote, open_shards
 from inceptorch.data.sources.torchvision import open_dataset
 from inceptorch.data.sources.zip import Zip
-from inceptorch.data.split import SPLIT_OF_WORD, SPLITS, Split, group_by_split, split_of, stratified
+from inceptorch.data.split import SPLITS, Split, group_by_split, split_of, stratified
 from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError, did_you_mean
 
@@ -160,11 +160,13 @@ def _open_tree(path: Path) -> Tree:
 
 
 def _unwrapped(tree: Tree, split: str = "") -> tuple[Tree, str]:
-    """The tree and the folder in it to start from: a single folder of folders, as zip files often have, or the top.
-
-    A single folder that is a split other than the tree itself is not gone into."""
+    """The tree and the folder in it to start from: that inside a single folder of folders, as zip files often have.
+    One that is called as a split is that split, unless the tree itself is, or it holds splits."""
     outer = tree.folders()
-    wrapped = len(outer) == 1 and SPLIT_OF_WORD.get(outer[0].lower(), split) == split and tree.folders(outer[0])
+    if len(outer) != 1:
+        return tree, ""
+    inner = tree.folders(outer[0])
+    wrapped = inner and (split_of(outer[0]) in ("", split) or any(map(split_of, inner)))
     return tree, outer[0] if wrapped else ""
 
 
