@@ -12,9 +12,16 @@ from torchvision.transforms import v2
 import inceptorch
 
 
-def main(data: str, weights: str, bar: float, most_epochs: int) -> None:
+def caffe_transform() -> v2.Compose:
+    """The pixels that BVLC's weights expect: BGR without their means."""
     mean = torch.tensor([104.0, 117.0, 123.0]).view(3, 1, 1)
-    transform = v2.Compose([v2.Resize(256), v2.CenterCrop(224), v2.PILToTensor(), lambda x: x.flip(0).float() - mean])
+    return v2.Compose(
+        [v2.Resize(256), v2.CenterCrop(224), v2.PILToTensor(), v2.Lambda(lambda x: x.flip(0).float() - mean)]
+    )
+
+
+def main(data: str, weights: str, bar: float, most_epochs: int) -> None:
+    transform = caffe_transform()
     torch.manual_seed(0)
     train = DataLoader(ImageFolder(f"{data}/train", transform), batch_size=32, shuffle=True)
     test = DataLoader(ImageFolder(f"{data}/test", transform), batch_size=32)
