@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,13 @@ def test_a_full_disk_behind_standard_output_is_a_sentence(words: tuple[str, ...]
         done = run_with(full.fileno(), *words)
     assert done.stderr == "inceptorch: Cannot write the output: no space left on device.\n"
     assert done.returncode == 2
+
+
+def test_closed_standard_output_is_a_sentence() -> None:
+    command = f"{shlex.quote(sys.executable)} -m inceptorch nets >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    sentence = "inceptorch: Cannot write the output: standard output is closed. Try > /dev/null.\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault() -> None:

@@ -20,10 +20,13 @@ QUIET = Progress(quiet=True)
 
 
 @pytest.mark.slow
-def test_8_bits_answer_nearly_alike_and_say_so(run: Path, images: Path, tmp_path: Path) -> None:
+def test_8_bits_answer_nearly_alike_and_say_so(
+    run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pixels = inceptorch.load(run).preprocessing
     crops = np.stack([pixels.apply(path) for path in sorted(images.rglob("*.png"))])
     graph = quantize_graph(graph_of(run), crops, QUIET)
+    assert capsys.readouterr().out == ""  # which is for --json
     file = tmp_path / "eight.onnx"
     file.write_bytes(graph)
     assert exported_metadata(file)["precision"] == "int8"

@@ -1,5 +1,6 @@
 """Weights as files of named tensors, and fitting them to a model."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_tensors_come_back_and_a_pickle_is_not_opened(tmp_path: Path) -> None:
     torch.save({"weight": weight}, tmp_path / "b.pth")
     with pytest.raises(BundleError, match="is a pickle, which could run code"):
         read_safetensors(tmp_path / "b.pth")
+    (tmp_path / "c.pkl").write_bytes(pickle.dumps({"weight": [0.5] * 9}))
+    with pytest.raises(BundleError, match="is a pickle, which could run code"):
+        read_safetensors(tmp_path / "c.pkl")
+    # Cut off, with a header of 128 bytes: as a pickle's, its first byte is 80.
+    (tmp_path / "d.safetensors").write_bytes((128).to_bytes(8, "little") + b'{"weight":')
+    with pytest.raises(BundleError, match="damaged"):
+        read_safetensors(tmp_path / "d.safetensors")
 
 
 def test_the_same_tensors_and_texts_make_the_same_bytes(tmp_path: Path) -> None:

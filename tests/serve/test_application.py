@@ -36,6 +36,11 @@ def test_impossible_parameters_are_refused(server: Server, query: str) -> None:
     assert reply.json["error"].startswith(f"Parameter {query[1:].partition('=')[0]}: ")
 
 
+def test_parameters_that_do_not_exist_are_refused(server: Server) -> None:
+    reply = server.predict(("a", image()), query="?tpo=1")
+    assert (reply.status, reply.json) == (422, {"error": "There is no parameter 'tpo': did you mean 'top'?"})
+
+
 def test_the_page_may_load_nothing_from_elsewhere(server: Server) -> None:
     for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")):
         reply = server.request(path)

@@ -1,6 +1,7 @@
 """`train` and `resume` with Python objects, and errors before anything is written."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,10 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     text = (run / "run.yaml").read_text()
     (run / "run.yaml").write_text(text.replace("compile: false", "compile: true"))
     assert read_run(run).recipe.runtime.compile is True
+    for changed in (re.sub("batch_size: .*", "batch_size: 5", text), re.sub("seed: .*", "seed: 77", text)):
+        (run / "run.yaml").write_text(changed)
+        with pytest.raises(RunError, match=r"the seed, recipe or network in run.yaml was changed. Undo that"):
+            inceptorch.resume(run, QUIET)
     (run / "run.yaml").write_text(text)
     for name in ("last", "previous"):
         (run / "checkpoints" / f"{name}.safetensors").write_bytes(b"nonsense")

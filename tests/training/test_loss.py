@@ -34,6 +34,10 @@ def test_a_loss_of_ones_own_is_what_is_minimized(data: tuple[Patches, Patches], 
     assert twice > 1.3 * ours
     with pytest.raises(RunError, match=r"it gives \(8, 3\). Return one number, or one for each image"):
         inceptorch.train(data, out=tmp_path / "wrong", recipe=simple, loss=lambda x, y: x, progress=QUIET)
+    with pytest.raises(RunError, match="Cannot use the loss: it has no gradient"):
+        inceptorch.train(
+            data, out=tmp_path / "detached", recipe=simple, loss=lambda x, y: x.sum().detach(), progress=QUIET
+        )
     with pytest.raises(RecipeError, match="Weigh them there, with --set class_weight_power=0"):
         inceptorch.train(
             data, out=tmp_path / "x", recipe=simple.replace(class_weight_power=1.0), loss=mean, progress=QUIET

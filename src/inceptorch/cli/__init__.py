@@ -113,6 +113,9 @@ def main() -> None:
     is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if sys.stdout is None:  # closed, so that the next file would take its place
+        print("inceptorch: Cannot write the output: standard output is closed. Try > /dev/null.", file=sys.stderr)
+        sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal's encoding may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,12 +95,10 @@ def quantize_graph(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -
 
     progress.info(f"calibrating int8 on {len(crops)} images")
     nncf.set_log_level(logging.ERROR)
-    quantized = nncf.quantize(
-        onnx.load_from_string(graph),
-        nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])}),
-        subset_size=len(crops),
-        ignored_scope=nncf.IgnoredScope(patterns=IGNORED, validate=False),
-    )
+    dataset = nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])})
+    ignored = nncf.IgnoredScope(patterns=IGNORED, validate=False)
+    with redirect_stdout(sys.stderr):  # for the library's bars of progress
+        quantized = nncf.quantize(onnx.load_from_string(graph), dataset, subset_size=len(crops), ignored_scope=ignored)
     return _with_metadata(quantized.SerializeToString(), precision="int8")
 
 

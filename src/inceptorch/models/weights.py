@@ -92,8 +92,9 @@ def looks_pickled(path: Path) -> bool:
     """Whether a file is a pickle, or a zip archive holding one, as `torch.save` writes."""
     try:
         with open(path, "rb") as file:
-            head = file.read(4)
-        if head[:1] == b"\x80":
+            head = file.read(9)
+        # A safetensors file may begin so, too: with 8 bytes of its header's length, before the header itself.
+        if head[:1] == b"\x80" and head[8:] != b"{":
             return True
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".pkl") for name in archive.namelist())

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+from inceptorch.errors import did_you_mean
 from inceptorch.serve import open_inference, schemas
 from inceptorch.serve.body import chunks, in_time, read_images
 from inceptorch.serve.schemas import errors
@@ -64,6 +65,7 @@ async def _service(request: Request) -> Service:
 
 ServiceOf = Annotated[Service, Depends(_service)]
 public, private = APIRouter(), APIRouter()
+PARAMETERS = ("top", "maps", "model")  # of /predict
 PROTOCOL: list[str | Enum] = ["open inference protocol"]
 
 
@@ -129,6 +131,8 @@ async def predict(
     model: Annotated[str | None, Query(description="Name of the model; by default the first one.")] = None,
 ) -> Response:
     """Classify images. For each file, in order: the most probable classes, or why it cannot be read."""
+    if unknown := sorted(request.query_params.keys() - set(PARAMETERS)):
+        raise HTTPException(422, f"There is no parameter {unknown[0][:100]!r}: {did_you_mean(unknown[0], PARAMETERS)}")
     endpoint = service.endpoint(model)
     with endpoint.admission.reserve() as reservation:
         images = await read_images(request, service.limits, reservation)

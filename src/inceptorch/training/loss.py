@@ -54,6 +54,8 @@ class TrainLoss(nn.Module):
         if not isinstance(losses, Tensor) or losses.shape not in ((), (len(targets),)):
             found = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
             raise RunError(f"Cannot use the loss: it gives {found}. Return one number, or one for each image.")
+        if outputs.requires_grad and not losses.requires_grad:
+            raise RunError("Cannot use the loss: it has no gradient. Try torch's functions on the outputs themselves.")
         return losses.expand(len(targets))
 
     @property

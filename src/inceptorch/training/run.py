@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import platform
 import shlex
 import subprocess
@@ -94,6 +96,7 @@ class Run:
             "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
             | {"python": platform.python_version(), "git": _git_commit()},
         }
+        config["sha256"] = _digest(config)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self.folder / RUN_CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -161,7 +164,7 @@ def read_run(folder: Path) -> Run:
         net = (
             serialization.from_plain(config["network"]) if "network" in config and "model" not in from_python else None
         )
-        return Run(
+        run = Run(
             folder=folder,
             data=str(config["data"]),
             weights=Path(config["weights"]) if config["weights"] else None,
@@ -173,12 +176,25 @@ def read_run(folder: Path) -> Run:
             fingerprint=str(config["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in config["skipped"]],
         )
+        if config.get("sha256", _digest(config)) != _digest(config):  # runs of versions before 0.3 have none
+            raise RunError(
+                f"Cannot resume {folder}: the seed, recipe or network in {RUN_CONFIG} was changed. Undo that, or start "
+                "a new run."
+            )
+        return run
     except RecipeError as error:
         raise RunError(f"{folder / RUN_CONFIG}: {error}") from None
     except (KeyError, TypeError, ValueError):
         raise RunError(
             f"Cannot resume {folder}: {RUN_CONFIG} lacks values. Start a new run with inceptorch train."
         ) from None
+
+
+def _digest(config: dict[str, Any]) -> str:
+    """The hash of what decides on the weights of a run; what only decides how it is computed may change meanwhile."""
+    recipe = {group: values for group, values in config["recipe"].items() if group != "runtime"}
+    decisive = [config["seed"], recipe, config.get("network")]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def read_run_config(folder: Path) -> dict[str, Any]:
