@@ -17,13 +17,14 @@ from torchvision.datasets import ImageFolder
 
 import inceptorch
 from bench.training.head_plain import caffe_transform
+from inceptorch.models.module import Model
 
 
-def features(model: torch.nn.Module, folder: str) -> tuple[NDArray[np.float32], list[int]]:
+def features(model: Model, folder: str) -> tuple[NDArray[np.float32], list[int]]:
     """The inputs of the last layer for every image [N, C], and its class."""
     data = ImageFolder(folder, caffe_transform())
     found: list[torch.Tensor] = []
-    handle = model.get_classifier().register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))  # type: ignore[operator]
+    handle = model.get_classifier().register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
     with torch.inference_mode():
         for images, _ in DataLoader(data, batch_size=32, num_workers=2):
             model(images.to(memory_format=torch.channels_last))
@@ -32,7 +33,8 @@ def features(model: torch.nn.Module, folder: str) -> tuple[NDArray[np.float32], 
 
 
 def main(data: str, weights: str) -> None:
-    model = inceptorch.create_model("googlenet", weights=weights).to(memory_format=torch.channels_last).eval()
+    model = inceptorch.create_model("googlenet", weights=weights).eval()
+    model.to(memory_format=torch.channels_last)
     inputs, labels = features(model, f"{data}/train")
     l2 = 0.01  # times the squared weights, beside the mean loss
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=1 / (2 * l2 * len(labels)), max_iter=1000))

@@ -494,7 +494,8 @@ def test_a_run_that_ends_worse_than_its_head_keeps_the_head(
     assert result.kept_epoch == 0
     assert result.evaluation.loss == pytest.approx(float(head["loss"]), rel=1e-3)
     assert inceptorch.evaluate(result.run, images, progress=QUIET).loss == pytest.approx(float(head["loss"]), rel=1e-3)
-    alone = inceptorch.train(images, out=tmp_path / "alone", recipe=rough.replace(epochs=0), **words)  # type: ignore[arg-type]
+    probe = rough.replace(epochs=0)
+    alone = inceptorch.train(images, out=tmp_path / "alone", recipe=probe, **words)  # type: ignore[arg-type]
     kept, probed = (inceptorch.load(run).model.state_dict() for run in (result.run, alone.run))
     assert all(torch.equal(kept[name], probed[name]) for name in probed)
     report.write_report(result)
@@ -502,7 +503,8 @@ def test_a_run_that_ends_worse_than_its_head_keeps_the_head(
     again = inceptorch.resume(result.run, QUIET)
     assert (again.kept_epoch, again.evaluation.loss) == (0, result.evaluation.loss)
 
-    last_kept = inceptorch.train(images, out=tmp_path / "last", recipe=rough.replace(keep="last"), **words)  # type: ignore[arg-type]
+    to_the_end = rough.replace(keep="last")
+    last_kept = inceptorch.train(images, out=tmp_path / "last", recipe=to_the_end, **words)  # type: ignore[arg-type]
     assert last_kept.kept_epoch is None
     assert last_kept.evaluation.loss == pytest.approx(float(last["loss"]), rel=1e-3)
     gentle = rough.replace(linear_probe_steps=1, epochs=4, lr=0.05, lr_schedule=((0, 1), (1, 0)))

@@ -63,8 +63,7 @@ def train(
     optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies
     callbacks  called after steps, validations and at the end
 
-    Raises DataError, TableError, BundleError, RecipeError or RunError, if possible before anything is written. A folder
-    in use is never written into.
+    Raises DataError, TableError, BundleError, RecipeError or RunError, where possible before anything is written.
     """
     began = time.monotonic()
     if isinstance(model, str):
