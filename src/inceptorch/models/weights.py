@@ -10,22 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inceptorch.errors import BundleError
 from inceptorch.utils.files import atomic_write, reading, require_regular
-from inceptorch.utils.tensors import HASH, check_hash, check_tensors, sha256
+from inceptorch.utils.tensors import HASH, check_tensors, read_checked, sha256
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises BundleError for anything else; nothing is ever unpickled."""
     require_regular(path, BundleError)
     try:
-        with reading(path, BundleError), safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            check_hash(path, file.metadata(), tensors, torch.uint8)
+        with reading(path, BundleError):
+            tensors, _ = read_checked(path, "pt", torch.uint8)
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and tensor.element_size() < 2:  # few operations are defined for these
                 raise BundleError(f"Cannot use {path}: it holds {name} as {tensor.dtype}. Try saving it in float32.")

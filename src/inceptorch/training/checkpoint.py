@@ -23,7 +23,7 @@ from inceptorch.models.weights import write_safetensors
 from inceptorch.training.compatibility import upgrade_row
 from inceptorch.training.ema import WeightAverage
 from inceptorch.utils.files import os_error_reason, reading
-from inceptorch.utils.tensors import check_hash
+from inceptorch.utils.tensors import read_checked
 
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 
@@ -151,10 +151,8 @@ def previous(path: Path) -> Path:
 def _read(path: Path, epochs: int, steps: int) -> tuple[dict[str, Tensor], dict[str, str], TrainState]:
     """The tensors, texts and progress of a checkpoint. Raises RunError if it is damaged."""
     try:
-        with reading(path, DiskError), safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = dict(file.metadata())
-        check_hash(path, metadata, tensors, torch.uint8)
+        with reading(path, DiskError):
+            tensors, metadata = read_checked(path, "pt", torch.uint8)
         state = msgspec.convert(json.loads(metadata["progressed"]), TrainState)
         state.rows = [upgrade_row(row) for row in state.rows]
         state.check(epochs, steps)

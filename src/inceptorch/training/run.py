@@ -176,7 +176,8 @@ def read_run(folder: Path) -> Run:
             fingerprint=str(config["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in config["skipped"]],
         )
-        if config.get("sha256", _digest(config)) != _digest(config):  # runs of versions before 0.3 have none
+        digest = _digest(config)
+        if config.get("sha256", digest) != digest:  # runs of versions before 0.3 have none
             raise RunError(
                 f"Cannot resume {folder}: the seed, recipe or network in {RUN_CONFIG} was changed. Undo that, or start "
                 "a new run."

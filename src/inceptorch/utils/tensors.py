@@ -17,19 +17,35 @@ from inceptorch.utils.files import reading, require_regular
 HASH = "sha256"  # key of the hash in a file's metadata; files of versions before 0.3 have none
 
 
+def read_checked(path: Path, framework: str, byte: Any = np.uint8) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors and texts of a safetensors file, as "np" holds them; or "pt", with `byte=torch.uint8`.
+
+    Raises BundleError unless they are those that were written; a file without a hash is taken as it is. Other errors
+    are the library's.
+    """
+    with safe_open(path, framework=framework) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        texts = dict(file.metadata() or {})
+    expected = texts.pop(HASH, None)
+    if expected is not None and sha256(tensors, texts, byte) != expected:
+        raise BundleError(
+            f"{path} is damaged: it does not hold what was written. Copy it again from where it came from, or make it "
+            "again."
+        )
+    return tensors, texts
+
+
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The tensors of a safetensors file, without torch. Raises BundleError."""
     require_regular(path, BundleError)
     try:
-        with reading(path, BundleError), safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            check_hash(path, file.metadata(), arrays)
+        with reading(path, BundleError):
+            return read_checked(path, "np")[0]
     except (SafetensorError, ValueError, AttributeError, TypeError, KeyError):  # the last three for types unknown here
         raise BundleError(
             f"{path} is not a safetensors file of numbers that NumPy knows, or is damaged; copy it again from where it "
             "came from, or make it again."
         ) from None
-    return arrays
 
 
 def sha256(tensors: Mapping[str, Any], texts: Mapping[str, str], byte: Any = np.uint8) -> str:
@@ -43,20 +59,6 @@ def sha256(tensors: Mapping[str, Any], texts: Mapping[str, str], byte: Any = np.
         digest.update(f"{name} {kind} {list(tensor.shape)}\n".encode())
         digest.update(np.asarray(tensor.reshape(-1).view(byte)).data)
     return digest.hexdigest()
-
-
-def check_hash(
-    path: Path, metadata: Mapping[str, str] | None, tensors: Mapping[str, Any], byte: Any = np.uint8
-) -> None:
-    """Raise BundleError unless the tensors and texts of a file are those that were written; a file without a hash is
-    taken as it is."""
-    texts = dict(metadata or {})
-    expected = texts.pop(HASH, None)
-    if expected is not None and sha256(tensors, texts, byte) != expected:
-        raise BundleError(
-            f"{path} is damaged: it does not hold what was written. Copy it again from where it came from, or make it "
-            "again."
-        )
 
 
 def check_tensors(
