@@ -25,9 +25,8 @@ import os, time
 from pathlib import Path
 from inceptorch.utils.files import locked
 with locked(Path({str(tmp_path / "lock")!r}), "busy", "unusable"):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():
+        print(os.getpid(), flush=True)  # by the child, once it has let go of the lock
     time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
