@@ -90,13 +90,22 @@ def tensor_shapes(
     Raises TableError if images of `size` pixels are too few, or the weights would not fit into memory."""
     check_size(net, size, aux)
     shape: Shape = (in_chans, size, size)
-    parts = {}
+    parts: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, layer in net.body.items():
         parts[f"body.{name}"] = as_layer(layer).tensors(shape, net.norm)
         shape = as_layer(layer).output_shape(shape)
         if aux and name in net.aux:
             parts |= _head_tensors(f"aux.{name}", net.aux_head or {}, net, num_classes, shape)
     return prefixed(parts | _head_tensors("head", net.head, net, num_classes, shape))
+
+
+def body_tensors(net: NetworkSpec, shape: Shape) -> dict[str, tuple[int, ...]]:
+    """The shapes of the body's tensors, by their names in the state dict, for an input of `shape` (C, H, W)."""
+    parts = {}
+    for name, layer in net.body.items():
+        parts[f"body.{name}"] = as_layer(layer).tensors(shape, net.norm)
+        shape = as_layer(layer).output_shape(shape)
+    return prefixed(parts)
 
 
 def _head_tensors(
