@@ -27,6 +27,7 @@ from inceptorch.utils.html import render
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from inceptorch.models.detector import Detector
     from inceptorch.models.module import Model
 
 
@@ -43,7 +44,8 @@ class TopClass(TypedDict):
 
 @dataclass(repr=False)
 class Classifier:
-    """A model with its config. The model may also be any module that returns logits; it cannot be exported then."""
+    """A model with its config. The model may also be any module that returns logits, which cannot be exported then; or
+    a `Detector`, whose config has a detection head."""
 
     model: Model
     config: ClassifierConfig
@@ -59,12 +61,17 @@ class Classifier:
         aux_heads: bool = False,
     ) -> Classifier:
         """The classifier of a model; with `aux_heads`, its bundle holds the auxiliary heads."""
+        from inceptorch.models.detector import Detector
         from inceptorch.models.module import Model
 
+        metadata = metadata or Metadata()
+        if isinstance(model, Detector):
+            config = ClassifierConfig(model.net, preprocessing, list(classes), metadata, detection=model.detection)
+            return cls(cast("Model", model), config)
         custom = not isinstance(model, Model)
         spec = f"{type(model).__module__}.{type(model).__qualname__}" if custom else model.net
         save_aux = not custom and aux_heads and bool(model.aux)
-        return cls(model, ClassifierConfig(spec, preprocessing, list(classes), metadata or Metadata(), save_aux))
+        return cls(model, ClassifierConfig(spec, preprocessing, list(classes), metadata, save_aux))
 
     @classmethod
     def read(cls, folder: Path, model: nn.Module | None = None) -> Classifier:
@@ -74,6 +81,7 @@ class Classifier:
         """
         import torch
 
+        from inceptorch.models.detector import Detector
         from inceptorch.models.module import Model
         from inceptorch.models.weights import fit, read_safetensors
 
@@ -83,8 +91,12 @@ class Classifier:
             config.check_tensors(tensors, folder)  # before memory is taken for a network
             size, channels = config.preprocessing.size, config.preprocessing.in_chans
             aux, classes = config.aux_heads, len(config.classes)
+            built: nn.Module
             try:
-                built = Model(config.network, classes, channels, aux=aux, size=size, initialize=False)
+                if config.detection is not None:
+                    built = Detector(config.network, config.detection, classes, channels, initialize=False)
+                else:
+                    built = Model(config.network, classes, channels, aux=aux, size=size, initialize=False)
             except TableError as error:
                 raise BundleError(f"{folder / CONFIG}: {error}") from None
             model = built.to(memory_format=torch.channels_last)
@@ -101,10 +113,11 @@ class Classifier:
 
     def __repr__(self) -> str:
         names = ", ".join(self.classes[:3]) + (", ..." if len(self.classes) > 3 else "")
-        size = self.preprocessing.size
+        head, size = self.config.detection, self.preprocessing.size
+        kind, width, height = ("Detector", head.width, head.height) if head else ("Classifier", size, size)
         return (
-            f"Classifier {self.config.architecture}, {len(self.classes)} classes: {names}\n"
-            f"input {size}x{size} {self.preprocessing.channels}, on {next(self.model.parameters()).device}"
+            f"{kind} {self.config.architecture}, {len(self.classes)} classes: {names}\n"
+            f"input {width}x{height} {self.preprocessing.channels}, on {next(self.model.parameters()).device}"
         )
 
     @overload
@@ -166,7 +179,7 @@ class Classifier:
         tensors = self.model.state_dict() if everything else evaluation_tensors(self.model)
         write_safetensors(folder / WEIGHTS, tensors, {"format": "pt"})
         config = self.config.to_dict()
-        if not self.config.is_custom:
+        if not self.config.is_custom and self.config.detection is None:
             config["num_features"] = self.model.num_features  # which timm's loaders want
         write_text(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         write_text(folder / CARD, self.card())
@@ -214,6 +227,20 @@ def _model_index(config: ClassifierConfig) -> dict[str, Any]:
         ],
     }
     return {"model-index": [{"name": config.architecture, "results": [result]}]}
+
+
+def copy_body(given: Model, model: Detector) -> None:
+    """Copy the body's weights into a detector, and those of its head from a detector where they have equal shapes.
+
+    Raises BundleError where the body does not fit."""
+    for layer, spec in model.detection.body(model.net).body.items():
+        if given.net.body.get(layer) != spec:
+            raise BundleError(f"The weights belong to another table called {given.net.name!r}: layer {layer} differs.")
+    expected = model.state_dict()
+    same = {name: tensor for name, tensor in given.state_dict().items() if name in expected}
+    model.load_state_dict(
+        {name: each for name, each in same.items() if each.shape == expected[name].shape}, strict=False
+    )
 
 
 def copy_weights(given: Model, model: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -14,6 +14,7 @@ from inceptorch.errors import BundleError, TableError
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.networks import serialization
 from inceptorch.networks.complexity import tensor_shapes
+from inceptorch.networks.detection import DetectionHead
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.timm_config import bundle_keys
 from inceptorch.networks.zoo import get_network
@@ -55,6 +56,8 @@ class Metadata:
     trained_on, validated_on  descriptions of the images
     recipe                    name of the recipe
     top1, top5                accuracy on the validation images, 0 to 1
+    map50                     of a detector, mean average precision at an IoU of 0.5 on the validation images
+    score_threshold           of a detector, the score at which F1 was highest on the validation images
     split                     where training chose the validation images itself
     threshold                 of confidence, from the validation images
     weights, url              name, source and address of published weights
@@ -67,6 +70,8 @@ class Metadata:
     recipe: str | None = None
     top1: float | None = None
     top5: float | None = None
+    map50: float | None = None
+    score_threshold: float | None = None
     split: ValidationSplit | None = None
     threshold: Threshold | None = None
     weights: str | None = None
@@ -99,6 +104,7 @@ class ClassifierConfig:
     """The content of `config.json`, held by classifiers and engines.
 
     spec       the paper's table; for a custom module, its name
+    detection  the head of a detector, which takes the place of the table's; None for a classifier
     aux_heads  the weights include the auxiliary heads, as published ones do; the papers discard them after training
     """
 
@@ -107,6 +113,7 @@ class ClassifierConfig:
     classes: list[str]
     metadata: Metadata = Metadata()
     aux_heads: bool = False
+    detection: DetectionHead | None = None
 
     @property
     def is_custom(self) -> bool:
@@ -131,7 +138,10 @@ class ClassifierConfig:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         network: dict[str, Any] = {"architecture": self.architecture, "custom": True}
-        if not self.is_custom:
+        if self.detection is not None:
+            plain = serialization.to_plain(self.network)
+            network = {"architecture": self.architecture, "network": plain, "detection": asdict(self.detection)}
+        elif not self.is_custom:
             network = {
                 **bundle_keys(self.network, self.preprocessing, len(self.classes)),
                 "network": serialization.to_plain(self.network),
@@ -151,10 +161,12 @@ class ClassifierConfig:
     def check_tensors(self, tensors: Mapping[str, Any], folder: Path) -> None:
         """Raise BundleError unless the tensors of the bundle in `folder` are those of its network, whatever engine is
         to execute it."""
+        classes, channels = len(self.classes), self.preprocessing.in_chans
         try:
-            expected = tensor_shapes(
-                self.network, len(self.classes), self.preprocessing.in_chans, self.preprocessing.size, self.aux_heads
-            )
+            if self.detection is not None:
+                expected = self.detection.tensors(self.network, classes, channels)
+            else:
+                expected = tensor_shapes(self.network, classes, channels, self.preprocessing.size, self.aux_heads)
         except TableError as error:
             raise BundleError(f"{folder / CONFIG}: {error}") from None
         counts = [name for name in expected if name.endswith("num_batches_tracked")]
@@ -176,9 +188,10 @@ class ClassifierConfig:
                 network = plain if isinstance(plain, NetworkSpec) else serialization.from_plain(plain)
             preprocessing = Preprocessing.from_dict(found.preprocessing)
             metadata = Metadata.from_dict(found.metadata)
+            detection = None if found.detection is None else DetectionHead.from_dict(found.detection)
         except (BundleError, TableError) as error:
             raise BundleError(f"{source}: {error}") from None
-        return cls(network, preprocessing, found.label_names, metadata, found.aux_heads is True)
+        return cls(network, preprocessing, found.label_names, metadata, found.aux_heads is True, detection)
 
 
 @dataclass
@@ -193,6 +206,7 @@ class _Config:
     custom: bool = False
     network: Any = None
     aux_heads: Any = False
+    detection: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, BundleError)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inceptorch.images.boxes import Boxes
 from inceptorch.models.blocks import sequential
 from inceptorch.models.init import init_weights
-from inceptorch.networks.detection import EDGES, GROUPS, DetectionHead
+from inceptorch.networks.detection import EDGES, GROUPS, MAX_BOXES, MAX_IOU, MIN_SCORE, DetectionHead
 from inceptorch.networks.network import NetworkSpec
 
 PRIOR = 0.01  # probability of an object at a place that a new head begins with (arXiv:1708.02002 section 4.1)
@@ -124,6 +125,21 @@ class Detector(nn.Module):
         across = torch.stack([x - left, x + right], 2).clamp(0, width)
         along = torch.stack([y - top, y + bottom], 2).clamp(0, height)
         return torch.stack([across[..., 0], along[..., 0], across[..., 1], along[..., 1]], 2)
+
+
+def best_boxes(boxes: Tensor, scores: Tensor, min_score: float = MIN_SCORE) -> list[Boxes]:
+    """The answers for N images, best first, from boxes [N, P, 4] and scores [N, P, classes]: non-maximum suppression
+    within each class, at most `MAX_BOXES` of a class, and of an image."""
+    from torchvision.ops import batched_nms
+
+    found = []
+    for of_image, scores_of_image in zip(boxes, scores, strict=True):
+        place, label = (scores_of_image > min_score).nonzero().unbind(1)
+        score = scores_of_image[place, label]
+        kept = batched_nms(of_image[place], score, label, MAX_IOU)[:MAX_BOXES]
+        parts = (of_image[place[kept]], label[kept], score[kept])
+        found.append(Boxes.of(*(part.cpu().numpy() for part in parts)))
+    return found
 
 
 def places(head: DetectionHead, shapes: Sequence[tuple[int, int, int]]) -> Tensor:

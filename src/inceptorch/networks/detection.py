@@ -23,6 +23,9 @@ from inceptorch.utils.validation import build, check_fields
 REDUCTIONS = (8, 16, 32)  # pixels of the image for each place of a map
 GROUPS = 16  # of channels that are normalized together
 EDGES = 4  # left, top, right, bottom
+MIN_SCORE = 0.05  # below which a box is no answer
+MAX_IOU = 0.6  # of two boxes of a class that are both answers
+MAX_BOXES = 100  # of a class, and of an image
 Side = Annotated[int, Meta(ge=64, le=4096, multiple_of=32, description="a multiple of 32 from 64 to 4096")]
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic between a detector's outputs and boxes: targets, losses, and non-maximum suppression."""
+"""The arithmetic between a detector's outputs and boxes: targets and losses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ NO_BOX = -1  # label of the rows that fill a batch's targets up
 RADIUS = 1.5  # strides around a box's center whose places are to find it (arXiv:1904.01355, as its authors improved it)
 REACH = 8.0  # strides to the farthest edge up to which a level finds a box; the next coarser one finds larger ones
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss (arXiv:1708.02002)
-MIN_SCORE = 0.05  # below which a box is no answer
-MAX_IOU = 0.6  # of two boxes of a class that are both answers
-MAX_BOXES = 100  # of an image
 
 
 class Assignment(NamedTuple):
@@ -68,12 +65,10 @@ def losses(model: Detector, outputs: Tensor, targets: Tensor) -> Tensor:
     central = centerness_of(boxes, model.places)[found]
     overlap = generalized_box_iou_loss(model.to_boxes(edges)[found], boxes[found])
     sums = torch.zeros(3, len(outputs), device=outputs.device)
-    sums = sums.index_add(1, image, torch.stack([central, central * overlap, _cross_entropy(centerness[found], central)]))
+    sums = sums.index_add(
+        1, image, torch.stack([central, central * overlap, _cross_entropy(centerness[found], central)])
+    )
     return loss + sums[1] / sums[0].clamp(min=1e-6) + sums[2] / count
-
-
-def _cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits[:, 0], wanted, reduction="none")
 
 
 def centerness_of(boxes: Tensor, places: Tensor) -> Tensor:
@@ -84,21 +79,6 @@ def centerness_of(boxes: Tensor, places: Tensor) -> Tensor:
     for near, far in ((x - left, right - x), (y - top, bottom - y)):
         ratio = ratio * torch.minimum(near, far).clamp(min=0) / torch.maximum(near, far).clamp(min=1e-6)
     return ratio.sqrt()
-
-
-def select(boxes: Tensor, scores: Tensor, min_score: float = MIN_SCORE) -> list[Boxes]:
-    """The answers for N images, best first, from boxes [N, P, 4] and scores [N, P, classes]: non-maximum suppression
-    within each class, at most `MAX_BOXES` of a class, and of an image."""
-    from torchvision.ops import batched_nms
-
-    found = []
-    for of_image, scores_of_image in zip(boxes, scores, strict=True):
-        place, label = (scores_of_image > min_score).nonzero().unbind(1)
-        score = scores_of_image[place, label]
-        kept = batched_nms(of_image[place], score, label, MAX_IOU)[:MAX_BOXES]
-        answer = (of_image[place[kept]].cpu().numpy(), label[kept].cpu().numpy(), score[kept].cpu().numpy())
-        found.append(Boxes.of(*answer))
-    return found
 
 
 def as_targets(boxes: list[Boxes]) -> Tensor:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import EngineError
+from inceptorch.images.boxes import Boxes
 from inceptorch.utils.arrays import Floats
 
 
@@ -61,6 +62,11 @@ class Engine(ABC):
     @abstractmethod
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
         """The outputs for uint8 RGB crops [N, S, S, 3]; safe to call from several threads."""
+
+    def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
+        """A detector's answers for uint8 RGB images [N, height, width, 3], in their pixels, best first; safe to call
+        from several threads."""
+        raise NotImplementedError
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"

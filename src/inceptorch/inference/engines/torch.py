@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.images.boxes import Boxes
 from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.engines.formats import BATCH_SIZES
+from inceptorch.models.detector import Detector, best_boxes
 from inceptorch.networks.onnx_graph import MAX_MAPS, pooled_layer
 from inceptorch.runtime.device import best_device
 
@@ -36,7 +38,7 @@ class Torch(Engine):
         self.classifier = classifier
         size, channels = self.config.preprocessing.size, self.config.preprocessing.in_chans
         self._pooled = None
-        if not self.config.is_custom:
+        if not self.config.is_custom and self.config.detection is None:
             self._pooled = pooled_layer(self.config.network, (channels, size, size))
         device = torch.device(device or best_device())
         self._device = device.type
@@ -55,6 +57,14 @@ class Torch(Engine):
             top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MAX_MAPS]
             found = torch.einsum("nkc,nchw->nkhw", model.get_classifier().weight[top], features.float())
         return _output(logits, found, top)
+
+    def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
+        model = self.classifier.model.eval()
+        assert isinstance(model, Detector)
+        with torch.inference_mode():
+            with self._autocast():
+                outputs = model(self.classifier.prepare(images))
+            return best_boxes(*model.decode(outputs))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device, torch.bfloat16, enabled=self.precision == "bf16")

@@ -1,0 +1,41 @@
+"""An image as a detector takes it: whole, resized to fit, with the mean color to its right or below it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from inceptorch.images.boxes import Boxes
+from inceptorch.images.preprocessing import ImageArray, Preprocessing
+
+
+class Letterbox(NamedTuple):
+    """uint8 [height, width, 3], the factors that the original's x and y were multiplied with, and its sides."""
+
+    image: ImageArray
+    scale: tuple[float, float]
+    size: tuple[int, int]
+
+    def to_original(self, boxes: Boxes) -> Boxes:
+        """Boxes on the letterbox as boxes on the original image, within it."""
+        across, along = self.scale
+        return boxes.moved((1 / across, 1 / along)).clipped(*self.size)
+
+
+def letterbox(image: Image.Image, width: int, height: int, pixels: Preprocessing) -> Letterbox:
+    """An upright RGB image resized so that it just fits into `width` x `height` pixels, in the left upper corner."""
+    fitting = min(width / image.width, height / image.height)
+    sides = max(1, round(image.width * fitting)), max(1, round(image.height * fitting))
+    resized = image if image.size == sides else image.resize(sides, Image.Resampling[pixels.filter.upper()])
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = fill_color(pixels)
+    canvas[: sides[1], : sides[0]] = np.asarray(resized)
+    return Letterbox(canvas, (sides[0] / image.width, sides[1] / image.height), image.size)
+
+
+def fill_color(pixels: Preprocessing) -> tuple[int, ...]:
+    """The mean color in RGB, which is nearly 0 for the network."""
+    mean = [round(value) for value in pixels.mean]
+    return tuple(mean * 3 if pixels.channels == "gray" else mean[::-1] if pixels.channels == "bgr" else mean)

@@ -1,0 +1,83 @@
+"""From images to boxes: the only path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from inceptorch.errors import BundleError, ImageError, NonFiniteOutputError
+from inceptorch.images.boxes import Boxes
+from inceptorch.images.inputs import load_image
+from inceptorch.images.letterbox import Letterbox, letterbox
+from inceptorch.inference.engines.base import Engine
+from inceptorch.inference.pipeline import map_batches
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class BoxPrediction:
+    """The boxes found in one image, in its pixels, best first; or why it cannot be read."""
+
+    source: Any
+    result: Boxes | ImageError
+
+    @property
+    def boxes(self) -> Boxes:
+        """Raises ImageError for an image that cannot be read."""
+        if isinstance(self.result, ImageError):
+            raise self.result
+        return self.result
+
+
+class BoxPredictor:
+    """An engine of a detector.
+
+    batch_size  images per batch; by default the engine's
+    threads     threads that decode images and wait for the engine; by default one per core
+    """
+
+    def __init__(self, engine: Engine, batch_size: int | None = None, threads: int | None = None) -> None:
+        if engine.config.detection is None:
+            raise BundleError("Cannot find boxes with a classifier. Name a run that was trained on boxes.")
+        self.engine, self.head, self.threads = engine, engine.config.detection, threads
+        self.batch_size = batch_size or engine.batch_size
+
+    def stream(
+        self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image
+    ) -> Iterator[BoxPrediction]:
+        """The boxes in every image, in order; `read` gives the upright RGB image of an item.
+
+        Images are read and predicted in parallel, a few batches ahead. An ImageError that `read` raises is the result
+        of its image. Raises NonFiniteOutputError.
+        """
+        pixels = self.engine.config.preprocessing
+
+        def predict(items: list[Item]) -> list[BoxPrediction]:
+            inputs: list[Letterbox | ImageError] = []
+            for item in items:
+                try:
+                    inputs.append(letterbox(read(item), self.head.width, self.head.height, pixels))
+                except ImageError as error:
+                    inputs.append(error)
+            found = iter(self.detect([each for each in inputs if isinstance(each, Letterbox)]))
+            return [
+                BoxPrediction(item, each if isinstance(each, ImageError) else next(found))
+                for item, each in zip(items, inputs, strict=True)
+            ]
+
+        for predictions in map_batches(self.engine, predict, images, self.batch_size, self.threads):
+            yield from predictions
+
+    def detect(self, images: list[Letterbox]) -> list[Boxes]:
+        """The boxes in each of N images, in its original pixels. Raises NonFiniteOutputError."""
+        if not images:
+            return []
+        found = self.engine.detect(np.stack([each.image for each in images]))
+        if not all(np.isfinite(boxes.xyxy).all() and np.isfinite(boxes.scores).all() for boxes in found):
+            raise NonFiniteOutputError
+        return [each.to_original(boxes) for each, boxes in zip(images, found, strict=True)]
