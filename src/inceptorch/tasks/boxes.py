@@ -65,9 +65,8 @@ def losses(model: Detector, outputs: Tensor, targets: Tensor) -> Tensor:
     central = centerness_of(boxes, model.places)[found]
     overlap = generalized_box_iou_loss(model.to_boxes(edges)[found], boxes[found])
     sums = torch.zeros(3, len(outputs), device=outputs.device)
-    sums = sums.index_add(
-        1, image, torch.stack([central, central * overlap, _cross_entropy(centerness[found], central)])
-    )
+    certainty = F.binary_cross_entropy_with_logits(centerness[found][:, 0], central, reduction="none")
+    sums = sums.index_add(1, image, torch.stack([central, central * overlap, certainty]))
     return loss + sums[1] / sums[0].clamp(min=1e-6) + sums[2] / count
 
 
