@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint
-from inceptorch.data.split import describe_classes, split_of
+from inceptorch.data.split import split_of
 from inceptorch.errors import DataError
 from tests.conftest import COLORS, write_classes
 from tests.data.conftest import zipped
@@ -119,7 +119,7 @@ def test_a_split_is_a_word_of_a_name(names: tuple[str, ...], split: str) -> None
 
 def test_many_classes_are_abbreviated(images: Path) -> None:
     split = find_split(images, CLASSES, "train")
-    assert describe_classes(split) == "'blue' 12, 'green' 12, 'red' 12"
+    assert split.describe() == "'blue' 12, 'green' 12, 'red' 12"
     classes = (*CLASSES, *(f"class {number:02}" for number in range(20)))
     many = "23 classes of 0 to 12 images: 'blue' 12, 'green' 12, 'red' 12, ..., 'class 19' 0"
-    assert describe_classes(split.with_classes(classes)) == many
+    assert split.with_classes(classes).describe() == many

@@ -7,7 +7,7 @@ from contextlib import suppress
 from PIL import Image
 
 from inceptorch.checks.findings import KINDS, Finding, Findings
-from inceptorch.data.split import describe_classes, describe_unused_files
+from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import ImageError
 from inceptorch.utils.html import data_uri, render
 
@@ -65,7 +65,7 @@ def _classes(findings: Findings) -> list[str]:
     """The classes of every split with their numbers of images, and what is not used."""
     splits = findings.scan.splits
     unused = describe_unused_files(splits.values())
-    text = [f"{name or 'images'}: {describe_classes(split)}" for name, split in splits.items()]
+    text = [f"{name or 'images'}: {split.describe()}" for name, split in splits.items()]
     return [*text, f"not used: {unused}"] if unused else text
 
 

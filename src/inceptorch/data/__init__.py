@@ -1,10 +1,13 @@
 """Labeled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
+from inceptorch.data.box_split import BoxSplit, Problem
 from inceptorch.data.resolve import find_split, find_train_and_val
 from inceptorch.data.split import Split, fingerprint, stratified, subsample_per_class
 from inceptorch.data.verify import Skipped, without_unreadable
 
 __all__ = [
+    "BoxSplit",
+    "Problem",
     "Skipped",
     "Split",
     "find_split",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from inceptorch.data.annotations.base import IMAGE_FOLDERS, TARGET_FOLDERS
+from inceptorch.data.annotations.open import open_boxes, open_file
+from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.imagenet import is_validation, map_synsets_to_names, open_validation
 from inceptorch.data.locator import PIPE, TORCHVISION, URL
 from inceptorch.data.sources.base import Tree, is_image, join
@@ -21,10 +25,8 @@ from inceptorch.data.split import SPLITS, Split, group_by_split, split_of, strat
 from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError, did_you_mean
 
+BOX_FILES = (".csv", ".json", ".yaml", ".yml")
 Splits = Mapping[str, Callable[[], Split]]  # how to read train, val and test, as far as DATA has them; or "", all of it
-# Folders side by side as other tasks have them, where they are no classes.
-IMAGE_FOLDERS = {"images", "image", "jpegimages", "imgs"}
-TARGET_FOLDERS = {"labels", "annotations", "annotation", "masks"}
 
 
 def find_train_and_val(
@@ -46,6 +48,8 @@ def find_train_and_val(
     _check_training_classes(train)
     if val is None:
         train, val = stratified(train, val_fraction, seed)
+        if isinstance(val, BoxSplit):  # training names the problems of the whole
+            val = replace(val, problems=())
     val = val.with_classes(train.classes)
     if not len(val):
         raise DataError(
@@ -86,6 +90,10 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
         return open_remote(text)
     if text.startswith(TORCHVISION):
         return open_dataset(text, download)
+    if path.suffix.lower() in BOX_FILES and path.is_file():
+        boxes = open_file(Folder(path.parent), path.name)
+        if boxes is not None:
+            return boxes
     if is_list(path.name) and path.is_file():
         return open_manifest(path)
     if are_shards(path):
@@ -98,6 +106,9 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
 def _open_folders(data: Path) -> Splits:
     """The split folders (or zip files named like them) in a folder or zip file, or its class folders themselves."""
     tree, outer = _unwrapped(_open_tree(data))
+    boxes = open_boxes(tree, outer)
+    if boxes is not None:
+        return boxes
     where, names = tree.label(outer), tree.folders(outer)
     _check_layout(where, names)
     # A class may be called "train"; a split has class folders in it.
@@ -188,6 +199,11 @@ def _first(splits: Iterable[str], names: Sequence[str]) -> str | None:
 
 
 def _check_training_classes(split: Split) -> None:
+    if isinstance(split, BoxSplit):
+        if not any(split.counts().values()):
+            first = next((f" The first fault: {each.file} {each.fault}." for each in split.problems), "")
+            raise DataError(f"{split.where} has no boxes to train on.{first}")
+        return
     if not split.classes:
         given = next((f", or try the list {split.source.label(name)}" for name in split.unused if is_list(name)), "")
         raise DataError(f"{split.where} has no class folders; put the images of each class into a folder{given}.")

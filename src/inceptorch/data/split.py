@@ -8,7 +8,7 @@ import random
 import re
 import reprlib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from typing import TypeVar
@@ -68,18 +68,18 @@ class Split:
                 raise DataError(f"{what} is not in UTF-8; rename it.")
             if len(name) > MAX_CLASS_NAME:
                 raise DataError(f"{what} has {len(name)} characters, of at most {MAX_CLASS_NAME}; shorten it.")
-        composed = tuple(map(_composed, self.classes))
-        if len(set(composed)) < len(set(self.classes)):
-            name = max(composed, key=composed.count)
+        classes = tuple(map(composed, self.classes))
+        if len(set(classes)) < len(set(self.classes)):
+            name = max(classes, key=classes.count)
             raise DataError(
                 f"{self.where} has the {self.class_word} {name!r} twice, its accents in two forms; merge them."
             )
-        object.__setattr__(self, "classes", composed)
+        object.__setattr__(self, "classes", classes)
 
     @classmethod
     def of_names(cls, name: str, where: str, source: Source, labels: Sequence[str], files: Files) -> Split:
         """The split of these files, each with the name of its class; the class list is sorted."""
-        labels = list(map(_composed, labels))
+        labels = list(map(composed, labels))
         classes = sorted(set(labels))
         index = {each: position for position, each in enumerate(classes)}
         return cls(name, where, source, tuple(classes), files, np.array([index[each] for each in labels], np.int32))
@@ -137,16 +137,31 @@ class Split:
 
         Raises DataError if a class with images has a name that is not among them.
         """
-        index = {_composed(name): position for position, name in enumerate(classes)}
+        return replace(self, classes=tuple(classes), labels=self._positions(classes)[self.labels])
+
+    def _positions(self, classes: Sequence[str]) -> NDArray[np.int32]:
+        """Where each class is among `classes`; -1 for one that nothing has."""
+        index = {composed(name): position for position, name in enumerate(classes)}
         for name, count in self.counts().items():
             if count and name not in index:
                 raise DataError(
                     f"{self.where} has a {self.class_word} {name!r} that training did not have; "
                     f"{did_you_mean(name, classes)}"
                 )
-        # -1: a class without images, which no label has.
-        positions = np.array([index.get(name, -1) for name in self.classes], np.int32)
-        return replace(self, classes=tuple(classes), labels=positions[self.labels])
+        return np.array([index.get(name, -1) for name in self.classes], np.int32)
+
+    def classes_in(self, index: int) -> list[str]:
+        """The classes of an image."""
+        return [self.classes[self.labels[index]]]
+
+    def describe(self) -> str:
+        """The classes with their numbers of images, abbreviated if they are many."""
+        return abbreviated_counts(self.counts(), "images")
+
+    def lines(self) -> Iterator[str]:
+        """A line for each image with its name, class and size, by which a change of the data is known."""
+        for path, label, size in zip(self.paths, self.labels, self.files.sizes, strict=True):
+            yield f"{path}\0{self.classes[label]}\0{size}\n"
 
     def by_class(self) -> Iterator[tuple[str, list[int]]]:
         """Each class with its images, in order."""
@@ -194,14 +209,13 @@ def group_by_split(names: Iterable[str], where: str, spelling: Callable[[str], s
     return groups
 
 
-def describe_classes(split: Split) -> str:
-    """The classes with their numbers of images, abbreviated if they are many."""
-    counts = split.counts()
+def abbreviated_counts(counts: Mapping[str, int], unit: str) -> str:
+    """Each class with its number, or if they are many the fewest and the most of `unit`."""
     listed = [f"{name!r} {count}" for name, count in counts.items()]
     if len(counts) <= MAX_LISTED:
         return ", ".join(listed)
     fewest, most = min(counts.values()), max(counts.values())
-    return f"{len(counts)} classes of {fewest} to {most} images: {', '.join(listed[:3])}, ..., {listed[-1]}"
+    return f"{len(counts)} classes of {fewest} to {most} {unit}: {', '.join(listed[:3])}, ..., {listed[-1]}"
 
 
 def describe_unused_files(splits: Iterable[Split]) -> str:
@@ -215,24 +229,21 @@ def abbreviated(names: Sequence[str]) -> str:
     return " and ".join(names[:MAX_NAMED]) + rest
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", name)
 
 
 def fingerprint(*splits: Split) -> str:
     """A hash of every image's name, class and size in any order, which tells whether the data changed."""
-    in_order = all(line <= following for split in splits for line, following in pairwise(_lines(split)))
+    in_order = all(line <= following for split in splits for line, following in pairwise(split.lines()))
     # Images mostly lie in order, which spares a list of a million lines.
-    lines = heapq.merge(*map(_lines, splits)) if in_order else sorted(chain(*map(_lines, splits)))
+    each = [split.lines() for split in splits]
+    lines = heapq.merge(*each) if in_order else sorted(chain(*each))
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
-
-
-def _lines(split: Split) -> Iterator[str]:
-    for path, label, size in zip(split.paths, split.labels, split.files.sizes, strict=True):
-        yield f"{path}\0{split.classes[label]}\0{size}\n"
 
 
 def stratified(whole: Split, val_fraction: float, seed: int) -> tuple[Split, Split]:

@@ -33,11 +33,11 @@ def without_unreadable(split: Split, progress: Progress) -> tuple[Split, list[Sk
     readable = split.select(np.setdiff1d(np.arange(len(split)), list(faults)))
     counts = readable.counts()
     for index, error in faults.items():
-        name = split.classes[split.labels[index]]
-        if not counts[name]:
-            raise DataError(
-                f"No image of class {name!r} can be read; {split.file(index)} {error}. Repair or replace them."
-            )
+        for name in split.classes_in(index):
+            if not counts[name]:
+                raise DataError(
+                    f"No image of class {name!r} can be read; {split.file(index)} {error}. Repair or replace them."
+                )
     return readable, skipped
 
 

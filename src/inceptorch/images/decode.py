@@ -195,6 +195,21 @@ def read_header(data: bytes) -> Header:
             return _header(image)
 
 
+def read_oriented_header(data: bytes) -> Header:
+    """The header of an image file with its orientation. Raises ImageError."""
+    size = upright_jpeg(data)
+    if size is not None:
+        return Header("JPEG", size[1], size[0])
+    with _naming(data):
+        check_work(data)
+        with _opened(data) as image:
+            header = _header(image)
+            # Pillow decodes a PNG to find its orientation.
+            if image.format == "PNG" and b"eXIf" not in data and b"Raw profile type" not in data:
+                return header
+            return header._replace(orientation=_orientation(image))
+
+
 def _cropped(image: Image.Image, crop: Callable[[int, int], Box] | None) -> Image.Image | RGBArray:
     return image if crop is None else crop(image.height, image.width).of(np.asarray(image))
 

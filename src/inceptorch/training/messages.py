@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.classifier.config import CONFIG, read_config
-from inceptorch.data.split import abbreviated, describe_classes, describe_unused_files
+from inceptorch.data.split import abbreviated, describe_unused_files
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.models.module import Model
@@ -56,7 +56,7 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
     """The classes with their numbers of images, the files that are not used, and classes that the weights lose."""
     run, splits = trainer.run, (trainer.context.train, trainer.context.val)
     for split in splits:
-        yield f"{split.name}: {describe_classes(split)}"
+        yield f"{split.name}: {split.describe()}"
     unused = describe_unused_files(splits)
     if unused:
         yield f"not used: {unused}; see: inceptorch check {shlex.quote(run.data)}"

@@ -209,9 +209,15 @@ class NotYamlError(Exception):
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file; keys stay text. Raises OSError and NotYamlError."""
     try:
-        return yaml.load(read_text(path), Loader=_Loader)
+        return parse_yaml(read_text(path))
     except UnicodeError:
         raise NotYamlError("is not YAML: it is not text in UTF-8") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of YAML; keys stay text. Raises NotYamlError."""
+    try:
+        return yaml.load(text, Loader=_Loader)
     except RecursionError:
         raise NotYamlError("is not YAML: it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # no date, too long a number

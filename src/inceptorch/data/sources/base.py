@@ -47,6 +47,10 @@ class Tree(Source):
     """A tree of files. Names are relative, with forward slashes; hidden files are left out."""
 
     @abstractmethod
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a file, at most `size`. Raises ImageError."""
+
+    @abstractmethod
     def entries(self, within: str = "") -> list[str]:
         """Sorted names of what lies directly in `within`; those of folders end in a slash."""
 

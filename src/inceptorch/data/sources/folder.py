@@ -13,7 +13,7 @@ from inceptorch.data.sources.base import Tree, is_hidden, join
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.limits import read_image_file
-from inceptorch.utils.files import os_error_reason, reading
+from inceptorch.utils.files import open_regular, os_error_reason, reading
 
 
 class Folder(Tree):
@@ -60,6 +60,13 @@ class Folder(Tree):
     def read(self, path: str) -> bytes:
         try:
             return read_image_file(self.root / path)
+        except OSError as error:
+            raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
+
+    def head(self, path: str, size: int) -> bytes:
+        try:
+            with open_regular(self.root / path) as file:
+                return file.read(size)
         except OSError as error:
             raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
 

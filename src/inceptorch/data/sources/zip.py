@@ -64,10 +64,17 @@ class Zip(Tree):
         return Files(names, sizes, np.full(len(names), self._changed, np.int64))
 
     def read(self, path: str) -> bytes:
+        return self._read(path)
+
+    def head(self, path: str, size: int) -> bytes:
+        return self._read(path, size)
+
+    def _read(self, path: str, size: int = -1) -> bytes:
         try:
             info = self._info(path)
             check_bytes(self.label(path), info.file_size)  # of which no more is unpacked
-            return self._archive().read(info)
+            with self._archive().open(info) as file:
+                return file.read(size)
         except ImageError:
             raise
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
