@@ -12,6 +12,7 @@ from inceptorch.errors import ProtocolError, RunError
 
 if TYPE_CHECKING:
     from inceptorch.evaluation import ComparisonRow, Evaluation
+    from inceptorch.evaluation.boxes import BoxEvaluation
 
 ModelsAndData = Annotated[
     list[str],
@@ -79,6 +80,18 @@ def evaluate(
     progress = Progress()
     if report:
         _check_writable(report)
+    if len(models) == 1 and data is not None and _is_detector(models[0]):
+        others: dict[str, Any] = {"--weights": weights, "--save-predictions": save_predictions, "--calibrate-on": calibrate_on}
+        others |= {"--compare": compare or None, "--report": report}
+        for flag, value in others.items():
+            if value is not None:
+                raise ProtocolError(f"Cannot combine {flag} with a detector. Leave it out.")
+        boxes = evaluation.evaluate_on_boxes(
+            models[0], data, split=split, protocol=protocol, exclude=exclude, engine=engine, precision=precision
+        )
+        report_skipped(boxes.skipped, progress.info)
+        print_json(boxes.to_dict()) if json else print_box_evaluation(boxes)
+        return
     inputs: dict[str, Any] = {"split": split, "save_predictions": save_predictions, "exclude": exclude}
     inputs |= {"engine": engine, "precision": precision, "progress": progress}
     if compare:
@@ -98,6 +111,49 @@ def evaluate(
     if report:
         _write_report(found, models, seconds, report)
         progress.info(f"the page is in {report}")
+
+
+def _is_detector(model: str) -> bool:
+    """Whether a model finds boxes."""
+    from inceptorch.classifier.config import read_config
+    from inceptorch.errors import BundleError
+    from inceptorch.evaluation.predictions import SUFFIX
+    from inceptorch.inference.engines.factory import exported_metadata, find
+    from inceptorch.inference.engines.formats import is_exported
+
+    if model.endswith(SUFFIX):
+        return False
+    try:
+        path = find(model)
+        if is_exported(path):
+            return exported_metadata(path).get("detection") is not None
+        return read_config(path, custom=True).detection is not None
+    except BundleError:
+        return False  # whose own sentence comes where it is opened
+
+
+def print_box_evaluation(found: "BoxEvaluation") -> None:
+    """Print mAP with its interval, and every class."""
+    scores = found.scores
+    print(f"mAP {_percent(scores.map50)}{_interval(scores.intervals['map50'])} on {found.n} images; {scores.protocol}")
+    if scores.map is not None:
+        print(f"mAP over all thresholds {_percent(scores.map)}{_interval(scores.intervals['map'])}")
+    if scores.threshold is not None:
+        at = f"precision {_percent(scores.precision)}, recall {_percent(scores.recall)}"
+        print(f"at a score of {scores.threshold:.2f}: {at}")
+    rows = [["class", "objects", "AP", "recall", "precision"]]
+    for name, score in scores.per_class.items():
+        parts = (score["ap50"], score["recall"], score["precision"])
+        rows.append([name, str(score["n"]), *map(_percent, parts)])
+    print_table(rows)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.1%} to {interval[1]:.1%})"
 
 
 def _compare(models: list[str], data: str | None, inputs: dict[str, Any], others: dict[str, Any], json: bool) -> None:

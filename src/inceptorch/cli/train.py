@@ -39,8 +39,9 @@ WeightsOption = Annotated[
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="scratch, head, finetune, or a paper's: szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, "
-        "szegedy2016. Default: finetune with --weights and --epochs, head with --weights, else scratch."
+        help="scratch, head, finetune; for images with boxes boxes-head, boxes; or a paper's: szegedy2014, bvlc, "
+        "bvlc_quick, ioffe2015, szegedy2015, szegedy2016. Default: head or boxes-head with --weights, finetune or "
+        "boxes with --weights and --epochs, else scratch or boxes."
     ),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")]
@@ -122,7 +123,7 @@ def train(
         _print_result(_training().resume(resume, data=data, num_workers=workers), json)
         return
 
-    chosen = _recipe(recipe, config, bool(weights), settings or [], overrides)
+    chosen = _recipe(data, recipe, config, bool(weights), settings or [], overrides)
     if print_config:
         print(chosen.to_yaml(), end="")
         return
@@ -141,10 +142,16 @@ def train(
 
 
 def _recipe(
-    name: str | None, config: Path | None, weights: bool, settings: list[str], overrides: dict[str, Any]
+    data: str | None,
+    name: str | None,
+    config: Path | None,
+    weights: bool,
+    settings: list[str],
+    overrides: dict[str, Any],
 ) -> Recipe:
     """The recipe of that name or file, or the default with or without weights, with the values of --set and of the
     options. Raises RecipeError, and NetworkError for a network that is unknown."""
+    from inceptorch.data.resolve import has_boxes
     from inceptorch.networks.zoo import get_network
     from inceptorch.training.recipe import default_recipe, get_recipe, parse_settings, read_recipe
 
@@ -156,7 +163,7 @@ def _recipe(
             flag = "workers" if key == "num_workers" else key.replace("_", "-")
             raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
     values |= overrides
-    name = name or default_recipe(weights, values.get("epochs"))
+    name = name or default_recipe(weights, values.get("epochs"), data is not None and has_boxes(data))
     recipe = (read_recipe(config) if config else get_recipe(name)).replace(**values)
     get_network(recipe.model.net)
     return recipe
@@ -227,14 +234,13 @@ def _print_result(result: Result, json: bool) -> None:
             {
                 "run": str(result.run),
                 "epochs": result.epochs,
-                "top1": result.top1,
-                "top5": result.top5,
+                **result.scores,
                 "seconds": round(result.seconds, 2),
             }
         )
         return
-    print(
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.evaluation.n} validation images, "
-        f"{result.seconds:.0f} s"
-    )
-    print(f"classifier and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")
+    names = {"top1": "top-1", "top5": "top-5", "map50": "mAP at IoU 0.5"}
+    scores = ", ".join(f"{names[name]} {value:.2%}" for name, value in result.scores.items())
+    print(f"{scores} of {result.evaluation.n} validation images, {result.seconds:.0f} s")
+    kind = "detector" if "map50" in result.scores else "classifier"
+    print(f"{kind} and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")

@@ -1,7 +1,7 @@
 """Labeled images: folders, zip files, lists, shards and torchvision's data sets, all as splits."""
 
 from inceptorch.data.box_split import BoxSplit, Problem
-from inceptorch.data.resolve import find_split, find_train_and_val
+from inceptorch.data.resolve import find_split, find_train_and_val, has_boxes
 from inceptorch.data.split import Split, fingerprint, stratified, subsample_per_class
 from inceptorch.data.verify import Skipped, without_unreadable
 
@@ -13,6 +13,7 @@ __all__ = [
     "find_split",
     "find_train_and_val",
     "fingerprint",
+    "has_boxes",
     "subsample_per_class",
     "stratified",
     "without_unreadable",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -39,6 +39,19 @@ JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W, 3] or [3, H, W]
+
+
+class TrainingDataset(Protocol):
+    """Training images by index, in batches. `epoch` keys the random draws, `size` is that of the images in pixels;
+    either may be set between two passes."""
+
+    epoch: int
+    size: int
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, batch: Sequence[int]) -> Batch:
+        """Images [N, ...], their targets and their indices."""
 
 
 class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):

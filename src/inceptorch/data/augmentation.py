@@ -27,6 +27,8 @@ class AugmentationConfig:
     hflip: Fraction = 0.5  # probability of a horizontal flip
     # of the crop: `default`, the preprocessing's, or `random`: bilinear, area, nearest or bicubic
     interpolation: Literal["default", "random"] = "default"
+    # smallest and largest factor on an image with boxes, from the size at which it just fits
+    zoom: RatioRange = (0.7, 1.5)
     color_jitter: Fraction = 0.0  # largest change of brightness, contrast and saturation, in random order; 0: none
     # brightness, saturation, hue and contrast changed as in TensorFlow's public code for Inception
     color_distortion: bool = False
@@ -39,7 +41,7 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RecipeError)
-        for name, what in (("crop_scale", "fractions"), ("crop_ratio", "ratios")):
+        for name, what in (("crop_scale", "fractions"), ("crop_ratio", "ratios"), ("zoom", "factors")):
             low, high = getattr(self, name)
             require(low <= high, self, name, f"two {what}, rising", RecipeError)
         for name in ("mixup_alpha", "cutmix_alpha"):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from inceptorch.data.augment import AugmentedDataset, Batch
+from inceptorch.data.augment import Batch, TrainingDataset
 from inceptorch.errors import DiskError, InceptorchError
 from inceptorch.utils.cpu import processors
 
@@ -31,7 +31,7 @@ MARGIN = 1.25  # images differ: more reading than on average
 
 
 def load_batches(
-    data: AugmentedDataset, batches: Iterable[list[int]], workers: int, interrupt: Callable[[], None] = lambda: None
+    data: TrainingDataset, batches: Iterable[list[int]], workers: int, interrupt: Callable[[], None] = lambda: None
 ) -> Iterator[Batch]:
     """The given batches in order: uint8 [N, 3, S, S], labels [N], indices [N].
 
@@ -96,7 +96,7 @@ def _ctrl_c_blocked() -> Iterator[None]:
 
 
 def num_workers(
-    wanted: int, device: torch.device, data: AugmentedDataset, batches: list[list[int]], step_seconds: float | None
+    wanted: int, device: torch.device, data: TrainingDataset, batches: list[list[int]], step_seconds: float | None
 ) -> int:
     """Processes that read images: `wanted`, or where that is -1, as the machine needs. That is none on a CPU, as the
     network uses every core. With a GPU it is one for each core, up to 16, and no more than keep the network fed once
@@ -127,7 +127,7 @@ class _Batches(Dataset[Batch]):
     A worker puts a batch into shared memory here: torch does it in a thread, where a failure loses the batch.
     """
 
-    def __init__(self, data: AugmentedDataset):
+    def __init__(self, data: TrainingDataset):
         self.data = data
 
     def __getitems__(self, batch: list[int]) -> Batch | InceptorchError:

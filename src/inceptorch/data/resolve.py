@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -90,10 +91,8 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
         return open_remote(text)
     if text.startswith(TORCHVISION):
         return open_dataset(text, download)
-    if path.suffix.lower() in BOX_FILES and path.is_file():
-        boxes = open_file(Folder(path.parent), path.name)
-        if boxes is not None:
-            return boxes
+    if (boxes := _box_splits(path)) is not None:
+        return boxes
     if is_list(path.name) and path.is_file():
         return open_manifest(path)
     if are_shards(path):
@@ -103,12 +102,26 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
     return _open_folders(path)
 
 
+def has_boxes(data: str | Path) -> bool:
+    """Whether DATA is read as images with boxes."""
+    try:
+        return _box_splits(Path(data)) is not None
+    except DataError:
+        return False
+
+
+def _box_splits(path: Path) -> Splits | None:
+    """The splits of images with boxes; None for anything else."""
+    if path.suffix.lower() in BOX_FILES and path.is_file():
+        return open_file(Folder(path.parent), path.name)
+    if not (path.is_dir() or zipfile.is_zipfile(path)) or are_shards(path) or is_validation(path):
+        return None
+    return open_boxes(*_unwrapped(_open_tree(path)))
+
+
 def _open_folders(data: Path) -> Splits:
     """The split folders (or zip files named like them) in a folder or zip file, or its class folders themselves."""
     tree, outer = _unwrapped(_open_tree(data))
-    boxes = open_boxes(tree, outer)
-    if boxes is not None:
-        return boxes
     where, names = tree.label(outer), tree.folders(outer)
     _check_layout(where, names)
     # A class may be called "train"; a split has class folders in it.

@@ -27,7 +27,7 @@ from inceptorch.evaluation.inputs import EvalInputs, ModelInput, evaluation_spli
 from inceptorch.evaluation.predictions import Predictions, combined, predict_split
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
 from inceptorch.inference.predictor import Predictor
-from inceptorch.tasks import Classification, Task
+from inceptorch.tasks import Classification
 from inceptorch.tasks.metrics import Interval, PredictionSummary, Scores
 from inceptorch.utils.arrays import Floats, Ints
 from inceptorch.utils.progress import Progress
@@ -293,7 +293,7 @@ class _Files(Sequence[str]):
 
 def _evaluation(
     summary: PredictionSummary,
-    task: Task,
+    task: Classification,
     protocol: str,
     skipped: list[Skipped],
     files: Sequence[str],

@@ -49,7 +49,7 @@ def resolve_inputs(
     precision: str | None = None,
 ) -> EvalInputs:
     """The models, and the readable images of DATA to evaluate them on. Raises ProtocolError."""
-    opened = [_open(model, engine, precision) for model in models]
+    opened = [open_model(model, engine, precision) for model in models]
     names = _names(models)
     classes = _classes(opened[0])
     for name, model in zip(names, opened, strict=True):
@@ -131,7 +131,7 @@ def _names(models: Sequence[ModelInput]) -> list[str]:
     return short if len(set(short)) == len(set(whole)) else whole
 
 
-def _open(model: ModelInput, engine: str, precision: str | None) -> Engine | Predictions:
+def open_model(model: ModelInput, engine: str, precision: str | None) -> Engine | Predictions:
     if isinstance(model, Classifier | Engine):
         return open_engine(model, "auto", precision)
     if str(model).endswith(SUFFIX):

@@ -9,6 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+NO_BOX = -1  # label where there is no box
+
 
 class Box(TypedDict):
     """A box as JSON has it: its class, score 0 to 1, and left, top, width, height in pixels of the upright image."""
@@ -127,4 +129,5 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
     shared = intersections(one, other)
     areas, others = ((each[:, 2:] - each[:, :2]).clip(0).prod(1) for each in (one, other))
     union = areas[:, None] + others[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    found: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return found

@@ -26,13 +26,18 @@ class Letterbox(NamedTuple):
 
 def letterbox(image: Image.Image, width: int, height: int, pixels: Preprocessing) -> Letterbox:
     """An upright RGB image resized so that it just fits into `width` x `height` pixels, in the left upper corner."""
-    fitting = min(width / image.width, height / image.height)
-    sides = max(1, round(image.width * fitting)), max(1, round(image.height * fitting))
+    sides = fitted(image.size, (width, height))
     resized = image if image.size == sides else image.resize(sides, Image.Resampling[pixels.filter.upper()])
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[:] = fill_color(pixels)
     canvas[: sides[1], : sides[0]] = np.asarray(resized)
     return Letterbox(canvas, (sides[0] / image.width, sides[1] / image.height), image.size)
+
+
+def fitted(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of an image of `size` that is resized to just fit into `canvas`."""
+    fitting = min(canvas[0] / size[0], canvas[1] / size[1])
+    return max(1, round(size[0] * fitting)), max(1, round(size[1] * fitting))
 
 
 def fill_color(pixels: Preprocessing) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -100,11 +100,34 @@ class Detector(nn.Module):
 
     def unpack(self, rows: Tensor) -> list[Tensor]:
         """The maps of the body from rows that `pack` made."""
-        parts = rows.split([math.prod(shape) for shape in self.shapes], 1)
+        parts = torch.split(rows, [math.prod(shape) for shape in self.shapes], 1)
         return [
             part.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
             for part, (channels, height, width) in zip(parts, self.shapes, strict=True)
         ]
+
+    def train(self, mode: bool = True) -> Detector:
+        """As `nn.Module.train`, but for the body: batch normalization keeps the statistics of the given weights."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+    def group_matcher(self) -> Callable[[str], float]:
+        """The order of the layers, by the name of a parameter, for rates that fall from the head to the stem."""
+        layers = {name: float(index) for index, (name, _) in enumerate(self.body.named_children())}
+
+        def order(parameter: str) -> float:
+            where, _, rest = parameter.partition(".")
+            return layers[rest.partition(".")[0]] if where == "body" else math.inf
+
+        return order
+
+    def scale_inputs(self, maps: Sequence[Tensor]) -> None:
+        """Make the weights of the lateral convolutions as small as maps of images are large, so that a new head begins
+        with values of unit size whatever the body gives."""
+        with torch.no_grad():
+            for level, found in zip(self.detection.levels, maps, strict=True):
+                self.lateral[level].weight.div_(found.square().mean().sqrt().clamp(min=1e-6))  # type: ignore[operator]
 
     def no_weight_decay(self) -> set[str]:
         """The parameters that are better not pulled to zero: biases and normalization's scales and shifts."""
@@ -113,7 +136,7 @@ class Detector(nn.Module):
     def decode(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes [N, places, 4] as left, top, right, bottom in pixels of the network's image, within it, and scores
         [N, places, num_classes] from 0 to 1, the geometric means of a class's probability and the centerness."""
-        logits, edges, centerness = outputs.float().split([self.num_classes, EDGES, 1], 2)
+        logits, edges, centerness = torch.split(outputs.float(), [self.num_classes, EDGES, 1], 2)
         scores = (logits.sigmoid() * centerness.sigmoid()).sqrt()
         return self.to_boxes(edges), scores
 

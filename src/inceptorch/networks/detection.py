@@ -9,6 +9,8 @@ convolution follows. The towers, `depth` 3x3 convolutions with group normalizati
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +24,9 @@ from inceptorch.utils.validation import build, check_fields
 
 REDUCTIONS = (8, 16, 32)  # pixels of the image for each place of a map
 GROUPS = 16  # of channels that are normalized together
+LONGER_SIDE = 512  # pixels of a detector's images by default
+STEP = 32  # of which their sides are multiples
+MIXED = 0.2  # fraction of images that are upright, or are not, from which on a square serves all
 EDGES = 4  # left, top, right, bottom
 MIN_SCORE = 0.05  # below which a box is no answer
 MAX_IOU = 0.6  # of two boxes of a class that are both answers
@@ -111,6 +116,18 @@ def default_levels(net: NetworkSpec) -> tuple[str, ...]:
     if not levels:
         raise TableError(f"Cannot detect with {net.name}: none of its maps is reduced 8, 16 or 32 times.")
     return levels
+
+
+def canvas(sizes: Sequence[Sequence[int]], longer: int = 0) -> tuple[int, int]:
+    """Width and height of a detector's images for images of these sizes (width, height): the longer side as given, the
+    other one as of most images, both multiples of 32. A square where some are upright and some are not."""
+    longer = longer or LONGER_SIDE
+    upright = sum(height > width for width, height in sizes) / max(1, len(sizes))
+    ratio = statistics.median(min(size) / max(size) for size in sizes) if sizes else 1.0
+    if MIXED < upright < 1 - MIXED:
+        ratio = 1.0
+    shorter = min(longer, max(2 * STEP, STEP * round(ratio * longer / STEP)))
+    return (shorter, longer) if upright >= 1 - MIXED else (longer, shorter)
 
 
 def _conv(name: str, out: int, channels: int, kernel: int) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from inceptorch.classifier.config import CARD
 from inceptorch.classifier.hub import load
 from inceptorch.data.split import DRAWN_VAL
 from inceptorch.evaluation import Evaluation
+from inceptorch.evaluation.boxes import BoxEvaluation
 from inceptorch.report.card import card
 from inceptorch.report.drawings import draw_lr_curve
 from inceptorch.report.page import page, read_metrics
@@ -21,6 +22,8 @@ __all__ = ["draw_lr_curve", "evaluation_page", "page", "write_report"]
 
 def write_report(result: Result) -> None:
     """Write report.html and the model card into the folder of a run."""
+    if isinstance(result.evaluation, BoxEvaluation):
+        return
     config, custom = read_run_config(result.run), result.classifier.config.is_custom
     classifier = load(result.run, result.classifier.model if custom else None)
     command = config["command"] or f"inceptorch.train({config['data']!r}, ...), see run.yaml"

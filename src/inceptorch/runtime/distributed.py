@@ -80,6 +80,14 @@ class DistributedContext:
             whole[rank :: self.count] = part[: len(range(rank, total, self.count))]
         return whole
 
+    def gather_objects(self, mine: Sequence[T], total: int) -> list[T]:
+        """As `gather`, of any objects."""
+        if self.count == 1:
+            return list(mine)
+        parts: list[Sequence[T]] = [mine] * self.count
+        dist.all_gather_object(parts, mine)
+        return [parts[index % self.count][index // self.count] for index in range(total)]
+
     def collect(self, mine: T) -> list[T]:
         """Every process's value, in their order, in the first one; in the others, nothing."""
         if self.count == 1:

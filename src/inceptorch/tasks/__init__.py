@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inceptorch.tasks.classification import Classification
+from inceptorch.tasks.detection import Detection
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inceptorch.data import Split
-    from inceptorch.data.augment import AugmentedDataset, Transform
+    from inceptorch.data.augment import TrainingDataset, Transform
     from inceptorch.data.augmentation import AugmentationConfig
     from inceptorch.images.preprocessing import Preprocessing
-    from inceptorch.tasks.metrics import PredictionSummary, Scores
-    from inceptorch.utils.arrays import Floats, Ints
 
-__all__ = ["Classification", "Task"]
+__all__ = ["Classification", "Detection", "Task"]
 
 
 class Task(Protocol):
@@ -33,7 +32,7 @@ class Task(Protocol):
         augmentation: AugmentationConfig,
         seed: int,
         transform: Transform | None,
-    ) -> AugmentedDataset:
+    ) -> TrainingDataset:
         """The training images with their targets, augmented together."""
 
     def mix(
@@ -51,17 +50,11 @@ class Task(Protocol):
         """The weight of each image in the loss, [N]."""
 
     @property
-    def chance_loss(self) -> float:
-        """The loss of guessing."""
+    def chance_loss(self) -> float | None:
+        """The loss of guessing, if that is a bound for anything."""
 
-    def summarize(self, outputs: Floats, targets: Ints) -> PredictionSummary:
-        """A summary of outputs and their targets."""
+    def metrics(self, evaluation: Any) -> dict[str, float]:
+        """The columns of metrics.csv that an evaluation has."""
 
-    def scores(self, summary: PredictionSummary) -> Scores:
-        """The scores of a summary."""
-
-    def metrics(self, scores: Scores) -> dict[str, float]:
-        """The columns of metrics.csv; the one called `loss` decides on patience and on the best epoch."""
-
-    def answer(self, outputs: Sequence[float], top: int) -> Any:
+    def answer(self, outputs: Any, top: int) -> Any:
         """The answer to one image as JSON has it."""

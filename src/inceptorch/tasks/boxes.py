@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inceptorch.images.boxes import Boxes
+from inceptorch.images.boxes import NO_BOX
 from inceptorch.models.detector import Detector
 
-NO_BOX = -1  # label of the rows that fill a batch's targets up
 RADIUS = 1.5  # strides around a box's center whose places are to find it (arXiv:1904.01355, as its authors improved it)
 REACH = 8.0  # strides to the farthest edge up to which a level finds a box; the next coarser one finds larger ones
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss (arXiv:1708.02002)
@@ -54,7 +52,7 @@ def losses(model: Detector, outputs: Tensor, targets: Tensor) -> Tensor:
     from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
     outputs = outputs.float()
-    logits, edges, centerness = outputs.split([model.num_classes, 4, 1], 2)
+    logits, edges, centerness = torch.split(outputs, [model.num_classes, 4, 1], 2)
     labels, boxes = assign(targets, model.places)
     found = labels >= 0
     count = found.sum(1).clamp(min=1)
@@ -67,7 +65,8 @@ def losses(model: Detector, outputs: Tensor, targets: Tensor) -> Tensor:
     sums = torch.zeros(3, len(outputs), device=outputs.device)
     certainty = F.binary_cross_entropy_with_logits(centerness[found][:, 0], central, reduction="none")
     sums = sums.index_add(1, image, torch.stack([central, central * overlap, certainty]))
-    return loss + sums[1] / sums[0].clamp(min=1e-6) + sums[2] / count
+    total: Tensor = loss + sums[1] / sums[0].clamp(min=1e-6) + sums[2] / count
+    return total
 
 
 def centerness_of(boxes: Tensor, places: Tensor) -> Tensor:
@@ -78,11 +77,3 @@ def centerness_of(boxes: Tensor, places: Tensor) -> Tensor:
     for near, far in ((x - left, right - x), (y - top, bottom - y)):
         ratio = ratio * torch.minimum(near, far).clamp(min=0) / torch.maximum(near, far).clamp(min=1e-6)
     return ratio.sqrt()
-
-
-def as_targets(boxes: list[Boxes]) -> Tensor:
-    """The boxes of N images as rows of label, left, top, right, bottom, filled up by rows of label -1: [N, M, 5]."""
-    targets = torch.full((len(boxes), max((len(each) for each in boxes), default=0), 5), float(NO_BOX))
-    for row, each in zip(targets, boxes, strict=True):
-        row[: len(each)] = torch.from_numpy(np.concatenate([each.labels[:, None], each.xyxy], 1))
-    return targets

@@ -72,8 +72,8 @@ class Classification:
     def scores(self, summary: PredictionSummary) -> Scores:
         return scores(summary, self.classes)
 
-    def metrics(self, scores: Scores) -> dict[str, float]:
-        return {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
+    def metrics(self, evaluation: Scores) -> dict[str, float]:
+        return {"loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
 
     def answer(self, outputs: Sequence[float], top: int) -> list[TopClass]:
         """The `top` most probable classes, best first; `outputs` are probabilities."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inceptorch.evaluation import Evaluation
+    from inceptorch.evaluation.boxes import BoxEvaluation
     from inceptorch.training.trainer import Result, Trainer
 
 
@@ -16,7 +17,7 @@ class Callback:
     def on_step(self, trainer: Trainer, loss: float) -> None:
         """After a step, with its loss; on a GPU one step late, as the loss is still on its way."""
 
-    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
         """After an epoch is evaluated and saved, with its row of metrics.csv."""
 
     def on_end(self, trainer: Trainer, result: Result) -> None:

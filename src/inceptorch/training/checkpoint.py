@@ -44,10 +44,14 @@ class TrainState:
     def check(self, epochs: int, steps: int) -> None:
         """Raise ValueError for what no run of so many epochs and steps in each has come to."""
         trained = [row for row in self.rows if row["phase"] == "train"]
-        numbers = all(isinstance(row[name], int | float) for row in self.rows for name in ("loss", "top1", "epoch"))
+        numbers = all(isinstance(row[name], int | float) for row in self.rows for name in ("epoch", *_scores(row)))
         ended = self.finished and bool(self.rows)
         if not numbers or self.epoch != len(trained) or not (ended or self.epoch < epochs) or self.step > steps:
             raise ValueError("impossible progress")
+
+
+def _scores(row: dict[str, Any]) -> tuple[str, ...]:
+    return ("map50",) if "map50" in row else ("loss", "top1")
 
 
 class Checkpointer:

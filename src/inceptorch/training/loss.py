@@ -60,5 +60,6 @@ class TrainLoss(nn.Module):
 
     @property
     def chance_loss(self) -> float | None:
-        """The loss of a network that guesses; None for a loss of the caller's own."""
-        return None if self.loss is not None else (1 + self.aux_loss_weight * len(self.aux)) * self.task.chance_loss
+        """The loss of a network that guesses; None for a loss of the caller's own, and for boxes."""
+        chance = None if self.loss is not None else self.task.chance_loss
+        return None if chance is None else (1 + self.aux_loss_weight * len(self.aux)) * chance

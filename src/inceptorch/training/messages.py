@@ -11,8 +11,9 @@ from inceptorch.classifier.config import CONFIG, read_config
 from inceptorch.data.split import abbreviated, describe_unused_files
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
+from inceptorch.evaluation.boxes import BoxEvaluation
 from inceptorch.models.module import Model
-from inceptorch.training.run import Run
+from inceptorch.training.run import Run, describe_score
 from inceptorch.training.schedule import kept_row
 from inceptorch.training.step import precision
 from inceptorch.utils.progress import Progress
@@ -68,12 +69,12 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
             yield f"not in this data and forgotten: {len(lost)} {of} ({abbreviated(lost)})"
 
 
-def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
+def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
     """Warn if the first epoch's losses are no better than guessing."""
-    chance, loss = trainer.step.chance_loss, row["train_loss"]
-    if chance is None or trainer.state.epoch:
+    chance, of_task, loss = trainer.step.chance_loss, trainer.task.chance_loss, row["train_loss"]
+    if chance is None or of_task is None or trainer.state.epoch or isinstance(evaluation, BoxEvaluation):
         return
-    if loss > 0.99 * chance and evaluation.loss > 0.99 * trainer.task.chance_loss:
+    if loss > 0.99 * chance and evaluation.loss > 0.99 * of_task:
         compared = "worse than" if loss > 1.1 * chance else "no better than"
         trainer.progress.info(
             f"epoch {row['epoch']}: the training loss, {loss:.3f}, is {compared} chance ({chance:.3f}): nothing was "
@@ -88,7 +89,7 @@ def diverged(trainer: Trainer, what: str) -> RunError:
     saved = "no epoch was finished"
     if rows and (folder / CONFIG).exists():
         row = kept_row(rows, config.schedule)
-        saved = f"{folder} holds the classifier after {describe_row(row)}, with top-1 {row['top1']:.2%}"
+        saved = f"{folder} holds the classifier after {describe_row(row)}, with {describe_score(row)}"
     return RunError(
         f"{what} in epoch {trainer.state.epoch + 1}, so the run was stopped; {saved}. Start again with a lower rate "
         f"in a new folder, such as --set lr={config.optimization.lr / 4:g} --out {folder}-2."

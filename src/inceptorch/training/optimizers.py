@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.training.recipe import Recipe
 
@@ -28,7 +29,7 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
         for group in optimizer.param_groups:
             group["lr_scale"] = group["lr"] / config.lr
         return optimizer
-    order, layers = (model.group_matcher(), len(model.net.body)) if isinstance(model, Model) else (None, 0)
+    order, layers = (model.group_matcher(), len(model.net.body)) if isinstance(model, Model | Detector) else (None, 0)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in parameters:
         decay = 0.0 if parameter.ndim == 1 else config.weight_decay

@@ -37,7 +37,7 @@ Sizes = Annotated[
     Meta(description="a list of [fraction, size], sizes above 0 and up to 1"),
 ]
 ProbeL2 = Annotated[NonNegative | Literal["auto"], Meta(description="a number of at least 0, or auto")]
-Freeze = Annotated[Count | Literal["stem"], Meta(description="a whole number, or stem")]
+Freeze = Annotated[Count | Literal["stem", "body"], Meta(description="a whole number, stem, or body")]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class DataConfig:
     max_images_per_class: Limit = 0  # drawn by the seed, of the training and of the validation images; 0: all
     # all: the order of all images is drawn; shards: that of the shards, and that within each
     shuffle: Literal["all", "shards"] = "all"
+    # of images with boxes, where the body is frozen: versions of each whose maps are computed once; 0: none
+    cached_versions: Annotated[int, Meta(ge=0, le=64)] = 4
 
     def __post_init__(self) -> None:
         check_fields(self, RecipeError)
@@ -78,7 +80,7 @@ class OptimizationConfig:
     rms_decay: BelowOne = 0.9  # of RMSProp's mean squares
     rms_eps: PositiveFloat = 1.0  # of RMSProp, inside the root
     weight_decay: NonNegative = 1e-4  # not on biases and batch normalization
-    # number of first layers of given weights that stay as they are; stem: those before the first module
+    # number of first layers of given weights that stay as they are; stem: those before the first module; body: all
     freeze: Freeze = 0
     # factor on the rate of each layer for every layer between it and the classifier; 1: none
     layer_decay: PositiveFraction = 1.0
@@ -105,6 +107,8 @@ class OptimizationConfig:
 
     def frozen_layers(self, net: NetworkSpec) -> int:
         """The number of first layers of the network's body that stay as they are."""
+        if self.freeze == "body":
+            return len(net.body)
         return stem(net) if self.freeze == "stem" else self.freeze
 
 
@@ -206,8 +210,11 @@ SYNONYMS = {"learning_rate": "lr", "bs": "batch_size", "wd": "weight_decay", "ea
 KEYS = {field.name: group for group, config in GROUPS.items() for field in fields(config)}  # each key's group
 
 
-def default_recipe(weights: bool, epochs: Any) -> str:
-    """The recipe where none is named: given weights get a new classifier, or are trained whole for some epochs."""
+def default_recipe(weights: bool, epochs: Any, boxes: bool = False) -> str:
+    """The recipe where none is named: given weights get a new classifier, or are trained whole for some epochs. With
+    boxes they get a new head on the frozen body, or are trained whole."""
+    if boxes:
+        return "boxes-head" if weights and not epochs else "boxes"
     return ("finetune" if epochs else "head") if weights else "scratch"
 
 

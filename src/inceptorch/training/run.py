@@ -40,6 +40,7 @@ COLUMNS = [
     "loss",
     "top1",
     "top5",
+    "map50",
     "seconds",
     "images_per_second",
     "data_wait_fraction",
@@ -107,13 +108,13 @@ class Run:
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """The run's metadata for the classifier's config, with the weights of this row of metrics."""
         split = ValidationSplit(fraction=self.recipe.data.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
-        chosen = f"epoch {row['epoch']}, whose loss on these images is the lowest"
+        best = "mAP on these images is the highest" if "map50" in row else "loss on these images is the lowest"
+        chosen = f"epoch {row['epoch']}, whose {best}"
         return Metadata(
             trained_on=f"{len(train)} images of {short_name(self.data)}",
             validated_on=f"{len(val)} images of {val.name}",
             recipe=self.recipe.name,
-            top1=round(row["top1"], 5),
-            top5=round(row["top5"], 5),
+            **{name: round(row[name], 5) for name in ("top1", "top5", "map50") if name in row},
             split=split if val.name == DRAWN_VAL else None,
             other={"weights_of": chosen} if self.recipe.schedule.keeps_best else {},
         )
@@ -209,13 +210,18 @@ def read_run_config(folder: Path) -> dict[str, Any]:
 def format_metrics(row: dict[str, Any]) -> str:
     """One row of metrics as a line of the log."""
     unit = "step" if row["phase"] == "head" else "epoch"
-    line = (
-        f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}"
-    )
-    line += f", top-1 {row['top1']:.2%}, {row['seconds']:.0f} s"
+    line = f"{row['phase']} {unit} {row['epoch']}: train loss {row['train_loss']:.4f}"
+    if "loss" in row:
+        line += f", validation loss {row['loss']:.4f}"
+    line += f", {describe_score(row)}, {row['seconds']:.0f} s"
     if "data_wait_fraction" in row:
         line += f", {row['images_per_second']:.3g} images/s, waiting {row['data_wait_fraction']:.0%}"
     return line
+
+
+def describe_score(row: dict[str, Any]) -> str:
+    """The main score of a row of metrics."""
+    return f"mAP {row['map50']:.2%} at IoU 0.5" if "map50" in row else f"top-1 {row['top1']:.2%}"
 
 
 def next_run_dir(data: str | Path) -> Path:

@@ -32,12 +32,17 @@ def interpolate(knots: Knots, fraction: float) -> float:
     return float(np.interp(fraction, fractions, values))
 
 
+def criterion(row: dict[str, Any]) -> float:
+    """What a run is to make small on the validation images: the loss, or of boxes what mAP lacks to 1."""
+    return 1 - float(row["map50"]) if "map50" in row else float(row["loss"])
+
+
 def kept_row(rows: list[dict[str, Any]], schedule: ScheduleConfig) -> dict[str, Any]:
     """The row of metrics whose weights a run leaves, which are saved as soon as they are found."""
     head, epochs = ([row for row in rows if row["phase"] == phase] for phase in ("head", "train"))
     ends = head[-1:] + epochs
     if schedule.keeps_best:
-        return min(ends, key=lambda row: float(row["loss"]))
+        return min(ends, key=criterion)
     if schedule.keep == "auto" and ends[0]["phase"] == "head":
         probe = ends[0]
         return next(row for row in reversed(ends) if row["loss"] <= probe["loss"] or row["top1"] > probe["top1"])
@@ -45,6 +50,6 @@ def kept_row(rows: list[dict[str, Any]], schedule: ScheduleConfig) -> dict[str, 
 
 
 def epochs_since_best(rows: list[dict[str, Any]]) -> int:
-    """How many epochs ago the validation loss was lowest; 0: in the last one."""
-    losses = [row["loss"] for row in rows if row["phase"] == "train"]
+    """How many epochs ago the criterion was lowest; 0: in the last one."""
+    losses = [criterion(row) for row in rows if row["phase"] == "train"]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0

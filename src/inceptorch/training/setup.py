@@ -13,10 +13,19 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from inceptorch.classifier.classifier import Classifier, copy_weights
+from inceptorch.classifier.classifier import Classifier, copy_body, copy_weights
 from inceptorch.classifier.hub import load, resolve_weights
-from inceptorch.data import Split, find_train_and_val, fingerprint, subsample_per_class, without_unreadable
+from inceptorch.data import (
+    Split,
+    find_train_and_val,
+    fingerprint,
+    has_boxes,
+    subsample_per_class,
+    without_unreadable,
+)
 from inceptorch.data.augment import Transform
+from inceptorch.data.augment_boxes import BoxDataset
+from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.locator import TORCHVISION, URL, absolute, ensure_outside
 from inceptorch.data.sampler import steps_per_epoch
 from inceptorch.data.sources.pairs import dataset_name, open_pairs
@@ -24,13 +33,15 @@ from inceptorch.errors import DataError, RecipeError, RunError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.networks.complexity import check_size
+from inceptorch.networks.detection import DetectionHead, canvas, default_levels
 from inceptorch.networks.layers import Linear
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
-from inceptorch.tasks import Classification, Task
+from inceptorch.tasks import Classification, Detection, Task
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.optimizers import OptimizerFactory
@@ -40,6 +51,8 @@ from inceptorch.training.schedule import image_size
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
+
+SAMPLE = 8  # images by which the maps of a body are measured
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,9 @@ class TrainingContext:
 
     @property
     def task(self) -> Task:
+        model = cast(nn.Module, self.classifier.model)
+        if isinstance(model, Detector):
+            return Detection(self.classifier.classes, model)
         return Classification(self.classifier.classes)
 
     def evaluate(self, logits: Tensor) -> Evaluation:
@@ -96,7 +112,7 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
-    recipe = request.recipe if request.recipe is not None else default_recipe(bool(given), request.values.get("epochs"))
+    recipe = request.recipe if request.recipe is not None else _default_recipe(request, bool(given))
     recipe = (get_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**request.values)
     if recipe.name == "head" and recipe.schedule.epochs:
         raise RecipeError(
@@ -148,7 +164,10 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
     if run.fingerprint and found != run.fingerprint:
         raise RunError(f"{run.data} has changed since {run.folder} began; start a new run with inceptorch train.")
     train, val = (subsample_per_class(split, recipe.data.max_images_per_class, run.seed) for split in splits)
-    classifier = build_classifier(run, overrides.model, train.classes)
+    if isinstance(train, BoxSplit):
+        classifier = build_detector(run, overrides, train)
+    else:
+        classifier = build_classifier(run, overrides.model, train.classes)
     if run.skipped is None:
         train, skipped = without_unreadable(train, progress)
         val, skipped_val = without_unreadable(val, progress)
@@ -157,7 +176,7 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
         skipped = run.skipped
         train, val = (_without(split, {one["file"] for one in skipped}) for split in (train, val))
     recipe = recipe.replace(net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
-    net = classifier.model.net if isinstance(classifier.model, Model) else None
+    net = None if classifier.config.is_custom else classifier.config.network
     run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
     return TrainingContext(run, classifier, train, val, overrides)
 
@@ -219,6 +238,46 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     for layer in model.body[:frozen]:
         layer.requires_grad_(False)
     return Classifier.of(model.to(memory_format=torch.channels_last), preprocessing, classes)
+
+
+def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifier:
+    """The detector a run begins from: the body with fresh or given weights, and a new head, or that of a detector of
+    the same classes. Its images have the shape of most training images, and their longer side is `size`."""
+    recipe = run.recipe
+    for name in overrides.names:
+        if name != "optimizer":
+            raise RunError(f"Cannot train on boxes with {name} from Python. Leave it out.")
+    given = load(run.weights) if run.weights else None
+    table = run.net or (given.config.network if given else get_network(recipe.model.net))
+    if given and table.name != given.config.network.name:
+        raise RecipeError(
+            f"{run.weights} holds the network {given.config.network.name!r}, not {table.name!r}; leave out --net."
+        )
+    pixels = given.preprocessing if given else default_preprocessing(table.size, recipe.model.channels)
+    head = given.config.detection if given else None
+    if head is None or recipe.model.size not in (0, max(head.width, head.height)):
+        width, height = canvas(train.sizes.tolist(), recipe.model.size)
+        head = DetectionHead(default_levels(table), width, height)
+    longer = max(head.width, head.height)
+    pixels = replace(pixels, size=longer, resize=longer)
+    torch.manual_seed(run.seed)
+    model = Detector(table, head, len(train.classes), pixels.in_chans)
+    if given:
+        copy_body(given.model, model)
+    for layer in model.body[: recipe.optimization.frozen_layers(table)]:
+        layer.requires_grad_(False)
+    detector = Classifier.of(cast(Model, model.to(memory_format=torch.channels_last)), pixels, train.classes)
+    if not (given and given.config.detection):
+        first = BoxDataset(train, head, pixels, recipe.augmentation, run.seed, augment=False)
+        images = [first[index][0].permute(1, 2, 0).numpy() for index in range(min(SAMPLE, len(first)))]
+        with torch.no_grad():
+            model.scale_inputs(model.forward_maps(detector.prepare(images)))
+    return detector
+
+
+def _default_recipe(request: TrainRequest, weights: bool) -> str:
+    boxes = request.data is not None and has_boxes(request.data)
+    return default_recipe(weights, request.values.get("epochs"), boxes)
 
 
 def check_batches(recipe: Recipe, images: int, world: DistributedContext) -> None:

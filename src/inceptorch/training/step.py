@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from inceptorch.classifier import Classifier
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
 from inceptorch.runtime.distributed import DistributedContext
@@ -51,8 +52,9 @@ class TrainStep:
         self._set_train_mode()
 
     def __call__(self, images: Tensor, targets: Tensor, global_batch_size: int, lr: float, seed: int) -> Tensor:
-        """Move the weights by this process's part, uint8 [N, 3, S, S] and targets [N], of a step of `global_batch_size`
-        images; returns the sum of the part's losses over that size, float64 [], on the device."""
+        """Move the weights by this process's part of a step of `global_batch_size` images: uint8 [N, 3, H, W], or maps
+        of a frozen body [N, numbers], and targets [N, ...]. Returns the sum of the part's losses over that size,
+        float64 [], on the device."""
         images = images.to(self.world.device, non_blocking=True)
         targets = targets.to(self.world.device, non_blocking=True)
         for group in self.optimizer.param_groups:
@@ -75,14 +77,15 @@ class TrainStep:
 
     def _set_train_mode(self) -> None:
         self.model.train()
-        if isinstance(self.model, Model):
+        if isinstance(self.model, Model | Detector):
             for layer in self.model.body[: self.recipe.optimization.frozen_layers(self.model.net)]:
                 layer.eval()  # batch normalization's statistics stay too
 
     def _backward(self, images: Tensor, targets: Tensor, weight: float, seed: int) -> Tensor:
         """Add to the gradients those of some images, each of which has this weight."""
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
-            x, targets = self.task.mix(self.normalize(images), targets, self.recipe.augmentation, seed)
+            x = self.normalize(images) if images.dtype == torch.uint8 else images.float()
+            x, targets = self.task.mix(x, targets, self.recipe.augmentation, seed)
             loss = self.train_loss(x, targets).sum() * weight
         (loss * self.world.count).backward()  # DDP averages over the processes
         done: Tensor = loss.detach().double()

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.evaluation import Evaluation
+from inceptorch.evaluation.boxes import BoxEvaluation
 from inceptorch.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ TAGS = {
     "loss": "loss/val",
     "top1": "accuracy/top1",
     "top5": "accuracy/top5",
+    "map50": "accuracy/map50",
     "lr": "run/lr",
     "images_per_second": "run/images_per_second",
     "data_wait_fraction": "run/data_wait_fraction",
@@ -27,7 +29,7 @@ class TensorBoard(Callback):
     """Writes an epoch's row into `events/` of the run folder, and drops what a killed run wrote of the same or later
     epochs. A TensorBoard that does not work does not end the run."""
 
-    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
         if find_spec("tensorboard") is None:
             return
         try:

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
-from inceptorch.data.augment import Batch, derive_seed
+from inceptorch.data.augment import Batch, TrainingDataset, derive_seed
+from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.loader import explain_dead_workers, load_batches, num_workers
 from inceptorch.data.sampler import epoch_batches, steps_per_epoch
 from inceptorch.errors import DiskError, ImageError, NonFiniteOutputError
 from inceptorch.evaluation import Evaluation, evaluate_split
+from inceptorch.evaluation.boxes import BoxEvaluation, evaluate_box_split
 from inceptorch.models.module import Model
 from inceptorch.models.weights import read_safetensors
 from inceptorch.runtime.distributed import AsyncScalars, DistributedContext
@@ -30,6 +32,7 @@ from inceptorch.training.ema import WeightAverage, weight_average
 from inceptorch.training.eta import ETA, EpochTimer
 from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
+from inceptorch.training.map_cache import MapCache, cache_maps, clear_maps, evaluate_maps
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.messages import announce, describe_row, diverged, warn_of_chance
 from inceptorch.training.optimizers import build_optimizer
@@ -44,20 +47,27 @@ from inceptorch.utils.progress import Progress
 @dataclass(frozen=True)
 class Result:
     """A finished run: its folder, epochs of the whole network (steps of the linear probe where there are none),
-    top-1 and top-5 accuracy on the validation images, seconds of work, the evaluation behind them, and the classifier.
+    seconds of work, the evaluation on the validation images with its main scores, and the classifier or detector.
     `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch whose weights were kept for their
     validation loss, 0 for the linear probe; None where they are the last epoch's."""
 
     run: Path
     epochs: int
-    top1: float
-    top5: float
     seconds: float
-    evaluation: Evaluation
+    evaluation: Evaluation | BoxEvaluation
+    scores: dict[str, float]  # top1 and top5, or map50
     classifier: Classifier
     is_main_process: bool = True
     step_seconds: float | None = None
     kept_epoch: int | None = None
+
+    @property
+    def top1(self) -> float:
+        return self.scores["top1"]
+
+    @property
+    def top5(self) -> float:
+        return self.scores["top5"]
 
 
 class Trainer:
@@ -99,11 +109,13 @@ class Trainer:
         )
         if context.overrides.model is not None and not resumed and world.is_main:
             self.save_checkpoint()  # nobody else could make its first weights again
+        self.maps: MapCache | None = None
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
     def fit(self) -> Result:
         """Train to the end; a finished run is evaluated again."""
-        state, recipe, evaluation = self.state, self.recipe, None
+        state, recipe = self.state, self.recipe
+        evaluation: Evaluation | BoxEvaluation | None = None
         with ExitStack() as stack:
             stack.enter_context(deterministic_mode(recipe.runtime.deterministic))
             stack.enter_context(translate_oom(recipe))
@@ -118,6 +130,8 @@ class Trainer:
                 args = (self.context.classifier, self.optimizer, recipe, self.task, class_weights, self.world)
                 self.step = TrainStep(*args, self.context.overrides.loss)
             stack.enter_context(self.shutdown)
+            if not state.finished:
+                self.maps = cache_maps(self.context, self.world, self.progress)
             while not state.finished:
                 row = self.train_epoch()
                 evaluation, last = self.validate(row)
@@ -173,7 +187,11 @@ class Trainer:
         checkpoint is saved."""
         context, size = self.context, self.context.classifier.preprocessing.size
         pixels, transform = context.classifier.preprocessing, context.overrides.transform
-        data = self.task.dataset(context.train, pixels, self.recipe.augmentation, self.run.seed, transform)
+        data: TrainingDataset = self.task.dataset(
+            context.train, pixels, self.recipe.augmentation, self.run.seed, transform
+        )
+        if self.maps is not None:
+            data = self.maps.train
         data.epoch, data.size = epoch, image_size(self.recipe, size, epoch)
         try:
             workers = num_workers(
@@ -221,7 +239,7 @@ class Trainer:
             callback.on_step(self, loss)
         return stop > 0, due > 0
 
-    def validate(self, row: dict[str, Any]) -> tuple[Evaluation, bool]:
+    def validate(self, row: dict[str, Any]) -> tuple[Evaluation | BoxEvaluation, bool]:
         """The evaluation of an epoch, and whether it is the last one."""
         if self.world.count > 1:
             self.save_checkpoint()  # several processes cannot break off their evaluation together
@@ -229,14 +247,17 @@ class Trainer:
         bf16 = self.step.bf16 and not last and not self.recipe.schedule.keeps_best
         try:
             self.world.broadcast_from_main(self.evaluated.model)
-            evaluation = self.evaluate(bf16)
+            if self.maps is not None and not last:
+                evaluation: Evaluation | BoxEvaluation = evaluate_maps(self, self.maps.val)
+            else:
+                evaluation = self.evaluate(bf16)
             rows = [*self.state.rows, row | self.task.metrics(evaluation)]
             if not last and 0 < self.recipe.schedule.patience <= epochs_since_best(rows):
                 self.progress.info(
                     f"the validation loss has not fallen for {self.recipe.schedule.patience} epochs: the run ends here"
                 )
                 last = True
-                evaluation = self.evaluate() if bf16 else evaluation
+                evaluation = self.evaluate() if bf16 or self.maps is not None else evaluation
         except NonFiniteOutputError:
             raise diverged(self, "The network's outputs became infinite or nan") from None
         except (KeyboardInterrupt, SystemExit, ImageError):
@@ -245,17 +266,14 @@ class Trainer:
         self.eta.validation_seconds = time.monotonic() - began
         return evaluation, last
 
-    def evaluate(self, bf16: bool = False) -> Evaluation:
+    def evaluate(self, bf16: bool = False) -> Evaluation | BoxEvaluation:
         """Evaluate on the validation images, divided among the processes. A request to stop interrupts it."""
-        return evaluate_split(
-            self.evaluated,
-            self.context.val,
-            self.run.skipped or [],
-            self.world,
-            self.progress,
-            precision="bf16" if bf16 else "fp32",
-            interrupt=self.shutdown.raise_if_requested,
-        )
+        val, skipped = self.context.val, self.run.skipped or []
+        where = (self.world, self.progress)
+        precision, interrupt = "bf16" if bf16 else "fp32", self.shutdown.raise_if_requested
+        if isinstance(val, BoxSplit):
+            return evaluate_box_split(self.evaluated, val, skipped, *where, precision=precision, interrupt=interrupt)
+        return evaluate_split(self.evaluated, val, skipped, *where, precision=precision, interrupt=interrupt)
 
     def fit_linear_probe(self) -> Evaluation:
         """The classifier alone, on features of the frozen body."""
@@ -271,7 +289,7 @@ class Trainer:
             self.run.features.unlink(missing_ok=True)
         return evaluation
 
-    def record(self, row: dict[str, Any], evaluation: Evaluation) -> None:
+    def record(self, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
         """Add a row to metrics.csv and log it."""
         row |= self.task.metrics(evaluation) | {"seconds": time.monotonic() - self.began}
         self.state.rows.append(row)
@@ -279,16 +297,19 @@ class Trainer:
             self.run.write_metrics(self.state.rows)
         self.progress.info(format_metrics(row))
 
-    def save_epoch(self, evaluation: Evaluation) -> None:
+    def save_epoch(self, evaluation: Evaluation | BoxEvaluation) -> None:
         """The bundle, then the checkpoint: a run can be used, and can resume, from every epoch's end."""
         if self.world.is_main and kept_row(self.state.rows, self.recipe.schedule) is self.state.rows[-1]:
             self.save_bundle(evaluation, self.state.rows[-1])
         self.save_checkpoint()
 
-    def save_bundle(self, evaluation: Evaluation, row: dict[str, Any]) -> None:
+    def save_bundle(self, evaluation: Evaluation | BoxEvaluation, row: dict[str, Any]) -> None:
         metadata = self.run.metadata(self.context.train, self.context.val, row)
-        config = self.evaluated.config
-        self.evaluated.config = replace(config, metadata=replace(metadata, threshold=evaluation.threshold))
+        if isinstance(evaluation, BoxEvaluation):
+            metadata = replace(metadata, score_threshold=round(evaluation.threshold, 4))
+        else:
+            metadata = replace(metadata, threshold=evaluation.threshold)
+        self.evaluated.config = replace(self.evaluated.config, metadata=metadata)
         self.evaluated.write(self.run.folder)
 
     def save_checkpoint(self) -> None:
@@ -296,7 +317,7 @@ class Trainer:
         if self.world.is_main:
             self.checkpointer.save(self.state)
 
-    def finish(self, evaluation: Evaluation | None) -> Result:
+    def finish(self, evaluation: Evaluation | BoxEvaluation | None) -> Result:
         """The result, with the weights that the recipe keeps."""
         state, kept_epoch = self.state, None
         seconds = state.seconds if evaluation is None else time.monotonic() - self.began
@@ -313,15 +334,16 @@ class Trainer:
         result = Result(
             run=self.run.folder,
             epochs=state.rows[-1]["epoch"],
-            top1=evaluation.top1,
-            top5=evaluation.top5,
             seconds=seconds,
             evaluation=evaluation,
+            scores={name: value for name, value in self.task.metrics(evaluation).items() if name != "loss"},
             classifier=self.evaluated,
             is_main_process=self.world.is_main,
             step_seconds=self.eta.step_seconds,
             kept_epoch=kept_epoch,
         )
+        if self.world.is_main:
+            clear_maps(self.run.checkpoint.parent)
         for callback in self.callbacks:
             callback.on_end(self, result)
         return result
