@@ -1,0 +1,26 @@
+"""Evaluating detectors: average precision by the rules of Pascal VOC, COCO and ILSVRC, operating points, mistakes."""
+
+from inceptorch.evaluation.detection.operating_point import (
+    Mistakes,
+    OperatingPoint,
+    at_threshold,
+    best_threshold,
+    mistakes,
+)
+from inceptorch.evaluation.detection.rules import RULES, Rule, get_rule
+from inceptorch.evaluation.detection.scores import ClassScore, DetectionScores, SizeScore, evaluate_boxes
+
+__all__ = [
+    "RULES",
+    "ClassScore",
+    "DetectionScores",
+    "Mistakes",
+    "OperatingPoint",
+    "Rule",
+    "SizeScore",
+    "at_threshold",
+    "best_threshold",
+    "evaluate_boxes",
+    "get_rule",
+    "mistakes",
+]

@@ -1,0 +1,172 @@
+"""Detections above a score: precision, recall, the score of the greatest F1, and what is wrong with each one.
+
+All at IoU 0.5 by COCO's matching, but for any number of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+
+from inceptorch.evaluation.detection.matching import (
+    Flags,
+    Floats,
+    Ints,
+    Pool,
+    check_boxes,
+    match,
+    object_thresholds,
+    pairs_of,
+)
+from inceptorch.evaluation.detection.rules import Rule
+from inceptorch.images.boxes import Boxes, iou
+
+RULE = Rule("threshold", "Operating point", match="free", ties="last")
+NEAR = 0.1  # IoU from which on a detection is badly placed rather than false (arXiv:2008.08115)
+
+
+class OperatingPoint(TypedDict):
+    """Micro averages over classes: of all detections of at least this score. `precision` is None without any, and
+    `recall` and `f1` are None without objects."""
+
+    threshold: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All detections that are not ignored, the highest score first, and the number of objects of each class."""
+
+    scores: Floats
+    labels: Ints
+    right: Flags
+    objects: Ints
+
+
+def judged(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Judged:
+    """Which detections are right at IoU 0.5."""
+    objects, detections = Pool.of(truths, classes), Pool.of(found, classes)
+    thresholds = object_thresholds(objects, RULE)
+    matches = match(objects, detections, pairs_of(objects, detections, thresholds[0]), thresholds, RULE)
+    order = np.argsort(-detections.boxes.scores, kind="stable")
+    order = order[~matches.ignored[0, order]]
+    return Judged(
+        scores=detections.boxes.scores[order].astype(np.float64),
+        labels=detections.boxes.labels[order].astype(np.int64),
+        right=matches.right[0, order],
+        objects=np.bincount(objects.boxes.labels[~objects.passed_over], minlength=classes),
+    )
+
+
+def best_threshold(truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str]) -> float:
+    """The score from which on F1 over all classes is greatest, for validation images; of equal ones the highest.
+    0.5 where no detection is right. Raises as `evaluate_boxes` does."""
+    check_boxes(truths, found, len(classes))
+    best = best_of(judged(truths, found, len(classes)))
+    return 0.5 if best is None else best
+
+
+def best_of(all_judged: Judged) -> float | None:
+    """As `best_threshold`; None where no detection is right."""
+    scores, right = all_judged.scores, all_judged.right
+    if not right.any():
+        return None
+    # Detections of equal score are taken or left together.
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))
+    f1 = 2 * right.cumsum()[last] / (last + 1 + all_judged.objects.sum())
+    return float(scores[last[f1.argmax()]])
+
+
+def at_threshold(
+    truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str], threshold: float
+) -> OperatingPoint:
+    """Precision and recall of the detections of at least this score. Raises as `evaluate_boxes` does."""
+    check_boxes(truths, found, len(classes))
+    return operating_point(judged(truths, found, len(classes)), threshold)
+
+
+def operating_point(all_judged: Judged, threshold: float, label: int | None = None) -> OperatingPoint:
+    """Of all classes, or of one."""
+    chosen = all_judged.scores >= threshold
+    objects = int(all_judged.objects.sum() if label is None else all_judged.objects[label])
+    if label is not None:
+        chosen = chosen & (all_judged.labels == label)
+    right, number = int(all_judged.right[chosen].sum()), int(chosen.sum())
+    return OperatingPoint(
+        threshold=threshold,
+        precision=right / number if number else None,
+        recall=right / objects if objects else None,
+        f1=2 * right / (number + objects) if objects else None,
+    )
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The detections of one image above a threshold, each in one list. Pairs are (detection, object); all numbers are
+    places in the image's boxes.
+
+    right       IoU >= 0.5 with an object of its class that no better one has found
+    duplicates  IoU >= 0.5 with an object of its class, which a better one has found
+    confused    IoU >= 0.5 with an object of another class
+    misplaced   0.1 <= IoU < 0.5 with an object of its class
+    false       none of these: background
+    missed      objects that no detection is right for
+    """
+
+    right: list[tuple[int, int]] = field(default_factory=list)
+    duplicates: list[tuple[int, int]] = field(default_factory=list)
+    confused: list[tuple[int, int]] = field(default_factory=list)
+    misplaced: list[tuple[int, int]] = field(default_factory=list)
+    false: list[int] = field(default_factory=list)
+    missed: list[int] = field(default_factory=list)
+
+
+def mistakes(truths: Sequence[Boxes], found: Sequence[Boxes], threshold: float) -> list[Mistakes]:
+    """What is right and wrong in each image with the detections of at least this score. Difficult objects and crowds
+    are not missed, and detections of them are in no list. Raises as `evaluate_boxes` does."""
+    classes = 1 + max((int(each.labels.max()) for each in (*truths, *found) if len(each)), default=0)
+    check_boxes(truths, found, classes)
+    chosen = [np.flatnonzero(each.scores >= threshold) for each in found]
+    above = [each.select(rows) for each, rows in zip(found, chosen, strict=True)]
+    objects, detections = Pool.of(truths, classes), Pool.of(above, classes)
+    thresholds = object_thresholds(objects, RULE)
+    matches = match(objects, detections, pairs_of(objects, detections, thresholds[0]), thresholds, RULE)
+    truth, ignored = matches.truth[0], matches.ignored[0]
+    out = [Mistakes() for _ in truths]
+    hits = [np.full(len(each), -1) for each in above]
+    for row in np.flatnonzero((truth >= 0) & ~ignored).tolist():
+        hits[detections.images[row]][detections.indices[row]] = objects.indices[truth[row]]
+    left_out = [np.zeros(len(each), np.bool_) for each in above]
+    for row in np.flatnonzero(ignored).tolist():
+        left_out[detections.images[row]][detections.indices[row]] = True
+    for image, result in enumerate(out):
+        _sort(truths[image], above[image], chosen[image].tolist(), hits[image], left_out[image], result)
+    return out
+
+
+def _sort(true: Boxes, above: Boxes, numbers: list[int], hits: Ints, left_out: Flags, result: Mistakes) -> None:
+    """Put every detection of an image into the list it belongs to."""
+    counted = ~(true.difficult | true.crowd)
+    for place in np.argsort(-above.scores, kind="stable").tolist():
+        number = numbers[place]
+        if left_out[place]:
+            continue
+        if hits[place] >= 0:
+            result.right.append((number, int(hits[place])))
+            continue
+        overlaps = np.where(counted, iou(above.xyxy[place : place + 1], true.xyxy)[0], 0.0)
+        same = np.where(true.labels == above.labels[place], overlaps, 0.0)
+        other = overlaps - same
+        if same.max(initial=0) >= RULE.thresholds[0]:
+            result.duplicates.append((number, int(same.argmax())))
+        elif other.max(initial=0) >= RULE.thresholds[0]:
+            result.confused.append((number, int(other.argmax())))
+        elif same.max(initial=0) >= NEAR:
+            result.misplaced.append((number, int(same.argmax())))
+        else:
+            result.false.append(number)
+    result.missed.extend(sorted(set(np.flatnonzero(counted).tolist()) - {truth for _, truth in result.right}))
