@@ -38,7 +38,7 @@ class OperatingPoint(TypedDict):
 
 
 @dataclass(frozen=True)
-class Judged:
+class Outcomes:
     """All detections that are not ignored, the highest score first, and the number of objects of each class."""
 
     scores: Floats
@@ -47,14 +47,14 @@ class Judged:
     objects: Ints
 
 
-def judged(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Judged:
+def outcomes_of(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Outcomes:
     """Which detections are right at IoU 0.5."""
     objects, detections = Pool.of(truths, classes), Pool.of(found, classes)
     thresholds = object_thresholds(objects, RULE)
     matches = match(objects, detections, pairs_of(objects, detections, thresholds[0]), thresholds, RULE)
     order = np.argsort(-detections.boxes.scores, kind="stable")
     order = order[~matches.ignored[0, order]]
-    return Judged(
+    return Outcomes(
         scores=detections.boxes.scores[order].astype(np.float64),
         labels=detections.boxes.labels[order].astype(np.int64),
         right=matches.right[0, order],
@@ -66,18 +66,18 @@ def best_threshold(truths: Sequence[Boxes], found: Sequence[Boxes], classes: Seq
     """The score from which on F1 over all classes is greatest, for validation images; of equal ones the highest.
     0.5 where no detection is right. Raises as `evaluate_boxes` does."""
     check_boxes(truths, found, len(classes))
-    best = best_of(judged(truths, found, len(classes)))
+    best = best_of(outcomes_of(truths, found, len(classes)))
     return 0.5 if best is None else best
 
 
-def best_of(all_judged: Judged) -> float | None:
+def best_of(outcomes: Outcomes) -> float | None:
     """As `best_threshold`; None where no detection is right."""
-    scores, right = all_judged.scores, all_judged.right
+    scores, right = outcomes.scores, outcomes.right
     if not right.any():
         return None
     # Detections of equal score are taken or left together.
     last = np.flatnonzero(np.diff(scores, append=-np.inf))
-    f1 = 2 * right.cumsum()[last] / (last + 1 + all_judged.objects.sum())
+    f1 = 2 * right.cumsum()[last] / (last + 1 + outcomes.objects.sum())
     return float(scores[last[f1.argmax()]])
 
 
@@ -86,16 +86,16 @@ def at_threshold(
 ) -> OperatingPoint:
     """Precision and recall of the detections of at least this score. Raises as `evaluate_boxes` does."""
     check_boxes(truths, found, len(classes))
-    return operating_point(judged(truths, found, len(classes)), threshold)
+    return operating_point(outcomes_of(truths, found, len(classes)), threshold)
 
 
-def operating_point(all_judged: Judged, threshold: float, label: int | None = None) -> OperatingPoint:
+def operating_point(outcomes: Outcomes, threshold: float, label: int | None = None) -> OperatingPoint:
     """Of all classes, or of one."""
-    chosen = all_judged.scores >= threshold
-    objects = int(all_judged.objects.sum() if label is None else all_judged.objects[label])
+    chosen = outcomes.scores >= threshold
+    objects = int(outcomes.objects.sum() if label is None else outcomes.objects[label])
     if label is not None:
-        chosen = chosen & (all_judged.labels == label)
-    right, number = int(all_judged.right[chosen].sum()), int(chosen.sum())
+        chosen = chosen & (outcomes.labels == label)
+    right, number = int(outcomes.right[chosen].sum()), int(chosen.sum())
     return OperatingPoint(
         threshold=threshold,
         precision=right / number if number else None,
