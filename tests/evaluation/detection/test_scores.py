@@ -195,7 +195,7 @@ def test_all_points_against_eleven() -> None:
     """Right, false, right, and the third object missed: precisions 1, 1/2, 2/3 at recalls 1/3, 1/3, 2/3. The area is
     1/3 * 1 + 1/3 * 2/3 = 5/9. Of eleven recalls, 0 to 0.3 (four) have precision 1, and 0.4 to 0.6 (three) 2/3, which is
     6/11. COCO's 101: 0 to 0.33 (34) have 1, and 0.34 to 0.66 (33) 2/3, which is 56/101."""
-    objects = [[0.0, 0, 20, 20], [40, 0, 60, 20], [80, 0, 100, 20]]
+    objects: list[list[float]] = [[0.0, 0, 20, 20], [40, 0, 60, 20], [80, 0, 100, 20]]
     detections = [(objects[0], 0.9), ([0.0, 50, 20, 70], 0.8), (objects[1], 0.7)]
     assert ap("voc", objects, detections) == pytest.approx(5 / 9)
     assert ap("voc07", objects, detections) == pytest.approx(6 / 11)
@@ -214,7 +214,7 @@ def test_an_iou_of_one_half_is_enough_but_in_2007() -> None:
 def test_a_second_hit_is_false_by_pascal_voc_but_may_find_another_object_by_the_others() -> None:
     """The second detection overlaps the first object with an IoU of 18/22, which is taken, and the second object with
     16/24. By VOC it is false: half of the recall at precision 1, then nothing."""
-    objects = [[0.0, 0, 20, 20], [0, 6, 20, 26]]
+    objects: list[list[float]] = [[0.0, 0, 20, 20], [0, 6, 20, 26]]
     detections = [(objects[0], 0.9), ([0.0, 2, 20, 22], 0.8)]
     assert ap("voc", objects, detections) == 0.5
     assert ap("coco", objects, detections) == 1.0
@@ -231,7 +231,7 @@ def test_small_objects_may_be_found_less_exactly_by_ilsvrc() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_difficult_objects_neither_count_nor_hurt(rule: str) -> None:
     """However often they are found."""
-    objects = [[0.0, 0, 20, 20], [40, 0, 60, 20]]
+    objects: list[list[float]] = [[0.0, 0, 20, 20], [40, 0, 60, 20]]
     detections = [(objects[1], 0.9), (objects[1], 0.8), (objects[0], 0.7)]
     assert ap(rule, objects, detections, difficult=[False, True]) == pytest.approx(1.0)
     assert ap(rule, objects, detections, difficult=[False, False]) != pytest.approx(1.0)
@@ -240,7 +240,7 @@ def test_difficult_objects_neither_count_nor_hurt(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_detections_in_a_crowd_are_ignored_but_those_of_objects_are_right(rule: str) -> None:
-    objects = [[0.0, 0, 200, 200], [40, 40, 80, 80]]
+    objects: list[list[float]] = [[0.0, 0, 200, 200], [40, 40, 80, 80]]
     detections = [([100.0, 100, 120, 120], 0.9), ([42.0, 40, 80, 80], 0.8)]
     assert ap(rule, objects, detections, crowd=[True, False]) == pytest.approx(1.0)
     assert ap(rule, objects, detections, crowd=[False, False]) < 0.5
@@ -296,6 +296,8 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     for label in (-1, 4):
         with pytest.raises(ProtocolError, match="a class outside of 0 to 3"):
             evaluate_boxes([cat], [Boxes.of([[0, 0, 30, 30]], [label])], CLASSES)
+    with pytest.raises(ProtocolError, match="there are no classes"):
+        evaluate_boxes([], [], [])
     with pytest.raises(ProtocolError, match="Cannot evaluate boxes by 'cocoo': did you mean 'coco'?"):
         evaluate_boxes([cat], [cat], CLASSES, "cocoo")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inceptorch.evaluation.detection.matching import Flags, Floats, Ints, Matches, Pool
+from inceptorch.evaluation.detection.matching import Flags, Ints, Matches, Pool
 from inceptorch.evaluation.detection.rules import Rule
 from inceptorch.tasks.metrics import Interval, Z
+from inceptorch.utils.arrays import Floats
 
 BLOCK = 1 << 20  # numbers that are handled at once, which bounds memory
 
@@ -47,7 +48,9 @@ class Curves:
         right = self.matches.right & (self.found.ranks < boxes)
         hits = [np.bincount(self.found.boxes.labels[each], minlength=classes) for each in right]
         positives = self.positives(classes)
-        return np.divide(hits, positives, out=np.full((len(hits), classes), np.nan), where=positives > 0)
+        recalls = np.full((len(hits), classes), np.nan)
+        np.divide(hits, positives, out=recalls, where=positives > 0)
+        return recalls
 
     def resampled(self, images: int, classes: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
         """The mean AP over classes, at the first threshold and at all, of resamples of the images, [resamples] each."""
@@ -125,7 +128,7 @@ def interval(estimate: float | None, resampled: Floats, images: int) -> Interval
 
     AP is biased upward where images are few, and that of resamples by as much again. Hence the normal interval with the
     bias taken off (Davison and Hinkley 1997, section 5.2), and the deviation scaled from n - 1 to n images."""
-    if estimate is None or images < 2 or len(resampled) < 2:
+    if estimate is None or len(resampled) < 2:
         return None
     center = 2 * estimate - float(resampled.mean())
     half = Z * float(resampled.std(ddof=1)) * math.sqrt(images / (images - 1))

@@ -88,6 +88,8 @@ class Matches:
 
 def check_boxes(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> None:
     """Raises an error with a sentence for boxes that cannot be evaluated."""
+    if not classes:
+        raise ProtocolError("Cannot evaluate boxes: there are no classes. Try the classes of the annotations.")
     if len(truths) != len(found):
         raise ProtocolError(
             f"Cannot evaluate boxes: there are annotations of {len(truths)} images, and detections in {len(found)}. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -84,13 +85,13 @@ RULES = {
     )
 }
 
-# The areas of objects in square pixels, from and to, both included, as in pycocotools.
+# The areas of objects in square pixels, from and to, both included, as in pycocotools; there the largest is 1e10.
 SIZES = {
     "small": (0.0, 32.0**2),
     "medium": (32.0**2, 96.0**2),
-    "large": (96.0**2, 1e10),
+    "large": (96.0**2, math.inf),
 }
-ANY_SIZE = (0.0, 1e10)
+ANY_SIZE = (0.0, math.inf)
 
 
 def get_rule(rule: Rule | str) -> Rule:

@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 from inceptorch.evaluation.detection.curves import Curves, interval, mean
 from inceptorch.evaluation.detection.matching import (
-    Floats,
     Pool,
     check_boxes,
     match,
@@ -20,10 +19,11 @@ from inceptorch.evaluation.detection.operating_point import best_of, operating_p
 from inceptorch.evaluation.detection.rules import ANY_SIZE, SIZES, Rule, get_rule
 from inceptorch.images.boxes import Boxes
 from inceptorch.tasks.metrics import Interval
+from inceptorch.utils.arrays import Floats
 
 
 class ClassScore(TypedDict):
-    """One class: its objects, AP at the first threshold and over all (None for a rule with one), and recall and
+    """One class: its objects, AP at the first threshold and over all (None by a rule with one), and recall and
     precision at the score threshold. None where there are no objects, or nothing was found."""
 
     n: int
@@ -56,7 +56,8 @@ class DetectionScores:
     map        mean over all thresholds; None for a rule that has one
     coco       the twelve figures of COCO's evaluation, only by its rule
     intervals  95 % intervals of map50 and map; None for fewer than two images
-    threshold  score of the operating point, for which precision and recall are given (None without detections)
+    threshold  score of the operating point, at which precision and recall are given: IoU 0.5, all classes together;
+               None where no detection is right
 
     None where no class has an object; without any detection all AP are 0.
     """
@@ -115,7 +116,7 @@ def evaluate_boxes(
                which flatters them
 
     An image without objects counts through its false detections. A class without objects has no AP and leaves the
-    mean, as a class that has objects but no detection has AP 0. Difficult objects and crowds neither count nor hurt, by
+    mean; one that has objects but no detection has AP 0. Difficult objects and crowds neither count nor hurt, by
     every rule. Sizes are areas of boxes; COCO's own files give areas of masks.
 
     The intervals are of a bootstrap over images: every resample draws as many images with replacement, and each image
@@ -193,7 +194,7 @@ def _coco_figures(sizes: dict[str, Curves], ap: dict[str, Floats], classes: int)
 
 
 def _intervals(curves: Curves, ap: Floats, images: int, resamples: int, seed: int) -> Intervals:
-    if images < 2 or not resamples:
+    if images < 2 or resamples < 2:
         return Intervals(map50=None, map=None)
     first, every = curves.resampled(images, ap.shape[1], resamples, seed)
     several = len(ap) > 1
