@@ -355,3 +355,13 @@ def test_a_seed_gives_the_same_intervals() -> None:
     first, again, other = (evaluate_boxes(truths, found, CLASSES, bootstrap=50, seed=seed) for seed in (1, 1, 2))
     assert first.intervals == again.intervals != other.intervals
     assert evaluate_boxes(truths[:1], found[:1], CLASSES).intervals == {"map50": None, "map": None}
+
+
+def test_of_two_objects_of_equal_iou_the_last_is_found_by_coco_and_the_first_by_ilsvrc() -> None:
+    """The first detection lies in the middle of both (16/24 each), the second one above, near the first object only."""
+    objects: list[list[float]] = [[0.0, 10, 20, 30], [0, 18, 20, 38]]
+    detections = [([0.0, 14, 20, 34], 0.9), ([0.0, 4, 20, 24], 0.8)]
+    assert ap("coco", objects, detections) == pytest.approx(1.0)
+    assert ap("ilsvrc", objects, detections) == 0.5
+    truths, found = [Boxes.of(objects, [0, 0])], [Boxes.of([box for box, _ in detections], [0, 0], [0.9, 0.8])]
+    assert by_pycocotools(truths, found)[1] == pytest.approx(1.0)
