@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from inceptorch.evaluation.detection.matching import Flags, Floats, Ints, Matches, Pool
+from inceptorch.evaluation.detection.matching import Flags, Ints, Matches, Pool
 from inceptorch.evaluation.detection.rules import Rule
-from inceptorch.tasks.metrics import Interval
+from inceptorch.tasks.metrics import Interval, Z
+from inceptorch.utils.arrays import Floats
 
 BLOCK = 1 << 20  # numbers that are handled at once, which bounds memory
 
@@ -46,7 +48,9 @@ class Curves:
         right = self.matches.right & (self.found.ranks < boxes)
         hits = [np.bincount(self.found.boxes.labels[each], minlength=classes) for each in right]
         positives = self.positives(classes)
-        return np.divide(hits, positives, out=np.full((len(hits), classes), np.nan), where=positives > 0)
+        recalls = np.full((len(hits), classes), np.nan)
+        np.divide(hits, positives, out=recalls, where=positives > 0)
+        return recalls
 
     def resampled(self, images: int, classes: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
         """The mean AP over classes, at the first threshold and at all, of resamples of the images, [resamples] each."""
@@ -104,7 +108,7 @@ def area(right: Floats, seen: Floats, positives: Floats, points: int) -> Floats:
     Precision at a recall is the greatest at that recall or a higher one.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall = right / positives
+        recall = right / positives.astype(np.float64)  # as points are
     precision = right / np.maximum(seen, 1)
     np.maximum.accumulate(precision[::-1], axis=0, out=precision[::-1])
     reached = np.searchsorted(np.linspace(0, 1, points), recall, side="right") / points if points else recall
@@ -119,9 +123,13 @@ def mean(values: Floats) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def interval(resampled: Floats) -> Interval | None:
-    """Between the 2.5th and the 97.5th percentile."""
-    if not len(resampled):
+def interval(estimate: float | None, resampled: Floats, images: int) -> Interval | None:
+    """The 95 % interval of a mean AP from resamples of the images; None where it has no value.
+
+    AP is biased upward where images are few, and that of resamples by as much again. Hence the normal interval with the
+    bias taken off (Davison and Hinkley 1997, section 5.2), and the deviation scaled from n - 1 to n images."""
+    if estimate is None or len(resampled) < 2:
         return None
-    low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
-    return low, high
+    center = 2 * estimate - float(resampled.mean())
+    half = Z * float(resampled.std(ddof=1)) * math.sqrt(images / (images - 1))
+    return max(0.0, min(center - half, estimate)), min(1.0, max(center + half, estimate))

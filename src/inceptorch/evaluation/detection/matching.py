@@ -88,6 +88,8 @@ class Matches:
 
 def check_boxes(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> None:
     """Raises an error with a sentence for boxes that cannot be evaluated."""
+    if not classes:
+        raise ProtocolError("Cannot evaluate boxes: there are no classes. Try the classes of the annotations.")
     if len(truths) != len(found):
         raise ProtocolError(
             f"Cannot evaluate boxes: there are annotations of {len(truths)} images, and detections in {len(found)}. "
@@ -163,6 +165,11 @@ def match(
     return Matches(truth, passed_over)
 
 
+def _near(overlap: Floats, thresholds: Floats, rule: Rule) -> Flags:
+    near: Flags = overlap > thresholds if rule.strict else overlap >= thresholds
+    return near
+
+
 def outside(boxes: Boxes, size: tuple[float, float]) -> Flags:
     areas = boxes.areas
     outside: Flags = (areas < size[0]) | (areas > size[1])
@@ -170,19 +177,19 @@ def outside(boxes: Boxes, size: tuple[float, float]) -> Flags:
 
 
 def _match_best(truths: Pool, found: Pool, pairs: Pairs, thresholds: Floats, rule: Rule, ignored: Flags) -> Ints:
-    """Each detection with the object of greatest IoU, if it is the first to find it."""
+    """Each detection with the object of greatest IoU, if it is the first to find it; with a crowd, whose overlap is no
+    IoU, only where there is no object."""
     hits = np.full((len(thresholds), len(found)), -1, np.int64)
     tie = pairs.truth if rule.ties == "first" else -pairs.truth
-    order = np.lexsort((tie, -pairs.overlap, pairs.found))
-    rows, at = np.unique(pairs.found[order], return_index=True)
-    truth, overlap = pairs.truth[order][at], pairs.overlap[order][at]
-    for threshold, hit in zip(thresholds[:, truth], hits, strict=True):
-        near = overlap > threshold if rule.strict else overlap >= threshold
-        _, first = np.unique(truth[near], return_index=True)
-        earliest = np.zeros(near.sum(), np.bool_)
-        earliest[first] = True
-        counts = earliest | ignored[truth[near]]
-        hit[rows[near][counts]] = truth[near][counts]
+    order = np.lexsort((tie, -pairs.overlap, truths.boxes.crowd[pairs.truth], pairs.found))
+    detection, truth = pairs.found[order], pairs.truth[order]
+    for near, hit in zip(_near(pairs.overlap[order], thresholds[:, truth], rule), hits, strict=True):
+        rows, at = np.unique(detection[near], return_index=True)
+        best = truth[near][at]
+        earliest = np.zeros(len(best), np.bool_)
+        earliest[np.unique(best, return_index=True)[1]] = True
+        accepted = earliest | ignored[best]
+        hit[rows[accepted]] = best[accepted]
     return hits
 
 
@@ -196,7 +203,7 @@ def _match_free(truths: Pool, found: Pool, pairs: Pairs, thresholds: Floats, rul
     turns = np.arange(len(rows)) - np.searchsorted(cells, cells)
     order = np.lexsort((tie, -pairs.overlap, ignored[pairs.truth], pairs.found, turns[number]))
     detection, truth, overlap = pairs.found[order], pairs.truth[order], pairs.overlap[order]
-    near = overlap > thresholds[:, truth] if rule.strict else overlap >= thresholds[:, truth]
+    near = _near(overlap, thresholds[:, truth], rule)
     taken = np.zeros(thresholds.shape, np.bool_)
     inexhaustible = truths.passed_over
     ends = np.searchsorted(turns[number][order], np.arange(turns.max(initial=-1) + 1), side="right").tolist()

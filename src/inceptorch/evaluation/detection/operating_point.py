@@ -14,6 +14,7 @@ from inceptorch.evaluation.detection.matching import (
     Flags,
     Floats,
     Ints,
+    Matches,
     Pool,
     check_boxes,
     match,
@@ -38,7 +39,7 @@ class OperatingPoint(TypedDict):
 
 
 @dataclass(frozen=True)
-class Judged:
+class Outcomes:
     """All detections that are not ignored, the highest score first, and the number of objects of each class."""
 
     scores: Floats
@@ -47,14 +48,12 @@ class Judged:
     objects: Ints
 
 
-def judged(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Judged:
-    """Which detections are right at IoU 0.5."""
-    objects, detections = Pool.of(truths, classes), Pool.of(found, classes)
-    thresholds = object_thresholds(objects, RULE)
-    matches = match(objects, detections, pairs_of(objects, detections, thresholds[0]), thresholds, RULE)
+def outcomes_of(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Outcomes:
+    """Which detections are right."""
+    objects, detections, matches = _matched(truths, found, classes)
     order = np.argsort(-detections.boxes.scores, kind="stable")
     order = order[~matches.ignored[0, order]]
-    return Judged(
+    return Outcomes(
         scores=detections.boxes.scores[order].astype(np.float64),
         labels=detections.boxes.labels[order].astype(np.int64),
         right=matches.right[0, order],
@@ -62,22 +61,29 @@ def judged(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> Jud
     )
 
 
+def _matched(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int) -> tuple[Pool, Pool, Matches]:
+    objects, detections = Pool.of(truths, classes), Pool.of(found, classes)
+    thresholds = object_thresholds(objects, RULE)
+    pairs = pairs_of(objects, detections, thresholds[0])
+    return objects, detections, match(objects, detections, pairs, thresholds, RULE)
+
+
 def best_threshold(truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str]) -> float:
     """The score from which on F1 over all classes is greatest, for validation images; of equal ones the highest.
     0.5 where no detection is right. Raises as `evaluate_boxes` does."""
     check_boxes(truths, found, len(classes))
-    best = best_of(judged(truths, found, len(classes)))
+    best = best_of(outcomes_of(truths, found, len(classes)))
     return 0.5 if best is None else best
 
 
-def best_of(all_judged: Judged) -> float | None:
+def best_of(outcomes: Outcomes) -> float | None:
     """As `best_threshold`; None where no detection is right."""
-    scores, right = all_judged.scores, all_judged.right
+    scores, right = outcomes.scores, outcomes.right
     if not right.any():
         return None
     # Detections of equal score are taken or left together.
     last = np.flatnonzero(np.diff(scores, append=-np.inf))
-    f1 = 2 * right.cumsum()[last] / (last + 1 + all_judged.objects.sum())
+    f1 = 2 * right.cumsum()[last] / (last + 1 + outcomes.objects.sum())
     return float(scores[last[f1.argmax()]])
 
 
@@ -86,16 +92,16 @@ def at_threshold(
 ) -> OperatingPoint:
     """Precision and recall of the detections of at least this score. Raises as `evaluate_boxes` does."""
     check_boxes(truths, found, len(classes))
-    return operating_point(judged(truths, found, len(classes)), threshold)
+    return operating_point(outcomes_of(truths, found, len(classes)), threshold)
 
 
-def operating_point(all_judged: Judged, threshold: float, label: int | None = None) -> OperatingPoint:
+def operating_point(outcomes: Outcomes, threshold: float, label: int | None = None) -> OperatingPoint:
     """Of all classes, or of one."""
-    chosen = all_judged.scores >= threshold
-    objects = int(all_judged.objects.sum() if label is None else all_judged.objects[label])
+    chosen = outcomes.scores >= threshold
+    objects = int(outcomes.objects.sum() if label is None else outcomes.objects[label])
     if label is not None:
-        chosen = chosen & (all_judged.labels == label)
-    right, number = int(all_judged.right[chosen].sum()), int(chosen.sum())
+        chosen = chosen & (outcomes.labels == label)
+    right, number = int(outcomes.right[chosen].sum()), int(chosen.sum())
     return OperatingPoint(
         threshold=threshold,
         precision=right / number if number else None,
@@ -106,8 +112,8 @@ def operating_point(all_judged: Judged, threshold: float, label: int | None = No
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The detections of one image above a threshold, each in one list. Pairs are (detection, object); all numbers are
-    places in the image's boxes.
+    """The detections of one image above a threshold, each in one list, by class and score. Pairs are (detection,
+    object); all numbers are places in the image's boxes.
 
     right       IoU >= 0.5 with an object of its class that no better one has found
     duplicates  IoU >= 0.5 with an object of its class, which a better one has found
@@ -132,41 +138,31 @@ def mistakes(truths: Sequence[Boxes], found: Sequence[Boxes], threshold: float) 
     check_boxes(truths, found, classes)
     chosen = [np.flatnonzero(each.scores >= threshold) for each in found]
     above = [each.select(rows) for each, rows in zip(found, chosen, strict=True)]
-    objects, detections = Pool.of(truths, classes), Pool.of(above, classes)
-    thresholds = object_thresholds(objects, RULE)
-    matches = match(objects, detections, pairs_of(objects, detections, thresholds[0]), thresholds, RULE)
-    truth, ignored = matches.truth[0], matches.ignored[0]
+    objects, detections, matches = _matched(truths, above, classes)
     out = [Mistakes() for _ in truths]
-    hits = [np.full(len(each), -1) for each in above]
-    for row in np.flatnonzero((truth >= 0) & ~ignored).tolist():
-        hits[detections.images[row]][detections.indices[row]] = objects.indices[truth[row]]
-    left_out = [np.zeros(len(each), np.bool_) for each in above]
-    for row in np.flatnonzero(ignored).tolist():
-        left_out[detections.images[row]][detections.indices[row]] = True
-    for image, result in enumerate(out):
-        _sort(truths[image], above[image], chosen[image].tolist(), hits[image], left_out[image], result)
+    for row in np.flatnonzero(~matches.ignored[0]).tolist():
+        image = int(detections.images[row])
+        number, hit = int(chosen[image][detections.indices[row]]), int(matches.truth[0, row])
+        if hit >= 0:
+            out[image].right.append((number, int(objects.indices[hit])))
+        else:
+            _add_mistake(out[image], number, detections.boxes.select([row]), truths[image])
+    for true, each in zip(truths, out, strict=True):
+        missed = ~(true.difficult | true.crowd)
+        missed[[truth for _, truth in each.right]] = False
+        each.missed.extend(np.flatnonzero(missed).tolist())
     return out
 
 
-def _sort(true: Boxes, above: Boxes, numbers: list[int], hits: Ints, left_out: Flags, result: Mistakes) -> None:
-    """Put every detection of an image into the list it belongs to."""
-    counted = ~(true.difficult | true.crowd)
-    for place in np.argsort(-above.scores, kind="stable").tolist():
-        number = numbers[place]
-        if left_out[place]:
-            continue
-        if hits[place] >= 0:
-            result.right.append((number, int(hits[place])))
-            continue
-        overlaps = np.where(counted, iou(above.xyxy[place : place + 1], true.xyxy)[0], 0.0)
-        same = np.where(true.labels == above.labels[place], overlaps, 0.0)
-        other = overlaps - same
-        if same.max(initial=0) >= RULE.thresholds[0]:
-            result.duplicates.append((number, int(same.argmax())))
-        elif other.max(initial=0) >= RULE.thresholds[0]:
-            result.confused.append((number, int(other.argmax())))
-        elif same.max(initial=0) >= NEAR:
-            result.misplaced.append((number, int(same.argmax())))
-        else:
-            result.false.append(number)
-    result.missed.extend(sorted(set(np.flatnonzero(counted).tolist()) - {truth for _, truth in result.right}))
+def _add_mistake(lists: Mistakes, number: int, one: Boxes, true: Boxes) -> None:
+    """Add a detection that is not right to the list it belongs to."""
+    overlaps = np.where(true.difficult | true.crowd, 0.0, iou(one.xyxy, true.xyxy)[0])
+    same, other = (np.where((true.labels == one.labels) == alike, overlaps, 0.0) for alike in (True, False))
+    if same.max(initial=0) >= RULE.thresholds[0]:
+        lists.duplicates.append((number, int(same.argmax())))
+    elif other.max(initial=0) >= RULE.thresholds[0]:
+        lists.confused.append((number, int(other.argmax())))
+    elif same.max(initial=0) >= NEAR:
+        lists.misplaced.append((number, int(same.argmax())))
+    else:
+        lists.false.append(number)

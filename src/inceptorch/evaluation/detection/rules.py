@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from inceptorch.errors import ProtocolError, did_you_mean
+from inceptorch.utils.validation import check_fields, require
+
+NotNegative = Annotated[float, Meta(ge=0, description="a number from 0 on")]
+Count = Annotated[int, Meta(ge=0, description="a whole number from 0 on")]
 
 
 @dataclass(frozen=True)
@@ -29,31 +36,39 @@ class Rule:
 
     name: str
     title: str
-    thresholds: tuple[float, ...] = (0.5,)
+    thresholds: Annotated[tuple[float, ...], Meta(min_length=1, description="a list of numbers")] = (0.5,)
     strict: bool = False
-    tolerance: float = 0.0
+    tolerance: NotNegative = 0.0
     inclusive: bool = False
     match: Literal["best", "free"] = "best"
     ties: Literal["first", "last"] = "first"
-    recall_points: int = 0
-    max_boxes: int = 0
+    recall_points: Count = 0
+    max_boxes: Count = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, ProtocolError, f"Rule {self.name!r}: ")
+        ascending = all(low < high <= 1 for low, high in pairwise((0.0, *self.thresholds)))
+        require(ascending, self, "thresholds", "numbers above 0, up to 1, each above the one before", ProtocolError)
 
     def describe(self) -> str:
         """One sentence for results and reports."""
-        first, last = self.thresholds[0], self.thresholds[-1]
-        threshold = f"{'>' if self.strict else '>='} {first:g}" if first == last else f"{first:.2f} to {last:.2f}"
+        first, last, count = self.thresholds[0], self.thresholds[-1], len(self.thresholds)
+        steps = f" to {last:.2f} (mean of {count})" if count > 1 else ""
+        threshold = f"IoU {'>' if self.strict else '>='} {first:.2f}{steps}"
         small = f" (less for objects of few pixels, by {self.tolerance:g} pixels)" if self.tolerance else ""
         points = f"at {self.recall_points} recalls" if self.recall_points else "over the whole curve"
         boxes = f"at most {self.max_boxes} boxes" if self.max_boxes else "all boxes"
-        return f"{self.title}: precision {points}, IoU {threshold}{small}, {boxes} per image and class."
+        return f"{self.title}: precision {points}, {threshold}{small}, {boxes} per image and class."
 
 
 RULES = {
     rule.name: rule
     for rule in (
-        # The Pascal Visual Object Classes challenge from 2010 on: its development kit's VOCevaldet and VOCap.
+        # Pascal VOC from 2010 on, as its development kit's VOCevaldet and VOCap, but that sides are right - left, which
+        # suits boxes of any other origin.
         Rule("voc", "Pascal VOC 2010"),
-        # Of 2007: the challenge says that IoU must exceed 0.5; its development kit lets 0.5 itself pass.
+        # Of 2007: its text says that IoU must exceed 0.5, and so do the evaluators in Python; its development kit lets
+        # 0.5 itself pass. Recalls are as in the kit: 3 of 10 objects do not reach 3 * 0.1 in floating point.
         Rule("voc07", "Pascal VOC 2007", strict=True, inclusive=True, recall_points=11),
         # pycocotools' COCOeval, which computes its thresholds in this way, too.
         Rule(
@@ -70,13 +85,13 @@ RULES = {
     )
 }
 
-# The areas of objects in square pixels, from and to, both included, as in pycocotools.
+# The areas of objects in square pixels, from and to, both included, as in pycocotools; there the largest is 1e10.
 SIZES = {
     "small": (0.0, 32.0**2),
     "medium": (32.0**2, 96.0**2),
-    "large": (96.0**2, 1e10),
+    "large": (96.0**2, math.inf),
 }
-ANY_SIZE = (0.0, 1e10)
+ANY_SIZE = (0.0, math.inf)
 
 
 def get_rule(rule: Rule | str) -> Rule:

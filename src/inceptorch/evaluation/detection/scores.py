@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 from inceptorch.evaluation.detection.curves import Curves, interval, mean
 from inceptorch.evaluation.detection.matching import (
-    Floats,
     Pool,
     check_boxes,
     match,
@@ -16,14 +15,15 @@ from inceptorch.evaluation.detection.matching import (
     outside,
     pairs_of,
 )
-from inceptorch.evaluation.detection.operating_point import best_of, judged, operating_point
+from inceptorch.evaluation.detection.operating_point import best_of, operating_point, outcomes_of
 from inceptorch.evaluation.detection.rules import ANY_SIZE, SIZES, Rule, get_rule
 from inceptorch.images.boxes import Boxes
 from inceptorch.tasks.metrics import Interval
+from inceptorch.utils.arrays import Floats
 
 
 class ClassScore(TypedDict):
-    """One class: its objects, AP at the first threshold and over all (None for a rule with one), and recall and
+    """One class: its objects, AP at the first threshold and over all (None by a rule with one), and recall and
     precision at the score threshold. None where there are no objects, or nothing was found."""
 
     n: int
@@ -56,7 +56,8 @@ class DetectionScores:
     map        mean over all thresholds; None for a rule that has one
     coco       the twelve figures of COCO's evaluation, only by its rule
     intervals  95 % intervals of map50 and map; None for fewer than two images
-    threshold  score of the operating point, for which precision and recall are given (None without detections)
+    threshold  score of the operating point, at which precision and recall are given: IoU 0.5, all classes together;
+               None where no detection is right
 
     None where no class has an object; without any detection all AP are 0.
     """
@@ -115,11 +116,12 @@ def evaluate_boxes(
                which flatters them
 
     An image without objects counts through its false detections. A class without objects has no AP and leaves the
-    mean, as a class that has objects but no detection has AP 0. Difficult objects and crowds neither count nor hurt, by
+    mean; one that has objects but no detection has AP 0. Difficult objects and crowds neither count nor hurt, by
     every rule. Sizes are areas of boxes; COCO's own files give areas of masks.
 
-    The intervals are the percentile bootstrap over images (Efron and Tibshirani 1993, chapter 13): every resample draws
-    as many images with replacement, and each image keeps its matches.
+    The intervals are of a bootstrap over images: every resample draws as many images with replacement, and each image
+    keeps its matches. They are normal ones with the bias taken off, as `interval` says, and contained the truth in 90
+    to 95 of 100 simulations with 20 or 72 images. They are too narrow where nearly all detections are right.
 
     Raises ProtocolError for unequal numbers of images, an unknown rule or class, DataError and NonFiniteOutputError for
     values that are nan or infinite.
@@ -129,9 +131,9 @@ def evaluate_boxes(
     sizes = _curves(Pool.of(truths, len(classes)), Pool.of(found, len(classes), rule.max_boxes), rule)
     ap = {name: curves.average_precisions(len(classes)) for name, curves in sizes.items()}
     several = len(rule.thresholds) > 1
-    at_half = judged(truths, found, len(classes))
-    threshold = best_of(at_half) if threshold is None else threshold
-    point = None if threshold is None else operating_point(at_half, threshold)
+    outcomes = outcomes_of(truths, found, len(classes))
+    threshold = best_of(outcomes) if threshold is None else threshold
+    point = None if threshold is None else operating_point(outcomes, threshold)
     return DetectionScores(
         n=len(truths),
         objects=int(sizes["all"].counted.sum()),
@@ -139,14 +141,14 @@ def evaluate_boxes(
         map50=mean(ap["all"][0]),
         map=mean(ap["all"]) if several else None,
         coco=_coco_figures(sizes, ap, len(classes)) if rule.name == "coco" else None,
-        intervals=_intervals(sizes["all"], len(truths), len(classes), bootstrap, seed),
+        intervals=_intervals(sizes["all"], ap["all"], len(truths), bootstrap, seed),
         per_class={
             name: ClassScore(
                 n=int(number),
                 ap50=mean(ap["all"][:1, label]),
                 ap=mean(ap["all"][:, label]) if several else None,
-                recall=None if threshold is None else operating_point(at_half, threshold, label)["recall"],
-                precision=None if threshold is None else operating_point(at_half, threshold, label)["precision"],
+                recall=None if threshold is None else operating_point(outcomes, threshold, label)["recall"],
+                precision=None if threshold is None else operating_point(outcomes, threshold, label)["precision"],
             )
             for label, (name, number) in enumerate(zip(classes, sizes["all"].positives(len(classes)), strict=True))
         },
@@ -191,8 +193,11 @@ def _coco_figures(sizes: dict[str, Curves], ap: dict[str, Floats], classes: int)
     }
 
 
-def _intervals(curves: Curves, images: int, classes: int, resamples: int, seed: int) -> Intervals:
-    if images < 2 or not resamples:
+def _intervals(curves: Curves, ap: Floats, images: int, resamples: int, seed: int) -> Intervals:
+    if images < 2 or resamples < 2:
         return Intervals(map50=None, map=None)
-    first, every = curves.resampled(images, classes, resamples, seed)
-    return Intervals(map50=interval(first), map=interval(every) if len(curves.rule.thresholds) > 1 else None)
+    first, every = curves.resampled(images, ap.shape[1], resamples, seed)
+    several = len(ap) > 1
+    return Intervals(
+        map50=interval(mean(ap[0]), first, images), map=interval(mean(ap), every, images) if several else None
+    )
