@@ -122,9 +122,11 @@ class Layout:
         folders = {*name.split("/")[:-1], *self.folders(near)}
         named = os.path.basename(name).lower()
 
-        def rank(path: str) -> tuple[bool, bool, int]:
+        def rank(path: str) -> tuple[bool, bool, int, bool]:
             same = os.path.basename(path).lower() == named
-            return same, bool(split) and self.split(path) == split, len(folders & set(self.folders(path)))
+            within = self.folders(path)
+            is_image_folder = any(folder.lower() in IMAGE_FOLDERS for folder in within)
+            return same, bool(split) and self.split(path) == split, len(folders & set(within)), is_image_folder
 
         found = self.by_stem.get(stem_of(name), [])
         found = [path for path in found if not own or self.split(path) in ("", own)]
