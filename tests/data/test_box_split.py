@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inceptorch.data import BoxSplit, Problem, fingerprint, subsample_per_class, without_unreadable
-from inceptorch.data.box_split import report_problems
+from inceptorch.data.box_split import describe_problems
 from inceptorch.errors import DataError
 from inceptorch.utils.progress import Progress
 from tests.data.annotations.helpers import only_split, rows_of, write_coco, write_voc
@@ -32,7 +32,7 @@ def test_boxes_stay_with_their_images(split: BoxSplit) -> None:
 
 
 def test_classes_are_described_by_their_boxes(split: BoxSplit) -> None:
-    assert split.describe() == "8 boxes of 3 classes: 'cat' 4, 'dog' 2, 'owl' 2; 1 images without boxes"
+    assert split.describe() == "8 boxes of 3 classes: 'cat' 4, 'dog' 2, 'owl' 2; 1 image without boxes"
     assert split.select([1]).with_classes(("owl",)).describe() == "1 boxes of 1 class: 'owl' 1"
 
 
@@ -83,14 +83,12 @@ def test_problems_are_counted_by_what_is_lost(split: BoxSplit) -> None:
         Problem("c.xml", "is not XML: no element found", "invalid-annotation", "image"),
         Problem("d.xml", "declares an image of 0x0 pixels", "size-mismatch"),
     )
-    said: list[str] = []
-    report_problems([replace(split, problems=problems[:2]), replace(split, problems=problems[2:])], said.append)
-    assert said == [
+    splits = [replace(split, problems=problems[:2]), replace(split, problems=problems[2:])]
+    assert list(describe_problems(splits)) == [
         "left out 3 boxes for faults in 2 files, first a.xml object 2 ('dog') has no area",
         "left out 1 image for faults in 1 file, first c.xml is not XML: no element found",
     ]
-    report_problems([split], said.append)
-    assert len(said) == 2
+    assert list(describe_problems([split])) == []
 
 
 def test_an_image_has_no_class_itself(split: BoxSplit) -> None:

@@ -153,4 +153,4 @@ def rows_of(split: BoxSplit) -> dict[str, list[Row]]:
             for edges, label in zip(boxes.xyxy, boxes.labels, strict=True)
         ]
         for path, boxes in zip(split.paths, split.boxes, strict=True)
-    }  # type: ignore[return-value]
+    }

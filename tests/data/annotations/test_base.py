@@ -220,13 +220,13 @@ def test_boxes_follow_the_orientation_that_was_declared(
     turned = stored[0] != stored[1] and orientation > 4
     box = (left, top, right, bottom) if declared == "stored" and turned else upright
     size = stored if declared == "stored" else shown.shape[::-1]
-    text = xml("a", size, [("dog", *box)])  # type: ignore[arg-type]
+    text = xml("a", size, [("dog", *box)])
     (tmp_path / "a.xml").write_text(text if declared != "none" else re.sub("<size>.*</size>", "", text))
     split = only_split(tmp_path)
     assert split.boxes[0].xyxy.tolist() == [list(upright)]
     assert split.sizes.tolist() == [list(shown.shape[::-1])]
     untold = orientation > 1 and (declared == "none" or not turned)
-    assert [problem.kind for problem in split.problems] == ["orientation"] * untold
+    assert [problem.kind for problem in split.problems] == ["box-orientation"] * untold
 
 
 def test_an_edge_may_lie_a_pixel_outside(tmp_path: Path) -> None:

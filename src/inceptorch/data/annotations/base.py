@@ -47,7 +47,7 @@ class RawBox(NamedTuple):
     """A box as a file has it: edges in pixels, or as fractions of width and height where `Annotation.relative`."""
 
     label: str
-    edges: tuple[float, float, float, float]  # left, top, right, bottom
+    edges: tuple[float, ...]  # left, top, right, bottom
     where: str = ""  # in the file, such as "object 2"
     difficult: bool = False
     crowd: bool = False
@@ -301,7 +301,7 @@ def _orientation_of_boxes(annotation: Annotation, header: Header, image: str, pr
         if annotation.size == stored != upright:
             return header.orientation
         fault = f"has EXIF orientation {header.orientation}; whether its boxes are turned cannot be told"
-        problems.add(image, fault, "orientation", "", image)
+        problems.add(image, fault, "box-orientation", "", image)
     return 1
 
 

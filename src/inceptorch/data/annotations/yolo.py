@@ -135,22 +135,20 @@ def _read_row(words: Sequence[str], where: str, names: Sequence[str] | None) -> 
 def _read_config(layout: Layout, config: str | None) -> tuple[dict[str, Any], list[str] | None, tuple[str, str] | None]:
     """The values of data.yaml, the names of the classes, and what is wrong with the file, if anything."""
     path = config or next((each for name in CONFIGS if (each := join(layout.root, name)) in layout.known), None)
-    try:
-        if path is not None:
-            values = parse_yaml(layout.text(path, MAX_YAML_BYTES))
-            if not isinstance(values, dict):
-                raise AnnotationError("does not hold values by name")
-            return values, _names_in(values.get("names")), None
-    except (AnnotationError, NotYamlError) as error:
-        return {}, None, (layout.tree.label(path), f"{error}; classes are called by their numbers")
-    path = next((each for each in layout.files if each.rpartition("/")[2].lower() in NAMES), None)
-    if path is None:
+    listed = next((each for each in layout.files if each.rpartition("/")[2].lower() in NAMES), None)
+    file = path or listed
+    if file is None:
         return {}, None, None
     try:
-        lines = [line.strip() for line in layout.text(path, MAX_YAML_BYTES).splitlines()]
-    except AnnotationError as error:
-        return {}, None, (layout.tree.label(path), f"{error}; classes are called by their numbers")
-    return {}, [composed(line) for line in lines if line], None
+        text = layout.text(file, MAX_YAML_BYTES)
+        if path is None:
+            return {}, [composed(line.strip()) for line in text.splitlines() if line.strip()], None
+        values = parse_yaml(text)
+        if not isinstance(values, dict):
+            raise AnnotationError("does not hold values by name")
+        return values, _names_in(values.get("names")), None
+    except (AnnotationError, NotYamlError) as error:
+        return {}, None, (layout.tree.label(file), f"{error}; classes are called by their numbers")
 
 
 def _names_in(value: Any) -> list[str]:
