@@ -242,7 +242,7 @@ def _usable_boxes(
     scale = size if annotation.relative else (1, 1)
     for box in annotation.boxes:
         label = composed(box.label.strip())
-        what = f"{box.where} ({label[:40]!r})"
+        what = f"{box.where} ({label[:40]!r})" if label else box.where
         kind, fault = ("invalid-box", box.fault) if box.fault else _fault_of_name(label, known)
         edges = tuple(edge * scale[axis % 2] for axis, edge in enumerate(box.edges))
         if not fault and not all(map(math.isfinite, edges)):
