@@ -21,9 +21,9 @@ LONG_AGO = 1_600_000_000
 SHARD_MB = 0.02  # a handful of the images of these tests
 
 
-def zipped(folder: Path, target: Path, prefix: str = "") -> Path:
+def zipped(folder: Path, target: Path, prefix: str = "", pattern: str = "*.png") -> Path:
     with zipfile.ZipFile(target, "w") as archive:
-        for path in sorted(folder.rglob("*.png")):
+        for path in sorted(folder.rglob(pattern)):
             archive.write(path, prefix + path.relative_to(folder).as_posix())
     return target
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inceptorch.checks.boxes import box_findings
 from inceptorch.checks.classes import class_findings
 from inceptorch.checks.duplicates import duplicate_findings
 from inceptorch.checks.findings import KINDS, Findings
 from inceptorch.checks.images import MAX_MEGAPIXELS, MIN_SIZE, image_findings, other_file_findings
 from inceptorch.checks.scan import scan_dataset
+from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.resolve import open_splits
 from inceptorch.errors import DataError
 from inceptorch.utils.progress import Progress
@@ -35,7 +37,10 @@ def check(
     """
     progress = progress or Progress()
     splits = {name: find() for name, find in open_splits(data).items()}
-    if not any(split.classes for split in splits.values()):
+    with_boxes = any(isinstance(split, BoxSplit) for split in splits.values())
+    if with_boxes and model is not None:
+        raise DataError(f"Cannot look for doubtful labels in {data}: its images have boxes. Try without --model.")
+    if not with_boxes and not any(split.classes for split in splits.values()):
         raise DataError(f"{data} has no class folders; put the images of each class into a folder of its own.")
     if model is not None:
         from inceptorch.checks.labels import label_findings
@@ -49,6 +54,7 @@ def check(
         *other_file_findings(splits, progress),
         *duplicate_findings(scan, near_duplicates, progress),
         *class_findings(scan),
+        *box_findings(scan),
     ]
     caveats: list[str] = []
     if model is not None:

@@ -11,17 +11,16 @@ import numpy as np
 
 from inceptorch.checks.findings import MAX_IMBALANCE, MIN_IMAGES, Finding
 from inceptorch.checks.scan import DatasetScan
-from inceptorch.data import Split
+from inceptorch.data import BoxSplit, Split
 
-Counts = dict[str, int]  # readable images of each class
+Counts = dict[str, int]  # of each class, its readable images, or their boxes
 
 
 def class_findings(scan: DatasetScan) -> Iterator[Finding]:
     """Classes that training would refuse, learn badly, or not be evaluated on."""
     counts: dict[str, Counts] = {}
     for name, split in scan.splits.items():
-        labels = split.labels[scan.readable[scan.indices(name)]]
-        counts[name] = dict(zip(split.classes, np.bincount(labels, minlength=len(split.classes)).tolist(), strict=True))
+        counts[name] = split.select(np.flatnonzero(scan.readable[scan.indices(name)])).counts()
     train = next((name for name in ("", "train") if name in counts), None)
     if train is None:
         where = tuple(split.where for split in scan.splits.values())
@@ -51,6 +50,13 @@ def _folder(split: Split, name: str) -> str:
 
 
 def _training_classes(split: Split, counts: Counts) -> Iterator[Finding]:
+    if isinstance(split, BoxSplit):
+        if not any(counts.values()):
+            yield Finding("nothing-to-train-on", (split.where,), "has no boxes")
+        for name, count in counts.items():
+            if count < MIN_IMAGES:
+                yield Finding("small-class", (_folder(split, name),), f"has {count} box{'' if count == 1 else 'es'}")
+        return
     if len(counts) < 2:
         note = (
             f"has {f'the one class {next(iter(counts))!r}' if counts else 'no class'}; a classifier needs at least two"
@@ -79,4 +85,5 @@ def _missing_classes(scan: DatasetScan, train: str, other: str, counts: dict[str
             yield Finding("missing-in-train", (_folder(scan.splits[other], name),), note)
     for name, count in counts[train].items():
         if count and not counts[other].get(name):
-            yield Finding("missing-in-val", (_folder(scan.splits[train], name),), f"has no images in {other}")
+            unit = "boxes" if isinstance(scan.splits[other], BoxSplit) else "images"
+            yield Finding("missing-in-val", (_folder(scan.splits[train], name),), f"has no {unit} in {other}")

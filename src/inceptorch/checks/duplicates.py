@@ -44,9 +44,14 @@ def _findings(scan: DatasetScan, indices: Indices, kind: str, note: str) -> Iter
     first = np.isin(np.arange(len(indices)), firsts)
     indices = np.concatenate([indices[first], indices[~first]])
     splits = [list(scan.splits)[split] for split in np.unique(scan.split_of[indices]).tolist()]
-    classes = [scan.classes[label] for label in np.unique(scan.labels[indices]).tolist()]
-    where = f"in {' and '.join(splits)}, " if splits != [""] else ""
-    note = f"{note}, {where}as {' and '.join(map(repr, classes))}"
-    kinds = [f"{kind}-across-splits"] * (len(splits) > 1) + [f"{kind}-across-classes"] * (len(classes) > 1)
+    labels = np.unique(scan.labels[indices]).tolist()
+    where = f", in {' and '.join(splits)}" if splits != [""] else ""
+    labeled = (
+        f", as {' and '.join(repr(scan.classes[label]) for label in labels)}"
+        if scan.boxes(int(indices[0])) is None
+        else ""
+    )
+    note = f"{note}{where}{labeled}"
+    kinds = [f"{kind}-across-splits"] * (len(splits) > 1) + [f"{kind}-across-classes"] * (len(labels) > 1)
     for each in kinds or [kind]:
         yield Finding(each, tuple(map(scan.file, indices.tolist())), note, tuple(indices.tolist()), len(firsts))

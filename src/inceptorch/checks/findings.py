@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
+from inceptorch.data.box_split import BoxSplit
 from inceptorch.images.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ Severity = Literal["error", "warning", "remark"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "remark")
 MIN_IMAGES = 10  # per class to train on
 MAX_IMBALANCE = 10  # largest class over smallest class
+LONG_SIDE = 640  # pixels to which images are scaled where boxes are called small
+THIN, SMALL = 1, 8  # pixels of a box's shorter side there
 
 
 class Kind(NamedTuple):
@@ -26,7 +29,14 @@ class Kind(NamedTuple):
     remedy: str
 
 
-LIMITS = {"max_megapixels": MAX_PIXELS // 10**6, "min_images": MIN_IMAGES, "max_imbalance": MAX_IMBALANCE}
+LIMITS = {
+    "max_megapixels": MAX_PIXELS // 10**6,
+    "min_images": MIN_IMAGES,
+    "max_imbalance": MAX_IMBALANCE,
+    "long_side": LONG_SIDE,
+    "thin": THIN,
+    "small": SMALL,
+}
 KINDS = {
     name: Kind(severity, what.format(**LIMITS), remedy)
     for name, (severity, what, remedy) in yaml.safe_load(Path(__file__).with_name("kinds.yaml").read_bytes()).items()
@@ -71,11 +81,15 @@ class Findings:
         return {severity: found[severity] for severity in SEVERITIES}
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: {"data", "safe", "images", "classes", "counts", "caveats", "findings"}."""
+        """The JSON form: {"data", "safe", "images", "classes", "counts", "caveats", "findings"}, and "boxes" where the
+        images have some: for each split their number by class."""
+        splits = self.scan.splits
+        boxes = {name or "all": split.counts() for name, split in splits.items() if isinstance(split, BoxSplit)}
         return {
             "data": self.data,
             "safe": self.safe,
-            "images": {name or "all": len(split) for name, split in self.scan.splits.items()},
+            "images": {name or "all": len(split) for name, split in splits.items()},
+            **({"boxes": boxes} if boxes else {}),
             "classes": len(self.scan.classes),
             "counts": {kind: len(found) for kind, found in self.by_kind.items()},
             "caveats": self.caveats,

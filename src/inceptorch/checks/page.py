@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
 from PIL import Image
 
+from inceptorch.checks.boxes import color_of, describe_boxes, draw_boxes
 from inceptorch.checks.findings import KINDS, Finding, Findings
+from inceptorch.checks.scan import DatasetScan
+from inceptorch.data import BoxSplit
 from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import ImageError
 from inceptorch.utils.html import data_uri, render
@@ -16,6 +20,8 @@ MAX_FILES = 3  # of a finding on a line
 MAX_CARDS, MAX_CARD_IMAGES = 40, 8  # findings of a kind with images on the page, images of a finding
 MAX_IMAGES = 800  # on the page, of about 4 kB each
 IMAGE_SIZE = 128  # pixels of an image on the page, at most
+BOX_IMAGE_SIZE, MAX_BOX_IMAGES = 270, 200  # of images with boxes, of about 15 kB each
+MAX_SAMPLES = 12  # images that are shown for their boxes alone
 
 
 def lines(findings: Findings) -> list[str]:
@@ -49,6 +55,8 @@ def html(findings: Findings) -> str:
         caveats=findings.caveats,
         sections=sections,
         images=images,
+        samples=[(index, findings.scan.file(index)) for index in _samples(findings) if index in images],
+        colors=[(name, color_of(label)) for label, name in enumerate(findings.scan.classes)],
         max_open=MAX_CARDS,
         max_images=MAX_CARD_IMAGES,
     )
@@ -65,7 +73,11 @@ def _classes(findings: Findings) -> list[str]:
     """The classes of every split with their numbers of images, and what is not used."""
     splits = findings.scan.splits
     unused = describe_unused_files(splits.values())
-    text = [f"{name or 'images'}: {split.describe()}" for name, split in splits.items()]
+    text = []
+    for name, split in splits.items():
+        text.append(f"{name or 'images'}: {split.describe()}")
+        if isinstance(split, BoxSplit):
+            text.append(f"{name or 'images'}: {describe_boxes(split)}")
     return [*text, f"not used: {unused}"] if unused else text
 
 
@@ -90,10 +102,25 @@ def _images(findings: Findings) -> dict[int, str]:
         for each in found[:MAX_CARDS]
     ]
     addresses = {}
-    for index in list(dict.fromkeys(index for indices in shown for index in indices))[:MAX_IMAGES]:
-        if findings.scan.readable[index]:
+    for index in list(dict.fromkeys([*_samples(findings), *(index for indices in shown for index in indices)])):
+        has_boxes = findings.scan.boxes(index) is not None
+        if findings.scan.readable[index] and len(addresses) < (MAX_BOX_IMAGES if has_boxes else MAX_IMAGES):
             with suppress(ImageError):
-                image = findings.scan.image(index)
-                image.thumbnail((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
-                addresses[index] = data_uri(image)
+                addresses[index] = data_uri(_reduced(findings.scan, index))
     return addresses
+
+
+def _reduced(scan: DatasetScan, index: int) -> Image.Image:
+    """An image for the page, with its boxes. Raises ImageError."""
+    image, boxes = scan.image(index), scan.boxes(index)
+    if boxes is not None:
+        return draw_boxes(image, boxes, BOX_IMAGE_SIZE)
+    image.thumbnail((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
+    return image
+
+
+def _samples(findings: Findings) -> list[int]:
+    """Some images with boxes, from all over DATA: whether the boxes are right is for people to see."""
+    scan = findings.scan
+    with_boxes = [index for index in np.flatnonzero(scan.readable).tolist() if len(scan.boxes(index) or ())]
+    return with_boxes[:: max(1, -(-len(with_boxes) // MAX_SAMPLES))]

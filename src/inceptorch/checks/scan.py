@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data import Split
+from inceptorch.data import BoxSplit, Split
 from inceptorch.data.index_cache import are_among, digests_of, load_index, mtime_is_reliable, store_index
 from inceptorch.errors import DamagedImage, HugeImage, ImageError
+from inceptorch.images.boxes import Boxes
 from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
@@ -85,6 +86,14 @@ class DatasetScan:
         split, position = self._locate(index)
         return split.image(position)
 
+    def boxes(self, index: int) -> Boxes | None:
+        """The boxes of an image, whose labels index `classes`; None if its split has none."""
+        split, position = self._locate(index)
+        if not isinstance(split, BoxSplit):
+            return None
+        at = np.array([self.classes.index(name) for name in split.classes], np.int32)
+        return replace(split.boxes[position], labels=at[split.boxes[position].labels])
+
     def indices(self, name: str) -> NDArray[np.int64]:
         """The images of a split."""
         return np.flatnonzero(self.split_of == list(self.splits).index(name))
@@ -109,7 +118,10 @@ def scan_dataset(splits: dict[str, Split], progress: Progress) -> DatasetScan:
         records.append(new)
         readable.append(ok)
         faults.update({first + index: fault for index, fault in wrong.items()})
-        labels.append(np.array([position[name] for name in split.classes], np.int32)[split.labels])
+        if isinstance(split, BoxSplit):  # whose images have no class
+            labels.append(split.labels)
+        else:
+            labels.append(np.array([position[name] for name in split.classes], np.int32)[split.labels])
     return DatasetScan(
         splits=splits,
         records=np.concatenate(records),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -72,7 +72,7 @@ class BoxSplit(Split):
         counts = self.counts()
         word = "class" if len(counts) == 1 else "classes"
         empty = sum(not len(each) for each in self.boxes)
-        without = f"; {empty} images without boxes" if empty else ""
+        without = f"; {empty} image{'' if empty == 1 else 's'} without boxes" if empty else ""
         return f"{sum(counts.values())} boxes of {len(counts)} {word}: {abbreviated_counts(counts, 'boxes')}{without}"
 
     def lines(self) -> Iterator[str]:
@@ -84,8 +84,8 @@ class BoxSplit(Split):
             yield f"{path}\0{digest.hexdigest()}\0{size}\n"
 
 
-def report_problems(splits: Iterable[Split], say: Callable[[str], None]) -> None:
-    """Say how many boxes and images are left out, and the first of them."""
+def describe_problems(splits: Iterable[Split]) -> Iterator[str]:
+    """How many boxes and images are left out, and the first of them."""
     problems = [problem for split in splits if isinstance(split, BoxSplit) for problem in split.problems]
     for lost, words in (("box", "boxes"), ("image", "images")):
         found = [problem for problem in problems if problem.lost == lost]
@@ -93,4 +93,4 @@ def report_problems(splits: Iterable[Split], say: Callable[[str], None]) -> None
             files = len({problem.file for problem in found})
             what = f"{len(found)} {lost if len(found) == 1 else words}"
             where = f"{files} file{'' if files == 1 else 's'}"
-            say(f"left out {what} for faults in {where}, first {found[0].file} {found[0].fault}")
+            yield f"left out {what} for faults in {where}, first {found[0].file} {found[0].fault}"

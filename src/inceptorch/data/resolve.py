@@ -113,7 +113,7 @@ def has_boxes(data: str | Path) -> bool:
 def _box_splits(path: Path) -> Splits | None:
     """The splits of images with boxes; None for anything else."""
     if path.suffix.lower() in BOX_FILES and path.is_file():
-        return open_file(Folder(path.parent), path.name)
+        return open_file(path)
     if not (path.is_dir() or zipfile.is_zipfile(path)) or are_shards(path) or is_validation(path):
         return None
     return open_boxes(*_unwrapped(_open_tree(path)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from inceptorch.classifier import Classifier
 from inceptorch.data import Skipped
-from inceptorch.data.box_split import BoxSplit, report_problems
+from inceptorch.data.box_split import BoxSplit, describe_problems
 from inceptorch.errors import DataError, ProtocolError
 from inceptorch.evaluation.detection import RULES, DetectionScores, best_threshold, evaluate_boxes
 from inceptorch.evaluation.inputs import ModelInput, evaluation_split, open_model
@@ -79,7 +79,8 @@ def evaluate_on_boxes(
     whole, skipped = evaluation_split([detector], detector.config.classes, data, split, exclude, progress)
     if not isinstance(whole, BoxSplit):
         raise DataError(f"Cannot evaluate a detector on {data}: its images have no boxes. Try data as for training.")
-    report_problems([whole], progress.info)
+    for line in describe_problems([whole]):
+        progress.info(line)
     return evaluate_detector(detector, whole, skipped, rule, progress)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from inceptorch.classifier.config import CONFIG, read_config
+from inceptorch.data.box_split import describe_problems
 from inceptorch.data.split import abbreviated, describe_unused_files
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
@@ -58,6 +59,8 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
     run, splits = trainer.run, (trainer.context.train, trainer.context.val)
     for split in splits:
         yield f"{split.name}: {split.describe()}"
+    for line in describe_problems(splits):
+        yield f"{line}; see: inceptorch check {shlex.quote(run.data)}"
     unused = describe_unused_files(splits)
     if unused:
         yield f"not used: {unused}; see: inceptorch check {shlex.quote(run.data)}"

@@ -47,7 +47,7 @@ class RawBox(NamedTuple):
     """A box as a file has it: edges in pixels, or as fractions of width and height where `Annotation.relative`."""
 
     label: str
-    edges: tuple[float, float, float, float]  # left, top, right, bottom
+    edges: tuple[float, ...]  # left, top, right, bottom
     where: str = ""  # in the file, such as "object 2"
     difficult: bool = False
     crowd: bool = False
@@ -122,9 +122,11 @@ class Layout:
         folders = {*name.split("/")[:-1], *self.folders(near)}
         named = os.path.basename(name).lower()
 
-        def rank(path: str) -> tuple[bool, bool, int]:
+        def rank(path: str) -> tuple[bool, bool, int, bool]:
             same = os.path.basename(path).lower() == named
-            return same, bool(split) and self.split(path) == split, len(folders & set(self.folders(path)))
+            within = self.folders(path)
+            is_image_folder = any(folder.lower() in IMAGE_FOLDERS for folder in within)
+            return same, bool(split) and self.split(path) == split, len(folders & set(within)), is_image_folder
 
         found = self.by_stem.get(stem_of(name), [])
         found = [path for path in found if not own or self.split(path) in ("", own)]
@@ -240,7 +242,7 @@ def _usable_boxes(
     scale = size if annotation.relative else (1, 1)
     for box in annotation.boxes:
         label = composed(box.label.strip())
-        what = f"{box.where} ({label[:40]!r})"
+        what = f"{box.where} ({label[:40]!r})" if label else box.where
         kind, fault = ("invalid-box", box.fault) if box.fault else _fault_of_name(label, known)
         edges = tuple(edge * scale[axis % 2] for axis, edge in enumerate(box.edges))
         if not fault and not all(map(math.isfinite, edges)):
@@ -299,7 +301,7 @@ def _orientation_of_boxes(annotation: Annotation, header: Header, image: str, pr
         if annotation.size == stored != upright:
             return header.orientation
         fault = f"has EXIF orientation {header.orientation}; whether its boxes are turned cannot be told"
-        problems.add(image, fault, "orientation", "", image)
+        problems.add(image, fault, "box-orientation", "", image)
     return 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from inceptorch.data.annotations import coco, table
 from inceptorch.data.annotations.base import (
@@ -16,6 +17,7 @@ from inceptorch.data.annotations.voc import open_voc
 from inceptorch.data.annotations.yolo import CONFIGS, NAMES, open_yolo
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.sources.base import Tree, is_image, join
+from inceptorch.data.sources.folder import Folder
 from inceptorch.data.split import split_of
 from inceptorch.errors import DataError, ImageError
 
@@ -37,15 +39,16 @@ def open_boxes(tree: Tree, root: str) -> Splits | None:
     return None
 
 
-def open_file(tree: Tree, name: str) -> Splits | None:
-    """The splits of a data.yaml, of a JSON file of COCO, or of a table of boxes; None for another file."""
+def open_file(path: Path) -> Splits | None:
+    """The splits of a data.yaml, of a JSON file of COCO, or of a table of boxes; None for another file. The images lie
+    in its folder, or in the one above that of the annotations."""
+    folder = path.parent.parent if path.parent.name.lower() in TARGET_FOLDERS else path.parent
+    tree, name = Folder(folder), path.relative_to(folder).as_posix()
     if name.lower().endswith((".yaml", ".yml")):
         return open_yolo(Layout(tree, ""), name)
     if name.lower().endswith(".json"):
         return _open_json(Layout(tree, ""), {"": [name]})
-    if name.lower().endswith(".csv") and _is_table(tree, name):
-        return _open_tables(Layout(tree, ""), [name])
-    return None
+    return _open_tables(Layout(tree, ""), [name]) if _is_table(tree, name) else None
 
 
 def _open_folder(tree: Tree, root: str) -> Splits | None:

@@ -48,24 +48,33 @@ def open_yolo(layout: Layout, config: str | None = None) -> dict[str, Callable[[
             groups.setdefault(layout.split(path), []).append(path)
     if len(groups) > 1:
         groups.pop("", None)
-    return {split: partial(_read_split, layout, split, images, names, fault) for split, images in groups.items()}
+    return {
+        split: partial(_read_split, layout, split, images, names, fault, position == 0)
+        for position, (split, images) in enumerate(groups.items())
+    }
 
 
 def _read_split(
-    layout: Layout, split: str, images: Sequence[str], names: Sequence[str] | None, fault: tuple[str, str] | None
+    layout: Layout,
+    split: str,
+    images: Sequence[str],
+    names: Sequence[str] | None,
+    fault: tuple[str, str] | None,
+    is_first: bool,
 ) -> BoxSplit:
-    """An image without a text, or with an empty one, is without objects."""
+    """An image without a text, or with an empty one, is without objects. The first split has the problems of all."""
     problems = Problems()
-    if fault is not None:
-        problems.add(*fault, "invalid-annotation")
-    annotations, used, highest = list[Annotation](), set[str](), -1
+    if is_first:
+        if fault is not None:
+            problems.add(*fault, "invalid-annotation")
+        _report_texts_without_image(layout, problems)
+    annotations, highest = list[Annotation](), -1
     lowered = {path.lower(): path for path in layout.with_suffix(".txt")}
     for image in images:
         path = next((lowered[each] for each in _texts_of(image) if each in lowered), None)
         if path is None:
             annotations.append(Annotation(image, layout.tree.label(image), (), relative=True))
             continue
-        used.add(path)
         label = layout.tree.label(path)
         try:
             text = layout.text(path, MAX_BYTES)
@@ -77,12 +86,16 @@ def _read_split(
         if names is None:
             highest = max([highest, *(int(box.label) for box in boxes if box.label.isdecimal())])
         annotations.append(Annotation(image, label, boxes, relative=True))
-    for path in layout.with_suffix(".txt"):
-        within = layout.folders(path)
-        if path not in used and layout.split(path) == split and TARGET_FOLDERS & {each.lower() for each in within}:
-            problems.add(layout.tree.label(path), "has no image", "missing-image", "image")
     classes = [str(number) for number in range(min(highest, MAX_CLASSES) + 1)] if names is None else names
     return to_split(layout, split, annotations, classes, problems)
+
+
+def _report_texts_without_image(layout: Layout, problems: Problems) -> None:
+    expected = {each for image in layout.images for each in _texts_of(image)}
+    for path in layout.with_suffix(".txt"):
+        is_target = TARGET_FOLDERS & {folder.lower() for folder in layout.folders(path)}
+        if is_target and path.lower() not in expected and path.rpartition("/")[2].lower() not in NAMES:
+            problems.add(layout.tree.label(path), "has no image", "missing-image", "image")
 
 
 def _texts_of(image: str) -> Iterator[str]:
@@ -122,22 +135,20 @@ def _read_row(words: Sequence[str], where: str, names: Sequence[str] | None) -> 
 def _read_config(layout: Layout, config: str | None) -> tuple[dict[str, Any], list[str] | None, tuple[str, str] | None]:
     """The values of data.yaml, the names of the classes, and what is wrong with the file, if anything."""
     path = config or next((each for name in CONFIGS if (each := join(layout.root, name)) in layout.known), None)
-    try:
-        if path is not None:
-            values = parse_yaml(layout.text(path, MAX_YAML_BYTES))
-            if not isinstance(values, dict):
-                raise AnnotationError("does not hold values by name")
-            return values, _names_in(values.get("names")), None
-    except (AnnotationError, NotYamlError) as error:
-        return {}, None, (layout.tree.label(path), f"{error}; classes are called by their numbers")
-    path = next((each for each in layout.files if each.rpartition("/")[2].lower() in NAMES), None)
-    if path is None:
+    listed = next((each for each in layout.files if each.rpartition("/")[2].lower() in NAMES), None)
+    file = path or listed
+    if file is None:
         return {}, None, None
     try:
-        lines = [line.strip() for line in layout.text(path, MAX_YAML_BYTES).splitlines()]
-    except AnnotationError as error:
-        return {}, None, (layout.tree.label(path), f"{error}; classes are called by their numbers")
-    return {}, [composed(line) for line in lines if line], None
+        text = layout.text(file, MAX_YAML_BYTES)
+        if path is None:
+            return {}, [composed(line.strip()) for line in text.splitlines() if line.strip()], None
+        values = parse_yaml(text)
+        if not isinstance(values, dict):
+            raise AnnotationError("does not hold values by name")
+        return values, _names_in(values.get("names")), None
+    except (AnnotationError, NotYamlError) as error:
+        return {}, None, (layout.tree.label(file), f"{error}; classes are called by their numbers")
 
 
 def _names_in(value: Any) -> list[str]:
