@@ -73,8 +73,10 @@ def _print(result: "ExportResult") -> None:
         )
     elif report is not None:
         mean = "mAP not evaluated" if report.map50_drop is None else _mean(report)
+        found = ", ".join(f"{1 - each.unequal:.0%} on {each.engine}" for each in report.differences)
         print(
-            f"int8: {mean}; {report.images_per_second_fp32:.3g} to {report.images_per_second_int8:.3g} images per "
+            f"int8: {mean}; of the boxes with a score of {report.min_score:.2g}, {found} are those of fp32; "
+            f"{report.images_per_second_fp32:.3g} to {report.images_per_second_int8:.3g} images per "
             f"second on {report.engine}"
         )
     print(f"{result.path} is ready; try: inceptorch predict {result.path} IMAGE")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.box_split import BoxSplit
+from inceptorch.data.resolve import has_boxes
 from inceptorch.deployment.compare_boxes import BoxDifference, compare_boxes_int8
 from inceptorch.deployment.quantize import (
     CALIBRATION_IMAGES,
@@ -20,14 +21,14 @@ from inceptorch.deployment.quantize import (
     quantize_graph,
     with_metadata,
 )
-from inceptorch.errors import DataError, ExportError
+from inceptorch.errors import ExportError
 from inceptorch.evaluation.detection import evaluate_boxes
 from inceptorch.evaluation.inputs import evaluation_split, training_split
 from inceptorch.inference.boxes import BoxPredictor
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import open_graph
 from inceptorch.inference.engines.timing import throughput
-from inceptorch.inference.inputs import describe_others, load_inputs
+from inceptorch.inference.inputs import load_inputs
 from inceptorch.utils.progress import Progress
 
 GOOD_SCORE = 0.3  # of a box that is compared, where training found no better one
@@ -59,7 +60,7 @@ class _Images:
 
     calibration: NDArray[np.uint8]
     compared: NDArray[np.uint8]
-    val: BoxSplit | None
+    val: BoxSplit | None = None
 
 
 def quantize_detector(
@@ -74,8 +75,7 @@ def quantize_detector(
     min_score = fp32.config.metadata.score_threshold or GOOD_SCORE
     differences = compare_boxes_int8(fp32, quantized, images.compared, min_score)
     int8 = open_graph(quantized, "the graph", name)
-    scores = [None if images.val is None else _map50(engine, images.val, progress) for engine in (fp32, int8)]
-    before, after = scores
+    before, after = (None if images.val is None else _map50(engine, images.val, progress) for engine in (fp32, int8))
     speeds = [throughput(engine, images.compared[:1], SECONDS) for engine in (fp32, int8)]
     report = BoxQuantizationReport(
         calibration_images=len(images.calibration),
@@ -106,16 +106,11 @@ def check_box_report(report: BoxQuantizationReport, max_drop: float) -> None:
 
 def _read(data: str | Path, engine: Engine, progress: Progress) -> _Images:
     """The images of DATA. Raises ExportError where the same images would be calibrated and evaluated on."""
-    try:
-        training = training_split(engine, data)
-    except DataError:
-        if not Path(data).is_dir() or describe_others([Path(data)]):
-            raise
-        training = None  # a folder of nothing but images
-    if not isinstance(training, BoxSplit):
-        images = load_inputs(Path(data), engine.config, CALIBRATION_IMAGES, progress)
+    if not has_boxes(data):
         progress.info(f"{data} has no boxes, so that the mAP of int8 is not evaluated")
-        return _Images(images, images[:COMPARED_IMAGES], None)
+        images = load_inputs(Path(data), engine.config, CALIBRATION_IMAGES, progress)
+        return _Images(images, images[:COMPARED_IMAGES])
+    training = training_split(engine, data)
     val, _ = evaluation_split([engine], engine.config.classes, data, None, None, progress)
     if not isinstance(val, BoxSplit) or (set(training.paths) & set(val.paths) and training.where == val.where):
         raise ExportError(

@@ -143,9 +143,11 @@ class Detector(nn.Module):
 
     def decode(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes [N, places, 4] as left, top, right, bottom in pixels of the network's image, within it, and scores
-        [N, places, num_classes] from 0 to 1, the geometric means of a class's probability and the centerness."""
+        [N, places, num_classes] from 0 to 1, the geometric means of a class's probability and the centerness; infinite
+        for outputs that are no numbers."""
         logits, edges, centerness = torch.split(outputs.float(), [self.num_classes, EDGES, 1], 2)
         scores = (logits.sigmoid() * centerness.sigmoid()).sqrt()
+        scores = scores.masked_fill(scores.isnan(), torch.inf)  # or they would pass for no boxes
         return self.to_boxes(edges), scores
 
     def to_boxes(self, edges: Tensor) -> Tensor:

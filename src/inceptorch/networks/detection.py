@@ -26,10 +26,10 @@ from inceptorch.utils.validation import build, check_fields
 
 REDUCTIONS = (8, 16, 32)  # pixels of the image for each place of a map
 GROUPS = 16  # of channels that are normalized together
+GROUP_EPS = 1e-5
 LONGER_SIDE = 512  # pixels of a detector's images by default
 STEP = 32  # of which their sides are multiples
 MIXED = 0.2  # fraction of images that are upright, or are not, from which on a square serves all
-GROUP_EPS = 1e-5
 EDGES = 4  # left, top, right, bottom
 MAX_LOG_DISTANCE = 8.0  # of which strides; a larger one would leave any image and overflow
 MIN_SCORE = 0.05  # below which a box is no answer

@@ -154,11 +154,15 @@ def _tower(writer: OnnxWriter, head: DetectionHead, x: str, tower: str, level: s
 
 
 def _scores(writer: OnnxWriter, logits: str, centerness: str) -> str:
-    """[N, classes, places]: geometric means of a class's probability and the centerness."""
+    """[N, classes, places]: geometric means of a class's probability and the centerness, infinite for no numbers, which
+    suppression would drop in silence."""
     probability = writer.node("Sigmoid", [logits], "decode/probability")
     central = writer.node("Sigmoid", [centerness], "decode/central")
     product = writer.node("Mul", [probability, central], "decode/product")
-    return writer.node("Sqrt", [product], "decode/scores")
+    mean = writer.node("Sqrt", [product], "decode/mean")
+    infinite = writer.constant("decode/infinite", np.array(np.inf, np.float32))
+    unknown = writer.node("IsNaN", [mean], "decode/unknown")
+    return writer.node("Where", [unknown, infinite, mean], "decode/scores")
 
 
 def _to_boxes(writer: OnnxWriter, head: DetectionHead, edges: str, shapes: list[Shape]) -> str:

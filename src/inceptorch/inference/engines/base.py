@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import ClassifierConfig
-from inceptorch.errors import EngineError
+from inceptorch.errors import BundleError, EngineError
 from inceptorch.images.boxes import Boxes
 from inceptorch.networks.detection import MAX_BOXES
 from inceptorch.utils.arrays import Floats
@@ -92,13 +92,22 @@ def executing(name: str | Path, engine: str) -> Iterator[None]:
 
 def boxes_of_images(
     count: int,
+    config: ClassifierConfig,
+    file: str | Path,
     xyxy: NDArray[np.float32],
     scores: NDArray[np.float32],
     labels: NDArray[np.int64],
     images: NDArray[np.int64],
 ) -> list[Boxes]:
-    """The boxes of each of `count` images, best first and at most MAX_BOXES, from the outputs of an exported
-    detector."""
+    """The boxes of each of `count` images, best first and at most MAX_BOXES, from the outputs of an exported detector.
+
+    Raises BundleError for a class that its metadata does not name, as no output's shape tells their number."""
+    last = int(labels.max(initial=0))
+    if last >= len(config.classes):
+        raise BundleError(
+            f"{file} contradicts itself: it found class {last}, while its metadata names {len(config.classes)} "
+            "classes. Export it again."
+        )
     order = np.argsort(-scores, kind="stable")
     found = []
     for image in range(count):

@@ -67,7 +67,7 @@ class OnnxRuntime(Engine):
         self.require(detector=True)
         with self._turns, executing(self._file, self.name):
             outputs = self.session.run(list(OUTPUTS), {self._input: channels_first(images)})
-        return boxes_of_images(len(images), *outputs)
+        return boxes_of_images(len(images), self.config, self._file, *outputs)
 
 
 def metadata_of(path: Path) -> dict[str, str]:

@@ -77,7 +77,7 @@ class OpenVino(Engine):
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
         self.require(detector=True)
-        return boxes_of_images(len(images), *self._infer(images, len(OUTPUTS)))
+        return boxes_of_images(len(images), self.config, self._file, *self._infer(images, len(OUTPUTS)))
 
     def _infer(self, images: NDArray[np.uint8], outputs: int) -> list[NDArray[Any]]:
         """The first `outputs` outputs for images [N, height, width, 3]."""
