@@ -18,7 +18,9 @@ from inceptorch.classifier.config import Metadata
 from inceptorch.cli import app, main
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines.timing import random_images
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
+from inceptorch.networks.detection import DetectionHead, default_levels
 from inceptorch.networks.network import NetworkSpec
 
 VOID_ELEMENTS = {"meta", "img", "br", "wbr"}
@@ -94,6 +96,40 @@ def classifier_of(net: NetworkSpec, classes: int = 7, size: int | None = None, c
     linear.weight.data *= 0.3 / spread
     linear.bias.data -= torch.from_numpy(0.3 * logits.mean(0) / spread)
     return classifier
+
+
+def detector_of(
+    net: NetworkSpec,
+    classes: int = 3,
+    width: int = 96,
+    height: int = 64,
+    depth: int = 1,
+    channels: str = "rgb",
+    share: float = 0.02,
+) -> Classifier:
+    """A detector with random weights, for which this share of all places has boxes of middling sizes, of scores that
+    differ; other images have other numbers of them."""
+    torch.manual_seed(0)
+    pixels = default_preprocessing(min(width, height), channels)  # type: ignore[arg-type]
+    model = Detector(net, DetectionHead(default_levels(net), width, height, 32, depth), classes, pixels.in_chans).eval()
+    detector = Classifier.of(model, pixels, [f"class {number}" for number in range(classes)])  # type: ignore[arg-type]
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".norm." in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+        model.scales.copy_(torch.linspace(0.8, 1.2, len(model.scales)))
+        outputs = model(detector.prepare(random_images((width, height), 2)))
+        for conv, part, scale, shift in (
+            (model.classes, outputs[..., :classes], 2.0, 0.0),
+            (model.edges, outputs[..., classes:-1], 0.7, 0.7),
+            (model.centerness, outputs[..., -1:], 1.0, 1.0),
+        ):
+            factor = scale / part.std()
+            conv.weight.mul_(factor)
+            conv.bias.copy_(shift - factor * (part - conv.bias.mean()).mean())  # type: ignore[operator]
+        logits = model(detector.prepare(random_images((width, height), 2)))[..., :classes]
+        model.classes.bias.sub_(logits.quantile(1 - share) + 4.0)  # where a score is 0.1
+    return detector
 
 
 class ParsedPage(HTMLParser):

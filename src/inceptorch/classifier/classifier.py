@@ -113,8 +113,8 @@ class Classifier:
 
     def __repr__(self) -> str:
         names = ", ".join(self.classes[:3]) + (", ..." if len(self.classes) > 3 else "")
-        head, size = self.config.detection, self.preprocessing.size
-        kind, width, height = ("Detector", head.width, head.height) if head else ("Classifier", size, size)
+        kind = "Detector" if self.config.detection else "Classifier"
+        width, height = self.config.input_size
         return (
             f"{kind} {self.config.architecture}, {len(self.classes)} classes: {names}\n"
             f"input {width}x{height} {self.preprocessing.channels}, on {next(self.model.parameters()).device}"

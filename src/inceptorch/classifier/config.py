@@ -135,6 +135,13 @@ class ClassifierConfig:
             )
         return self.spec
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the network's images."""
+        if self.detection is not None:
+            return self.detection.width, self.detection.height
+        return self.preprocessing.size, self.preprocessing.size
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         network: dict[str, Any] = {"architecture": self.architecture, "custom": True}

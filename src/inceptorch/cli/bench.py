@@ -85,17 +85,18 @@ def _bench_layers(model: str, engine: "Engine", batch_size: int, out: Path | Non
 
 
 def _print_engines(results: "list[BenchmarkResult]") -> None:
-    head = "engine|precision|batch|images/s|p50 ms|p99 ms|MiB|cold start s|top-1 agrees|max diff|of peak"
+    compared, of = ("top-1 agrees", "probability") if results[0].answers == "classes" else ("boxes agree", "score")
+    head = f"engine|precision|batch|images/s|p50 ms|p99 ms|MiB|cold start s|{compared}|max diff|of peak"
     grid = [head.split("|")]
     for each in results:
         timed = [f"{each.images_per_second:.1f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}"]
         memory = "" if each.memory_mib is None else f"{each.memory_mib:.0f}"
-        compared = [f"{each.top1_agreement:.1%}", f"{each.max_difference:.1g}"]
+        agreement = [f"{each.top1_agreement:.1%}", f"{each.max_difference:.1g}"]
         peak = "" if each.fraction_of_peak is None else f"{each.fraction_of_peak:.0%}"
         setup = [each.engine, each.precision, str(each.batch_size)]
-        grid.append([*setup, *timed, memory, f"{each.cold_start_s:.2f}", *compared, peak])
+        grid.append([*setup, *timed, memory, f"{each.cold_start_s:.2f}", *agreement, peak])
     print_table(grid)
-    print(f"top-1 and max diff (of a probability) against {results[0].reference}")
+    print(f"{compared.split()[0]} and max diff (of a {of}) against {results[0].reference}")
 
 
 def _print_layers(times: "list[LayerTime]") -> None:

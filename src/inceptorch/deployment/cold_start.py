@@ -54,7 +54,11 @@ def main() -> None:
 
     model, engine, precision, streams, batch_size = sys.argv[1:]
     opened = open_engine(model, engine, precision, streams=int(streams))
-    opened.run(random_images(opened.config.preprocessing.size, int(batch_size)), maps=True)
+    images = random_images(opened.config.input_size, int(batch_size))
+    if opened.config.detection is None:
+        opened.run(images, maps=True)
+    else:
+        opened.detect(images)
     memory = None
     if STATUS.exists():  # not getrusage, which on Linux includes the memory of the parent process
         (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))

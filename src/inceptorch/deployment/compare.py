@@ -39,15 +39,19 @@ def graph_engines() -> list[str]:
     return [name for name in ("onnxruntime", "openvino") if find_spec(name) is not None]
 
 
-def compare_fp32(folder: Path, graph: bytes, crops: NDArray[np.uint8]) -> tuple[str, list[Difference]]:
-    """The first engine (torch if installed) and the others' differences. Raises ExportError if one is too large."""
+def fp32_engines(folder: Path, graph: bytes) -> list[Engine]:
+    """Every installed engine: torch with the bundle, and the others with its graph."""
     engines: list[Engine] = []
     if find_spec("torch") is not None:
         from inceptorch.inference.engines.torch import Torch
 
         engines.append(Torch(load(folder), device="cpu"))  # as the others: a GPU rounds convolutions to TF32
-    engines += [open_graph(graph, folder, name, "fp32", streams=1) for name in graph_engines()]
-    first, *others = engines
+    return engines + [open_graph(graph, folder, name, "fp32", streams=1) for name in graph_engines()]
+
+
+def compare_fp32(folder: Path, graph: bytes, crops: NDArray[np.uint8]) -> tuple[str, list[Difference]]:
+    """The first engine (torch if installed) and the others' differences. Raises ExportError if one is too large."""
+    first, *others = fp32_engines(folder, graph)
     expected = first.run(crops, maps=True)
     differences = []
     for engine in others:

@@ -13,13 +13,15 @@ import numpy as np
 from inceptorch.classifier.config import read_config
 from inceptorch.classifier.hub import resolve_weights
 from inceptorch.deployment.compare import BATCH_SIZES, Difference, compare_fp32
+from inceptorch.deployment.compare_boxes import BATCH_SIZE, BoxDifference, compare_boxes_fp32
 from inceptorch.deployment.quantize import QuantizationReport, quantize
+from inceptorch.deployment.quantize_boxes import BoxQuantizationReport, quantize_detector
 from inceptorch.errors import ExportError, did_you_mean
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.inference.engines.formats import IR
 from inceptorch.inference.engines.metadata import with_hash, write_hashes
 from inceptorch.inference.engines.timing import random_images
-from inceptorch.inference.inputs import load_crops
+from inceptorch.inference.inputs import load_inputs
 from inceptorch.utils.files import atomic_write, ensure_empty, new_folder, remove_leftovers
 from inceptorch.utils.progress import Progress
 
@@ -35,8 +37,8 @@ class ExportResult:
     precision: str
     reference: str
     images: int
-    differences: list[Difference]
-    int8: QuantizationReport | None = None
+    differences: list[Difference] | list[BoxDifference]
+    int8: QuantizationReport | BoxQuantizationReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,12 +57,13 @@ def export(
     """Write a bundle, a run, or published weights as FILE.onnx, or as a folder in OpenVINO's format.
 
     out      by default the model's name, with .onnx or -openvino, in the current folder
-    images   an image or a folder, to compare engines on besides random images; the first 32 are used
+    images   an image or a folder, to compare engines on besides random images; the first 32 are used, 8 for a detector
     int8     labeled images: quantizes the network, calibrated on their training split and evaluated on the validation
-             split; refused if top-1 drops by more than `max_drop` points or int8 is not faster here
+             split; refused if top-1 drops by more than `max_drop` points or int8 is not faster here. For a detector,
+             images with boxes, and mAP drops; or any images, and nothing is evaluated
 
-    Every installed engine is compared first, with batches of 1, 2, 7 and 32. Raises ExportError, and writes nothing, if
-    they disagree; ImageError if none of `images` can be read.
+    Every installed engine is compared first, with batches of 1, 2, 7 and 32, or 1, 2, 7 and 8 for a detector. Raises
+    ExportError, and writes nothing, if they disagree; ImageError if none of `images` can be read.
     """
     progress, folder = progress or Progress(), resolve_weights(model)
     if format not in FORMATS:
@@ -70,15 +73,16 @@ def export(
     for module in ("openvino",) * (format == "openvino") + ("nncf",) * (int8 is not None):
         import_module(module)  # before any work is done
     graph = graph_of(folder)
-    preprocessing = read_config(folder).preprocessing
-    crops = random_images(preprocessing.size, max(BATCH_SIZES))
+    config = read_config(folder)
+    count = max(BATCH_SIZES) if config.detection is None else BATCH_SIZE
+    inputs = random_images(config.input_size, count)
     if images is not None:
-        crops = np.concatenate([crops, load_crops(Path(images), preprocessing, max(BATCH_SIZES), progress)])
-    progress.info(f"comparing engines on {len(crops)} images")
-    reference, differences = compare_fp32(folder, graph, crops)
-    report = None
+        inputs = np.concatenate([inputs, load_inputs(Path(images), config, count, progress)])
+    progress.info(f"comparing engines on {len(inputs)} images")
+    reference, differences = (compare_fp32 if config.detection is None else compare_boxes_fp32)(folder, graph, inputs)
+    report: QuantizationReport | BoxQuantizationReport | None = None
     if int8 is not None:
-        graph, report = quantize(graph, int8, max_drop, progress)
+        graph, report = (quantize if config.detection is None else quantize_detector)(graph, int8, max_drop, progress)
     if format == "onnx":
         remove_leftovers(out)
         atomic_write(out, lambda temporary: temporary.write_bytes(with_hash(graph)))
@@ -91,7 +95,7 @@ def export(
             openvino.save_model(read_model(graph), str(new / IR), compress_to_fp16=False)
             write_hashes(new)
     precision = "fp32" if report is None else "int8"
-    return ExportResult(str(out), format, precision, reference, len(crops), differences, report)
+    return ExportResult(str(out), format, precision, reference, len(inputs), differences, report)
 
 
 def _check_name(out: Path, format: str) -> None:

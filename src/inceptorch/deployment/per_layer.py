@@ -52,6 +52,8 @@ class LayerTime:
 def layer_times(engine: Engine, batch_size: int = 1) -> list[LayerTime]:
     """The time of each layer with batches of this size, one call after the other, in the network's order."""
     config = engine.config
+    if config.detection is not None:
+        raise EngineError("Cannot time the layers of a detector, only of a classifier. Leave out --per-layer.")
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
     calls = measure(engine, random_images(config.preprocessing.size, batch_size))[WARMUP:]
     complexity = count_complexity(

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.data.sources.base import describe_unused, is_image
 from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import DataError, ImageError
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import is_one_image, load_image
-from inceptorch.images.preprocessing import Preprocessing
+from inceptorch.images.letterbox import letterbox
+from inceptorch.images.preprocessing import ImageArray
 from inceptorch.utils.progress import Progress
 
 Entry = dict[str, Any]  # {"file"} with the result for the image, or with "error"
@@ -73,15 +76,22 @@ def describe_others(paths: Iterable[Path]) -> str:
         return ""
 
 
-def load_crops(path: Path, preprocessing: Preprocessing, count: int, progress: Progress) -> NDArray[np.uint8]:
-    """The center crops [N, S, S, 3] of at most `count` images behind a path. Images that cannot be read are reported
-    and left out. Raises ImageError if none can be read."""
+def to_input(image: Image.Image, config: ClassifierConfig) -> ImageArray:
+    """An upright RGB image as a network takes it, [height, width, 3]: its center crop, for a detector its letterbox."""
+    if config.detection is None:
+        return config.preprocessing.apply(image)
+    return letterbox(image, *config.input_size, config.preprocessing).image
+
+
+def load_inputs(path: Path, config: ClassifierConfig, count: int, progress: Progress) -> NDArray[np.uint8]:
+    """At most `count` images behind a path as a network takes them, [N, height, width, 3]. Images that cannot be read
+    are reported and left out. Raises ImageError if none can be read."""
     crops, errors = [], []
     for entry, image in islice(each_image(path), count):
         try:
             if "error" in entry:
                 raise ImageError(entry["file"], entry["error"])
-            crops.append(preprocessing.apply(load_image(image)))
+            crops.append(to_input(load_image(image), config))
         except ImageError as error:
             errors.append(str(error).removesuffix("."))
     if not crops:

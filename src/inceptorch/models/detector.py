@@ -12,11 +12,19 @@ from torch.nn import functional as F
 from inceptorch.images.boxes import Boxes
 from inceptorch.models.blocks import sequential
 from inceptorch.models.init import init_weights
-from inceptorch.networks.detection import EDGES, GROUPS, MAX_BOXES, MAX_IOU, MIN_SCORE, DetectionHead
+from inceptorch.networks.detection import (
+    EDGES,
+    GROUP_EPS,
+    GROUPS,
+    MAX_BOXES,
+    MAX_IOU,
+    MAX_LOG_DISTANCE,
+    MIN_SCORE,
+    DetectionHead,
+)
 from inceptorch.networks.network import NetworkSpec
 
 PRIOR = 0.01  # probability of an object at a place that a new head begins with (arXiv:1708.02002 section 4.1)
-MAX_LOG_DISTANCE = 8.0  # of which strides; a larger one would leave any image and overflow
 
 
 class Detector(nn.Module):
@@ -50,7 +58,7 @@ class Detector(nn.Module):
         self.edges = nn.Conv2d(channels, EDGES, 3, padding=1)
         self.centerness = nn.Conv2d(channels, 1, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(len(head.levels)))
-        self.register_buffer("places", places(head, self.shapes), persistent=False)
+        self.register_buffer("places", torch.from_numpy(head.places(self.shapes)), persistent=False)
         self.places: Tensor
         if initialize:
             self.reset_head()
@@ -135,9 +143,11 @@ class Detector(nn.Module):
 
     def decode(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes [N, places, 4] as left, top, right, bottom in pixels of the network's image, within it, and scores
-        [N, places, num_classes] from 0 to 1, the geometric means of a class's probability and the centerness."""
+        [N, places, num_classes] from 0 to 1, the geometric means of a class's probability and the centerness; infinite
+        for outputs that are no numbers."""
         logits, edges, centerness = torch.split(outputs.float(), [self.num_classes, EDGES, 1], 2)
         scores = (logits.sigmoid() * centerness.sigmoid()).sqrt()
+        scores = scores.masked_fill(scores.isnan(), torch.inf)  # or they would pass for no boxes
         return self.to_boxes(edges), scores
 
     def to_boxes(self, edges: Tensor) -> Tensor:
@@ -165,17 +175,6 @@ def best_boxes(boxes: Tensor, scores: Tensor, min_score: float = MIN_SCORE) -> l
     return found
 
 
-def places(head: DetectionHead, shapes: Sequence[tuple[int, int, int]]) -> Tensor:
-    """x, y and stride in pixels of every place of the maps, row by row, finest map first: float32 [places, 3]."""
-    found = []
-    for _, height, width in shapes:
-        across, along = head.width / width, head.height / height
-        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-        stride = torch.full_like(x, math.sqrt(across * along))
-        found.append(torch.stack([x * across, y * along, stride], 2).flatten(0, 1))
-    return torch.cat(found)
-
-
 def _tower(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(_block(channels) for _ in range(depth)))
 
@@ -183,6 +182,6 @@ def _tower(channels: int, depth: int) -> nn.Sequential:
 def _block(channels: int) -> nn.Sequential:
     block = nn.Sequential()
     block.add_module("conv", nn.Conv2d(channels, channels, 3, padding=1))
-    block.add_module("norm", nn.GroupNorm(GROUPS, channels))
+    block.add_module("norm", nn.GroupNorm(GROUPS, channels, GROUP_EPS))
     block.add_module("relu", nn.ReLU(inplace=True))
     return block

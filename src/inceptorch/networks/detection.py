@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from inceptorch.errors import TableError
 from inceptorch.networks.complexity import LayerCost, body_tensors, layer_costs
@@ -24,10 +26,12 @@ from inceptorch.utils.validation import build, check_fields
 
 REDUCTIONS = (8, 16, 32)  # pixels of the image for each place of a map
 GROUPS = 16  # of channels that are normalized together
+GROUP_EPS = 1e-5
 LONGER_SIDE = 512  # pixels of a detector's images by default
 STEP = 32  # of which their sides are multiples
 MIXED = 0.2  # fraction of images that are upright, or are not, from which on a square serves all
 EDGES = 4  # left, top, right, bottom
+MAX_LOG_DISTANCE = 8.0  # of which strides; a larger one would leave any image and overflow
 MIN_SCORE = 0.05  # below which a box is no answer
 MAX_IOU = 0.6  # of two boxes of a class that are both answers
 MAX_BOXES = 100  # of a class, and of an image
@@ -72,6 +76,17 @@ class DetectionHead:
         costs = layer_costs(self.body(net), (in_chans, self.height, self.width), 1)
         outputs = {cost.name: cost.output for cost in costs}
         return [outputs[level] for level in self.levels]
+
+    def places(self, shapes: Sequence[Shape]) -> NDArray[np.float32]:
+        """x, y and stride in pixels of every place of maps of these shapes, row by row, the finest map first: [places,
+        3]."""
+        found = []
+        for _, height, width in shapes:
+            across, along = self.width / width, self.height / height
+            y, x = np.meshgrid(np.arange(height) + 0.5, np.arange(width) + 0.5, indexing="ij")
+            stride = np.full_like(x, math.sqrt(across * along))
+            found.append(np.stack([x * across, y * along, stride], 2).reshape(-1, 3))
+        return np.concatenate(found).astype(np.float32)
 
     def tensors(self, net: NetworkSpec, num_classes: int, in_chans: int = 3) -> dict[str, tuple[int, ...]]:
         """The shapes of all tensors of the detector by their names in its state dict."""

@@ -44,7 +44,7 @@ def graph(
 
     writer = OnnxWriter(tensors, net.norm.eps if net.norm else None)
     layers = {**net.body, **with_classifier(net.head, num_classes)}
-    x = _scaled(writer, pixels)
+    x = scaled(writer, pixels)
     shape: Shape = (pixels.in_chans, pixels.size, pixels.size)
     pooled_at, pooled, shape_pooled = pooled_layer(net, shape), x, shape
     for name, layer in layers.items():
@@ -65,7 +65,16 @@ def graph(
             helper.make_tensor_value_info(MAP_CLASSES, TensorProto.INT64, ["N", shown]),
         ]
     inputs = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", 3, size, size])]
-    made = helper.make_graph(writer.nodes, net.name, inputs, outputs, writer.constants)
+    return as_model(writer, net.name, inputs, outputs, config)
+
+
+def as_model(
+    writer: OnnxWriter, name: str, inputs: list[Any], outputs: list[Any], config: Mapping[str, Any]
+) -> ModelProto:
+    """The ONNX model of everything written, with `config` in its metadata, each value as JSON."""
+    from onnx import helper
+
+    made = helper.make_graph(writer.nodes, name, inputs, outputs, writer.constants)
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="inceptorch"
     )
@@ -91,7 +100,7 @@ def _averages_all(layer: Layer, shape: Shape) -> bool:
     return isinstance(layer, GlobalAverage) or layer == AdaptiveAverage(1)
 
 
-def _scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:
+def scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:
     """The arithmetic between pixels and network, as `models.normalize.Normalize` does it."""
     x = writer.node("Cast", [INPUT], "scale/float", to=1)
     if pixels.channels == "bgr":

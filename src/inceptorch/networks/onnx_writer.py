@@ -35,7 +35,15 @@ class OnnxWriter:
     def constant(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def parameter(self, name: str, *shape: int) -> str:
+        """The tensor of this name in the state dict as a constant, once however many nodes it has; reshaped if a shape
+        is given."""
+        if all(each.name != name for each in self.constants):
+            tensor = self.tensor(name)
+            self.constant(name, tensor.reshape(shape) if shape else tensor)
         return name
 
     def convolution(

@@ -10,7 +10,8 @@ import pytest
 from inceptorch.errors import BundleError, EngineError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
-from inceptorch.inference.engines.factory import graph_of
+from inceptorch.inference.engines.factory import exported_metadata, graph_of
+from inceptorch.inference.engines.timing import random_images
 
 
 def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
@@ -105,3 +106,43 @@ def test_a_graph_that_fails_while_it_runs_is_a_sentence(engine: str, bundle: Pat
     onnx.save(model, file)
     with pytest.raises((EngineError, BundleError), match=r"a.onnx"):
         open_engine(file, engine).run(np.zeros((1, 16, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_detector_must_be_as_its_metadata_says(engine: str, bundle: Path, detector: Path, tmp_path: Path) -> None:
+    """Of another size, without its head, and a classifier that calls itself a detector."""
+    values = exported_metadata(with_metadata(detector, tmp_path / "whole.onnx"))
+    for changes, match in (
+        (
+            {"detection": {**values["detection"], "width": 128}},
+            r"its images are \[.*64, 96\].* images of 128x64 pixels",
+        ),
+        ({"detection": None}, "its metadata is of a classifier, its output boxes"),
+    ):
+        file = with_metadata(detector, tmp_path / "a.onnx", **changes)
+        with pytest.raises(BundleError, match=f"a.onnx contradicts itself: {match}"):
+            open_engine(file, engine)
+    file = with_metadata(bundle, tmp_path / "a.onnx", detection=values["detection"])
+    with pytest.raises(BundleError, match=r"contradicts itself: its metadata is of a detector, its output prob"):
+        open_engine(file, engine)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_class_beyond_those_of_the_metadata(engine: str, detector: Path, tmp_path: Path) -> None:
+    """The graph's outputs do not tell how many classes it knows."""
+    images = random_images((96, 64), 2)
+    whole = open_engine(detector, "torch").detect(images)
+    assert max(each.labels.max() for each in whole) == 2
+    file = with_metadata(detector, tmp_path / "a.onnx", num_classes=2, label_names=["a", "b"])
+    with pytest.raises(BundleError, match=r"a.onnx contradicts itself: it found class 2, .* names 2 classes"):
+        open_engine(file, engine).detect(images)
+
+
+def test_a_file_without_one_of_its_outputs_is_foreign(detector: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(with_metadata(detector, tmp_path / "a.onnx"))
+    del model.graph.output[1]
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(BundleError, match="it does not turn images into probabilities or boxes"):
+        open_engine(tmp_path / "a.onnx", "onnxruntime")

@@ -1,7 +1,10 @@
 """Speed of an engine."""
 
+from pathlib import Path
+
 import numpy as np
 
+from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.timing import latencies, random_images, throughput
 from inceptorch.inference.engines.torch import Torch
 from tests.conftest import TINY
@@ -14,6 +17,13 @@ def test_an_engine_is_timed() -> None:
     times = latencies(engine, crops, 3)
     assert len(times) == 3
     assert min(times) > 0
+
+
+def test_a_detector_is_timed_on_its_images(detector: Path) -> None:
+    engine, images = open_engine(detector, "onnxruntime"), random_images((96, 64), 1)
+    assert images.shape == (1, 64, 96, 3)
+    assert throughput(engine, images, 0.05) > 0
+    assert len(latencies(engine, images, 2)) == 2
 
 
 def test_random_images_are_the_same_every_time_and_smoother_than_noise() -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import ClassifierConfig
-from inceptorch.errors import EngineError
+from inceptorch.errors import BundleError, EngineError
 from inceptorch.images.boxes import Boxes
+from inceptorch.networks.detection import MAX_BOXES
 from inceptorch.utils.arrays import Floats
 
 
@@ -61,12 +62,20 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        """The outputs for uint8 RGB crops [N, S, S, 3]; safe to call from several threads."""
+        """The outputs for uint8 RGB crops [N, S, S, 3]; safe to call from several threads. Raises EngineError for a
+        detector."""
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
         """A detector's answers for uint8 RGB images [N, height, width, 3], in their pixels, best first; safe to call
-        from several threads."""
+        from several threads. Raises EngineError for a classifier."""
         raise NotImplementedError
+
+    def require(self, *, detector: bool) -> None:
+        """Raise EngineError unless this is a detector, or unless it is a classifier."""
+        if detector and self.config.detection is None:
+            raise EngineError("Cannot find boxes with a classifier. Name a run that was trained on boxes.")
+        if not detector and self.config.detection is not None:
+            raise EngineError("Cannot classify with a detector, which finds boxes. Name a run of images with classes.")
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"
@@ -79,6 +88,32 @@ def executing(name: str | Path, engine: str) -> Iterator[None]:
         yield
     except Exception as error:  # in kinds that differ between libraries and their versions
         raise EngineError(f"Cannot execute {name} with {engine}: {' '.join(str(error).split())[:200]}.") from error
+
+
+def boxes_of_images(
+    count: int,
+    config: ClassifierConfig,
+    file: str | Path,
+    xyxy: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    images: NDArray[np.int64],
+) -> list[Boxes]:
+    """The boxes of each of `count` images, best first and at most MAX_BOXES, from the outputs of an exported detector.
+
+    Raises BundleError for a class that its metadata does not name, as no output's shape tells their number."""
+    last = int(labels.max(initial=0))
+    if last >= len(config.classes):
+        raise BundleError(
+            f"{file} contradicts itself: it found class {last}, while its metadata names {len(config.classes)} "
+            "classes. Export it again."
+        )
+    order = np.argsort(-scores, kind="stable")
+    found = []
+    for image in range(count):
+        kept = order[images[order] == image][:MAX_BOXES]
+        found.append(Boxes.of(xyxy[kept], labels[kept], scores[kept]))
+    return found
 
 
 def channels_first(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -144,10 +144,15 @@ def _torch(path: Path, precision: str | None, threads: int | None, batch_size: i
 
 def graph_of(folder: Path) -> bytes:
     """The ONNX graph of a bundle, made without torch. Raises BundleError."""
+    from inceptorch.networks.onnx_detector import detector_graph
     from inceptorch.networks.onnx_graph import graph
 
     config = read_config(folder)
     tensors = read_arrays(folder / WEIGHTS)
     config.check_tensors(tensors, folder)
-    model = graph(config.network, config.preprocessing, len(config.classes), tensors, config.to_dict())
+    net, pixels, classes, values = config.network, config.preprocessing, len(config.classes), config.to_dict()
+    if config.detection is None:
+        model = graph(net, pixels, classes, tensors, values)
+    else:
+        model = detector_graph(net, config.detection, pixels, classes, tensors, values)
     return bytes(model.SerializeToString())

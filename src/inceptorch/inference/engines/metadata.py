@@ -11,6 +11,8 @@ from typing import Any
 from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import BundleError, EngineError
 from inceptorch.inference.engines.formats import IR, PRECISIONS
+from inceptorch.networks.detection import EDGES
+from inceptorch.networks.onnx_detector import BOXES, OUTPUTS
 from inceptorch.networks.onnx_graph import INPUT, INPUT_BEFORE, MAP_CLASSES, MAPS, MAX_MAPS, PROBABILITIES
 from inceptorch.utils.files import reading, require_regular, write_text
 from inceptorch.utils.tensors import HASH
@@ -18,6 +20,9 @@ from inceptorch.utils.tensors import HASH
 # The beginning of the metadata "sha256" with 64 digits in quotes: field 14 of a model, whose fields 1 and 2 follow.
 HASH_FIELD = b'\x72\x4c\x0a\x06sha256\x12\x42"'
 SUMS = "SHA256SUMS"
+# Names of the inputs and outputs, of which a classifier without activation maps has two.
+_KNOWN = ({INPUT, INPUT_BEFORE}, {PROBABILITIES}, {MAPS}, {MAP_CLASSES})
+_KNOWN_DETECTOR = ({INPUT}, *({name} for name in OUTPUTS))
 Port = tuple[Collection[str], Sequence[Any]]  # names and shape of an input or output; other than int where it is free
 
 
@@ -31,24 +36,35 @@ def read_metadata(
 ) -> tuple[ClassifierConfig, str]:
     """The config in a file, and the precision for an engine. Raises EngineError, and BundleError where the config and
     the inputs and outputs contradict each other."""
-    known = ({INPUT, INPUT_BEFORE}, {PROBABILITIES}, {MAPS}, {MAP_CLASSES})
     ports = [*inputs, *outputs]
-    if (len(inputs), len(outputs)) not in ((1, 1), (1, 3)) or any(
-        names.isdisjoint(port[0]) for names, port in zip(known, ports, strict=False)
+    known = _KNOWN_DETECTOR if len(outputs) == len(OUTPUTS) else _KNOWN
+    counts = {len(known), 2} if known is _KNOWN else {len(known)}
+    if (
+        len(inputs) != 1
+        or len(ports) not in counts
+        or any(names.isdisjoint(port[0]) for names, port in zip(known, ports, strict=False))
     ):
         raise BundleError(
-            f"{file} was not written by `inceptorch export`: it does not turn {INPUT} into {PROBABILITIES}."
+            f"{file} was not written by `inceptorch export`: it does not turn {INPUT} into {PROBABILITIES} or {BOXES}."
         )
     values = values_of(texts, file)
     precision = checked_precision(precision, engine, str(values.get("precision", "fp32")))
     config = ClassifierConfig.from_dict(values, file)
-    size, classes = config.preprocessing.size, len(config.classes)
-    expected = ([3, size, size], [classes], [min(MAX_MAPS, classes)], [min(MAX_MAPS, classes)])
+    if (config.detection is None) is (known is _KNOWN_DETECTOR):
+        what, output = ("a classifier", BOXES) if config.detection is None else ("a detector", PROBABILITIES)
+        raise BundleError(
+            f"{file} contradicts itself: its metadata is of {what}, its output {output}. Export it again."
+        )
+    (width, height), classes = config.input_size, len(config.classes)
+    expected: Sequence[list[int]] = ([3, height, width], [classes], *[[min(MAX_MAPS, classes)]] * 2)
+    if config.detection is not None:
+        expected = ([3, height, width], [EDGES], [], [], [])
+    size = f"{width} pixels" if config.detection is None else f"{width}x{height} pixels"
     for (_, shape), sides, names in zip(ports, expected, known, strict=False):
         if list(shape[1 : 1 + len(sides)]) != sides:
             raise BundleError(
                 f"{file} contradicts itself: its {max(names, key=len)} are {list(shape)}, while its metadata names "
-                f"{classes} classes and images of {size} pixels. Export it again."
+                f"{classes} classes and images of {size}. Export it again."
             )
     return config, precision
 

@@ -11,9 +11,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError
-from inceptorch.inference.engines.base import Engine, EngineOutput, channels_first, executing
+from inceptorch.images.boxes import Boxes
+from inceptorch.inference.engines.base import Engine, EngineOutput, boxes_of_images, channels_first, executing
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.inference.engines.metadata import check_hash, read_metadata
+from inceptorch.networks.onnx_detector import OUTPUTS
 from inceptorch.networks.onnx_graph import PROBABILITIES
 from inceptorch.utils.cpu import processors
 
@@ -56,9 +58,16 @@ class OnnxRuntime(Engine):
         self._turns = threading.Semaphore(self.max_concurrency)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        self.require(detector=False)
         with self._turns, executing(self._file, self.name):
             outputs = self.session.run(None if maps else [PROBABILITIES], {self._input: channels_first(crops)})
         return EngineOutput.of_probabilities(*outputs)
+
+    def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
+        self.require(detector=True)
+        with self._turns, executing(self._file, self.name):
+            outputs = self.session.run(list(OUTPUTS), {self._input: channels_first(images)})
+        return boxes_of_images(len(images), self.config, self._file, *outputs)
 
 
 def metadata_of(path: Path) -> dict[str, str]:

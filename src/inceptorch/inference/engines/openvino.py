@@ -14,9 +14,11 @@ import openvino
 from numpy.typing import NDArray
 
 from inceptorch.errors import BundleError, EngineError
-from inceptorch.inference.engines.base import Engine, EngineOutput, executing
+from inceptorch.images.boxes import Boxes
+from inceptorch.inference.engines.base import Engine, EngineOutput, boxes_of_images, executing
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.inference.engines.metadata import check_hash, read_metadata
+from inceptorch.networks.onnx_detector import OUTPUTS
 
 # Layers of an int8 graph that are not in int8 are computed in bf16 where the processor can, else in fp32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
@@ -66,10 +68,19 @@ class OpenVino(Engine):
         self._made, self._making = 0, threading.Lock()
         # The binding initializes itself in its first call; concurrent first calls would deadlock.
         with _SERIAL:
-            size = config.preprocessing.size
-            self.run(np.zeros((1, size, size, 3), np.uint8))
+            width, height = config.input_size
+            self._infer(np.zeros((1, height, width, 3), np.uint8), 1)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        self.require(detector=False)
+        return EngineOutput.of_probabilities(*self._infer(crops, len(self.compiled.outputs) if maps else 1))
+
+    def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
+        self.require(detector=True)
+        return boxes_of_images(len(images), self.config, self._file, *self._infer(images, len(OUTPUTS)))
+
+    def _infer(self, images: NDArray[np.uint8], outputs: int) -> list[NDArray[Any]]:
+        """The first `outputs` outputs for images [N, height, width, 3]."""
         if os.getpid() != self._process:
             raise EngineError(
                 "Cannot predict with openvino in a forked process: its threads stayed in the parent. Try the engine "
@@ -78,10 +89,9 @@ class OpenVino(Engine):
         request = self._request()
         try:
             with executing(self._file, self.name):
-                request.infer([np.ascontiguousarray(crops)], share_inputs=True)
-            outputs = range(len(self.compiled.outputs) if maps else 1)
+                request.infer([np.ascontiguousarray(images)], share_inputs=True)
             # Copies, as the next call reuses the memory.
-            return EngineOutput.of_probabilities(*(request.get_output_tensor(number).data.copy() for number in outputs))
+            return [request.get_output_tensor(number).data.copy() for number in range(outputs)]
         finally:
             self._free.put(request)
 
@@ -125,7 +135,7 @@ def metadata(model: openvino.Model) -> dict[str, str]:
 
 
 def _channels_last(model: openvino.Model) -> openvino.Model:
-    """The model with an input [N, S, S, 3], which its first layer transposes."""
+    """The model with an input [N, height, width, 3], which its first layer transposes."""
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.input().tensor().set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))

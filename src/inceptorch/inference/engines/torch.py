@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ class Torch(Engine):
         classifier.model.to(device)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        self.require(detector=False)
         if not maps or self._pooled is None:
             with self._autocast():
                 return _output(self.classifier.logits(crops))
@@ -59,8 +61,8 @@ class Torch(Engine):
         return _output(logits, found, top)
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
-        model = self.classifier.model.eval()
-        assert isinstance(model, Detector)
+        self.require(detector=True)
+        model = cast("Detector", self.classifier.model.eval())
         with torch.inference_mode():
             with self._autocast():
                 outputs = model(self.classifier.prepare(images))
