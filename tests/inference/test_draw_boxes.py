@@ -1,5 +1,6 @@
 """Drawings of boxes."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,8 @@ def test_folders_with_images_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Try a folder outside of it"):
         Drawings(folder / "drawn", [folder])
     Drawings(tmp_path / "drawn", [folder])
+
+
+def test_the_page_has_the_same_colors() -> None:
+    page = Path(inceptorch.__file__).parent / "serve" / "page" / "boxes.js"
+    assert tuple(re.findall(r'"(#[0-9a-f]{6})"', page.read_text())) == PALETTE
