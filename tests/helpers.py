@@ -4,8 +4,9 @@ import io
 import struct
 import sys
 import zlib
+from collections.abc import Sequence
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.networks.detection import DetectionHead, default_levels
 from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import get_network
 
 VOID_ELEMENTS = {"meta", "img", "br", "wbr"}
 
@@ -130,6 +132,17 @@ def detector_of(
         logits = model(detector.prepare(random_images((width, height), 2)))[..., :classes]
         model.classes.bias.sub_(logits.quantile(1 - share) + 4.0)  # where a score is 0.1
     return detector
+
+
+def detector(classes: Sequence[str] = ("ant", "bee", "cat"), metadata: Metadata | None = None) -> Classifier:
+    """A detector on images of 96 x 64 pixels with random weights, which finds some boxes of varied scores anywhere."""
+    torch.manual_seed(0)
+    net = get_network("googlenet_small")
+    model = Detector(net, DetectionHead(default_levels(net), 96, 64, 32, 1), len(classes)).eval()
+    with torch.no_grad():
+        model.classes.weight.normal_(0, 0.3)
+        torch.nn.init.constant_(model.classes.bias, -4)  # type: ignore[arg-type]
+    return Classifier.of(cast(Model, model), default_preprocessing(96), classes, metadata)
 
 
 class ParsedPage(HTMLParser):

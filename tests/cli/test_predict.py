@@ -1,13 +1,16 @@
 """inceptorch predict."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from inceptorch.classifier.config import Metadata
 from inceptorch.cli import app
-from tests.helpers import invoke, png
+from tests.helpers import detector, invoke, png, sentence
 
 
 def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
@@ -74,3 +77,29 @@ def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, images
     result = invoke("predict", run, images / "new\nline\x1b.png", "--top", 1)
     assert result.stdout.count("\n") == 1
     assert "new\\nline\\x1b.png: red" in result.stdout
+
+
+def test_boxes_are_lines_and_drawings(images: Path, tmp_path: Path) -> None:
+    detector(metadata=Metadata(score_threshold=0.6)).save(tmp_path / "cells")
+    words = ("predict", tmp_path / "cells", images / "val")
+    result = invoke(*words, "--draw", tmp_path / "drawn")
+    assert result.exit_code == 0, result.output
+    for line in result.stdout.splitlines():
+        assert re.fullmatch(r".*\.png: (ant|bee|cat) \d\d\.\d% at x \d+, y \d+, \d+ x \d+ pixels", line)
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["blue", "green", "red"]
+    none = invoke("predict", tmp_path / "cells", images / "val" / "red", "--min-confidence", 1)
+    assert [line.rpartition(": ")[2] for line in none.stdout.splitlines()] == ["no boxes"] * 4
+
+
+def test_options_of_classifiers_are_refused_for_detectors(
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector().save(tmp_path / "cells")
+
+    def said(*words: object) -> str:
+        return sentence("predict", *words, monkeypatch=monkeypatch, capsys=capsys)
+
+    for words in (["--top", 5], ["--protocol", "center"], ["--reject"]):
+        assert f"Cannot use {str(words[0])[2:]} with a detector" in said(tmp_path / "cells", images / "val", *words)
+    assert "Try inceptorch explain" in said(run, images / "val", "--draw", tmp_path / "drawn")
+    assert not (tmp_path / "drawn").exists()

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 import inceptorch
 from inceptorch.classifier import Classifier
 from inceptorch.cli import app
-from inceptorch.errors import ImageError
+from inceptorch.errors import ImageError, ProtocolError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.models.module import Model
 from tests.conftest import COLORS, TINY
+from tests.helpers import detector, invoke
 from tests.inference.helpers import entries_of, rows_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -79,3 +80,46 @@ def test_an_exported_file_is_predicted_with_without_torch(bundle: Path, folder: 
     subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=100)
     expected = entries_of(bundle, folder / "red")
     assert [row["file"] for row in rows_of(tmp_path / "a.jsonl")] == [entry["file"] for entry in expected]
+
+
+def test_a_detector_answers_with_boxes_above_its_threshold(boxes: Path, folder: Path) -> None:
+    said = list(inceptorch.predict(boxes, folder))
+    assert json.loads(invoke("predict", boxes, folder, "--json").stdout) == said
+    assert [set(entry) for entry in said if "error" in entry] == [{"file", "error"}]
+    found = [entry for entry in said if "error" not in entry]
+    assert len(found) == 24
+    for entry in found:
+        assert set(entry) == {"file", "boxes"}
+        scores = [box["score"] for box in entry["boxes"]]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[-1] >= 0.6
+        for box in entry["boxes"]:
+            assert set(box) == {"label", "index", "score", "box"}
+            assert box["label"] == ["ant", "bee", "=1+1"][box["index"]]
+            left, top, width, height = box["box"]
+            assert 0 <= left <= left + width <= 24.001
+            assert 0 <= top <= top + height <= 20.001
+    images = [entry["file"] for entry in found[:8]]  # the first batch
+    assert inceptorch.load(boxes).predict(images) == [entry["boxes"] for entry in found[:8]]
+    assert inceptorch.load(boxes).predict(RGB) == next(inceptorch.predict(boxes, RGB))["boxes"]
+
+
+def test_min_confidence_takes_the_place_of_the_threshold(boxes: Path, folder: Path) -> None:
+    own, more, none = (
+        next(inceptorch.predict(boxes, folder, min_confidence=value))["boxes"] for value in (None, 0.5, 1.0)
+    )
+    assert more[: len(own)] == own
+    assert len(more) > len(own)
+    assert more[-1]["score"] < 0.6
+    assert none == []
+    (without,) = inceptorch.predict(detector(), [RGB])  # a bundle without a threshold
+    assert 0.3 <= without["boxes"][-1]["score"] < 0.5
+
+
+@pytest.mark.parametrize("option", [{"top": 5}, {"protocol": "center"}])
+def test_a_detector_refuses_what_does_not_apply_to_it(option: dict[str, object]) -> None:
+    (name,) = option
+    with pytest.raises(ProtocolError, match=f"Cannot use {name} with a detector"):
+        inceptorch.predict(detector(), [RGB], **option)  # type: ignore[arg-type]
+    with pytest.raises(ProtocolError, match="Cannot use top"):
+        detector().predict(RGB, top=1)

@@ -1,11 +1,12 @@
 import time
+from functools import partial
 from itertools import chain
 
 import numpy as np
 import pytest
 
 from inceptorch.inference.engines import Engine, EngineOutput
-from inceptorch.serve.dynamic_batcher import DynamicBatcher
+from inceptorch.serve.dynamic_batcher import DynamicBatcher, run_batch
 from inceptorch.serve.metrics import Metrics
 from tests.serve.helpers import Gate, image, in_parallel, running
 
@@ -58,7 +59,9 @@ def test_crops_are_answered_in_the_order_of_their_arrival(engine: Engine) -> Non
 
     engine.run = watched  # type: ignore[method-assign]
     metrics = Metrics()
-    batcher = DynamicBatcher(engine, metrics.batch.labels("tiny"), metrics.engine.labels("tiny"))
+    batcher = DynamicBatcher(
+        engine, partial(run_batch, engine), metrics.batch.labels("tiny"), metrics.engine.labels("tiny")
+    )
     gate = Gate(engine)
     gate.close()
     futures = [batcher.submit(np.full((16, 16, 3), 20 * level, np.uint8)) for level in range(9)]
@@ -81,7 +84,9 @@ def test_whatever_an_engine_raises_leaves_its_thread_alive(engine: Engine, failu
     def answer_twice(crops: np.ndarray, *, maps: bool = False) -> EngineOutput:
         return run(np.concatenate([crops, crops]), maps=maps)
 
-    batcher = DynamicBatcher(engine, metrics.batch.labels("tiny"), metrics.engine.labels("tiny"))
+    batcher = DynamicBatcher(
+        engine, partial(run_batch, engine), metrics.batch.labels("tiny"), metrics.engine.labels("tiny")
+    )
     crop = np.zeros((16, 16, 3), np.uint8)
     engine.run = fail  # type: ignore[method-assign]
     with pytest.raises(Exception, match=".*"):  # an Exception also for SystemExit, which would end the event loop

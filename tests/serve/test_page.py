@@ -32,7 +32,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inceptorch.classifier import Classifier
+from inceptorch.classifier import Classifier, Metadata
 from inceptorch.explanation.overlay import overlay
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
@@ -42,6 +42,7 @@ from inceptorch.serve.guard import Access
 from inceptorch.serve.server import bind, create_server, url_of
 from inceptorch.serve.service import Service
 from tests.conftest import TINY
+from tests.helpers import detector
 
 CHROMIUM = Path("/usr/bin/chromium")
 CLASSES = ["ant", 'bee, "honey"', "=1+1", "dove", "eel", "fox"]
@@ -770,3 +771,65 @@ def elsewhere() -> Iterator[str]:
         yield f"http://localhost:{other.server_port}/"
         other.shutdown()
         thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that finds some boxes anywhere."""
+    folder = tmp_path_factory.mktemp("page") / "cells"
+    detector(["ant", "bee", "=1+1"], Metadata(score_threshold=0.6)).save(folder)
+    return folder
+
+
+def test_boxes_lie_where_they_were_found_and_follow_the_threshold(browser: Browser, cells: Path) -> None:
+    import inceptorch
+
+    content = image(1, (96, 64))
+    few, many = (
+        next(inceptorch.predict(cells, content, engine="torch", min_confidence=value))["boxes"] for value in (0.6, 0.4)
+    )
+    with running(cells) as server, opened(browser, server, viewport={"width": 1280, "height": 800}) as page:
+        expect(page.get_by_text("96 × 64 pixels")).to_be_visible()
+        choose(page, upload("a.png", content))
+        finished(page)
+        frames = page.locator(".found")
+        expect(frames).to_have_count(len(few))
+        left, top, right, bottom = place(page.locator("#stage"))
+        scale = (right - left) / 96
+        for frame, box in zip(frames.all(), reversed(few), strict=True):
+            x, y, wide, tall = box["box"]
+            expected = (left + scale * x, top + scale * y, left + scale * (x + wide), top + scale * (y + tall))
+            assert place(frame) == pytest.approx(expected, abs=0.6)
+            assert frame.inner_text() == f"{box['label']} {round(100 * box['score'])}%"
+        assert page.locator("#question").inner_text() == f"{len(few)} boxes"
+        assert page.locator("#classes .class").count() == len({box["label"] for box in few})
+        page.locator("#threshold").fill("40")
+        expect(frames).to_have_count(len(many))
+        assert "40.0%" in page.get_by_text("Boxes with a score of at least").inner_text()
+        page.locator("#threshold").fill("100")
+        expect(page.locator("#question")).to_have_text("0 boxes")
+
+
+def test_the_table_counts_boxes_and_the_csv_has_one_a_line(browser: Browser, cells: Path) -> None:
+    import inceptorch
+
+    files = {"a.png": image(1, (96, 64)), "b.png": image(2, (60, 64)), "c.png": b"no image"}
+    with running(cells) as server, opened(browser, server) as page:
+        choose(page, *(upload(name, content) for name, content in files.items()))
+        finished(page)
+        page.locator("#threshold").fill("65")
+        good = [files["a.png"], files["b.png"]]
+        boxes = [entry["boxes"] for entry in inceptorch.predict(cells, good, engine="torch", min_confidence=0.65)]
+        for text, score, each in zip(column(page, 3), column(page, 4), boxes, strict=False):
+            assert sum(int(part.split()[0]) for part in text.split(", ")) == len(each)
+            assert score == f"{each[0]['score']:.1%}"
+        assert "is not an image" in column(page, 3)[2]
+        with page.expect_download() as download:
+            page.get_by_text("Download CSV").click()
+        content = Path(download.value.path()).read_bytes().decode("utf-8-sig")
+        head, *rows = csv.reader(io.StringIO(content, newline=""), strict=True)
+        assert head == ["file", "label", "score", "left", "top", "width", "height", "error"]
+        assert [row[0] for row in rows] == ["a.png"] * len(boxes[0]) + ["b.png"] * len(boxes[1]) + ["c.png"]
+        for row, box in zip(rows, boxes[0] + boxes[1], strict=False):
+            assert row[1] == ("'=1+1" if box["label"] == "=1+1" else box["label"])
+            assert [float(value) for value in row[3:7]] == pytest.approx(box["box"], abs=0.1)

@@ -121,21 +121,23 @@ class Classifier:
         )
 
     @overload
-    def predict(self, images: ImageInput, top: int = 5) -> list[TopClass]: ...  # type: ignore[overload-overlap]
+    def predict(self, images: ImageInput, top: int | None = None) -> list[TopClass]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, images: Iterable[ImageInput], top: int = 5) -> list[list[TopClass]]: ...
-    def predict(self, images: ImageInput | Iterable[ImageInput], top: int = 5) -> list[TopClass] | list[list[TopClass]]:
-        """The `top` most probable classes of one image, best first; for several images, a list of such lists.
+    def predict(self, images: Iterable[ImageInput], top: int | None = None) -> list[list[TopClass]]: ...
+    def predict(
+        self, images: ImageInput | Iterable[ImageInput], top: int | None = None
+    ) -> list[TopClass] | list[list[TopClass]]:
+        """The `top` (5) most probable classes of one image, best first; for several images, a list of such lists.
 
-        Images are as for `inceptorch.predict`. Raises ImageError for one that cannot be read.
+        A detector gives the boxes (`images.boxes.Box`) of each image, down to its own threshold of the score;
+        `inceptorch.predict` takes another. Images are as for that. Raises ImageError for one that cannot be read.
         """
-        from inceptorch.images.inputs import is_one_image, load_image
-        from inceptorch.inference.predictor import Predictor
+        from inceptorch.images.inputs import is_one_image
+        from inceptorch.inference.options import answers
 
         if is_one_image(images):
             return self.predict([images], top)[0]  # type: ignore[list-item]
-        predictor = Predictor.of(self, device=next(self.model.parameters()).device)
-        return [prediction.top(top) for prediction in predictor.stream(images, load_image)]  # type: ignore[arg-type]
+        return answers(self, images, top)  # type: ignore[arg-type]
 
     def logits(
         self, crops: Sequence[ImageArray] | NDArray[np.uint8], forward: Callable[[Tensor], Tensor] | None = None

@@ -54,7 +54,8 @@ def print_unused(paths: Iterable[Path]) -> None:
 
 
 def print_images(entries: Iterable[dict[str, Any]], json: bool, suffix: Callable[[dict[str, Any]], str]) -> None:
-    """One JSON value, or a line for each image as it comes, with the predictions and what `suffix` adds.
+    """One JSON value; or, as they come, a line for each image with the predictions and what `suffix` adds, and a line
+    for each box.
 
     Entries with an "error" are named on standard error; then the exit code is 1.
     """
@@ -68,8 +69,16 @@ def print_images(entries: Iterable[dict[str, Any]], json: bool, suffix: Callable
             continue
         if "error" in entry:
             print(printable(f"{entry['file']}: {entry['error']}"), file=sys.stderr)
+        elif "boxes" in entry:
+            for line in map(_box_line, entry["boxes"]) if entry["boxes"] else ["no boxes"]:
+                print(printable(f"{entry['file']}: {line}"), flush=True)
         else:
             predictions = ", ".join(f"{one['label']} {one['probability']:.1%}" for one in entry["predictions"])
             print(printable(f"{entry['file']}: {predictions}{suffix(entry)}"), flush=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _box_line(box: dict[str, Any]) -> str:
+    left, top, width, height = box["box"]
+    return f"{box['label']} {box['score']:.1%} at x {left:.0f}, y {top:.0f}, {width:.0f} x {height:.0f} pixels"

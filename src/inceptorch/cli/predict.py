@@ -1,16 +1,17 @@
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
+from inceptorch.cli.options import EngineOption, PrecisionOption
 from inceptorch.cli.output import Json, print_images, print_json, print_unused
 
 if TYPE_CHECKING:
-    from inceptorch.classifier import Metadata
+    from inceptorch.classifier import ClassifierConfig
+    from inceptorch.inference.inputs import Entry
 
 RejectOption = Annotated[
     bool,
@@ -20,11 +21,28 @@ RejectOption = Annotated[
         "sets another).",
     ),
 ]
+TopOption = Annotated[int | None, typer.Option(help="Number of classes for each image; by default 5.", min=1)]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(help="Crops to average: center (the default), 10crop, 12crop, 144crop, low-resolution or FILE.yaml."),
+]
 MinConfidenceOption = Annotated[
-    float | None, typer.Option(help="Probability, 0 to 1, below which an image is unknown.", min=0, max=1)
+    float | None,
+    typer.Option(
+        help="Probability, 0 to 1, below which an image is unknown; of a detector, score below which a box is left "
+        "out, by default the model's own.",
+        min=0,
+        max=1,
+    ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option(help="Output file, .jsonl, .csv or .parquet; the same command resumes it.")
+    Path | None,
+    typer.Option(
+        help="Output file, .jsonl, .csv or .parquet, and for boxes .json (COCO); the same command resumes it."
+    ),
+]
+DrawOption = Annotated[
+    Path | None, typer.Option(help="New folder for the images with their boxes drawn.", metavar="FOLDER")
 ]
 RayOption = Annotated[
     str | None,
@@ -37,72 +55,92 @@ def predict(
         str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.", metavar="MODEL")
     ],
     paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH")],
-    top: Annotated[int, typer.Option(help="Number of classes for each image.", min=1)] = 5,
-    protocol: ProtocolOption = "center",
+    top: TopOption = None,
+    protocol: ProtocolOption = None,
     reject: RejectOption = False,
     min_confidence: MinConfidenceOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     out: OutOption = None,
+    draw: DrawOption = None,
     ray: RayOption = None,
     json: Json = False,
 ) -> None:
-    """Classify images. Exit code 1 if some could not be read; the others are classified all the same.
+    """Classify images, or find boxes in them. Exit code 1 if some could not be read; the others are answered.
 
     inceptorch predict runs/flowers tulip.jpg holiday/
 
     inceptorch predict runs/flowers archive/ --out archive.parquet
+
+    inceptorch predict runs/cells slides/ --out boxes.json --draw drawn
     """
-    from inceptorch.errors import RunError
+    from inceptorch.errors import ProtocolError, RunError
     from inceptorch.images.crops import get_protocol
+    from inceptorch.inference.draw_boxes import Drawings
     from inceptorch.inference.engines import open_engine
-    from inceptorch.inference.inputs import Entry, image_entries
-    from inceptorch.inference.options import PredictOptions, predict_entries
-    from inceptorch.inference.predictor import Predictor
-    from inceptorch.inference.writers import file_lock, new_writer, provenance, write_predictions
+    from inceptorch.inference.options import options_for, predict_entries
+    from inceptorch.inference.writers import file_lock, is_unfinished, new_writer, provenance, write_predictions
     from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
-    crops = get_protocol(protocol)
+    get_protocol(protocol or "center")  # before the model is read
     opened = open_engine(model, engine, precision)
-    if reject and min_confidence is None:
-        min_confidence = _threshold(model, opened.config.metadata, protocol)
-    options = PredictOptions(crops, top, min_confidence)
+    if draw is not None and opened.config.detection is None:
+        raise ProtocolError(f"Cannot draw boxes: {model} is a classifier. Try inceptorch explain, which draws maps.")
+    if reject:
+        min_confidence = _threshold(model, opened.config, protocol, min_confidence)
+    with_size = out is not None and out.suffix.lower() == ".json"  # as COCO JSON has it
+    options = options_for(opened, top, protocol, min_confidence, with_size=with_size)
+    drawings = None if draw is None else Drawings(draw, paths, resumed=out is not None and is_unfinished(out))
 
-    def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
+    def answer(entries: Iterable["Entry"]) -> Iterator["Entry"]:
         if ray is None:
-            return predict_entries(opened, entries, options)
-        from inceptorch.inference.ray import predict_on_cluster
+            answers = predict_entries(opened, entries, options)
+        else:
+            from inceptorch.inference.ray import predict_on_cluster
 
-        return predict_on_cluster(ray, model, opened, entries, options)
+            answers = predict_on_cluster(ray, model, opened, entries, options)
+        return answers if drawings is None else drawings.draw_each(answers)
 
     print_unused(paths)
     if out is None:
-        entries: Iterable[Entry] = image_entries(paths)
-        if json:
-            entries = list(entries)
-            answers = Progress().track(answer(entries), len(entries), "predicting")
-        else:
-            answers = answer(entries)
-        print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+        _print_answers(answer, paths, json)
         return
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
-        writer = new_writer(out, provenance(opened, paths, options), Predictor(opened, crops), top)
+        writer = new_writer(out, provenance(opened, paths, options), opened, options)
         state = write_predictions(writer, paths, answer, Progress())
     _print_summary(out, state.done, state.failed, json)
 
 
-def _threshold(model: str, metadata: "Metadata", protocol: str) -> float:
-    """The probability below which images are unknown, from the model's validation images."""
+def _threshold(model: str, config: "ClassifierConfig", protocol: str | None, min_confidence: float | None) -> float:
+    """The probability below which images are unknown, by default from the model's validation images."""
     from inceptorch.errors import BundleError, ProtocolError
 
+    if config.detection is not None:
+        raise ProtocolError("Cannot use reject with a detector. Try --min-confidence, which leaves boxes out.")
+    if min_confidence is not None:
+        return min_confidence
     remedy = f"Try --min-confidence with the threshold of `inceptorch eval {model} DATA`."
-    if protocol != "center":
+    if protocol not in (None, "center"):
         raise ProtocolError(f"Cannot use the model's threshold, which is one for center crops. {remedy}")
-    if metadata.threshold is None:
+    if config.metadata.threshold is None:
         raise BundleError(f"Cannot reject images: {model} has no threshold. {remedy}")
-    return metadata.threshold["threshold"]
+    return config.metadata.threshold["threshold"]
+
+
+def _print_answers(answer: "Callable[[Iterable[Entry]], Iterator[Entry]]", paths: list[Path], json: bool) -> None:
+    """Print the answers for the images behind `paths`, as they come or as one JSON value."""
+    from inceptorch.inference.inputs import image_entries
+    from inceptorch.utils.progress import Progress
+
+    entries = image_entries(paths)
+    if json:
+        known = list(entries)
+        answers = iter(Progress().track(answer(known), len(known), "predicting"))
+    else:
+        answers = answer(entries)
+    print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
 
 
 def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:
@@ -110,6 +148,6 @@ def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:
     if json:
         print_json({"out": str(out), "images": images, "failed": failed})
     else:
-        print(f"{images - failed} images classified in {out}" + (f"; {failed} could not be read" if failed else ""))
+        print(f"{images - failed} images predicted in {out}" + (f"; {failed} could not be read" if failed else ""))
     if failed:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
+from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import BundleError, ImageError, NonFiniteOutputError
 from inceptorch.images.boxes import Boxes
 from inceptorch.images.inputs import load_image
@@ -18,13 +19,22 @@ from inceptorch.inference.pipeline import map_batches
 
 Item = TypeVar("Item")
 
+DEFAULT_THRESHOLD = 0.3  # where a bundle has none of its own
+
+
+def score_threshold(config: ClassifierConfig) -> float:
+    """The score below which a detector's boxes are left out: the one that training found, or the default."""
+    return DEFAULT_THRESHOLD if config.metadata.score_threshold is None else config.metadata.score_threshold
+
 
 @dataclass(frozen=True, eq=False)
 class BoxPrediction:
-    """The boxes found in one image, in its pixels, best first; or why it cannot be read."""
+    """The boxes found in one image, in its pixels, best first; or why it cannot be read. `size` is the upright image's
+    width and height."""
 
     source: Any
     result: Boxes | ImageError
+    size: tuple[int, int] = (0, 0)
 
     @property
     def boxes(self) -> Boxes:
@@ -47,6 +57,10 @@ class BoxPredictor:
         self.engine, self.head, self.threads = engine, engine.config.detection, threads
         self.batch_size = batch_size or engine.batch_size
 
+    @property
+    def images_per_batch(self) -> int:
+        return self.batch_size
+
     def stream(
         self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image
     ) -> Iterator[BoxPrediction]:
@@ -66,11 +80,13 @@ class BoxPredictor:
                     inputs.append(error)
             found = iter(self.detect([each for each in inputs if isinstance(each, Letterbox)]))
             return [
-                BoxPrediction(item, each if isinstance(each, ImageError) else next(found))
+                BoxPrediction(item, each)
+                if isinstance(each, ImageError)
+                else BoxPrediction(item, next(found), each.size)
                 for item, each in zip(items, inputs, strict=True)
             ]
 
-        for predictions in map_batches(self.engine, predict, images, self.batch_size, self.threads):
+        for predictions in map_batches(self.engine, predict, images, self.images_per_batch, self.threads):
             yield from predictions
 
     def detect(self, images: list[Letterbox]) -> list[Boxes]:

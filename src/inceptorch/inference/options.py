@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from inceptorch.errors import ImageError
+from inceptorch.errors import ImageError, ProtocolError
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import is_one_image, load_image
+from inceptorch.inference.boxes import BoxPrediction, BoxPredictor, score_threshold
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.inference.inputs import Entry, each_image
 from inceptorch.inference.predictor import Prediction, Predictor
@@ -20,6 +21,8 @@ from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
     from inceptorch.classifier.classifier import Classifier
+
+DEFAULT_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ class PredictOptions:
     """
 
     protocol: CropProtocol = CENTER
-    top: int = 5
+    top: int = DEFAULT_TOP
     min_confidence: float | None = None
+
+    def predictor(self, engine: Engine, threads: int | None = None) -> Predictor:
+        return Predictor(engine, self.protocol, threads=threads)
 
     def answer(self, entry: Entry, prediction: Prediction) -> Entry:
         """The entry with the prediction for its image."""
@@ -44,38 +50,120 @@ class PredictOptions:
             result["unknown"] = float(prediction.probabilities.max()) < self.min_confidence
         return result
 
+    def to_dict(self) -> dict[str, Any]:
+        """The values that must be equal to resume a file."""
+        return {"protocol": self.protocol.to_dict(), "top": self.top, "threshold": self.min_confidence}
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """Options for every image of a detector.
+
+    classes    names of the classes
+    threshold  score below which a box is left out
+    with_size  entries have "width" and "height" of the upright image, too
+    """
+
+    classes: tuple[str, ...]
+    threshold: float
+    with_size: bool = False
+
+    def predictor(self, engine: Engine, threads: int | None = None) -> BoxPredictor:
+        return BoxPredictor(engine, threads=threads)
+
+    def answer(self, entry: Entry, prediction: BoxPrediction) -> Entry:
+        """The entry with the boxes of its image."""
+        if isinstance(prediction.result, ImageError):
+            return {**entry, "error": prediction.result.reason}
+        boxes = prediction.result.to_json(self.classes)
+        result = {**entry, "boxes": [box for box in boxes if box["score"] >= self.threshold]}
+        if self.with_size:
+            result |= dict(zip(("width", "height"), prediction.size, strict=True))
+        return result
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values that must be equal to resume a file."""
+        return {"threshold": self.threshold}
+
+
+def options_for(
+    engine: Engine,
+    top: int | None = None,
+    protocol: str | CropProtocol | None = None,
+    min_confidence: float | None = None,
+    *,
+    with_size: bool = False,
+) -> PredictOptions | BoxOptions:
+    """The options of a classifier or a detector; None stands for the default. Raises ProtocolError for `top` or
+    `protocol` with a detector."""
+    config = engine.config
+    if config.detection is None:
+        crops = CENTER if protocol is None else get_protocol(protocol)
+        return PredictOptions(crops, DEFAULT_TOP if top is None else top, min_confidence)
+    for name, value in (("top", top), ("protocol", protocol)):
+        if value is not None:
+            raise ProtocolError(
+                f"Cannot use {name} with a detector, which finds boxes in the whole image. Try min-confidence, the "
+                "score below which boxes are left out."
+            )
+    threshold = score_threshold(config) if min_confidence is None else min_confidence
+    return BoxOptions(tuple(config.classes), threshold, with_size)
+
 
 def predict(
     model: Classifier | Engine | str | Path,
     images: ImageInput | Iterable[ImageInput],
     *,
-    top: int = 5,
-    protocol: str | CropProtocol = CENTER,
+    top: int | None = None,
+    protocol: str | CropProtocol | None = None,
     min_confidence: float | None = None,
     engine: str = "auto",
     precision: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Entry]:
-    """Classify images, in order, as `inceptorch predict --json` does.
+    """Classify images, or find boxes in them, in order, as `inceptorch predict --json` does.
 
     images             one image or any number of them, as in `images.inputs`; a generator is read as needed
-    top                number of classes for each image, the most probable first
-    protocol           crops to average: a name, a YAML file or a `CropProtocol`
-    min_confidence     probability below which "unknown" is true
+    top                number of classes for each image, the most probable first; by default 5
+    protocol           crops to average: a name, a YAML file or a `CropProtocol`; by default the center
+    min_confidence     probability below which "unknown" is true; of a detector, score below which a box is left out
     engine, precision  as for `open_engine`
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
-    image that cannot be read.
+    image that cannot be read. Of a detector it has "boxes", a list of {"label", "index", "score", "box"}, best first;
+    a box is left, top, width and height in pixels of the upright image.
     """
-    options = PredictOptions(get_protocol(protocol), top, min_confidence)
+    opened = open_engine(model, engine, precision)
+    options = options_for(opened, top, protocol, min_confidence)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
-    answers = _predict(open_engine(model, engine, precision), each_image(images), options)
+    answers = _predict(opened, each_image(images), options)
     return (progress or Progress(quiet=True)).track(answers, total, "predicting")
 
 
+def answers(classifier: Classifier, images: Iterable[ImageInput], top: int | None = None) -> list[Any]:
+    """The classes, or of a detector the boxes, of each image, on the classifier's device. Raises ImageError for one
+    that cannot be read."""
+    from inceptorch.inference.engines.torch import Torch
+
+    engine = Torch(classifier, device=next(classifier.model.parameters()).device)
+    options = options_for(engine, top)
+    predictor: Any = options.predictor(engine)
+    found = []
+    for prediction in predictor.stream(images):
+        if isinstance(prediction.result, ImageError):
+            raise prediction.result
+        entry = options.answer({}, prediction)
+        found.append(entry["predictions"] if isinstance(options, PredictOptions) else entry["boxes"])
+    return found
+
+
 def predict_entries(
-    engine: Engine, entries: Iterable[Entry], options: PredictOptions, threads: int | None = None, folder: Path = Path()
+    engine: Engine,
+    entries: Iterable[Entry],
+    options: PredictOptions | BoxOptions,
+    threads: int | None = None,
+    folder: Path = Path(),
 ) -> Iterator[Entry]:
     """The results for entries of `image_entries`; relative names are of files in `folder`."""
     pairs = ((entry, None if "error" in entry else folder / entry["file"]) for entry in entries)
@@ -83,7 +171,10 @@ def predict_entries(
 
 
 def _predict(
-    engine: Engine, pairs: Iterable[tuple[Entry, Any]], options: PredictOptions, threads: int | None = None
+    engine: Engine,
+    pairs: Iterable[tuple[Entry, Any]],
+    options: PredictOptions | BoxOptions,
+    threads: int | None = None,
 ) -> Iterator[Entry]:
     """The entries with their results. An entry with an "error" keeps it."""
 
@@ -93,7 +184,7 @@ def _predict(
             raise ImageError(entry["file"], entry["error"])
         return load_image(image)
 
-    predictor = Predictor(engine, options.protocol, threads=threads)
+    predictor: Any = options.predictor(engine, threads)  # each kind of options takes its own predictions
     for prediction in predictor.stream(pairs, read):
         entry, _ = prediction.source
         yield options.answer(entry, prediction)

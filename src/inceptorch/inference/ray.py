@@ -22,9 +22,8 @@ import ray.exceptions
 from inceptorch.errors import InceptorchError, RunError
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.inference.inputs import Entry
-from inceptorch.inference.options import PredictOptions, predict_entries
+from inceptorch.inference.options import BoxOptions, PredictOptions, predict_entries
 from inceptorch.inference.pipeline import in_batches
-from inceptorch.inference.predictor import Predictor
 
 CHUNK = 256  # images per task, at least: seconds of work
 MAX_CORES = 4  # per task
@@ -42,7 +41,11 @@ class Opening(NamedTuple):
 
 
 def predict_on_cluster(
-    address: str, model: str | Path, engine: Engine, entries: Iterable[Entry], options: PredictOptions
+    address: str,
+    model: str | Path,
+    engine: Engine,
+    entries: Iterable[Entry],
+    options: PredictOptions | BoxOptions,
 ) -> Iterator[Entry]:
     """As `predict_entries`, in every process of the Ray cluster at `address`, or of a new one here if that is "local".
 
@@ -58,7 +61,7 @@ def predict_on_cluster(
         where = str(Path(model).absolute()) if Path(model).exists() else str(model)
         opening = Opening(where, engine.name, engine.precision, cores, engine.batch_size)
         waiting: deque[Any] = deque()
-        size = Predictor(engine, options.protocol).images_per_batch
+        size = options.predictor(engine).images_per_batch
         for chunk in in_batches(entries, -(-CHUNK // size) * size):  # whole batches, as on one machine
             waiting.append(task.remote(opening, os.getcwd(), chunk, options))
             if len(waiting) >= 2 * max(1, int(ray.cluster_resources().get("CPU", 0)) // cores):
@@ -95,7 +98,9 @@ def _result(reference: Any) -> list[Entry]:
     return entries
 
 
-def _predict_chunk(opening: Opening, folder: str, chunk: list[Entry], options: PredictOptions) -> list[Entry]:
+def _predict_chunk(
+    opening: Opening, folder: str, chunk: list[Entry], options: PredictOptions | BoxOptions
+) -> list[Entry]:
     """The task: results for a chunk of entries, whose names are of files in `folder`."""
     return list(predict_entries(_opened(opening), chunk, options, opening.cores, Path(folder)))
 

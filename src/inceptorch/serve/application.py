@@ -21,6 +21,7 @@ from inceptorch.errors import did_you_mean
 from inceptorch.serve import open_inference, schemas
 from inceptorch.serve.body import chunks, in_time, read_images
 from inceptorch.serve.schemas import errors
+from inceptorch.serve.served_model import Parameters
 from inceptorch.serve.service import ModelEndpoint, Service, cancel_on_disconnect, gather_all
 
 PAGE = Path(__file__).parent / "page"
@@ -38,7 +39,7 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     app = FastAPI(
         title="inceptorch",
         version=version("inceptorch"),
-        description="Image classification.",
+        description="Image classification and detection.",
         docs_url=None,  # these would fetch scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # to an absolute address, which lacks the prefix of a proxy
@@ -65,7 +66,7 @@ async def _service(request: Request) -> Service:
 
 ServiceOf = Annotated[Service, Depends(_service)]
 public, private = APIRouter(), APIRouter()
-PARAMETERS = ("top", "maps", "model")  # of /predict
+PARAMETERS = ("top", "maps", "min_confidence", "model")  # of /predict
 PROTOCOL: list[str | Enum] = ["open inference protocol"]
 
 
@@ -118,7 +119,7 @@ async def metrics(service: ServiceOf) -> Response:
     "/predict",
     response_class=Response,
     responses={
-        200: {"model": list[schemas.Answered | schemas.Unreadable]},
+        200: {"model": list[schemas.Answered | schemas.Found | schemas.Unreadable]},
         **errors(400, 403, 404, 408, 413, 415, 422, 500, 503),
     },
     openapi_extra={"requestBody": schemas.PREDICT_BODY},
@@ -126,18 +127,26 @@ async def metrics(service: ServiceOf) -> Response:
 async def predict(
     request: Request,
     service: ServiceOf,
-    top: Annotated[int, Query(ge=1, description="Number of classes per image.")] = 5,
-    maps: Annotated[int, Query(ge=0, le=1, description="1: add class activation maps.")] = 0,
+    top: Annotated[int | None, Query(ge=1, description="Number of classes per image, 5 by default.")] = None,
+    maps: Annotated[
+        int, Query(ge=0, le=1, description="1: add class activation maps, or of a detector the image's size.")
+    ] = 0,
+    min_confidence: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="Of a detector: score below which a box is left out; else the model's own."),
+    ] = None,
     model: Annotated[str | None, Query(description="Name of the model; by default the first one.")] = None,
 ) -> Response:
-    """Classify images. For each file, in order: the most probable classes, or why it cannot be read."""
+    """Classify images, or find boxes in them. For each file, in order: the most probable classes or the boxes, best
+    first, or why it cannot be read."""
     if unknown := sorted(request.query_params.keys() - set(PARAMETERS)):
         raise HTTPException(422, f"There is no parameter {unknown[0][:100]!r}: {did_you_mean(unknown[0], PARAMETERS)}")
-    endpoint = service.endpoint(model)
+    endpoint, parameters = service.endpoint(model), Parameters(top, maps == 1, min_confidence)
+    endpoint.model.check_parameters(parameters)
     with endpoint.admission.reserve() as reservation:
         images = await read_images(request, service.limits, reservation)
         async with service.answering(endpoint):
-            work = (service.predict(endpoint, name, content, top, maps == 1) for name, content in images)
+            work = (service.predict(endpoint, name, content, parameters) for name, content in images)
             entries = await cancel_on_disconnect(request, gather_all(work))
     return Response(json.dumps(entries, ensure_ascii=False, allow_nan=False), media_type="application/json")
 
@@ -172,7 +181,7 @@ async def model_ready(name: str, service: ServiceOf) -> dict[str, str | bool]:
     tags=PROTOCOL,
 )
 async def infer(name: str, request: Request, service: ServiceOf) -> Response:
-    """Run a model on tensors: uint8 RGB crops [N, 3, S, S]."""
+    """Run a model on tensors: uint8 RGB images [N, 3, H, W]."""
     open_inference.check_head(request.headers)
     endpoint, limits = service.endpoint(name), service.limits
     header = request.headers.get(open_inference.HEADER)
@@ -184,8 +193,8 @@ async def infer(name: str, request: Request, service: ServiceOf) -> Response:
         pool = service.one_at_a_time if header is None and len(body) > LONG_JSON else service.decoders
         async with service.answering(endpoint):
             inference = await loop.run_in_executor(pool, open_inference.parse, body, header, endpoint, limits)
-            reservation.add(images=len(inference.crops))
-            work = gather_all(endpoint.run(crop) for crop in inference.crops)
+            reservation.add(images=len(inference.images))
+            work = gather_all(endpoint.run(endpoint.model.of_pixels(each)) for each in inference.images)
             results = await cancel_on_disconnect(request, work)
     content, length = await loop.run_in_executor(service.decoders, open_inference.respond, inference, endpoint, results)
     if length is None:

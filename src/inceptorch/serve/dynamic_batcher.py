@@ -1,13 +1,13 @@
-"""Dynamic batching: the images of all connections, given to an engine in batches."""
+"""Dynamic batching: the inputs of all connections, given to an engine in batches."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,34 +38,35 @@ def run_batch(engine: Engine, crops: Sequence[ImageArray]) -> list[SingleOutput]
 
 
 class DynamicBatcher:
-    """A queue of crops in front of an engine. Each of its `max_concurrency` threads takes up to `engine.batch_size`
-    waiting crops as soon as it is free. A crop on its own never waits, and under load batches fill by themselves."""
+    """A queue of inputs in front of an engine. Each of its `max_concurrency` threads takes up to `engine.batch_size`
+    waiting inputs as soon as it is free, and gives them to `run`, which calls the engine. An input on its own never
+    waits, and under load batches fill by themselves."""
 
-    def __init__(self, engine: Engine, sizes: Histogram, seconds: Histogram):
-        self._engine, self._sizes, self._seconds = engine, sizes, seconds
-        self._queue: SimpleQueue[tuple[ImageArray, Future[SingleOutput]] | None] = SimpleQueue()  # None: the end
+    def __init__(self, engine: Engine, run: Callable[[Sequence[Any]], list[Any]], sizes: Histogram, seconds: Histogram):
+        self._engine, self._run, self._sizes, self._seconds = engine, run, sizes, seconds
+        self._queue: SimpleQueue[tuple[Any, Future[Any]] | None] = SimpleQueue()  # None: the end
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(engine.max_concurrency)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, crop: ImageArray) -> Future[SingleOutput]:
-        """The future output for a crop; if it is canceled before its turn, the crop is left out."""
-        future: Future[SingleOutput] = Future()
-        self._queue.put((crop, future))
+    def submit(self, input: Any) -> Future[Any]:
+        """The future output for an input; if it is canceled before its turn, the input is left out."""
+        future: Future[Any] = Future()
+        self._queue.put((input, future))
         return future
 
     def is_alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self, seconds: float) -> None:
-        """End the threads once all submitted crops are answered; wait for each so long, as an engine may hang."""
+        """End the threads once all submitted inputs are answered; wait for each so long, as an engine may hang."""
         self._queue.put(None)
         for thread in self._threads:
             thread.join(seconds)
 
-    def _next_batch(self) -> list[tuple[ImageArray, Future[SingleOutput]]]:
+    def _next_batch(self) -> list[tuple[Any, Future[Any]]]:
         """The next batch, as soon as there is one; after the end, an empty one."""
-        batch: list[tuple[ImageArray, Future[SingleOutput]]] = []
+        batch: list[tuple[Any, Future[Any]]] = []
         with suppress(Empty):
             while len(batch) < self._engine.batch_size:
                 item = self._queue.get(block=not batch)
@@ -82,7 +83,7 @@ class DynamicBatcher:
             self._sizes.observe(len(batch))
             try:
                 with self._seconds.time():
-                    outputs = run_batch(self._engine, [crop for crop, _ in batch])
+                    outputs = self._run([input for input, _ in batch])
             except BaseException as error:  # it belongs to the requests of this batch; later ones go on
                 # The loop that waits would take SystemExit for its own end.
                 failure = error if isinstance(error, Exception) else RuntimeError(f"{self._engine}: {error!r}")

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 
-from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES
+from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.serve.admission import Limits
 from inceptorch.serve.body import malformed, too_large, too_many
-from inceptorch.serve.dynamic_batcher import SingleOutput
 from inceptorch.serve.schemas import InferRequest, InputTensor
+from inceptorch.serve.served_model import ServedModel
 from inceptorch.serve.service import ModelEndpoint
 
 HEADER = "Inference-Header-Content-Length"  # the length of the JSON in front of binary tensors
-DATATYPES = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # in the order of `SingleOutput`
+ON_WIRE = {"FP32": "<f4", "INT64": "<i8"}
 VERSION = "1"
 # Bytes of JSON: three images of 299 pixels. Empty lists take thirty times their text in memory once they are parsed.
 # One larger image is allowed, with six bytes for each number.
@@ -28,31 +28,30 @@ MAX_JSON = 4 * 2**20
 
 
 class Inference(NamedTuple):
-    """A parsed request: uint8 crops [N, S, S, 3], and for each wanted output whether it is sent as bytes."""
+    """A parsed request: uint8 images [N, H, W, 3], and for each wanted output whether it is sent as bytes."""
 
     id: str | None
-    crops: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     outputs: dict[str, bool]
 
 
 def metadata(endpoint: ModelEndpoint) -> dict[str, Any]:
-    size = endpoint.engine.config.preprocessing.size
+    model = endpoint.model
     return {
         "name": endpoint.name,
         "versions": [VERSION],
         "platform": f"inceptorch_{endpoint.engine.name}",
-        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, 3, size, size]}],
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, 3, model.height, model.width]}],
         "outputs": [
-            {"name": name, "datatype": DATATYPES[name], "shape": [-1, *array.shape[1:]]}
-            for name, array in _stacked([endpoint.example]).items()
+            {"name": name, "datatype": model.datatypes[name], "shape": [-1, *array.shape[1:]]}
+            for name, array in model.tensors([endpoint.example]).items()
         ],
     }
 
 
 def max_json(endpoint: ModelEndpoint, limits: Limits) -> int:
     """The largest JSON of a request, in bytes."""
-    size = endpoint.engine.config.preprocessing.size
-    return min(limits.max_body, max(MAX_JSON, 6 * 3 * size * size))
+    return min(limits.max_body, max(MAX_JSON, 6 * 3 * endpoint.model.height * endpoint.model.width))
 
 
 def check_head(headers: Headers) -> None:
@@ -76,8 +75,8 @@ def parse(body: bytes, header: str | None, endpoint: ModelEndpoint, limits: Limi
         where = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
         raise malformed(f"The request is malformed: {where}.") from None
     binary = body[int(length) :]
-    pixels = _pixels(request.inputs[0], binary, endpoint.engine.config.preprocessing.size, limits)
-    known = _stacked([endpoint.example])
+    pixels = _pixels(request.inputs[0], binary, endpoint.model, limits)
+    known = endpoint.model.tensors([endpoint.example])
     as_bytes = request.parameters.get("binary_data_output") is True
     outputs = dict.fromkeys(known, as_bytes)
     if request.outputs is not None:
@@ -87,14 +86,15 @@ def parse(body: bytes, header: str | None, endpoint: ModelEndpoint, limits: Limi
     return Inference(request.id, pixels.transpose(0, 2, 3, 1), outputs)
 
 
-def respond(inference: Inference, endpoint: ModelEndpoint, results: list[SingleOutput]) -> tuple[bytes, int | None]:
+def respond(inference: Inference, endpoint: ModelEndpoint, results: list[Any]) -> tuple[bytes, int | None]:
     """The body of the response, and the length of its JSON if bytes follow it."""
-    arrays, outputs, binary = _stacked(results), [], []
+    arrays, outputs, binary = endpoint.model.tensors(results), [], []
     for name, as_bytes in inference.outputs.items():
         array = arrays[name]
-        output: dict[str, Any] = {"name": name, "datatype": DATATYPES[name], "shape": list(array.shape)}
+        datatype = endpoint.model.datatypes[name]
+        output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
         if as_bytes:
-            binary.append(array.astype(array.dtype.newbyteorder("<")).tobytes())
+            binary.append(array.astype(ON_WIRE[datatype]).tobytes())
             output["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             output["data"] = array.ravel().tolist()
@@ -106,11 +106,12 @@ def respond(inference: Inference, endpoint: ModelEndpoint, results: list[SingleO
     return b"".join([text, *binary]), len(text) if binary else None
 
 
-def _pixels(tensor: InputTensor, binary: bytes, size: int, limits: Limits) -> NDArray[np.uint8]:
-    """The input, uint8 [N, 3, S, S]."""
-    shape, count = tensor.shape, tensor.shape[0] * 3 * size * size
-    if shape[1:] != [3, size, size]:
-        raise malformed(f"The shape must be [N, 3, {size}, {size}], not {shape}.")
+def _pixels(tensor: InputTensor, binary: bytes, model: ServedModel, limits: Limits) -> NDArray[np.uint8]:
+    """The input, uint8 [N, 3, H, W]."""
+    height, width = model.height, model.width
+    shape, count = tensor.shape, tensor.shape[0] * 3 * height * width
+    if shape[1:] != [3, height, width]:
+        raise malformed(f"The shape must be [N, 3, {height}, {width}], not {shape}.")
     if shape[0] > limits.max_images:
         raise too_many(limits)
     binary_size = tensor.parameters.get("binary_data_size")
@@ -127,9 +128,3 @@ def _pixels(tensor: InputTensor, binary: bytes, size: int, limits: Limits) -> ND
     if len(values) != count or any(type(value) is not int or not 0 <= value <= 255 for value in values):
         raise malformed(f"The data must be {count} whole numbers from 0 to 255, as many as the shape says.")
     return np.array(values, np.uint8).reshape(shape)
-
-
-def _stacked(results: list[SingleOutput]) -> dict[str, NDArray[Any]]:
-    """The outputs by name, without those that the network lacks."""
-    columns = zip(DATATYPES, zip(*results, strict=True), strict=True)
-    return {name: np.stack(column) for name, column in columns if column[0] is not None}

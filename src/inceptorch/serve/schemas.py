@@ -27,6 +27,22 @@ class Answered(BaseModel, extra="forbid"):
     height: int = Field(0, description="With maps=1: height of the upright image, in pixels.")
 
 
+class FoundBox(BaseModel):
+    label: str
+    index: int
+    score: float
+    box: list[float] = Field(description="Left, top, width and height in pixels of the upright image.")
+
+
+class Found(BaseModel, extra="forbid"):
+    """The boxes that a detector finds in an image, the best first."""
+
+    file: str
+    boxes: list[FoundBox]
+    width: int = Field(0, description="With maps=1: width of the upright image, in pixels.")
+    height: int = Field(0, description="With maps=1: height of the upright image, in pixels.")
+
+
 class Unreadable(BaseModel, extra="forbid"):
     """The reason why a file cannot be read."""
 
@@ -36,12 +52,16 @@ class Unreadable(BaseModel, extra="forbid"):
 
 class AboutModel(BaseModel):
     name: str
+    task: Literal["classes", "boxes"]
     network: str
     classes: int
     size: int
+    width: int = Field(description="Of the network's images, in pixels.")
+    height: int = Field(description="Of the network's images, in pixels.")
     engine: str
     precision: str
     has_maps: bool
+    threshold: float | None = Field(None, description="Of a detector: score below which boxes are left out.")
 
 
 class AboutLimits(BaseModel):
@@ -71,13 +91,13 @@ class ModelMetadata(BaseModel):
 class InputTensor(BaseModel, strict=True):
     name: Literal["images", "pictures"] = Field(description="'pictures', its old name, works for one more release.")
     datatype: Literal["UINT8"]
-    shape: list[PositiveInt] = Field(min_length=4, max_length=4, description="[N, 3, S, S]; see /v2/models/NAME.")
+    shape: list[PositiveInt] = Field(min_length=4, max_length=4, description="[N, 3, H, W]; see /v2/models/NAME.")
     data: list[Any] | None = Field(None, description="Integers from 0 to 255, as many as the shape says.")
     parameters: dict[str, Any] = {}
 
 
 class OutputChoice(BaseModel, strict=True):
-    name: Literal["probabilities", "maps", "map_classes"]
+    name: Literal["probabilities", "maps", "map_classes", "boxes", "scores", "labels", "image"]
     parameters: dict[str, Any] = {}
 
 

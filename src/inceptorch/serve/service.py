@@ -1,4 +1,4 @@
-"""The classifiers of one server, and how an image passes through them."""
+"""The models of one server, and how an image passes through them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from fastapi import HTTPException, Request
-from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import ClientDisconnect
 
-from inceptorch.errors import ImageError, NonFiniteOutputError, did_you_mean
+from inceptorch.errors import ImageError, did_you_mean
 from inceptorch.images.decode import decode, read_header
-from inceptorch.images.preprocessing import ImageArray, Preprocessing
 from inceptorch.inference.engines import Engine
-from inceptorch.inference.predictor import top_classes
 from inceptorch.serve.admission import AdmissionControl, Limits
-from inceptorch.serve.dynamic_batcher import DynamicBatcher, SingleOutput, run_batch
+from inceptorch.serve.dynamic_batcher import DynamicBatcher
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.priority import DECODING, lower_priority
+from inceptorch.serve.served_model import Parameters, ServedClassifier, ServedDetector, ServedModel
 from inceptorch.utils.cpu import processors
 
 Result = TypeVar("Result")
@@ -35,41 +33,45 @@ LARGE = 16_000_000  # pixels; larger images are decoded one at a time, as each m
 
 
 class ModelEndpoint:
-    """A named classifier whose engine is warm. Raises NonFiniteOutputError if its outputs are not finite."""
+    """A named model whose engine is warm. Raises NonFiniteOutputError if its outputs are not finite."""
 
     def __init__(self, name: str, engine: Engine, limits: Limits, metrics: Metrics):
         self.name, self.engine = name, engine
+        finds_boxes = engine.config.detection is not None
+        self.model: ServedModel = ServedDetector(engine) if finds_boxes else ServedClassifier(engine)
         # A full batch, then a single image: nothing is left to initialize when the first request comes.
-        size = engine.config.preprocessing.size
-        gray = np.full((engine.batch_size, size, size, 3), 128, np.uint8)
-        run_batch(engine, list(gray))
-        (self.example,) = run_batch(engine, [gray[0]])
-        if not np.isfinite(self.example.probabilities).all():
-            raise NonFiniteOutputError
+        gray = self.model.of_pixels(np.full((self.model.height, self.model.width, 3), 128, np.uint8))
+        self.model.run([gray] * engine.batch_size)
+        (self.example,) = self.model.run([gray])
+        self.model.check(self.example)
         self.is_good = True  # the last answer
         self.trial: asyncio.Future[Any] | None = None  # of an image, since an answer was not good
         self.admission = AdmissionControl(limits)
         metrics.queue.labels(name).set_function(lambda: self.admission.images)
         self.answered, self.unreadable = (metrics.images.labels(name, each) for each in ("answered", "unreadable"))
-        self.batcher = DynamicBatcher(engine, metrics.batch.labels(name), metrics.engine.labels(name))
+        sizes, seconds = metrics.batch.labels(name), metrics.engine.labels(name)
+        self.batcher = DynamicBatcher(engine, self.model.run, sizes, seconds)
 
     def about(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "task": self.model.task,
             "network": self.engine.config.network.name,
             "classes": len(self.engine.config.classes),
             "size": self.engine.config.preprocessing.size,
+            "width": self.model.width,
+            "height": self.model.height,
             "engine": self.engine.name,
             "precision": self.engine.precision,
-            "has_maps": self.example.maps is not None,
+            "has_maps": False,
+            **self.model.about(self.example),
         }
 
-    async def run(self, crop: ImageArray) -> SingleOutput:
-        """The output for a crop. Raises NonFiniteOutputError, and what the engine raises."""
+    async def run(self, input: Any) -> Any:
+        """The output for an input. Raises NonFiniteOutputError, and what the engine raises."""
         try:
-            output = await asyncio.wrap_future(self.batcher.submit(crop))
-            if not np.isfinite(output.probabilities).all():
-                raise NonFiniteOutputError
+            output = await asyncio.wrap_future(self.batcher.submit(input))
+            self.model.check(output)
         except Exception:
             self.is_good = False
             raise
@@ -116,31 +118,26 @@ class Service:
         may come before the model is ready."""
         if not endpoint.is_good:
             if endpoint.trial is None or endpoint.trial.done():
-                endpoint.trial = asyncio.ensure_future(self.predict(endpoint, "", self._gray, 1, False))
+                endpoint.trial = asyncio.ensure_future(self.predict(endpoint, "", self._gray, Parameters()))
                 endpoint.trial.add_done_callback(lambda trial: trial.cancelled() or trial.exception())
             await asyncio.wait([endpoint.trial], timeout=TRIAL)
         return endpoint.is_good and endpoint.batcher.is_alive()
 
-    async def predict(self, endpoint: ModelEndpoint, name: str, content: bytes, top: int, maps: bool) -> dict[str, Any]:
-        """The entry for one file in the format of `predict --json`, with `maps` also its activation maps."""
-        config = endpoint.engine.config
+    async def predict(
+        self, endpoint: ModelEndpoint, name: str, content: bytes, parameters: Parameters
+    ) -> dict[str, Any]:
+        """The entry for one file in the format of `predict --json`, with `maps` also what the page draws."""
         entry: dict[str, Any] = {"file": name}
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(self.decoders, _preprocess_unless_large, content, config.preprocessing)
+            result = await loop.run_in_executor(self.decoders, _prepare_unless_large, content, endpoint.model)
             if result is None:
-                result = await loop.run_in_executor(self.one_at_a_time, _preprocess, content, config.preprocessing)
+                result = await loop.run_in_executor(self.one_at_a_time, _prepare, content, endpoint.model)
         except ImageError as error:
             endpoint.unreadable.inc()
             return {**entry, "error": error.reason}
-        crop, (width, height) = result
-        output = await endpoint.run(crop)
-        entry["predictions"] = top_classes(output.probabilities.tolist(), config.classes, top)
-        if maps:
-            entry["maps"] = [] if output.maps is None else _rounded(output.maps)
-            entry["map_classes"] = [] if output.map_classes is None else output.map_classes.tolist()
-            entry |= {"box": list(config.preprocessing.box(width, height)), "width": width, "height": height}
-        return entry
+        input, size = result
+        return {**entry, **endpoint.model.answer(await endpoint.run(input), parameters, size)}
 
     def close(self) -> None:
         """End the threads, of which those that still work do so for clients that have gone."""
@@ -150,20 +147,15 @@ class Service:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _preprocess(content: bytes, preprocessing: Preprocessing) -> tuple[ImageArray, tuple[int, int]]:
-    """The crop of a file, and the width and height of the upright image. Raises ImageError."""
+def _prepare(content: bytes, model: ServedModel) -> tuple[Any, tuple[int, int]]:
+    """The input for a file, and the width and height of the upright image. Raises ImageError."""
     image = decode(content).image
-    return preprocessing.apply(image), image.size
+    return model.prepare(image), image.size
 
 
-def _preprocess_unless_large(content: bytes, preprocessing: Preprocessing) -> tuple[ImageArray, tuple[int, int]] | None:
+def _prepare_unless_large(content: bytes, model: ServedModel) -> tuple[Any, tuple[int, int]] | None:
     header = read_header(content)
-    return None if header.width * header.height > LARGE else _preprocess(content, preprocessing)
-
-
-def _rounded(maps: NDArray[np.float32]) -> list[list[list[float]]]:
-    """Numbers to 4 significant digits, which is finer than any color."""
-    return [[[float(f"{value:.4g}") for value in row] for row in rows] for rows in maps.tolist()]
+    return None if header.width * header.height > LARGE else _prepare(content, model)
 
 
 async def gather_all(work: Iterable[Awaitable[Result]]) -> list[Result]:

@@ -53,7 +53,7 @@ def test_the_same_command_goes_on_after_a_kill(bundle: Path, folder: Path, tmp_p
             file.write(b'{"file": "half a li')  # as a kill while writing leaves it
     result = invoke(*words, killed)
     assert result.exit_code == 1, result.output  # 60 that could not be read, some of them before the kill
-    assert "1440 images classified" in result.stdout
+    assert "1440 images predicted" in result.stdout
     assert "60 could not be read" in result.stdout
     assert rows_of(killed) == rows_of(whole)
     if kind != "parquet":

@@ -64,6 +64,33 @@ def test_a_folder_without_images_gives_a_file_that_says_so(bundle: Path, tmp_pat
     (tmp_path / "empty").mkdir()
     result = invoke("predict", bundle, tmp_path / "empty", "--out", tmp_path / "a.jsonl")
     assert result.exit_code == 1
-    assert "0 images classified" in result.stdout
+    assert "0 images predicted" in result.stdout
     (row,) = rows_of(tmp_path / "a.jsonl")
     assert row["error"] == "is a folder that holds no images"
+
+
+def test_boxes_are_one_a_line(boxes: Path, folder: Path, tmp_path: Path) -> None:
+    words = (boxes, folder, "--min-confidence", 0.66)
+    expected = entries_of(*words)
+    for name in ("a.jsonl", "a.csv", "a.parquet"):
+        assert invoke("predict", *words, "--out", tmp_path / name).exit_code == 1  # for the bad image
+    assert rows_of(tmp_path / "a.jsonl") == expected
+    assert rows_of(tmp_path / "a.parquet") == [{"boxes": None, "error": None} | entry for entry in expected]
+    rows = rows_of(tmp_path / "a.csv")
+    assert list(rows[0]) == ["file", "label", "score", "left", "top", "width", "height", "error"]
+    lines: list[list[object]] = []
+    for entry in expected:
+        for box in entry.get("boxes", ()):
+            label = "'=1+1" if box["label"] == "=1+1" else box["label"]
+            lines.append([entry["file"], label, box["score"], *box["box"], ""])
+        if not entry.get("boxes"):
+            lines.append([entry["file"], *[""] * 6, entry.get("error", "")])
+    assert [list(row.values()) for row in rows] == [[str(value) for value in line] for line in lines]
+    assert {"'=1+1", "ant", "bee"} >= {str(line[1]) for line in lines if line[1]}
+
+
+def test_an_image_without_boxes_has_a_line(boxes: Path, folder: Path, tmp_path: Path) -> None:
+    image = folder / "red" / "00.png"
+    words = (boxes, image, "--min-confidence", 1, "--out", tmp_path / "a.csv")
+    assert invoke("predict", *words).exit_code == 0
+    assert [list(row.values()) for row in rows_of(tmp_path / "a.csv")] == [[str(image), *[""] * 7]]

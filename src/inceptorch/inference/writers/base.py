@@ -16,7 +16,7 @@ from typing import Any
 from inceptorch.errors import RunError
 from inceptorch.inference.engines import Engine, fingerprint
 from inceptorch.inference.inputs import Entry, image_entries
-from inceptorch.inference.options import PredictOptions
+from inceptorch.inference.options import BoxOptions, PredictOptions
 from inceptorch.utils.files import locked, os_error_reason, write_text
 from inceptorch.utils.progress import Progress
 
@@ -52,7 +52,7 @@ class PredictionWriter(ABC):
     def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int):
         """Begin a file, or resume one of equal provenance. Raises RunError for any other file."""
         self.path, self.images_per_batch = path, images_per_batch
-        self.sidecar = path.with_name(f"{path.name}.part.json")
+        self.sidecar = sidecar_of(path)
         self._waiting: list[Entry] = []
         self._since = time.monotonic()
         new = not self.sidecar.exists()
@@ -149,6 +149,15 @@ class PredictionWriter(ABC):
         """Complete the file."""
 
 
+def sidecar_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part.json")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a call that was stopped left this file to be resumed."""
+    return sidecar_of(path).exists()
+
+
 def _with_name(names: str, entry: Entry) -> str:
     """The hash of names and one more."""
     return hashlib.sha256((names + entry["file"]).encode("utf-8", "surrogateescape")).hexdigest()
@@ -163,14 +172,12 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def provenance(engine: Engine, paths: Iterable[Path], options: PredictOptions) -> dict[str, Any]:
+def provenance(engine: Engine, paths: Iterable[Path], options: PredictOptions | BoxOptions) -> dict[str, Any]:
     """The values that must be equal to resume a file."""
     return {
         "model": fingerprint(engine),
         "engine": f"{engine}, batches of {engine.batch_size}",
-        "protocol": options.protocol.to_dict(),
-        "top": options.top,
-        "threshold": options.min_confidence,
+        **options.to_dict(),
         "list of paths": [str(path.absolute()) for path in paths],
     }
 

@@ -1,4 +1,4 @@
-"""Predictions as text, a line for each image: JSON lines and CSV."""
+"""Predictions as text, in lines: JSON lines and CSV."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import re
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ from inceptorch.inference.writers.base import PredictionWriter
 class Lines(PredictionWriter):
     """Text; bytes after the number in the sidecar are of an unfinished chunk, and cut off."""
 
+    @property
+    def text(self) -> Path:
+        """The file with the lines."""
+        return self.path
+
     def _begin(self, new: bool) -> None:
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size = self.text.stat().st_size if self.text.exists() else 0
         if size < self.state.bytes:
-            raise RunError(f"{self.path} has lost lines. Delete it and {self.sidecar} to begin anew.")
+            raise RunError(f"{self.text} has lost lines. Delete it and {self.sidecar} to begin anew.")
         if size > self.state.bytes:
-            self._guarded(lambda: os.truncate(self.path, self.state.bytes))
+            self._guarded(lambda: os.truncate(self.text, self.state.bytes))
 
     def _append(self, entries: list[Entry]) -> None:
-        with open(self.path, "ab") as file:
+        with open(self.text, "ab") as file:
             # Halves of characters, in names that are no UTF-8, become escapes that JSON knows too.
             file.write(self._text(entries).encode("utf-8", "backslashreplace"))
             file.flush()
@@ -35,7 +41,7 @@ class Lines(PredictionWriter):
             self.state.bytes = file.tell()
 
     def _complete(self) -> None:
-        self.path.touch()
+        self.text.touch()
 
     @abstractmethod
     def _text(self, entries: list[Entry]) -> str:
@@ -53,26 +59,50 @@ class JsonLines(Lines):
 FORMULA = re.compile(r"^[=+\-@\t\r\n]")
 
 
-class Csv(Lines):
-    """Columns file, label1, probability1, ..., unknown, error; empty where they do not apply.
+class Table(Lines):
+    """CSV; columns that do not apply are empty. Text that a spreadsheet would take for a formula has ' in front."""
 
-    Text that a spreadsheet would take for a formula has ' in front."""
-
-    def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
-        classes = [f"{key}{rank}" for rank in range(1, top + 1) for key in ("label", "probability")]
-        self._columns = ["file", *classes, "unknown", "error"]
-        super().__init__(path, provenance, images_per_batch)
+    _columns: Sequence[str]
 
     def _text(self, entries: list[Entry]) -> str:
         text = io.StringIO(newline="")
         rows = csv.DictWriter(text, self._columns, lineterminator="\n")
         if self.state.bytes == 0:
             rows.writeheader()
-        for entry in entries:
-            row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
-            for rank, one in enumerate(entry.get("predictions", ()), 1):
-                row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
+        for row in (row for entry in entries for row in self._rows(entry)):
             rows.writerow(
                 {key: FORMULA.sub(r"'\g<0>", value) if isinstance(value, str) else value for key, value in row.items()}
             )
         return text.getvalue()
+
+    @abstractmethod
+    def _rows(self, entry: Entry) -> Iterable[dict[str, Any]]:
+        """The rows of an image."""
+
+
+class Csv(Table):
+    """A row for each image: file, label1, probability1, ..., unknown, error."""
+
+    def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
+        classes = [f"{key}{rank}" for rank in range(1, top + 1) for key in ("label", "probability")]
+        self._columns = ["file", *classes, "unknown", "error"]
+        super().__init__(path, provenance, images_per_batch)
+
+    def _rows(self, entry: Entry) -> Iterable[dict[str, Any]]:
+        row = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
+        for rank, one in enumerate(entry.get("predictions", ()), 1):
+            row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
+        yield row
+
+
+class BoxCsv(Table):
+    """A row for each box, in pixels of the upright image; an image without boxes has one row, too."""
+
+    _columns = ("file", "label", "score", "left", "top", "width", "height", "error")
+
+    def _rows(self, entry: Entry) -> Iterable[dict[str, Any]]:
+        for box in entry.get("boxes", ()):
+            sides = dict(zip(("left", "top", "width", "height"), box["box"], strict=True))
+            yield {"file": entry["file"], "label": box["label"], "score": box["score"], **sides}
+        if not entry.get("boxes"):
+            yield {key: entry[key] for key in ("file", "error") if key in entry}

@@ -18,13 +18,21 @@ from inceptorch.utils.files import atomic_write, ensure_empty, make_folder
 CHUNKS_PER_GROUP = 64
 
 PREDICTION = pa.struct([("label", pa.string()), ("index", pa.int32()), ("probability", pa.float32())])
-SCHEMA = pa.schema(
+PREDICTIONS = pa.schema(
     [("file", pa.string()), ("predictions", pa.list_(PREDICTION)), ("unknown", pa.bool_()), ("error", pa.string())]
 )
+BOX = pa.struct(
+    [("label", pa.string()), ("index", pa.int32()), ("score", pa.float32()), ("box", pa.list_(pa.float64(), 4))]
+)
+BOXES = pa.schema([("file", pa.string()), ("boxes", pa.list_(BOX)), ("error", pa.string())])
 
 
 class Parquet(PredictionWriter):
     """A row for each image, with the columns of `predict --json`; null where they do not apply."""
+
+    def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, schema: Any):
+        self.schema = schema
+        super().__init__(path, provenance, images_per_batch)
 
     def _begin(self, new: bool) -> None:
         self.chunks = self.path.with_name(f"{self.path.name}.part")
@@ -33,7 +41,7 @@ class Parquet(PredictionWriter):
         make_folder(self.chunks)
 
     def _append(self, entries: list[Entry]) -> None:
-        table = pa.Table.from_pylist([_in_unicode(entry) for entry in entries], SCHEMA)
+        table = pa.Table.from_pylist([_in_unicode(entry) for entry in entries], self.schema)
         name = f"{self.state.done:012d}.parquet"  # a chunk that is not in the sidecar is replaced
         atomic_write(self.chunks / name, lambda temporary: pq.write_table(table, temporary))
 
@@ -43,7 +51,7 @@ class Parquet(PredictionWriter):
     def _join(self, target: Path) -> None:
         files = sorted(self.chunks.glob("*.parquet"))
         rows = 0
-        with pq.ParquetWriter(target, SCHEMA) as writer:
+        with pq.ParquetWriter(target, self.schema) as writer:
             for some in in_batches(files, CHUNKS_PER_GROUP):
                 table = pa.concat_tables([pq.read_table(file) for file in some])
                 rows += len(table)

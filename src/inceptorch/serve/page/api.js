@@ -1,6 +1,7 @@
 // Sends images to the server in groups within its limits, a few requests at a time.
 
 const TOP = 5;
+const MIN_CONFIDENCE = 0.05; // below which a detector has no boxes
 const MAX_GROUP = 8; // images in a request, at most
 const CONCURRENCY = 3; // concurrent requests
 const OVERHEAD = 2048; // bytes per image of the form around it, at most
@@ -22,8 +23,8 @@ export function saveToken(token) {
 }
 
 /**
- * Classify images ({file, name}) until all are answered. Each answer, the server's or {error}, goes to
- * `onAnswer(image, answer)`. `busy(seconds)` is called before each pause that the server asks for, and with 0 after it.
+ * Classify images, or find boxes in them, ({file, name}) until all are answered. Each answer, the server's or {error}, goes to
+ * `onAnswer(image, answer)`. `busy(seconds)` is called before each pause that the server asks for, and with 0 after it. `model` is one of the server's.
  * Throws when `signal` aborts, a TokenRequired, or an Error when the server cannot be reached.
  */
 export async function classify(images, { model, limits, signal, onAnswer, busy }) {
@@ -100,7 +101,8 @@ async function post(group, model, signal) {
   const abort = () => mine.abort();
   signal.addEventListener("abort", abort);
   try {
-    const query = new URLSearchParams({ top: TOP, maps: 1, model });
+    const wanted = model.task === "boxes" ? { min_confidence: MIN_CONFIDENCE } : { top: TOP };
+    const query = new URLSearchParams({ ...wanted, maps: 1, model: model.name });
     return await request(`predict?${query}`, { method: "POST", body, signal: mine.signal });
   } finally {
     signal.removeEventListener("abort", abort);

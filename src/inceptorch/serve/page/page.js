@@ -1,7 +1,8 @@
 // The page: collects images, sends them to the server, and shows the predictions.
 
 import { TokenRequired, classify, describeServer, saveToken } from "./api.js";
-import { csv } from "./csv.js";
+import { inWords, shown } from "./boxes.js";
+import { boxCsv, csv } from "./csv.js";
 import { ResultsTable } from "./results_table.js";
 import { compareNames, count, imageCount, percent } from "./text.js";
 import { View } from "./view.js";
@@ -51,10 +52,14 @@ function model() {
 }
 
 function describe() {
-  const { name, network, classes, size, engine, precision } = model();
-  const parts = [network, `${count(classes)} classes`, `${size} × ${size} pixels`, `${engine}, ${precision}`];
+  const { name, task, network, classes, width, height, engine, precision, threshold } = model();
+  const parts = [network, `${count(classes)} classes`, `${width} × ${height} pixels`, `${engine}, ${precision}`];
   if (server.models.length === 1 && name !== network) parts.unshift(name);
   byId("about").textContent = parts.join(" · ");
+  root.classList.toggle("boxes", task === "boxes");
+  view.model = model();
+  if (task === "boxes") view.threshold = table.threshold = threshold;
+  table.task = task;
 }
 
 /** Add files to the page and classify them. */
@@ -77,14 +82,16 @@ function nameOf(file) {
 }
 
 function show(image) {
-  view.show(image, server ? model().size : 0);
+  view.show(image);
   table.mark(image);
   if (!image) return;
   if (image.answer) announce(`${image.name}: ${shortAnswer(image.answer)}`);
 }
 
-function shortAnswer({ error, predictions }) {
-  return error ?? `${predictions[0].label}, ${percent(predictions[0].probability)}`;
+function shortAnswer({ error, predictions, ...answer }) {
+  if (error) return error;
+  if (!predictions) return inWords(shown(answer, view.threshold));
+  return `${predictions[0].label}, ${percent(predictions[0].probability)}`;
 }
 
 /** Classify every image without an answer, including those added meanwhile. */
@@ -97,7 +104,7 @@ async function run() {
   try {
     for (let left; (left = images.filter(({ answer }) => !answer)).length; ) {
       announce(`Classifying ${imageCount(left.length)}.`);
-      await classify(left, { model: model().name, limits: server.limits, signal: mine.signal, onAnswer, busy });
+      await classify(left, { model: model(), limits: server.limits, signal: mine.signal, onAnswer, busy });
     }
     announce(images.length > 1 ? summary() : `${images[0].name}: ${shortAnswer(images[0].answer)}`);
   } catch (error) {
@@ -119,7 +126,7 @@ function stop() {
 function onAnswer(image, answer) {
   image.answer = answer;
   table.update(image);
-  if (image === view.image) view.show(image, model().size);
+  if (image === view.image) view.show(image);
   drawRequest ||= requestAnimationFrame(progress);
 }
 
@@ -235,9 +242,19 @@ byId("previous").addEventListener("click", () => show(table.neighbor(view.image,
 byId("next").addEventListener("click", () => show(table.neighbor(view.image, 1)));
 byId("clear").addEventListener("click", clear);
 byId("csv").addEventListener("click", () => {
-  const address = URL.createObjectURL(new Blob([csv(table.images)], { type: "text/csv" }));
+  const address = URL.createObjectURL(new Blob([download()], { type: "text/csv" }));
   Object.assign(document.createElement("a"), { href: address, download: "predictions.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 });
+
+byId("threshold").addEventListener("input", ({ target }) => {
+  view.threshold = table.threshold = target.value / 100;
+  table.sort();
+});
+
+function download() {
+  if (model().task !== "boxes") return csv(table.images);
+  return boxCsv(table.images, (answer) => shown(answer, view.threshold));
+}
 
 connect();

@@ -1,6 +1,7 @@
 // The table of results: a grid sorted by any column, with arrow-key navigation. Only visible rows are in the document,
 // as there may be thousands.
 
+import { inWords, shown } from "./boxes.js";
 import { Thumbnails } from "./thumbnails.js";
 import { compareNames, percent } from "./text.js";
 
@@ -10,12 +11,11 @@ const OVERSCAN = 8; // rows above and below the visible ones
 const ORDERS = {
   number: (a, b) => a.number - b.number,
   name: (a, b) => compareNames(a.name, b.name),
-  label: (a, b) => compareNames(best(a).label, best(b).label),
-  probability: (a, b) => best(a).probability - best(b).probability,
+  label: (a, b) => compareNames(a.label, b.label),
+  probability: (a, b) => a.probability - b.probability,
 };
 
-const best = (image) => image.answer.predictions[0];
-const answered = (image) => Boolean(image.answer?.predictions);
+const answered = (image) => Boolean(image.answer?.predictions ?? image.answer?.boxes);
 
 export class ResultsTable {
   #table;
@@ -27,6 +27,7 @@ export class ResultsTable {
   #rows = new Map(); // rows in the document, by image
   #chosen = null;
   #drawRequest = 0; // id of the requested animation frame
+  #threshold = 0;
 
   /** `choose(image, walking)` is called when a row is selected; `walking`: by an arrow key. */
   constructor(table, choose) {
@@ -46,6 +47,19 @@ export class ResultsTable {
     return this.#images;
   }
 
+  /** "classes" or "boxes", which name the columns. */
+  set task(task) {
+    const [, , label, probability] = this.#heads.map((head) => head.firstElementChild);
+    [label.textContent, probability.textContent] = task === "boxes" ? ["Boxes", "Best score"]
+      : ["Prediction", "Probability"];
+  }
+
+  /** The score below which boxes are left out. */
+  set threshold(threshold) {
+    this.#threshold = threshold;
+    for (const image of this.#rows.keys()) this.update(image);
+  }
+
   add(images) {
     this.#images.push(...images);
     this.#draw();
@@ -57,11 +71,19 @@ export class ResultsTable {
     if (!row) return;
     const [thumbnail, , label, probability] = row.cells;
     const error = image.answer?.error;
-    label.firstElementChild.textContent = label.title = answered(image) ? best(image).label : error ?? "";
+    const best = answered(image) ? this.#best(image.answer) : {};
+    label.firstElementChild.textContent = label.title = best.label ?? error ?? "";
     label.classList.toggle("error", Boolean(error));
-    probability.textContent = answered(image) ? percent(best(image).probability) : "";
+    probability.textContent = best.probability ? percent(best.probability) : "";
     probability.hidden = Boolean(error);
     if (answered(image)) this.#thumbnails.want(thumbnail.firstElementChild, image);
+  }
+
+  /** What the row of an answer says: {label, probability}. */
+  #best({ predictions, boxes }) {
+    if (predictions) return predictions[0];
+    const left = shown({ boxes }, this.#threshold);
+    return { label: inWords(left), probability: left[0]?.score ?? 0 };
   }
 
   clear() {
@@ -91,7 +113,8 @@ export class ResultsTable {
     const ofAnswer = key === "label" || key === "probability";
     this.#images.sort((a, b) => {
       if (ofAnswer && !(answered(a) && answered(b))) return answered(b) - answered(a) || a.number - b.number;
-      return sign * ORDERS[key](a, b) || a.number - b.number;
+      const [one, other] = ofAnswer ? [this.#best(a.answer), this.#best(b.answer)] : [a, b];
+      return sign * ORDERS[key](one, other) || a.number - b.number;
     });
     const focused = this.#body.contains(document.activeElement);
     this.#draw();

@@ -1,5 +1,6 @@
-// One image: the crop that the network saw, its predictions, and the activation map of a class.
+// One image: the crop that the network saw, its predictions, and the activation map of a class; or its boxes.
 
+import { color, counted, drawBoxes, shown } from "./boxes.js";
 import { drawLegend, drawMap } from "./map.js";
 import { count, percent } from "./text.js";
 
@@ -12,7 +13,8 @@ function place(element, values) {
 export class View {
   #image = null;
   #address = "";
-  #size = 0;
+  #model = null;
+  #threshold = 0;
 
   constructor() {
     drawLegend(byId("legend"));
@@ -27,21 +29,41 @@ export class View {
     return this.#image;
   }
 
-  /** Show the image ({file, name, answer}), which the network saw at `size` x `size`; null hides the view. */
-  show(image, size) {
+  /** The model that answers, one of the server's. */
+  set model(model) {
+    this.#model = model;
+  }
+
+  get threshold() {
+    return this.#threshold;
+  }
+
+  /** The score below which boxes are left out. */
+  set threshold(threshold) {
+    this.#threshold = threshold;
+    byId("threshold").value = Math.round(100 * threshold);
+    byId("threshold").setAttribute("aria-valuetext", percent(threshold));
+    byId("least").textContent = percent(threshold);
+    if (this.#image?.answer?.boxes) this.#showBoxes(this.#image.answer);
+  }
+
+  /** Show the image ({file, name, answer}); null hides the view. */
+  show(image) {
     byId("view").hidden = !image;
     if (image !== this.#image) this.#load(image);
-    [this.#image, this.#size] = [image, size];
+    this.#image = image;
     if (!image) return;
     const { answer, name } = image;
     byId("name").textContent = name;
     byId("error").hidden = !answer?.error;
     byId("error").textContent = answer?.error ? `${name} ${answer.error}` : "";
     byId("figure").hidden = Boolean(answer?.error);
-    byId("answer").hidden = !answer?.predictions;
+    byId("answer").hidden = !answer?.predictions && !answer?.boxes;
+    byId("boxes").hidden = byId("threshold-control").hidden = !answer?.boxes;
     byId("controls").hidden = byId("map").hidden = !answer?.maps?.length;
     byId("box").classList.remove("mapped");
     if (answer?.predictions) this.#list(answer);
+    if (answer?.boxes) this.#showBoxes(answer);
     this.#shape();
   }
 
@@ -62,6 +84,14 @@ export class View {
     if (!first) return;
     first.checked = true;
     this.#drawMap(Number(first.value));
+  }
+
+  #showBoxes(answer) {
+    const boxes = shown(answer, this.#threshold);
+    drawBoxes(byId("boxes"), boxes, answer);
+    byId("question").textContent = boxes.length === 1 ? "1 box" : `${count(boxes.length)} boxes`;
+    byId("answer").className = "";
+    byId("classes").replaceChildren(...counted(boxes).map(countLine));
   }
 
   #drawMap(at) {
@@ -86,16 +116,22 @@ export class View {
   /** Set the aspect ratio and the crop box. */
   #shape() {
     const image = byId("image");
-    const answer = this.#image?.answer?.box ? this.#image.answer : null;
+    const answer = this.#image?.answer?.width ? this.#image.answer : null;
     const drawn = image.complete && image.naturalWidth > 0;
     const { width, height } = answer ?? { width: image.naturalWidth || 4, height: image.naturalHeight || 3 };
     place(byId("view"), { "--ratio": width / height });
     // A browser may rotate an image differently than the server; then the box would be wrong.
     const turned = drawn && (image.naturalWidth > image.naturalHeight) !== (width > height);
     image.hidden = turned || (image.complete && !drawn);
-    byId("box").hidden = !answer;
+    byId("box").hidden = !answer?.box;
     byId("caption").textContent = "";
     if (!answer) return;
+    const hidden = image.hidden ? "This browser cannot show this file type. " : "";
+    const whole = product(width, height);
+    if (!answer.box) {
+      byId("caption").textContent = `${hidden}The network saw the whole image, ${whole} pixels, within ${this.#seen()}.`;
+      return;
+    }
     const [left, top, right, bottom] = answer.box;
     place(byId("box"), {
       left: fraction(left, width),
@@ -103,14 +139,26 @@ export class View {
       width: fraction(right - left, width),
       height: fraction(bottom - top, height),
     });
-    const size = product(this.#size, this.#size);
+    const size = this.#seen();
     const seen = product(right - left, bottom - top);
-    const whole = product(width, height);
-    const hidden = image.hidden ? "This browser cannot show this file type. " : "";
     byId("caption").textContent = hidden + (seen === whole
       ? `The network saw the whole image, ${whole} pixels, resized to ${size}.`
       : `The network saw the framed ${seen} of ${whole} pixels, resized to ${size}.`);
   }
+
+  #seen() {
+    return product(this.#model.width, this.#model.height);
+  }
+}
+
+function countLine({ label, index, count: number }) {
+  const row = document.createElement("div");
+  row.className = "class counted";
+  const [swatch, name, value] = ["i", "span", "span"].map((tag) => document.createElement(tag));
+  color(swatch, index);
+  [name.textContent, value.textContent, value.className] = [label, count(number), "percent"];
+  row.append(swatch, name, value);
+  return row;
 }
 
 function line({ label, probability }, map) {
