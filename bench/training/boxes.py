@@ -1,0 +1,99 @@
+"""Blood cells and playing cards: detectors from BVLC's weights on this machine, beside torchvision's.
+
+    python -m bench boxes [SEEDS [WAYS]]
+
+WAYS are some of frozen, finetuned, cards, peers, joined by commas; what was measured before keeps its rows. Ours is
+`inceptorch train DATA --weights BUNDLE` and `--recipe boxes`; each run is evaluated on the test images as published,
+by VOC's rule with all points. No weights of torchvision's detectors are at hand, so they begin from random ones, and
+train for as many seconds as ours (boxes_plain.py). Figures that others publish for these images are from GPUs.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from statistics import mean, stdev
+
+from bench.common import SHARED, Record, bvlc, command, need, result
+
+PEERS = ("fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large")
+# mAP at IoU 0.5 on BCCD's 72 test images, trained from scratch on GPUs (README of github mkang315/CST-YOLO).
+PUBLISHED = {"RT-DETR-R50": 0.875, "YOLOv7": 0.896, "YOLOv5x": 0.923, "CST-YOLO": 0.927}
+RECIPES = {"frozen": ("bccd", "boxes-head"), "finetuned": ("bccd", "boxes"), "cards": ("cards", "boxes-head")}
+NAMES = {
+    "frozen": "BCCD, frozen body (`boxes-head`)",
+    "finetuned": "BCCD, whole network (`--recipe boxes`)",
+    "cards": "playing cards, frozen body (`boxes-head`)",
+}
+
+
+def run(seeds: str = "3", ways: str = "frozen,finetuned,cards,peers") -> Record:
+    before = result("boxes")
+    rows = [row for row in before["rows"] if row["way"] not in ways.split(",")] if before else []
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = bvlc(folder)
+        for way in ways.split(","):
+            if way == "peers":
+                like = [row for row in rows if row["way"] == "frozen"]
+                seconds = mean(row["seconds"] for row in like) if like else 600
+                rows += [_peer(name, seconds) for name in PEERS]
+            else:
+                rows += [_ours(way, bundle, seed, f"{folder}/{way}{seed}") for seed in range(int(seeds))]
+    return {"n": {"runs": len(rows)}, "rows": rows, "published": PUBLISHED}
+
+
+def _ours(way: str, bundle: str, seed: int, out: str) -> Record:
+    data, recipe = RECIPES[way]
+    words = [need(SHARED / data), "--weights", bundle, "--recipe", recipe, "--seed", seed, "--out", out]
+    trained = _json("-m", "inceptorch", "train", *words, "--json")
+    scored = _json("-m", "inceptorch", "eval", out, SHARED / data, "--split", "test", "--json")
+    classes = {name: each["ap50"] for name, each in scored["per_class"].items()}
+    return {
+        "way": way,
+        "seed": seed,
+        "seconds": trained["seconds"],
+        "map50": scored["map50"],
+        "interval": scored["intervals"]["map50"],
+        "per_class": classes,
+        "n": {"images": scored["n"]},
+    }
+
+
+def _peer(name: str, seconds: float) -> Record:
+    found = _json("-m", "bench.training.boxes_plain", need(SHARED / "bccd"), name, seconds)
+    return {"way": "peers", "network": name, "seed": 0, **found}
+
+
+def _json(*words: object) -> Record:
+    done = subprocess.run([sys.executable, *map(str, words)], check=True, capture_output=True, text=True)
+    found: Record = json.loads(done.stdout)
+    return found
+
+
+def render(record: Record) -> str:
+    parts = [f"## Boxes\n\n`{command(record)}`\n"]
+    parts.append("| detector | seeds | mAP at IoU 0.5 on the test images | seconds |\n| --- | ---: | --- | ---: |")
+    for way, name in NAMES.items():
+        rows = [row for row in record["rows"] if row["way"] == way]
+        if rows:
+            parts.append(f"| {name} | {len(rows)} | {_score(rows)} | {mean(row['seconds'] for row in rows):.0f} |")
+    for row in record["rows"]:
+        if row["way"] == "peers":
+            what = f"torchvision's {row['network']} from random weights"
+            parts.append(f"| {what} | 1 | {row['map50']:.3f} | {row['seconds']:.0f} |")
+    parts += [f"| {name}, as published, on a GPU | | {score:.3f} | |" for name, score in record["published"].items()]
+    for way, name in NAMES.items():
+        rows = [row for row in record["rows"] if row["way"] == way]
+        if rows:
+            classes = {each: mean(row["per_class"][each] for row in rows) for each in rows[0]["per_class"]}
+            parts.append(f"\n{name}, by class: {', '.join(f'{each} {ap:.3f}' for each, ap in classes.items())}.")
+    return "\n".join(parts)
+
+
+def _score(rows: list[Record]) -> str:
+    """The mean of the seeds with their spread, or of one seed with its interval over the images."""
+    scores = [row["map50"] for row in rows]
+    if len(scores) == 1:
+        low, high = rows[0]["interval"]
+        return f"{scores[0]:.3f} ({low:.3f} to {high:.3f} over images)"
+    return f"{mean(scores):.3f}, standard deviation {stdev(scores):.3f}"
