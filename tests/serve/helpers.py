@@ -25,6 +25,7 @@ from inceptorch.serve.guard import Access
 from inceptorch.serve.server import bind, create_server
 from inceptorch.serve.service import Service
 
+READY = ("/readyz", "/v2/health/ready", "/v2/models/tiny/ready")
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
 
 

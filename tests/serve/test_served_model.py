@@ -14,8 +14,7 @@ from inceptorch.images.boxes import Boxes
 from inceptorch.images.letterbox import letterbox
 from inceptorch.inference.engines import open_engine
 from tests.helpers import detector
-from tests.serve.helpers import NOISE, Server, image, running
-from tests.serve.test_service import READY
+from tests.serve.helpers import NOISE, READY, Server, image, running
 
 WIDE = np.random.default_rng(1).integers(0, 256, (90, 200, 3), dtype=np.uint8)
 

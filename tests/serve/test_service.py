@@ -18,7 +18,7 @@ from inceptorch.inference.engines import Engine, EngineOutput
 from inceptorch.serve.admission import Limits
 from inceptorch.utils.cpu import processors
 from tests.helpers import png
-from tests.serve.helpers import Gate, Server, form, head, image, read_reply, running, wait_until
+from tests.serve.helpers import READY, Gate, Server, form, head, image, read_reply, running, wait_until
 
 
 def test_entries_are_those_of_predict(server: Server, bundle: Path, tmp_path: Path) -> None:
@@ -80,9 +80,6 @@ def test_work_of_disconnected_clients_is_canceled(engine: Engine) -> None:
         assert server.counter('inceptorch_requests_total{path="/predict",status="499"}') == 9
         for connection in [first, *gone]:
             connection.close()
-
-
-READY = ("/readyz", "/v2/health/ready", "/v2/models/tiny/ready")
 
 
 def failing(*args: object, **options: object) -> EngineOutput:
