@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ class PlantedBoxes:
             self.write(f"train/{number}", [("cat", 10, 10, 60, 60), ("dog", 50 + number, 20, 110, 90)])
         self.write("val/0", [("cat", 30, 30, 80, 80), ("dog", 5, 5, 50, 70)])
 
-    def write(self, name: str, rows: list[Row], size: tuple[int, int] = SIZE, **options: object) -> None:
+    def write(self, name: str, rows: list[Row], size: tuple[int, int] = SIZE, **options: Any) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".jpg").write_bytes(bytes_of(self.scenes.next(), **options))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from inceptorch.errors import DamagedImage, ImageError
-from inceptorch.images.decode import decode, read_header
+from inceptorch.images.decode import decode, read_header, read_oriented_header
 from tests.helpers import encoded, png, tiff
 
 COARSE = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -279,3 +279,15 @@ def test_the_size_is_read_without_decoding() -> None:
         read_header(png(30_000, 30_000, b""))
     with pytest.raises(ImageError, match="is not an image"):
         read_header(b"text")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_header_has_the_orientation_if_asked(format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (40, 30))
+    for options, orientation in (({}, 1), ({"exif": exif}, 6)):
+        header = read_oriented_header(encoded(image, format, **options))
+        assert header[:4] == (format, 40, 30, orientation)
+    with pytest.raises(ImageError, match="is not an image in a format that is read here"):
+        read_oriented_header(b"text")

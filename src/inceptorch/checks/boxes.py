@@ -57,7 +57,8 @@ def _odd_boxes(boxes: Boxes, size: NDArray[np.int32]) -> Iterator[tuple[str, str
 
 def _scaled_sides(boxes: Boxes, size: NDArray[np.int32]) -> NDArray[np.float64]:
     """Width and height at the working size, [N, 2]."""
-    return boxes.sides * LONG_SIDE / size.max()
+    sides: NDArray[np.float64] = boxes.sides * (LONG_SIDE / int(size.max()))
+    return sides
 
 
 def _count(count: int) -> str:

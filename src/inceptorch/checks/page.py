@@ -101,7 +101,7 @@ def _images(findings: Findings) -> dict[int, str]:
         for found in findings.by_kind.values()
         for each in found[:MAX_CARDS]
     ]
-    addresses = {}
+    addresses: dict[int, str] = {}
     for index in list(dict.fromkeys([*_samples(findings), *(index for indices in shown for index in indices)])):
         has_boxes = findings.scan.boxes(index) is not None
         if findings.scan.readable[index] and len(addresses) < (MAX_BOX_IMAGES if has_boxes else MAX_IMAGES):

@@ -196,7 +196,7 @@ def read_header(data: bytes) -> Header:
 
 
 def read_oriented_header(data: bytes) -> Header:
-    """The header of an image file with its orientation. Raises ImageError."""
+    """The header of an image file with its size as stored and its orientation. Raises ImageError."""
     size = upright_jpeg(data)
     if size is not None:
         return Header("JPEG", size[1], size[0])
@@ -207,7 +207,10 @@ def read_oriented_header(data: bytes) -> Header:
             # Pillow decodes a PNG to find its orientation.
             if image.format == "PNG" and b"eXIf" not in data and b"Raw profile type" not in data:
                 return header
-            return header._replace(orientation=_orientation(image))
+            orientation = _orientation(image)
+            if image.format == "TIFF" and orientation > 4:  # Pillow gives the size of the upright image
+                header = header._replace(width=header.height, height=header.width)
+            return header._replace(orientation=orientation)
 
 
 def _cropped(image: Image.Image, crop: Callable[[int, int], Box] | None) -> Image.Image | RGBArray:

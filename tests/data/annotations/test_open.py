@@ -187,11 +187,13 @@ def test_splits_are_found_in_every_layout(tmp_path: Path, write: object, archive
 def test_one_folder_is_divided_by_the_seed(tmp_path: Path) -> None:
     write_images(tmp_path)
     write_xml(tmp_path)
+    (tmp_path / "lost.xml").write_text(xml("lost", (20, 10), []))
     train, val = find_train_and_val(tmp_path, 0.4, 0)
     assert isinstance(train, BoxSplit)
     assert isinstance(val, BoxSplit)
     assert (len(train), len(val), len(val.boxes), len(val.sizes)) == (3, 2, 2, 2)
     assert rows_of(train) | rows_of(val) == EXPECTED
+    assert (len(train.problems), len(val.problems)) == (1, 0)  # of the whole, said once
     assert list(find_train_and_val(tmp_path, 0.4, 0)[1].paths) == list(val.paths)
     drawn = {tuple(find_train_and_val(tmp_path, 0.4, seed)[1].paths) for seed in range(9)}
     assert len(drawn) > 3

@@ -7,6 +7,7 @@ import pytest
 
 from inceptorch.data import find_split, find_train_and_val
 from inceptorch.data.sources.folder import Folder
+from inceptorch.data.sources.zip import Zip
 from inceptorch.data.string_array import UNKNOWN, StringArray
 from inceptorch.errors import ImageError
 from inceptorch.inference.inputs import find_images
@@ -66,3 +67,13 @@ def test_files_have_their_states(images: Path) -> None:
     states = [(images / "train" / "red" / "00.png").stat(), (images / "val" / "red" / "01.png").stat()]
     assert files.sizes.tolist() == [states[0].st_size, UNKNOWN, states[1].st_size]
     assert files.changed.tolist() == [states[0].st_mtime_ns, UNKNOWN, states[1].st_mtime_ns]
+
+
+def test_the_beginning_of_a_file_is_read_alike_from_a_folder_and_a_zip_file(tmp_path: Path) -> None:
+    write_classes(tmp_path / "all", 1)
+    data = (tmp_path / "all" / "red" / "00.png").read_bytes()
+    for tree in (Folder(tmp_path / "all"), Zip(zipped(tmp_path / "all", tmp_path / "all.zip"))):
+        assert tree.head("red/00.png", 7) == data[:7]
+        assert tree.head("red/00.png", 10**6) == tree.read("red/00.png") == data
+    with pytest.raises(ImageError, match="none.png could not be read: no such file"):
+        Folder(tmp_path / "all").head("none.png", 7)
