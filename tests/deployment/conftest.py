@@ -8,9 +8,10 @@ import pytest
 
 import inceptorch
 from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import get_network
 from inceptorch.training.recipe import Recipe
 from inceptorch.utils.progress import Progress
-from tests.helpers import classifier_of
+from tests.helpers import classifier_of, detector_of
 
 
 @pytest.fixture
@@ -23,3 +24,11 @@ def run(recipe: Recipe, images: Path, tmp_path: Path) -> Path:
 def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     classifier_of(tiny).save(tmp_path / "bundle")
     return tmp_path / "bundle"
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of images of 96x64 pixels."""
+    folder = tmp_path_factory.mktemp("detector") / "bundle"
+    detector_of(get_network("googlenet_small")).save(folder)
+    return folder

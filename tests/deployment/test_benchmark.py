@@ -13,13 +13,19 @@ from inceptorch.deployment import benchmark as measuring
 from inceptorch.deployment import peak
 from inceptorch.deployment.benchmark import benchmark, measure_once
 from inceptorch.errors import EngineError
+from inceptorch.images.boxes import Boxes
 from inceptorch.inference.engines import Engine, EngineOutput, available, open_engine
 from inceptorch.inference.engines.factory import graph_of
 from inceptorch.inference.engines.onnxruntime import OnnxRuntime
+from inceptorch.inference.engines.openvino import OpenVino
 from inceptorch.inference.engines.selection import saved_choice
+from inceptorch.inference.engines.timing import random_images
+from inceptorch.networks.zoo import get_network
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
-from tests.helpers import classifier_of
+from tests.helpers import classifier_of, detector_of
+
+QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
@@ -122,3 +128,54 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
     before = len(measured)
     measure_once(tmp_path / "third", progress=Progress(quiet=True))
     assert "onnxruntime" not in measured[before:]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.slow
+def test_a_detectors_boxes_are_compared(detector: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.onnx"
+    file.write_bytes(graph_of(detector))
+    Image.fromarray(random_images((50, 80), 1)[0]).save(tmp_path / "a.png")
+    (same,) = benchmark(
+        file, engine="onnxruntime", batch_sizes=[2], seconds=0.02, data=tmp_path / "a.png", progress=QUIET
+    )
+    assert (same.answers, same.reference, same.top1_agreement, same.max_difference) == (
+        "boxes", "onnxruntime fp32", 1.0, 0.0
+    )  # fmt: skip
+    assert same.images_per_second > 0
+    other = detector_of(get_network("googlenet_small"))
+    other.model.centerness.bias.data += 0.3  # type: ignore[operator, union-attr]
+    other.save(tmp_path / "other")
+    (changed,) = benchmark(
+        file, engine="onnxruntime", batch_sizes=[1], seconds=0.02, reference=tmp_path / "other", progress=QUIET
+    )
+    assert changed.reference == "torch fp32"
+    assert 0.5 < changed.top1_agreement < 1  # which finds more boxes
+    assert 0.001 < changed.max_difference < 0.1
+    detector_of(get_network("googlenet_small"), width=64).save(tmp_path / "narrow")
+    with pytest.raises(EngineError, match="has other classes or preprocessing"):
+        benchmark(file, seconds=0.02, reference=tmp_path / "narrow", progress=QUIET)
+
+
+@pytest.mark.slow
+def test_an_engine_that_loses_boxes_is_not_the_fastest(
+    detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "cache"))
+    rates = count(1)
+    measured: list[str] = []
+
+    def faster_each_time(engine: Engine, images: np.ndarray, seconds: float) -> float:
+        measured.append(engine.name)
+        return float(next(rates))
+
+    def losing(self: OpenVino, images: np.ndarray) -> list[Boxes]:
+        return [boxes.select(range(1, len(boxes), 2)) for boxes in detect(self, images)]
+
+    detect = OpenVino.detect
+    monkeypatch.setattr(measuring, "throughput", faster_each_time)
+    monkeypatch.setattr(OpenVino, "detect", losing)
+    measure_once(detector, progress=QUIET)
+    assert set(measured) == {"torch", "onnxruntime"}
+    assert saved_choice(detector).engine == "onnxruntime"
+    assert str(open_engine(detector)) == "onnxruntime fp32"

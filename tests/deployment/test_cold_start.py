@@ -21,6 +21,10 @@ def test_memory_is_that_of_the_process_alone(bundle: Path, tmp_path: Path) -> No
     assert fresh.memory_mib is None or 20 < fresh.memory_mib < 400
 
 
+def test_a_detector_starts_too(detector: Path) -> None:
+    assert cold_start(detector, "onnxruntime", "fp32", 1, 1).seconds > 0
+
+
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(EngineError, match="is not an ONNX file"):

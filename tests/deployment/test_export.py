@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
@@ -17,8 +19,10 @@ from inceptorch.errors import BundleError, ExportError, RunError
 from inceptorch.evaluation import evaluate
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of
+from inceptorch.inference.engines.timing import random_images
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
+from tests.inference.engines.helpers import assert_same_boxes
 
 QUIET = Progress(quiet=True)
 
@@ -111,3 +115,32 @@ def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:
 def test_classes_are_those_of_the_run(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "a.onnx", progress=QUIET)
     assert open_engine(tmp_path / "a.onnx").config.classes == list(COLORS)
+
+
+def test_a_detector_is_written_in_both_formats_and_finds_the_same_boxes(detector: Path, tmp_path: Path) -> None:
+    images = random_images((96, 64), 2)
+    Image.fromarray(random_images((200, 90), 1)[0]).save(tmp_path / "wide.png")
+    out = tmp_path / "cells.onnx"
+    words = ["export", str(detector), "--out", str(out), "--images", str(tmp_path / "wide.png")]
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["images"], found["reference"]) == (9, "torch")
+    assert all(each["boxes"] > 100 and each["unequal"] <= 0.01 for each in found["differences"])
+    result = CliRunner().invoke(app, words)
+    assert re.search(r"openvino against torch on 9 images with \d+ boxes: [\d.]+% are equal, within", result.stdout)
+    export(detector, tmp_path / "cells", format="openvino", progress=QUIET)
+    expected = open_engine(detector, "torch").detect(images)
+    for file in (out, tmp_path / "cells"):
+        assert exported_metadata(file) == json.loads((detector / "config.json").read_text())
+        assert_same_boxes(open_engine(file).detect(images), expected)
+
+
+def test_a_detector_that_differs_is_not_written(
+    detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = graph_of(detector).replace(np.float32(123.675).tobytes(), np.float32(60.0).tobytes())
+    monkeypatch.setattr(exporting, "graph_of", lambda folder: wrong)
+    with pytest.raises(ExportError, match=r"Cannot export: onnxruntime disagrees with torch on [\d.]+% of the boxes"):
+        export(detector, tmp_path / "a.onnx", progress=QUIET)
+    assert not (tmp_path / "a.onnx").exists()

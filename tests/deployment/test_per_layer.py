@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from inceptorch.deployment.per_layer import layer_times
+from inceptorch.errors import EngineError
 from inceptorch.inference.engines import ENGINES, open_engine
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import Conv, GlobalAverage
@@ -44,3 +45,8 @@ def test_the_layer_that_does_the_work_takes_the_time(name: str, tmp_path: Path) 
     assert found["work"].ms == max(each.ms for each in times)
     assert found["first"].ms > 0
     assert found["last"].ms > 0
+
+
+def test_a_detectors_layers_are_not_timed(detector: Path) -> None:
+    with pytest.raises(EngineError, match="Cannot time the layers of a detector"):
+        layer_times(open_engine(detector, "onnxruntime"))

@@ -48,10 +48,13 @@ def test_boxes_are_decoded_edge_by_edge() -> None:
 
 def test_boxes_end_with_the_image_and_never_overflow() -> None:
     model = model_of()
-    rows = torch.full((1, len(model.places), 2 + 5), 1e4)
+    rows = torch.full((1, len(model.places), 2 + 5), 1e4, requires_grad=True)
     boxes, scores = model.decode(rows)
     assert boxes[0].unique(dim=0).tolist() == [[0, 0, 96, 64]]
     assert scores.max() == 1
+    boxes.sum().backward()
+    assert rows.grad is not None
+    assert rows.grad.isfinite().all()  # or training would be lost with one such place
 
 
 def test_packed_maps_are_the_maps() -> None:

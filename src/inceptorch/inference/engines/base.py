@@ -70,7 +70,7 @@ class Engine(ABC):
         from several threads. Raises EngineError for a classifier."""
         raise NotImplementedError
 
-    def require(self, *, detector: bool) -> None:
+    def _require(self, *, detector: bool) -> None:
         """Raise EngineError unless this is a detector, or unless it is a classifier."""
         if detector and self.config.detection is None:
             raise EngineError("Cannot find boxes with a classifier. Name a run that was trained on boxes.")

@@ -58,13 +58,13 @@ class OnnxRuntime(Engine):
         self._turns = threading.Semaphore(self.max_concurrency)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        self.require(detector=False)
+        self._require(detector=False)
         with self._turns, executing(self._file, self.name):
             outputs = self.session.run(None if maps else [PROBABILITIES], {self._input: channels_first(crops)})
         return EngineOutput.of_probabilities(*outputs)
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
-        self.require(detector=True)
+        self._require(detector=True)
         with self._turns, executing(self._file, self.name):
             outputs = self.session.run(list(OUTPUTS), {self._input: channels_first(images)})
         return boxes_of_images(len(images), self.config, self._file, *outputs)

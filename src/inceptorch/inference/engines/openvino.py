@@ -72,11 +72,11 @@ class OpenVino(Engine):
             self._infer(np.zeros((1, height, width, 3), np.uint8), 1)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        self.require(detector=False)
+        self._require(detector=False)
         return EngineOutput.of_probabilities(*self._infer(crops, len(self.compiled.outputs) if maps else 1))
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
-        self.require(detector=True)
+        self._require(detector=True)
         return boxes_of_images(len(images), self.config, self._file, *self._infer(images, len(OUTPUTS)))
 
     def _infer(self, images: NDArray[np.uint8], outputs: int) -> list[NDArray[Any]]:

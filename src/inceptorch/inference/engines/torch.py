@@ -46,7 +46,7 @@ class Torch(Engine):
         classifier.model.to(device)
 
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
-        self.require(detector=False)
+        self._require(detector=False)
         if not maps or self._pooled is None:
             with self._autocast():
                 return _output(self.classifier.logits(crops))
@@ -61,7 +61,7 @@ class Torch(Engine):
         return _output(logits, found, top)
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
-        self.require(detector=True)
+        self._require(detector=True)
         model = cast("Detector", self.classifier.model.eval())
         with torch.inference_mode():
             with self._autocast():
