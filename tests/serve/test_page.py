@@ -794,7 +794,7 @@ def test_boxes_lie_where_they_were_found_and_follow_the_threshold(browser: Brows
         finished(page)
         frames = page.locator(".found")
         expect(frames).to_have_count(len(few))
-        left, top, right, bottom = place(page.locator("#stage"))
+        left, top, right, _ = place(page.locator("#stage"))
         scale = (right - left) / 96
         for frame, box in zip(frames.all(), reversed(few), strict=True):
             x, y, wide, tall = box["box"]

@@ -81,7 +81,11 @@ def evaluate(
     if report:
         _check_writable(report)
     if len(models) == 1 and data is not None and _is_detector(models[0]):
-        others: dict[str, Any] = {"--weights": weights, "--save-predictions": save_predictions, "--calibrate-on": calibrate_on}
+        others: dict[str, Any] = {
+            "--weights": weights,
+            "--save-predictions": save_predictions,
+            "--calibrate-on": calibrate_on,
+        }
         others |= {"--compare": compare or None, "--report": report}
         for flag, value in others.items():
             if value is not None:
