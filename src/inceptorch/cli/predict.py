@@ -35,6 +35,12 @@ MinConfidenceOption = Annotated[
         max=1,
     ),
 ]
+TileOption = Annotated[
+    bool,
+    typer.Option(
+        "--tile", help="Search images larger than a detector's own size in overlapping tiles, for small objects."
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -59,6 +65,7 @@ def predict(
     protocol: ProtocolOption = None,
     reject: RejectOption = False,
     min_confidence: MinConfidenceOption = None,
+    tile: TileOption = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     out: OutOption = None,
@@ -91,7 +98,7 @@ def predict(
     if reject:
         min_confidence = _threshold(model, opened.config, protocol, min_confidence)
     with_size = out is not None and out.suffix.lower() == ".json"  # as COCO JSON has it
-    options = options_for(opened, top, protocol, min_confidence, with_size=with_size)
+    options = options_for(opened, top, protocol, min_confidence, tile, with_size=with_size)
     drawings = None if draw is None else Drawings(draw, paths, resumed=out is not None and is_unfinished(out))
 
     def answer(entries: Iterable["Entry"]) -> Iterator["Entry"]:

@@ -16,6 +16,7 @@ from inceptorch.images.inputs import load_image
 from inceptorch.images.letterbox import Letterbox, letterbox
 from inceptorch.inference.engines.base import Engine
 from inceptorch.inference.pipeline import map_batches
+from inceptorch.inference.tiles import find_in_tiles
 
 Item = TypeVar("Item")
 
@@ -49,17 +50,25 @@ class BoxPredictor:
 
     batch_size  images per batch; by default the engine's
     threads     threads that decode images and wait for the engine; by default one per core
+    tile_above  a score: images larger than the network's are searched in tiles, and boxes below it are left out before
+                those of the tiles are merged; None: every image is reduced to the network's size
     """
 
-    def __init__(self, engine: Engine, batch_size: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        batch_size: int | None = None,
+        threads: int | None = None,
+        tile_above: float | None = None,
+    ) -> None:
         if engine.config.detection is None:
             raise BundleError("Cannot find boxes with a classifier. Name a run that was trained on boxes.")
         self.engine, self.head, self.threads = engine, engine.config.detection, threads
-        self.batch_size = batch_size or engine.batch_size
+        self.batch_size, self.tile_above = batch_size or engine.batch_size, tile_above
 
     @property
     def images_per_batch(self) -> int:
-        return self.batch_size
+        return self.batch_size if self.tile_above is None else 1  # then a batch is of tiles
 
     def stream(
         self, images: Iterable[Item], read: Callable[[Item], Image.Image] = load_image
@@ -69,13 +78,12 @@ class BoxPredictor:
         Images are read and predicted in parallel, a few batches ahead. An ImageError that `read` raises is the result
         of its image. Raises NonFiniteOutputError.
         """
-        pixels = self.engine.config.preprocessing
 
         def predict(items: list[Item]) -> list[BoxPrediction]:
             inputs: list[Letterbox | ImageError] = []
             for item in items:
                 try:
-                    inputs.append(letterbox(read(item), self.head.width, self.head.height, pixels))
+                    inputs.append(self._prepare(read(item)))
                 except ImageError as error:
                     inputs.append(error)
             found = iter(self.detect([each for each in inputs if isinstance(each, Letterbox)]))
@@ -86,8 +94,25 @@ class BoxPredictor:
                 for item, each in zip(items, inputs, strict=True)
             ]
 
-        for predictions in map_batches(self.engine, predict, images, self.images_per_batch, self.threads):
+        def predict_tiled(items: list[Item]) -> list[BoxPrediction]:
+            (item,) = items
+            try:
+                image = read(item)
+            except ImageError as error:
+                return [BoxPrediction(item, error)]
+            return [BoxPrediction(item, self._find_in_tiles(image), image.size)]
+
+        work = predict if self.tile_above is None else predict_tiled
+        for predictions in map_batches(self.engine, work, images, self.images_per_batch, self.threads):
             yield from predictions
+
+    def _find_in_tiles(self, image: Image.Image) -> Boxes:
+        assert self.tile_above is not None
+        tile = self.head.width, self.head.height
+        return find_in_tiles(image, self._prepare, self.detect, tile, self.batch_size, self.tile_above)
+
+    def _prepare(self, image: Image.Image) -> Letterbox:
+        return letterbox(image, self.head.width, self.head.height, self.engine.config.preprocessing)
 
     def detect(self, images: list[Letterbox]) -> list[Boxes]:
         """The boxes in each of N images, in its original pixels. Raises NonFiniteOutputError."""

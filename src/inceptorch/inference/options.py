@@ -61,15 +61,17 @@ class BoxOptions:
 
     classes    names of the classes
     threshold  score below which a box is left out
+    tile       whether large images are searched in tiles
     with_size  entries have "width" and "height" of the upright image, too
     """
 
     classes: tuple[str, ...]
     threshold: float
+    tile: bool = False
     with_size: bool = False
 
     def predictor(self, engine: Engine, threads: int | None = None) -> BoxPredictor:
-        return BoxPredictor(engine, threads=threads)
+        return BoxPredictor(engine, threads=threads, tile_above=self.threshold if self.tile else None)
 
     def answer(self, entry: Entry, prediction: BoxPrediction) -> Entry:
         """The entry with the boxes of its image."""
@@ -83,7 +85,7 @@ class BoxOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """The values that must be equal to resume a file."""
-        return {"threshold": self.threshold}
+        return {"threshold": self.threshold, "tiling": self.tile}
 
 
 def options_for(
@@ -91,13 +93,16 @@ def options_for(
     top: int | None = None,
     protocol: str | CropProtocol | None = None,
     min_confidence: float | None = None,
+    tile: bool = False,
     *,
     with_size: bool = False,
 ) -> PredictOptions | BoxOptions:
-    """The options of a classifier or a detector; None stands for the default. Raises ProtocolError for `top` or
-    `protocol` with a detector."""
+    """The options of a classifier or a detector; None stands for the default. Raises ProtocolError for one that does
+    not apply."""
     config = engine.config
     if config.detection is None:
+        if tile:
+            raise ProtocolError("Cannot use tile with a classifier, which answers for the whole image. Try protocol.")
         crops = CENTER if protocol is None else get_protocol(protocol)
         return PredictOptions(crops, DEFAULT_TOP if top is None else top, min_confidence)
     for name, value in (("top", top), ("protocol", protocol)):
@@ -107,7 +112,7 @@ def options_for(
                 "score below which boxes are left out."
             )
     threshold = score_threshold(config) if min_confidence is None else min_confidence
-    return BoxOptions(tuple(config.classes), threshold, with_size)
+    return BoxOptions(tuple(config.classes), threshold, tile, with_size)
 
 
 def predict(
@@ -117,6 +122,7 @@ def predict(
     top: int | None = None,
     protocol: str | CropProtocol | None = None,
     min_confidence: float | None = None,
+    tile: bool = False,
     engine: str = "auto",
     precision: str | None = None,
     progress: Progress | None = None,
@@ -127,6 +133,7 @@ def predict(
     top                number of classes for each image, the most probable first; by default 5
     protocol           crops to average: a name, a YAML file or a `CropProtocol`; by default the center
     min_confidence     probability below which "unknown" is true; of a detector, score below which a box is left out
+    tile               of a detector: search images larger than the network's in overlapping tiles
     engine, precision  as for `open_engine`
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
@@ -134,7 +141,7 @@ def predict(
     a box is left, top, width and height in pixels of the upright image.
     """
     opened = open_engine(model, engine, precision)
-    options = options_for(opened, top, protocol, min_confidence)
+    options = options_for(opened, top, protocol, min_confidence, tile)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
     answers = _predict(opened, each_image(images), options)
