@@ -170,3 +170,13 @@ def test_data_without_a_usable_box_is_checked(planted_boxes: PlantedBoxes) -> No
     assert findings.counts()["error"] == 12
     assert [one.note for one in findings.items if one.kind == "nothing-to-train-on"] == ["has no boxes"]
     assert "train: no boxes" in page.lines(findings)
+
+
+def test_labels_index_the_classes_of_all_splits(planted_boxes: PlantedBoxes) -> None:
+    """A split that lacks a class numbers the others differently."""
+    planted_boxes.write("val/0", [("owl", 20, 20, 70, 70)])
+    scan = check(planted_boxes.root, progress=QUIET).scan
+    assert scan.classes == ("cat", "dog", "owl")
+    shown = {Path(scan.file(index)).parent.name: scan.boxes(index) for index in (0, len(scan) - 1)}
+    assert {split: boxes.labels.tolist() for split, boxes in shown.items() if boxes} == {"train": [0, 1], "val": [2]}
+    assert scan.labels.tolist() == [0] * len(scan)
