@@ -7,35 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from inceptorch.deployment.compare import compare_fp32, compare_int8
 from inceptorch.errors import ExportError
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.inference.engines.timing import random_images
+from tests.deployment.helpers import altered, scaled
 
 CROPS = random_images(16, 8)
-
-
-def altered(graph: bytes, change: Callable[[Any], None]) -> bytes:
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    change(model.graph)
-    written: bytes = model.SerializeToString()
-    return written
-
-
-def scaled(graph: Any, node: str, factor: float) -> None:
-    """Multiply a node's output."""
-    from onnx import helper, numpy_helper
-
-    (at,) = (number for number, each in enumerate(graph.node) if each.name == node)
-    output = graph.node[at].output[0]
-    graph.node[at].output[0] = "unscaled"
-    graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
-    graph.node.insert(at + 1, helper.make_node("Mul", ["unscaled", "factor"], [output], name="scaled"))
 
 
 @pytest.mark.parametrize(("node", "largest"), [("linear/linear", 1e-5), ("maps/product", 1e-4)])

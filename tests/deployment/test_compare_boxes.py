@@ -15,7 +15,7 @@ from inceptorch.images.boxes import Boxes
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.inference.engines.timing import random_images
-from tests.deployment.test_compare import altered, scaled
+from tests.deployment.helpers import altered, scaled
 
 IMAGES = random_images((96, 64), 8)
 
