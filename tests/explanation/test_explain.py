@@ -19,6 +19,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv, Dropout, Linear
 from inceptorch.networks.network import NetworkSpec
 from tests.explanation.helpers import classifier_of, noise, rank_correlation
+from tests.helpers import detector
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -120,3 +121,8 @@ def test_photographs_are_explained_where_their_answer_is(bvlc: Classifier, share
     assert "beetle" in found.label
     assert labels[photo] in [one["index"] for one in found.predictions]
     assert found.map[2:5, 2:5].mean() > 2 * found.map.mean()
+
+
+def test_a_detector_is_refused() -> None:
+    with pytest.raises(BundleError, match="Cannot explain a detector: it answers with boxes. Try inceptorch predict"):
+        explain(detector(), np.zeros((64, 96, 3), np.uint8))

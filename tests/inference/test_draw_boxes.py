@@ -38,11 +38,11 @@ def test_tags_stay_in_the_image_and_hide_no_other() -> None:
     top = painted(draw_boxes(GRAY, [box(320, 0, 80, 60, label="a name that is longer than the box")]), 0)
     rows, columns = np.nonzero(top)
     assert (rows.min(), columns.max()) == (0, 399)
-    one = [box(100, 120, 200, 100, 0), box(100, 122, 200, 100, 1)]
+    one = [box(100, 120, 200, 100, 0), box(102, 122, 200, 100, 1)]
     alone = [np.count_nonzero(painted(draw_boxes(GRAY, [each]), each["index"])) for each in one]
     both = draw_boxes(GRAY, one)
     for each, before in zip(one, alone, strict=True):
-        assert np.count_nonzero(painted(both, each["index"])) > 0.6 * before
+        assert np.count_nonzero(painted(both, each["index"])) > 0.95 * before
 
 
 def test_strange_boxes_and_tiny_images_are_drawn() -> None:

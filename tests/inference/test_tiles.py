@@ -12,7 +12,7 @@ from inceptorch.errors import ProtocolError
 from inceptorch.images.boxes import Boxes, iou
 from inceptorch.inference.boxes import BoxPredictor
 from inceptorch.inference.engines import Engine, EngineOutput, open_engine
-from inceptorch.inference.tiles import OVERLAP, merged, tiles_of
+from inceptorch.inference.tiles import OVERLAP, is_cut, merged, tiles_of
 from tests.helpers import detector
 from tests.inference.helpers import save
 
@@ -133,6 +133,12 @@ def test_whole_boxes_come_before_cut_ones_of_a_higher_score() -> None:
     assert merged(boxes, cut).scores.tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
     assert merged(boxes, np.zeros(5, np.bool_)).scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
     assert len(merged(Boxes(), np.zeros(0, np.bool_))) == 0
+
+
+def test_a_box_is_cut_where_its_tile_ends_and_the_image_goes_on() -> None:
+    boxes = Boxes.of([[0, 5, 8, 8], [90, 5, 95, 8], [9, 0, 20, 64], [9, 5, 20, 30]], [0] * 4)
+    assert is_cut(boxes, (0, 0, 96, 64), (200, 64)).tolist() == [False, True, False, False]
+    assert is_cut(boxes.moved(left=104), (104, 0, 200, 64), (200, 300)).tolist() == [True, False, True, False]
 
 
 def test_boxes_below_the_threshold_hide_no_cut_ones() -> None:

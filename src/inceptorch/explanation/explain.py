@@ -12,7 +12,7 @@ from PIL import Image
 
 from inceptorch.classifier import Classifier, TopClass
 from inceptorch.classifier.hub import load
-from inceptorch.errors import InceptorchError, NonFiniteOutputError, did_you_mean
+from inceptorch.errors import BundleError, InceptorchError, NonFiniteOutputError, did_you_mean
 from inceptorch.explanation.classes import find_class
 from inceptorch.explanation.gradcam import gradcam
 from inceptorch.explanation.gradients import integrated_gradients, is_complete
@@ -100,11 +100,14 @@ def explain(
     target   the class, by name or index; by default each image's most probable one
     top      number of predictions for each image
 
-    Raises ImageError for an unreadable image, TableError for an unknown layer and BundleError for an unknown class.
+    Raises ImageError for an unreadable image, TableError for an unknown layer and BundleError for an unknown class or
+    a detector.
     """
     if method not in METHODS:
         raise InceptorchError(f"There is no method {method!r}: {did_you_mean(method, METHODS)}")
     classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
+    if classifier.config.detection is not None:
+        raise BundleError("Cannot explain a detector: it answers with boxes. Try inceptorch predict --draw FOLDER.")
     if layer is None and method == "gradcam":
         layer = default_layer(classifier.model.net, classifier.preprocessing.size)
     index = None if target is None else find_class(classifier.classes, target)

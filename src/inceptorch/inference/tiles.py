@@ -54,7 +54,7 @@ def find_in_tiles(
         found = _above(detect([prepare(image.crop(each)) for each in some]), min_score)
         for (left, top, right, bottom), boxes in zip(some, found, strict=True):
             parts.append(boxes.moved(left=left, top=top))
-            cut.append(_is_cut(parts[-1], (left, top, right, bottom), image.size))
+            cut.append(is_cut(parts[-1], (left, top, right, bottom), image.size))
     return merged(joined(parts), np.concatenate(cut))
 
 
@@ -62,7 +62,7 @@ def _above(found: Sequence[Boxes], min_score: float) -> list[Boxes]:
     return [boxes.select(boxes.scores >= min_score) for boxes in found]
 
 
-def _is_cut(boxes: Boxes, tile: Tile, size: tuple[int, int]) -> NDArray[np.bool_]:
+def is_cut(boxes: Boxes, tile: Tile, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Whether each box ends at an edge of the tile where the image goes on, [N]."""
     left, top, right, bottom = tile
     inner = np.array([left > 0, top > 0, right < size[0], bottom < size[1]])

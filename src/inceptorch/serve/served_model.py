@@ -19,10 +19,9 @@ from inceptorch.inference.boxes import BoxPredictor, score_threshold
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.options import DEFAULT_TOP
 from inceptorch.inference.predictor import top_classes
+from inceptorch.networks.onnx_detector import BOXES, IMAGE, LABELS, SCORES
 from inceptorch.networks.onnx_graph import MAP_CLASSES, MAPS, PROBABILITIES
 from inceptorch.serve.dynamic_batcher import SingleOutput, run_batch
-
-BOXES, SCORES, LABELS, IMAGE = "boxes", "scores", "labels", "image"  # as in exported files
 
 
 class Parameters(NamedTuple):
