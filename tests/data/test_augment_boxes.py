@@ -76,7 +76,7 @@ def test_without_augmentation_an_image_lies_as_in_prediction(split: BoxSplit) ->
     assert boxes.labels.tolist() == [1]  # the crowd is no box to find
     assert boxes.xyxy[0].tolist() == pytest.approx([30, 12, 66, 42])
     np.testing.assert_allclose(white(image.permute(1, 2, 0).numpy()), boxes.xyxy[0], atol=1.6)
-    assert image[:, 60:].flatten(1).T.unique(dim=0).tolist() == [[124, 116, 104]]
+    assert np.unique(image[:, 60:].flatten(1).T, axis=0).tolist() == [[124, 116, 104]]
 
 
 def test_what_is_hardly_seen_or_under_a_pixel_is_no_box() -> None:

@@ -7,7 +7,8 @@ from inceptorch.models.detector import Detector
 from inceptorch.networks.detection import DetectionHead
 from inceptorch.networks.layers import Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.tasks.boxes import NO_BOX, assign, centerness_of, losses
+from inceptorch.images.boxes import NO_BOX
+from inceptorch.tasks.boxes import assign, centerness_of, losses
 
 BODY = {"a": Conv(16, 3, 8), "b": Conv(16, 3, 2)}  # maps of 8 and 16 pixels a place
 NET = NetworkSpec("two", "two maps", "a test", 128, BODY, {"avgpool": GlobalAverage()})
@@ -96,6 +97,6 @@ def test_an_image_costs_the_same_alone_and_in_a_batch(model: Detector) -> None:
 
 def test_gradients_are_finite_where_there_is_no_box(model: Detector) -> None:
     outputs = torch.randn(2, len(model.places), 7, requires_grad=True)
-    losses(model, outputs, torch.zeros(2, 0, 5)).sum().backward()
+    losses(model, outputs, torch.zeros(2, 0, 5)).sum().backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     assert outputs.grad.isfinite().all()

@@ -81,7 +81,7 @@ def test_rows_are_the_maps_of_the_images(boxes: Path, weights: Path, recipe: Rec
         cache.train.epoch = epoch
         rows, targets, indices = cache.train.__getitems__([5])
         assert indices.tolist() == [5]
-        data.epoch, data.augment = version, version > 0  # type: ignore[attr-defined]
+        data.epoch, data.augment = version, version > 0
         images, expected, _ = data.__getitems__([5])
         torch.testing.assert_close(targets, expected)
         with torch.no_grad():

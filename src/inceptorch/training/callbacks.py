@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inceptorch.evaluation import Evaluation
-    from inceptorch.evaluation.boxes import BoxEvaluation
     from inceptorch.training.trainer import Result, Trainer
 
 
@@ -17,8 +15,8 @@ class Callback:
     def on_step(self, trainer: Trainer, loss: float) -> None:
         """After a step, with its loss; on a GPU one step late, as the loss is still on its way."""
 
-    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
-        """After an epoch is evaluated and saved, with its row of metrics.csv."""
+    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Any) -> None:
+        """After an epoch is evaluated and saved, with its row of metrics.csv; `evaluation` is an Evaluation, or of boxes a BoxEvaluation."""
 
     def on_end(self, trainer: Trainer, result: Result) -> None:
         """After the run is finished."""

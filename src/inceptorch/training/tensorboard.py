@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from inceptorch.evaluation import Evaluation
-from inceptorch.evaluation.boxes import BoxEvaluation
 from inceptorch.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ class TensorBoard(Callback):
     """Writes an epoch's row into `events/` of the run folder, and drops what a killed run wrote of the same or later
     epochs. A TensorBoard that does not work does not end the run."""
 
-    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Evaluation | BoxEvaluation) -> None:
+    def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Any) -> None:
         if find_spec("tensorboard") is None:
             return
         try:
