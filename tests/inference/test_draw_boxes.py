@@ -22,7 +22,8 @@ def box(left: float, top: float, width: float, height: float, index: int = 0, la
 
 def painted(drawing: Image.Image, index: int) -> np.ndarray:
     """Where the color of a class is."""
-    return np.all(np.asarray(drawing) == ImageColor.getrgb(PALETTE[index % len(PALETTE)]), axis=2)
+    where: np.ndarray = np.all(np.asarray(drawing) == ImageColor.getrgb(PALETTE[index % len(PALETTE)]), axis=2)
+    return where
 
 
 def test_a_box_has_its_color_at_its_edges_and_none_within() -> None:

@@ -92,8 +92,9 @@ def test_every_object_of_a_sewn_image_is_found_once_and_whole() -> None:
     rectangles = []
     for row in range(8):
         for column in range(8):
-            left, top = 40 * column + random.integers(0, 16), 30 * row + random.integers(0, 14)
-            rectangles.append((left, top, left + random.integers(4, 24), top + random.integers(4, 16)))
+            x, y, wide, tall = (int(each) for each in random.integers([0, 0, 4, 4], [16, 14, 24, 16]))
+            left, top = 40 * column + x, 30 * row + y
+            rectangles.append((left, top, left + wide, top + tall))
     image = canvas(320, 240, *rectangles)
     found = find(image)
     assert len(found) == 64

@@ -30,7 +30,7 @@ def tiles_of(width: int, height: int, tile_width: int, tile_height: int) -> Iter
 
 def _starts(length: int, tile: int) -> list[int]:
     count = 1 if length <= tile else 1 + int(np.ceil((length - tile) / (tile * (1 - OVERLAP))))
-    return np.linspace(0, max(length - tile, 0), count).astype(int).tolist()
+    return [int(start) for start in np.linspace(0, max(length - tile, 0), count)]
 
 
 def find_in_tiles(
@@ -48,7 +48,8 @@ def find_in_tiles(
     (whole,) = _above(detect([prepare(image)]), min_score)
     if image.width <= tile[0] and image.height <= tile[1]:
         return whole
-    parts = [whole.select((whole.sides > OVERLAP * np.array(tile)).any(1))]
+    large: NDArray[np.bool_] = np.any(whole.sides > OVERLAP * np.array(tile), axis=1)
+    parts = [whole.select(large)]
     cut = [np.zeros(len(parts[0]), np.bool_)]
     for some in in_batches(tiles_of(*image.size, *tile), batch_size):
         found = _above(detect([prepare(image.crop(each)) for each in some]), min_score)
@@ -66,8 +67,8 @@ def is_cut(boxes: Boxes, tile: Tile, size: tuple[int, int]) -> NDArray[np.bool_]
     """Whether each box ends at an edge of the tile where the image goes on, [N]."""
     left, top, right, bottom = tile
     inner = np.array([left > 0, top > 0, right < size[0], bottom < size[1]])
-    at_edge: NDArray[np.bool_] = (np.abs(boxes.xyxy - np.array(tile)) <= EDGE) & inner
-    return at_edge.any(1)
+    at_edge: NDArray[np.bool_] = np.any((np.abs(boxes.xyxy - np.array(tile)) <= EDGE) & inner, axis=1)
+    return at_edge
 
 
 def merged(boxes: Boxes, cut: NDArray[np.bool_]) -> Boxes:

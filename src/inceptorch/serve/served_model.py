@@ -169,3 +169,8 @@ class ServedDetector(ServedModel):
 def _rounded(maps: NDArray[np.float32]) -> list[list[list[float]]]:
     """Numbers to 4 significant digits, which is finer than any color."""
     return [[[float(f"{value:.4g}") for value in row] for row in rows] for rows in maps.tolist()]
+
+
+def served(engine: Engine) -> ServedModel:
+    """The model of an engine, by what it answers with."""
+    return ServedClassifier(engine) if engine.config.detection is None else ServedDetector(engine)

@@ -22,7 +22,7 @@ from inceptorch.serve.admission import AdmissionControl, Limits
 from inceptorch.serve.dynamic_batcher import DynamicBatcher
 from inceptorch.serve.metrics import Metrics
 from inceptorch.serve.priority import DECODING, lower_priority
-from inceptorch.serve.served_model import Parameters, ServedClassifier, ServedDetector, ServedModel
+from inceptorch.serve.served_model import Parameters, ServedModel, served
 from inceptorch.utils.cpu import processors
 
 Result = TypeVar("Result")
@@ -37,8 +37,7 @@ class ModelEndpoint:
 
     def __init__(self, name: str, engine: Engine, limits: Limits, metrics: Metrics):
         self.name, self.engine = name, engine
-        finds_boxes = engine.config.detection is not None
-        self.model: ServedModel = ServedDetector(engine) if finds_boxes else ServedClassifier(engine)
+        self.model = served(engine)
         # A full batch, then a single image: nothing is left to initialize when the first request comes.
         gray = self.model.of_pixels(np.full((self.model.height, self.model.width, 3), 128, np.uint8))
         self.model.run([gray] * engine.batch_size)

@@ -89,7 +89,7 @@ class Csv(Table):
         super().__init__(path, provenance, images_per_batch)
 
     def _rows(self, entry: Entry) -> Iterable[dict[str, Any]]:
-        row = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
+        row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
         for rank, one in enumerate(entry.get("predictions", ()), 1):
             row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
         yield row
