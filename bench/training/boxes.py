@@ -42,7 +42,7 @@ def run(seeds: str = "3", ways: str = "cells,cards,peers") -> Record:
                 continue
             for seed in range(int(seeds)):
                 out = f"{folder}/{way}{seed}"
-                first = _ours("cards" if way == "cards" else "frozen", bundle, seed, out)
+                first = _ours("cards" if way == "cards" else "frozen", str(bundle), seed, out)
                 rows.append(first)
                 if way == "cells":
                     tuned = _ours("finetuned", out, seed, f"{out}-tuned", *FINETUNE)

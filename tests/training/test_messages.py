@@ -9,7 +9,7 @@ import torch
 
 import inceptorch
 from inceptorch.errors import RunError
-from inceptorch.evaluation import Evaluation
+from inceptorch.evaluation import BoxEvaluation, Evaluation
 from inceptorch.training.loss import TrainLoss
 from inceptorch.training.recipe import Recipe
 from inceptorch.training.trainer import Trainer
@@ -97,7 +97,7 @@ def test_outputs_that_are_not_finite_end_the_run_with_what_its_folder_holds(
     given = inceptorch.train(images, out=tmp_path / "given", recipe=recipe, progress=QUIET).run
     evaluate, calls = Trainer.evaluate, [0]
 
-    def exploding(self: Trainer, *args: Any) -> Evaluation:
+    def exploding(self: Trainer, *args: Any) -> Evaluation | BoxEvaluation:
         calls[0] += 1
         if calls[0] > epochs:
             with torch.no_grad():
