@@ -124,6 +124,9 @@ def train(
 
     chosen = _recipe(recipe, config, bool(weights), settings or [], overrides)
     if print_config:
+        from inceptorch.training.network import check_request
+
+        check_request(chosen, net, weights)
         print(chosen.to_yaml(), end="")
         return
     if data is None:
