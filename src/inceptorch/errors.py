@@ -30,6 +30,10 @@ class DamagedImage(ImageError):
     """One image file is cut off or damaged, so that it decodes only in part, if at all."""
 
 
+class MissingImage(ImageError):
+    """There is no image file of that name."""
+
+
 class HugeImage(ImageError):
     """One image file has more pixels than are read."""
 

@@ -34,7 +34,7 @@ def check(
     class that the model lacks, and BundleError for an unusable model.
     """
     progress = progress or Progress()
-    splits = {name: find() for name, find in open_splits(data).items()}
+    splits = {name: find() for name, find in open_splits(data, allow_missing=True).items()}
     if not any(split.classes for split in splits.values()):
         raise DataError(f"{data} has no class folders; put the images of each class into a folder of its own.")
     if model is not None:

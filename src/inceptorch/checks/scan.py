@@ -20,7 +20,7 @@ from PIL import Image
 
 from inceptorch.data import Split
 from inceptorch.data.index_cache import are_among, digests_of, load_index, mtime_is_reliable, store_index
-from inceptorch.errors import DamagedImage, HugeImage, ImageError
+from inceptorch.errors import DamagedImage, HugeImage, ImageError, MissingImage
 from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
@@ -207,7 +207,7 @@ def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault 
     try:
         record, fault = scan_image(split.read(index))
     except ImageError as error:
-        kinds = {DamagedImage: "truncated", HugeImage: "huge"}
+        kinds = {DamagedImage: "truncated", HugeImage: "huge", MissingImage: "missing"}
         return index, None, Fault(kinds.get(type(error), "unreadable"), error.reason)
     return index, record, fault
 

@@ -74,8 +74,9 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
     return images
 
 
-def open_splits(data: str | Path, download: bool = True) -> Splits:
-    """The splits that DATA itself is divided into; "" for all of it if it is not divided."""
+def open_splits(data: str | Path, download: bool = True, allow_missing: bool = False) -> Splits:
+    """The splits that DATA itself is divided into; "" for all of it if it is not divided. With `allow_missing`, a list
+    may name images that do not exist."""
     text, path = str(data), Path(data)
     if text.startswith(PIPE):
         raise DataError(
@@ -87,7 +88,7 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
     if text.startswith(TORCHVISION):
         return open_dataset(text, download)
     if is_list(path.name) and path.is_file():
-        return open_manifest(path)
+        return open_manifest(path, allow_missing)
     if are_shards(path):
         return open_shards(path)
     if is_validation(path):
