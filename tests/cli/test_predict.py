@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
-from tests.helpers import invoke, png
+from tests.helpers import encoded, invoke, png
 
 
 def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
@@ -74,3 +76,23 @@ def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, images
     result = invoke("predict", run, images / "new\nline\x1b.png", "--top", 1)
     assert result.stdout.count("\n") == 1
     assert "new\\nline\\x1b.png: red" in result.stdout
+
+
+def test_images_that_use_only_the_lowest_of_16_bits_are_remarked(run: Path, images: Path, tmp_path: Path) -> None:
+    val = images / "val" / "red"
+    values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    (val / "deep.png").write_bytes(encoded(Image.fromarray(values), "PNG"))
+    (val / "notes.txt").touch()
+    said = (
+        "1 of 5 images have 16 bits and use only their lowest 12 or fewer, so that they look black: "
+        f"{val / 'deep.png'}. Try multiplying their values by 16.\n"
+    )
+    warning = "uses 15 of 255 levels, as if it held values of 12 bits or fewer"
+    unused = "not used: 1 .txt (notes.txt)\n"
+    for words in ((), ("--json",), ("--out", tmp_path / "a.jsonl"), ("--out", tmp_path / "a.csv")):
+        result = invoke("predict", run, val, *words)
+        assert (result.exit_code, result.stderr) == (0, unused + said)
+        if "--json" in words:
+            assert {entry.get("warning") for entry in json.loads(result.stdout)} == {None, warning}
+    result = invoke("explain", run, val, "--out", tmp_path / "explained")
+    assert (result.exit_code, result.stderr) == (0, unused + said)

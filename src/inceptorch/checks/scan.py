@@ -134,8 +134,8 @@ def scan_image(data: bytes) -> tuple[tuple[Any, ...], Fault | None]:
     fault = None
     if decoded.complaint:
         fault = Fault("damaged", f"decodes, but with a warning: {decoded.complaint}")
-    elif decoded.is_shallow:
-        fault = Fault("low-bits", f"uses {int(pixels.max())} of 255 levels, as if it held values of 12 bits or fewer")
+    elif decoded.low_bits:
+        fault = Fault("low-bits", decoded.low_bits)
     return (*hashes, *details, *thumbnails(pixels)), fault
 
 

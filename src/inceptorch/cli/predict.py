@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
-from inceptorch.cli.output import Json, print_images, print_json, print_unused
+from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Metadata
@@ -57,14 +57,14 @@ def predict(
     from inceptorch.images.crops import get_protocol
     from inceptorch.inference.engines import open_engine
     from inceptorch.inference.inputs import Entry, image_entries
-    from inceptorch.inference.options import PredictOptions, predict_entries
+    from inceptorch.inference.options import PredictOptions, predict_entries, report_low_bits
     from inceptorch.inference.predictor import Predictor
     from inceptorch.inference.writers import file_lock, new_writer, provenance, write_predictions
     from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
-    crops = get_protocol(protocol)
+    progress, crops = Progress(), get_protocol(protocol)
     opened = open_engine(model, engine, precision)
     if reject and min_confidence is None:
         min_confidence = _threshold(model, opened.config.metadata, protocol)
@@ -72,24 +72,23 @@ def predict(
 
     def answer(entries: Iterable[Entry]) -> Iterator[Entry]:
         if ray is None:
-            return predict_entries(opened, entries, options)
+            return report_low_bits(predict_entries(opened, entries, options), progress.info)
         from inceptorch.inference.ray import predict_on_cluster
 
-        return predict_on_cluster(ray, model, opened, entries, options)
+        return report_low_bits(predict_on_cluster(ray, model, opened, entries, options), progress.info)
 
-    print_unused(paths)
     if out is None:
-        entries: Iterable[Entry] = image_entries(paths)
+        entries: Iterable[Entry] = image_entries(paths, say=progress.info)
         if json:
             entries = list(entries)
-            answers = Progress().track(answer(entries), len(entries), "predicting")
+            answers = progress.track(answer(entries), len(entries), "predicting")
         else:
             answers = answer(entries)
         print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
         return
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
         writer = new_writer(out, provenance(opened, paths, options), Predictor(opened, crops), top)
-        state = write_predictions(writer, paths, answer, Progress())
+        state = write_predictions(writer, paths, answer, progress)
     _print_summary(out, state.done, state.failed, json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from PIL import Image
 
 from inceptorch.errors import ImageError
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
-from inceptorch.images.decode import ImageInput
-from inceptorch.images.inputs import is_one_image, load_image
+from inceptorch.images.decode import ImageInput, describe_low_bits
+from inceptorch.images.inputs import decode_input, is_one_image
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.inference.inputs import Entry, each_image
 from inceptorch.inference.predictor import Prediction, Predictor
@@ -65,13 +65,14 @@ def predict(
     engine, precision  as for `open_engine`
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
-    image that cannot be read.
+    image that cannot be read. An image that uses only the lowest of its 16 bits has a "warning".
     """
     options = PredictOptions(get_protocol(protocol), top, min_confidence)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
+    progress = progress or Progress(quiet=True)
     answers = _predict(open_engine(model, engine, precision), each_image(images), options)
-    return (progress or Progress(quiet=True)).track(answers, total, "predicting")
+    return progress.track(report_low_bits(answers, progress.info), total, "predicting")
 
 
 def predict_entries(
@@ -80,6 +81,18 @@ def predict_entries(
     """The results for entries of `image_entries`; relative names are of files in `folder`."""
     pairs = ((entry, None if "error" in entry else folder / entry["file"]) for entry in entries)
     return _predict(engine, pairs, options, threads)
+
+
+def report_low_bits(entries: Iterable[Entry], say: Callable[[str], object]) -> Iterator[Entry]:
+    """Pass results on, and tell `say` at the end how many are of images with a "warning"."""
+    total, warned = 0, list[str]()
+    for entry in entries:
+        total += 1
+        if "warning" in entry:
+            warned.append(entry.get("file", "an image"))
+        yield entry
+    if warned:
+        say(describe_low_bits(len(warned), total, warned[0]))
 
 
 def _predict(
@@ -91,7 +104,10 @@ def _predict(
         entry, image = pair
         if "error" in entry:
             raise ImageError(entry["file"], entry["error"])
-        return load_image(image)
+        decoded = decode_input(image)
+        if decoded.low_bits:
+            entry["warning"] = decoded.low_bits
+        return decoded.image
 
     predictor = Predictor(engine, options.protocol, threads=threads)
     for prediction in predictor.stream(pairs, read):

@@ -185,7 +185,7 @@ def write_predictions(
     final state. Raises RunError."""
     entries = image_entries(paths)
     output.skip(entries)
-    left = sum(1 for _ in image_entries(paths)) - output.state.done
+    left = sum(1 for _ in image_entries(paths, say=progress.info)) - output.state.done
     try:
         for entry in progress.track(predict(entries), left, "predicting"):
             output.write(entry)
