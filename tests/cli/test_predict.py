@@ -1,15 +1,21 @@
 """inceptorch predict."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
+from inceptorch.deployment import benchmark
+from inceptorch.inference.engines.selection import is_measured
 from tests.helpers import encoded, invoke, png
+
+verb = importlib.import_module("inceptorch.cli.predict")  # a name that the function has, too
 
 
 def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
@@ -96,3 +102,21 @@ def test_images_that_use_only_the_lowest_of_16_bits_are_remarked(run: Path, imag
             assert {entry.get("warning") for entry in json.loads(result.stdout)} == {None, warning}
     result = invoke("explain", run, val, "--out", tmp_path / "explained")
     assert (result.exit_code, result.stderr) == (0, unused + said)
+
+
+def test_engines_are_measured_once_before_many_images(
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(verb, "MEASURE_FROM", 12)
+    monkeypatch.setattr(benchmark, "QUICK_SECONDS", 0.02)
+    for words in ((images / "val" / "red",), (images, "--engine", "torch"), (images, "--no-measure")):
+        assert "measuring" not in invoke("predict", run, *words).stderr
+    out = tmp_path / "a.jsonl"
+    out.with_name("a.jsonl.part.json").touch()
+    assert "measuring" not in invoke("predict", run, images, "--out", out).stderr
+    assert not is_measured(run)
+    said = f"measuring the engines for {run}, once and for a few seconds; --no-measure leaves it out\n"
+    assert said in invoke("predict", run, images).stderr
+    assert is_measured(run)
+    assert "measuring" not in invoke("predict", run, images).stderr

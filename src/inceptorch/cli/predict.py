@@ -1,16 +1,19 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
+from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption, measure_engines
 from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import Metadata
+
+MEASURE_FROM = 1000  # images, which take far longer than the measurement
 
 RejectOption = Annotated[
     bool,
@@ -25,6 +28,14 @@ MinConfidenceOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None, typer.Option(help="Output file, .jsonl, .csv or .parquet; the same command resumes it.")
+]
+MeasureOption = Annotated[
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help=f"Measurement of a model's engines before {MEASURE_FROM:,} images or more, once and for a few seconds; "
+        "only with --engine auto.",
+    ),
 ]
 RayOption = Annotated[
     str | None,
@@ -43,6 +54,7 @@ def predict(
     min_confidence: MinConfidenceOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    measure: MeasureOption = True,
     out: OutOption = None,
     ray: RayOption = None,
     json: Json = False,
@@ -65,6 +77,10 @@ def predict(
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
     progress, crops = Progress(), get_protocol(protocol)
+    # A file that is resumed needs the engine that began it.
+    new = out is None or not out.with_name(f"{out.name}.part.json").exists()
+    if measure and new and ray is None and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM:
+        measure_engines(model, engine, precision)
     opened = open_engine(model, engine, precision)
     if reject and min_confidence is None:
         min_confidence = _threshold(model, opened.config.metadata, protocol)
