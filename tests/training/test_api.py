@@ -64,6 +64,9 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
+        (None, "Cannot train on None: it is no data. Try a folder"),
+        ([], "it is empty. Give it"),
+        ({}, "the dict has no keys. Give it train and val"),
         ((Patches(6, 1),), "the tuple has 1 parts. Give it two, train and val"),
         ({"train": Patches(6, 1), "test": Patches(6, 1)}, "the dict has train, test. Give it train and val"),
         ([("a.png", "red"), ("b.png", "blue")], "does not have one whole number as the label"),

@@ -55,7 +55,7 @@ def test_keys_of_before_are_answered_with_their_new_name(old: str) -> None:
 
 
 def test_a_recipe_file_of_before_is_answered_with_the_new_name_of_its_first_key(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"recipe-0.1.yaml: The recipe value \w+ is now called \w+"):
+    with pytest.raises(RecipeError, match=r"recipe-0.1.yaml: the recipe value \w+ is now called \w+"):
         read_recipe(Path(__file__).parents[1] / "data" / "recipe-0.1.yaml")
 
 

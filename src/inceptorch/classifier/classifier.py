@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS, ClassifierConfig, Metadata, read_config
-from inceptorch.errors import BundleError, TableError
+from inceptorch.errors import BundleError, TableError, within
 from inceptorch.images.crops import CENTER
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.preprocessing import ImageArray, Preprocessing
@@ -86,7 +86,7 @@ class Classifier:
             try:
                 built = Model(config.network, classes, channels, aux=aux, size=size, initialize=False)
             except TableError as error:
-                raise BundleError(f"{folder / CONFIG}: {error}") from None
+                raise BundleError(within(folder / CONFIG, error)) from None
             model = built.to(memory_format=torch.channels_last)
         fit(model, tensors, folder / WEIGHTS)
         return cls(cast("Model", model.eval()), config)

@@ -77,6 +77,10 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
 def open_splits(data: str | Path, download: bool = True, allow_missing: bool = False) -> Splits:
     """The splits that DATA itself is divided into; "" for all of it if it is not divided. With `allow_missing`, a list
     may name images that do not exist."""
+    if not isinstance(data, str | Path):
+        raise DataError(
+            f"Cannot read images from a value of type {type(data).__name__}. Try a folder, a zip or a list."
+        )
     text, path = str(data), Path(data)
     if text.startswith(PIPE):
         raise DataError(

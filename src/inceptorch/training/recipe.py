@@ -19,7 +19,7 @@ import yaml
 from msgspec import Meta
 
 from inceptorch.data.augmentation import AugmentationConfig
-from inceptorch.errors import RecipeError, did_you_mean
+from inceptorch.errors import RecipeError, did_you_mean, within
 from inceptorch.networks.network import NetworkSpec, stem
 from inceptorch.training.compatibility import renamed_key
 from inceptorch.utils.files import load_yaml
@@ -225,7 +225,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return with_values(get_recipe(str(values.pop("name", "scratch"))), values)
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from None
+        raise RecipeError(within(path, error)) from None
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

@@ -90,6 +90,10 @@ class TrainingContext:
 
 def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     """The config of a new run, checked as far as it can be without its data; nothing is written."""
+    if request.data is None and request.overrides.data is None:
+        raise DataError(
+            "Cannot train on None: it is no data. Try a folder, a list, or a Dataset of (image, label) pairs."
+        )
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
         raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")

@@ -22,8 +22,8 @@ MARKS = {  # the longer ones first, as one begins like another
 }
 
 
-def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it into place.
+def atomic_write(path: Path, write: Callable[[Path], object], name: Path | None = None) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place; errors call it `name`.
 
     After a fault, such as a full disk or a killed process, `path` holds what it held before. A link is followed. Raises
     RunError with the system's reason.
@@ -44,7 +44,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         sync_folder(target.parent)
     except OSError as error:
         untouched = " What was there before is untouched." if existed else ""
-        raise DiskError(f"{path} could not be written: {os_error_reason(error)}.{untouched}") from None
+        raise DiskError(f"{name or path} could not be written: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
@@ -60,9 +60,9 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
+def write_text(path: Path, text: str, name: Path | None = None) -> None:
+    """Write a text file whole or not at all; errors call it `name`."""
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")), name)
 
 
 def make_folder(path: Path) -> None:

@@ -125,7 +125,7 @@ class PredictionWriter(ABC):
         self._guarded(self.sidecar.unlink)
 
     def _save_state(self) -> None:
-        write_text(self.sidecar, json.dumps(asdict(self.state)) + "\n")
+        write_text(self.sidecar, json.dumps(asdict(self.state)) + "\n", self.path)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:

@@ -35,7 +35,7 @@ class Parquet(PredictionWriter):
     def _append(self, entries: list[Entry]) -> None:
         table = pa.Table.from_pylist([_in_unicode(entry) for entry in entries], SCHEMA)
         name = f"{self.state.done:012d}.parquet"  # a chunk that is not in the sidecar is replaced
-        atomic_write(self.chunks / name, lambda temporary: pq.write_table(table, temporary))
+        atomic_write(self.chunks / name, lambda temporary: pq.write_table(table, temporary), self.path)
 
     def _complete(self) -> None:
         atomic_write(self.path, self._join)
