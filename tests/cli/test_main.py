@@ -147,7 +147,7 @@ def test_an_unexpected_error_is_one_line_that_says_where_the_traceback_is(
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GB"), "not enough memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "Cannot write the output: no space left on device."),
-        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "aaa: file name too long; name another."),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "Cannot use aaa: file name too long. Name another."),
         (ModuleNotFoundError(name="onnx"), "pip install 'inceptorch[export]'"),
     ],
 )

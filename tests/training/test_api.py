@@ -203,7 +203,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
 
     refused(TableError, "too small for tiny with auxiliary heads: .*layer mix", recipe=with_values(recipe, {"size": 5}))
     refused(TableError, "did you mean 'tiny'", net="tinny")
-    refused(RecipeError, "name them with --weights", recipe="head")
+    refused(RecipeError, "by recipe 'head' without weights, .* Try --weights", recipe="head")
     refused(RecipeError, "from 0 to", seed=-1)
     refused(RecipeError, "from 0 to", seed=10**30)
     refused(RunError, "lies inside the images", out=images / "train" / "red" / "run")

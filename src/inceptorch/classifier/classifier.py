@@ -224,7 +224,10 @@ def copy_weights(given: Model, model: Model) -> None:
 
     for layer in {**given.net.body, **model.net.body}:
         if given.net.body.get(layer) != model.net.body.get(layer):
-            raise BundleError(f"The weights belong to another table called {given.net.name!r}: layer {layer} differs.")
+            raise BundleError(
+                f"Cannot load these weights: their network is also called {given.net.name!r}, but its layer {layer} "
+                "differs. Try the table that they were trained with."
+            )
     tensors, expected = given.state_dict(), model.state_dict()
     stem = next(name for name in tensors if name.startswith("body.") and tensors[name].ndim == 4)
     if given.in_chans != model.in_chans and "depthwise" in stem:

@@ -122,7 +122,7 @@ def main() -> None:
     try:
         refuse_old_options(*words)
         try:
-            code = app(words, "inceptorch", standalone_mode=False)  # else the parser prints its errors itself
+            code = app(words, "inceptorch", standalone_mode=False) or 0  # else the parser prints its errors itself
         finally:
             print(end="", flush=True)  # a full disk is noticed here, and not while Python ends
     except KeyboardInterrupt:
@@ -147,13 +147,13 @@ def _known(error: Exception) -> str | None:
             return describe_usage_error(error)
         # The system says these of names, wherever they are used.
         case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
-            return f"{error.filename}: {os_error_reason(error)}; name another."
+            return f"Cannot use {error.filename}: {os_error_reason(error)}. Name another."
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EIO, filename=None):
             return f"Cannot write the output: {os_error_reason(error)}."
         case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
             return "Cannot go on: there is not enough memory. Try fewer images at once, or a smaller model."
         case ModuleNotFoundError(name=str(name)) if extra := EXTRAS.get(name.partition(".")[0]):
-            return f"this needs {name}, which is not installed; install it with: pip install 'inceptorch[{extra}]'"
+            return f"Cannot do this without {name}, which is not installed. Try: pip install 'inceptorch[{extra}]'"
     return None
 
 

@@ -130,7 +130,7 @@ def train(
         print(chosen.to_yaml(), end="")
         return
     if data is None:
-        raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
+        raise RunError("Cannot train without data. Name the DATA to train on, or a run to resume: --resume RUN.")
 
     arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed}
     if lr_find and fast_dev_run:

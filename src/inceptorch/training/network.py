@@ -54,7 +54,10 @@ def choose_network(
     or of the recipe. `module_size` is that of a module of the caller's, which has checked it. Raises RecipeError, and
     TableError for images that are too small."""
     if given and net and net.name != given.architecture:
-        raise RecipeError(f"{weights} holds the network {given.architecture!r}, not {net.name!r}; leave out --net.")
+        raise RecipeError(
+            f"Cannot use {weights}: it holds the network {given.architecture!r}, not {net.name!r}. Try it without "
+            "--net."
+        )
     net = net or (given.network if given else get_network(recipe.model.net))
     aux = bool(net.aux) and recipe.optimization.aux_loss_weight > 0 and recipe.schedule.epochs > 0
     size = recipe.model.size or module_size or net.size
@@ -66,7 +69,9 @@ def choose_network(
         net = with_dropout(net, recipe.model.dropout)
     frozen = recipe.optimization.frozen_layers(net)
     if frozen > len(net.body):
-        raise RecipeError(f"{net.name} has {len(net.body)} layers to freeze, not {frozen}: --set freeze=0.")
+        raise RecipeError(
+            f"Cannot freeze: {net.name} has {len(net.body)} layers to freeze, not {frozen}. Try --set freeze=0."
+        )
     _check_growth(recipe, net, aux, preprocessing.size)
     if module_size is None:
         check_size(net, preprocessing.size, aux)
@@ -82,5 +87,8 @@ def _check_growth(recipe: Recipe, net: NetworkSpec, aux: bool, size: int) -> Non
     if any(isinstance(layer, Linear) for layer in heads.values()):
         main = any(isinstance(layer, Linear) for layer in net.head.values())
         remedy = "size_schedule=[[0,1],[1,1]]" if main else "aux_loss_weight=0"
-        raise RecipeError(f"{net.name} has fully connected layers, which take one size only. Try --set {remedy}.")
+        raise RecipeError(
+            f"Cannot change the image size: {net.name} has fully connected layers, which take one size only. Try "
+            f"--set {remedy}."
+        )
     check_size(net, min(sizes), aux)

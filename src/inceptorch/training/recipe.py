@@ -235,16 +235,18 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise RecipeError(f"--set {setting}: write it as key=value.")
+            raise RecipeError(f"Cannot read --set {setting}: it has no `=`. Try --set KEY=VALUE.")
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):  # no date, too long a number, too deep
-            raise RecipeError(f"--set {setting}: the value cannot be read.") from None
+            raise RecipeError(
+                f"Cannot read --set {setting}: the value cannot be read as YAML. Try quotes around text."
+            ) from None
         group, dot, name = key.strip().rpartition(".")
         if dot and KEYS.get(name) != group:
             raise RecipeError(f"A recipe has no value {key.strip()!r}: {_place(name)}")
         if name in values:
-            raise RecipeError(f"--set {name} is given twice; give it once.")
+            raise RecipeError(f"Cannot take {name} twice: --set gives it two values. Try one of them.")
         values[name] = value
     return values
 
@@ -257,7 +259,7 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     for key, value in _flat(values):
         group = changed.setdefault(KEYS[key], {})
         if key in group:
-            raise RecipeError(f"{key} is given twice, in its group and outside; give it once.")
+            raise RecipeError(f"Cannot take {key} twice: it is in its group and outside. Try one of them.")
         group[key] = value
     groups = {group: dataclasses.replace(getattr(recipe, group), **new) for group, new in changed.items()}
     return dataclasses.replace(recipe, source=source, **groups)

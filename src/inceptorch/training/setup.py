@@ -96,14 +96,21 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
         )
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
-        raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
+        raise RecipeError(
+            f"Cannot use the seed {request.seed}: it must be a whole number from 0 to {2**63 - 1}. Try 0."
+        )
     recipe = request.recipe if request.recipe is not None else default_recipe(bool(given), request.values.get("epochs"))
     recipe = (get_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**request.values)
     check_head(recipe, bool(given))
     if recipe.optimization.linear_probe_steps and not given:
-        raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+        raise RecipeError(
+            f"Cannot train by recipe {recipe.name!r} without weights, which it begins from. Try --weights with a name "
+            "of `inceptorch weights`."
+        )
     if recipe.optimization.freeze and not given:
-        raise RecipeError("freeze keeps layers of given weights as they are; name the weights with --weights.")
+        raise RecipeError(
+            "Cannot freeze layers without weights, which they would keep. Try --weights, or --set freeze=0."
+        )
     if recipe.schedule.epochs and recipe.optimization.batch_size < 2 * world.count:
         raise RecipeError(
             f"A batch of {recipe.optimization.batch_size} is too small for {world.count} processes; "
@@ -193,7 +200,7 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     if module is not None and module.num_classes != len(classes):
         raise RunError(f"Cannot train this module: it has {module.num_classes} classes, the data {len(classes)}.")
     net, size = (run.net or module.net, module.size) if module is not None else (run.net, None)
-    table, preprocessing, aux = choose_network(recipe, net, given and given.config, run.weights, size)
+    table, preprocessing, aux = choose_network(recipe, net, given.config if given else None, run.weights, size)
     torch.manual_seed(run.seed)
     model = module or Model(table, len(classes), preprocessing.in_chans, aux=aux, size=preprocessing.size)
     if given:

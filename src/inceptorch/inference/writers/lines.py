@@ -22,7 +22,7 @@ class Lines(PredictionWriter):
     def _begin(self, new: bool) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self.state.bytes:
-            raise RunError(f"{self.path} has lost lines. Delete it and {self.sidecar} to begin anew.")
+            raise RunError(f"Cannot resume {self.path}: it has lost lines. Delete it and {self.sidecar} to begin anew.")
         if size > self.state.bytes:
             self._guarded(lambda: os.truncate(self.path, self.state.bytes))
 

@@ -49,7 +49,9 @@ class Parquet(PredictionWriter):
                 rows += len(table)
                 writer.write_table(table)
         if rows != self.state.done:
-            raise RunError(f"{self.chunks} has lost chunks. Delete it and {self.sidecar} to begin anew.")
+            raise RunError(
+                f"Cannot resume {self.path}: {self.chunks} has lost chunks. Delete it and {self.sidecar} to begin anew."
+            )
 
     def finish(self) -> None:
         super().finish()
