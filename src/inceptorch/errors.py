@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+MAX_LISTED = 20  # names in a sentence
+# Words that begin our sentences and are no names.
+FIRST_WORDS = frozenset(["A", "An", "Batch", "Cannot", "Images", "It", "Preprocessing", "Recipe", "The", "There"])
+
 
 class InceptorchError(Exception):
     """A fault whose message is a sentence for the user; the command line prints it alone."""
@@ -28,6 +32,10 @@ class ImageError(InceptorchError):
 
 class DamagedImage(ImageError):
     """One image file is cut off or damaged, so that it decodes only in part, if at all."""
+
+
+class MissingImage(ImageError):
+    """There is no image file of that name."""
 
 
 class HugeImage(ImageError):
@@ -85,8 +93,19 @@ class ServeError(InceptorchError):
     """A server cannot start."""
 
 
+def within(place: str | Path, error: Exception) -> str:
+    """The sentence of an error behind the place where it is, such as a file."""
+    text = str(error)
+    return f"{place}: {text[:1].lower() + text[1:] if text.partition(' ')[0] in FIRST_WORDS else text}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown `word`: the nearest known one, else all."""
-    known = list(known)
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}."
+    """The end of a sentence about an unknown `word`: the nearest known one in any case, else all, or the first if they
+    are many."""
+    names = {name.lower(): name for name in reversed(list(known))}  # of equal ones the first
+    near = get_close_matches(word.lower(), names, n=1)
+    if near:
+        return f"did you mean {names[near[0]]!r}?"
+    listed = list(names.values())[::-1]
+    more = f" and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
+    return f"known are: {', '.join(listed[:MAX_LISTED])}{more}."

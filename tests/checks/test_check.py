@@ -13,6 +13,7 @@ from PIL import Image
 
 from inceptorch.checks import KINDS, check
 from inceptorch.data.write_shards import write_shards
+from inceptorch.errors import DataError
 from synthetic import brightened, compressed, cut, resized
 from tests.checks.helpers import QUIET, TIMES, Planted, as_sets, bytes_of, found_in
 from tests.helpers import invoke
@@ -35,7 +36,7 @@ def test_every_fault_is_found_and_none_invented(planted: Planted, home: Path, tm
     before = state_of(planted.root)
     findings = check(planted.root, max_megapixels=0.2, progress=QUIET)
     assert {kind: len(files) for kind, files in planted.expected.items()} == dict.fromkeys(planted.expected, TIMES)
-    assert set(planted.expected) == set(KINDS) - {"nothing-to-train-on", "doubtful-label"} - BOX_KINDS
+    assert set(planted.expected) == set(KINDS) - {"nothing-to-train-on", "doubtful-label", "missing"} - BOX_KINDS
     assert found_in(findings, planted.root) == planted.expected
     assert not findings.safe
     assert state_of(planted.root) == before
@@ -121,3 +122,18 @@ def test_flowers_with_planted_copies(shared: Path, tmp_path: Path, home: Path) -
     assert len(planted) == 10
     assert after.pop(kind) == before.pop(kind, set()) | planted
     assert after == before
+
+
+def test_images_that_a_list_names_and_that_do_not_exist_are_findings(images: Path, home: Path) -> None:
+    rows = [f"{path},{path.parent.name}" for path in sorted((images / "train").rglob("*.png"))]
+    listed = images / "list.csv"
+    listed.write_text("\n".join(["path,label", *rows, "train/red/none.png,red", "none.png,blue"]))
+    findings = check(listed, near_duplicates=False, progress=QUIET)
+    missing = [(each.files, each.note) for each in findings.items if each.kind == "missing"]
+    assert missing == [((str(images / name),), "does not exist") for name in ("none.png", "train/red/none.png")]
+    assert len(findings.scan) == len(rows) + 2
+    assert not findings.safe
+
+    listed.write_text("path,label\nnone.png,red\nnone2.png,blue\n")
+    with pytest.raises(DataError, match=r"none2.png does not exist. Try paths relative to the folder of list.csv"):
+        check(listed, progress=QUIET)

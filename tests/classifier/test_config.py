@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 import inceptorch
-from inceptorch.classifier import ClassifierConfig
+from inceptorch.classifier import Classifier, ClassifierConfig
 from inceptorch.errors import BundleError
 from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.inference.engines import open_engine
+from inceptorch.models.module import Model
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain
 from inceptorch.networks.zoo import NETS
 from tests.classifier.helpers import edit
@@ -41,8 +44,8 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
             {"format": 1, "architecture": "tinny", "pixels": default_preprocessing(16).to_dict()},
             "no network 'tinny': did you mean 'tiny'",
         ),
-        ({"network": {"name": "tiny", "size": 16}}, "config.json: The network has no 'body'"),
-        ({"network": "tiny"}, "config.json: A network is written as values by name"),
+        ({"network": {"name": "tiny", "size": 16}}, "config.json: the network has no 'body'"),
+        ({"network": "tiny"}, "config.json: a network is written as values by name"),
         ({"num_classes": 4}, "num_classes is 4, but label_names has 3"),
         ({"label_names": ["a", "b"], "num_classes": 2}, r"head.linear.weight is \[3, 16\], not \[2, 16\]"),
         ({"label_names": "abc"}, "list of class names"),
@@ -50,13 +53,21 @@ def test_formats_of_before_are_read(bundle: Path) -> None:
         ({"label_names": ["a", "b", "b"]}, "has a name twice"),
         ({"num_classes": "many"}, "num_classes is 'many'; it must be a whole number"),
         ({"preprocessing": None}, "preprocessing is None; it must be names and values"),
-        ({"preprocessing": {"size": 16}}, "Preprocessing has no 'resize'"),
+        ({"preprocessing": {"size": 16}}, "config.json: preprocessing has no 'resize'"),
         ({"network": to_plain(NETS["googlenet"])}, "too small for googlenet"),
         ({"network": to_plain(NETS["googlenet_small"])}, "does not fit its network"),
         (
             {"metadata": {"split": {"seed": 1}}},
             "split of the metadata must have the values fraction, seed, fingerprint",
         ),
+        ({"metadata": None}, "config.json: metadata is None"),
+        ({"pretrained_cfg": 5}, "config.json: pretrained_cfg must hold names and values"),
+        (
+            {"pretrained_cfg": {"mean": [0, 0, 0]}},
+            r"mean of pretrained_cfg is \[0, 0, 0\], but preprocessing means \(0",
+        ),
+        ({"pretrained_cfg": {"crop_pct": "x"}}, "crop_pct of pretrained_cfg is 'x', but preprocessing means 1.0"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 32]}}, r"input_size of pretrained_cfg is \[3, 32, 32\]"),
         ({"format": 99}, "config.json: the format is 99"),
     ],
 )
@@ -64,3 +75,20 @@ def test_a_config_that_lies_is_found_out(bundle: Path, changes: dict[str, object
     edit(bundle, **changes)
     with pytest.raises(BundleError, match=sentence):
         inceptorch.load(bundle)
+
+
+def test_auxiliary_heads_that_config_and_weights_disagree_about_are_named_with_both_files(
+    tiny: NetworkSpec, tmp_path: Path
+) -> None:
+    for aux in (True, False):
+        folder = tmp_path / str(aux)
+        model = Model(tiny, 3, aux=aux).eval()
+        Classifier.of(model, default_preprocessing(16), list("abc"), aux_heads=aux).save(folder)
+        has = "holds" if aux else "lacks"
+        edit(folder, aux_heads=not aux)
+        for engine in ("torch", "onnxruntime"):
+            with pytest.raises(
+                BundleError,
+                match=rf"model.safetensors {has} .* auxiliary heads, but aux_heads in config.json says otherwise",
+            ):
+                open_engine(folder, engine)

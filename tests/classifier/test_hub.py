@@ -133,7 +133,7 @@ def test_auxiliary_heads_do_not_stand_in_the_way_of_other_channels(tiny: Network
 
 def test_weights_of_another_table_of_the_same_name_are_refused(tiny: NetworkSpec, bundle: Path) -> None:
     longer = replace(tiny, body={**tiny.body, "more": Conv(16)})
-    with pytest.raises(BundleError, match="another table called 'tiny': layer more differs"):
+    with pytest.raises(BundleError, match="called 'tiny', but its layer more differs"):
         inceptorch.create_model(longer, weights=bundle)
 
 

@@ -28,7 +28,7 @@ import sys
 from typer.testing import CliRunner
 from inceptorch.cli import app
 for words in (["--help"], ["nets"], ["nets", "googlenet"], ["nets", "googlenet", "--json"], ["train", "--help"],
-              ["train", "x", "--print-config"]):
+              ["train", "x", "--weights", "googlenet.bvlc", "--print-config"]):
     assert CliRunner().invoke(app, words).exit_code == 0, words
 loaded = {"torch", "torchvision", "matplotlib", "sklearn"} & set(sys.modules)
 assert not loaded, loaded
@@ -126,7 +126,7 @@ def test_an_unexpected_error_is_one_line_that_says_where_the_traceback_is(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["inceptorch", "predict", "a b"])
-    monkeypatch.setattr(cli, "app", lambda: fails(ValueError("one\ntwo")))
+    monkeypatch.setattr(cli, "app", lambda *_, **__: fails(ValueError("one\ntwo")))
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 3
@@ -147,14 +147,14 @@ def test_an_unexpected_error_is_one_line_that_says_where_the_traceback_is(
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GB"), "not enough memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "Cannot write the output: no space left on device."),
-        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "aaa: file name too long; name another."),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "Cannot use aaa: file name too long. Name another."),
         (ModuleNotFoundError(name="onnx"), "pip install 'inceptorch[export]'"),
     ],
 )
 def test_lacks_of_the_machine_are_a_sentence(
     error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "app", lambda: fails(error))
+    monkeypatch.setattr(cli, "app", lambda *_, **__: fails(error))
     assert said in sentence("nets", monkeypatch=monkeypatch, capsys=capsys)
 
 

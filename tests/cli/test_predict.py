@@ -1,16 +1,23 @@
 """inceptorch predict."""
 
+import importlib
 import json
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from inceptorch.classifier.config import Metadata
 from inceptorch.cli import app
-from tests.helpers import detector, invoke, png, sentence
+from inceptorch.deployment import benchmark
+from inceptorch.inference.engines.selection import is_measured
+from tests.helpers import detector, encoded, invoke, png, sentence
+
+verb = importlib.import_module("inceptorch.cli.predict")  # a name that the function has, too
 
 
 def test_predict_names_the_classes(converted: Path, shared: Path) -> None:
@@ -103,3 +110,41 @@ def test_options_of_classifiers_are_refused_for_detectors(
         assert f"Cannot use {str(words[0])[2:]} with a detector" in said(tmp_path / "cells", images / "val", *words)
     assert "Try inceptorch explain" in said(run, images / "val", "--draw", tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_images_that_use_only_the_lowest_of_16_bits_are_remarked(run: Path, images: Path, tmp_path: Path) -> None:
+    val = images / "val" / "red"
+    values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    (val / "deep.png").write_bytes(encoded(Image.fromarray(values), "PNG"))
+    (val / "notes.txt").touch()
+    said = (
+        "1 of 5 images have 16 bits and use only their lowest 12 or fewer, so that they look black: "
+        f"{val / 'deep.png'}. Try multiplying their values by 16.\n"
+    )
+    warning = "uses 15 of 255 levels, as if it held values of 12 bits or fewer"
+    unused = "not used: 1 .txt (notes.txt)\n"
+    for words in ((), ("--json",), ("--out", tmp_path / "a.jsonl"), ("--out", tmp_path / "a.csv")):
+        result = invoke("predict", run, val, *words)
+        assert (result.exit_code, result.stderr) == (0, unused + said)
+        if "--json" in words:
+            assert {entry.get("warning") for entry in json.loads(result.stdout)} == {None, warning}
+    result = invoke("explain", run, val, "--out", tmp_path / "explained")
+    assert (result.exit_code, result.stderr) == (0, unused + said)
+
+
+def test_engines_are_measured_once_before_many_images(
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(verb, "MEASURE_FROM", 12)
+    monkeypatch.setattr(benchmark, "QUICK_SECONDS", 0.02)
+    for words in ((images / "val" / "red",), (images, "--engine", "torch"), (images, "--no-measure")):
+        assert "measuring" not in invoke("predict", run, *words).stderr
+    out = tmp_path / "a.jsonl"
+    out.with_name("a.jsonl.part.json").touch()
+    assert "measuring" not in invoke("predict", run, images, "--out", out).stderr
+    assert not is_measured(run)
+    said = f"measuring the engines for {run}, once and for a few seconds; --no-measure leaves it out\n"
+    assert said in invoke("predict", run, images).stderr
+    assert is_measured(run)
+    assert "measuring" not in invoke("predict", run, images).stderr

@@ -38,6 +38,6 @@ def test_without_the_library_a_sentence_says_how_to_install_it(images: Path, tmp
     )
     assert done.returncode == 2
     assert (
-        "inceptorch: this needs webdataset, which is not installed; install it with: pip install 'inceptorch[shards]'"
+        "inceptorch: Cannot do this without webdataset, which is not installed. Try: pip install 'inceptorch[shards]'"
         in done.stderr
     )

@@ -63,11 +63,11 @@ def config(*words: object) -> dict[str, Any]:
 
 
 def test_the_recipe_follows_from_weights_and_epochs() -> None:
+    given = ("--weights", "googlenet.bvlc")
     names = {
-        (): "scratch", ("--epochs", 3): "scratch", ("--weights", "x"): "head",
-        ("--weights", "x", "--epochs", 0): "head",
-        ("--weights", "x", "--epochs", 3): "finetune", ("--weights", "x", "--set", "epochs=3"): "finetune",
-        ("--weights", "x", "--epochs", 3, "--recipe", "scratch"): "scratch",
+        (): "scratch", ("--epochs", 3): "scratch", given: "head", (*given, "--epochs", 0): "head",
+        (*given, "--epochs", 3): "finetune", (*given, "--set", "epochs=3"): "finetune",
+        (*given, "--epochs", 3, "--recipe", "scratch"): "scratch",
     }  # fmt: skip
     assert {words: config("DATA", *words)["name"] for words in names} == names
 

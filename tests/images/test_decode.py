@@ -168,9 +168,9 @@ def test_the_orientation_of_a_png_may_follow_its_pixels() -> None:
 def test_16_bits_of_which_few_are_used_are_noticed() -> None:
     values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     for format in ("PNG", "TIFF"):
-        assert decode(encoded(Image.fromarray(values), format)).is_shallow
-        assert not decode(encoded(Image.fromarray(values * 16), format)).is_shallow
-        assert not decode(encoded(Image.fromarray((values // 256).astype(np.uint8)), format)).is_shallow
+        assert decode(encoded(Image.fromarray(values), format)).low_bits
+        assert not decode(encoded(Image.fromarray(values * 16), format)).low_bits
+        assert not decode(encoded(Image.fromarray((values // 256).astype(np.uint8)), format)).low_bits
 
 
 def test_a_16_bit_png_may_have_a_transparent_value() -> None:

@@ -10,7 +10,7 @@ from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.folder import Folder
 from inceptorch.errors import InceptorchError
 from inceptorch.inference.engines import open_engine
-from inceptorch.inference.inputs import describe_others, find_images, image_entries
+from inceptorch.inference.inputs import find_images, image_entries
 from tests.helpers import invoke
 
 
@@ -28,8 +28,12 @@ def test_other_files_in_folders_are_counted(tmp_path: Path) -> None:
     for name in ("a/1.png", "a/2.psd", "a/b/3.PSD", "a/4", "a/.hidden", "a/@eaDir/5.txt", "6.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert describe_others([tmp_path / "a", tmp_path / "6.txt"]) == "2 .psd (2.psd), 1 without a suffix (4)"
-    assert describe_others([tmp_path / "6.txt"]) == ""
+    said: list[str] = []
+    entries = list(image_entries([tmp_path / "a", tmp_path / "6.txt"], say=said.append))
+    assert [entry["file"] for entry in entries] == [str(tmp_path / "a" / "1.png"), str(tmp_path / "6.txt")]
+    assert said == ["not used: 2 .psd (2.psd), 1 without a suffix (4)"]
+    list(image_entries([tmp_path / "6.txt"], say=said.append))
+    assert len(said) == 1
 
 
 def test_names_that_the_system_refuses_cost_their_own_line(bundle: Path, folder: Path, tmp_path: Path) -> None:

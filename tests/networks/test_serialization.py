@@ -42,13 +42,13 @@ def test_list_models_takes_a_pattern() -> None:
 
 # What is replaced in the table above, by what, and what is said.
 BROKEN = {
-    "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, layer conv1: A width of -8"),
+    "negative width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: -8}", "body, layer conv1: a width of -8"),
     "no width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: }", "body, layer conv1: conv has no 'out'"),
-    "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, layer conv1: A stride of 0"),
-    "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "layer conv1: A 4x4 window has no middle"),
+    "stride of 0": ("stride: 2}\n  mix", "stride: 0}\n  mix", "body, layer conv1: a stride of 0"),
+    "even window": ("kernel: 3, stride: 2}", "kernel: 4, stride: 2}", "layer conv1: a 4x4 window has no middle"),
     "window of three sides": ("[1, 3]", "[1, 3, 3]", "layer mix: conv's kernel is [1, 3, 3]"),
     "half a width": ("{conv: 8, kernel: 3, stride: 2}", "{conv: 8.5}", "layer conv1: conv's out is 8.5"),
-    "unknown layer": ("{pool: max}", "{pol: max}", "layer mix: There is no layer 'pol': did you mean 'pool'"),
+    "unknown layer": ("{pool: max}", "{pol: max}", "layer mix: there is no layer 'pol': did you mean 'pool'"),
     "unknown pool": ("{pool: max}", "{pool: median}", "layer mix: pool's kind is 'median'; it must be one of max, avg"),
     "unknown value": ("stride: 2}\n  mix", "strid: 2}\n  mix", "layer conv1: conv has no value 'strid'"),
     "unknown padding": ("pad: ceil", "pad: round", "layer pool: pool's pad is 'round'"),
@@ -77,13 +77,13 @@ BROKEN = {
         "{conv: 100000000, kernel: 3, stride: 2}",
         "layer conv1: its weights would take 11.6 GB",
     ),
-    "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "layer dropout: A dropout rate is from 0 to below 1"),
+    "dropout of everything": ("{dropout: 0.2}", "{dropout: 1.0}", "layer dropout: a dropout rate is from 0 to below 1"),
     "empty fork": (
         OWN[OWN.index("      - {conv: 4}\n") : OWN.index("\n  add:")],
         "      []",
-        "layer mix: A fork has no branches",
+        "layer mix: a fork has no branches",
     ),
-    "no body": ("body:", "bodi:", "The network has no 'body'|has no value 'bodi'"),
+    "no body": ("body:", "bodi:", "he network has no 'body'|has no value 'bodi'"),
     "too small an image": ("size: 32", "size: 1", "layer mix|too small|does not fit"),
     "no yaml": ("fork:", "fork: [", "is not YAML"),
     "groups that do not divide": (
@@ -91,7 +91,7 @@ BROKEN = {
         "{conv: 8, groups: 2}",
         "layer conv1: 3 channels cannot be divided into 2 groups",
     ),
-    "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "Batch normalization needs eps above 0"),
+    "batch norm without eps": ("{eps: 0.001}", "{eps: 0}", "batch normalization needs eps above 0"),
 }  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from inceptorch.images.boxes import NO_BOX
 from inceptorch.models.detector import Detector
 from inceptorch.networks.detection import DetectionHead
 from inceptorch.networks.layers import Conv, GlobalAverage
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.images.boxes import NO_BOX
 from inceptorch.tasks.boxes import assign, centerness_of, losses
 
 BODY = {"a": Conv(16, 3, 8), "b": Conv(16, 3, 2)}  # maps of 8 and 16 pixels a place

@@ -64,6 +64,9 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
+        (None, "Cannot train on None: it is no data. Try a folder"),
+        ([], "it is empty. Give it"),
+        ({}, "the dict has no keys. Give it train and val"),
         ((Patches(6, 1),), "the tuple has 1 parts. Give it two, train and val"),
         ({"train": Patches(6, 1), "test": Patches(6, 1)}, "the dict has train, test. Give it train and val"),
         ([("a.png", "red"), ("b.png", "blue")], "does not have one whole number as the label"),
@@ -200,7 +203,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
 
     refused(TableError, "too small for tiny with auxiliary heads: .*layer mix", recipe=with_values(recipe, {"size": 5}))
     refused(TableError, "did you mean 'tiny'", net="tinny")
-    refused(RecipeError, "name them with --weights", recipe="head")
+    refused(RecipeError, "by recipe 'head' without weights, .* Try --weights", recipe="head")
     refused(RecipeError, "from 0 to", seed=-1)
     refused(RecipeError, "from 0 to", seed=10**30)
     refused(RunError, "lies inside the images", out=images / "train" / "red" / "run")

@@ -1,17 +1,24 @@
 """The linear probe against another library."""
 
 import csv
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import inceptorch
+from inceptorch.models.weights import read_safetensors
+from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training import linear_probe
-from inceptorch.training.linear_probe import choose_l2, fit
+from inceptorch.training.linear_probe import choose_l2, fit, fit_linear_probe
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
-from tests.training.helpers import QUIET, digest
+from inceptorch.training.setup import TrainRequest, temporary_run
+from inceptorch.utils.progress import Progress
+from tests.training.helpers import CPU, QUIET, digest
 
 
 def test_head_is_fitted_on_the_frozen_body_and_finetune_goes_on_from_it(
@@ -90,7 +97,7 @@ def test_head_chooses_its_l2_unless_it_is_set(
     assert "in cross-validation" not in capsys.readouterr().err
 
 
-def test_damaged_features_are_computed_again(
+def test_features_of_an_interrupted_run_are_read_once_and_damaged_ones_computed_again(
     images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET)
@@ -105,8 +112,39 @@ def test_damaged_features_are_computed_again(
         with pytest.raises(KeyboardInterrupt):
             inceptorch.train(images, out=tmp_path / "run", **words)  # type: ignore[arg-type]
     file = tmp_path / "run" / "checkpoints" / "features.safetensors"
+    shutil.copytree(tmp_path / "run", tmp_path / "damaged")
+    read: list[Path] = []
+
+    def reading(path: Path) -> dict[str, torch.Tensor]:
+        read.append(path)
+        return read_safetensors(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_probe, "read_safetensors", reading)
+        inceptorch.resume(tmp_path / "run", QUIET)
+    assert read == [file]
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+
+    file = tmp_path / "damaged" / "checkpoints" / "features.safetensors"
     data = bytearray(file.read_bytes())
     data[-2] ^= 0x40
     file.write_bytes(data)
-    inceptorch.resume(tmp_path / "run", QUIET)
-    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+    inceptorch.resume(tmp_path / "damaged", QUIET)
+    assert digest(tmp_path / "damaged") == digest(tmp_path / "whole")
+
+
+class Follower(DistributedContext):
+    """A process that is told what the main one has found: no features on the disk, and this L2."""
+
+    def run_on_main(self, value: Callable[[], Any]) -> Any:
+        return 0.25 if "choose_l2" in value.__code__.co_names else False
+
+
+def test_the_l2_is_chosen_by_the_main_process_alone(
+    images: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET).run
+    with temporary_run(TrainRequest(images, weights=given, recipe="head"), QUIET, needs_steps=False) as (context, _):
+        context.run.checkpoint.parent.mkdir(parents=True)
+        list(fit_linear_probe(context, Follower(0, 1, CPU), Progress()))
+    assert "linear_probe_l2=0.25 has the lowest loss" in capsys.readouterr().err

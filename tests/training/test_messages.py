@@ -114,3 +114,29 @@ def test_outputs_that_are_not_finite_end_the_run_with_what_its_folder_holds(
     ):
         inceptorch.train(images, out=tmp_path / "run", weights=given, recipe=tuned, progress=QUIET)
     assert inceptorch.evaluate(tmp_path / "run", images, progress=QUIET).n == 12
+
+
+def test_a_loss_of_ones_own_that_is_nan_is_blamed_itself(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    def broken(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return (logits.mean(1) * 0).log() * 0
+
+    with pytest.raises(RunError, match=r"the loss given returned nan at step 1, before any weight moved. Try it on"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, loss=broken, progress=QUIET)
+
+    calls = [0]
+
+    def breaks(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return torch.nn.functional.cross_entropy(logits, targets) * (torch.nan if calls[0] > 2 else 1)
+
+    with pytest.raises(
+        RunError, match=r"became nan at step \d in epoch 1, .*--out .*run2-2 and check the loss given\.$"
+    ):
+        inceptorch.train(images, out=tmp_path / "run2", recipe=recipe, loss=breaks, progress=QUIET)
+
+
+def test_a_module_whose_outputs_are_nan_is_blamed_itself(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
+    torch.nn.init.constant_(module[2].weight, torch.nan)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match=r"the loss is nan at step 1, .* Check the weights or the module given\.$"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe, model=module, progress=QUIET)

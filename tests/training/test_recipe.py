@@ -55,7 +55,7 @@ def test_keys_of_before_are_answered_with_their_new_name(old: str) -> None:
 
 
 def test_a_recipe_file_of_before_is_answered_with_the_new_name_of_its_first_key(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"recipe-0.1.yaml: The recipe value \w+ is now called \w+"):
+    with pytest.raises(RecipeError, match=r"recipe-0.1.yaml: the recipe value \w+ is now called \w+"):
         read_recipe(Path(__file__).parents[1] / "data" / "recipe-0.1.yaml")
 
 
@@ -67,7 +67,7 @@ def test_a_recipe_file_of_before_is_answered_with_the_new_name_of_its_first_key(
         ("optim=adamw", "no value 'optim': did you mean 'optimizer'\\?$"),
         ("crop=1", "did you mean 'crop_"),
         ("qqq=1", "no value 'qqq': `inceptorch train --print-config` prints all values.$"),
-        ("lr", "write it as key=value"),
+        ("lr", "it has no `=`. Try --set KEY=VALUE"),
         ("lr=fast", "must be a number"),
         ("lr=.nan", "must be a number"),
         ("name=mine", "none of its values"),
@@ -127,5 +127,5 @@ def test_recipe_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_value_set_twice_is_refused() -> None:
-    with pytest.raises(RecipeError, match="--set lr is given twice"):
+    with pytest.raises(RecipeError, match="Cannot take lr twice"):
         with_settings(["lr=1", " optimization.lr=2"])

@@ -472,7 +472,7 @@ def test_frozen_rows_stay_as_they_were_given(images: Path, recipe: Recipe, tmp_p
     after = inceptorch.load(tmp_path / "stem").model.state_dict()
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert same == {name for name in before if name.startswith("body.conv1.")}
-    with pytest.raises(RecipeError, match="name the weights with --weights"):
+    with pytest.raises(RecipeError, match="Cannot freeze layers without weights"):
         inceptorch.train(images, out=tmp_path / "other", recipe=frozen, progress=QUIET)
     words = {"weights": tmp_path / "given", "recipe": frozen.replace(freeze=4), "progress": QUIET}
     with pytest.raises(RecipeError, match="has 3 layers to freeze, not 4"):

@@ -36,7 +36,7 @@ def check(
     class that the model lacks, and BundleError for an unusable model.
     """
     progress = progress or Progress()
-    splits = {name: find() for name, find in open_splits(data).items()}
+    splits = {name: find() for name, find in open_splits(data, allow_missing=True).items()}
     with_boxes = any(isinstance(split, BoxSplit) for split in splits.values())
     if with_boxes and model is not None:
         raise DataError(f"Cannot look for doubtful labels in {data}: its images have boxes. Try without --model.")

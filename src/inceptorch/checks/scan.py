@@ -20,7 +20,7 @@ from PIL import Image
 
 from inceptorch.data import BoxSplit, Split
 from inceptorch.data.index_cache import are_among, digests_of, load_index, mtime_is_reliable, store_index
-from inceptorch.errors import DamagedImage, HugeImage, ImageError
+from inceptorch.errors import DamagedImage, HugeImage, ImageError, MissingImage
 from inceptorch.images.boxes import Boxes
 from inceptorch.images.decode import DECODERS, decode
 from inceptorch.utils.ordered_map import ordered_map
@@ -146,8 +146,8 @@ def scan_image(data: bytes) -> tuple[tuple[Any, ...], Fault | None]:
     fault = None
     if decoded.complaint:
         fault = Fault("damaged", f"decodes, but with a warning: {decoded.complaint}")
-    elif decoded.is_shallow:
-        fault = Fault("low-bits", f"uses {int(pixels.max())} of 255 levels, as if it held values of 12 bits or fewer")
+    elif decoded.low_bits:
+        fault = Fault("low-bits", decoded.low_bits)
     return (*hashes, *details, *thumbnails(pixels)), fault
 
 
@@ -219,7 +219,7 @@ def _read(split: Split, index: int) -> tuple[int, tuple[Any, ...] | None, Fault 
     try:
         record, fault = scan_image(split.read(index))
     except ImageError as error:
-        kinds = {DamagedImage: "truncated", HugeImage: "huge"}
+        kinds = {DamagedImage: "truncated", HugeImage: "huge", MissingImage: "missing"}
         return index, None, Fault(kinds.get(type(error), "unreadable"), error.reason)
     return index, record, fault
 

@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS, ClassifierConfig, Metadata, read_config
-from inceptorch.errors import BundleError, TableError
+from inceptorch.errors import BundleError, TableError, within
 from inceptorch.images.crops import CENTER
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.preprocessing import ImageArray, Preprocessing
@@ -98,7 +98,7 @@ class Classifier:
                 else:
                     built = Model(config.network, classes, channels, aux=aux, size=size, initialize=False)
             except TableError as error:
-                raise BundleError(f"{folder / CONFIG}: {error}") from None
+                raise BundleError(within(folder / CONFIG, error)) from None
             model = built.to(memory_format=torch.channels_last)
         fit(model, tensors, folder / WEIGHTS)
         return cls(cast("Model", model.eval()), config)
@@ -253,7 +253,10 @@ def copy_weights(given: Model, model: Model) -> None:
 
     for layer in {**given.net.body, **model.net.body}:
         if given.net.body.get(layer) != model.net.body.get(layer):
-            raise BundleError(f"The weights belong to another table called {given.net.name!r}: layer {layer} differs.")
+            raise BundleError(
+                f"Cannot load these weights: their network is also called {given.net.name!r}, but its layer {layer} "
+                "differs. Try the table that they were trained with."
+            )
     tensors, expected = given.state_dict(), model.state_dict()
     stem = next(name for name in tensors if name.startswith("body.") and tensors[name].ndim == 4)
     if given.in_chans != model.in_chans and "depthwise" in stem:

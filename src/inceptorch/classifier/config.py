@@ -10,13 +10,13 @@ from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
-from inceptorch.errors import BundleError, TableError
+from inceptorch.errors import BundleError, TableError, within
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.networks import serialization
 from inceptorch.networks.complexity import tensor_shapes
 from inceptorch.networks.detection import DetectionHead
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.timm_config import bundle_keys
+from inceptorch.networks.timm_config import bundle_keys, check_pretrained_cfg
 from inceptorch.networks.zoo import get_network
 from inceptorch.utils.files import reading, require_regular
 from inceptorch.utils.tensors import check_tensors
@@ -175,7 +175,13 @@ class ClassifierConfig:
             else:
                 expected = tensor_shapes(self.network, classes, channels, self.preprocessing.size, self.aux_heads)
         except TableError as error:
-            raise BundleError(f"{folder / CONFIG}: {error}") from None
+            raise BundleError(within(folder / CONFIG, error)) from None
+        if self.network.aux and self.aux_heads != (found := any(name.startswith("aux.") for name in tensors)):
+            has, remedy = ("holds", "true") if found else ("lacks", "false")
+            raise BundleError(
+                f"Cannot use {folder}: {WEIGHTS} {has} the weights of auxiliary heads, but aux_heads in {CONFIG} says "
+                f'otherwise. Try "aux_heads": {remedy} there, or the files as they were written.'
+            )
         counts = [name for name in expected if name.endswith("num_batches_tracked")]
         check_tensors(tensors, expected, counts, folder / WEIGHTS)
 
@@ -184,7 +190,7 @@ class ClassifierConfig:
         """Read the output of `to_dict`, also in format 1 or 2; errors name `source`. With `custom`, the model may be a
         custom module. Raises BundleError."""
         try:
-            found = build(_Config, _in_format_3(values), "The file", BundleError, more=True)
+            found = build(_Config, _in_format_3(values), "it", BundleError, more=True)
             if found.custom and not custom:
                 raise BundleError(
                     f"the weights are of a custom module, {found.architecture}. Try inceptorch.load(FOLDER, model=...)."
@@ -194,10 +200,12 @@ class ClassifierConfig:
                 plain = found.network
                 network = plain if isinstance(plain, NetworkSpec) else serialization.from_plain(plain)
             preprocessing = Preprocessing.from_dict(found.preprocessing)
+            if "pretrained_cfg" in values and not found.custom:
+                check_pretrained_cfg(values["pretrained_cfg"], preprocessing)
             metadata = Metadata.from_dict(found.metadata)
             detection = None if found.detection is None else DetectionHead.from_dict(found.detection)
         except (BundleError, TableError) as error:
-            raise BundleError(f"{source}: {error}") from None
+            raise BundleError(within(source, error)) from None
         return cls(network, preprocessing, found.label_names, metadata, found.aux_heads is True, detection)
 
 
@@ -285,7 +293,7 @@ def _in_format_3(values: Mapping[str, Any]) -> dict[str, Any]:
     network = () if config.get("custom") is True else ("architecture" if format == 1 else "network",)
     for key in (*network, preprocessing):
         if key not in config:
-            raise BundleError(f"the file has no {key!r}.")
+            raise BundleError(f"it has no {key!r}.")
     about = config.get(metadata, {})
     if before and isinstance(about, dict):
         about = {METADATA_BEFORE.get(name, name): value for name, value in about.items()}

@@ -135,7 +135,9 @@ def create_model(
     net = name if isinstance(name, NetworkSpec) else get_network(str(name))
     given = load(weights) if weights is not None else None
     if given and given.model.net.name != net.name:
-        raise BundleError(f"{weights} holds the network {given.model.net.name!r}, not {net.name!r}.")
+        raise BundleError(
+            f"Cannot use {weights}: it holds the network {given.model.net.name!r}, not {net.name!r}. Try that name."
+        )
     if out_indices is not None and not features_only:
         raise TableError("Cannot use out_indices without feature maps. Add features_only=True.")
     if num_classes is None:

@@ -162,7 +162,10 @@ def _download(weights: Published, path: Path, progress: Progress) -> None:
     sha256, fault = _check(weights, part)
     if fault:
         part.unlink()
-        raise BundleError(f"The download from {weights.url} is not the published file, and was deleted: {fault}.")
+        raise BundleError(
+            f"The download from {weights.url} is not the published file, and was deleted: {fault}. Try again, or with "
+            "another network."
+        )
     os.replace(part, path)
     _remember(weights, path, sha256, progress)
 

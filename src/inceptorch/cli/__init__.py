@@ -29,6 +29,7 @@ from inceptorch.cli import (
     train,
     weights,
 )
+from inceptorch.cli.usage import USAGE_ERROR, describe_usage_error
 from inceptorch.errors import InceptorchError
 from inceptorch.utils.files import os_error_reason
 
@@ -71,7 +72,6 @@ OLD_OPTIONS = {
 
 app = typer.Typer(
     help="The Inception line of image classifiers: train, evaluate, predict.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -118,10 +118,11 @@ def main() -> None:
         sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal's encoding may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] or ["--help"]
     try:
-        refuse_old_options(*sys.argv[1:] or [""])
+        refuse_old_options(*words)
         try:
-            app()
+            code = app(words, "inceptorch", standalone_mode=False) or 0  # else the parser prints its errors itself
         finally:
             print(end="", flush=True)  # a full disk is noticed here, and not while Python ends
     except KeyboardInterrupt:
@@ -134,6 +135,7 @@ def main() -> None:
         sentence = _known(error)
         print(f"inceptorch: {sentence or _unexpected(error)}", file=sys.stderr)
         sys.exit(2 if sentence else 3)
+    sys.exit(code)
 
 
 def _known(error: Exception) -> str | None:
@@ -141,15 +143,17 @@ def _known(error: Exception) -> str | None:
     match error:
         case InceptorchError():
             return str(error)
+        case USAGE_ERROR():
+            return describe_usage_error(error)
         # The system says these of names, wherever they are used.
         case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
-            return f"{error.filename}: {os_error_reason(error)}; name another."
+            return f"Cannot use {error.filename}: {os_error_reason(error)}. Name another."
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EIO, filename=None):
             return f"Cannot write the output: {os_error_reason(error)}."
         case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
             return "Cannot go on: there is not enough memory. Try fewer images at once, or a smaller model."
         case ModuleNotFoundError(name=str(name)) if extra := EXTRAS.get(name.partition(".")[0]):
-            return f"this needs {name}, which is not installed; install it with: pip install 'inceptorch[{extra}]'"
+            return f"Cannot do this without {name}, which is not installed. Try: pip install 'inceptorch[{extra}]'"
     return None
 
 

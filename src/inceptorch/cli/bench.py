@@ -3,8 +3,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, print_table, printable
+from inceptorch.cli.output import Json, print_json, print_table
 from inceptorch.errors import EngineError
+from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
     from inceptorch.deployment.benchmark import BenchmarkResult

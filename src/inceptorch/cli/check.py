@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, printable
+from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RunError
+from inceptorch.utils.progress import printable
 
 
 def check(

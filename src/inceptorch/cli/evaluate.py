@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
-from inceptorch.cli.output import Json, print_json, print_table, printable
+from inceptorch.cli.output import Json, print_json, print_table
 from inceptorch.errors import ProtocolError, RunError
+from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
     from inceptorch.evaluation import ComparisonRow, Evaluation

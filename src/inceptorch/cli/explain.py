@@ -3,7 +3,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_images, print_unused
+from inceptorch.cli.output import Json, print_images
 
 
 def explain(
@@ -37,5 +37,4 @@ def explain(
         peak = "peak at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "none found"
         return f"; evidence for {entry['label']}: {peak}: {entry['drawing']}"
 
-    print_unused(paths)
     print_images(write(load(model).to_best_device(), paths, out, method, layer, target, top), json, where)

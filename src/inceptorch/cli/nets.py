@@ -3,7 +3,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inceptorch.cli.output import Json, print_json, print_table, printable
+from inceptorch.cli.output import Json, print_json, print_table
+from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
     from inceptorch.networks.complexity import Complexity

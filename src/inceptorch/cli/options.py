@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and what follows from them."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ import typer
 EngineOption = Annotated[
     str,
     typer.Option(
-        help="torch, onnxruntime or openvino; auto: the fastest that `inceptorch bench` or `serve` measured here. If "
-        "neither was run, auto is torch, and for exported files onnxruntime or openvino."
+        help="torch, onnxruntime or openvino; auto: the fastest that `inceptorch bench`, `serve` or `predict` measured "
+        "here. If none did, auto is torch, and for exported files onnxruntime or openvino."
     ),
 ]
 PrecisionOption = Annotated[
@@ -17,3 +17,12 @@ PrecisionOption = Annotated[
 ProtocolOption = Annotated[
     str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
 ]
+
+
+def measure_engines(model: str, engine: str, precision: str | None) -> None:
+    """Measure the engines of a model, once, where `auto` takes the fastest in fp32."""
+    from inceptorch.deployment.benchmark import measure_once
+    from inceptorch.utils.progress import Progress
+
+    if engine == "auto" and precision in (None, "fp32"):
+        measure_once(model, progress=Progress())

@@ -1,23 +1,17 @@
 """Output of the commands. With --json, standard output holds one JSON value and nothing else."""
 
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from inceptorch.utils.markdown import Grid, figure_columns
+from inceptorch.utils.progress import printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
-
-
-def printable(text: str) -> str:
-    """`text` on one line; control characters, as in file names, become escapes."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text)
 
 
 def print_json(value: Any) -> None:
@@ -42,15 +36,6 @@ def print_table(grid: Grid) -> None:
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def print_unused(paths: Iterable[Path]) -> None:
-    """Say on standard error how many files of these folders are no images by their names."""
-    from inceptorch.inference.inputs import describe_others
-
-    others = describe_others(paths)
-    if others:
-        print(printable(f"not used: {others}"), file=sys.stderr)
 
 
 def print_images(entries: Iterable[dict[str, Any]], json: bool, suffix: Callable[[dict[str, Any]], str]) -> None:

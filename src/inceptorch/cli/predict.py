@@ -1,17 +1,20 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption
-from inceptorch.cli.output import Json, print_images, print_json, print_unused
+from inceptorch.cli.options import EngineOption, PrecisionOption, measure_engines
+from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import ClassifierConfig
     from inceptorch.inference.inputs import Entry
+
+MEASURE_FROM = 1000  # images, which take far longer than the measurement
 
 RejectOption = Annotated[
     bool,
@@ -50,6 +53,14 @@ OutOption = Annotated[
 DrawOption = Annotated[
     Path | None, typer.Option(help="New folder for the images with their boxes drawn.", metavar="FOLDER")
 ]
+MeasureOption = Annotated[
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help=f"Measurement of a model's engines before {MEASURE_FROM:,} images or more, once and for a few seconds; "
+        "only with --engine auto.",
+    ),
+]
 RayOption = Annotated[
     str | None,
     typer.Option(help="Address of a Ray cluster, with --out; `local` starts one on this machine.", metavar="ADDRESS"),
@@ -68,6 +79,7 @@ def predict(
     tile: TileOption = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    measure: MeasureOption = True,
     out: OutOption = None,
     draw: DrawOption = None,
     ray: RayOption = None,
@@ -85,13 +97,17 @@ def predict(
     from inceptorch.images.crops import get_protocol
     from inceptorch.inference.draw_boxes import Drawings
     from inceptorch.inference.engines import open_engine
-    from inceptorch.inference.options import options_for, predict_entries
+    from inceptorch.inference.inputs import image_entries
+    from inceptorch.inference.options import options_for, predict_entries, report_low_bits
     from inceptorch.inference.writers import file_lock, is_unfinished, new_writer, provenance, write_predictions
     from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
     get_protocol(protocol or "center")  # before the model is read
+    progress, new = Progress(), out is None or not is_unfinished(out)  # a file is resumed by the engine that began it
+    if measure and new and ray is None and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM:
+        measure_engines(model, engine, precision)
     opened = open_engine(model, engine, precision)
     if draw is not None and opened.config.detection is None:
         raise ProtocolError(f"Cannot draw boxes: {model} is a classifier. Try inceptorch explain, which draws maps.")
@@ -108,15 +124,15 @@ def predict(
             from inceptorch.inference.ray import predict_on_cluster
 
             answers = predict_on_cluster(ray, model, opened, entries, options)
+        answers = report_low_bits(answers, progress.info)
         return answers if drawings is None else drawings.draw_each(answers)
 
-    print_unused(paths)
     if out is None:
         _print_answers(answer, paths, json)
         return
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
         writer = new_writer(out, provenance(opened, paths, options), opened, options)
-        state = write_predictions(writer, paths, answer, Progress())
+        state = write_predictions(writer, paths, answer, progress)
     _print_summary(out, state.done, state.failed, json)
 
 
@@ -141,7 +157,7 @@ def _print_answers(answer: "Callable[[Iterable[Entry]], Iterator[Entry]]", paths
     from inceptorch.inference.inputs import image_entries
     from inceptorch.utils.progress import Progress
 
-    entries = image_entries(paths)
+    entries = image_entries(paths, say=Progress().info)
     if json:
         known = list(entries)
         answers = iter(Progress().track(answer(known), len(known), "predicting"))

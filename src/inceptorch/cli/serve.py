@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inceptorch.cli.options import EngineOption, PrecisionOption
+from inceptorch.cli.options import EngineOption, PrecisionOption, measure_engines
 
 if TYPE_CHECKING:
     from inceptorch.inference.engines import Engine
@@ -123,11 +123,9 @@ def _open_engines(
     paths: dict[str, str], engine: str, precision: str | None, measure: bool, options: dict[str, int | None]
 ) -> "dict[str, Engine]":
     """The engine of each model by name, of those that are measured before if `measure`."""
-    from inceptorch.deployment.benchmark import measure_once
     from inceptorch.inference.engines import open_engine
-    from inceptorch.utils.progress import Progress
 
-    if measure and engine == "auto" and precision in (None, "fp32"):
+    if measure:
         for path in paths.values():
-            measure_once(path, progress=Progress())
+            measure_engines(path, engine, precision)
     return {name: open_engine(path, engine, precision, **options) for name, path in paths.items()}

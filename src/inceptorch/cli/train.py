@@ -125,10 +125,13 @@ def train(
 
     chosen = _recipe(data, recipe, config, bool(weights), settings or [], overrides)
     if print_config:
+        from inceptorch.training.network import check_request
+
+        check_request(chosen, net, weights)
         print(chosen.to_yaml(), end="")
         return
     if data is None:
-        raise RunError("Name the DATA to train on, or a run to resume: --resume RUN.")
+        raise RunError("Cannot train without data. Name the DATA to train on, or a run to resume: --resume RUN.")
 
     arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed}
     if lr_find and fast_dev_run:

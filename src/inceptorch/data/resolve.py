@@ -79,8 +79,13 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
     return images
 
 
-def open_splits(data: str | Path, download: bool = True) -> Splits:
-    """The splits that DATA itself is divided into; "" for all of it if it is not divided."""
+def open_splits(data: str | Path, download: bool = True, allow_missing: bool = False) -> Splits:
+    """The splits that DATA itself is divided into; "" for all of it if it is not divided. With `allow_missing`, a list
+    may name images that do not exist."""
+    if not isinstance(data, str | Path):
+        raise DataError(
+            f"Cannot read images from a value of type {type(data).__name__}. Try a folder, a zip or a list."
+        )
     text, path = str(data), Path(data)
     if text.startswith(PIPE):
         raise DataError(
@@ -94,7 +99,7 @@ def open_splits(data: str | Path, download: bool = True) -> Splits:
     if (boxes := _box_splits(path)) is not None:
         return boxes
     if is_list(path.name) and path.is_file():
-        return open_manifest(path)
+        return open_manifest(path, allow_missing)
     if are_shards(path):
         return open_shards(path)
     if is_validation(path):

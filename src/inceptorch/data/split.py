@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.data.sources.base import Source, describe_unused
+from inceptorch.data.sources.base import Source, Unused
 from inceptorch.data.string_array import Files, Indices, StringArray, is_text
 from inceptorch.errors import DataError, ImageError, did_you_mean
 from inceptorch.images.decode import decode
@@ -220,7 +220,7 @@ def abbreviated_counts(counts: Mapping[str, int], unit: str) -> str:
 
 def describe_unused_files(splits: Iterable[Split]) -> str:
     """How many files no split uses, by the reason; "" if there are none."""
-    return describe_unused(chain.from_iterable(split.unused for split in splits))
+    return str(Unused(chain.from_iterable(split.unused for split in splits)))
 
 
 def abbreviated(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from inceptorch.data.index_cache import are_among, digests_of, load_readable, mtime_is_reliable, store_readable
 from inceptorch.data.split import Split
 from inceptorch.errors import DataError, ImageError
-from inceptorch.images.decode import decode
+from inceptorch.images.decode import decode, describe_low_bits
 from inceptorch.utils.progress import Progress
 
 
@@ -50,7 +50,7 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
 
     def fault(index: int) -> str | None:
         try:
-            if decode(split.read(index)).is_shallow:
+            if decode(split.read(index)).low_bits:
                 shallow.add(index)
         except ImageError as error:
             return error.reason
@@ -61,8 +61,7 @@ def _faults(split: Split, progress: Progress) -> dict[int, str]:
     faults = {index: error for index, error in zip(left, results, strict=True) if error is not None}
 
     if shallow:
-        of = f"{len(shallow)} of {len(split)} images have 16 bits and use only their lowest 12 or fewer"
-        progress.info(f"{of}, so that they look black: {split.file(min(shallow))}. Try multiplying their values by 16.")
+        progress.info(describe_low_bits(len(shallow), len(split), split.file(min(shallow))))
 
     reliable = mtime_is_reliable(split.files.changed, seen)
     good = [index for index in left if reliable[index] and index not in faults and index not in shallow]

@@ -190,9 +190,11 @@ def read_predictions(file: Path) -> Predictions:
             f"{file} holds no predictions, or is damaged. `inceptorch eval --save-predictions` writes it again."
         ) from None
     if shape != [len(labels), len(metadata.classes)] or len(files) != len(labels) or labels.ndim != 1:
-        raise ProtocolError(f"{file} is damaged: its tensors do not belong together.")
+        raise ProtocolError(
+            f"Cannot use {file}: it has predictions for other images than it names. Try writing it again."
+        )
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(metadata.classes):
-        raise ProtocolError(f"{file} is damaged: some labels are outside its classes.")
+        raise ProtocolError(f"Cannot use {file}: some labels are outside its classes. Try writing it again.")
     return Predictions(file, header.get("name", file.name), metadata, labels, files)
 
 
@@ -202,9 +204,14 @@ def combined(members: Sequence[Predictions], weights: Sequence[float]) -> Iterat
     first = members[0]
     for other in members[1:]:
         if other.metadata.classes != first.metadata.classes:
-            raise ProtocolError(f"{first.name} and {other.name} are of classifiers with different classes.")
+            raise ProtocolError(
+                f"Cannot combine {first.name} and {other.name}: their classes differ. Try classifiers of the same data."
+            )
         if other.metadata.images != first.metadata.images or list(other.files) != list(first.files):
-            raise ProtocolError(f"{first.name} and {other.name} are of different images.")
+            raise ProtocolError(
+                f"Cannot combine {first.name} and {other.name}: they are of different images. Try the same DATA and "
+                "split."
+            )
     fractions = np.log(np.asarray(weights, np.float64) / sum(weights))
     for chunks in zip(*(member.chunks() for member in members), strict=True):
         total = np.full(chunks[0][1].shape, -np.inf)

@@ -12,9 +12,10 @@ from inceptorch.classifier import Classifier
 from inceptorch.errors import ImageError
 from inceptorch.explanation.explain import explain
 from inceptorch.explanation.overlay import draw
-from inceptorch.images.inputs import load_image
+from inceptorch.images.inputs import decode_input
 from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.inference.inputs import image_entries
+from inceptorch.inference.options import report_low_bits
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.utils.files import make_folder, write_text
 from inceptorch.utils.progress import Progress
@@ -39,7 +40,7 @@ def write(
     written.
     """
     progress = progress or Progress()
-    entries = list(image_entries(paths, exclude=out))  # not the drawings of an earlier call
+    entries = list(image_entries(paths, exclude=out, say=progress.info))  # not the drawings of an earlier call
     names: Counter[str] = Counter()
     batches = list(in_batches(entries, BATCH_SIZES["torch"] if method == "gradcam" else 1))  # the others are slow
     for batch in progress.track(batches, len(batches), "explaining"):
@@ -47,7 +48,10 @@ def write(
         for position, entry in enumerate(batch):
             try:
                 if "error" not in entry:
-                    images[position] = load_image(entry["file"])
+                    decoded = decode_input(entry["file"])
+                    images[position] = decoded.image
+                    if decoded.low_bits:
+                        entry["warning"] = decoded.low_bits
             except ImageError as error:
                 entry["error"] = str(error)
         explained = explain(classifier, list(images.values()), method=method, layer=layer, target=target, top=top)
@@ -66,4 +70,4 @@ def write(
                 )
     make_folder(out)
     write_text(out / JSON, json.dumps(entries, ensure_ascii=False) + "\n")
-    return entries
+    return list(report_low_bits(entries, progress.info))

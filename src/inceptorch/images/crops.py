@@ -22,7 +22,7 @@ import numpy as np
 from msgspec import Meta
 from PIL import Image
 
-from inceptorch.errors import ProtocolError, did_you_mean
+from inceptorch.errors import ProtocolError, did_you_mean, within
 from inceptorch.images.preprocessing import ImageArray, Preprocessing, center, resize_shorter
 from inceptorch.utils.files import load_yaml
 from inceptorch.utils.validation import build, check_fields
@@ -197,7 +197,7 @@ def _read(path: Path) -> CropProtocol:
     try:
         return build(CropProtocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:
-        raise ProtocolError(f"{path}: {error}") from None
+        raise ProtocolError(within(path, error)) from None
 
 
 def _scaled(side: int, preprocessing: Preprocessing) -> int:

@@ -136,9 +136,12 @@ class Decoded:
     complaint: str = ""
 
     @property
-    def is_shallow(self) -> bool:
-        """Whether it has 16 bits per channel of which it uses at most 12, so that it looks black."""
-        return self.header is not None and self.header.bits == 16 and int(self.array.max()) < 16
+    def low_bits(self) -> str:
+        """A phrase about an image with 16 bits per channel of which it uses at most 12, so that it looks black; "" for
+        all others."""
+        if self.header is None or self.header.bits != 16 or (highest := int(self.array.max())) >= 16:
+            return ""
+        return f"uses {highest} of 255 levels, as if it held values of 12 bits or fewer"
 
     @property
     def image(self) -> Image.Image:
@@ -147,6 +150,14 @@ class Decoded:
     @property
     def array(self) -> RGBArray:
         return np.asarray(self.content)
+
+
+def describe_low_bits(count: int, total: int, example: str) -> str:
+    """The sentence about `count` of `total` images with `low_bits`."""
+    return (
+        f"{count} of {total} images have 16 bits and use only their lowest 12 or fewer, so that they look black: "
+        f"{example}. Try multiplying their values by 16."
+    )
 
 
 def decode(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.errors import ImageError, ImageInputError
-from inceptorch.images.decode import decode
+from inceptorch.images.decode import Decoded, decode
 from inceptorch.images.limits import check_bytes
 
 CHANNELS = (1, 3, 4)
@@ -30,16 +30,21 @@ CHANNELS = (1, 3, 4)
 
 def load_image(image: Any) -> Image.Image:
     """The upright RGB image of an `ImageInput`. Raises ImageError, and ImageInputError for other types."""
+    return decode_input(image).image
+
+
+def decode_input(image: Any) -> Decoded:
+    """The image of `load_image` with what its file tells about it."""
     if isinstance(image, bytearray | memoryview):
         image = bytes(image)
     if isinstance(image, str | Path | bytes | Image.Image):
-        return decode(image).image
+        return decode(image)
     if _is_tensor(image):
         image = _from_tensor(image)
     if isinstance(image, np.ndarray):
-        return decode(_from_array(image)).image
+        return decode(_from_array(image))
     if hasattr(image, "read"):
-        return decode(_from_file(image)).image
+        return decode(_from_file(image))
     name = type(image).__name__
     kind = "None" if image is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"
     raise ImageInputError(

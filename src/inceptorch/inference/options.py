@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from PIL import Image
 
 from inceptorch.errors import ImageError, ProtocolError
 from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
-from inceptorch.images.decode import ImageInput
-from inceptorch.images.inputs import is_one_image, load_image
+from inceptorch.images.decode import ImageInput, describe_low_bits
+from inceptorch.images.inputs import decode_input, is_one_image
 from inceptorch.inference.boxes import BoxPrediction, BoxPredictor, score_threshold
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.inference.inputs import Entry, each_image
@@ -138,14 +138,16 @@ def predict(
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
     image that cannot be read. Of a detector it has "boxes", a list of {"label", "index", "score", "box"}, best first;
-    a box is left, top, width and height in pixels of the upright image.
+    a box is left, top, width and height in pixels of the upright image. An image that uses only the lowest of its 16
+    bits has a "warning".
     """
     opened = open_engine(model, engine, precision)
     options = options_for(opened, top, protocol, min_confidence, tile)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
+    progress = progress or Progress(quiet=True)
     answers = _predict(opened, each_image(images), options)
-    return (progress or Progress(quiet=True)).track(answers, total, "predicting")
+    return progress.track(report_low_bits(answers, progress.info), total, "predicting")
 
 
 def answers(classifier: Classifier, images: Iterable[ImageInput], top: int | None = None) -> list[Any]:
@@ -177,6 +179,18 @@ def predict_entries(
     return _predict(engine, pairs, options, threads)
 
 
+def report_low_bits(entries: Iterable[Entry], say: Callable[[str], object]) -> Iterator[Entry]:
+    """Pass results on, and tell `say` at the end how many are of images with a "warning"."""
+    total, warned = 0, list[str]()
+    for entry in entries:
+        total += 1
+        if "warning" in entry:
+            warned.append(entry.get("file", "an image"))
+        yield entry
+    if warned:
+        say(describe_low_bits(len(warned), total, warned[0]))
+
+
 def _predict(
     engine: Engine,
     pairs: Iterable[tuple[Entry, Any]],
@@ -189,7 +203,10 @@ def _predict(
         entry, image = pair
         if "error" in entry:
             raise ImageError(entry["file"], entry["error"])
-        return load_image(image)
+        decoded = decode_input(image)
+        if decoded.low_bits:
+            entry["warning"] = decoded.low_bits
+        return decoded.image
 
     predictor: Any = options.predictor(engine, threads)  # each kind of options takes its own predictions
     for prediction in predictor.stream(pairs, read):

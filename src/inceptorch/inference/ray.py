@@ -92,7 +92,9 @@ def _result(reference: Any) -> list[Entry]:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, InceptorchError):
             raise error.cause from None
-        raise RunError(f"A machine of the cluster could not predict: {' '.join(str(error.cause).split())}") from error
+        raise RunError(
+            f"Cannot predict on a machine of the cluster: {' '.join(str(error.cause).split())}. See its log."
+        ) from error
     except ray.exceptions.RayError as error:
         raise RunError(f"The Ray cluster failed ({type(error).__name__}). Try again once it runs.") from error
     return entries

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from inceptorch.errors import TableError
+from inceptorch.errors import TableError, within
 from inceptorch.networks.layers import Layers, Shape, TooSmallError, as_layer, prefixed
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.zoo import get_network
@@ -143,7 +143,7 @@ def _walk(net: NetworkSpec, layers: Layers, shape: Shape, where: str) -> tuple[L
         try:
             output = as_layer(layer).output_shape(shape)
         except TableError as error:
-            raise type(error)(f"{where}{name}: {error}") from None
+            raise type(error)(within(f"{where}{name}", error)) from None
         cost = LayerCost(name, output, *as_layer(layer).count(shape, net.norm))
         for what, numbers in (("weights", cost.params), ("output for one image", math.prod(output))):
             if numbers > MAX_NUMBERS:

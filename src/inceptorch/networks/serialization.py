@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from inceptorch.errors import TableError, did_you_mean
+from inceptorch.errors import TableError, did_you_mean, within
 from inceptorch.networks.layers import KINDS, BatchNorm, Layer, Layers, changed_values, plain, walk
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.plain import Word, build_checked, check
@@ -57,7 +57,7 @@ def read_table(path: str | Path) -> NetworkSpec:
     try:
         return from_plain(read_yaml(Path(path)))
     except TableError as error:
-        raise TableError(f"{path}: {error}") from None
+        raise TableError(within(path, error)) from None
     except OSError as error:
         raise TableError(f"{path} could not be read: {os_error_reason(error)}.") from None
     except NotYamlError as error:
@@ -103,7 +103,7 @@ def _layers(where: str, values: Any) -> Layers:
         try:
             layers[str(name)] = _layer(value)
         except TableError as error:
-            raise TableError(f"{where}, layer {name}: {error}") from None
+            raise TableError(within(f"{where}, layer {name}", error)) from None
     return layers
 
 

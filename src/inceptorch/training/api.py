@@ -68,7 +68,7 @@ def train(
     began = time.monotonic()
     if isinstance(model, str):
         if net is not None:
-            raise RecipeError("Give net or model, not both: they are the same.")
+            raise RecipeError("Cannot take net and model: they name the same. Give net or model, not both.")
         net, model = model, None
     from_python = not isinstance(data, str | Path)
     overrides = Overrides(data if from_python else None, model, loss, transform, optimizer)

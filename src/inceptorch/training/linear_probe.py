@@ -62,7 +62,8 @@ def fit_linear_probe(
     features = _features(context, world, progress)
     labels = torch.tensor(context.train.labels, dtype=torch.int64)
     if recipe.optimization.linear_probe_l2 == "auto":
-        l2 = choose_l2(features.train, labels, len(classifier.classes), recipe, context.run.seed)
+        arguments = features.train, labels, len(classifier.classes), recipe, context.run.seed
+        l2 = world.run_on_main(lambda: choose_l2(*arguments))
         progress.info(f"linear_probe_l2={l2:g} has the lowest loss in cross-validation on the training images")
         recipe = recipe.replace(linear_probe_l2=l2)
     for fitted in fit(features.train, labels, len(classifier.classes), recipe):
@@ -81,8 +82,9 @@ def _features(context: TrainingContext, world: DistributedContext, progress: Pro
     """The features of both splits, from the run's file if an interrupted run left it, else computed by all
     processes and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
     classifier, recipe, path = context.classifier, context.run.recipe, context.run.features
-    if world.run_on_main(lambda: _is_whole(path)):
-        return Features(**read_safetensors(path))
+    saved = _saved(path) if world.is_main else None
+    if world.run_on_main(lambda: saved is not None):
+        return saved or Features(**read_safetensors(path))
     model, engine = classifier.model, Torch(classifier, device=world.device)
     bf16 = recipe.schedule.epochs > 0 and precision(recipe, world.device) == "bf16"
 
@@ -107,12 +109,12 @@ def _features(context: TrainingContext, world: DistributedContext, progress: Pro
     return found
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether an interrupted run left features there as it wrote them."""
+def _saved(path: Path) -> Features | None:
+    """The features that an interrupted run left there, if they are as it wrote them."""
     try:
-        return set(read_safetensors(path)) == {"train", "val"}
-    except BundleError:
-        return False
+        return Features(**read_safetensors(path))
+    except (BundleError, TypeError):  # other names of tensors
+        return None
 
 
 def choose_l2(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: int) -> float:

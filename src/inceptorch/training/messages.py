@@ -86,7 +86,25 @@ def warn_of_chance(trainer: Trainer, row: dict[str, Any], evaluation: Evaluation
         )
 
 
-def diverged(trainer: Trainer, what: str) -> RunError:
+def not_finite_loss(trainer: Trainer, loss: float, step: int) -> RunError:
+    """The error for a loss that is not finite. In the first step of all no weight has moved, so that it is not the
+    rate."""
+    own = trainer.context.overrides.loss is not None
+    if trainer.state.epoch or step:
+        return diverged(
+            trainer, f"The loss became {loss} at step {step + 1}", " and check the loss given" if own else ""
+        )
+    if own:
+        return RunError(
+            f"Cannot train: the loss given returned {loss} at step 1, before any weight moved. Try it on random "
+            "logits; logarithms of 0 and divisions by 0 give nan."
+        )
+    return RunError(
+        f"Cannot train: the loss is {loss} at step 1, before any weight moved. Check the weights or the module given."
+    )
+
+
+def diverged(trainer: Trainer, what: str, also: str = "") -> RunError:
     """The error for a loss or outputs that are not finite; `what` became so in the epoch under way."""
     folder, rows, config = trainer.run.folder, trainer.state.rows, trainer.recipe
     saved = "no epoch was finished"
@@ -95,7 +113,7 @@ def diverged(trainer: Trainer, what: str) -> RunError:
         saved = f"{folder} holds the classifier after {describe_row(row)}, with {describe_score(row)}"
     return RunError(
         f"{what} in epoch {trainer.state.epoch + 1}, so the run was stopped; {saved}. Start again with a lower rate "
-        f"in a new folder, such as --set lr={config.optimization.lr / 4:g} --out {folder}-2."
+        f"in a new folder, such as --set lr={config.optimization.lr / 4:g} --out {folder}-2{also}."
     )
 
 

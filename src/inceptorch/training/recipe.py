@@ -19,7 +19,7 @@ import yaml
 from msgspec import Meta
 
 from inceptorch.data.augmentation import AugmentationConfig
-from inceptorch.errors import RecipeError, did_you_mean
+from inceptorch.errors import RecipeError, did_you_mean, within
 from inceptorch.networks.network import NetworkSpec, stem
 from inceptorch.training.compatibility import renamed_key
 from inceptorch.utils.files import load_yaml
@@ -232,7 +232,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return with_values(get_recipe(str(values.pop("name", "scratch"))), values)
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from None
+        raise RecipeError(within(path, error)) from None
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
@@ -242,16 +242,18 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise RecipeError(f"--set {setting}: write it as key=value.")
+            raise RecipeError(f"Cannot read --set {setting}: it has no `=`. Try --set KEY=VALUE.")
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):  # no date, too long a number, too deep
-            raise RecipeError(f"--set {setting}: the value cannot be read.") from None
+            raise RecipeError(
+                f"Cannot read --set {setting}: the value cannot be read as YAML. Try quotes around text."
+            ) from None
         group, dot, name = key.strip().rpartition(".")
         if dot and KEYS.get(name) != group:
             raise RecipeError(f"A recipe has no value {key.strip()!r}: {_place(name)}")
         if name in values:
-            raise RecipeError(f"--set {name} is given twice; give it once.")
+            raise RecipeError(f"Cannot take {name} twice: --set gives it two values. Try one of them.")
         values[name] = value
     return values
 
@@ -264,7 +266,7 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     for key, value in _flat(values):
         group = changed.setdefault(KEYS[key], {})
         if key in group:
-            raise RecipeError(f"{key} is given twice, in its group and outside; give it once.")
+            raise RecipeError(f"Cannot take {key} twice: it is in its group and outside. Try one of them.")
         group[key] = value
     groups = {group: dataclasses.replace(getattr(recipe, group), **new) for group, new in changed.items()}
     return dataclasses.replace(recipe, source=source, **groups)

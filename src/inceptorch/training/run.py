@@ -24,7 +24,7 @@ from inceptorch.classifier.config import Metadata, ValidationSplit
 from inceptorch.data import Skipped, Split
 from inceptorch.data.locator import short_name
 from inceptorch.data.split import DRAWN_VAL
-from inceptorch.errors import RecipeError, RunError
+from inceptorch.errors import RecipeError, RunError, within
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.training.compatibility import upgrade_run_config
@@ -185,7 +185,7 @@ def read_run(folder: Path) -> Run:
             )
         return run
     except RecipeError as error:
-        raise RunError(f"{folder / RUN_CONFIG}: {error}") from None
+        raise RunError(within(folder / RUN_CONFIG, error)) from None
     except (KeyError, TypeError, ValueError):
         raise RunError(
             f"Cannot resume {folder}: {RUN_CONFIG} lacks values. Start a new run with inceptorch train."

@@ -35,19 +35,16 @@ from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
-from inceptorch.networks.complexity import check_size
 from inceptorch.networks.detection import DetectionHead, canvas, default_levels
-from inceptorch.networks.layers import Linear
-from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification, Detection, Task
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
+from inceptorch.training.network import check_head, choose_network
 from inceptorch.training.optimizers import OptimizerFactory
 from inceptorch.training.recipe import Recipe, default_recipe, get_recipe
 from inceptorch.training.run import RUN_CONFIG, Run, next_run_dir
-from inceptorch.training.schedule import image_size
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
@@ -109,20 +106,27 @@ class TrainingContext:
 
 def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     """The config of a new run, checked as far as it can be without its data; nothing is written."""
+    if request.data is None and request.overrides.data is None:
+        raise DataError(
+            "Cannot train on None: it is no data. Try a folder, a list, or a Dataset of (image, label) pairs."
+        )
     given, overrides = resolve_weights(request.weights) if request.weights else None, request.overrides
     if not 0 <= request.seed < 2**63:
-        raise RecipeError(f"The seed is {request.seed}; it must be a whole number from 0 to {2**63 - 1}.")
+        raise RecipeError(
+            f"Cannot use the seed {request.seed}: it must be a whole number from 0 to {2**63 - 1}. Try 0."
+        )
     recipe = request.recipe if request.recipe is not None else _default_recipe(request, bool(given))
     recipe = (get_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**request.values)
-    if recipe.name == "head" and recipe.schedule.epochs:
-        raise RecipeError(
-            "Cannot train the whole network by recipe head, which has no learning rate for that. "
-            f"Try --recipe finetune --epochs {recipe.schedule.epochs}."
-        )
+    check_head(recipe, bool(given))
     if recipe.optimization.linear_probe_steps and not given:
-        raise RecipeError(f"Recipe {recipe.name!r} trains a classifier on given weights; name them with --weights.")
+        raise RecipeError(
+            f"Cannot train by recipe {recipe.name!r} without weights, which it begins from. Try --weights with a name "
+            "of `inceptorch weights`."
+        )
     if recipe.optimization.freeze and not given:
-        raise RecipeError("freeze keeps layers of given weights as they are; name the weights with --weights.")
+        raise RecipeError(
+            "Cannot freeze layers without weights, which they would keep. Try --weights, or --set freeze=0."
+        )
     if recipe.schedule.epochs and recipe.optimization.batch_size < 2 * world.count:
         raise RecipeError(
             f"A batch of {recipe.optimization.batch_size} is too small for {world.count} processes; "
@@ -212,29 +216,15 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     if module is not None and not isinstance(module, Model):
         return _wrap(module, recipe, classes)
     given = load(run.weights) if run.weights else None
-    if given and run.net and run.net.name != given.model.net.name:
-        raise RecipeError(
-            f"{run.weights} holds the network {given.model.net.name!r}, not {run.net.name!r}; leave out --net."
-        )
     if module is not None and module.num_classes != len(classes):
         raise RunError(f"Cannot train this module: it has {module.num_classes} classes, the data {len(classes)}.")
-    table = run.net or (module.net if module else given.model.net if given else get_network(recipe.model.net))
-    aux = bool(table.aux) and recipe.optimization.aux_loss_weight > 0 and recipe.schedule.epochs > 0
-    size = recipe.model.size or (module.size if module else table.size)
-    preprocessing = given.preprocessing if given else default_preprocessing(size, recipe.model.channels)
-    if recipe.model.size and size != preprocessing.size:
-        resize = round(size * preprocessing.resize / preprocessing.size)
-        preprocessing = replace(preprocessing, size=size, resize=resize)
-    if recipe.model.dropout >= 0:
-        table = with_dropout(table, recipe.model.dropout)
-    _check_growth(recipe, table, aux, preprocessing.size)
+    net, size = (run.net or module.net, module.size) if module is not None else (run.net, None)
+    table, preprocessing, aux = choose_network(recipe, net, given.config if given else None, run.weights, size)
     torch.manual_seed(run.seed)
     model = module or Model(table, len(classes), preprocessing.in_chans, aux=aux, size=preprocessing.size)
     if given:
         copy_weights(given.model, model)
     frozen = recipe.optimization.frozen_layers(table)
-    if frozen > len(model.body):
-        raise RecipeError(f"{table.name} has {len(model.body)} layers to freeze, not {frozen}: --set freeze=0.")
     for layer in model.body[:frozen]:
         layer.requires_grad_(False)
     return Classifier.of(model.to(memory_format=torch.channels_last), preprocessing, classes)
@@ -352,16 +342,3 @@ def _without(split: Split, files: set[str]) -> Split:
     if not files:
         return split
     return split.select([index for index in range(len(split)) if split.file(index) not in files])
-
-
-def _check_growth(recipe: Recipe, table: NetworkSpec, aux: bool, size: int) -> None:
-    """Raise if images shall grow but fully connected layers take one size only, or if they begin too small."""
-    sizes = {image_size(recipe, size, epoch) for epoch in range(recipe.schedule.epochs)} - {size}
-    if not sizes:
-        return
-    heads = {**table.head, **((table.aux_head or {}) if aux else {})}
-    if any(isinstance(layer, Linear) for layer in heads.values()):
-        main = any(isinstance(layer, Linear) for layer in table.head.values())
-        remedy = "size_schedule=[[0,1],[1,1]]" if main else "aux_loss_weight=0"
-        raise RecipeError(f"{table.name} has fully connected layers, which take one size only. Try --set {remedy}.")
-    check_size(table, min(sizes), aux)

@@ -34,7 +34,7 @@ from inceptorch.training.linear_probe import fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.map_cache import MapCache, cache_maps, clear_maps, evaluate_maps
 from inceptorch.training.memory import translate_oom
-from inceptorch.training.messages import announce, describe_row, diverged, warn_of_chance
+from inceptorch.training.messages import announce, describe_row, diverged, not_finite_loss, warn_of_chance
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.run import format_metrics
 from inceptorch.training.schedule import epochs_since_best, image_size, kept_row, learning_rate
@@ -233,7 +233,7 @@ class Trainer:
         step, scalars = self.pending.popleft()
         loss, stop, due = scalars.read()
         if not math.isfinite(loss):
-            raise diverged(self, f"The loss became {loss} at step {step + 1}")
+            raise not_finite_loss(self, loss, step)
         self.state.loss += loss * self.batch_sizes[step]
         for callback in self.callbacks:
             callback.on_step(self, loss)

@@ -22,8 +22,8 @@ MARKS = {  # the longer ones first, as one begins like another
 }
 
 
-def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it into place.
+def atomic_write(path: Path, write: Callable[[Path], object], name: Path | None = None) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place; errors call it `name`.
 
     After a fault, such as a full disk or a killed process, `path` holds what it held before. A link is followed. Raises
     RunError with the system's reason.
@@ -44,7 +44,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         sync_folder(target.parent)
     except OSError as error:
         untouched = " What was there before is untouched." if existed else ""
-        raise DiskError(f"{path} could not be written: {os_error_reason(error)}.{untouched}") from None
+        raise DiskError(f"{name or path} could not be written: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
@@ -60,9 +60,9 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))
+def write_text(path: Path, text: str, name: Path | None = None) -> None:
+    """Write a text file whole or not at all; errors call it `name`."""
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")), name)
 
 
 def make_folder(path: Path) -> None:
@@ -156,10 +156,31 @@ def locked(lock: Path, busy: str, unusable: str) -> Iterator[None]:
         lock.unlink(missing_ok=True)
 
 
+def open_regular(path: str | Path) -> BinaryIO:
+    """A file open for reading. Raises OSError, and ImageError for a folder, and for a pipe or a device, which might
+    never end."""
+    nonblocking = getattr(os, "O_NONBLOCK", 0)  # otherwise opening a pipe waits for a writer
+
+    def opener(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags | nonblocking)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise ImageError(path, f"is {what}, not a regular file")
+        return descriptor
+
+    return open(path, "rb", opener=opener)
+
+
 def require_regular(path: Path, error: type[InceptorchError]) -> None:
-    """Raise `error` for a pipe or a device, which might never end."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise error(f"{path} is a folder, a pipe or a device, not a regular file.")
+    """Raise `error` where `open_regular` would raise ImageError, before a library opens the file by its path. Other
+    faults are left to the reader."""
+    try:
+        with suppress(OSError):
+            open_regular(path).close()
+    except ImageError as fault:
+        raise error(str(fault)) from None
 
 
 @contextmanager
@@ -285,16 +306,6 @@ def ensure_empty(path: Path) -> None:
             raise RunError(f"{path} is a file; name a folder with --out.")
     except OSError as error:
         raise RunError(f"{path} cannot be used: {os_error_reason(error)}; name another --out.") from None
-
-
-def open_regular(path: str | Path) -> BinaryIO:
-    """A file open for reading. Raises OSError, and ImageError for a pipe or a device, which might never end."""
-    nonblocking = getattr(os, "O_NONBLOCK", 0)  # otherwise opening a pipe waits for a writer
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ImageError(path, "is a pipe or a device, not a regular file")
-    return file
 
 
 def os_error_reason(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,11 @@ T = TypeVar("T")
 LINE_INTERVAL = 10.0  # seconds
 
 
+def printable(text: str) -> str:
+    """`text` on one line; control characters, as in file names, become escapes."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text)
+
+
 class Progress:
     """Prints lines and tracks loops. With a `log`, lines are also appended to that file."""
 
@@ -23,7 +29,7 @@ class Progress:
 
     def info(self, line: str) -> None:
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
         self._log(line)
 
     def _log(self, line: str) -> None:

@@ -28,7 +28,7 @@ def test_a_pth_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"none/x.pth could not be written"):
         export_weights(tmp_path / "bundle", tmp_path / "none" / "x.pth")
     (tmp_path / "taken.pth").touch()
-    with pytest.raises(BundleError, match="exists already; name another file"):
+    with pytest.raises(BundleError, match="exists already. Try another --out"):
         export_weights(tmp_path / "bundle", tmp_path / "taken.pth")
 
 

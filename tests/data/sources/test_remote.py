@@ -236,7 +236,7 @@ def test_without_the_library_a_sentence_says_how_to_install_it() -> None:
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=os.environ)
     assert done.returncode == 2
     assert (
-        "this needs aiohttp, which is not installed; install it with: pip install 'inceptorch[remote]'" in done.stderr
+        "Cannot do this without aiohttp, which is not installed. Try: pip install 'inceptorch[remote]'" in done.stderr
     )
 
 

@@ -1,5 +1,7 @@
 """Files of predictions are resumed, and refused where they are of something else."""
 
+import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -150,3 +152,19 @@ def test_two_processes_do_not_write_the_same_file(bundle: Path, folder: Path, tm
         assert not out.exists()
     invoke("predict", bundle, folder, "--out", out)
     assert [file.name for file in tmp_path.glob("a.jsonl*")] == ["a.jsonl"]
+
+
+def test_a_full_disk_is_a_sentence_about_the_file_that_was_named(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if ".part" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    for name in ("a.jsonl", "a.csv"):
+        result = invoke("predict", bundle, folder, "--out", tmp_path / name)
+        assert str(result.exception) == f"{tmp_path / name} could not be written: no space left on device."

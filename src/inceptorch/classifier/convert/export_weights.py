@@ -24,13 +24,19 @@ def export_weights(bundle: Path, out: Path) -> str:
     names = next((each for each in libraries if model.net.name in each.nets), None)
     if names is None:
         nets = ", ".join(name for each in libraries for name in each.nets)
-        raise BundleError(f"{bundle} holds {model.net.name}, which no other library has; they have: {nets}.")
+        raise BundleError(
+            f"Cannot write {bundle} for another library: it holds {model.net.name}, which no other library has. Try "
+            f"{nets}."
+        )
     if model.net.body != get_network(model.net.name).body:
-        raise BundleError(f"{bundle} holds a table of one's own, which only has the name {model.net.name}.")
+        raise BundleError(
+            f"Cannot write {bundle} for another library: it holds a table of one's own, which only has the name "
+            f"{model.net.name}. Try `inceptorch export`."
+        )
     if out.suffix not in (".safetensors", ".pth"):
-        raise BundleError(f"{out} must end in .safetensors or .pth.")
+        raise BundleError(f"Cannot write {out}: the name must end in .safetensors or .pth.")
     if out.exists():
-        raise BundleError(f"{out} exists already; name another file with --out.")
+        raise BundleError(f"Cannot write {out}: it exists already. Try another --out.")
     renamed = tensor_names(model, names)
     theirs = {renamed[name]: tensor.contiguous() for name, tensor in model.state_dict().items()}
 

@@ -37,11 +37,16 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     tensors = read_tensors(file)
     for name, tensor in tensors.items():
         if tensor.is_complex() or not tensor.isfinite().all():
-            raise BundleError(f"{file} holds numbers in {name!r} that are not real and finite.")
+            raise BundleError(
+                f"Cannot use {file}: it holds numbers in {name!r} that are not real and finite. Try another copy of it."
+            )
     weights = _Weights(file, tensors, _recognize(tensors, file))
     entry, assumed = (get_weights(source), False) if source else weights.guess_source()
     if entry.net not in weights.names.nets:
-        raise BundleError(f"{file} holds a network like {weights.names.nets[0]}, not {entry.net} as in {entry.name}.")
+        raise BundleError(
+            f"Cannot convert {file}: it holds a network like {weights.names.nets[0]}, not {entry.net} as in "
+            f"{entry.name}. Try another --source."
+        )
     model, renamed = weights.rename(entry, labeled=labels is not None)
     fit(model, renamed, file)
     classes = class_names(model.num_classes, entry.outputs, labels, file)
@@ -132,9 +137,14 @@ class _Weights:
         names, outputs, channels = self.names, self.outputs, entry.preprocessing.in_chans
         library = f"{names.nets[0]} of {names.library}"
         if not outputs:
-            raise BundleError(f"{self.file} has a classifier of 0 classes.")
+            raise BundleError(
+                f"Cannot convert {self.file}: it has a classifier of 0 classes. Try weights of a whole network."
+            )
         if self.weight(next(iter(names.layers)), 4).shape[1] != channels:
-            raise BundleError(f"{self.file} is for images of other than {channels} channels, which {entry.name} has.")
+            raise BundleError(
+                f"Cannot convert {self.file}: it is for images of other than {channels} channels, which {entry.name} "
+                "has. Try another --source."
+            )
         aux_layers = [layer for layer in names.layers if layer.startswith("aux.")]
         aux = bool(aux_layers) and all(f"{names.layers[layer][-1]}.weight" in self.tensors for layer in aux_layers)
         # TensorFlow's networks have a first class more, the background; some copies of them still do.

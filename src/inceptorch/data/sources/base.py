@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable
 
 from inceptorch.data.string_array import Files, StringArray
@@ -92,14 +93,24 @@ def is_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
-def describe_unused(names: Iterable[str]) -> str:
-    """How many files are not used, by the reason that their names tell, with an example of each; "" for none."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
+class Unused:
+    """How many files are not used, by the reason that their names tell, with an example of each. As text, "" for
+    none."""
+
+    def __init__(self, names: Iterable[str] = ()):
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
         suffix = os.path.splitext(name)[1].lower()
         what = "outside the class folders" if is_image(name) else suffix or "without a suffix"
-        groups.setdefault(what, []).append(name)
-    return ", ".join(f"{len(alike)} {what} ({alike[0]})" for what, alike in groups.items())
+        self._counts[what] += 1
+        self._examples.setdefault(what, name)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{self._counts[what]} {what} ({name})" for what, name in self._examples.items())
 
 
 def is_hidden(name: str) -> bool:

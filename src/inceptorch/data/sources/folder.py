@@ -11,7 +11,7 @@ import numpy as np
 
 from inceptorch.data.sources.base import Tree, is_hidden, join
 from inceptorch.data.string_array import UNKNOWN, Files, StringArray
-from inceptorch.errors import DataError, ImageError
+from inceptorch.errors import DataError, ImageError, MissingImage
 from inceptorch.images.limits import read_image_file
 from inceptorch.utils.files import open_regular, os_error_reason, reading
 
@@ -60,6 +60,8 @@ class Folder(Tree):
     def read(self, path: str) -> bytes:
         try:
             return read_image_file(self.root / path)
+        except FileNotFoundError:
+            raise MissingImage(self.label(path), "does not exist") from None
         except OSError as error:
             raise ImageError(self.label(path), f"could not be read: {os_error_reason(error)}") from None
 

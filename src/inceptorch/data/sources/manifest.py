@@ -45,10 +45,11 @@ def is_list(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
+def open_manifest(path: Path, allow_missing: bool = False) -> dict[str, Callable[[], Split]]:
     """The splits that a list names, or "" if it names none. Paths in it are relative to its folder.
 
-    Raises DataError naming the line for a row that cannot be used, an image that is missing or is listed twice.
+    Raises DataError naming the line for a row that cannot be used, an image that is missing or is listed twice. With
+    `allow_missing`, the images of a split may be missing, though not all of them.
     """
     rows: dict[str, list[tuple[str, str]]] = {}
     lines: dict[str, int] = {}  # by the normal path, as there are several ways to write one
@@ -75,7 +76,8 @@ def open_manifest(path: Path) -> dict[str, Callable[[], Split]]:
     for split, images in rows.items():
         images.sort()
         files = source.files_of(StringArray(image for _, image in images))
-        for index in np.flatnonzero(files.changed == UNKNOWN)[:1]:
+        absent = np.flatnonzero(files.changed == UNKNOWN)
+        for index in absent[:1] if len(absent) == len(files) or not allow_missing else ():
             missing = files.names[index]
             line = lines[_normal(path, missing)]
             raise DataError(

@@ -52,7 +52,9 @@ def open_pairs(data: Any, val_fraction: float, seed: int) -> tuple[Split, Split]
     name = dataset_name(data)
     if isinstance(data, Mapping):
         if set(data) != set(NAMES):
-            raise DataError(f"Cannot use this data: the dict has {', '.join(map(str, data))}. Give it train and val.")
+            raise DataError(
+                f"Cannot use this data: the dict has {', '.join(map(str, data)) or 'no keys'}. Give it train and val."
+            )
         data = tuple(data[split] for split in NAMES)
     if not isinstance(data, tuple):
         return stratified(_split(data, "", name), val_fraction, seed)
@@ -88,7 +90,13 @@ def read_labels(pairs: Any, where: str, attributes: Sequence[str]) -> NDArray[np
     try:
         labels = np.asarray(values if values is not None else [pairs[index][1] for index in range(len(pairs))])
     except (TypeError, IndexError, KeyError) as error:
-        raise DataError(f"Cannot use {where}: its items are not (image, label) pairs ({error}).") from None
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
-        raise DataError(f"Cannot use {where}: it does not have one whole number as the label of each image.")
+        raise DataError(
+            f"Cannot use {where}: its items are not (image, label) pairs ({error}). Try (image, 0)."
+        ) from None
+    if not labels.size:
+        raise DataError(f"Cannot use {where}: it is empty. Give it (image, label) pairs.")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"Cannot use {where}: it does not have one whole number as the label of each image. Number classes from 0."
+        )
     return labels.astype(np.int64)

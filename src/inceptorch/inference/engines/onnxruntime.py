@@ -84,4 +84,6 @@ def _session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxru
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # a damaged file can provoke anything
         name = "The graph" if isinstance(model, bytes) else model
-        raise BundleError(f"{name} is not an ONNX file that ONNX Runtime can execute, or is damaged.") from error
+        raise BundleError(
+            f"Cannot use {name}: it is damaged, or no ONNX file that ONNX Runtime can execute. Try exporting it again."
+        ) from error

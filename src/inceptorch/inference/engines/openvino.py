@@ -123,7 +123,9 @@ def read_model(model: bytes | Path) -> openvino.Model:
         return core().read_model(model if isinstance(model, bytes) else str(model))
     except Exception as error:  # a damaged file can provoke anything
         name = "The graph" if isinstance(model, bytes) else model
-        raise BundleError(f"{name} is not a model that OpenVINO can read, or is damaged.") from error
+        raise BundleError(
+            f"Cannot use {name}: it is damaged, or no model that OpenVINO can read. Try exporting it again."
+        ) from error
 
 
 def metadata(model: openvino.Model) -> dict[str, str]:

@@ -125,7 +125,7 @@ class PredictionWriter(ABC):
         self._guarded(self.sidecar.unlink)
 
     def _save_state(self) -> None:
-        write_text(self.sidecar, json.dumps(asdict(self.state)) + "\n")
+        write_text(self.sidecar, json.dumps(asdict(self.state)) + "\n", self.path)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:
@@ -192,7 +192,7 @@ def write_predictions(
     final state. Raises RunError."""
     entries = image_entries(paths)
     output.skip(entries)
-    left = sum(1 for _ in image_entries(paths)) - output.state.done
+    left = sum(1 for _ in image_entries(paths, say=progress.info)) - output.state.done
     try:
         for entry in progress.track(predict(entries), left, "predicting"):
             output.write(entry)

@@ -28,7 +28,7 @@ class Lines(PredictionWriter):
     def _begin(self, new: bool) -> None:
         size = self.text.stat().st_size if self.text.exists() else 0
         if size < self.state.bytes:
-            raise RunError(f"{self.text} has lost lines. Delete it and {self.sidecar} to begin anew.")
+            raise RunError(f"Cannot resume {self.text}: it has lost lines. Delete it and {self.sidecar} to begin anew.")
         if size > self.state.bytes:
             self._guarded(lambda: os.truncate(self.text, self.state.bytes))
 

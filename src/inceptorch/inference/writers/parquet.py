@@ -43,7 +43,7 @@ class Parquet(PredictionWriter):
     def _append(self, entries: list[Entry]) -> None:
         table = pa.Table.from_pylist([_in_unicode(entry) for entry in entries], self.schema)
         name = f"{self.state.done:012d}.parquet"  # a chunk that is not in the sidecar is replaced
-        atomic_write(self.chunks / name, lambda temporary: pq.write_table(table, temporary))
+        atomic_write(self.chunks / name, lambda temporary: pq.write_table(table, temporary), self.path)
 
     def _complete(self) -> None:
         atomic_write(self.path, self._join)
@@ -57,7 +57,9 @@ class Parquet(PredictionWriter):
                 rows += len(table)
                 writer.write_table(table)
         if rows != self.state.done:
-            raise RunError(f"{self.chunks} has lost chunks. Delete it and {self.sidecar} to begin anew.")
+            raise RunError(
+                f"Cannot resume {self.path}: {self.chunks} has lost chunks. Delete it and {self.sidecar} to begin anew."
+            )
 
     def finish(self) -> None:
         super().finish()
