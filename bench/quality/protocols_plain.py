@@ -1,13 +1,19 @@
-"""Peer of `protocols`, no measurement: 144 crops one by one through the eager module, in torch's usual layout."""
+"""Peers of `protocols`, no measurement: the probabilities of an image, averaged over its 144 crops.
+
+One by one through the eager module in torch's usual layout, and in one batch: eager in channels last, or OpenVINO in
+fp32 on the exported file.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import openvino
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+import inceptorch
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.decode import decode
 from inceptorch.models.normalize import Normalize
@@ -25,6 +31,30 @@ def straightforward(classifier: Classifier, path: Path) -> NDArray[np.float64]:
         ]
         found: NDArray[np.float64] = torch.cat(answers).softmax(1).double().mean(0).numpy()
     return found
+
+
+def torch_batches(bundle: Path, paths: list[Path]) -> list[NDArray[np.float64]]:
+    """Each image's crops as one batch of the eager module."""
+    classifier = inceptorch.load(bundle)
+    model, normalize = classifier.model.to(memory_format=torch.channels_last), Normalize(classifier.preprocessing)
+    found = []
+    with torch.inference_mode():
+        for path in paths:
+            batch = torch.from_numpy(stacked(path)).permute(0, 3, 1, 2)
+            found.append(model(normalize(batch)).softmax(1).double().mean(0).numpy())
+    return found
+
+
+def openvino_batches(file: Path, paths: list[Path]) -> list[NDArray[np.float64]]:
+    """Each image's crops as one batch of the exported file."""
+    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    batches = (np.ascontiguousarray(stacked(path).transpose(0, 3, 1, 2)) for path in paths)
+    return [compiled([batch])[0].astype(np.float64).mean(0) for batch in batches]
+
+
+def stacked(path: Path) -> NDArray[np.uint8]:
+    """[144, S, S, 3]."""
+    return np.stack([np.asarray(crop) for crop in crops(decode(path).image)])
 
 
 def crops(image: Image.Image) -> Iterator[Image.Image]:

@@ -1,9 +1,11 @@
-"""CIFAR-10 (re-encoded as JPEG) from scratch, and a plain torchvision loop given the same minutes.
+"""CIFAR-10 (re-encoded as JPEG) from scratch, and the same network in a plain loop for as many epochs.
 
-    python -m bench cifar10 [MINUTES]
+    python -m bench cifar10 [MINUTES [IMAGES]]
 
-Both run at once, each on a core of its own. Ours runs for as many epochs as fit into the minutes. The peer is
-cifar10_plain.py. The curves are drawn in docs/cifar10.png.
+Ours runs for as many epochs as fit into the minutes (60), and beside it, on a core of its own, the same network in
+batches of the same size (cifar10_same_network_plain.py): what differs are the loop and the recipe. Then torchvision's
+GoogLeNet has the same minutes, alone on its core (cifar10_plain.py). IMAGES limits those of a class, to try it. The
+curves are drawn in docs/cifar10.png.
 """
 
 import json
@@ -25,6 +27,7 @@ from inceptorch.utils.files import atomic_write
 WORDS = ["--net", "googlenet_tiny", "--size", "32", "--set", "batch_size=64", "--set", "lr=0.05"]
 WORDS += ["--set", "size_schedule=[[0,0.625],[0.5,0.875],[1,0.875]]"]
 WORDS += ["--set", "crop_scale=[0.765625,0.765625]", "--set", "crop_ratio=[1,1]"]
+ALL = 5000  # training images of a class
 
 
 def python(core: int, *words: str, folder: str | None = None) -> str:
@@ -35,31 +38,25 @@ def python(core: int, *words: str, folder: str | None = None) -> str:
     return done.stdout
 
 
-def epochs_in(data: Path, folder: str, minutes: float) -> int:
-    """How many epochs fit, by what a run of two epochs on a tenth of the images takes."""
+def epochs_in(data: Path, folder: str, minutes: float, images: int) -> int:
+    """How many epochs fit, by what a run of two epochs on a tenth of the images of a class takes."""
     began = time.perf_counter()
-    words = [
-        *WORDS,
-        "--epochs",
-        "2",
-        "--set",
-        "max_images_per_class=500",
-        "--set",
-        "size_schedule=[[0, 0.8], [1, 0.8]]",
-    ]
+    words = [*WORDS, "--epochs", "2", "--set", f"max_images_per_class={images // 10}"]
+    words += ["--set", "size_schedule=[[0, 0.8], [1, 0.8]]"]
     python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/paced")
     first, second = (float(row["seconds"]) for row in metrics(f"{folder}/paced"))
     print(f"a tenth of the images twice in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    evaluating = second - first - 5000 / float(metrics(f"{folder}/paced")[1]["images_per_second"])
+    evaluating = second - first - images / float(metrics(f"{folder}/paced")[1]["images_per_second"])
     epoch = (
         10 * (second - first - evaluating) + 2 * evaluating
     )  # ten times as many to train on, twice as many to evaluate with
     return max(1, int(60 * minutes / epoch))
 
 
-def ours(data: Path, folder: str, epochs: int) -> dict[str, Any]:
+def ours(data: Path, folder: str, epochs: int, images: int) -> dict[str, Any]:
     """Our run: its command, seconds, and what it had reached after each epoch."""
-    words = [*WORDS, "--epochs", str(epochs)]
+    limit = [] if images == ALL else ["--set", f"max_images_per_class={images}"]
+    words = [*WORDS, *limit, "--epochs", str(epochs)]
     began = time.perf_counter()
     answer = json.loads(python(0, "inceptorch", "train", str(data), *words, "--out", f"{folder}/run", "--json"))
     seconds = time.perf_counter() - began
@@ -67,26 +64,36 @@ def ours(data: Path, folder: str, epochs: int) -> dict[str, Any]:
     return {"command": command, "seconds": seconds, "top1": answer["top1"], "epochs": metrics(f"{folder}/run")}
 
 
-def theirs(data: Path, folder: str, minutes: float) -> dict[str, Any]:
-    """The plain loop on the same images in folders."""
+def in_folders(data: Path, folder: str, images: int) -> None:
+    """Extract the first so many images of each class and split."""
     for part in ("train", "test"):
         with zipfile.ZipFile(data / f"{part}.zip") as archive:
-            archive.extractall(folder)
-    curve = json.loads(python(1, "bench.training.cifar10_plain", folder, str(minutes)))
-    shown = "python -m bench.training.cifar10_plain"
-    return {"command": shown, "seconds": curve[-1][0], "top1": curve[-1][1], "curve": curve}
+            archive.extractall(folder, [name for name in archive.namelist() if int(Path(name).stem) < images])
+
+
+def theirs(peer: str, folder: str, length: float) -> dict[str, Any]:
+    """A plain loop on the same images in folders, for so many minutes or epochs, as it takes them."""
+    curve = json.loads(python(1, f"bench.training.{peer}", folder, str(length)))
+    return {
+        "command": f"python -m bench.training.{peer}",
+        "seconds": curve[-1][0],
+        "top1": curve[-1][1],
+        "curve": curve,
+    }
 
 
 def draw(run: dict[str, Any], out: Path) -> None:
-    """Accuracy against time, ours and the plain loop's."""
+    """Accuracy against time, ours and the plain loops'."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, 3.8), layout="constrained")
     axes = figure.subplots()
-    mine = [(float(row["seconds"]) / 60, 100 * float(row["top1"])) for row in run["epochs"]]
-    plain = [(seconds / 60, 100 * top1) for seconds, top1 in run["plain"]["curve"]]
-    for curve, color, name in ((mine, "#2a6fbb", "inceptorch"), (plain, "#d9730d", "plain torchvision loop")):
-        axes.plot(*zip(*curve, strict=True), color=color, marker="o", ms=3, label=f"{name}: {curve[-1][1]:.1f} %")
+    mine = [(float(row["seconds"]), float(row["top1"])) for row in run["epochs"]]
+    curves = [("inceptorch", "#2a6fbb", mine), ("plain torchvision loop", "#d9730d", run["plain"]["curve"])]
+    curves.append(("the same network in a plain loop", "#3a9a5b", run["same_network"]["curve"]))
+    for name, color, curve in curves:
+        minutes, right = [seconds / 60 for seconds, _ in curve], [100 * top1 for _, top1 in curve]
+        axes.plot(minutes, right, color=color, marker="o", ms=3, label=f"{name}: {right[-1]:.1f} %")
     axes.set_title("CIFAR-10's test images right, per cent", loc="left")
     axes.set_xlabel("minutes on one core")
     axes.grid(color="#d8dce0", lw=0.7)
@@ -95,20 +102,22 @@ def draw(run: dict[str, Any], out: Path) -> None:
     atomic_write(out, lambda path: figure.savefig(path, format="png", dpi=120))
 
 
-def run(minutes_given: str = "60") -> Record:
-    data = need(SHARED / "cifar10")
-    minutes = float(minutes_given)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        plain = pool.submit(theirs, data, folder, minutes)
-        epochs = epochs_in(data, folder, minutes)
+def run(minutes_given: str = "60", images_given: str = str(ALL)) -> Record:
+    data, minutes, images = need(SHARED / "cifar10"), float(minutes_given), int(images_given)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
+        in_folders(data, folder, images)
+        epochs = epochs_in(data, folder, minutes, images)
+        same_network = pool.submit(theirs, "cifar10_same_network_plain", folder, epochs)
         record = {
             "minutes": minutes,
             "cores": 1,
-            **ours(data, folder, epochs),
+            **ours(data, folder, epochs, images),
             "n": {"run": 1, "images": validated(f"{folder}/run")},
-            "plain": plain.result(),
+            "same_network": same_network.result(),
+            "plain": theirs("cifar10_plain", folder, minutes),
         }
-    draw(record, DOCS / "cifar10.png")
+    if images == ALL:
+        draw(record, DOCS / "cifar10.png")
     return record
 
 
@@ -123,17 +132,27 @@ def summary(record: Record) -> tuple[str, str, str]:
 
 def reached(record: Record) -> str:
     """The recipe's result, for docs/recipes.md."""
+    same = record.get("same_network")
+    name, peer = ("the same network in a plain loop", same) if same else ("a plain torchvision loop", record["plain"])
     return (
         f"{record['top1']:.1%} of CIFAR-10's test images in {record['seconds'] / 60:.0f} min on one core "
-        f"(`{command(record)}`); a plain torchvision loop next to it has {record['plain']['top1']:.1%}."
+        f"(`{command(record)}`); {name} next to it has {peer['top1']:.1%}."
     )
 
 
 def render(record: Record) -> str:
-    plain = record["plain"]
+    plain, same = record["plain"], record.get("same_network")
     parts = [f"## CIFAR-10\n\n`{command(record)}`: {record['top1']:.2%} in {record['seconds']:.0f} s\n"]
+    when = "at the same time, each on one core"
+    if same:
+        parts.append(
+            "The same network in a plain loop (`bench/training/cifar10_same_network_plain.py`: transforms v2, SGD, "
+            f"bf16 autocast, channels last), for as many epochs and in the same batches, {when}: {same['top1']:.2%} in "
+            f"{same['seconds']:.0f} s.\n"
+        )
+        when = "afterwards, also on one core"
     parts.append(
-        f"A plain torchvision loop (`bench/training/cifar10_plain.py`) at the same time, each on one core: "
+        f"A plain torchvision loop with torchvision's GoogLeNet (`bench/training/cifar10_plain.py`) {when}: "
         f"{plain['top1']:.2%} in {plain['seconds']:.0f} s.\n"
     )
     parts.append("![accuracy against time](cifar10.png)\n")
