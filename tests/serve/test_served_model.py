@@ -61,10 +61,15 @@ def test_the_page_gets_the_size_of_the_image(finding: Server) -> None:
     assert (model["threshold"], model["classes"], model["has_maps"]) == (0.5, 3, False)
 
 
-def test_parameters_that_do_not_apply_are_refused(finding: Server, server: Server) -> None:
-    for place, query, word in ((finding, "?top=3", "top"), (server, "?min_confidence=0.5", "min_confidence")):
-        reply = place.predict(("a.png", image()), query=query)
-        assert (reply.status, f"Parameter {word}: it is for" in reply.json["error"]) == (422, True)
+def test_a_classifier_tells_unknown_images(server: Server) -> None:
+    for value, unknown in ((0, False), (1, True)):
+        (entry,) = server.predict(("a.png", image()), query=f"?min_confidence={value}").json
+        assert (list(entry), entry["unknown"]) == (["file", "predictions", "unknown"], unknown)
+
+
+def test_parameters_that_do_not_apply_are_refused(finding: Server) -> None:
+    reply = finding.predict(("a.png", image()), query="?top=3")
+    assert (reply.status, "Parameter top: it is for classifiers" in reply.json["error"]) == (422, True)
     assert finding.predict(("a.png", image()), query="?min_confidence=1.5").status == 422
 
 

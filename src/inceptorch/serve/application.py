@@ -133,7 +133,12 @@ async def predict(
     ] = 0,
     min_confidence: Annotated[
         float | None,
-        Query(ge=0, le=1, description="Of a detector: score below which a box is left out; else the model's own."),
+        Query(
+            ge=0,
+            le=1,
+            description="Probability below which an image is unknown; of a detector, score below which a box is left "
+            "out, by default the model's own.",
+        ),
     ] = None,
     model: Annotated[str | None, Query(description="Name of the model; by default the first one.")] = None,
 ) -> Response:

@@ -20,6 +20,7 @@ class Answered(BaseModel, extra="forbid"):
 
     file: str
     predictions: list[Prediction]
+    unknown: bool = Field(False, description="With min_confidence: whether the image is of none of the classes.")
     maps: list[list[list[float]]] = Field([], description="With maps=1: class activation maps [K][h][w].")
     map_classes: list[int] = Field([], description="With maps=1: the class index of each map.")
     box: list[float] = Field([], description="With maps=1: left, top, right and bottom of the crop, in pixels.")

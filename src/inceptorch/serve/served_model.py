@@ -62,9 +62,9 @@ class ServedModel(ABC):
     def check(self, output: Any) -> None:
         """Raise NonFiniteOutputError for an output of a batch that is not finite."""
 
-    @abstractmethod
     def check_parameters(self, parameters: Parameters) -> None:
         """Raise HTTPException 422 for one that does not apply."""
+        return
 
     @abstractmethod
     def answer(self, output: Any, parameters: Parameters, size: tuple[int, int]) -> dict[str, Any]:
@@ -101,13 +101,11 @@ class ServedClassifier(ServedModel):
         if not np.isfinite(output.probabilities).all():
             raise NonFiniteOutputError
 
-    def check_parameters(self, parameters: Parameters) -> None:
-        if parameters.min_confidence is not None:
-            raise HTTPException(422, "Parameter min_confidence: it is for detectors, and this model is a classifier.")
-
     def answer(self, output: SingleOutput, parameters: Parameters, size: tuple[int, int]) -> dict[str, Any]:
         config, top = self.engine.config, parameters.top or DEFAULT_TOP
         answer: dict[str, Any] = {"predictions": top_classes(output.probabilities.tolist(), config.classes, top)}
+        if parameters.min_confidence is not None:
+            answer["unknown"] = float(output.probabilities.max()) < parameters.min_confidence
         if parameters.maps:
             width, height = size
             answer["maps"] = [] if output.maps is None else _rounded(output.maps)
