@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,21 @@ def test_names_that_cannot_be_written(run: Path, tmp_path: Path) -> None:
 def test_classes_are_those_of_the_run(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "a.onnx", progress=QUIET)
     assert open_engine(tmp_path / "a.onnx").config.classes == list(COLORS)
+
+
+@pytest.mark.parametrize(
+    ("module", "out", "words"),
+    [("openvino", "folder", {"format": "openvino"}), ("nncf", "b.onnx", {"format": "onnx", "int8": "images"})],
+)
+def test_a_library_that_is_missing_is_met_before_any_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, out: str, words: dict[str, str]
+) -> None:
+    def work(folder: Path) -> None:
+        raise RuntimeError("work")
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(exporting, "graph_of", work)
+    with pytest.raises(ImportError, match=module):
+        export(run, tmp_path / out, progress=QUIET, **words)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="work"):
+        export(run, tmp_path / "a.onnx", progress=QUIET)
