@@ -128,8 +128,10 @@ def detector_of(
         ):
             factor = scale / part.std()
             conv.weight.mul_(factor)
-            conv.bias.copy_(shift - factor * (part - conv.bias.mean()).mean())  # type: ignore[operator]
+            assert conv.bias is not None
+            conv.bias.copy_(shift - factor * (part - conv.bias.mean()).mean())
         logits = model(detector.prepare(random_images((width, height), 2)))[..., :classes]
+        assert model.classes.bias is not None
         model.classes.bias.sub_(logits.quantile(1 - share) + 4.0)  # where a score is 0.1
     return detector
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -135,7 +136,7 @@ def one_round(engine: Engine, batch: NDArray[np.uint8], commands: dict[str, list
     rates: Rates = {}
     for name, words in commands.items():
         Path(words[-1]).unlink(missing_ok=True)
-        rates[name] = len(files) / seconds(lambda words=words: subprocess.run(words, check=True))
+        rates[name] = len(files) / seconds(partial(subprocess.run, words, check=True))
     rates["decoding alone"] = len(files) / seconds(decoding)
     rates["network alone"] = throughput(engine, batch, SECONDS)
     rates["overlap"] = len(files) / seconds(overlap)

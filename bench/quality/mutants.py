@@ -1,18 +1,23 @@
 """Faults put into the package one at a time, and whether its tests notice.
 
-    python -m bench mutants [N [SEED]]
+    python -m bench mutants [N [SEED [PROCESSES [SECONDS]]]]
 
-N faults (200 by default), as many of each kind, are drawn evenly over the sources. Each is made in a copy of the
-working tree, whose tests then run until the first failure: those of the file first, then those of the files that
-import it, nearest first. A test that notices must pass without the fault. `timeout` means that no test had failed when
-the time was over. `mutants_equivalent.yaml` lists faults that change nothing a test could see; they are not drawn.
+N faults (200 by default), as many of each kind, are drawn from the sources. Each is made in a copy of the working tree,
+whose tests then run until the first failure: those of the file first, then those of the files that import it, nearest
+first. A test that fails, or takes more than half of SECONDS (300 by default), must pass without the fault. `timeout`
+means that no test had failed after SECONDS. `mutants_equivalent.yaml` lists faults that change nothing a test could
+see; they are not drawn.
+
+The draw depends on each fault and on SEED only, so that it hardly changes with other lines. Every outcome is written to
+.cache/mutants.jsonl at once, and a fault that was killed is not tried again. Delete that file to try all.
 """
 
 import ast
 import copy
 import difflib
+import hashlib
+import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -20,7 +25,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -34,7 +39,6 @@ PACKAGES = (
     *("training", "tasks", "evaluation", "inference", "images", "data", "deployment", "serve", "classifier"),
     *("networks", "explanation", "checks"),
 )
-LIMIT = 300  # seconds for the tests of one fault
 KINDS = ("comparison", "arithmetic", "constant", "condition", "keyword", "return")
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq},
@@ -43,6 +47,7 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }
 GUARDS = {"strict", "encoding", "stacklevel"}  # keywords that matter on other systems or after other faults only
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.yaml")
+KEPT = ROOT / ".cache" / "mutants.jsonl"
 
 
 class Mutant(NamedTuple):
@@ -58,34 +63,50 @@ class Mutant(NamedTuple):
         return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
-def run(count: str = "200", seed: str = "0") -> Record:
+def run(count: str = "200", seed: str = "0", processes: str = "", seconds: str = "300") -> Record:
     equivalent = yaml.safe_load(EQUIVALENT.read_text()) or []
     known = {(each["file"], each["diff"].strip()) for each in equivalent}
-    mutants = [each for each in all_mutants() if (str(each.file), each.diff) not in known]
-    chosen = drawn(mutants, int(count), int(seed))
-    graph, workers = grimp.build_graph("inceptorch", cache_dir=None), os.cpu_count() or 1
+    named = {(str(each.file), each.diff): each for each in all_mutants()}  # one of those that read the same in a file
+    mutants = [each for name, each in named.items() if name not in known]
+    graph, killed = grimp.build_graph("inceptorch", cache_dir=None), kept()
+    workers = int(processes or os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for number in range(workers):
-            trees.put(Tree(Path(folder) / str(number)))
+            trees.put(Tree(Path(folder) / str(number), int(seconds)))
 
         def outcome(mutant: Mutant) -> Record:
+            row: Record = {"kind": mutant.kind, "file": str(mutant.file), "line": mutant.line, "diff": mutant.diff}
+            if earlier := killed.get((row["file"], row["diff"])):
+                return row | earlier
             tree = trees.get()
             try:
-                found = tree.outcome(mutant, tests_of(mutant.file, graph))
+                row |= tree.outcome(mutant, *tests_of(mutant.file, graph))
             finally:
                 trees.put(tree)
-            row = {"kind": mutant.kind, "file": str(mutant.file), "line": mutant.line, "diff": mutant.diff, **found}
-            print(f"{row['outcome']:<8} {mutant.file}:{mutant.line} {found.get('test', '')}", file=sys.stderr)
+            with KEPT.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{row['outcome']:<8} {mutant.file}:{mutant.line} {row.get('test', '')}", file=sys.stderr)
             return row
 
-        mutated = list(pool.map(outcome, chosen))
+        mutated = list(pool.map(outcome, drawn(mutants, int(count), int(seed))))
     return {
         "n": {"mutants": len(mutated), "possible": len(mutants)},
         "seed": int(seed),
-        "limit_seconds": LIMIT,
+        "limit_seconds": int(seconds),
         "mutants": mutated,
         "equivalent": equivalent,
+    }
+
+
+def kept() -> dict[tuple[str, str], Record]:
+    """The test that noticed, of each fault that was killed in an earlier run, by its file and its changed lines."""
+    KEPT.parent.mkdir(exist_ok=True)
+    rows = [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
+    return {
+        (row["file"], row["diff"]): {"outcome": "killed", "test": row["test"]}
+        for row in rows
+        if row["outcome"] == "killed"
     }
 
 
@@ -148,24 +169,27 @@ def replaced(source: str, node: ast.expr, text: str) -> str:
 
 
 def drawn(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """As many of each kind, and of each kind one from every stretch of the sources."""
-    draw, chosen = random.Random(seed), list[Mutant]()
+    """As many of each kind, in an order that the hash of each decides."""
+
+    def place(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed} {mutant.file} {mutant.diff}".encode()).digest()
+
+    chosen = list[Mutant]()
     for number, kind in enumerate(KINDS):
-        mine = [each for each in mutants if each.kind == kind]
-        some = min(len(mine), count // len(KINDS) + (number < count % len(KINDS)))
-        ends = [place * len(mine) // max(some, 1) for place in range(some + 1)]
-        chosen += [draw.choice(mine[start:end]) for start, end in pairwise(ends)]
+        some = count // len(KINDS) + (number < count % len(KINDS))
+        chosen += sorted((each for each in mutants if each.kind == kind), key=place)[:some]
     return chosen
 
 
-def tests_of(file: Path, graph: grimp.ImportGraph) -> list[str]:
-    """The test files of a source file, then those of the files that import it, nearest first."""
+def tests_of(file: Path, graph: grimp.ImportGraph) -> tuple[list[str], list[str]]:
+    """The test files of a source file, and those of the files that import it, nearest first."""
     module = ".".join(file.relative_to("src").with_suffix("").parts).removesuffix(".__init__")
-    modules, found = [module], list[str]()
+    modules, found = [module], list[list[str]]()
     for each in modules:  # it grows meanwhile
         place = Path("tests", *each.split(".")[1:])
-        for pattern in (f"test_{place.name}.py", f"test_{place.name}_*.py"):
-            found += [str(test.relative_to(ROOT)) for test in sorted((ROOT / place.parent).glob(pattern))]
+        patterns = (f"test_{place.name}.py", f"test_{place.name}_*.py")
+        tests = [test for pattern in patterns for test in sorted((ROOT / place.parent).glob(pattern))]
+        found.append([str(test.relative_to(ROOT)) for test in tests])
         importers = set(graph.find_modules_that_directly_import(each))
         package = each.rpartition(".")[0]
         if package not in ("", "inceptorch"):  # a package's names come of its files, when they are asked for
@@ -173,14 +197,14 @@ def tests_of(file: Path, graph: grimp.ImportGraph) -> list[str]:
         new, own = sorted(importers - set(modules)), each.split(".")[:2]  # its package's come first
         modules += [other for other in new if other.split(".")[:2] == own]
         modules += [other for other in new if other.split(".")[:2] != own]
-    return list(dict.fromkeys(found))
+    return found[0], list(dict.fromkeys(chain(*found[1:])))
 
 
 class Tree:
     """A copy of the working tree in which one fault at a time is made."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.sound = root, set[str]()
+    def __init__(self, root: Path, seconds: int) -> None:
+        self.root, self.seconds, self.sound = root, seconds, set[str]()
         words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         for name in filter(None, listed.split("\0")):
@@ -188,19 +212,21 @@ class Tree:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_bytes((ROOT / name).read_bytes())
 
-    def outcome(self, mutant: Mutant, tests: list[str]) -> Record:
+    def outcome(self, mutant: Mutant, own: list[str], others: list[str]) -> Record:
         """Whether a test fails, and which."""
         (self.root / mutant.file).write_text(mutant.after)
         try:
-            code, output = self.pytest(tests)
+            for tests in filter(None, (own, others)):
+                code, output = self.pytest(tests)
+                if code not in (0, 5):  # 5: there was no test to run
+                    break
+            else:
+                return {"outcome": "survived"}
         finally:
             (self.root / mutant.file).write_text(mutant.before)
         if code is None:
             return {"outcome": "timeout"}
-        if code in (0, 5):  # 5: there was no test to run
-            return {"outcome": "survived"}
-        failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
-        test = failed[1] if failed else tests[0]  # without one, the fault kept pytest from beginning
+        test = failed(output) or tests[0]  # without one, the fault kept pytest from beginning
         if test not in self.sound and self.pytest([test])[0] != 0:
             sys.exit(f"Cannot measure: {test} fails without a fault, too.\n{output[-2000:]}")
         self.sound.add(test)
@@ -216,16 +242,31 @@ class Tree:
             "OMP_NUM_THREADS": "1",
         }
         words = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-m", "not browser"]
+        words += ["-o", f"faulthandler_timeout={self.seconds // 2}", "-o", "faulthandler_exit_on_timeout=true"]
         words += ["--basetemp", str(self.root.with_name(f"{self.root.name}-tmp")), *tests]
         with subprocess.Popen(
-            words, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, start_new_session=True
+            words,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         ) as process:
             try:
-                output, _ = process.communicate(timeout=LIMIT)
+                output, _ = process.communicate(timeout=self.seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)  # with what the tests had started
                 return None, ""
         return process.returncode, output
+
+
+def failed(output: str) -> str | None:
+    """The test that failed or did not end, of what pytest printed."""
+    if found := re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", output, re.MULTILINE):
+        return found[1]
+    found = re.search(r'File ".+?/\d+/(tests/.+?)", line \d+ in (test_\w+)', output)
+    return f"{found[1]}::{found[2]}" if found else None
 
 
 def render(record: Record) -> str:

@@ -31,6 +31,14 @@ def test_pairs_within_equal_brute_force() -> None:
         assert len(pairs) >= 780 + sum(number % 16 <= radius for number in range(300))
 
 
+def test_gradients_are_vertical_then_horizontal_and_without_their_mean() -> None:
+    down = np.tile((np.arange(16.0, dtype=np.float32) ** 2)[:, None], (1, 16))  # steps of 1, 3, ..., 29
+    steps = np.repeat(np.arange(-14.0, 15, 2), 16)
+    for grays, expected in ((down, [steps, np.zeros(240)]), (down.T, [np.zeros(240), np.sort(steps)])):
+        (found,) = near.gradients(grays[None]).reshape(1, 2, 240)
+        np.testing.assert_allclose(np.sort(found, axis=1), np.array(expected) / np.linalg.norm(steps), atol=1e-6)
+
+
 def test_pairs_come_in_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "MAX_CANDIDATES", 100)
     hashes = np.zeros(70, np.uint64)

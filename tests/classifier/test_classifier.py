@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -29,10 +30,34 @@ def test_a_saved_classifier_answers_as_before(tiny: NetworkSpec, tmp_path: Path)
     again = inceptorch.load(tmp_path / "bundle")
     assert again.predict(image) == before
     assert again.config == classifier.config
+    assert again.config.is_custom is False
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
         "README.md",
         "config.json",
         "model.safetensors",
+    ]
+
+
+def test_the_card_begins_with_what_the_hub_reads(tiny: NetworkSpec) -> None:
+    about = Metadata(
+        trained_on="90 images of Blüten/train", validated_on="30 images of Blüten/val", top1=0.87654, top5=1.0,
+        license="Für alle",
+    )  # fmt: skip
+    card = Classifier.of(Model(tiny, 3), default_preprocessing(16), ["ant", "bee", "cat"], about).card()
+    front = card.split("---\n")[1]
+    assert front.startswith("library_name: inceptorch\npipeline_tag: image-classification\n")
+    assert "license_name: Für alle" in front
+    assert yaml.safe_load(front)["model-index"] == [
+        {
+            "name": "tiny",
+            "results": [
+                {
+                    "task": {"type": "image-classification", "name": "Image Classification"},
+                    "dataset": {"type": "blüten-train", "name": "Blüten/train", "split": "Blüten/val"},
+                    "metrics": [{"type": "accuracy", "name": "top-1 accuracy", "value": 0.8765}],
+                }
+            ],
+        }
     ]
 
 

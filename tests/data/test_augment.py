@@ -3,6 +3,7 @@
 import colorsys
 import dataclasses
 import itertools
+import math
 import pickle
 import random
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from inceptorch.data.augment import (
     AugmentedDataset,
     adjust_hue,
     adjust_saturation,
+    derive_seed,
     distort_color,
     jitter,
     random_box,
@@ -307,3 +309,20 @@ def test_inception_v3_and_v4_are_trained_on_images_as_tensorflows_code_has_them(
     whole = {"crop_scale": (1.0, 1.0), "hflip": 0.0, "interpolation": "default"}
     still = with_values(RECIPES[name], whole)
     assert len(variants(AugmentedDataset(split, default_preprocessing(16), still.augmentation, seed=0), 20)) == 20
+
+
+def test_an_image_is_mirrored_where_the_draw_is_below_the_fraction(split: Split, recipe: Recipe) -> None:
+    drawn = random.Random(5).random()
+    found = []
+    for hflip in (drawn, math.nextafter(drawn, 1)):
+        config = with_values(recipe, {**PLAIN, "hflip": hflip}).augmentation
+        data = AugmentedDataset(split, default_preprocessing(16), config, seed=0)
+        found.append(data._augmented(split.read(0), random.Random(5)))
+    assert torch.equal(found[0], found[1].flip(2))
+    assert not torch.equal(*found)
+
+
+def test_seeds_have_63_bits_and_depend_on_every_part() -> None:
+    seeds = [derive_seed(*parts) for parts in itertools.product(range(5), repeat=3)]
+    assert len(set(seeds)) == 125
+    assert 2**62 < max(seeds) < 2**63

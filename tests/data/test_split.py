@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint
 from inceptorch.data.split import split_of
@@ -28,6 +29,16 @@ def test_split_is_stratified_seeded_and_independent_of_other_classes(tmp_path: P
     shutil.copytree(tmp_path / "all" / "red", tmp_path / "all" / "another")
     again = find_train_and_val(tmp_path / "all", 0.2, seed=1)[1]
     assert set(first[1].paths) <= set(again.paths)
+
+
+def test_an_image_is_whole_upright_and_in_color(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for name in ("a/0.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (30, 20), 7).save(tmp_path / name, exif=exif)
+    image = find_split(tmp_path, ("a", "b")).image(1)
+    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (20, 30), (7, 7, 7))
 
 
 def test_images_too_few_to_hold_any_out_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inceptorch.data import find_split, find_train_and_val, without_unreadable
-from inceptorch.data.write_shards import write_shards
+from inceptorch.data.write_shards import _write_split, write_shards
 from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
@@ -117,3 +117,11 @@ def test_the_folder_one_is_in_is_no_new_folder(images: Path, tmp_path: Path, mon
         with pytest.raises(RunError, match="cannot be a new folder"):
             write_shards(images, Path(out), progress=QUIET)
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_shard_is_full_at_just_its_size(images: Path, tmp_path: Path) -> None:
+    """In a tar file, an image takes two headers, a block for its class, and its own blocks of 512 bytes."""
+    split = find_split(images, CLASSES, "train")
+    room = sum(3 * 512 + -(-len(split.read(index)) // 512) * 512 for index in range(2))
+    for limit, count in ((room, 2), (room - 1, 1)):
+        assert next(_write_split(tmp_path, "train", split, iter(range(36)), limit)).images == count

@@ -92,9 +92,12 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
     monkeypatch.setattr(measuring, "QUICK_SECONDS", 0.02)
     rates = count(1)
     measured: list[str] = []
+    streams: set[tuple[str, int]] = set()
+    monkeypatch.setattr(measuring, "processors", lambda: 2)
 
     def faster_each_time(engine: Engine, crops: np.ndarray, seconds: float) -> float:
         measured.append(engine.name)
+        streams.add((engine.name, engine.max_concurrency))
         return float(next(rates))
 
     monkeypatch.setattr(measuring, "throughput", faster_each_time)
@@ -102,6 +105,7 @@ def test_engines_are_measured_once_and_the_fastest_that_agrees_is_taken(
     measure_once(bundle, progress=Progress())
     assert "--no-measure" in capsys.readouterr().err
     assert set(measured) == {engine for engine, precision in available(bundle) if precision == "fp32"}
+    assert {("onnxruntime", 1), ("onnxruntime", 2)} <= streams
     assert (saved_choice(bundle).engine, saved_choice(bundle).precision) == (measured[-1], "fp32")
     before = len(measured)
     measure_once(bundle, progress=Progress())

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from inceptorch.deployment.compare import compare_fp32, compare_int8
+from inceptorch.deployment.compare import _apart, compare_fp32, compare_int8
 from inceptorch.errors import ExportError
+from inceptorch.inference.engines import EngineOutput
 from inceptorch.inference.engines.factory import graph_of, open_graph
 from inceptorch.inference.engines.timing import random_images
 from tests.deployment.helpers import altered, scaled
@@ -51,3 +53,19 @@ def test_every_engine_must_give_in_int8_what_fp32_gives(change: Callable[[Any], 
     assert all(each.probability < 1e-5 and each.map < 1e-4 for each in same)
     with pytest.raises(ExportError, match="Cannot export in int8: on onnxruntime, probabilities differ"):
         compare_int8(reference, altered(graph, change), CROPS)
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(0.5, 1), (4, 4)])
+def test_maps_are_compared_by_their_largest_value_or_1_where_they_are_of_the_same_class(
+    largest: float, scale: float
+) -> None:
+    same, other = np.array([[0, 1]]), np.array([[1, 0]])
+    probabilities = np.full((1, 2), 0.5, np.float32)
+    maps = np.full((1, 2, 3, 3), largest, np.float32)
+    expected = EngineOutput.of_probabilities(probabilities, maps, same)
+    found = maps.copy()
+    found[0, 1, 2, 0] -= 0.25
+    assert _apart(EngineOutput.of_probabilities(probabilities, found, same), expected)[1] == pytest.approx(0.25 / scale)
+    of_probabilities, of_maps = _apart(EngineOutput.of_probabilities(probabilities - 0.1, found, other), expected)
+    np.testing.assert_allclose(of_probabilities, [[0.1, 0.1]], rtol=1e-5)
+    assert of_maps.tolist() == [0]  # equally probable, in another order

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,21 @@ def test_a_detector_that_differs_is_not_written(
     with pytest.raises(ExportError, match=r"Cannot export: onnxruntime disagrees with torch on [\d.]+% of the boxes"):
         export(detector, tmp_path / "a.onnx", progress=QUIET)
     assert not (tmp_path / "a.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "out", "words"),
+    [("openvino", "folder", {"format": "openvino"}), ("nncf", "b.onnx", {"format": "onnx", "int8": "images"})],
+)
+def test_a_library_that_is_missing_is_met_before_any_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, out: str, words: dict[str, str]
+) -> None:
+    def work(folder: Path) -> None:
+        raise RuntimeError("work")
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(exporting, "graph_of", work)
+    with pytest.raises(ImportError, match=module):
+        export(run, tmp_path / out, progress=QUIET, **words)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="work"):
+        export(run, tmp_path / "a.onnx", progress=QUIET)

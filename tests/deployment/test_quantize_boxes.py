@@ -54,6 +54,7 @@ def test_int8_is_evaluated_on_the_boxes_of_the_validation_images(detector: Path,
     made, report = quantize_detector(graph, data, 60, QUIET)
     assert (report.calibration_images, report.val_images, report.compared) == (6, 4, 4)
     assert report.map50_fp32 == pytest.approx(1, abs=0.01)
+    assert report.map50_fp32 is not None
     assert report.map50_int8 is not None
     assert 0.5 < report.map50_int8 < 1
     assert report.map50_drop == pytest.approx(100 * (report.map50_fp32 - report.map50_int8))

@@ -12,7 +12,7 @@ import inceptorch
 from inceptorch.classifier import Classifier
 from inceptorch.data import find_split
 from inceptorch.errors import ProtocolError
-from inceptorch.evaluation import evaluate
+from inceptorch.evaluation import evaluate, evaluation_from_logits
 from inceptorch.evaluation.predictions import read_predictions
 from inceptorch.images.crops import PROTOCOLS
 from inceptorch.inference.engines.torch import Torch
@@ -138,6 +138,8 @@ def test_the_fit_temperature_one_part_evaluates_another(images: Path, recipe: Re
     assert evaluation.temperature_scaling["images"] == 36
     assert evaluation.temperature_scaling["temperature"] > 2
     assert evaluation.temperature_scaling["loss"] < evaluation.loss
+    (low, high), error = evaluation.temperature_scaling["interval"], evaluation.temperature_scaling["error"]
+    assert low <= error <= high
     with pytest.raises(ProtocolError, match="Cannot fit the temperature on val"):
         evaluate(trained, images, split="val", progress=QUIET, calibrate_on="val")
 
@@ -149,3 +151,17 @@ def test_one_image_alone_can_be_evaluated(members: list[Classifier], tmp_path: P
     found = evaluate(members[0], tmp_path / "one", progress=QUIET).to_dict()
     assert found["intervals"]["loss"] is None
     assert json.loads(json.dumps(found, allow_nan=False))["n"] == 1
+
+
+def test_confusion_has_true_classes_as_rows_and_mistakes_begin_with_the_most_confident(images: Path) -> None:
+    split = find_split(images, list(COLORS), "val")
+    assert split.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    logits = 9 * np.eye(3)[split.labels]
+    logits[0] = [0, 0, 5]
+    logits[5] = [7, 0, 0]
+    found = evaluation_from_logits(logits, list(COLORS), split, [], "center")
+    assert found.confusion.tolist() == [[3, 0, 1], [1, 3, 0], [0, 0, 4]]
+    assert [(each.index, each.label, each.predicted) for each in found.mistakes] == [
+        (5, "green", "blue"),
+        (0, "blue", "red"),
+    ]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from inceptorch.classifier import Classifier
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError
-from inceptorch.explanation import METHODS, explain
+from inceptorch.explanation import METHODS, Explanation, explain
 from inceptorch.images.decode import decode
 from inceptorch.images.preprocessing import ImageArray, Preprocessing, default_preprocessing
 from inceptorch.models.module import Model
@@ -75,6 +75,14 @@ def test_the_box_lies_in_the_upright_image(tmp_path: Path, tiny_classifier: Clas
     (found,) = explain(tiny_classifier, [tmp_path / "turned.jpg"])
     assert decode(tmp_path / "turned.jpg").image.size == (40, 60)
     assert found.box == (0, 10, 40, 50)
+
+
+def test_the_peak_is_the_center_of_a_cell_of_the_box() -> None:
+    crop = np.zeros((4, 4, 3), np.uint8)
+    values = np.array([[0, 1, 2, 3], [4, 9, 6, 5]], np.float32)
+    for cells, peak in ((values, (25.0, 55.0)), (values[::-1], (25.0, 35.0)), (values - 9, None)):
+        found = Explanation([], "a", 0, 1.0, "gradcam", None, cells, None, crop, (10, 25, 50, 65))
+        assert found.peak == peak
 
 
 def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -> None:

@@ -30,3 +30,12 @@ def test_every_image_has_an_entry_and_readable_ones_a_drawing(
     ]
     assert sorted(path.name for path in out.iterdir()) == ["explained.json", "same.gradcam-2.png", "same.gradcam.png"]
     assert json.loads((out / JSON).read_text())[0]["label"] == "red"
+
+
+def test_drawings_of_an_earlier_call_are_not_explained(
+    colors: Classifier, red_and_green: ImageArray, tmp_path: Path
+) -> None:
+    Image.fromarray(red_and_green).save(tmp_path / "a.png")
+    for _ in range(2):
+        entries = write(colors, [tmp_path], tmp_path / "out", progress=Progress(quiet=True))
+        assert [Path(entry["file"]).name for entry in entries] == ["a.png"]

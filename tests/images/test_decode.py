@@ -291,3 +291,9 @@ def test_the_header_has_the_orientation_if_asked(format: str) -> None:
         assert header[:4] == (format, 40, 30, orientation)
     with pytest.raises(ImageError, match="is not an image in a format that is read here"):
         read_oriented_header(b"text")
+
+
+def test_cmyk_with_another_highest_value_is_scaled_by_pillow() -> None:
+    data = b"P0CMYK\n20 10 100\n" + np.random.default_rng(0).integers(0, 101, 800, dtype=np.uint8).tobytes()
+    with Image.open(io.BytesIO(data)) as opened:
+        np.testing.assert_array_equal(decode(data).array, np.asarray(opened.convert("RGB")))

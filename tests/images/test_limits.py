@@ -90,6 +90,15 @@ def test_files_of_many_pieces_are_refused_while_they_are_read(data: bytes, monke
         decode(data)
 
 
+def test_a_read_counts_once_and_once_more_for_every_4_kb() -> None:
+    reader = limits.BoundedReader(bytes(20_000))
+    counts = []
+    for size in (1, 4095, 4096, 8192):
+        reader.read(size)
+        counts.append(reader.reads)
+    assert counts == [1, 2, 4, 7]
+
+
 def test_ordinary_files_are_far_below_the_limits() -> None:
     assert PROGRESSIVE.count(b"\xff\xda") == 10
     thumbnail = struct.pack(">H", 602) + b"\xff\xda" * 300
@@ -104,6 +113,15 @@ def test_ordinary_files_are_far_below_the_limits() -> None:
         np.testing.assert_array_equal(decode(data).array, plain)
         np.testing.assert_array_equal(decode(data, fast=True).array, plain)
     np.testing.assert_array_equal(decode(with_chunks(b"zTXt", MAX_UNPACKED)).array, np.asarray(SMALL))
+
+
+def test_only_markers_from_c0_on_have_content_and_what_is_in_it_is_no_marker() -> None:
+    for marker in (0xC0, 0xC4, 0xDA, 0xE1, 0xFE):
+        data = b"\xff\xd8\xff" + bytes([marker]) + b"\0\4\xff\xda" + b"\xff\xdb\0\2" + b"\xff\xd9"
+        assert list(limits.jpeg_segments(data)) == [(marker, 4), (0xDB, 10)]
+    for marker in (0x01, 0xBF, 0xD8):
+        data = b"\xff\xd8\xff" + bytes([marker]) + b"\0\4\xff\xda" + b"\0\2" + b"\xff\xd9"
+        assert list(limits.jpeg_segments(data)) == [(marker, 4), (0xDA, 8)]
 
 
 def test_a_file_larger_than_any_image_is_refused_unread(tmp_path: Path) -> None:

@@ -4,13 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.folder import Folder
-from inceptorch.errors import InceptorchError
+from inceptorch.errors import ImageError, InceptorchError
+from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
-from inceptorch.inference.inputs import find_images, image_entries
+from inceptorch.inference.inputs import find_images, image_entries, load_inputs
+from inceptorch.utils.progress import Progress
 from tests.helpers import invoke
 
 
@@ -61,3 +66,19 @@ def test_an_address_is_not_a_file(bundle: Path, folder: Path) -> None:
     assert result.exit_code == 1
     assert "https://example.com/tulip.jpg: is an address; download the image first" in result.stderr
     assert "00.png: " in result.stdout
+
+
+def test_crops_are_those_of_the_first_images_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ClassifierConfig("a", default_preprocessing(16), ["b"])
+    (tmp_path / "1.png").write_bytes(b"text")
+    with pytest.raises(ImageError, match=r"holds no image that can be read: .*1.png is not an image"):
+        load_inputs(tmp_path, config, 3, Progress())
+    for number in (2, 3, 4):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    crops = load_inputs(tmp_path, config, 3, Progress())
+    assert crops.shape == (2, 16, 16, 3)
+    assert crops.dtype == np.uint8
+    assert crops[:, 0, 0].tolist() == [[2, 0, 0], [3, 0, 0]]
+    assert "1.png is not an image in a format that is read here; left out" in capsys.readouterr().err

@@ -4,16 +4,17 @@ import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
 import inceptorch
-from inceptorch.errors import ImageError
+from inceptorch.errors import ImageError, InceptorchError
 from inceptorch.images.decode import decode
 from inceptorch.inference.engines import open_engine
-from inceptorch.inference.predictor import Predictor
+from inceptorch.inference.predictor import Predictor, top_classes
 from tests import oracle
 from tests.inference.helpers import entries_of
 
@@ -73,3 +74,18 @@ def test_photographs_are_answered_as_by_the_oracle(npz: Path, converted: Path, s
     assert 0.60 <= right / len(paths) <= 0.70
     top5 = (got.topk(5).indices == labels[:, None]).any(1).float().mean().item()
     assert 0.82 <= top5 <= 0.92
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [1]), (3, [1, 0, 2]), (9, [1, 0, 2, 3])])
+def test_top_classes_are_the_most_probable_and_equal_ones_in_their_order(count: int, expected: list[int]) -> None:
+    found = top_classes([0.2, 0.5, 0.2, 0.1], ["a", "b", "c", "d"], count)
+    assert [each["index"] for each in found] == expected
+    assert found[0] == {"label": "b", "index": 1, "probability": 0.5}
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_a_count_that_is_no_number_of_classes_is_refused(count: Any) -> None:
+    with pytest.raises(
+        InceptorchError, match=rf"Cannot give the top {count} classes: it must be a whole number above 0"
+    ):
+        top_classes([0.5, 0.5], ["a", "b"], count)

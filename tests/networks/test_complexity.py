@@ -1,5 +1,7 @@
 """Shapes, parameters and multiply-adds."""
 
+import re
+
 import pytest
 import torch
 
@@ -18,6 +20,14 @@ def test_tensors_are_those_of_the_model(name: str) -> None:
             state = Model(net, 7, channels, aux=aux, initialize=False).state_dict()
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         assert tensor_shapes(net, 7, channels, net.size, aux) == shapes
+
+
+def test_networks_say_what_they_are_and_where_that_stands() -> None:
+    """Only networks for other sizes of images have a source in common."""
+    assert len({net.title for net in NETS.values()}) == len(NETS)
+    sources = [net.source for net in NETS.values() if net.name not in ("inception_v3_79", "googlenet_tiny")]
+    assert len(set(sources)) == len(sources)
+    assert all(re.search(r"arXiv:\d{4}\.\d{4,5}|NIPS 2012", source) for source in sources)
 
 
 # Published counts, and those that independent counts of the papers' tables gave before these were written.

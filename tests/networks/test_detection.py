@@ -1,6 +1,7 @@
 """The head of a detector, as data: against the torch module."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_multiply_adds_are_those_of_all_convolutions() -> None:
 
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count)  # type: ignore[arg-type]
+            module.register_forward_hook(count)
     model(torch.zeros(1, 3, 64, 96))
     costs = head.costs(net, 5)
     assert sum(each.macs for each in costs) == sum(counted)
@@ -80,6 +81,7 @@ def test_what_is_no_head_is_refused() -> None:
     net = get_network("googlenet_small")
     with pytest.raises(TableError, match="Cannot detect on layer '9z': googlenet_small has no such layer"):
         DetectionHead(("9z",), 96, 64).body(net)
-    for values in ({"width": 100}, {"height": 32}, {"channels": 40}, {"levels": []}, {"depth": 9}):
+    wrong: tuple[dict[str, Any], ...] = ({"width": 100}, {"height": 32}, {"channels": 40}, {"levels": []}, {"depth": 9})
+    for values in wrong:
         with pytest.raises(TableError, match=f"{next(iter(values))}"):
             DetectionHead.from_dict({"levels": ["3b"], "width": 96, "height": 64, **values})

@@ -141,6 +141,30 @@ def test_nothing_lies_on_anything_else(net: NetworkSpec) -> None:
 
 
 @each_net
+def test_the_legend_has_its_colors_beside_their_words(net: NetworkSpec) -> None:
+    inside = list(drawing(net).iter())
+    keys = [(key, text) for key, text in pairwise(inside) if key.get("class") == "key"]
+    assert len(keys) == len({kind for kind, _, _ in boxes(drawing(net))} - {"input"})
+    for key, text in keys:
+        left, _, right, _ = text_area(text)
+        x, y, width, height = (float(key.attrib[name]) for name in ("x", "y", "width", "height"))
+        assert y + height / 2 == pytest.approx(float(text.attrib["y"]) - 0.35 * 12, abs=0.01)
+        assert x + width < left < right
+
+
+@each_net
+def test_lines_end_on_boxes_or_on_other_lines(net: NetworkSpec) -> None:
+    root = drawing(net)
+    drawn = [line for line in root.iter(f"{SVG}polyline") if len(set(line.attrib["points"].split())) > 1]
+    areas = [*(area for _, area, _ in boxes(root)), *(each for line in drawn for each in lines(line))]
+    for line in drawn:
+        points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
+        for x, y in (points[0], points[-1]):
+            around = (x - 0.02, y - 0.02, x + 0.02, y + 0.02)
+            assert sum(overlap(around, area) for area in areas) > 1, f"only this line is at {x}, {y}"
+
+
+@each_net
 def test_text_fits_its_box(net: NetworkSpec) -> None:
     root = drawing(net)
     for _, (left, top, right, bottom), texts in boxes(root):

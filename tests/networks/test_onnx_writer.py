@@ -26,6 +26,8 @@ def test_batch_normalization_is_folded_into_the_convolution() -> None:
 def test_a_node_is_called_as_its_output() -> None:
     writer = OnnxWriter({}, None)
     x = writer.convolution("x", "4a/0/conv", np.zeros((2, 3, 1, 1), np.float32), None)
+    window = {each.name: list(each.ints) for each in writer.nodes[0].attribute if each.ints}
+    assert window == {"kernel_shape": [1, 1], "strides": [1, 1], "pads": [0, 0, 0, 0]}
     assert writer.node("Relu", [x], "4a/0/relu", output="maps") == "maps"
     assert [(node.name, *node.input, *node.output) for node in writer.nodes] == [
         ("4a/0/conv", "x", "4a/0/conv/weight", "4a/0/conv"),

@@ -2,7 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+import torch
+from torch import nn
+
 from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.models.module import Model
 from inceptorch.networks.serialization import from_plain
 from inceptorch.networks.timm_config import BGR, bundle_keys, pretrained_cfg
 from inceptorch.networks.zoo import NETS
@@ -25,3 +30,11 @@ def test_a_network_of_ones_own_brings_its_table() -> None:
     keys = bundle_keys(own, default_preprocessing(64), 5)
     assert keys["architecture"] == "inceptorch_network"
     assert from_plain(keys["model_args"]["network"]) == own
+
+
+@pytest.mark.parametrize("name", ["nin", "bn_inception", "googlenet", "vgg16"])
+def test_the_first_convolution_is_that_of_the_model(name: str) -> None:
+    with torch.device("meta"):
+        model = Model(NETS[name], 5, initialize=False)
+    convolutions = [path for path, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    assert pretrained_cfg(NETS[name], default_preprocessing(NETS[name].size))["first_conv"] == convolutions[0]

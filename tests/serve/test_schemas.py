@@ -7,6 +7,13 @@ import pytest
 from tests.serve.helpers import Server
 
 
+def test_an_error_is_described_as_one_sentence(server: Server) -> None:
+    schemas = server.request("/openapi.json").json["components"]["schemas"]
+    assert schemas["Error"]["properties"] == {
+        "error": {"type": "string", "title": "Error", "description": "One sentence."}
+    }
+
+
 @pytest.mark.slow
 def test_openapi_describes_every_operation(server: Server, tmp_path: Path) -> None:
     """Every operation, with what fits its description and what does not, by schemathesis."""

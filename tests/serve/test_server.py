@@ -1,5 +1,9 @@
+import asyncio
+import errno
 import http.client
+import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -12,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from inceptorch.errors import ServeError
-from inceptorch.serve.server import bind, bind_unix
+from inceptorch.inference.engines import Engine
+from inceptorch.serve.admission import Limits
+from inceptorch.serve.server import _AcceptErrors, _max_connections, bind, bind_unix, create_server
+from inceptorch.serve.service import Service
 from tests.serve.helpers import form, head, image, process, read_reply, wait_until
 
 
@@ -183,3 +190,37 @@ def test_a_unix_socket(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ServeError, match="already in use"):
         bind_unix(path)
     assert path.read_text() == "not a socket"
+
+
+def test_that_no_connection_can_be_accepted_is_logged_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    handler, loop = _AcceptErrors(), asyncio.new_event_loop()
+    context = {
+        "message": "socket.accept() out of system resource",
+        "exception": OSError(errno.EMFILE, "Too many open files"),
+    }
+    for _ in range(3):
+        handler(loop, context)
+    assert caplog.messages == ["cannot accept connections: too many open files"]
+    handler._last -= 1
+    handler(loop, context)
+    loop.close()
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("max_seconds", [0.4, 30])
+def test_a_shutdown_leaves_time_for_a_request_to_arrive_and_for_its_answer(engine: Engine, max_seconds: float) -> None:
+    service = Service({"tiny": engine}, Limits(max_seconds=max_seconds))
+    seconds = create_server(service).config.timeout_graceful_shutdown
+    service.close()
+    assert seconds is not None
+    assert 2 * max_seconds < seconds < 2 * max_seconds + 2
+
+
+def test_connections_leave_descriptors_for_what_is_open_and_for_those_that_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for limit in (500, 5, 100_000, resource.RLIM_INFINITY):
+        monkeypatch.setattr(resource, "getrlimit", lambda which, limit=limit: (limit, limit))
+        found.append(_max_connections())
+    assert found == [500 - len(os.listdir("/dev/fd")) - 24, 1, 1024, 1024]

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.data.augmentation import AugmentationConfig
-from inceptorch.tasks.mixup import ERASED_AREA, mix
+from inceptorch.tasks.mixup import ERASED_AREA, erase, mix
 
 CLASSES = 6
 
@@ -90,6 +90,13 @@ def test_erasing_takes_a_rectangle_out_of_the_share_of_images_asked_for() -> Non
     assert float(where[20, 30]) > float(where[0, 0])
     for edge in (where[:3], where[-3:], where[:, :3], where[:, -3:]):
         assert float(edge.sum()) > 0
+
+
+def test_every_edge_is_erased_as_often() -> None:
+    torch.manual_seed(0)
+    gone = (erase(torch.ones(4000, 1, 16, 16), 1.0) == 0).float().mean((0, 1))
+    edges = [float(edge.mean()) for edge in (gone[0], gone[-1], gone[:, 0], gone[:, -1])]
+    assert edges == pytest.approx([sum(edges) / 4] * 4, rel=0.1)
 
 
 def test_all_of_it_works_on_one_gray_image() -> None:

@@ -223,9 +223,12 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     run = tmp_path / "run"
     first = inceptorch.train(images, out=run, recipe=recipe, progress=QUIET)
     before = digest(run)
-    again = inceptorch.resume(run, QUIET)  # evaluates and changes nothing
-    assert (again.epochs, again.top1) == (first.epochs, first.top1)
-    assert digest(run) == before
+    for data in (None, images):
+        again = inceptorch.resume(run, QUIET, data=data)  # evaluates and changes nothing
+        assert (again.epochs, again.top1) == (first.epochs, first.top1)
+        assert digest(run) == before
+    with pytest.raises(RunError, match=rf"Cannot resume .* with {tmp_path}: it began with {images}. Start a new run"):
+        inceptorch.resume(run, QUIET, data=tmp_path)
     text = (run / "run.yaml").read_text()
     (run / "run.yaml").write_text(text.replace("compile: false", "compile: true"))
     assert read_run(run).recipe.runtime.compile is True
@@ -241,6 +244,12 @@ def test_resume_refuses_what_it_cannot_go_on_with(images: Path, recipe: Recipe, 
     Image.new("RGB", (9, 9)).save(images / "train" / "red" / "new.png")
     with pytest.raises(RunError, match=r"has changed since"):
         inceptorch.resume(run, QUIET)
+    images.rename(tmp_path / "moved")
+    with pytest.raises(DataError) as caught:
+        inceptorch.resume(run, QUIET)
+    assert str(images) in str(caught.value)
+    assert "Cannot fetch" not in str(caught.value)  # as is said of data from elsewhere
+    (tmp_path / "moved").rename(images)
     (run / "run.yaml").write_text("[")
     with pytest.raises(RunError, match=r"run.yaml is not YAML"):
         inceptorch.resume(run, QUIET)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from inceptorch.errors import RunError
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.training.checkpoint import Checkpointer, TrainState, previous
+from inceptorch.training.checkpoint import Checkpointer, TrainState, is_finished, previous
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: NetworkSpec, tmp_path: Path) -> None:
@@ -32,6 +32,17 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tiny: Net
         atomic_write(tmp_path / "new.safetensors", write)
     assert kept.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_a_checkpoint_says_whether_its_run_is_finished(tiny: NetworkSpec, tmp_path: Path) -> None:
+    model, path = Model(tiny, 2), tmp_path / "last.safetensors"
+    checkpointer = Checkpointer(path, model, None, torch.optim.SGD(model.parameters(), lr=0.1))
+    found = [is_finished(path)]  # there is none
+    for finished in (False, True):
+        checkpointer.save(TrainState(epoch=2, rows=[row(1), row(2)], finished=finished))
+        found.append(is_finished(path))
+    path.write_bytes(b"damaged")
+    assert [*found, is_finished(path)] == [False, False, True, False]
 
 
 def test_checkpoints_hold_nothing_that_is_run(tiny: NetworkSpec, tmp_path: Path) -> None:

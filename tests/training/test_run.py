@@ -1,5 +1,6 @@
 """One process at a time in a run folder."""
 
+import math
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ import torch
 import inceptorch
 from inceptorch.errors import RunError
 from inceptorch.training.recipe import Recipe
-from inceptorch.training.run import read_run
+from inceptorch.training.run import _git_commit, read_run
 from inceptorch.utils.files import locked
 from tests.training.helpers import QUIET
 
@@ -83,3 +85,16 @@ def test_a_runs_file_asks_for_no_impossible_threads(images: Path, recipe: Recipe
         (run / "run.yaml").write_text(re.sub("^threads: .*", f"threads: {threads}", text, flags=re.MULTILINE))
         with pytest.raises(RunError, match="run.yaml lacks values"):
             inceptorch.resume(run, QUIET)
+
+
+def test_git_is_waited_for_a_few_seconds_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits, run = list[float](), subprocess.run
+
+    def noting(*words: Any, **how: Any) -> Any:
+        limits.append(how.get("timeout", math.inf))
+        return run(*words, **how)
+
+    monkeypatch.setattr(subprocess, "run", noting)
+    _git_commit()
+    assert limits
+    assert max(limits) <= 10

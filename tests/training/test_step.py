@@ -86,3 +86,13 @@ def test_what_a_step_draws_depends_on_its_seed_alone() -> None:
 
     assert loss(1) == loss(1)
     assert len({loss(seed) for seed in range(4)}) == 4
+
+
+def test_the_loss_is_summed_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("meta")  # in place of a GPU
+    monkeypatch.setattr(TrainStep, "_backward", lambda self, *args: torch.ones((), dtype=torch.float64, device=device))
+    model, task = Model(PLAIN, 3, size=16), Classification(("a", "b", "c"))
+    classifier = Classifier.of(model, default_preprocessing(16), task.classes)
+    world = DistributedContext(0, 1, device)
+    step = TrainStep(classifier, build_optimizer(model, RECIPE), RECIPE, task, torch.ones(3), world)
+    assert step(*batch(8), 8, 0.0, seed=1).device == device

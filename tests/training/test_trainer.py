@@ -36,10 +36,11 @@ from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training import Callback
 from inceptorch.training.optimizers import TensorFlowRMSProp
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
+from inceptorch.training.setup import TrainRequest, new_run, setup
 from inceptorch.training.step import TrainStep
 from inceptorch.training.trainer import Trainer
 from tests.conftest import COLORS, write_classes
-from tests.training.helpers import PLAIN, QUIET, RECIPE, Stop, StopAfter, digest, rows
+from tests.training.helpers import CPU, PLAIN, QUIET, RECIPE, Stop, StopAfter, digest, rows
 
 
 def steps_kept(run: Path) -> int:
@@ -183,6 +184,33 @@ def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
     with pytest.raises(BundleError, match="another table called 'mine': layer more differs"):
         inceptorch.train(images, out=tmp_path / "other", weights=tmp_path / "whole", **words)  # type: ignore[arg-type]
     assert not (tmp_path / "other").exists()
+
+
+def test_a_signal_while_images_are_waited_for_loses_no_step(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    inceptorch.train(images, out=tmp_path / "whole", recipe=recipe, progress=QUIET)
+
+    class Asking(Callback):
+        def on_step(self, trainer: Trainer, loss: float) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            trainer.stop_if_requested()  # as the loader does after every second without a batch
+
+    with pytest.raises(SystemExit, match="143"):
+        inceptorch.train(images, out=tmp_path / "stopped", recipe=recipe, progress=QUIET, callbacks=[Asking()])
+    with safe_open(tmp_path / "stopped" / "checkpoints" / "last.safetensors", "np") as file:
+        assert json.loads(file.metadata()["progressed"])["step"] == 1
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
+def test_a_second_signal_is_waited_out_where_torchrun_sends_two(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DistributedContext, "wrap", lambda self, module: module)
+    monkeypatch.setattr(DistributedContext, "run_on_main", lambda self, work: work())
+    worlds = [DistributedContext(0, count, CPU) for count in (1, 2)]
+    request = TrainRequest(images, tmp_path / "run", recipe=recipe)
+    context = setup(new_run(request, worlds[0]), request.overrides, QUIET)
+    assert [Trainer(context, world, QUIET).shutdown.patient for world in worlds] == [False, True]
 
 
 def test_ctrl_c_while_evaluating_loses_no_step(

@@ -16,8 +16,8 @@ class Callback:
         """After a step, with its loss; on a GPU one step late, as the loss is still on its way."""
 
     def on_validation(self, trainer: Trainer, row: dict[str, Any], evaluation: Any) -> None:
-        """After an epoch is evaluated and saved, with its row of metrics.csv. `evaluation` is an Evaluation, or of boxes
-        a BoxEvaluation."""
+        """After an epoch is evaluated and saved, with its row of metrics.csv. `evaluation` is an Evaluation, or of
+        boxes a BoxEvaluation."""
 
     def on_end(self, trainer: Trainer, result: Result) -> None:
         """After the run is finished."""

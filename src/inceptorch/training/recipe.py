@@ -184,7 +184,7 @@ class Recipe:
         return {key: getattr(getattr(self, group), key) for key, group in KEYS.items()}
 
     def to_yaml(self) -> str:
-        return yaml.dump(dataclasses.asdict(self), Dumper=_Dumper, sort_keys=False, default_flow_style=False)
+        return yaml.dump(dataclasses.asdict(self), Dumper=_Dumper, sort_keys=False)
 
     def to_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = msgspec.to_builtins(self)

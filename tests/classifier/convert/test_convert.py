@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchvision.models import googlenet
 
+import inceptorch
 from inceptorch.classifier.convert.convert import convert
 from inceptorch.errors import BundleError
 from tests.classifier.convert.helpers import randomised, read, write
@@ -15,6 +16,9 @@ def test_a_file_becomes_a_bundle_and_a_bundle_a_file(tmp_path: Path, labels: Pat
     theirs = randomised(googlenet(weights=None, aux_logits=False, init_weights=False, num_classes=10)).state_dict()
     file = write(tmp_path / "weights.pth", theirs)
     assert convert(file, tmp_path / "bundle", labels=labels) == tmp_path / "bundle"
+    convert(file, tmp_path / "named", source="googlenet_tv.torchvision", labels=labels)
+    notes = [inceptorch.load(tmp_path / name).config.metadata.note or "" for name in ("bundle", "named")]
+    assert ["The file does not tell how its images were scaled" in note for note in notes] == [True, False]
     assert convert(tmp_path / "bundle", tmp_path / "back.pth") == tmp_path / "back.pth"
     back = read(tmp_path / "back.pth")
     assert list(back) == list(theirs)

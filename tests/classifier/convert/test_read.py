@@ -42,6 +42,13 @@ def test_a_pth_that_would_run_code_is_not_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
+def test_weights_that_were_saved_on_a_gpu_are_read_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        torch.save({"a": torch.arange(3.0)}, tmp_path / "w.pth")
+    assert read_tensors(tmp_path / "w.pth")["a"].tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("write_file", "sentence"),
     [

@@ -72,6 +72,7 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
     ("lines", "sentence"),
     [
         (["path,kind", f"{RED},red"], "list.csv, line 1: there is no 'label', only 'path', 'kind'. Name path"),
+        (["path,red", f"{RED},1"], "list.csv, line 1: there is no 'label', only 'path', 'red'. Name path"),
         (["path|label", f"{RED}|red"], "list.csv, line 1: there is no 'path', only 'path|label'. Name path"),
         (["file,path2,class,breed", f"{RED},,a,b"], "columns 'class' and 'breed' may each be the label; call one of"),
         (["file,image,class", f"{RED},{RED},a"], "columns 'file' and 'image' may each be the path; call one of"),

@@ -53,6 +53,16 @@ def test_shards_of_others_need_no_index(images: Path, tmp_path: Path) -> None:
     assert train.classes == ("0", "1", "2", "10")
 
 
+@pytest.mark.parametrize(("digits", "first"), [(19, "9"), (20, "1" + "0" * 19)])
+def test_class_names_of_up_to_19_digits_are_numbers(images: Path, tmp_path: Path, digits: int, first: str) -> None:
+    red = (images / "val" / "red" / "00.png").read_bytes()
+    long = "1" + "0" * (digits - 1)
+    labels = [(f"{number}.cls", name.encode()) for number, name in enumerate(("9", long, "9", long))]
+    foreign(tmp_path / "shards" / "a.tar", *labels, *((f"{number}.png", red) for number in range(4)))
+    train, _ = find_train_and_val(tmp_path / "shards", 0.5, 0)
+    assert (train.classes[0], set(train.classes)) == (first, {"9", long})
+
+
 @pytest.mark.parametrize(
     ("train", "val"),
     [
@@ -179,9 +189,10 @@ def test_faults_of_shards_in_a_folder(images: Path, written: Path, tmp_path: Pat
     shard.unlink()
     shard.write_bytes(content)
     values = json.loads((written / "index.json").read_text())
-    values["shards"][0]["labels"][0] = 9
-    (written / "index.json").write_text(json.dumps(values))
-    refused(written, r"index.json is damaged \(the labels of train-000000.tar do not fit\)")
+    for label in (-1, len(CLASSES)):
+        values["shards"][0]["labels"][0] = label
+        (written / "index.json").write_text(json.dumps(values))
+        refused(written, r"index.json is damaged \(the labels of train-000000.tar do not fit\)")
     (written / "index.json").write_text("{")
     refused(written, r"index.json is damaged")
     for text in ('{"format": "inceptorch shards 9", "classes": []}', "[]"):

@@ -11,6 +11,7 @@ from inceptorch.errors import BundleError, EngineError
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.factory import exported_metadata, graph_of
+from inceptorch.inference.engines.metadata import HASH_FIELD, check_hash, with_hash
 from inceptorch.inference.engines.timing import random_images
 
 
@@ -40,6 +41,18 @@ def test_damaged_and_foreign_files(bundle: Path, tmp_path: Path) -> None:
             open_engine(disguised, engine)
     with pytest.raises(BundleError, match="does not exist"):
         open_engine(tmp_path / "nothing.onnx")
+
+
+def test_a_changed_byte_is_noticed_where_the_file_has_its_hash(tmp_path: Path) -> None:
+    file, content = tmp_path / "a.onnx", with_hash(b"the graph")
+    assert content[9:-65] == HASH_FIELD
+    for whole in (content, b"the graph"):
+        file.write_bytes(whole)
+        check_hash(file)
+    for at in (0, 8, len(content) - 2):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(BundleError, match="a.onnx is damaged: it is not the file that was exported"):
+            check_hash(file)
 
 
 def with_metadata(bundle: Path, file: Path, **changes: Any) -> Path:

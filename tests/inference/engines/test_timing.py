@@ -16,7 +16,7 @@ def test_an_engine_is_timed() -> None:
     assert throughput(engine, crops, 0.05) > 0
     times = latencies(engine, crops, 3)
     assert len(times) == 3
-    assert min(times) > 0
+    assert 0 < min(times) <= max(times) < 60  # seconds of a call, not since the machine began
 
 
 def test_a_detector_is_timed_on_its_images(detector: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.layers import Residual
+from inceptorch.networks.zoo import get_network
 
 PAPER = yaml.safe_load((files("inceptorch.networks.zoo") / "papers" / "googlenet.yaml").read_text(encoding="utf-8"))
 
@@ -44,3 +46,12 @@ GRIDS = {
 def test_rows_have_the_papers_grids(name: str) -> None:
     outputs = {row.name: row.output for row in count_complexity(name).layers}
     assert {row: outputs[row] for row in GRIDS[name]} == GRIDS[name]
+
+
+@pytest.mark.parametrize("name", ["inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released"])
+def test_residuals_are_scaled_as_in_the_released_code(name: str) -> None:
+    """The paper says "between 0.1 and 0.3"."""
+    rows = {row: layer for row, layer in get_network(name).body.items() if isinstance(layer, Residual)}
+    scales = {row[0]: layer.scale for row, layer in rows.items() if row != "C10"}
+    assert scales == {"A": 0.17, "B": 0.10, "C": 0.20}
+    assert {layer.scale for row, layer in rows.items() if row == "C10"} <= {1.0}
