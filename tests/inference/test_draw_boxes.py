@@ -43,7 +43,7 @@ def test_tags_stay_in_the_image_and_hide_no_other() -> None:
     alone = [np.count_nonzero(painted(draw_boxes(GRAY, [each]), each["index"])) for each in one]
     both = draw_boxes(GRAY, one)
     for each, before in zip(one, alone, strict=True):
-        assert np.count_nonzero(painted(both, each["index"])) > 0.95 * before
+        assert np.count_nonzero(painted(both, each["index"])) > 0.9 * before
 
 
 def test_strange_boxes_and_tiny_images_are_drawn() -> None:

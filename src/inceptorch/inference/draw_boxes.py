@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
@@ -61,24 +62,28 @@ class Drawings:
 
 
 def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """A copy of an RGB image with boxes, each with its class and score; the best lies on top."""
+    """A copy of an RGB image with boxes, each with its class and score; the best lies on top.
+
+    Letters grow with the image, but only so far that most tags are no wider than their boxes."""
     drawing = image.copy()
     pen = ImageDraw.Draw(drawing)
     scale = (image.width * image.height) ** 0.5
     line = max(1, round(scale / 280))
-    font = ImageFont.load_default(max(11, scale / 42))
+    side = median([min(box["box"][2:]) for box in boxes] or [scale])
+    letters = max(11, min(scale / 42, side / 5))  # pixels
+    font = ImageFont.load_default(letters)
     for box in reversed(boxes):
         left, top, width, height = box["box"]
         pen.rectangle((left, top, left + max(width - 1, 0), top + max(height - 1, 0)), outline=_color(box), width=line)
-    taken: list[Rectangle] = []
-    for box in boxes:
-        text = f"{shortened(box['label'], MAX_LABEL)} {box['score']:.0%}"
-        _, above, wide, below = pen.textbbox((0, 0), text, font)
-        margin = 2 * line
-        tag = _place(box, (wide + 2 * margin, below - above + 2 * margin), line, drawing.size, taken)
-        taken.append(tag)
+    texts = [f"{shortened(box['label'], MAX_LABEL)} {box['score']:.0%}" for box in boxes]
+    margin, (_, above, _, below) = letters / 4, pen.textbbox((0, 0), "Ag", font)
+    tags: list[Rectangle] = []
+    for box, text in zip(boxes, texts, strict=True):
+        sides = pen.textlength(text, font) + 2 * margin, below - above + margin
+        tags.append(_place(box, sides, line, drawing.size, tags))
+    for box, text, tag in reversed(list(zip(boxes, texts, tags, strict=True))):
         pen.rectangle((tag[0], tag[1], tag[2] - 1, tag[3] - 1), fill=_color(box))
-        pen.text((tag[0] + margin, tag[1] + margin - above), text, fill=_ink(_color(box)), font=font)
+        pen.text((tag[0] + margin, tag[1] + margin / 2 - above), text, fill=_ink(_color(box)), font=font)
     return drawing
 
 
