@@ -1,4 +1,7 @@
+import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -6,6 +9,7 @@ from inceptorch.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.models.module import Model
+from inceptorch.serve import application, open_inference
 from inceptorch.serve.guard import Access
 from tests.conftest import TINY
 from tests.serve.helpers import Server, image, running
@@ -89,3 +93,18 @@ def test_openapi_names_the_token_where_there_is_one(server: Server, engine: Engi
 def test_a_long_name_is_not_repeated(server: Server) -> None:
     reply = server.request(f"/v2/models/{'x' * 60_000}")
     assert (reply.status, len(reply.body) < 300) == (404, True)
+
+
+def test_json_of_more_than_a_limit_is_parsed_one_at_a_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 3, 16, 16], "data": [0] * 768}
+    payload, pools, parse = json.dumps({"inputs": [tensor]}).encode(), list[str](), open_inference.parse
+
+    def noting(*arguments: Any) -> Any:
+        pools.append(threading.current_thread().name.rpartition("_")[0])
+        return parse(*arguments)
+
+    monkeypatch.setattr(open_inference, "parse", noting)
+    monkeypatch.setattr(application, "LONG_JSON", len(payload) + 1)
+    for more in (0, 1, 2):
+        assert server.request("/v2/models/tiny/infer", payload + b" " * more).status == 200
+    assert pools[0] == pools[1] != pools[2]
