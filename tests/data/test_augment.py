@@ -79,7 +79,7 @@ def test_a_batch_at_once_is_its_images_one_by_one(split: Split, recipe: Recipe) 
 def test_a_file_that_is_gone_is_named(split: Split, recipe: Recipe) -> None:
     data = AugmentedDataset(split, default_preprocessing(16), recipe.augmentation, seed=0)
     Path(split.file(3)).unlink()
-    with pytest.raises(ImageError, match=rf"^{split.file(3)} could not be read"):
+    with pytest.raises(ImageError, match=rf"^{split.file(3)} does not exist"):
         data[3]
 
 

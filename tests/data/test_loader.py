@@ -27,7 +27,7 @@ def test_batches_come_in_the_given_order_and_errors_name_the_image(images: Path,
     assert torch.equal(batches[1][0][2], data[7][0])
     gone = images / "train" / "blue" / "07.png"
     gone.unlink()
-    with pytest.raises(ImageError, match=f"^{gone} could not be read"):
+    with pytest.raises(ImageError, match=f"^{gone} does not exist"):
         list(load_batches(data, order, workers))
 
 

@@ -27,5 +27,5 @@ def test_a_detector_starts_too(detector: Path) -> None:
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"nothing")
-    with pytest.raises(EngineError, match="is not an ONNX file"):
+    with pytest.raises(EngineError, match="no ONNX file that ONNX Runtime can execute"):
         cold_start(tmp_path / "a.onnx", "onnxruntime", "fp32", 1, 1)

@@ -25,8 +25,8 @@ from tests.networks.helpers import OWN
         ("name: yes\nsize: 8\nbody: {a: {conv: 1}}", "name is True; it must be a word; write it in quotes"),
         (OWN.replace("avgpool: global_average", "avgpool: {global_average: 3}"), "global_average has no values"),
         (OWN.replace("kernel: [1, 3]", "kernel: wide"), "it must be a whole number or two, [height, width]"),
-        ("- 1", "A network is written as values by name"),
-        ("", "A network is written as values by name"),
+        ("- 1", "a network is written as values by name"),
+        ("", "a network is written as values by name"),
     ],
 )
 def test_tables_that_would_do_harm(text: str, sentence: str, own: Path) -> None:

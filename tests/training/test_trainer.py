@@ -181,7 +181,7 @@ def test_a_run_of_a_table_of_ones_own_goes_on_when_its_file_is_gone(
 
     # Begun from those weights, a table of the same name with other rows is refused before anything is written.
     table.write_text(text.replace("{conv: 12}", "{conv: 14}"))
-    with pytest.raises(BundleError, match="another table called 'mine': layer more differs"):
+    with pytest.raises(BundleError, match="their network is also called 'mine', but its layer more differs"):
         inceptorch.train(images, out=tmp_path / "other", weights=tmp_path / "whole", **words)  # type: ignore[arg-type]
     assert not (tmp_path / "other").exists()
 
@@ -306,7 +306,7 @@ def test_a_image_that_goes_in_mid_run_loses_nothing(
         patch.setattr(torch.optim.SGD, "step", losing)
         with pytest.raises(
             RunError,
-            match=r"could not be read: .* It was readable when training began. Restore the file, then resume with: "
+            match=r"does not exist. It was readable when training began. Restore the file, then resume with: "
             r"inceptorch train --resume",
         ):
             inceptorch.train(data, out=tmp_path / "run", recipe=recipe, progress=QUIET)

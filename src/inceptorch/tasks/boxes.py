@@ -28,6 +28,8 @@ def assign(targets: Tensor, places: Tensor) -> Assignment:
 
     It lies within the box and near its center, and the farthest edge is as far as its level finds boxes. Of several
     boxes it takes the smallest."""
+    if not targets.shape[1]:  # there is always a smallest one among several
+        targets = F.pad(targets, (0, 0, 0, 1), value=NO_BOX)
     x, y, stride = places.unbind(1)
     labels, boxes = targets[..., 0].long(), targets[..., 1:]
     left, top, right, bottom = boxes[:, None].unbind(3)  # each [N, 1, M]

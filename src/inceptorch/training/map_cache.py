@@ -68,8 +68,9 @@ class MapCache:
 def is_frozen(context: TrainingContext) -> bool:
     """Whether the whole body of a detector stays as it is."""
     model = context.classifier.model
-    frozen = context.run.recipe.optimization.frozen_layers(context.classifier.config.network)
-    return isinstance(model, Detector) and frozen >= len(model.body)
+    if not isinstance(model, Detector):
+        return False
+    return context.run.recipe.optimization.frozen_layers(model.net) >= len(model.body)
 
 
 def cache_maps(context: TrainingContext, world: DistributedContext, progress: Progress) -> MapCache | None:
