@@ -76,7 +76,8 @@ def test_labels_and_sizes_must_be_those_of_the_graph(engine: str, bundle: Path, 
             open_engine(file, engine)
     pixels = default_preprocessing(64).to_dict()
     file = with_metadata(bundle, tmp_path / "a.onnx", preprocessing=pixels)
-    with pytest.raises(BundleError, match=r"its pictures|its images are \[.*, 3, 16, 16\].* images of 64 pixels|input_size of pretrained_cfg is \[3, 16, 16\]"):
+    said = r"its pictures|its images are \[.*, 3, 16, 16\].* images of 64 pixels|input_size of pretrained_cfg is"
+    with pytest.raises(BundleError, match=said):
         open_engine(file, engine)
 
 

@@ -13,7 +13,7 @@ from tests.helpers import classifier_of
 
 def test_an_engine_is_timed() -> None:
     engine, crops = Torch(classifier_of(TINY), device="cpu"), random_images(16, 2)
-    assert throughput(engine, crops, 0.05) > 0
+    assert throughput(engine, crops, 0.5) > 0
     times = latencies(engine, crops, 3)
     assert len(times) == 3
     assert 0 < min(times) <= max(times) < 60  # seconds of a call, not since the machine began
@@ -22,7 +22,7 @@ def test_an_engine_is_timed() -> None:
 def test_a_detector_is_timed_on_its_images(detector: Path) -> None:
     engine, images = open_engine(detector, "onnxruntime"), random_images((96, 64), 1)
     assert images.shape == (1, 64, 96, 3)
-    assert throughput(engine, images, 0.05) > 0
+    assert throughput(engine, images, 0.5) > 0
     assert len(latencies(engine, images, 2)) == 2
 
 
