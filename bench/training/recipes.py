@@ -15,7 +15,7 @@ import torch
 
 import inceptorch
 from bench.common import DOCS, SHARED, Record, metrics, need, result, save
-from bench.training import cifar10, finetune, finetune_pieces, head
+from bench.training import boxes, cifar10, finetune, finetune_pieces, head
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -134,6 +134,8 @@ def elsewhere() -> dict[str, str]:
     for recipe, bench in {"scratch": cifar10, "head": head, "finetune": finetune}.items():
         if record := result(bench.__name__.rpartition(".")[2]):
             found[recipe] = bench.reached(record)
+    if record := result("boxes"):
+        found |= boxes.reached(record)
     if "finetune" in found and (pieces := result("finetune_pieces")):
         before = "Variants tried before, on a validation split of the training images:"
         found["finetune"] += f" {before}\n\n{finetune_pieces.render(pieces)}"
