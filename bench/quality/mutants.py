@@ -274,7 +274,8 @@ def render(record: Record) -> str:
     parts = [f"## Faults that the tests notice\n\n`{command(record)}`\n"]
     parts.append(
         f"{len(rows)} of {record['n']['possible']:,} possible faults, drawn with seed {record['seed']}; "
-        f"{record['limit_seconds']} s for the tests of each.\n"
+        f"{record['limit_seconds']} s for the tests of each. Tests were written for those of this draw that had "
+        "survived, so that more faults of another draw survive.\n"
     )
     parts.append(f"| package | {' | '.join(outcomes)} |\n| --- |" + " ---: |" * len(outcomes))
     for package in (*PACKAGES, "all"):
