@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -160,7 +161,7 @@ def test_maps_that_lie_there_need_no_more_room(
     context = setup(run, Overrides(), QUIET)
     run.begin(context.train, context.val)
     assert map_cache.cache_maps(context, WORLD, QUIET) is not None
-    monkeypatch.setattr(map_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     assert map_cache.cache_maps(context, WORLD, QUIET) is not None
     (run.checkpoint.parent / "maps-val.npy").unlink()
     assert map_cache.cache_maps(context, WORLD, QUIET) is None
