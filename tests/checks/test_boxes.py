@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from inceptorch.checks import check, page
-from inceptorch.checks.boxes import COLORS, draw_boxes
+from inceptorch.checks.boxes import draw_boxes
 from inceptorch.errors import DataError
 from inceptorch.images.boxes import Boxes
+from inceptorch.inference.draw_boxes import color_of
 from tests.checks.helpers import QUIET, Found, Scenes, bytes_of, found_in
 from tests.data.annotations.helpers import Row, xml
 from tests.helpers import ParsedPage, invoke
@@ -151,7 +152,7 @@ def test_boxes_are_drawn_where_they_are() -> None:
     boxes = Boxes.of([[100, 50, 300, 150], [0, 0, 400, 200]], [0, 1])
     drawn = np.asarray(draw_boxes(image, boxes, 200))
     assert drawn.shape == (100, 200, 3)
-    colors = [tuple(int(color[at : at + 2], 16) for at in (1, 3, 5)) for color in COLORS[:2]]
+    colors = [ImageColor.getrgb(color_of(label)) for label in (0, 1)]
     for color, (left, top, right, bottom) in zip(colors, [(50, 25, 150, 75), (0, 0, 200, 100)], strict=True):
         found = np.argwhere((drawn == color).all(-1))
         assert (*found.min(0), *(found.max(0) + 1)) == (top, left, bottom, right)

@@ -88,6 +88,18 @@ def test_folders_with_images_are_refused(folder: Path, tmp_path: Path) -> None:
     Drawings(tmp_path / "drawn", [folder])
 
 
+def test_a_link_is_drawn_by_its_own_name_and_its_image_stays(tmp_path: Path) -> None:
+    for name in ("real", "links"):
+        (tmp_path / name).mkdir()
+    GRAY.save(tmp_path / "real" / "1.png")
+    link, out = tmp_path / "links" / "1.png", tmp_path / "drawn"
+    link.symlink_to(tmp_path / "real" / "1.png")
+    before = (tmp_path / "real" / "1.png").read_bytes()
+    list(Drawings(out, [link.parent]).draw_each([{"file": str(link), "boxes": [box(100, 120, 200, 100)]}]))
+    assert (tmp_path / "real" / "1.png").read_bytes() == before
+    assert [path.name for path in out.iterdir()] == ["1.png"]
+
+
 def test_the_page_has_the_same_colors() -> None:
     page = Path(inceptorch.__file__).parent / "serve" / "page" / "boxes.js"
     assert tuple(re.findall(r'"(#[0-9a-f]{6})"', page.read_text())) == PALETTE

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,6 +152,19 @@ def test_maps_that_are_too_large_are_not_kept(
     monkeypatch.setattr(map_cache, "MAX_BYTES", 1000)
     run = inceptorch.train(boxes, out=tmp_path / "run", weights=weights, recipe=recipe, progress=QUIET).run
     assert "are not kept" in (run / "log.txt").read_text()
+
+
+def test_maps_that_lie_there_need_no_more_room(
+    boxes: Path, weights: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(TrainRequest(boxes, tmp_path / "run", weights=weights, recipe=recipe), WORLD)
+    context = setup(run, Overrides(), QUIET)
+    run.begin(context.train, context.val)
+    assert map_cache.cache_maps(context, WORLD, QUIET) is not None
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    assert map_cache.cache_maps(context, WORLD, QUIET) is not None
+    (run.checkpoint.parent / "maps-val.npy").unlink()
+    assert map_cache.cache_maps(context, WORLD, QUIET) is None
 
 
 def test_a_detector_is_trained_further_from_a_detector(

@@ -13,10 +13,10 @@ from inceptorch.checks.findings import LONG_SIDE, SMALL, THIN, Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.data import BoxSplit
 from inceptorch.images.boxes import Boxes, iou
+from inceptorch.inference.draw_boxes import color_of
 
 SAME = 0.95  # intersection over union above which two boxes of one class are the same
 WHOLE = 0.98  # of the image's width and of its height
-COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#00a6a6", "#f032e6", "#9a6324")
 BOUNDS = (8, 16, 32, 64, 128, 256)  # pixels of the square root of a box's area, at a long side of LONG_SIDE
 
 
@@ -75,11 +75,6 @@ def draw_boxes(image: Image.Image, boxes: Boxes, size: int) -> Image.Image:
         left, top, right, bottom = edges
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=color_of(label), width=2)
     return image
-
-
-def color_of(label: int) -> str:
-    """The color of a class."""
-    return COLORS[label % len(COLORS)]
 
 
 def describe_boxes(split: BoxSplit) -> str:

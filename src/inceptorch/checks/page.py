@@ -7,12 +7,13 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image
 
-from inceptorch.checks.boxes import color_of, describe_boxes, draw_boxes
+from inceptorch.checks.boxes import describe_boxes, draw_boxes
 from inceptorch.checks.findings import KINDS, Finding, Findings
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.data import BoxSplit
 from inceptorch.data.split import describe_unused_files
 from inceptorch.errors import ImageError
+from inceptorch.inference.draw_boxes import color_of
 from inceptorch.utils.html import data_uri, render
 
 MAX_LINES = 5  # findings of a kind on a terminal

@@ -13,6 +13,7 @@ from inceptorch.cli.output import Json, print_images, print_json
 if TYPE_CHECKING:
     from inceptorch.classifier import ClassifierConfig
     from inceptorch.inference.inputs import Entry
+    from inceptorch.utils.progress import Progress
 
 MEASURE_FROM = 1000  # images, which take far longer than the measurement
 
@@ -128,7 +129,7 @@ def predict(
         return answers if drawings is None else drawings.draw_each(answers)
 
     if out is None:
-        _print_answers(answer, paths, json)
+        _print_answers(answer, paths, json, progress)
         return
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
         writer = new_writer(out, provenance(opened, paths, options), opened, options)
@@ -152,15 +153,16 @@ def _threshold(model: str, config: "ClassifierConfig", protocol: str | None, min
     return config.metadata.threshold["threshold"]
 
 
-def _print_answers(answer: "Callable[[Iterable[Entry]], Iterator[Entry]]", paths: list[Path], json: bool) -> None:
+def _print_answers(
+    answer: "Callable[[Iterable[Entry]], Iterator[Entry]]", paths: list[Path], json: bool, progress: "Progress"
+) -> None:
     """Print the answers for the images behind `paths`, as they come or as one JSON value."""
     from inceptorch.inference.inputs import image_entries
-    from inceptorch.utils.progress import Progress
 
-    entries = image_entries(paths, say=Progress().info)
+    entries = image_entries(paths, say=progress.info)
     if json:
         known = list(entries)
-        answers = iter(Progress().track(answer(known), len(known), "predicting"))
+        answers = iter(progress.track(answer(known), len(known), "predicting"))
     else:
         answers = answer(entries)
     print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")

@@ -61,12 +61,7 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
     top-1 on validation images, is not faster than fp32 here, or an engine's outputs are not those of fp32, rounded."""
     name = next(name for name in ("openvino", "onnxruntime") if find_spec(name) is not None)  # the faster one in int8
     fp32 = open_graph(graph, "the graph", name, "fp32")
-    val, _ = evaluation_split([fp32], fp32.config.classes, data, None, None, progress)
-    training = training_split(fp32, data)
-    if set(training.paths) & set(val.paths) and training.where == val.where:
-        raise ExportError(
-            f"{data} has no images to evaluate int8 on besides those for calibration. Try one with train/ and val/."
-        )
+    training, val = calibration_and_val(fp32, data, progress)
     crops = inputs_of(training, CALIBRATION_IMAGES, fp32, progress)
     quantized = quantize_graph(graph, crops, progress)
     compared = inputs_of(val, COMPARED_IMAGES, fp32, progress)
@@ -76,6 +71,18 @@ def quantize(graph: bytes, data: str | Path, max_drop: float, progress: Progress
     report = _evaluate(fp32, int8, val, calibration_images, len(compared), differences, progress)
     check_report(report, max_drop)
     return with_metadata(quantized, int8=asdict(report)), report
+
+
+def calibration_and_val(engine: Engine, data: str | Path, progress: Progress) -> tuple[Split, Split]:
+    """The training split, to calibrate on, and the validation split, to evaluate on. Raises ExportError where they have
+    images in common."""
+    val, _ = evaluation_split([engine], engine.config.classes, data, None, None, progress)
+    training = training_split(engine, data)
+    if set(training.paths) & set(val.paths) and training.where == val.where:
+        raise ExportError(
+            f"{data} has no images to evaluate int8 on besides those for calibration. Try one with train/ and val/."
+        )
+    return training, val
 
 
 def check_report(report: QuantizationReport, max_drop: float) -> None:

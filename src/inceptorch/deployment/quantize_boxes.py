@@ -16,6 +16,7 @@ from inceptorch.deployment.quantize import (
     CALIBRATION_IMAGES,
     COMPARED_IMAGES,
     SECONDS,
+    calibration_and_val,
     check_speed,
     inputs_of,
     quantize_graph,
@@ -23,15 +24,12 @@ from inceptorch.deployment.quantize import (
 )
 from inceptorch.errors import ExportError
 from inceptorch.evaluation.detection import evaluate_boxes
-from inceptorch.evaluation.inputs import evaluation_split, training_split
-from inceptorch.inference.boxes import BoxPredictor
+from inceptorch.inference.boxes import BoxPredictor, score_threshold
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import open_graph
 from inceptorch.inference.engines.timing import throughput
 from inceptorch.inference.inputs import load_inputs
 from inceptorch.utils.progress import Progress
-
-GOOD_SCORE = 0.3  # of a box that is compared, where training found no better one
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def quantize_detector(
     fp32 = open_graph(graph, "the graph", name, "fp32")
     images = _read(data, fp32, progress)
     quantized = quantize_graph(graph, images.calibration, progress)
-    min_score = fp32.config.metadata.score_threshold or GOOD_SCORE
+    min_score = score_threshold(fp32.config)
     differences = compare_boxes_int8(fp32, quantized, images.compared, min_score)
     int8 = open_graph(quantized, "the graph", name)
     before, after = (None if images.val is None else _map50(engine, images.val, progress) for engine in (fp32, int8))
@@ -110,12 +108,8 @@ def _read(data: str | Path, engine: Engine, progress: Progress) -> _Images:
         progress.info(f"{data} has no boxes, so that the mAP of int8 is not evaluated")
         images = load_inputs(Path(data), engine.config, CALIBRATION_IMAGES, progress)
         return _Images(images, images[:COMPARED_IMAGES])
-    training = training_split(engine, data)
-    val, _ = evaluation_split([engine], engine.config.classes, data, None, None, progress)
-    if not isinstance(val, BoxSplit) or (set(training.paths) & set(val.paths) and training.where == val.where):
-        raise ExportError(
-            f"{data} has no images to evaluate int8 on besides those for calibration. Try one with train/ and val/."
-        )
+    training, val = calibration_and_val(engine, data, progress)
+    assert isinstance(val, BoxSplit)
     calibration = inputs_of(training, CALIBRATION_IMAGES, engine, progress)
     return _Images(calibration, inputs_of(val, COMPARED_IMAGES, engine, progress), val)
 

@@ -83,7 +83,7 @@ class BoxPredictor:
             inputs: list[Letterbox | ImageError] = []
             for item in items:
                 try:
-                    inputs.append(self._prepare(read(item)))
+                    inputs.append(self.prepare(read(item)))
                 except ImageError as error:
                     inputs.append(error)
             found = iter(self.detect([each for each in inputs if isinstance(each, Letterbox)]))
@@ -109,9 +109,10 @@ class BoxPredictor:
     def _find_in_tiles(self, image: Image.Image) -> Boxes:
         assert self.tile_above is not None
         tile = self.head.width, self.head.height
-        return find_in_tiles(image, self._prepare, self.detect, tile, self.batch_size, self.tile_above)
+        return find_in_tiles(image, self.prepare, self.detect, tile, self.batch_size, self.tile_above)
 
-    def _prepare(self, image: Image.Image) -> Letterbox:
+    def prepare(self, image: Image.Image) -> Letterbox:
+        """An upright RGB image as the detector takes it."""
         return letterbox(image, self.head.width, self.head.height, self.engine.config.preprocessing)
 
     def detect(self, images: list[Letterbox]) -> list[Boxes]:

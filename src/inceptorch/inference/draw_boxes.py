@@ -37,11 +37,12 @@ class Drawings:
         self.folder = folder
         if not resumed:
             ensure_empty(folder)
-        real = Path(os.path.realpath(folder))
-        inputs = [Path(os.path.realpath(path)) for path in paths]
+        real, inputs = Path(os.path.realpath(folder)), [Path(os.path.abspath(path)) for path in paths]
         for path in inputs:
-            if path.is_relative_to(real) or real.is_relative_to(path):
+            target = Path(os.path.realpath(path))
+            if target.is_relative_to(real) or real.is_relative_to(target):
                 raise RunError(f"Cannot draw into {folder}, as {path} is to be predicted. Try a folder outside of it.")
+        # Links are not followed here: that of an image may lead out of the folder, and the drawing would replace it.
         self._root = os.path.commonpath([path if path.is_dir() else path.parent for path in inputs])
 
     def draw_each(self, entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -56,7 +57,7 @@ class Drawings:
             yield entry
 
     def _target(self, file: str) -> Path:
-        name = Path(os.path.relpath(os.path.realpath(file), self._root))
+        name = Path(os.path.relpath(os.path.abspath(file), self._root))
         kept = name.suffix.lower() in (".jpg", ".jpeg", ".png")
         return self.folder / (name if kept else name.with_name(f"{name.name}.png"))
 
@@ -74,7 +75,9 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
     font = ImageFont.load_default(letters)
     for box in reversed(boxes):
         left, top, width, height = box["box"]
-        pen.rectangle((left, top, left + max(width - 1, 0), top + max(height - 1, 0)), outline=_color(box), width=line)
+        pen.rectangle(
+            (left, top, left + max(width - 1, 0), top + max(height - 1, 0)), outline=color_of(box["index"]), width=line
+        )
     texts = [f"{shortened(box['label'], MAX_LABEL)} {box['score']:.0%}" for box in boxes]
     margin, (_, above, _, below) = letters / 4, pen.textbbox((0, 0), "Ag", font)
     tags: list[Rectangle] = []
@@ -82,8 +85,9 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
         sides = pen.textlength(text, font) + 2 * margin, below - above + margin
         tags.append(_place(box, sides, line, drawing.size, tags))
     for box, text, tag in reversed(list(zip(boxes, texts, tags, strict=True))):
-        pen.rectangle((tag[0], tag[1], tag[2] - 1, tag[3] - 1), fill=_color(box))
-        pen.text((tag[0] + margin, tag[1] + margin / 2 - above), text, fill=_ink(_color(box)), font=font)
+        color = color_of(box["index"])
+        pen.rectangle((tag[0], tag[1], tag[2] - 1, tag[3] - 1), fill=color)
+        pen.text((tag[0] + margin, tag[1] + margin / 2 - above), text, fill=_ink(color), font=font)
     return drawing
 
 
@@ -106,8 +110,9 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _color(box: Box) -> str:
-    return PALETTE[box["index"] % len(PALETTE)]
+def color_of(label: int) -> str:
+    """The color of a class."""
+    return PALETTE[label % len(PALETTE)]
 
 
 def _ink(color: str) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from inceptorch.errors import NonFiniteOutputError
 from inceptorch.images.boxes import Boxes, joined
-from inceptorch.images.letterbox import Letterbox, letterbox
+from inceptorch.images.letterbox import Letterbox
 from inceptorch.images.preprocessing import ImageArray
 from inceptorch.inference.boxes import BoxPredictor, score_threshold
 from inceptorch.inference.engines import Engine
@@ -132,7 +132,7 @@ class ServedDetector(ServedModel):
         super().__init__(engine, self._predictor.head.width, self._predictor.head.height)
 
     def prepare(self, image: Image.Image) -> Letterbox:
-        return letterbox(image, self.width, self.height, self.engine.config.preprocessing)
+        return self._predictor.prepare(image)
 
     def of_pixels(self, pixels: ImageArray) -> Letterbox:
         return Letterbox(pixels, (1.0, 1.0), (self.width, self.height))

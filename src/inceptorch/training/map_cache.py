@@ -83,17 +83,24 @@ def cache_maps(context: TrainingContext, world: DistributedContext, progress: Pr
     assert isinstance(model, Detector)
     width = sum(map(prod, model.shapes))
     splits = {"val": (context.val, 1), "train": (context.train, recipe.data.cached_versions)}
-    needed = 2 * width * sum(versions * len(split) for split, versions in splits.values())
-    free = shutil.disk_usage(folder).free
-    if needed > min(MAX_BYTES, 0.9 * free):
+    paths = {name: folder / f"maps-{name}.npy" for name in splits}
+    sizes = {name: 2 * width * versions * len(split) for name, (split, versions) in splits.items()}
+
+    def fit() -> bool:
+        """Whether there is room. Where a resumed run finds its maps, it does not need it again."""
+        needed = sum(size for name, size in sizes.items() if not paths[name].exists())
+        return sum(sizes.values()) <= MAX_BYTES and needed <= 0.9 * shutil.disk_usage(folder).free
+
+    if not world.run_on_main(fit):  # in another process, the disk may be filling already
+        total = sum(sizes.values()) / 1e9
         progress.info(
-            f"the maps, {needed / 1e9:.1f} GB, are not kept: more than {MAX_BYTES / 1e9:.1f} GB, or than the disk has. "
+            f"the maps, {total:.1f} GB, are not kept: more than {MAX_BYTES / 1e9:.1f} GB, or than the disk has. "
             "Every step runs the whole network. Try --set cached_versions=1, or a smaller --size"
         )
         return None
     found = {}
     for name, (split, versions) in splits.items():
-        path = folder / f"maps-{name}.npy"
+        path = paths[name]
         datasets = [_dataset(context, split, version) for version in range(versions)]
         if not world.run_on_main(path.exists):
             world.run_on_main(lambda: _write(path, context, datasets, width, world, progress))  # noqa: B023

@@ -20,6 +20,12 @@ def test_delimiters_and_encodings(tmp_path: Path, delimiter: str, encoding: str)
     assert rows_of(only_split(tmp_path)) == EXPECTED
 
 
+def test_lines_may_end_in_a_carriage_return_alone(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    (tmp_path / "boxes.csv").write_bytes(table().replace("\n", "\r").encode())
+    assert rows_of(only_split(tmp_path)) == EXPECTED
+
+
 def test_columns_may_be_in_any_order_and_more(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", (64, 48))
     (tmp_path / "boxes.csv").write_text("id,Image Path,y_max,y_min,x_max,x_min,label\n7,a.png,30,6,24,4,dog\n")

@@ -78,3 +78,12 @@ def test_what_a_set_lists_and_is_not_there_is_named(tmp_path: Path) -> None:
         ("b.png", "has no annotation file"),
         ("trainval.txt", "lists 'lost', of which there is neither an annotation file nor an image"),
     ]
+
+
+def test_a_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write_voc(tmp_path)
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "train.txt").write_bytes(b"a\nb\xff\n")
+    split = only_split(tmp_path)
+    assert len(split) == 0
+    assert [(Path(each.file).name, each.fault) for each in split.problems] == [("train.txt", "is not text in UTF-8")]

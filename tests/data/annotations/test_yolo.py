@@ -41,6 +41,7 @@ def test_classes_without_names_are_called_by_their_numbers(tmp_path: Path) -> No
         ("names: [owl, cat, dog", "is not YAML"),
         ("names: dog\ntrain: images\n", "has no list of names"),
         ("names: {x: dog}\ntrain: images\n", "has no list of names"),
+        ("names: {? " + "9" * 5000 + " : dog}\ntrain: images\n", "has no list of names"),
         ("names: &a [*a]\ntrain: images\n", "cannot be used: it refers to another part of itself"),
         ("[names, train]", "does not hold values by name"),
         ("names: [owl]\ntrain: images" + " " * 1_000_000, "has more than 1 MB"),
@@ -74,3 +75,13 @@ def test_several_folders_and_a_list_may_be_one_split(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text(config)
     splits = {name: read() for name, read in open_splits(tmp_path).items()}
     assert {name: len(split) for name, split in splits.items()} == {"train": 6, "val": 5}
+
+
+def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write_yolo_data(tmp_path)
+    (tmp_path / "train.txt").write_bytes(b"images/c.png\nimages/\xff.png\n")
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: images\nnames: [owl, cat, dog]\n")
+    splits = {name: read() for name, read in open_splits(tmp_path).items()}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 0, "val": 5}
+    faults = [(Path(each.file).name, each.fault) for each in splits["train"].problems]  # type: ignore[attr-defined]
+    assert faults == [("train.txt", "is not text in UTF-8; its images are left out")]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -33,6 +33,8 @@ from inceptorch.utils.files import MARKS
 MAX_OUTSIDE = 1.0  # pixels by which rounding may move an edge out of the image
 MIN_SIDE = 0.01  # pixels; float32 tells such edges apart in images of up to 100,000 pixels
 MAX_PROBLEMS = 1000  # of one file that are listed
+MAX_LIST_BYTES = 100_000_000  # of a text that lists images
+EDGES = ("xmin", "ymin", "xmax", "ymax")  # as XML files and tables call them
 # Folders side by side as other tasks have them, where they are no classes.
 IMAGE_FOLDERS = frozenset(("images", "image", "jpegimages", "imgs"))
 TARGET_FOLDERS = frozenset(("labels", "annotations", "annotation", "annots", "masks"))
@@ -146,6 +148,10 @@ class Layout:
         """The text of an annotation file, as `read_text` reads it. Raises AnnotationError."""
         return decoded(self.read(path, limit))
 
+    def lines(self, path: str) -> list[str]:
+        """The lines of a text that lists images. Raises AnnotationError."""
+        return self.text(path, MAX_LIST_BYTES).splitlines()
+
     def header(self, path: str) -> Header:
         """The header of an image, with its orientation. Raises ImageError."""
         head = self.tree.head(path, HEAD)
@@ -177,6 +183,22 @@ def to_edges(names: Sequence[str], texts: Sequence[str]) -> tuple[tuple[float, .
         except ValueError:
             return (math.nan,) * len(names), f"has {text.strip()[:20]!r} as {name}, which is no number"
     return tuple(edges), ""
+
+
+def to_size(width: str, height: str) -> tuple[int, int] | None:
+    """The width and height that a file declares; None where one is no whole number."""
+    sides = width.strip(), height.strip()
+    if not all(side.isdecimal() and len(side) < 10 for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])
+
+
+def report_unlisted(layout: Layout, split: str, listed: Container[str], label: str, problems: Problems) -> None:
+    """Add the images of a split that the file called `label` does not list."""
+    for path in layout.images:
+        if path not in listed and layout.split(path) == split:
+            image = layout.tree.label(path)
+            problems.add(image, f"is not listed in {label}", "missing-annotation", "image", image)
 
 
 def to_split(

@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from inceptorch.data.annotations.base import Annotation, AnnotationError, Layout, Problems, RawBox, decoded, to_split
+from inceptorch.data.annotations.base import (
+    Annotation,
+    AnnotationError,
+    Layout,
+    Problems,
+    RawBox,
+    decoded,
+    report_unlisted,
+    to_split,
+)
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.split import composed
 
@@ -78,7 +87,7 @@ def read_coco(layout: Layout, split: str, path: str) -> BoxSplit:
         for box in boxes[each_id]:
             fault = f"{box.where} is of an image with the id {each_id!r}, which is not listed"
             problems.add(label, fault, "missing-image", "box")
-    _report_unlisted(layout, split, {each.image for each in annotations}, label, problems)
+    report_unlisted(layout, split, {each.image for each in annotations}, label, problems)
     return to_split(layout, split, annotations, list(dict.fromkeys(names.values())), problems)
 
 
@@ -127,10 +136,3 @@ def _to_box(each: _Object, position: int, names: dict[Id, str]) -> RawBox:
     name = names.get(each.category_id)
     fault = "" if name is not None else f"is of category {str(each.category_id)[:40]}, which is not listed"
     return RawBox(name or "", (left, top, left + width, top + height), where, crowd=bool(each.iscrowd), fault=fault)
-
-
-def _report_unlisted(layout: Layout, split: str, listed: set[str], label: str, problems: Problems) -> None:
-    for path in layout.images:
-        if path not in listed and layout.split(path) == split:
-            image = layout.tree.label(path)
-            problems.add(image, f"is not listed in {label}", "missing-annotation", "image", image)

@@ -7,12 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from inceptorch.data.annotations import coco, table
-from inceptorch.data.annotations.base import (
-    IMAGE_FOLDERS,
-    TARGET_FOLDERS,
-    Layout,
-    stem_of,
-)
+from inceptorch.data.annotations.base import IMAGE_FOLDERS, TARGET_FOLDERS, Layout, stem_of
 from inceptorch.data.annotations.voc import open_voc
 from inceptorch.data.annotations.yolo import CONFIGS, NAMES, open_yolo
 from inceptorch.data.box_split import BoxSplit

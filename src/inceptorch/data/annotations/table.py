@@ -6,7 +6,18 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 
-from inceptorch.data.annotations.base import Annotation, AnnotationError, Layout, Problems, RawBox, to_edges, to_split
+from inceptorch.data.annotations.base import (
+    EDGES,
+    Annotation,
+    AnnotationError,
+    Layout,
+    Problems,
+    RawBox,
+    report_unlisted,
+    to_edges,
+    to_size,
+    to_split,
+)
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.split import split_of
 from inceptorch.utils.files import MARKS
@@ -24,7 +35,6 @@ COLUMNS = {
     "height": "height imageheight imgheight",
     "split": "split subset set",
 }
-EDGES = ("xmin", "ymin", "xmax", "ymax")
 REQUIRED = ("image", "label", *EDGES)
 
 Row = dict[str, str]
@@ -33,7 +43,7 @@ Row = dict[str, str]
 def has_boxes(head: bytes) -> bool:
     """Whether the first line of a file names the columns of boxes."""
     encoding = "utf-16" if head.startswith(MARKS["utf-16"]) else "utf-8-sig"
-    line = head.decode(encoding, "ignore").partition("\n")[0].rstrip("\r")
+    line = next(iter(head.decode(encoding, "ignore").splitlines()), "")
     return set(REQUIRED) <= _columns(next(csv.reader([line], delimiter=_delimiter(line)), [])).keys()
 
 
@@ -62,10 +72,8 @@ def read_table(layout: Layout, split: str, path: str, by_column: bool = False) -
         problems.add(label, str(error), "invalid-annotation", "image")
     except csv.Error as error:
         problems.add(label, f"is not a table of comma-separated values: {error}", "invalid-annotation", "image")
-    for image in layout.images:
-        if image not in images and layout.split(image) == split and not by_column:
-            name = layout.tree.label(image)
-            problems.add(name, f"is not listed in {label}", "missing-annotation", "image", name)
+    if not by_column:
+        report_unlisted(layout, split, images, label, problems)
     annotations = [Annotation(image, label, boxes, size) for image, (boxes, size) in images.items()]
     return to_split(layout, split, annotations, None, problems)
 
@@ -91,9 +99,7 @@ def _read_row(
             label, f"{where} names {row['image'][:80]!r}, which is not among the files", "missing-image", "box"
         )
         return
-    sides = [row.get(side, "").strip() for side in ("width", "height")]
-    size = (int(sides[0]), int(sides[1])) if all(side.isdecimal() and len(side) < 10 for side in sides) else None
-    boxes, _ = images.setdefault(image, ([], size))
+    boxes, _ = images.setdefault(image, ([], to_size(row.get("width", ""), row.get("height", ""))))
     if any(row[name].strip() for name in EDGES):
         edges, fault = to_edges(EDGES, [row[name] for name in EDGES])
         boxes.append(RawBox(row["label"], edges, where, fault=fault))

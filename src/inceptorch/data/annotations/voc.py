@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
 from inceptorch.data.annotations.base import (
+    EDGES,
     Annotation,
     AnnotationError,
     Layout,
@@ -15,14 +16,13 @@ from inceptorch.data.annotations.base import (
     RawBox,
     stem_of,
     to_edges,
+    to_size,
     to_split,
 )
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.sources.base import join
 
 MAX_BYTES = 4_000_000  # of a file: about 10,000 objects
-MAX_LIST_BYTES = 100_000_000
-EDGES = ("xmin", "ymin", "xmax", "ymax")
 SETS = {"train": ("train", "trainval"), "val": ("val",), "test": ("test",)}  # files of ImageSets/Main
 TRUE = ("1", "true", "yes")
 
@@ -73,7 +73,12 @@ def _read_set(layout: Layout, split: str, path: str, files: Sequence[str]) -> Bo
     problems = Problems()
     by_stem = {stem_of(each): each for each in files}
     listed = dict[str, None]()
-    for line in layout.text(path, MAX_LIST_BYTES).splitlines():
+    try:
+        lines = layout.lines(path)
+    except AnnotationError as error:
+        problems.add(layout.tree.label(path), str(error), "invalid-annotation", "image")
+        lines = []
+    for line in lines:
         name = line.strip()
         if not name:
             continue
@@ -120,14 +125,8 @@ def read_xml(data: bytes) -> tuple[str, tuple[int, int] | None, list[RawBox]]:
     if root.tag != "annotation":
         raise AnnotationError(f"is not an annotation of Pascal VOC: it begins with <{root.tag[:40]}>")
     boxes = [_read_object(each, f"object {position}") for position, each in enumerate(root.findall("object"), 1)]
-    return (root.findtext("filename") or "").strip(), _read_size(root), boxes
-
-
-def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    sides = [(root.findtext(f"size/{name}") or "").strip() for name in ("width", "height")]
-    if not all(side.isdecimal() and len(side) < 10 for side in sides):
-        return None
-    return int(sides[0]), int(sides[1])
+    size = to_size(root.findtext("size/width") or "", root.findtext("size/height") or "")
+    return (root.findtext("filename") or "").strip(), size, boxes
 
 
 def _read_object(element: ElementTree.Element, where: str) -> RawBox:

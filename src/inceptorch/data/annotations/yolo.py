@@ -23,14 +23,13 @@ from inceptorch.data.annotations.base import (
     to_edges,
     to_split,
 )
-from inceptorch.data.box_split import BoxSplit
+from inceptorch.data.box_split import BoxSplit, Problem
 from inceptorch.data.sources.base import is_image, join
 from inceptorch.data.split import composed
 from inceptorch.utils.files import NotYamlError, parse_yaml
 
 MAX_BYTES = 10_000_000  # of a text
 MAX_YAML_BYTES = 1_000_000
-MAX_LIST_BYTES = 100_000_000
 CONFIGS = ("data.yaml", "data.yml", "dataset.yaml")
 NAMES = ("classes.txt", "obj.names")  # of a file with a class a line
 KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}  # of data.yaml
@@ -41,15 +40,17 @@ MAX_FRACTION = 2.0  # above which numbers must be pixels
 
 def open_yolo(layout: Layout, config: str | None = None) -> dict[str, Callable[[], BoxSplit]]:
     """The splits that data.yaml names, else those that the folders are called."""
-    values, names, fault = _read_config(layout, config)
-    groups = {split: images for split, keys in KEYS.items() if (images := _images_of(layout, values, keys)) is not None}
+    faults: list[Problem] = []
+    values, names = _read_config(layout, config, faults)
+    found = {split: _images_of(layout, values, keys, faults) for split, keys in KEYS.items()}
+    groups = {split: images for split, images in found.items() if images is not None}
     if not groups:
         for path in layout.images:
             groups.setdefault(layout.split(path), []).append(path)
     if len(groups) > 1:
         groups.pop("", None)
     return {
-        split: partial(_read_split, layout, split, images, names, fault, position == 0)
+        split: partial(_read_split, layout, split, images, names, faults, position == 0)
         for position, (split, images) in enumerate(groups.items())
     }
 
@@ -59,14 +60,14 @@ def _read_split(
     split: str,
     images: Sequence[str],
     names: Sequence[str] | None,
-    fault: tuple[str, str] | None,
+    faults: Sequence[Problem],
     is_first: bool,
 ) -> BoxSplit:
     """An image without a text, or with an empty one, is without objects. The first split has the problems of all."""
     problems = Problems()
     if is_first:
-        if fault is not None:
-            problems.add(*fault, "invalid-annotation")
+        for fault in faults:
+            problems.add(*fault)
         _report_texts_without_image(layout, problems)
     annotations, highest = list[Annotation](), -1
     lowered = {path.lower(): path for path in layout.with_suffix(".txt")}
@@ -132,38 +133,41 @@ def _read_row(words: Sequence[str], where: str, names: Sequence[str] | None) -> 
     return RawBox(str(number) if names is None or fault else names[number], edges, where, fault=fault)
 
 
-def _read_config(layout: Layout, config: str | None) -> tuple[dict[str, Any], list[str] | None, tuple[str, str] | None]:
-    """The values of data.yaml, the names of the classes, and what is wrong with the file, if anything."""
+def _read_config(layout: Layout, config: str | None, faults: list[Problem]) -> tuple[dict[str, Any], list[str] | None]:
+    """The values of data.yaml and the names of the classes; what is wrong with the file is added to `faults`."""
     path = config or next((each for name in CONFIGS if (each := join(layout.root, name)) in layout.known), None)
     listed = next((each for each in layout.files if each.rpartition("/")[2].lower() in NAMES), None)
     file = path or listed
     if file is None:
-        return {}, None, None
+        return {}, None
     try:
         text = layout.text(file, MAX_YAML_BYTES)
         if path is None:
-            return {}, [composed(line.strip()) for line in text.splitlines() if line.strip()], None
+            return {}, [composed(line.strip()) for line in text.splitlines() if line.strip()]
         values = parse_yaml(text)
         if not isinstance(values, dict):
             raise AnnotationError("does not hold values by name")
-        return values, _names_in(values.get("names")), None
+        return values, _names_in(values.get("names"))
     except (AnnotationError, NotYamlError) as error:
-        return {}, None, (layout.tree.label(file), f"{error}; classes are called by their numbers")
+        fault = f"{error}; classes are called by their numbers"
+        faults.append(Problem(layout.tree.label(file), fault, "invalid-annotation"))
+        return {}, None
 
 
 def _names_in(value: Any) -> list[str]:
     """The names of data.yaml: a list, or by number. A number without a name has an empty one."""
     if isinstance(value, list):
         return [composed(str(each).strip()) for each in value]
-    if isinstance(value, dict) and all(key.isdecimal() and int(key) <= MAX_CLASSES for key in value):
+    if isinstance(value, dict) and all(key.isdecimal() and len(key) < 10 and int(key) <= MAX_CLASSES for key in value):
         by_number = {int(key): composed(str(name).strip()) for key, name in value.items()}
         return [by_number.get(number, "") for number in range(max(by_number, default=-1) + 1)]
     raise AnnotationError("has no list of names")
 
 
-def _images_of(layout: Layout, values: dict[str, Any], keys: Sequence[str]) -> list[str] | None:
+def _images_of(layout: Layout, values: dict[str, Any], keys: Sequence[str], faults: list[Problem]) -> list[str] | None:
     """The images in the folders, or listed in the texts, that data.yaml names for a split; None if it names none that
-    is there. Of a path, only its end must be: such files often come from another machine."""
+    is there. Of a path, only its end must be: such files often come from another machine. A text that cannot be read is
+    added to `faults`."""
     given = next((values[key] for key in keys if values.get(key)), None)
     folders = {within for path in layout.images for within in accumulate(layout.folders(path), lambda a, b: f"{a}/{b}")}
     found: list[str] | None = None
@@ -178,7 +182,12 @@ def _images_of(layout: Layout, values: dict[str, Any], keys: Sequence[str]) -> l
             within = join(layout.root, folder) + "/"
             found = (found or []) + [path for path in layout.images if path.startswith(within)]
         elif listed is not None and listed.endswith(".txt"):
-            lines = layout.text(listed, MAX_LIST_BYTES).splitlines()
+            try:
+                lines = layout.lines(listed)
+            except AnnotationError as error:
+                fault = f"{error}; its images are left out"
+                faults.append(Problem(layout.tree.label(listed), fault, "invalid-annotation", "image"))
+                lines = []
             named = (layout.image_of(line.strip(), listed) for line in lines if is_image(line.strip()))
             found = (found or []) + [path for path in named if path is not None]
     return None if found is None else list(dict.fromkeys(found))

@@ -23,8 +23,9 @@ export function saveToken(token) {
 }
 
 /**
- * Classify images, or find boxes in them, ({file, name}) until all are answered. Each answer, the server's or {error}, goes to
- * `onAnswer(image, answer)`. `busy(seconds)` is called before each pause that the server asks for, and with 0 after it. `model` is one of the server's.
+ * Classify images ({file, name}), or find boxes in them, until all are answered. `model` is one of the server's.
+ * Each answer, the server's or {error}, goes to `onAnswer(image, answer)`. `busy(seconds)` is called before each pause
+ * that the server asks for, and with 0 after it.
  * Throws when `signal` aborts, a TokenRequired, or an Error when the server cannot be reached.
  */
 export async function classify(images, { model, limits, signal, onAnswer, busy }) {
