@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -175,3 +176,25 @@ def test_a_detector_is_trained_further_from_a_detector(
     again = inceptorch.train(boxes, out=tmp_path / "again", weights=first.run, recipe=none, progress=QUIET)
     before, after = first.classifier.model.state_dict(), again.classifier.model.state_dict()
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+
+
+def test_ctrl_c_while_maps_are_computed_leaves_nothing_half_written(
+    boxes: Path, weights: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = inceptorch.train(boxes, out=tmp_path / "whole", weights=weights, recipe=recipe, progress=QUIET)
+    forward, calls = Detector.forward_maps, [0]
+
+    def interrupted(self: Detector, x: torch.Tensor) -> list[torch.Tensor]:
+        calls[0] += 1
+        if calls[0] == 3:  # after the sample and the validation images
+            signal.raise_signal(signal.SIGINT)
+        return forward(self, x)
+
+    monkeypatch.setattr(Detector, "forward_maps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        inceptorch.train(boxes, out=tmp_path / "run", weights=weights, recipe=recipe, progress=QUIET)
+    left = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if "maps" in path.name)
+    assert left == ["maps-val.npy"]
+    monkeypatch.setattr(Detector, "forward_maps", forward)
+    inceptorch.resume(tmp_path / "run", QUIET)
+    assert digest(tmp_path / "run") == digest(whole.run)

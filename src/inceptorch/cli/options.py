@@ -15,7 +15,11 @@ PrecisionOption = Annotated[
     str | None, typer.Option(help="fp32 or bf16; fp32 by default; with --engine auto, the fastest measured.")
 ]
 ProtocolOption = Annotated[
-    str, typer.Option(help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml.")
+    str,
+    typer.Option(
+        help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml. Of a detector the rule: "
+        "voc (the default), voc07, coco or ilsvrc."
+    ),
 ]
 
 

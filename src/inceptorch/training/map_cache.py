@@ -161,7 +161,9 @@ def _write(
     world: DistributedContext,
     progress: Progress,
 ) -> None:
-    """Write the rows of all versions, whole or not at all. Raises DiskError."""
+    """Write the rows of all versions, whole or not at all. Raises DiskError.
+
+    Not through a memory map: there, a disk that fills up ends the process with a bus error."""
     model, prepare = context.classifier.model.eval(), context.classifier.prepare
     assert isinstance(model, Detector)
     model.to(world.device)
@@ -169,19 +171,20 @@ def _write(
     partial = path.with_name(f".{path.stem}.tmp")
     starts = range(0, len(order), BATCH)
     try:
-        rows = np.lib.format.open_memmap(partial, "w+", np.float16, (len(order), width))
-        for start in progress.track(
-            starts, len(order), f"maps of {path.stem.removeprefix('maps-')} images", size=lambda _: BATCH
-        ):
-            images = [datasets[version][index][0] for index, version in order[start : start + BATCH]]
-            with torch.inference_mode():
-                maps = model.pack(model.forward_maps(prepare([image.permute(1, 2, 0).numpy() for image in images])))
-            rows[start : start + BATCH] = maps.clamp(-LARGEST, LARGEST).half().cpu().numpy()
-        rows.flush()
-        del rows
+        with open(partial, "wb") as file:
+            header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": (len(order), width)}
+            np.lib.format.write_array_header_1_0(file, header)
+            what = f"maps of {path.stem.removeprefix('maps-')} images"
+            for start in progress.track(starts, len(order), what, size=lambda _: BATCH):
+                images = [datasets[version][index][0] for index, version in order[start : start + BATCH]]
+                with torch.inference_mode():
+                    maps = model.forward_maps(prepare([image.permute(1, 2, 0).numpy() for image in images]))
+                rows = model.pack(maps).clamp(-LARGEST, LARGEST).half().cpu().numpy()
+                file.write(rows.tobytes())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DiskError(
             f"Cannot write {path}: {os_error_reason(error)}. Make room, or try --set cached_versions=0."
         ) from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -37,8 +37,8 @@ def announce(trainer: Trainer) -> None:
         say(f"resuming after epoch {state.epoch} of {recipe.schedule.epochs}{begun}")
     together = f", {world.count} processes" if world.count > 1 else ""
     say(
-        f"{recipe.model.net} on {len(train)} images of {len(classes)} classes, validated on {len(val)} of {val.name}; "
-        f"{world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
+        f"{recipe.model.net} by recipe {recipe.name} on {len(train)} images of {len(classes)} classes, validated on "
+        f"{len(val)} of {val.name}; {world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
     )
     for line in _describe_data(trainer):
         say(f"  {line}")
@@ -64,11 +64,11 @@ def _describe_data(trainer: Trainer) -> Iterator[str]:
     unused = describe_unused_files(splits)
     if unused:
         yield f"not used: {unused}; see: inceptorch check {shlex.quote(run.data)}"
-    if run.weights is not None:
-        before = read_config(run.weights).classes
-        lost = [name for name in before if name not in splits[0].classes]
+    before = None if run.weights is None else read_config(run.weights)
+    if before is not None and (before.detection is None) == (trainer.context.classifier.config.detection is None):
+        lost = [name for name in before.classes if name not in splits[0].classes]
         if lost:
-            of = f"of the {len(before)} classes of {run.weights}"
+            of = f"of the {len(before.classes)} classes of {run.weights}"
             yield f"not in this data and forgotten: {len(lost)} {of} ({abbreviated(lost)})"
 
 

@@ -129,9 +129,9 @@ class Trainer:
                 class_weights = self.task.class_weights(self.context.train, power)
                 args = (self.context.classifier, self.optimizer, recipe, self.task, class_weights, self.world)
                 self.step = TrainStep(*args, self.context.overrides.loss)
-            stack.enter_context(self.shutdown)
             if not state.finished:
                 self.maps = cache_maps(self.context, self.world, self.progress)
+            stack.enter_context(self.shutdown)
             while not state.finished:
                 row = self.train_epoch()
                 evaluation, last = self.validate(row)
