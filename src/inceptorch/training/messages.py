@@ -38,7 +38,8 @@ def announce(trainer: Trainer) -> None:
     together = f", {world.count} processes" if world.count > 1 else ""
     say(
         f"{recipe.model.net} by recipe {recipe.name} on {len(train)} images of {len(classes)} classes, validated on "
-        f"{len(val)} of {val.name}; {world.device}{together}, {precision(recipe, world.device)}; run folder {run.folder}"
+        f"{len(val)} of {val.name}; {world.device}{together}, {precision(recipe, world.device)}; "
+        f"run folder {run.folder}"
     )
     for line in _describe_data(trainer):
         say(f"  {line}")
