@@ -189,14 +189,15 @@ class Classifier:
     def card(self) -> str:
         """The model card, `README.md`."""
         config = self.config
+        task = "image-classification" if config.detection is None else "object-detection"
         name = (config.metadata.license or "").lower()
         license: dict[str, str | None] = {"license": "other", "license_name": config.metadata.license}
         if name in HUB_LICENSES:
             license = {"license": name}
         front = {
             "library_name": "inceptorch",
-            "pipeline_tag": "image-classification",
-            "tags": ["image-classification", "inception", config.architecture],
+            "pipeline_tag": task,
+            "tags": [task, "inception", config.architecture],
             **({} if name in ("", "none", "not stated") else license),
             **_model_index(config),
         }
@@ -206,7 +207,8 @@ class Classifier:
             name=config.architecture,
             net=None if config.is_custom else config.network,
             classes=config.classes,
-            crops=CENTER.describe(config.preprocessing),
+            head=config.detection,
+            crops=CENTER.describe(config.preprocessing) if config.detection is None else config.detection.describe(),
             preprocessing=config.preprocessing,
             metadata={name.replace("_", " "): _in_words(value) for name, value in config.metadata.to_dict().items()},
         )
@@ -215,20 +217,23 @@ class Classifier:
 def _model_index(config: ClassifierConfig) -> dict[str, Any]:
     """The scores in the form of the hub's model cards (https://huggingface.co/docs/hub/model-cards)."""
     about = config.metadata
-    if about.top1 is None or about.trained_on is None or about.validated_on is None:
+    scores = {"top-1 accuracy": about.top1, "top-5 accuracy": about.top5 if len(config.classes) > 5 else None}
+    task, kind = {"type": "image-classification", "name": "Image Classification"}, "accuracy"
+    if config.detection is not None:
+        task, kind = {"type": "object-detection", "name": "Object Detection"}, "mean_average_precision"
+        scores = {"mAP at IoU 0.5": about.map50}
+    metrics = [
+        {"type": kind, "name": name, "value": round(value, 4)} for name, value in scores.items() if value is not None
+    ]
+    if not metrics or about.trained_on is None or about.validated_on is None:
         return {}
     data, split = (re.sub(r"^\d+ images of ", "", each) for each in (about.trained_on, about.validated_on))
-    scores = {"top-1 accuracy": about.top1, "top-5 accuracy": about.top5 if len(config.classes) > 5 else None}
-    result = {
-        "task": {"type": "image-classification", "name": "Image Classification"},
-        "dataset": {"type": re.sub(r"[^\w.-]+", "-", data.lower()), "name": data, "split": split},
-        "metrics": [
-            {"type": "accuracy", "name": name, "value": round(value, 4)}
-            for name, value in scores.items()
-            if value is not None
-        ],
+    dataset = {"type": re.sub(r"[^\w.-]+", "-", data.lower()), "name": data, "split": split}
+    return {
+        "model-index": [
+            {"name": config.architecture, "results": [{"task": task, "dataset": dataset, "metrics": metrics}]}
+        ]
     }
-    return {"model-index": [{"name": config.architecture, "results": [result]}]}
 
 
 def copy_body(given: Model, model: Detector) -> None:

@@ -42,7 +42,7 @@ CompareOption = Annotated[
     bool, typer.Option("--compare", help="Table of 1, 10 and 144 crops, of the best model, and of all as an ensemble.")
 ]
 ReportOption = Annotated[
-    Path | None, typer.Option(help="File for a page with classes, mistakes and calibration.", metavar="FILE.html")
+    Path | None, typer.Option(help="File for a page with scores, classes and mistakes.", metavar="FILE.html")
 ]
 
 
@@ -64,6 +64,8 @@ def evaluate(
 ) -> None:
     """Evaluate classifiers on labeled images: top-1, top-5, loss, calibration and every class, with intervals.
 
+    A detector is evaluated on images with boxes: mAP, and every class.
+
     inceptorch eval runs/flowers flowers/
 
     inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions saved/
@@ -81,24 +83,15 @@ def evaluate(
     progress = Progress()
     if report:
         _check_writable(report)
-    if len(models) == 1 and data is not None and _is_detector(models[0]):
-        others: dict[str, Any] = {
-            "--weights": weights,
-            "--save-predictions": save_predictions,
-            "--calibrate-on": calibrate_on,
-        }
-        others |= {"--compare": compare or None, "--report": report}
-        for flag, value in others.items():
-            if value is not None:
-                raise ProtocolError(f"Cannot combine {flag} with a detector. Leave it out.")
-        boxes = evaluation.evaluate_on_boxes(
-            models[0], data, split=split, protocol=protocol, exclude=exclude, engine=engine, precision=precision
-        )
-        report_skipped(boxes.skipped, progress.info)
-        print_json(boxes.to_dict()) if json else print_box_evaluation(boxes)
-        return
-    inputs: dict[str, Any] = {"split": split, "save_predictions": save_predictions, "exclude": exclude}
+    inputs: dict[str, Any] = {"split": split, "exclude": exclude}
     inputs |= {"engine": engine, "precision": precision, "progress": progress}
+    if len(models) == 1 and data is not None and _is_detector(models[0]):
+        others = {"--weights": weights, "--save-predictions": save_predictions, "--calibrate-on": calibrate_on}
+        _evaluate_detector(
+            models[0], data, {**inputs, "protocol": protocol}, {**others, "--compare": compare or None}, report, json
+        )
+        return
+    inputs["save_predictions"] = save_predictions
     if compare:
         others = {"--weights": weights, "--calibrate-on": calibrate_on, "--report": report}
         others["--protocol"] = None if protocol == "center" else protocol
@@ -115,6 +108,27 @@ def evaluate(
     print_json(found.to_dict()) if json else print_evaluation(found)
     if report:
         _write_report(found, models, seconds, report)
+        progress.info(f"the page is in {report}")
+
+
+def _evaluate_detector(
+    model: str, data: str, inputs: dict[str, Any], others: dict[str, Any], report: Path | None, json: bool
+) -> None:
+    """Print the scores of a detector, and write its page. Raises ProtocolError for `others`, options that it does not
+    take, if given."""
+    from inceptorch import evaluation
+    from inceptorch.data.verify import report_skipped
+
+    for flag, value in others.items():
+        if value is not None:
+            raise ProtocolError(f"Cannot combine {flag} with a detector. Leave it out.")
+    began, progress = time.monotonic(), inputs["progress"]
+    found = evaluation.evaluate_on_boxes(model, data, **inputs)
+    seconds = time.monotonic() - began
+    report_skipped(found.skipped, progress.info)
+    print_json(found.to_dict()) if json else print_box_evaluation(found)
+    if report:
+        _write_report(found, [model], seconds, report)
         progress.info(f"the page is in {report}")
 
 
@@ -185,15 +199,21 @@ def _check_writable(out: Path) -> None:
         raise RunError(f"{out} does not end in .html, and --report writes HTML; name it FILE.html.")
 
 
-def _write_report(evaluation: "Evaluation", models: list[str], seconds: float, out: Path) -> None:
-    """The page of an evaluation; for a single model also with activation maps of its mistakes."""
+def _write_report(evaluation: "Evaluation | BoxEvaluation", models: list[str], seconds: float, out: Path) -> None:
+    """The page of an evaluation; for a single classifier also with activation maps of its mistakes."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
+    from inceptorch.evaluation import Evaluation
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.inference.engines import is_exported
     from inceptorch.utils.files import write_text
 
-    alone = len(models) == 1 and not models[0].endswith(SUFFIX) and not is_exported(models[0])
+    alone = (
+        isinstance(evaluation, Evaluation)
+        and len(models) == 1
+        and not models[0].endswith(SUFFIX)
+        and not is_exported(models[0])
+    )
     command = shlex.join(["inceptorch", *sys.argv[1:]])
     title = f"{' and '.join(dict.fromkeys(Path(model).name for model in models))}, evaluated"
     write_text(out, report.evaluation_page(title, evaluation, load(models[0]) if alone else None, seconds, command))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,11 @@ class BoxEvaluation:
     def threshold(self) -> float:
         """The score at which F1 is highest on these images."""
         return best_threshold(self.split.boxes, self.found, self.split.classes)
+
+    def at(self, threshold: float | None) -> BoxEvaluation:
+        """The same with intervals, and with precision and recall at this score; None: at that of the greatest F1."""
+        scores = evaluate_boxes(self.split.boxes, self.found, self.split.classes, self.scores.rule, threshold=threshold)
+        return replace(self, scores=scores)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: that of the scores, with "skipped"."""

@@ -56,6 +56,10 @@ class DetectionHead:
     def __post_init__(self) -> None:
         check_fields(self, TableError, "Detection head: ")
 
+    def describe(self) -> str:
+        """How images are prepared, for model cards."""
+        return f"whole image, resized to fit into {self.width}x{self.height}, with the mean color beside or below it"
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DetectionHead:
         """Read what `dataclasses.asdict` wrote. Raises TableError."""

@@ -45,6 +45,27 @@ def calibration(bins: Sequence[Reliability]) -> str:
     return _chart("accuracy against confidence", label, fifths, whole, fifths, whole, bars=bars, diagonal=diagonal)
 
 
+def precision_recall(curve: Sequence[Range], point: Range | None) -> str:
+    """Precision over recall as an area, and the `point` of recall and precision at the threshold."""
+    fifths, whole = [tick / 5 for tick in range(6)], (0.0, 1.0)
+    placed = [(_across(x, whole), _up(y, whole)) for x, y in curve]
+    shape = [(LEFT, BOTTOM), *placed, (RIGHT, BOTTOM)]
+    tip = "" if point is None else f"at the threshold: recall {point[0]:.1%}, precision {point[1]:.1%}"
+    dot = None if point is None else (_across(point[0], whole), _up(point[1], whole), tip)
+    return _chart("precision over recall", "recall", fifths, whole, fifths, whole, shape=shape, edge=placed, dot=dot)
+
+
+def over_threshold(curves: dict[str, Sequence[Range]], threshold: float) -> str:
+    """Fractions by score, with a line at the threshold. The first word of a name is its CSS class."""
+    fifths, whole = [tick / 5 for tick in range(6)], (0.0, 1.0)
+    placed = {name: [(_across(x, whole), _up(y, whole)) for x, y in curve] for name, curve in curves.items()}
+    x = _across(min(max(threshold, 0.0), 1.0), whole)
+    upright = [(x, BOTTOM), (x, TOP)]
+    label = f"score, with a line at {threshold:.2f}"
+    title = f"{' and '.join(curves)} over the threshold"
+    return _chart(title, label, fifths, whole, fifths, whole, curves=placed, diagonal=upright, max_marks=0)
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers from `low` or just below it to `high` or just above it."""
     span = high - low if high > low else max(abs(high), 1.0)
@@ -66,7 +87,16 @@ def _chart(
     title: str, label: str, x_ticks: list[float], to_x: Range, y_ticks: list[float], to_y: Range, **parts: Any
 ) -> str:
     frame = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "bottom": BOTTOM, "max_marks": MAX_MARKS}
-    values: dict[str, Any] = {"unit": "", "curves": {}, "bars": [], "diagonal": [], **frame, **parts}
+    values: dict[str, Any] = {
+        "unit": "",
+        "curves": {},
+        "bars": [],
+        "diagonal": [],
+        "shape": [],
+        "edge": [],
+        "dot": None,
+    }
+    values |= {**frame, **parts}
     values["x_ticks"] = [(tick, _across(tick, to_x)) for tick in x_ticks]
     values["y_ticks"] = [(tick, _up(tick, to_y)) for tick in y_ticks]
     return render("report/templates/chart.html", title=title, label=label, **values)

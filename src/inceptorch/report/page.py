@@ -20,7 +20,6 @@ from inceptorch.explanation import default_layer, gradcam, overlay
 from inceptorch.report import charts
 from inceptorch.tasks.metrics import ClassScore
 from inceptorch.utils.html import data_uri, render
-from inceptorch.utils.plots import shortened
 
 MAX_MISTAKES = 24
 IMAGE_SIZE = 160  # pixels of their images
@@ -45,6 +44,7 @@ def page(
     return render(
         "report/templates/report.html",
         title=title,
+        protocol=evaluation.protocol,
         evaluation=evaluation,
         command=command,
         curves=_curves(metrics) if metrics else [],
@@ -59,8 +59,7 @@ def page(
         folder=_folder(evaluation),
         calibration=charts.calibration(evaluation.reliability),
         confidence=confidence_sentences(evaluation),
-        facts=facts | _memory(),
-        shortened=shortened,
+        facts=facts | peak_memory(),
     )
 
 
@@ -69,7 +68,12 @@ def _folder(evaluation: Evaluation) -> str:
     split = evaluation.split
     if split is not None and split.within is not None:
         return split.source.label(split.within).rstrip("/") + "/"
-    shared = os.path.commonprefix([evaluation.files[0], evaluation.files[-1]])  # noqa: RUF071 - cut after a slash
+    return shared_folder([evaluation.files[0], evaluation.files[-1]])
+
+
+def shared_folder(files: Sequence[str]) -> str:
+    """What the names of these files begin with, up to a slash."""
+    shared = os.path.commonprefix(files)  # noqa: RUF071 - cut after a slash
     return shared[: shared.rfind("/") + 1]
 
 
@@ -89,14 +93,18 @@ def _curves(rows: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
 
     label = "step of the linear probe" if phase == "head" else "epoch"
     training, validation, top1 = curve("train_loss"), curve("loss"), curve("top1", 100)
-    # One bad epoch, while the statistics of batch normalization lag, would flatten the rest of the curve.
-    highest = max(loss for _, loss in training + validation)
-    usual = max(training[0][1], training[-1][1], validation[-1][1])
-    cut = f" (at its highest {highest:.1f})" if highest > 2 * usual else ""
-    shown = usual if cut else highest
-    loss = charts.lines({"training objective": training, "validation": validation}, label, max_y=shown)
     accuracy = charts.lines({"validation": top1}, label, " %")
-    return [(f"loss{cut}", loss), (f"validation accuracy: {top1[-1][1]:.2f} %", accuracy)]
+    loss = loss_curve({"training objective": training, "validation": validation}, label)
+    return [loss, (f"validation accuracy: {top1[-1][1]:.2f} %", accuracy)]
+
+
+def loss_curve(curves: dict[str, list[tuple[float, float]]], label: str) -> tuple[str, str]:
+    """Caption and chart of losses by epoch."""
+    # One bad epoch, while the statistics of batch normalization lag, would flatten the rest of the curve.
+    highest = max(loss for curve in curves.values() for _, loss in curve)
+    usual = max(next(iter(curves.values()))[0][1], *(curve[-1][1] for curve in curves.values()))
+    cut = f" (at its highest {highest:.1f})" if highest > 2 * usual else ""
+    return f"loss{cut}", charts.lines(curves, label, max_y=usual if cut else highest)
 
 
 def worst_first(evaluation: Evaluation) -> list[tuple[str, ClassScore]]:
@@ -175,7 +183,7 @@ def confidence_sentences(evaluation: Evaluation) -> list[str]:
     return sentences
 
 
-def _memory() -> dict[str, str]:
+def peak_memory() -> dict[str, str]:
     """The peak memory of this process, where the system reports it."""
     try:
         import resource

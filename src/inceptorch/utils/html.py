@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from inceptorch.utils.markdown import in_markdown
+from inceptorch.utils.plots import shortened
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,8 +54,10 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["percent"] = lambda value, digits=1: f"{value:.{digits}%}"
+    environment.filters["fraction"] = lambda value: "-" if value is None else f"{value:.1%}"
     environment.filters["interval"] = lambda bounds: f"{bounds[0]:.1%} to {bounds[1]:.1%}"
     environment.filters["path"] = _path
+    environment.filters["shortened"] = shortened
     return environment
 
 

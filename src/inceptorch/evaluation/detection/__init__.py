@@ -4,13 +4,22 @@ from inceptorch.evaluation.detection.operating_point import (
     Mistakes,
     OperatingPoint,
     at_threshold,
+    at_thresholds,
     best_threshold,
     mistakes,
 )
 from inceptorch.evaluation.detection.rules import RULES, Rule, get_rule
-from inceptorch.evaluation.detection.scores import ClassScore, DetectionScores, SizeScore, evaluate_boxes
+from inceptorch.evaluation.detection.scores import (
+    RECALLS,
+    ClassScore,
+    DetectionScores,
+    SizeScore,
+    evaluate_boxes,
+    precision_recall,
+)
 
 __all__ = [
+    "RECALLS",
     "RULES",
     "ClassScore",
     "DetectionScores",
@@ -19,8 +28,10 @@ __all__ = [
     "Rule",
     "SizeScore",
     "at_threshold",
+    "at_thresholds",
     "best_threshold",
     "evaluate_boxes",
     "get_rule",
     "mistakes",
+    "precision_recall",
 ]

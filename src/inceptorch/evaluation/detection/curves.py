@@ -52,6 +52,18 @@ class Curves:
         np.divide(hits, positives, out=recalls, where=positives > 0)
         return recalls
 
+    def precisions(self, label: int, recalls: Floats) -> Floats | None:
+        """The precision of a class at these recalls [R], by the first threshold: the greatest at that recall or a
+        higher one, 0 beyond the last; None for a class without objects."""
+        positives = int((self.counted & (self.objects.boxes.labels == label)).sum())
+        if not positives:
+            return None
+        rows = self.order[self.found.boxes.labels[self.order] == label]
+        right = self.matches.right[0, rows[~self.matches.ignored[0, rows]]]
+        hits = np.arange(1.0, 1 + right.sum())
+        precision = interpolated(hits, 1.0 + np.flatnonzero(right))
+        return np.append(precision, 0.0)[np.searchsorted(hits / positives, recalls)]
+
     def resampled(self, images: int, classes: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
         """The mean AP over classes, at the first threshold and at all, of resamples of the images, [resamples] each."""
         random = np.random.default_rng(seed)
@@ -109,12 +121,19 @@ def area(right: Floats, seen: Floats, positives: Floats, points: int) -> Floats:
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = right / positives.astype(np.float64)  # as points are
-    precision = right / np.maximum(seen, 1)
-    np.maximum.accumulate(precision[::-1], axis=0, out=precision[::-1])
+    precision = interpolated(right, seen)
     reached = np.searchsorted(np.linspace(0, 1, points), recall, side="right") / points if points else recall
     gained = np.diff(reached, axis=0, prepend=0)
     total: Floats = np.where(positives > 0, np.einsum("db,db->b", precision, gained), np.nan)
     return total
+
+
+def interpolated(right: Floats, seen: Floats) -> Floats:
+    """The precision at each right detection, or at a later one if it is greater there, [D, ...]; arguments as for
+    `area`."""
+    precision: Floats = right / np.maximum(seen, 1)
+    np.maximum.accumulate(precision[::-1], axis=0, out=precision[::-1])
+    return precision
 
 
 def mean(values: Floats) -> float | None:

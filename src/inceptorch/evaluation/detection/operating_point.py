@@ -91,8 +91,16 @@ def at_threshold(
     truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str], threshold: float
 ) -> OperatingPoint:
     """Precision and recall of the detections of at least this score. Raises as `evaluate_boxes` does."""
+    return at_thresholds(truths, found, classes, [threshold])[0]
+
+
+def at_thresholds(
+    truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str], thresholds: Sequence[float]
+) -> list[OperatingPoint]:
+    """As `at_threshold`, for several scores."""
     check_boxes(truths, found, len(classes))
-    return operating_point(outcomes_of(truths, found, len(classes)), threshold)
+    outcomes = outcomes_of(truths, found, len(classes))
+    return [operating_point(outcomes, threshold) for threshold in thresholds]
 
 
 def operating_point(outcomes: Outcomes, threshold: float, label: int | None = None) -> OperatingPoint:

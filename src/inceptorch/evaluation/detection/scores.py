@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
+
 from inceptorch.evaluation.detection.curves import Curves, interval, mean
 from inceptorch.evaluation.detection.matching import (
     Pool,
@@ -20,6 +22,8 @@ from inceptorch.evaluation.detection.rules import ANY_SIZE, SIZES, Rule, get_rul
 from inceptorch.images.boxes import Boxes
 from inceptorch.tasks.metrics import Interval
 from inceptorch.utils.arrays import Floats
+
+RECALLS = np.linspace(0, 1, 101)  # at which a curve is drawn, as COCO's are read
 
 
 class ClassScore(TypedDict):
@@ -162,6 +166,17 @@ def evaluate_boxes(
         precision=None if point is None else point["precision"],
         recall=None if point is None else point["recall"],
     )
+
+
+def precision_recall(
+    truths: Sequence[Boxes], found: Sequence[Boxes], classes: Sequence[str], rule: Rule | str = "voc"
+) -> dict[str, Floats | None]:
+    """The precision of each class at RECALLS, at the rule's first threshold of IoU; None for a class without objects.
+    Precision at a recall is the greatest at that recall or a higher one. Raises as `evaluate_boxes` does."""
+    rule = get_rule(rule)
+    check_boxes(truths, found, len(classes))
+    curves = _curves(Pool.of(truths, len(classes)), Pool.of(found, len(classes), rule.max_boxes), rule)["all"]
+    return {name: curves.precisions(label, RECALLS) for label, name in enumerate(classes)}
 
 
 def _curves(objects: Pool, found: Pool, rule: Rule) -> dict[str, Curves]:
