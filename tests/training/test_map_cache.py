@@ -104,6 +104,7 @@ def test_a_detector_is_trained_evaluated_and_used(boxes: Path, weights: Path, tm
     with open(out / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["map50"]) for row in rows][-1] == pytest.approx(result["map50"], rel=1e-4)
+    assert "mAP at IoU 0.5" in (out / "report.html").read_text()
     config = json.loads((out / "config.json").read_text())
     assert config["label_names"] == ["bright", "dark"]
     assert (config["detection"]["width"], config["detection"]["height"]) == (64, 64)

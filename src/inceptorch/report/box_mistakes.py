@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,14 +80,13 @@ class MistakeReport:
 def mistake_report(evaluation: BoxEvaluation, threshold: float) -> MistakeReport:
     """The mistakes at a threshold. The worst image has the most: each missed object counts 1, and each box its score,
     so that confident mistakes come first."""
-    split, every = evaluation.split, mistakes(evaluation.split.boxes, evaluation.found, threshold)
+    every = mistakes(evaluation.split.boxes, evaluation.found, threshold)
     counts = [(kind, sum(len(_numbers(each, kind)) for each in every)) for kind in (*KINDS, RIGHT)]
     weights = np.array([_weight(each, found) for each, found in zip(every, evaluation.found, strict=True)])
     order = [int(index) for index in np.argsort(-weights, kind="stable") if weights[index] > 0]
     shown = order[:MAX_IMAGES]
     # In the order of the files, so that no archive is read to and fro.
     drawn = {index: _draw(evaluation, index, every[index]) for index in sorted(shown)}
-    assert len(split) == len(every)
     return MistakeReport(counts, len(order), [drawn[index] for index in shown])
 
 
@@ -111,10 +111,8 @@ def _draw(evaluation: BoxEvaluation, index: int, one: Mistakes) -> DrawnImage:
     scale = min(1.0, IMAGE_SIZE / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     uri = None
-    try:
-        uri = data_uri(split.image(index).convert("RGB").resize(size))
-    except InceptorchError:
-        pass
+    with suppress(InceptorchError):
+        uri = data_uri(split.image(index).resize(size))
     marks = list(_marks(evaluation, index, one, scale))
     lines = []
     for kind in KINDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inceptorch.evaluation.calibration import Reliability
@@ -16,7 +16,7 @@ MAX_MARKS = 40  # points of a curve with a mark on each
 Range = tuple[float, float]
 
 
-def lines(curves: dict[str, Sequence[Range]], label: str, unit: str = "", max_y: float = math.inf) -> str:
+def lines(curves: Mapping[str, Sequence[Range]], label: str, unit: str = "", max_y: float = math.inf) -> str:
     """Curves (x, y) by name, with a label for the x axis, cut at `max_y`. The first word of a name is its CSS class."""
     points = [(x, min(y, max_y)) for curve in curves.values() for x, y in curve]
     first, last = min(x for x, _ in points), max(x for x, _ in points)
