@@ -55,6 +55,11 @@ def resolve_inputs(
     for name, model in zip(names, opened, strict=True):
         if _classes(model) != classes:
             raise ProtocolError(f"Cannot average {name}, which has other classes than the first model. Leave it out.")
+        if isinstance(model, Engine) and model.config.detection is not None:
+            raise ProtocolError(
+                f"Cannot evaluate {name} by classes: it is a detector. Try inceptorch eval with it alone, or "
+                "inceptorch.evaluation.evaluate_on_boxes."
+            )
     inputs = EvalInputs(names, opened, None, [])
     if data is None:
         if inputs.engines:
