@@ -31,8 +31,8 @@ def run(trained: str = "") -> Record:
         for precision, options in (("fp32", []), ("int8", ["--int8", data, "--max-drop", 100])):
             for form, name in (("onnx", f"{folder}/{precision}.onnx"), ("openvino", f"{folder}/{precision}")):
                 _inceptorch("export", trained, "--format", form, "--out", name, *options)
-                rows += _rows(name, precision, data)
-        rows += _rows(trained, "fp32", data, "torch")
+                rows += _rows(name, precision, data, form)
+        rows += _rows(trained, "fp32", data, "run", "torch")
         image = next(iter(sorted(data.rglob("*.jpg"))))
         answers = [_seconds("predict", f"{folder}/fp32.onnx", image) for _ in range(ROUNDS)]
     return {
@@ -44,7 +44,7 @@ def run(trained: str = "") -> Record:
     }
 
 
-def _rows(model: str, precision: str, data: Path, engine: str = "") -> list[Record]:
+def _rows(model: str, precision: str, data: Path, form: str, engine: str = "") -> list[Record]:
     """A row for each engine that executes this form of the detector."""
     words = ["--engine", engine] if engine else []
     measured = json.loads(_inceptorch("bench", model, "--batch", 1, *words, "--json"))
@@ -55,6 +55,7 @@ def _rows(model: str, precision: str, data: Path, engine: str = "") -> list[Reco
         rows.append(
             {
                 "engine": name,
+                "form": form,
                 "precision": precision,
                 "images_per_second": each["images_per_second"],
                 "p50_ms": each["p50_ms"],
@@ -81,12 +82,14 @@ def render(record: Record) -> str:
     size = f"{record['width']}x{record['height']}"
     parts = [f"## A detector on every engine\n\n`{command(record)}`\n"]
     parts.append(f"Blood cells, images of {size}; mAP at IoU 0.5 on {record['n']['images']} test images.\n")
-    parts.append("| engine | precision | images/s | ms an image | mAP |\n| --- | --- | ---: | ---: | --- |")
+    parts.append(
+        "| engine | file | precision | images/s | ms an image | mAP |\n| --- | --- | --- | ---: | ---: | --- |"
+    )
     for row in record["rows"]:
         low, high = row["interval"]
         speed = f"{row['images_per_second']:.1f} | {row['p50_ms']:.1f}"
         parts.append(
-            f"| {row['engine']} | {row['precision']} | {speed} | {row['map50']:.3f} ({low:.3f} to {high:.3f}) |"
+            f"| {row['engine']} | {row['form']} | {row['precision']} | {speed} | {row['map50']:.3f} ({low:.3f} to {high:.3f}) |"
         )
     parts.append(f"\nFirst answer from the shell, ONNX Runtime in fp32: {record['first_answer_seconds']:.2f} s.")
     return "\n".join(parts)
