@@ -88,8 +88,7 @@ def render(record: Record) -> str:
     for row in record["rows"]:
         low, high = row["interval"]
         speed = f"{row['images_per_second']:.1f} | {row['p50_ms']:.1f}"
-        parts.append(
-            f"| {row['engine']} | {row['form']} | {row['precision']} | {speed} | {row['map50']:.3f} ({low:.3f} to {high:.3f}) |"
-        )
+        what = f"{row['engine']} | {row['form']} | {row['precision']}"
+        parts.append(f"| {what} | {speed} | {row['map50']:.3f} ({low:.3f} to {high:.3f}) |")
     parts.append(f"\nFirst answer from the shell, ONNX Runtime in fp32: {record['first_answer_seconds']:.2f} s.")
     return "\n".join(parts)
