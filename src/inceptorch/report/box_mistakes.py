@@ -85,7 +85,7 @@ def mistake_report(evaluation: BoxEvaluation, threshold: float) -> MistakeReport
     weights = np.array([_weight(each, found) for each, found in zip(every, evaluation.found, strict=True)])
     order = [int(index) for index in np.argsort(-weights, kind="stable") if weights[index] > 0]
     shown = order[:MAX_IMAGES]
-    # In the order of the files, so that no archive is read to and fro.
+    # In the order of the files, so that an archive is read once through.
     drawn = {index: _draw(evaluation, index, every[index]) for index in sorted(shown)}
     return MistakeReport(counts, len(order), [drawn[index] for index in shown])
 
