@@ -192,8 +192,10 @@ def test_ctrl_c_while_maps_are_computed_leaves_nothing_half_written(
         return forward(self, x)
 
     monkeypatch.setattr(Detector, "forward_maps", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
     with pytest.raises(KeyboardInterrupt):
         inceptorch.train(boxes, out=tmp_path / "run", weights=weights, recipe=recipe, progress=QUIET)
+    signal.signal(signal.SIGINT, before)
     left = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if "maps" in path.name)
     assert left == ["maps-val.npy"]
     monkeypatch.setattr(Detector, "forward_maps", forward)
