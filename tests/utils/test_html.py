@@ -8,8 +8,8 @@ from inceptorch.utils.html import data_uri, render
 
 def test_values_are_escaped_in_markdown() -> None:
     card = render(
-        "classifier/templates/bundle.md", front_matter="", name="tiny", net=None, head=None, classes=["a*b"], crops="<b>",
-        preprocessing=default_preprocessing(32), metadata={"note": "[x](y)"},
+        "classifier/templates/bundle.md", front_matter="", name="tiny", net=None, head=None, classes=["a*b"],
+        crops="<b>", preprocessing=default_preprocessing(32), metadata={"note": "[x](y)"},
     )  # fmt: skip
     assert r"\[x\](y)" in card
     assert r"\<b\>" in card
