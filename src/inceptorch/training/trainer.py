@@ -331,6 +331,8 @@ class Trainer:
             evaluation = None
         if evaluation is None:
             evaluation = self.evaluate()
+            if self.maps is not None and self.world.is_main:  # an epoch's own scores are of maps in half precision
+                self.save_bundle(evaluation, kept | self.task.metrics(evaluation))
         result = Result(
             run=self.run.folder,
             epochs=state.rows[-1]["epoch"],
