@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from inceptorch.report.charts import lines, ticks
+from inceptorch.report.charts import lines, over_threshold, precision_recall, ticks
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,19 @@ def test_one_bad_epoch_does_not_flatten_the_curve() -> None:
     assert heights[1] < heights[0] < heights[2]
     assert heights[2] - heights[0] > 50
     assert 'cx="46.0"' in svg  # the axis begins at the first epoch
+
+
+def test_the_curve_of_a_class_ends_at_its_highest_recall() -> None:
+    svg = precision_recall([(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)], (0.5, 0.25))
+    (edge,) = re.findall(r'<polyline class="line" points="([^"]+)"', svg)
+    assert edge == "46.0,14.0 227.0,115.0 227.0,216.0"
+    assert 'cx="227.0" cy="165.5"' in svg
+    assert "at the threshold: recall 50.0%, precision 25.0%" in svg
+    assert "<circle" not in precision_recall([(0.0, 0.0), (1.0, 0.0)], None)
+
+
+def test_a_line_stands_at_the_threshold() -> None:
+    svg = over_threshold({"precision": [(0.0, 0.5), (1.0, 1.0)]}, 0.5)
+    assert '<polyline class="diagonal" points="227.0,216.0 227.0,14.0"/>' in svg
+    assert "with a line at 0.50" in svg
+    assert "<circle" not in svg

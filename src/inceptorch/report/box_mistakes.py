@@ -92,12 +92,11 @@ def mistake_report(evaluation: BoxEvaluation, threshold: float) -> MistakeReport
 
 def _numbers(one: Mistakes, kind: Kind) -> list[tuple[int, int | None]]:
     """Pairs of a box and an object, or of either alone and None."""
-    if kind.key == "missed":
-        return [(number, None) for number in one.missed]
-    if kind.key == "false":
-        return [(number, None) for number in one.false]
-    lists = {"confused": one.confused, "misplaced": one.misplaced, "duplicate": one.duplicates, "right": one.right}
-    return [*lists[kind.key]]
+    alone = {"missed": one.missed, "false": one.false}
+    if kind.key in alone:
+        return [(number, None) for number in alone[kind.key]]
+    pairs = {"confused": one.confused, "misplaced": one.misplaced, "duplicate": one.duplicates, "right": one.right}
+    return [*pairs[kind.key]]
 
 
 def _weight(one: Mistakes, found: Boxes) -> float:

@@ -48,8 +48,10 @@ def calibration(bins: Sequence[Reliability]) -> str:
 def precision_recall(curve: Sequence[Range], point: Range | None) -> str:
     """Precision over recall as an area, and the `point` of recall and precision at the threshold."""
     fifths, whole = [tick / 5 for tick in range(6)], (0.0, 1.0)
-    placed = [(_across(x, whole), _up(y, whole)) for x, y in curve]
-    shape = [(LEFT, BOTTOM), *placed, (RIGHT, BOTTOM)]
+    placed = [(_across(x, whole), _up(y, whole)) for x, y in curve if y > 0]
+    if placed:  # straight down where the last object is found
+        placed.append((placed[-1][0], BOTTOM))
+    shape = [(LEFT, BOTTOM), *placed]
     tip = "" if point is None else f"at the threshold: recall {point[0]:.1%}, precision {point[1]:.1%}"
     dot = None if point is None else (_across(point[0], whole), _up(point[1], whole), tip)
     return _chart("precision over recall", "recall", fifths, whole, fifths, whole, shape=shape, edge=placed, dot=dot)

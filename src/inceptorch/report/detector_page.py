@@ -96,7 +96,7 @@ def _training_curves(rows: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
     """Captions and charts."""
     training, found = ([(float(row["epoch"]), float(row[name])) for row in rows] for name in ("train_loss", "map50"))
     best = max(found, key=lambda point: point[1])
-    caption = f"mAP at IoU 0.5 on the validation images, highest {best[1]:.2%} in epoch {best[0]:.0f}"
+    caption = f"mAP at IoU 0.5: highest {best[1]:.2%}, in epoch {best[0]:.0f}"
     percents = [(epoch, 100 * value) for epoch, value in found]
     return [
         loss_curve({"training objective": training}, "epoch"),
