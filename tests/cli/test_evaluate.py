@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from inceptorch.classifier.config import Metadata
 from inceptorch.cli.evaluate import print_comparison
 from inceptorch.evaluation import ComparisonRow
+from inceptorch.images.boxes import Boxes
 from tests.conftest import COLORS
-from tests.helpers import invoke
+from tests.helpers import detector, invoke
+from tests.report.helpers import box_split
 
 
 def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path: Path) -> None:
@@ -82,3 +85,20 @@ def test_a_table_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) 
     head, base, both, _ = capsys.readouterr().out.splitlines()
     assert "top-5" not in head
     assert both.split()[4:] == ["50.00%", "(40.0%-60.0%)", "+0.00%", "(-10.00%", "to", "+10.00%)"]
+
+
+def test_the_page_of_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box_split(tmp_path / "data", [Boxes.of([[0, 0, 40, 40]], [0])] * 2, ("ant",), (96, 64))
+    detector(metadata=Metadata(score_threshold=0.25)).save(tmp_path / "cells")
+    monkeypatch.setattr("sys.argv", ["inceptorch", "eval", "cells", "data"])
+    page = tmp_path / "report.html"
+    found = invoke("eval", tmp_path / "cells", tmp_path / "data", "--report", page)
+    assert found.exit_code == 0, found.output
+    assert "mAP" in found.stdout
+    assert f"the page is in {page}" in found.stderr
+    html = page.read_text(encoding="utf-8")
+    for said in ("cells, evaluated", "inceptorch eval cells data", "Boxes with a score below 0.25", "ms an image"):
+        assert said in html
+    for flag, value in (("--weights", "1"), ("--save-predictions", tmp_path / "p"), ("--calibrate-on", "val")):
+        result = invoke("eval", tmp_path / "cells", tmp_path / "data", flag, value)
+        assert f"Cannot combine {flag} with a detector. Leave it out." in str(result.exception)

@@ -19,6 +19,7 @@ from inceptorch.networks.network import NetworkSpec
 from inceptorch.report.card import card
 from inceptorch.utils.markdown import in_markdown
 from tests.conftest import COLORS, write_classes
+from tests.helpers import detector
 
 
 def test_the_license_in_front_matter_is_the_hubs_name_for_it(tiny: NetworkSpec) -> None:
@@ -65,3 +66,24 @@ def test_the_card_lists_the_worst_and_the_best_of_many_classes(tiny: NetworkSpec
     assert text.count("\n| class ") == 22  # with two heads
     assert "a\\|b" in text
     assert text.endswith("    inceptorch eval\n    x\n")
+
+
+def test_a_detectors_card_is_of_its_task_and_has_map() -> None:
+    about = Metadata(trained_on="72 images of Cells", validated_on="24 images of val", map50=0.87504, top1=0.5)
+    text = detector(metadata=about).card()
+    data: Any = ModelCard(text).data
+    assert (data.pipeline_tag, data.tags) == (
+        "object-detection",
+        ["object-detection", "inception", "googlenet_small"],
+    )
+    (result,) = data.eval_results
+    assert (result.task_type, result.metric_type, result.metric_name, result.metric_value) == (
+        "object-detection",
+        "mean_average_precision",
+        "mAP at IoU 0.5",
+        0.875,
+    )
+    assert (result.dataset_name, result.dataset_split) == ("Cells", "val")
+    assert "- preprocessing: whole image, resized to fit into 96x64" in text
+    assert "center crop" not in text
+    assert "model-index" not in detector(metadata=Metadata(top1=0.5, trained_on="a", validated_on="b")).card()

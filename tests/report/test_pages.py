@@ -7,7 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from inceptorch.cli import app
+from inceptorch.evaluation.boxes import evaluation_of
+from inceptorch.images.boxes import Boxes
+from inceptorch.report import evaluation_page
 from inceptorch.training.recipe import Recipe
+from tests.report.helpers import box_split
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -42,7 +46,11 @@ def pages(images: Path, recipe: Recipe, tmp_path: Path) -> dict[str, Path]:
     ):
         result = CliRunner().invoke(app, [str(arg) for arg in args])
         assert result.exit_code == code, result.output
-    return {"run": run / "report.html", "evaluation": evaluated, "check": checked}
+    boxes = box_split(tmp_path / "boxes", [Boxes.of([[0, 0, 40, 40]], [0])] * 3, (LONG, "b"))
+    found = [Boxes.of([[0, 0, 40, 40], [200, 200, 300, 300]], [0, 1]), Boxes(), Boxes()]
+    detected = tmp_path / "detected.html"
+    detected.write_text(evaluation_page("t", evaluation_of(found, boxes, []).at(None), None, 1.0, "x"))
+    return {"run": run / "report.html", "evaluation": evaluated, "check": checked, "detector": detected}
 
 
 def watch(tab: Page) -> tuple[list[str], list[str]]:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from inceptorch.errors import NonFiniteOutputError
-from inceptorch.evaluation.detection import Mistakes, at_threshold, best_threshold, evaluate_boxes, mistakes
+from inceptorch.evaluation.detection import (
+    Mistakes,
+    at_threshold,
+    at_thresholds,
+    best_threshold,
+    evaluate_boxes,
+    mistakes,
+)
 from inceptorch.images.boxes import Boxes
 
 CLASSES = ["cat", "dog"]
@@ -123,3 +130,10 @@ def test_every_detection_is_in_one_list_and_every_object_right_or_missed() -> No
     point = at_threshold(truths, found, CLASSES, 0.3)
     assert point["recall"] == sum(len(each.right) for each in answers) / 320
     assert all(any(getattr(each, kind) for each in answers) for kind in ("duplicates", "confused", "misplaced"))
+
+
+def test_points_at_several_thresholds_are_those_at_each() -> None:
+    truths, found = [Boxes.of([CAT, DOG], [0, 1])], [Boxes.of([CAT, FAR], [0, 0], [0.9, 0.6])]
+    points = at_thresholds(truths, found, CLASSES, [0.5, 0.7])
+    assert [point["precision"] for point in points] == [0.5, 1.0]
+    assert points[1] == at_threshold(truths, found, CLASSES, 0.7)

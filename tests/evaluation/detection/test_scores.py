@@ -16,7 +16,7 @@ from torch import tensor
 from torchmetrics.detection import MeanAveragePrecision
 
 from inceptorch.errors import DataError, NonFiniteOutputError, ProtocolError
-from inceptorch.evaluation.detection import RULES, evaluate_boxes
+from inceptorch.evaluation.detection import RECALLS, RULES, evaluate_boxes, precision_recall
 from inceptorch.images.boxes import Boxes, joined
 
 CLASSES = ("cat", "dog", "owl", "never")
@@ -365,3 +365,28 @@ def test_of_two_objects_of_equal_iou_the_last_is_found_by_coco_and_the_first_by_
     assert ap("ilsvrc", objects, detections) == 0.5
     truths, found = [Boxes.of(objects, [0, 0])], [Boxes.of([box for box, _ in detections], [0, 0], [0.9, 0.8])]
     assert by_pycocotools(truths, found)[1] == pytest.approx(1.0)
+
+
+def test_the_curve_of_a_class_holds_its_average_precision() -> None:
+    """COCO's AP is the mean over the 101 recalls of the curve."""
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        truths, found = random_case(random, difficult=0.2)
+        scores = evaluate_boxes(truths, found, CLASSES, "coco", bootstrap=0).per_class
+        for name, curve in precision_recall(truths, found, CLASSES, "coco").items():
+            if scores[name]["ap50"] is None:
+                assert curve is None
+            else:
+                assert curve is not None
+                assert curve.shape == RECALLS.shape
+                assert curve.mean() == pytest.approx(scores[name]["ap50"])
+
+
+def test_precision_at_a_recall_is_the_greatest_at_it_or_a_higher_one() -> None:
+    """Right, false, right, right of four objects: precision 1 up to recall 1/4, then 3/4 up to 3/4, then nothing."""
+    edges = [[left, 0, left + 9, 9] for left in (0, 20, 40, 60, 80)]
+    truths = [Boxes.of(edges[:4], [0] * 4)]
+    found = [Boxes.of([edges[0], edges[4], *edges[1:3]], [0] * 4, [0.9, 0.8, 0.7, 0.6])]
+    curve = precision_recall(truths, found, ["cat", "dog"])["cat"]
+    assert curve is not None
+    assert curve[[0, 25, 26, 75, 76, 100]].tolist() == [1, 1, 0.75, 0.75, 0, 0]
