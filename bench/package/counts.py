@@ -95,10 +95,14 @@ def is_name(path: Path) -> bool:
     return not path.name.startswith(("_", ".")) and (path.suffix == ".py" or (path / "__init__.py").exists())
 
 
+WHOLE = ["inceptorch"]
+
+
 def floors(pyproject: Path) -> int:
     """The layers of import-linter's contract on the whole package."""
     contracts = tomllib.loads(pyproject.read_text())["tool"]["importlinter"]["contracts"]
-    return max(len(each["layers"]) for each in contracts if each["type"] == "layers")
+    whole = (each for each in contracts if each["type"] == "layers" and each.get("containers", WHOLE) == WHOLE)
+    return max(len(each["layers"]) for each in whole)
 
 
 def infers(tree: ast.Module) -> bool:
