@@ -20,8 +20,7 @@ class Letterbox(NamedTuple):
 
     def to_original(self, boxes: Boxes) -> Boxes:
         """Boxes on the letterbox as boxes on the original image, within it."""
-        across, along = self.scale
-        return boxes.moved((1 / across, 1 / along)).clipped(*self.size)
+        return to_original(boxes, self.scale, self.size)
 
 
 def letterbox(image: Image.Image, width: int, height: int, pixels: Preprocessing) -> Letterbox:
@@ -32,6 +31,12 @@ def letterbox(image: Image.Image, width: int, height: int, pixels: Preprocessing
     canvas[:] = fill_color(pixels)
     canvas[: sides[1], : sides[0]] = np.asarray(resized)
     return Letterbox(canvas, (sides[0] / image.width, sides[1] / image.height), image.size)
+
+
+def to_original(boxes: Boxes, scale: tuple[float, float], size: tuple[int, int]) -> Boxes:
+    """Boxes on an image of `size` (width, height), within it, from those on the image scaled by `scale`."""
+    across, along = scale
+    return boxes.moved((1 / across, 1 / along)).clipped(*size)
 
 
 def fitted(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:

@@ -90,13 +90,11 @@ def tensor_shapes(
     Raises TableError if images of `size` pixels are too few, or the weights would not fit into memory."""
     check_size(net, size, aux)
     shape: Shape = (in_chans, size, size)
-    parts: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, layer in net.body.items():
-        parts[f"body.{name}"] = as_layer(layer).tensors(shape, net.norm)
-        shape = as_layer(layer).output_shape(shape)
-        if aux and name in net.aux:
-            parts |= _head_tensors(f"aux.{name}", net.aux_head or {}, net, num_classes, shape)
-    return prefixed(parts | _head_tensors("head", net.head, net, num_classes, shape))
+    outputs = {layer.name: layer.output for layer in layer_costs(net, shape, 1)}
+    heads = _head_tensors("head", net.head, net, num_classes, outputs[list(net.body)[-1]])
+    for name in net.aux if aux else ():
+        heads |= _head_tensors(f"aux.{name}", net.aux_head or {}, net, num_classes, outputs[name])
+    return body_tensors(net, shape) | prefixed(heads)
 
 
 def body_tensors(net: NetworkSpec, shape: Shape) -> dict[str, tuple[int, ...]]:

@@ -35,7 +35,7 @@ MAX_LOG_DISTANCE = 8.0  # of which strides; a larger one would leave any image a
 MIN_SCORE = 0.05  # below which a box is no answer
 MAX_IOU = 0.6  # of two boxes of a class that are both answers
 MAX_BOXES = 100  # of a class, and of an image
-Side = Annotated[int, Meta(ge=64, le=4096, multiple_of=32, description="a multiple of 32 from 64 to 4096")]
+Side = Annotated[int, Meta(ge=64, le=4096, multiple_of=STEP, description=f"a multiple of {STEP} from 64 to 4096")]
 
 
 @dataclass(frozen=True)

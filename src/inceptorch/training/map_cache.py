@@ -24,7 +24,7 @@ from inceptorch.data.box_split import BoxSplit
 from inceptorch.errors import DiskError
 from inceptorch.evaluation.boxes import BoxEvaluation, evaluation_of
 from inceptorch.images.boxes import Boxes
-from inceptorch.images.letterbox import fitted
+from inceptorch.images.letterbox import fitted, to_original
 from inceptorch.models.detector import Detector, best_boxes
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.setup import TrainingContext
@@ -128,9 +128,9 @@ def evaluate_maps(trainer: Trainer, maps: CachedMaps) -> BoxEvaluation:
             found += best_boxes(*model.decode(outputs))
         canvas = model.detection.width, model.detection.height
         originals = []
-        for size, boxes in zip(val.sizes, found, strict=True):
-            scale = size / fitted((int(size[0]), int(size[1])), canvas)
-            originals.append(boxes.moved((scale[0], scale[1])).clipped(*size))
+        for (width, height), boxes in zip(val.sizes.tolist(), found, strict=True):
+            across, along = fitted((width, height), canvas)
+            originals.append(to_original(boxes, (across / width, along / height), (width, height)))
         return evaluation_of(originals, val, trainer.run.skipped or [])
 
     return trainer.world.run_on_main(evaluate)
