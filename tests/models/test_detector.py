@@ -112,3 +112,15 @@ def test_best_boxes_are_bounded_in_score_overlap_and_number() -> None:
     assert few.scores.min() > 0.999
     (none,) = best_boxes(boxes, scores * 0.01)
     assert (len(none), none.xyxy.shape) == (0, (0, 4))
+
+
+def test_the_bodys_statistics_stay_whether_the_detector_is_new_or_in_training() -> None:
+    net = get_network("googlenet_small")  # with batch normalization
+    assert net.norm is not None
+    model = Detector(net, DetectionHead(default_levels(net), 96, 64, 32, 1), 2)
+    before = {name: tensor.clone() for name, tensor in model.body.state_dict().items()}
+    for _ in range(2):
+        model.forward_maps(torch.rand(2, 3, 64, 96))
+        model.train()
+    after = model.body.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)

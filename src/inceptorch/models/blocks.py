@@ -3,8 +3,9 @@ torch's own classes: quantizers, counters and tracers go by the exact type."""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -78,6 +79,18 @@ def fully_connected(in_features: int, out_features: int, relu: bool) -> nn.Modul
     linear: nn.Linear = _Linear(in_features, out_features)
     linear.__class__ = nn.Linear
     return named({"flatten": nn.Flatten(1), "linear": linear, "relu": nn.ReLU(inplace=True)}) if relu else linear
+
+
+def layer_order(names: Iterable[str]) -> Callable[[str], float]:
+    """The place of a parameter's layer among these layers of the body, by its name in the state dict; infinite for the
+    head."""
+    places = {name: float(place) for place, name in enumerate(names)}
+
+    def order(parameter: str) -> float:
+        where, _, rest = parameter.partition(".")
+        return places[rest.partition(".")[0]] if where == "body" else math.inf
+
+    return order
 
 
 def named(modules: Mapping[str, nn.Module]) -> nn.Sequential:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inceptorch.images.boxes import Boxes
-from inceptorch.models.blocks import sequential
+from inceptorch.models.blocks import layer_order, sequential
 from inceptorch.models.init import init_weights
 from inceptorch.networks.detection import (
     EDGES,
@@ -38,8 +38,6 @@ class Detector(nn.Module):
     It also takes maps of the body that were computed before, as `pack` makes one row of them: [N, numbers].
     """
 
-    aux: nn.ModuleDict
-
     def __init__(
         self, net: NetworkSpec, head: DetectionHead, num_classes: int, in_chans: int = 3, *, initialize: bool = True
     ):
@@ -47,7 +45,8 @@ class Detector(nn.Module):
         self.net, self.detection, self.num_classes, self.in_chans = net, head, num_classes, in_chans
         self.shapes = head.maps(net, in_chans)
         spec = head.body(net)
-        self.body = sequential(spec.body, (in_chans, head.height, head.width), net.norm)
+        # Batch normalization keeps the statistics of the given weights; see `train`.
+        self.body = sequential(spec.body, (in_chans, head.height, head.width), net.norm).eval()
         channels = head.channels
         self.lateral = nn.ModuleDict(
             {level: nn.Conv2d(shape[0], channels, 1) for level, shape in zip(head.levels, self.shapes, strict=True)}
@@ -122,13 +121,7 @@ class Detector(nn.Module):
 
     def group_matcher(self) -> Callable[[str], float]:
         """The order of the layers, by the name of a parameter, for rates that fall from the head to the stem."""
-        layers = {name: float(index) for index, (name, _) in enumerate(self.body.named_children())}
-
-        def order(parameter: str) -> float:
-            where, _, rest = parameter.partition(".")
-            return layers[rest.partition(".")[0]] if where == "body" else math.inf
-
-        return order
+        return layer_order(name for name, _ in self.body.named_children())
 
     def scale_inputs(self, maps: Sequence[Tensor]) -> None:
         """Make the weights of the lateral convolutions as small as maps of images are large, so that a new head begins
@@ -136,10 +129,6 @@ class Detector(nn.Module):
         with torch.no_grad():
             for level, found in zip(self.detection.levels, maps, strict=True):
                 self.lateral[level].weight.div_(found.square().mean().sqrt().clamp(min=1e-6))  # type: ignore[operator]
-
-    def no_weight_decay(self) -> set[str]:
-        """The parameters that are better not pulled to zero: biases and normalization's scales and shifts."""
-        return {name for name, parameter in self.named_parameters() if parameter.ndim == 1}
 
     def decode(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes [N, places, 4] as left, top, right, bottom in pixels of the network's image, within it, and scores

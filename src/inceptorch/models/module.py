@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from inceptorch.errors import TableError, did_you_mean
-from inceptorch.models.blocks import fully_connected, sequential
+from inceptorch.models.blocks import fully_connected, layer_order, sequential
 from inceptorch.models.init import init_weights
 from inceptorch.networks.complexity import check_size, layer_costs
 from inceptorch.networks.layers import Linear, Shape, as_layer
@@ -222,13 +221,7 @@ class Model(nn.Module):
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
         """The order of the layers, by the name of a parameter, for rates that fall from the classifier to the stem."""
-        layers = {name: float(index) for index, name in enumerate(self.net.body)}
-
-        def order(parameter: str) -> float:
-            where, _, rest = parameter.partition(".")
-            return layers[rest.partition(".")[0]] if where == "body" else math.inf
-
-        return order
+        return layer_order(self.net.body)
 
     def _run(self, layer: nn.Module, x: Tensor) -> Tensor:
         if not (self.grad_checkpointing and self.training and torch.is_grad_enabled()):
