@@ -14,7 +14,7 @@ import inceptorch
 from inceptorch.models.weights import read_safetensors
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training import linear_probe
-from inceptorch.training.linear_probe import choose_l2, fit, fit_linear_probe
+from inceptorch.training.linear_probe import choose_l2, compute_features, fit, fit_linear_probe
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
 from inceptorch.training.setup import TrainRequest, temporary_run
 from inceptorch.utils.progress import Progress
@@ -146,5 +146,6 @@ def test_the_l2_is_chosen_by_the_main_process_alone(
     given = inceptorch.train(images, out=tmp_path / "given", recipe=recipe.replace(epochs=1), progress=QUIET).run
     with temporary_run(TrainRequest(images, weights=given, recipe="head"), QUIET, needs_steps=False) as (context, _):
         context.run.checkpoint.parent.mkdir(parents=True)
-        list(fit_linear_probe(context, Follower(0, 1, CPU), Progress()))
+        world = Follower(0, 1, CPU)
+        list(fit_linear_probe(context, compute_features(context, world, Progress()), world, Progress()))
     assert "linear_probe_l2=0.25 has the lowest loss" in capsys.readouterr().err

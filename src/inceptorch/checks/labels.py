@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import DatasetScan
 from inceptorch.classifier import Classifier
-from inceptorch.data import Split, fingerprint, stratified
+from inceptorch.data import Split, fingerprint, train_val_split
 from inceptorch.inference.predictor import Predictor
 from inceptorch.utils.progress import Progress
 
@@ -46,7 +46,7 @@ def label_findings(
         seen = "on its own training images it may have memorized wrong labels"
         drawn = classifier.config.metadata.split
         if drawn and drawn["fingerprint"] == fingerprint(split):
-            train, val = stratified(split, drawn["fraction"], drawn["seed"])
+            train, val = train_val_split(split, drawn["fraction"], drawn["seed"], drawn.get("group_by", ""))
             caveats.append(
                 f"The model was trained on {len(train)} of these images and evaluated on the other {len(val)}; {seen}, "
                 "so more labels may be wrong than are listed."

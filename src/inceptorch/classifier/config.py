@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -42,11 +42,12 @@ class Threshold(TypedDict):
 
 class ValidationSplit(TypedDict):
     """How training chose its validation images, for later evaluation on the same images: the fraction of each class,
-    the seed, and the fingerprint of all images."""
+    the seed, the fingerprint of all images, and by what images are kept together (`data.groups`)."""
 
     fraction: float
     seed: int
     fingerprint: str
+    group_by: NotRequired[str]
 
 
 @dataclass(frozen=True)

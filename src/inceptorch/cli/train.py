@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -48,6 +49,21 @@ ConfigOption = Annotated[Path | None, typer.Option("-c", "--config", help="Recip
 EpochsOption = Annotated[int | None, typer.Option(help="Epochs of the whole network; default: the recipe's.")]
 SizeOption = Annotated[int | None, typer.Option(help="Image size in pixels; default: the network's or the weights'.")]
 BatchSizeOption = Annotated[int | None, typer.Option(help="Images in a step; default: the recipe's.")]
+FoldsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Folds of all images for an estimate of the accuracy: the classifier of recipe head is fitted anew "
+        "without each. Default: none."
+    ),
+]
+GroupByOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Images kept together in validation and folds, such as frames of one film: a column of the list, or a "
+        "regular expression of the file name, whose first group is the image's group.",
+        metavar="COLUMN|REGEX",
+    ),
+]
 LROption = Annotated[float | None, typer.Option("--lr", help="Learning rate; default: the recipe's.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that load images; -1, the default: chosen for the machine.")
@@ -97,6 +113,8 @@ def train(
     workers: WorkersOption = None,
     checkpoint_every: CheckpointOption = None,
     settings: SettingsOption = None,
+    folds: FoldsOption = None,
+    group_by: GroupByOption = None,
     seed: SeedOption = 0,
     deterministic: DeterministicOption = False,
     lr_find: LRFindOption = False,
@@ -110,7 +128,13 @@ def train(
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
     overrides: dict[str, Any] = {"net": net, "epochs": epochs, "size": size, "batch_size": batch_size, "lr": lr}
-    overrides |= {"num_workers": workers, "checkpoint_every": checkpoint_every, "deterministic": deterministic or None}
+    overrides |= {
+        "folds": folds,
+        "group_by": group_by,
+        "num_workers": workers,
+        "checkpoint_every": checkpoint_every,
+        "deterministic": deterministic or None,
+    }
     overrides = {name: value for name, value in overrides.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
@@ -238,6 +262,7 @@ def _print_result(result: Result, json: bool) -> None:
                 "run": str(result.run),
                 "epochs": result.epochs,
                 **result.scores,
+                **({"folds": asdict(result.cross_validation)} if result.cross_validation else {}),
                 "seconds": round(result.seconds, 2),
             }
         )
@@ -245,5 +270,9 @@ def _print_result(result: Result, json: bool) -> None:
     names = {"top1": "top-1", "top5": "top-5", "map50": "mAP at IoU 0.5"}
     scores = ", ".join(f"{names[name]} {value:.2%}" for name, value in result.scores.items())
     print(f"{scores} of {result.evaluation.n} validation images, {result.seconds:.0f} s")
+    if found := result.cross_validation:
+        low, high = found.top1_interval
+        kept = f", with {found.groups} groups kept together" if found.groups else ""
+        print(f"{found.folds} folds: top-1 {found.top1:.2%} ({low:.1%} to {high:.1%}) of all {found.n} images{kept}")
     kind = "detector" if "map50" in result.scores else "classifier"
     print(f"{kind} and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")

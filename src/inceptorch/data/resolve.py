@@ -14,6 +14,7 @@ import numpy as np
 from inceptorch.data.annotations.base import IMAGE_FOLDERS, TARGET_FOLDERS
 from inceptorch.data.annotations.open import open_boxes, open_file
 from inceptorch.data.box_split import BoxSplit
+from inceptorch.data.groups import train_val_split
 from inceptorch.data.imagenet import is_validation, map_synsets_to_names, open_validation
 from inceptorch.data.locator import PIPE, TORCHVISION, URL
 from inceptorch.data.sources.base import Tree, is_image, join
@@ -22,7 +23,7 @@ from inceptorch.data.sources.manifest import is_list, open_manifest
 from inceptorch.data.sources.shards import are_shards, open_remote, open_shards
 from inceptorch.data.sources.torchvision import open_dataset
 from inceptorch.data.sources.zip import Zip
-from inceptorch.data.split import SPLITS, Split, group_by_split, split_of, stratified
+from inceptorch.data.split import SPLITS, Split, group_by_split, split_of
 from inceptorch.data.string_array import StringArray
 from inceptorch.errors import DataError, did_you_mean
 
@@ -31,13 +32,14 @@ Splits = Mapping[str, Callable[[], Split]]  # how to read train, val and test, a
 
 
 def find_train_and_val(
-    data: str | Path, val_fraction: float, seed: int, *, download: bool = True
+    data: str | Path, val_fraction: float, seed: int, *, group_by: str = "", download: bool = True
 ) -> tuple[Split, Split]:
     """The images to train on and those to evaluate on.
 
     DATA is a folder or zip file with `train/` and `val/` (or `test/`), or with class folders alone: then every class
-    gives `val_fraction` to validation, drawn by the seed alone. It may also be a list of images (.csv, .tsv or .jsonl),
-    a folder of shards, their URL, or "torchvision:NAME", which `download` allows to download.
+    gives `val_fraction` to validation, drawn by the seed alone; `group_by` keeps images together (`groups_of`). It may
+    also be a list of images (.csv, .tsv or .jsonl), a folder of shards, their URL, or "torchvision:NAME", which
+    `download` allows to download.
     Raises DataError unless there are two classes with images, the same in both splits.
     """
     splits = open_splits(data, download)
@@ -48,7 +50,7 @@ def find_train_and_val(
     val = None if val_name is None else splits[val_name]()
     _check_training_classes(train)
     if val is None:
-        train, val = stratified(train, val_fraction, seed)
+        train, val = train_val_split(train, val_fraction, seed, group_by)
         if isinstance(val, BoxSplit):  # training names the problems of the whole
             val = replace(val, problems=())
     val = val.with_classes(train.classes)

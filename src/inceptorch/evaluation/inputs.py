@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inceptorch.classifier import Classifier
-from inceptorch.data import Skipped, Split, find_split, fingerprint, stratified, without_unreadable
+from inceptorch.data import (
+    Skipped,
+    Split,
+    find_split,
+    fingerprint,
+    train_val_split,
+    without_unreadable,
+)
 from inceptorch.data.imagenet import read_image_list
 from inceptorch.data.resolve import open_splits
 from inceptorch.errors import ProtocolError
@@ -103,7 +110,7 @@ def training_split(engine: Engine, data: str | Path) -> Split:
     whole = find_split(data, engine.config.classes)
     split = engine.config.metadata.split
     if split and split["fingerprint"] == fingerprint(whole):
-        return stratified(whole, split["fraction"], split["seed"])[0]
+        return train_val_split(whole, split["fraction"], split["seed"], split.get("group_by", ""))[0]
     return whole
 
 
@@ -111,15 +118,17 @@ def _val(engines: Sequence[Engine], whole: Split, progress: Progress) -> Split:
     """The validation images, where training divided these very images itself; else all."""
     splits = [engine.config.metadata.split for engine in engines]
     found = fingerprint(whole) if any(splits) else ""
-    divided = {(one["fraction"], one["seed"]) for one in splits if one and one["fingerprint"] == found}
-    if not divided:
+    ways = {
+        (one["fraction"], one["seed"], one.get("group_by", "")) for one in splits if one and one["fingerprint"] == found
+    }
+    if not ways:
         return whole
-    if len(divided) > 1:
+    if len(ways) > 1:
         raise ProtocolError(
             f"Cannot evaluate on {whole.where}: the models have different validation images there. Name images that "
             "none was trained on, or train with the same seed."
         )
-    _, val = stratified(whole, *divided.pop())
+    _, val = train_val_split(whole, *ways.pop())
     progress.info(f"training saw some of these images; evaluating the {len(val)} validation images")
     return val
 

@@ -64,6 +64,14 @@ def kept_sentence(result: Result) -> str:
     )
 
 
+def _folds(result: Result) -> dict[str, str]:
+    if (found := result.cross_validation) is None:
+        return {}
+    low, high = found.top1_interval
+    kept = f", {found.groups} groups kept together" if found.groups else ""
+    return {f"{found.folds} folds": f"top-1 {found.top1:.2%} ({low:.1%} to {high:.1%}) of {found.n} images{kept}"}
+
+
 def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
     recipe, train, val = config["recipe"], config["train"], config["val"]
     split = f"{train['split']} for training and {val['split']} for validation, as in DATA"
@@ -81,6 +89,7 @@ def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
         "images": f"{train['images']} for training, {result.evaluation.n} of {val['split']} for validation",
         "split": split,
         **weights,
+        **_folds(result),
         "time": f"{result.seconds:.0f} s for {result.epochs} epochs{'' if boxes else ' or steps of the linear probe'}",
         "machine": f"{config['machine']['processor']}, {config['machine']['system']}",
         "versions": ", ".join(f"{name} {number}" for name, number in config["versions"].items()),

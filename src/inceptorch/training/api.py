@@ -19,6 +19,7 @@ from inceptorch.errors import RecipeError, RunError
 from inceptorch.runtime.device import torch_threads
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.training.callbacks import Callback
+from inceptorch.training.cross_validation import assign_folds
 from inceptorch.training.disk_space import check_disk_space
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.messages import resume_hint_on_error
@@ -80,6 +81,8 @@ def train(
         def begin() -> Path:
             context = setup(new_run(request, world), overrides, progress or Progress())
             check_batches(context.run.recipe, len(context.train), world)
+            if context.run.recipe.data.folds:
+                assign_folds(context)  # what cannot be divided is refused before anything is computed
             check_disk_space(context)
             context.run.begin(context.train, context.val)
             stack.enter_context(context.run.lock())

@@ -54,12 +54,11 @@ class Fit:
 
 
 def fit_linear_probe(
-    context: TrainingContext, world: DistributedContext, progress: Progress
+    context: TrainingContext, features: Features, world: DistributedContext, progress: Progress
 ) -> Iterator[tuple[dict[str, Any], Evaluation]]:
     """Fit the classifier's linear layer, putting it in place every few steps; yields a row of metrics each time."""
     classifier, recipe = context.classifier, context.run.recipe
     linear = classifier.model.get_classifier()
-    features = _features(context, world, progress)
     labels = torch.tensor(context.train.labels, dtype=torch.int64)
     if recipe.optimization.linear_probe_l2 == "auto":
         arguments = features.train, labels, len(classifier.classes), recipe, context.run.seed
@@ -78,7 +77,7 @@ def fit_linear_probe(
         yield row, context.evaluate(features.val @ fitted.weight.T + fitted.bias)
 
 
-def _features(context: TrainingContext, world: DistributedContext, progress: Progress) -> Features:
+def compute_features(context: TrainingContext, world: DistributedContext, progress: Progress) -> Features:
     """The features of both splits, from the run's file if an interrupted run left it, else computed by all
     processes and written there. In bf16, where that is set, only if the whole network is trained afterwards."""
     classifier, recipe, path = context.classifier, context.run.recipe, context.run.features
@@ -117,15 +116,18 @@ def _saved(path: Path) -> Features | None:
         return None
 
 
-def choose_l2(features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: int) -> float:
+def choose_l2(
+    features: Tensor, labels: Tensor, num_classes: int, recipe: Recipe, seed: int, few_images: int = FEW_IMAGES
+) -> float:
     """The weight of the squared weights, from 0.0001 to 1, with the lowest cross entropy on images [N, C] that were
-    left out of the fit. From 0.01 it goes up or down as long as that lowers the loss."""
+    left out of the fit: each once up to `few_images`, else a fifth. From 0.01 it goes up or down as long as that
+    lowers the loss."""
     draw = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=draw)
     order = order[labels[order].argsort(stable=True)]
     folds = torch.empty(len(labels), dtype=torch.int64)
     folds[order] = torch.arange(len(labels)) % FOLDS  # as many of each class in each, to within one
-    used = range(FOLDS if len(labels) <= FEW_IMAGES else 1)
+    used = range(FOLDS if len(labels) <= few_images else 1)
 
     @cache
     def loss(half_decades: int) -> float:

@@ -12,7 +12,7 @@ from inceptorch.data.loader import load_batches
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.errors import RecipeError
 from inceptorch.runtime.distributed import DistributedContext
-from inceptorch.training.linear_probe import fit_linear_probe
+from inceptorch.training.linear_probe import compute_features, fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.optimizers import build_optimizer
 from inceptorch.training.recipe import Recipe
@@ -58,7 +58,7 @@ def find_lr(
         context.classifier.model.to(world.device)
         if context.run.recipe.optimization.linear_probe_steps:
             context.run.begin(context.train, context.val)  # for the features
-            for _ in fit_linear_probe(context, world, progress):
+            for _ in fit_linear_probe(context, compute_features(context, world, progress), world, progress):
                 pass
         with keep_freed_memory():
             return _search(context, world, progress)

@@ -58,6 +58,11 @@ class ModelConfig:
 class DataConfig:
     # fraction of every class to validate with, where DATA has no val or test folder
     val_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    # images that are kept together when validation images or folds are drawn: a column of the list, or a regular
+    # expression of the file's name whose first group names the image's group
+    group_by: str = ""
+    # of the linear probe on all training and validation images, for an estimate of its accuracy; 0: none
+    folds: Annotated[int, Meta(ge=0, le=1000)] = 0
     max_images_per_class: Limit = 0  # drawn by the seed, of the training and of the validation images; 0: all
     # all: the order of all images is drawn; shards: that of the shards, and that within each
     shuffle: Literal["all", "shards"] = "all"
@@ -174,6 +179,10 @@ class Recipe:
         check_fields(self, RecipeError)
         steps = self.schedule.epochs + self.optimization.linear_probe_steps
         require(steps > 0, self.schedule, "epochs", "at least 1, or linear_probe_steps", RecipeError)
+        if self.data.folds and (self.schedule.epochs or not self.optimization.linear_probe_steps):
+            raise RecipeError(
+                f"Cannot train by recipe {self.name!r} in folds: it trains more than the classifier. Try --recipe head."
+            )
 
     def replace(self, **values: Any) -> Recipe:
         """The recipe with some values of its groups replaced, each checked against its type. Raises RecipeError."""

@@ -71,6 +71,10 @@ class Run:
         return self.folder / "checkpoints" / "features.safetensors"
 
     @property
+    def folds(self) -> Path:
+        return self.folder / "folds.json"
+
+    @property
     def log(self) -> Path:
         return self.folder / "log.txt"
 
@@ -108,6 +112,8 @@ class Run:
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """The run's metadata for the classifier's config, with the weights of this row of metrics."""
         split = ValidationSplit(fraction=self.recipe.data.val_fraction, seed=self.seed, fingerprint=self.fingerprint)
+        if self.recipe.data.group_by:
+            split["group_by"] = self.recipe.data.group_by
         best = "mAP on these images is the highest" if "map50" in row else "loss on these images is the lowest"
         chosen = f"epoch {row['epoch']}, whose {best}"
         return Metadata(

@@ -159,7 +159,9 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
         if not fetch and (URL in run.data or run.data.startswith(f"{TORCHVISION}ImageNet")):
             raise RunError(_type_again(run))
         try:
-            splits = find_train_and_val(run.data, recipe.data.val_fraction, run.seed, download=fetch)
+            splits = find_train_and_val(
+                run.data, recipe.data.val_fraction, run.seed, group_by=recipe.data.group_by, download=fetch
+            )
         except DataError as error:
             if fetch or not run.data.startswith(TORCHVISION):
                 raise

@@ -28,9 +28,10 @@ from inceptorch.models.weights import read_safetensors
 from inceptorch.runtime.distributed import AsyncScalars, DistributedContext
 from inceptorch.training.callbacks import Callback
 from inceptorch.training.checkpoint import Checkpointer, TrainState
+from inceptorch.training.cross_validation import CrossValidation, cross_validate, read_cross_validation
 from inceptorch.training.ema import WeightAverage, weight_average
 from inceptorch.training.eta import ETA, EpochTimer
-from inceptorch.training.linear_probe import fit_linear_probe
+from inceptorch.training.linear_probe import compute_features, fit_linear_probe
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.map_cache import MapCache, cache_maps, clear_maps, evaluate_maps
 from inceptorch.training.memory import translate_oom
@@ -49,7 +50,8 @@ class Result:
     """A finished run: its folder, epochs of the whole network (steps of the linear probe where there are none),
     seconds of work, the evaluation on the validation images with its main scores, and the classifier or detector.
     `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch whose weights were kept for their
-    validation loss, 0 for the linear probe; None where they are the last epoch's."""
+    validation loss, 0 for the linear probe; None where they are the last epoch's. `cross_validation` is there with
+    `folds`."""
 
     run: Path
     epochs: int
@@ -60,6 +62,7 @@ class Result:
     is_main_process: bool = True
     step_seconds: float | None = None
     kept_epoch: int | None = None
+    cross_validation: CrossValidation | None = None
 
     @property
     def top1(self) -> float:
@@ -277,8 +280,11 @@ class Trainer:
 
     def fit_linear_probe(self) -> Evaluation:
         """The classifier alone, on features of the frozen body."""
-        for row, evaluation in fit_linear_probe(self.context, self.world, self.progress):
+        features = compute_features(self.context, self.world, self.progress)
+        for row, evaluation in fit_linear_probe(self.context, features, self.world, self.progress):
             self.record(row, evaluation)
+        if self.recipe.data.folds:
+            self.world.run_on_main(lambda: cross_validate(self.context, features, self.progress))
         self.world.broadcast_from_main(self.model)
         if self.average is not None:  # of the weights as they are now
             self.average = self.checkpointer.average = WeightAverage(self.model, self.average.decay)
@@ -343,6 +349,7 @@ class Trainer:
             is_main_process=self.world.is_main,
             step_seconds=self.eta.step_seconds,
             kept_epoch=kept_epoch,
+            cross_validation=read_cross_validation(self.run.folds),
         )
         if self.world.is_main:
             clear_maps(self.run.checkpoint.parent)

@@ -92,8 +92,19 @@ def _normal(path: Path, image: str) -> str:
     return os.path.normpath(os.path.join(os.path.abspath(path.parent), image))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every row by our names of its columns, and the line it ends on."""
+def read_column(path: Path, column: str) -> dict[str, str] | None:
+    """A column of a list by the paths of the images; None if it has no such column. Raises DataError for an image
+    without a value."""
+    found = {}
+    for line, row in _rows(path, column):
+        if "group" not in row:
+            return None
+        found[_existing(path.parent, row["path"])] = _text(row, "group", f"{path}, line {line}")
+    return found
+
+
+def _rows(path: Path, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row by our names of its columns, and the line it ends on; the column `group` too, if there is one."""
     columns: dict[str, str] = {}
     header: list[str] = []
     try:
@@ -104,7 +115,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 table = csv.DictReader(chain([first], file), delimiter=delimiter, strict=True)
                 table.fieldnames = header = [name.strip() for name in table.fieldnames or ()]
                 one = next(table, None)
-                columns = _columns(header, one or {}, f"{path}, line 1")
+                columns = _columns(header, one or {}, f"{path}, line 1") | ({"group": group} if group in header else {})
                 for row in chain([one] if one else [], table):
                     if None in row:  # the library's key for surplus fields
                         raise DataError(
@@ -119,6 +130,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     if list(row) != header:
                         header = list(row)
                         columns = _columns(header, row, f"{path}, line {line}")
+                        columns |= {"group": group} if group in header else {}
                     yield line, {ours: row[name] for ours, name in columns.items()}
     except csv.Error as error:
         line = table.reader.line_num
@@ -188,9 +200,9 @@ def _json_row(text: str, where: str) -> dict[str, Any]:
 
 
 def _text(row: dict[str, Any], name: str, where: str) -> str:
-    """A value as text, a label or split without blanks around it; a label in JSON may be a whole number."""
+    """A value as text, without blanks around it but for a path; labels and groups in JSON may be whole numbers."""
     value = row[name]
-    if name == "label" and type(value) is int:
+    if name in ("label", "group") and type(value) is int:
         value = str(value)
     if value is None or value == "" or (isinstance(value, str) and value.isspace()):
         raise DataError(f"{where}: the {name} is empty.")
