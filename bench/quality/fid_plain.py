@@ -12,23 +12,25 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 
-def network(weights: str, *, scale: bool):
+def network(weights: str, *, scale: bool) -> torch.nn.Module:
     """pytorch-fid's network; without `scale`, it takes what its convolutions take."""
     from pytorch_fid import inception
 
     inception.load_state_dict_from_url = lambda *args, **kwargs: torch.load(weights, weights_only=True)
-    return inception.InceptionV3([3], resize_input=scale, normalize_input=scale).eval()
+    found: torch.nn.Module = inception.InceptionV3([3], resize_input=scale, normalize_input=scale)
+    return found.eval()
 
 
 def pytorch_fid(weights: str, folders: list[str]) -> dict[str, float]:
     from pytorch_fid import fid_score
 
-    model = network(weights, scale=True)
+    model: Any = network(weights, scale=True)
     found = [fid_score.compute_statistics_of_path(folder, model, 50, 2048, "cpu", 1) for folder in folders]
     began = time.monotonic()
     value = fid_score.calculate_frechet_distance(*found[0], *found[1])
@@ -41,7 +43,8 @@ def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
     model = network(weights, scale=False)
 
     def features(batch: torch.Tensor) -> torch.Tensor:
-        return model((batch - 128) / 128)[0].flatten(1)
+        found: torch.Tensor = model((batch - 128) / 128)[0].flatten(1)
+        return found
 
     rows = [
         fid.get_folder_features(folder, features, num_workers=1, device="cpu", mode="clean", verbose=False)

@@ -54,7 +54,7 @@ class TorchExtractor(FeatureExtractor):
 
     def __init__(self, classifier: Classifier, layer: str | None = None, device: str | torch.device | None = None):
         self.device = torch.device(device or best_device())
-        self.model = classifier.model.eval().to(self.device, memory_format=torch.channels_last)
+        self.model = classifier.model.eval().to(self.device).to(memory_format=torch.channels_last)
         self.normalize = Normalize(classifier.preprocessing).to(self.device)
         self.layer = layer
         size = classifier.preprocessing.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -122,7 +121,7 @@ def fid(
     dim, size = classifier.model.num_features, classifier.preprocessing.size
     known = [open_statistics(Path(str(each)), about, dim) if is_statistics(each) else None for each in (a, b)]
     extractor = open_extractor(classifier, engine, progress)
-    extraction = Extraction(extractor, partial(_resize, rules, size), {**about, "engine": extractor.name})
+    extraction = Extraction(extractor, lambda image: rules.resize(image, size), {**about, "engine": extractor.name})
     with TemporaryDirectory(prefix="inceptorch-") as folder:
         one, two = (
             opened or open_side(each, label, split, extraction, rules, about, Path(folder), progress)
@@ -133,8 +132,10 @@ def fid(
         distance = frechet_distance(one.side, two.side)
         result = FIDResult(
             distance.value,
-            **about,
-            engine=extractor.name,
+            convention,
+            about["network"],
+            about["weights"],
+            extractor.name,
             n=(one.side.statistics.n, two.side.statistics.n),
             formats=(one.formats, two.formats),
             intervals={} if distance.interval is None else {"fid": distance.interval},
@@ -189,10 +190,6 @@ def _with_scaling(classifier: Classifier, rules: Convention) -> Classifier:
 def _hash(classifier: Classifier) -> str:
     tensors = {name: each.detach().cpu().contiguous() for name, each in evaluation_tensors(classifier.model).items()}
     return sha256(tensors, {}, torch.uint8)
-
-
-def _resize(rules: Convention, size: int, image: Any) -> Any:
-    return rules.resize(image, size)
 
 
 def _measured(

@@ -17,6 +17,8 @@ from inceptorch.features.store import Features
 from inceptorch.utils.arrays import Floats
 from inceptorch.utils.files import atomic_write, reading, require_regular
 
+ABOUT = ("convention", "network", "weights")  # which statistics can be compared
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
@@ -61,9 +63,9 @@ def load_statistics(path: Path) -> Statistics:
     """The statistics in an .npz file of any package. Raises DataError; nothing is unpickled."""
     require_regular(path, DataError)
     try:
-        with reading(path, DataError), np.load(path, allow_pickle=False) as file:
+        with reading(path, DataError), open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {
-                name: file[name] for name in ("mu", "sigma", "n", "convention", "network", "weights") if name in file
+                name: file[name] for name in ("mu", "sigma", "n", *ABOUT) if name in file
             }
     except (ValueError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, AttributeError):
         found = {}
@@ -76,6 +78,6 @@ def load_statistics(path: Path) -> Statistics:
         raise DataError(f"Cannot use {path}: its mu is {list(mu.shape)} and its sigma {list(sigma.shape)}. Try --save.")
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise DataError(f"Cannot use {path}: its statistics are not finite. Try computing them again.")
-    about = {name: str(found[name]) for name in ("convention", "network", "weights") if name in found}
+    about = {name: str(value) for name, value in found.items() if name in ABOUT}
     n = int(found["n"]) if "n" in found and found["n"].shape == () and found["n"].dtype.kind in "iu" else None
     return Statistics(mu, sigma.astype(np.float64), n, about)
