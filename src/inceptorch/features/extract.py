@@ -86,7 +86,7 @@ def _extract_split(split: Split, extraction: Extraction, progress: Progress) -> 
     with _flushing(store) as append:
         done = len(split) - len(left)
         for indices, rows in progress.track(batches, len(split), what, done=done, size=lambda each: len(each[0])):
-            positions[indices] = append(rows)
+            positions[indices] = np.array(append(rows), np.int64).reshape(-1, 2)
     kept = positions[positions[:, 0] >= 0]
     return Features(store.files, kept), [Skipped(file=split.file(i), error=why) for i, why in sorted(errors.items())]
 
