@@ -1,14 +1,18 @@
-"""FID and its kin by the packages themselves, with weights of a file in place of those that they would download.
+"""Peer of `fid` and `fid_speed`, no measurement: FID and its kin by the packages themselves, with weights of a file in
+place of those that they would download.
 
 In an environment with pytorch-fid, torch-fidelity, clean-fid and scipy < 1.18, which still has the argument that two of
 them use:
 
-    python bench/quality/fid_plain.py WEIGHTS.pth A B [pytorch-fid|clean-fid|torch-fidelity|sqrtm]
+    python bench/quality/fid_plain.py WEIGHTS.pth A B [pytorch-fid|clean-fid|torch-fidelity|loop ...]
 
-prints JSON: by package the distance and what else it measures; with "sqrtm" also the seconds of that root alone.
+prints JSON: by package the distance and what else it measures. "loop" is pytorch-fid's way from the images of A to
+their statistics: its seconds, without imports, and the peak of memory in bytes.
 """
 
 import json
+import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -16,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 
 def network(weights: str, *, scale: bool) -> torch.nn.Module:
@@ -27,14 +32,29 @@ def network(weights: str, *, scale: bool) -> torch.nn.Module:
     return found.eval()
 
 
+def batch_size(folders: list[str], usual: int) -> int:
+    """The packages stop where images of one batch differ in size."""
+    sizes = {Image.open(path).size for folder in folders for path in Path(folder).iterdir()}
+    return usual if len(sizes) == 1 else 1
+
+
 def pytorch_fid(weights: str, folders: list[str]) -> dict[str, float]:
     from pytorch_fid import fid_score
 
     model: Any = network(weights, scale=True)
-    found = [fid_score.compute_statistics_of_path(folder, model, 50, 2048, "cpu", 1) for folder in folders]
+    size = batch_size(folders, 50)
+    found = [fid_score.compute_statistics_of_path(folder, model, size, 2048, "cpu", 1) for folder in folders]
+    return {"fid": float(fid_score.calculate_frechet_distance(*found[0], *found[1]))}
+
+
+def loop(weights: str, folders: list[str]) -> dict[str, float]:
+    from pytorch_fid import fid_score
+
+    model, workers = network(weights, scale=True), min(8, os.cpu_count() or 1)
     began = time.monotonic()
-    value = fid_score.calculate_frechet_distance(*found[0], *found[1])
-    return {"fid": float(value), "sqrtm": time.monotonic() - began}
+    fid_score.compute_statistics_of_path(folders[0], model, 50, 2048, "cpu", workers)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": time.monotonic() - began, "memory": peak}
 
 
 def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
@@ -62,6 +82,7 @@ def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
         input1=folders[0],
         input2=folders[1],
         cuda=False,
+        batch_size=batch_size(folders, 64),
         fid=True,
         kid=n >= 1000,
         prc=True,
@@ -85,8 +106,9 @@ def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
 
 
 PACKAGES = {"pytorch-fid": pytorch_fid, "clean-fid": clean_fid, "torch-fidelity": torch_fidelity}
+PARTS = {**PACKAGES, "loop": loop}
 
 if __name__ == "__main__":
     weights, a, b, *chosen = sys.argv[1:]
-    found = {name: PACKAGES[name](weights, [a, b]) for name in chosen or PACKAGES}
+    found = {name: PARTS[name](weights, [a, b]) for name in chosen or PACKAGES}
     print(json.dumps(found))

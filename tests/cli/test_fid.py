@@ -17,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("home")
 @pytest.fixture
 def bundle(tiny: NetworkSpec, tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    Classifier.of(Model(tiny, 12).eval(), default_preprocessing(16), [f"{n}" for n in range(12)]).save(tmp_path / "tiny")
+    Classifier.of(Model(tiny, 12).eval(), default_preprocessing(16), [f"{n}" for n in range(12)]).save(
+        tmp_path / "tiny"
+    )
     return tmp_path / "tiny"
 
 

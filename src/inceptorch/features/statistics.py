@@ -64,9 +64,7 @@ def load_statistics(path: Path) -> Statistics:
     require_regular(path, DataError)
     try:
         with reading(path, DataError), open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            found = {
-                name: file[name] for name in ("mu", "sigma", "n", *ABOUT) if name in file
-            }
+            found = {name: file[name] for name in ("mu", "sigma", "n", *ABOUT) if name in file}
     except (ValueError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, AttributeError):
         found = {}
     if not {"mu", "sigma"} <= found.keys():
