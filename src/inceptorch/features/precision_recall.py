@@ -12,6 +12,7 @@ from inceptorch.errors import DataError
 from inceptorch.features.store import Features
 
 NEIGHBORS = 3
+ROWS = 2048  # whose distances to all others are in memory at a time
 
 
 def hits(generated: Features, real: Features) -> tuple[int, int]:
@@ -32,10 +33,10 @@ def _all(features: Features) -> Tensor:
 
 def _radii(features: Features, all: Tensor) -> Tensor:
     """The distance of each image to its third neighbor."""
-    blocks = (torch.cdist(torch.from_numpy(block), all) for block in features.blocks())
+    blocks = (torch.cdist(torch.from_numpy(block), all) for block in features.blocks(ROWS))
     return torch.cat([block.kthvalue(NEIGHBORS + 1).values for block in blocks])  # the first is the image itself
 
 
 def _among(features: Features, others: Tensor, radii: Tensor) -> int:
-    found = ((torch.cdist(torch.from_numpy(block), others) <= radii).any(1) for block in features.blocks())
+    found = ((torch.cdist(torch.from_numpy(block), others) <= radii).any(1) for block in features.blocks(ROWS))
     return int(np.sum([int(block.sum()) for block in found]))
