@@ -1,10 +1,10 @@
 """FID and its kin by three conventions, beside the packages that they are named after.
 
-    python -m bench fid PYTHON [IMAGES]
+    python -m bench fid PYTHON [IMAGES [PHOTOGRAPHS]]
 
 PYTHON is an interpreter of an environment with pytorch-fid, torch-fidelity, clean-fid and scipy < 1.18. Both sides have
 the same random weights, fitted to images so that features differ between them. Images are as many of CIFAR-10's
-training and test images as JPEG (2000 by default), and all photographs, cut to mixed sizes, in two halves.
+training and test images as JPEG (2000 by default), and photographs (200), cut to mixed sizes, in two halves.
 """
 
 import json
@@ -35,21 +35,24 @@ FITTED_TO = 16  # images
 MOST_SUBSETS = 1000  # images that KID needs
 
 
-def run(python: str = "", images: str = "2000") -> Record:
+def run(python: str = "", images: str = "2000", photos: str = "200") -> Record:
     if not python:
         sys.exit(
             "Cannot compare: name an interpreter that has the packages. Try python -m bench fid /oracles/bin/python."
         )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sets = {"CIFAR-10, train and test": cifar(folder, int(images)), "photographs, two halves": photographs(folder)}
+        sets = {
+            "CIFAR-10, train and test": cifar(folder, int(images)),
+            "photographs, two halves": photographs(folder, int(photos)),
+        }
         weights = random_weights(folder, sets["CIFAR-10, train and test"][0])
         rows: list[Record] = []
         for what, (a, b) in sets.items():
             theirs = json.loads(output(python, ROOT / "bench/quality/fid_plain.py", weights, a, b))
             for convention in CONVENTIONS:
                 rows += compared(what, convention, ours(weights, a, b, convention), theirs[convention])
-    return {"n": {"CIFAR-10 images of each side": int(images)}, "rows": rows}
+    return {"n": {"CIFAR-10 images of each side": int(images), "photographs": int(photos)}, "rows": rows}
 
 
 def ours(weights: Path, a: Path, b: Path, convention: str) -> Record:
@@ -88,13 +91,13 @@ def cifar(folder: Path, count: int) -> tuple[Path, Path]:
     return sides[0], sides[1]
 
 
-def photographs(folder: Path) -> tuple[Path, Path]:
-    """All photographs, cut to sizes of their own, as PNG."""
+def photographs(folder: Path, count: int) -> tuple[Path, Path]:
+    """So many photographs, cut to sizes of their own, as PNG."""
     random = np.random.default_rng(0)
     sides = folder / "photographs_a", folder / "photographs_b"
     for side in sides:
         side.mkdir()
-    for number, path in enumerate(sorted(need(SHARED / "photos").glob("*.png"))):
+    for number, path in enumerate(sorted(need(SHARED / "photos").glob("*.png"))[:count]):
         with Image.open(path) as photo:
             width, height = random.integers(100, 1 + min(photo.size), 2).tolist()
             photo.convert("RGB").crop((0, 0, width, height)).save(sides[number % 2] / path.name)

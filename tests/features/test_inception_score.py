@@ -21,6 +21,7 @@ def test_the_score_is_torch_fidelitys_with_its_seed() -> None:
 def test_certain_and_different_answers_score_their_number() -> None:
     certain = 100 * np.tile(np.eye(4, dtype=np.float32), (50, 1))
     assert inception_score(features_of(certain), np.eye(4, dtype=np.float32)).value == pytest.approx(4, rel=0.1)
+    assert np.isfinite(inception_score(features_of(50 * certain), np.eye(4, dtype=np.float32)).interval).all()
     same = np.ones((50, 4), np.float32)
     assert inception_score(features_of(same), np.eye(4, dtype=np.float32)).value == pytest.approx(1)
 

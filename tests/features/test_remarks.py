@@ -49,6 +49,14 @@ def test_sizes_a_little_apart_are_no_matter() -> None:
     assert remarks(opened("A", 10_000, (32, 39)), opened("B", 10_000), ABOUT, 299) == []
 
 
+def test_one_side_may_have_been_resized_before() -> None:
+    varied = opened("B", 10_000)
+    rows = varied.features.files[0]
+    rows["width"][:5] = 33
+    (found,) = remarks(opened("A", 10_000), varied, ABOUT, 299)
+    assert found.startswith("All images of A have one size, and those of B have not: if they were resized")
+
+
 def test_statistics_that_do_not_say_what_they_are_of() -> None:
     side = Opened("b.npz", Side(Statistics(np.zeros(4), np.eye(4), None, {})))
     found = remarks(opened("A", 10_000), side, ABOUT, 299)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,8 +64,10 @@ def extract(splits: Iterable[Split], extraction: Extraction, progress: Progress)
 
 
 def _extract_split(split: Split, extraction: Extraction, progress: Progress) -> tuple[Features, list[Skipped]]:
-    about = {**extraction.key, "images": split.where, "decoders": DECODERS}
-    name = hashlib.sha256(json.dumps(about | {"images": str(Path(split.where).absolute())}).encode()).hexdigest()[:32]
+    # Not everything is a path: a data set has a name, shards have a URL.
+    where = str(Path(split.where).absolute()) if os.path.exists(split.where) else split.where
+    about = {**extraction.key, "images": where, "decoders": DECODERS}
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
     store = FeatureStore(cache_folder() / "features" / name, extraction.extractor.dim, about)
     digests = digests_of(split.files)
     positions = store.positions(digests)
@@ -72,12 +75,13 @@ def _extract_split(split: Split, extraction: Extraction, progress: Progress) -> 
     errors: dict[int, str] = {}
 
     def work(indices: list[int]) -> tuple[list[int], NDArray[Any]]:
+        seen = time.time_ns()
         read = [_read(split, index) for index in indices]
         good = [(index, each) for index, each in zip(indices, read, strict=True) if isinstance(each, Decoded)]
         errors.update({i: each.reason for i, each in zip(indices, read, strict=True) if isinstance(each, ImageError)})
         changed = split.files.changed[[index for index, _ in good]]
         rows = _rows(extraction, [each for _, each in good])
-        known = mtime_is_reliable(changed, time.time_ns()) | (changed == UNKNOWN)
+        known = mtime_is_reliable(changed, seen) | (changed == UNKNOWN)
         rows["digest"] = np.where(known, digests[[index for index, _ in good]], UNKNOWN_DIGEST)
         return [index for index, _ in good], rows
 

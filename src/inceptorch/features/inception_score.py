@@ -42,10 +42,16 @@ def inception_score(features: Features, weight: NDArray[np.float32]) -> Inceptio
         start, end = part * n // PARTS, (part + 1) * n // PARTS
         logs = log_softmax(features.take(order[start:end]) @ weight.T)
         probabilities = np.exp(logs)
-        scores.append(float(np.exp((probabilities * (logs - np.log(probabilities.mean(0)))).sum(1).mean())))
+        scores.append(float(np.exp((probabilities * (logs - _log(probabilities.mean(0)))).sum(1).mean())))
         counts = drawn[:, start:end] / n
         marginal += counts @ probabilities
         negentropy += counts @ (probabilities * logs).sum(1)
-    resampled = np.exp(negentropy - (marginal * np.log(marginal)).sum(1))
+    resampled = np.exp(negentropy - (marginal * _log(marginal)).sum(1))
     value = float(np.mean(scores))
     return InceptionScore(value, float(np.std(scores)), around(value, resampled - resampled.mean()))
+
+
+def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm; of 0, which is multiplied by 0, any number."""
+    logs: NDArray[np.float64] = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    return logs

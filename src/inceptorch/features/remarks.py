@@ -55,12 +55,20 @@ def _on_formats(one: Opened, two: Opened) -> Iterator[str]:
 def _on_sizes(one: Opened, two: Opened) -> Iterator[str]:
     if one.side.features is None or two.side.features is None:
         return
-    first, second = (np.median(_sizes(each.side.features), 0) for each in (one, two) if each.side.features is not None)
+    sizes = [_sizes(each.side.features) for each in (one, two) if each.side.features is not None]
+    first, second = (np.median(each, 0) for each in sizes)
     if max((first / second).max(), (second / first).max()) > UNEQUAL:
         words = ["{:.0f}x{:.0f}".format(*each) for each in (first, second)]
         yield (
             f"The sizes of the images differ (medians {words[0]} and {words[1]} pixels): resizing blurs one side more "
             "than the other, which counts as a difference."
+        )
+    same = [len(np.unique(each, axis=0)) == 1 for each in sizes]
+    if same[0] != same[1]:
+        uniform, varied = (one, two) if same[0] else (two, one)
+        yield (
+            f"All images of {uniform.name} have one size, and those of {varied.name} have not: if they were resized or "
+            "cropped before, so should the others be. Try the originals of both."
         )
 
 
