@@ -6,7 +6,8 @@ them use:
 
     python bench/quality/fid_plain.py WEIGHTS.pth A B [pytorch-fid|clean-fid|torch-fidelity|loop ...]
 
-prints JSON: by package the distance and what else it measures. "loop" is pytorch-fid's way from the images of A to
+prints JSON: by package the distance and what else it measures; "exact" is the distance of the package's own statistics
+without the noise that its root of a singular product has. "loop" is pytorch-fid's way from the images of A to
 their statistics: its seconds, without imports, and the peak of memory in bytes.
 """
 
@@ -38,13 +39,24 @@ def batch_size(folders: list[str], usual: int) -> int:
     return usual if len(sizes) == 1 else 1
 
 
+def exact(one: tuple[Any, Any], two: tuple[Any, Any]) -> float:
+    """The distance of two means and covariances, by the eigenvectors of the first covariance that are no noise."""
+    (mu1, sigma1), (mu2, sigma2) = one, two
+    values, vectors = np.linalg.eigh(sigma1)
+    chosen = values > 1e-12 * values[-1]
+    factor = vectors[:, chosen] * np.sqrt(values[chosen])
+    root = np.sqrt(np.linalg.eigvalsh(factor.T @ sigma2 @ factor).clip(0)).sum()
+    difference = mu1 - mu2
+    return float(difference @ difference + np.trace(sigma1) + np.trace(sigma2) - 2 * root)
+
+
 def pytorch_fid(weights: str, folders: list[str]) -> dict[str, float]:
     from pytorch_fid import fid_score
 
     model: Any = network(weights, scale=True)
     size = batch_size(folders, 50)
     found = [fid_score.compute_statistics_of_path(folder, model, size, 2048, "cpu", 1) for folder in folders]
-    return {"fid": float(fid_score.calculate_frechet_distance(*found[0], *found[1]))}
+    return {"fid": float(fid_score.calculate_frechet_distance(*found[0], *found[1])), "exact": exact(*found)}
 
 
 def loop(weights: str, folders: list[str]) -> dict[str, float]:
@@ -70,13 +82,21 @@ def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
         fid.get_folder_features(folder, features, num_workers=1, device="cpu", mode="clean", verbose=False)
         for folder in folders
     ]
-    (mu1, sigma1), (mu2, sigma2) = ((np.mean(each, axis=0), np.cov(each, rowvar=False)) for each in rows)
-    return {"fid": float(fid.frechet_distance(mu1, sigma1, mu2, sigma2))}
+    found = [(np.mean(each, axis=0), np.cov(each, rowvar=False)) for each in rows]
+    return {"fid": float(fid.frechet_distance(*found[0], *found[1])), "exact": exact(*found)}
 
 
 def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
-    from torch_fidelity import calculate_metrics
+    from torch_fidelity import calculate_metrics, metric_fid
 
+    statistics: list[tuple[Any, Any]] = []
+    distance = metric_fid.fid_statistics_to_metric
+
+    def noted(one: dict[str, Any], two: dict[str, Any], verbose: bool) -> Any:
+        statistics.extend((each["mu"], each["sigma"]) for each in (one, two))
+        return distance(one, two, verbose)
+
+    metric_fid.fid_statistics_to_metric = noted
     n = min(len(list(Path(folder).iterdir())) for folder in folders)
     found = calculate_metrics(
         input1=folders[0],
@@ -102,7 +122,8 @@ def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
         "inception_score": "inception_score_mean",
         "inception_score_std": "inception_score_std",
     }
-    return {ours: found[theirs] for ours, theirs in names.items() if theirs in found}
+    measured = {ours: found[theirs] for ours, theirs in names.items() if theirs in found}
+    return {**measured, "exact": exact(*statistics)}
 
 
 PACKAGES = {"pytorch-fid": pytorch_fid, "clean-fid": clean_fid, "torch-fidelity": torch_fidelity}
