@@ -87,16 +87,16 @@ def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
 
 
 def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
-    from torch_fidelity import calculate_metrics, metric_fid
+    from torch_fidelity import calculate_metrics, metrics
 
     statistics: list[tuple[Any, Any]] = []
-    distance = metric_fid.fid_statistics_to_metric
+    distance = metrics.fid_statistics_to_metric
 
     def noted(one: dict[str, Any], two: dict[str, Any], verbose: bool) -> Any:
         statistics.extend((each["mu"], each["sigma"]) for each in (one, two))
         return distance(one, two, verbose)
 
-    metric_fid.fid_statistics_to_metric = noted
+    metrics.fid_statistics_to_metric = noted
     n = min(len(list(Path(folder).iterdir())) for folder in folders)
     found = calculate_metrics(
         input1=folders[0],
