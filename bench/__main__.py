@@ -26,7 +26,7 @@ from bench.common import DOCS, ROOT, on_machine, provenances, result, save
 HERE = Path(__file__).parent
 WIDTH = 120  # columns of a line of a document
 BLOCK = re.compile(r"(<!-- bench: ([\w ]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
-ON_REQUEST = {"before_after", "finetune_pieces", "mutants", "pillow_images", "same_bits"}
+ON_REQUEST = {"before_after", "fid", "fid_speed", "finetune_pieces", "mutants", "pillow_images", "same_bits"}
 
 
 def names() -> dict[str, Path]:

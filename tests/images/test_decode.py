@@ -297,3 +297,11 @@ def test_cmyk_with_another_highest_value_is_scaled_by_pillow() -> None:
     data = b"P0CMYK\n20 10 100\n" + np.random.default_rng(0).integers(0, 101, 800, dtype=np.uint8).tobytes()
     with Image.open(io.BytesIO(data)) as opened:
         np.testing.assert_array_equal(decode(data).array, np.asarray(opened.convert("RGB")))
+
+
+def test_a_header_says_whether_there_is_transparency() -> None:
+    opaque, clear = Image.new("RGB", (4, 4)), Image.new("RGBA", (4, 4))
+    assert not read_header(encoded(opaque, "PNG")).transparent
+    assert not read_header(encoded(opaque, "JPEG")).transparent
+    assert read_header(encoded(clear, "PNG")).transparent
+    assert read_header(encoded(opaque, "PNG", transparency=(0, 0, 0))).transparent

@@ -7,7 +7,16 @@ import pytest
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.networks.onnx_graph import INPUT, MAP_CLASSES, MAPS, PROBABILITIES, graph, pooled_layer
+from inceptorch.networks.onnx_graph import (
+    FEATURES,
+    INPUT,
+    MAP_CLASSES,
+    MAPS,
+    PROBABILITIES,
+    features_graph,
+    graph,
+    pooled_layer,
+)
 from inceptorch.networks.zoo import NETS
 
 
@@ -26,3 +35,13 @@ def test_nodes_are_called_by_the_tables_layers(tiny: NetworkSpec) -> None:
     assert {"mix", "linear"} <= names <= {"scale", "softmax", "maps", "linear", *tiny.body, *tiny.head}
     (config,) = model.metadata_props
     assert (config.key, json.loads(config.value)) == ("label_names", ["a", "b", "c"])
+
+
+def test_features_end_before_the_classifier(tiny: NetworkSpec) -> None:
+    model = Model(tiny, 3)
+    made = features_graph(tiny, default_preprocessing(16), {name: x.numpy() for name, x in model.state_dict().items()})
+    (given,), (found,) = made.graph.input, made.graph.output
+    assert (given.name, found.name) == (INPUT, FEATURES)
+    assert [side.dim_value for side in given.type.tensor_type.shape.dim][1:] == [3, 16, 16]
+    assert [side.dim_value for side in found.type.tensor_type.shape.dim][1:] == [model.num_features]
+    assert not any(node.name.startswith(("linear", "softmax")) for node in made.graph.node)

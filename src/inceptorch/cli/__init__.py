@@ -21,6 +21,7 @@ from inceptorch.cli import (
     evaluate,
     explain,
     export,
+    fid,
     nets,
     predict,
     serve,
@@ -94,8 +95,8 @@ def options(
 
 
 for command in (
-    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, export.export,
-    bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
+    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, fid.fid,
+    export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 

@@ -102,13 +102,15 @@ UPRIGHT = {
 
 
 class Header(NamedTuple):
-    """Format in Pillow's words, size as stored, EXIF orientation (1: upright) and bits per channel of an image file."""
+    """Format in Pillow's words, size as stored, EXIF orientation (1: upright), bits per channel and whether there is
+    transparency, of an image file."""
 
     format: str
     width: int
     height: int
     orientation: int = 1
     bits: int = 8
+    transparent: bool = False
 
 
 class Box(NamedTuple):
@@ -304,7 +306,8 @@ def _has_heif() -> bool:
 def _header(image: ImageFile.ImageFile) -> Header:
     """The header of an image that is not loaded yet, but for its orientation."""
     deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
-    return Header(image.format or "", image.width, image.height, bits=16 if deep else 8)
+    transparent = image.has_transparency_data
+    return Header(image.format or "", image.width, image.height, bits=16 if deep else 8, transparent=transparent)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from inceptorch.inference.engines.base import Engine
 from inceptorch.utils.cpu import processors
 from inceptorch.utils.ordered_map import ordered_map
 
@@ -18,8 +17,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Executor(Protocol):
+    """What executes a network: an `Engine`, or an extractor of features."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def max_concurrency(self) -> int: ...
+
+
 def map_batches(
-    engine: Engine,
+    engine: Executor,
     work: Callable[[list[T]], R],
     items: Iterable[T],
     batch_size: int,
@@ -41,7 +49,7 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @contextmanager
-def _threads(engine: Engine, threads: int | None) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+def _threads(engine: Executor, threads: int | None) -> Iterator[tuple[ThreadPoolExecutor, int]]:
     """A pool and its number of threads.
 
     torch's cores are divided among them, so that the network never waits for decoding and small batches stay in the

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 OPSET, IR = 17, 9  # old enough for every engine of the last years
 INPUT, PROBABILITIES, MAPS, MAP_CLASSES = "images", "probabilities", "maps", "map_classes"
+FEATURES = "features"
 INPUT_BEFORE = "pictures"  # the input of files of version 0.1, which are read for one more release
 MAX_MAPS = 5  # classes whose activation maps are given, as many as are usually shown
 
@@ -66,6 +68,26 @@ def graph(
         ]
     inputs = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", 3, size, size])]
     return as_model(writer, net.name, inputs, outputs, config)
+
+
+def features_graph(net: NetworkSpec, pixels: Preprocessing, tensors: Tensors) -> ModelProto:
+    """The ONNX model of a network up to its classifier.
+
+    Input   "images", float32 RGB [N, 3, S, S] from 0 to 255, as a resized image is before it is rounded
+    Output  "features", float32 [N, num_features], what the last linear layer receives
+    """
+    from onnx import TensorProto, helper
+
+    writer = OnnxWriter(tensors, net.norm.eps if net.norm else None)
+    x = scaled(writer, pixels)
+    shape: Shape = (pixels.in_chans, pixels.size, pixels.size)
+    for name, layer in {**net.body, **net.head}.items():
+        x = as_layer(layer).onnx(writer, x, shape, name, f"{'body' if name in net.body else 'head'}.{name}")
+        shape = as_layer(layer).output_shape(shape)
+    writer.node("Flatten", [x], FEATURES)
+    outputs = [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", prod(shape)])]
+    inputs = [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 3, pixels.size, pixels.size])]
+    return as_model(writer, net.name, inputs, outputs, {})
 
 
 def as_model(

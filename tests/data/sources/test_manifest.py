@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.data import find_split, find_train_and_val, fingerprint, without_unreadable
+from inceptorch.data.sources.manifest import open_manifest
 from inceptorch.errors import DataError
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
@@ -199,3 +200,16 @@ def test_a_list_in_another_encoding_is_refused(images: Path) -> None:
     (images / "list.csv").write_bytes("path,label\nä,b\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"list.csv is not text in UTF-8"):
         find_split(images / "list.csv", CLASSES)
+
+
+def test_a_list_may_do_without_labels_where_none_are_needed(images: Path) -> None:
+    path = csv_of(images, "path,split", f"{RED},train", "val/red/00.png,val")
+    with pytest.raises(DataError, match="there is no 'label'"):
+        open_manifest(path)
+    splits = open_manifest(path, labeled=False)
+    assert {name: list(find().paths) for name, find in splits.items()} == {"train": [RED], "val": ["val/red/00.png"]}
+    path = csv_of(images, "path,label,class", f"{RED},,")
+    assert list(open_manifest(path, labeled=False)[""]().paths) == [RED]
+    path = csv_of(images, "name,label", f"{RED},red")
+    with pytest.raises(DataError, match="there is no 'path'"):
+        open_manifest(path, labeled=False)

@@ -34,6 +34,13 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     Raises BundleError or RunError; the folder is written whole or not at all.
     """
     ensure_empty(out)
+    classifier = read_weights(file, source=source, labels=labels)
+    classifier.save(out)
+    return classifier
+
+
+def read_weights(file: Path, *, source: str | None = None, labels: Path | None = None) -> Classifier:
+    """The classifier in a file of weights, as `import_weights` writes it. Raises BundleError."""
     tensors = read_tensors(file)
     for name, tensor in tensors.items():
         if tensor.is_complex() or not tensor.isfinite().all():
@@ -51,9 +58,7 @@ def import_weights(file: Path, out: Path, *, source: str | None = None, labels: 
     fit(model, renamed, file)
     classes = class_names(model.num_classes, entry.outputs, labels, file)
     metadata = _metadata(entry, assumed, weights.outputs)
-    classifier = Classifier.of(model, entry.preprocessing, classes, metadata, aux_heads=True)
-    classifier.save(out)
-    return classifier
+    return Classifier.of(model, entry.preprocessing, classes, metadata, aux_heads=True)
 
 
 def _metadata(entry: Published, assumed: bool, outputs: int) -> Metadata:

@@ -45,17 +45,18 @@ def is_list(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def open_manifest(path: Path, allow_missing: bool = False) -> dict[str, Callable[[], Split]]:
-    """The splits that a list names, or "" if it names none. Paths in it are relative to its folder.
+def open_manifest(path: Path, allow_missing: bool = False, labeled: bool = True) -> dict[str, Callable[[], Split]]:
+    """The splits that a list names, or "" if it names none. Paths in it are relative to its folder. Unless `labeled`,
+    images may have no class.
 
     Raises DataError naming the line for a row that cannot be used, an image that is missing or is listed twice. With
     `allow_missing`, the images of a split may be missing, though not all of them.
     """
     rows: dict[str, list[tuple[str, str]]] = {}
     lines: dict[str, int] = {}  # by the normal path, as there are several ways to write one
-    for line, row in _rows(path):
+    for line, row in _rows(path, labeled):
         where = f"{path}, line {line}"
-        image, label = (_text(row, name, where) for name in ("path", "label"))
+        image, label = _text(row, "path", where), _text(row, "label", where) if labeled else ""
         image = _existing(path.parent, image)
         split = _text(row, "split", where) if "split" in row else ""
         if split and not split_of(split):
@@ -96,14 +97,14 @@ def read_column(path: Path, column: str) -> dict[str, str] | None:
     """A column of a list by the paths of the images; None if it has no such column. Raises DataError for an image
     without a value."""
     found = {}
-    for line, row in _rows(path, column):
+    for line, row in _rows(path, group=column):
         if "group" not in row:
             return None
         found[_existing(path.parent, row["path"])] = _text(row, "group", f"{path}, line {line}")
     return found
 
 
-def _rows(path: Path, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, labeled: bool = True, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
     """Every row by our names of its columns, and the line it ends on; the column `group` too, if there is one."""
     columns: dict[str, str] = {}
     header: list[str] = []
@@ -115,7 +116,8 @@ def _rows(path: Path, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
                 table = csv.DictReader(chain([first], file), delimiter=delimiter, strict=True)
                 table.fieldnames = header = [name.strip() for name in table.fieldnames or ()]
                 one = next(table, None)
-                columns = _columns(header, one or {}, f"{path}, line 1") | ({"group": group} if group in header else {})
+                columns = _columns(header, one or {}, f"{path}, line 1", labeled)
+                columns |= {"group": group} if group in header else {}
                 for row in chain([one] if one else [], table):
                     if None in row:  # the library's key for surplus fields
                         raise DataError(
@@ -129,7 +131,7 @@ def _rows(path: Path, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
                     row = _json_row(text, f"{path}, line {line}")
                     if list(row) != header:
                         header = list(row)
-                        columns = _columns(header, row, f"{path}, line {line}")
+                        columns = _columns(header, row, f"{path}, line {line}", labeled)
                         columns |= {"group": group} if group in header else {}
                     yield line, {ours: row[name] for ours, name in columns.items()}
     except csv.Error as error:
@@ -137,11 +139,11 @@ def _rows(path: Path, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"{path} is not a table of comma-separated values: {error} (line {line}).") from None
 
 
-def _columns(header: Sequence[str], row: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The name in the list of each of our columns. Raises DataError if a path or a label is missing, or could be
-    several columns; `row` is the first."""
+def _columns(header: Sequence[str], row: Mapping[str, Any], where: str, labeled: bool) -> dict[str, str]:
+    """The name in the list of each of our columns. Raises DataError if a path is missing, or a label where images are
+    `labeled`, or could be several columns; `row` is the first."""
     found: dict[str, str] = {}
-    for ours, groups in COLUMNS.items():
+    for ours, groups in COLUMNS.items() if labeled else [each for each in COLUMNS.items() if each[0] != "label"]:
         for group in groups:
             matches = [name for name in header if re.sub(r"[\W_]+", "", name).lower() in group.split()]
             if matches:
@@ -154,12 +156,18 @@ def _columns(header: Sequence[str], row: Mapping[str, Any], where: str) -> dict[
         if matches:
             found[ours] = matches[0]
     others = [name for name in header if name not in found.values()]
-    if "path" in found and "label" not in found and len(others) > 1 and all(_is_mark(row.get(name)) for name in others):
+    if (
+        labeled
+        and "path" in found
+        and "label" not in found
+        and len(others) > 1
+        and all(_is_mark(row.get(name)) for name in others)
+    ):
         raise DataError(
             f"{where}: {len(others)} columns mark classes with 0 and 1, by which an image may have several. Give each "
             "image one class, in a column 'label'."
         )
-    for ours in ("path", "label"):
+    for ours in ("path", "label") if labeled else ("path",):
         if ours not in found:
             listed = ", ".join(map(repr, header)) or "an empty line"
             raise DataError(f"{where}: there is no {ours!r}, only {listed}. Name path, label and, if divided, split.")
