@@ -31,11 +31,11 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 
 SURFACE = """
     BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError
-    DiskError Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult FIDResult Finding Findings
-    HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError
-    Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result RunError ServeError
-    TableError Task TopClass benchmark check complexity convert cost create_model evaluate explain export fid
-    get_network list_models load open_engine predict resume train
+    DiskError Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult FIDResult
+    Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata Neighbor NetworkSpec
+    NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result
+    RunError ServeError TableError Task TopClass benchmark check complexity convert cost create_model embed evaluate
+    explain export fid get_network list_models load open_engine predict resume similar train
 """
 
 

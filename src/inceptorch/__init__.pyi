@@ -34,8 +34,12 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .explanation.explain import Explanation as Explanation
 from .explanation.explain import explain as explain
+from .features.embed import Embeddings as Embeddings
+from .features.embed import embed as embed
 from .features.fid import FIDResult as FIDResult
 from .features.fid import fid as fid
+from .features.similar import Neighbor as Neighbor
+from .features.similar import similar as similar
 from .images.crops import CropProtocol as CropProtocol
 from .images.preprocessing import Preprocessing as Preprocessing
 from .inference.engines import Engine as Engine

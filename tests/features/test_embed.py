@@ -1,0 +1,140 @@
+"""Embeddings and their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from inceptorch.classifier import Classifier
+from inceptorch.errors import BundleError, DataError, RunError, TableError
+from inceptorch.features.embed import embed, read_embeddings
+from inceptorch.networks.zoo import get_network
+from inceptorch.utils.progress import Progress
+from tests.helpers import classifier_of, detector, invoke
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INCEPTORCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Classifier:
+    return classifier_of(get_network("googlenet_tiny"), classes=3)
+
+
+def expected(classifier: Classifier, files: list[str]) -> np.ndarray:
+    crops = [classifier.preprocessing.apply(file) for file in files]
+    model = classifier.model
+    found = classifier.logits(crops, lambda x: model.forward_head(model.forward_features(x), pre_logits=True))
+    return found.numpy()
+
+
+def test_an_embedding_is_what_the_linear_layer_receives(tiny: Classifier, images: Path) -> None:
+    found = embed(tiny, images, progress=QUIET)
+    assert len(found) == 48  # all splits
+    assert sorted({str(label) for label in found.labels}) == ["blue", "green", "red"]
+    assert all(f"/{label}/" in file for file, label in zip(found.files, found.labels, strict=True))
+    vectors = expected(tiny, found.files)
+    assert vectors.shape == (48, found.about["dim"])
+    np.testing.assert_allclose(found.vectors, vectors, rtol=0, atol=1e-4 * np.abs(vectors).max())
+
+
+def test_a_layer_has_the_averages_of_its_maps(tiny: Classifier, images: Path) -> None:
+    layer = list(tiny.model.net.body)[2]
+    found = embed(tiny, images / "val", layer=layer, progress=QUIET)
+    x = tiny.prepare([tiny.preprocessing.apply(file) for file in found.files])
+    with torch.inference_mode():
+        (maps,) = tiny.model.forward_intermediates(x, [layer], intermediates_only=True)
+    np.testing.assert_allclose(found.vectors, maps.mean((2, 3)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy"])
+def test_files_come_back_as_they_were(tiny: Classifier, images: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"all{suffix}"
+    made = embed(tiny, images, out=out, progress=QUIET)
+    read = read_embeddings(out)
+    assert (read.files, read.labels, read.about) == (made.files, made.labels, made.about)
+    np.testing.assert_array_equal(read.vectors, made.vectors)
+    if suffix == ".parquet":
+        table = pq.read_table(out)
+        assert table.column_names == ["file", "label", "embedding"]
+        np.testing.assert_array_equal(np.array(table["embedding"].to_pylist(), np.float32), made.vectors)
+    else:
+        np.testing.assert_array_equal(np.load(out), made.vectors)
+
+
+def test_images_without_classes_have_no_label_and_unreadable_ones_are_named(
+    tiny: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flat").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (80 * number, 0, 0)).save(tmp_path / "flat" / f"{number}.png")
+    (tmp_path / "flat" / "1.png").write_bytes(b"no image")
+    found = embed(tiny, tmp_path / "flat", out=tmp_path / "flat.parquet", progress=Progress())
+    assert "has no classes: its images are embedded without labels" in capsys.readouterr().err
+    assert [Path(file).name for file in found.files] == ["0.png", "2.png"]
+    assert found.labels == [None, None]
+    assert [Path(one["file"]).name for one in found.skipped] == ["1.png"]
+    assert read_embeddings(tmp_path / "flat.parquet").labels == [None, None]
+    np.testing.assert_allclose(found.vectors, expected(tiny, found.files), rtol=0, atol=1e-3)
+
+
+def test_the_command_writes_and_names_what_it_did(tiny: Classifier, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    tiny.write(tmp_path / "bundle")
+    done = invoke("embed", tmp_path / "bundle", images, "--out", tmp_path / "a.parquet", "--json")
+    found = json.loads(done.stdout)
+    assert (found["n"], found["layer"], found["network"]) == (48, None, "googlenet_tiny")
+    assert found["model"] == str(tmp_path / "bundle")
+    assert len(read_embeddings(tmp_path / "a.parquet")) == 48
+
+
+def test_what_cannot_be_embedded_is_refused_before_anything_is_written(
+    tiny: Classifier, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_bytes(b"no image")
+    for model, data, options, error, sentence in (
+        (
+            tiny,
+            images,
+            {"out": tmp_path / "a.txt"},
+            RunError,
+            r"Cannot write .*a.txt: embeddings are written as .parquet",
+        ),
+        (tiny, images, {"layer": "9z"}, TableError, "9z"),
+        (tiny, images, {"layer": "conv1", "engine": "openvino"}, BundleError, "layer conv1 with openvino"),
+        (detector(), images, {}, BundleError, "Cannot embed images by a detector"),
+        (tiny, tmp_path / "empty", {}, DataError, "holds no images"),
+        (tiny, tmp_path / "missing", {}, DataError, "missing does not exist"),
+        (tiny, tmp_path / "broken", {}, DataError, "no image that can be read"),
+    ):
+        with pytest.raises(error, match=sentence):
+            embed(model, data, progress=QUIET, **options)
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_damaged_files_are_named(tiny: Classifier, images: Path, tmp_path: Path) -> None:
+    embed(tiny, images / "val", out=tmp_path / "good.parquet", progress=QUIET)
+    embed(tiny, images / "val", out=tmp_path / "good.npy", progress=QUIET)
+    for suffix in (".parquet", ".npy"):
+        data = (tmp_path / f"good{suffix}").read_bytes()
+        (tmp_path / f"cut{suffix}").write_bytes(data[: len(data) // 2])
+        (tmp_path / f"text{suffix}").write_text("no embeddings")
+    for companion in (".csv", ".json"):
+        (tmp_path / f"cut{companion}").write_bytes((tmp_path / f"good{companion}").read_bytes())
+        (tmp_path / f"text{companion}").write_bytes((tmp_path / f"good{companion}").read_bytes())
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    for name in ("cut.parquet", "text.parquet", "cut.npy", "text.npy", "objects.npy", "missing.npy", "a.txt"):
+        with pytest.raises(DataError, match=name):
+            read_embeddings(tmp_path / name)
