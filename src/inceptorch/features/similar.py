@@ -34,8 +34,7 @@ class Neighbor:
 
 
 class Index:
-    """Exact search in embeddings. Each query is one product with all of them, in blocks: 50,000 embeddings of 1,024
-    numbers take some 20 ms on one core, and a million half a second, from where an approximate index pays."""
+    """Exact search in embeddings. A query is one product with all of them, in blocks."""
 
     def __init__(self, vectors: NDArray[np.float32]):
         self.vectors = vectors
@@ -63,6 +62,30 @@ def nearest(cosines: NDArray[np.float32], top: int) -> NDArray[np.int64]:
     return order[:top]
 
 
+class Search:
+    """Embeddings with the model that made them, loaded once for any number of queries.
+
+    model  by default the one that the embeddings name
+
+    Raises DataError for a file that cannot be read, and BundleError for another model.
+    """
+
+    def __init__(self, embeddings: str | Path | Embeddings, model: str | Path | Classifier | None = None):
+        self.embeddings = embeddings if isinstance(embeddings, Embeddings) else read_embeddings(embeddings)
+        self.extraction = _extraction(self.embeddings, model)
+        self.index = Index(self.embeddings.vectors)
+
+    def similar(self, image: ImageInput, top: int = 10) -> list[Neighbor]:
+        """The `top` images most like this one, the nearest first. A file is never its own neighbor. Raises
+        ImageError."""
+        crop = self.extraction.prepare(decode_input(image).array)
+        (cosines,) = self.index.cosines(self.extraction.extractor.run(crop[None]))
+        files, labels = self.embeddings.files, self.embeddings.labels
+        own = str(Path(image).absolute()) if isinstance(image, str | Path) else None
+        others = [at for at in nearest(cosines, top + 1).tolist() if str(Path(files[at]).absolute()) != own]
+        return [Neighbor(files[at], labels[at], float(cosines[at])) for at in others[:top]]
+
+
 def similar(
     embeddings: str | Path | Embeddings,
     images: ImageInput | Iterable[ImageInput],
@@ -71,29 +94,14 @@ def similar(
     model: str | Path | Classifier | None = None,
     progress: Progress | None = None,
 ) -> list[list[Neighbor]]:
-    """The `top` images most like each given one, by a file of `embed`. An image is never its own neighbor.
-
-    model  that made the embeddings; by default the one that the file names
-
-    Raises DataError for a file that cannot be read, BundleError for another model, and ImageError.
-    """
-    index = embeddings if isinstance(embeddings, Embeddings) else read_embeddings(embeddings)
+    """The `top` images most like each given one, by a file of `embed`, as `Search` finds them."""
     several: Sequence[ImageInput] = [images] if is_one_image(images) else list(images)  # type: ignore[list-item,arg-type]
-    extraction = _extraction(index, model, progress or Progress(quiet=True))
-    search = Index(index.vectors)
-    found = []
-    for image in several:
-        decoded = decode_input(image)
-        (query,) = extraction.extractor.run(extraction.prepare(decoded.array)[None])
-        cosines = search.cosines(query[None])[0]
-        own = str(Path(image).absolute()) if isinstance(image, str | Path) else None
-        near = nearest(cosines, top + 1)
-        kept = [at for at in near.tolist() if own is None or str(Path(index.files[at]).absolute()) != own][:top]
-        found.append([Neighbor(index.files[at], index.labels[at], float(cosines[at])) for at in kept])
-    return found
+    search = Search(embeddings, model)
+    tracked = (progress or Progress(quiet=True)).track(several, len(several), "searching")
+    return [search.similar(image, top) for image in tracked]
 
 
-def _extraction(index: Embeddings, model: str | Path | Classifier | None, progress: Progress) -> Extraction:
+def _extraction(index: Embeddings, model: str | Path | Classifier | None) -> Extraction:
     """How queries are embedded: as the index was. Raises BundleError for another model."""
     named, layer = index.about.get("model"), index.about.get("layer")
     if model is None:
@@ -102,7 +110,7 @@ def _extraction(index: Embeddings, model: str | Path | Classifier | None, progre
             raise BundleError(f"Cannot embed images: the model {named} of the embeddings is not here. Try --model.")
         model = named
     classifier = model if isinstance(model, Classifier) else load(model)
-    extraction = extraction_of(classifier, layer, "torch", None, progress)
+    extraction = extraction_of(classifier, layer, "torch", None, Progress(quiet=True))
     if extraction.key["weights"] != index.about.get("weights"):
         raise BundleError(
             f"Cannot compare images with these embeddings: {model} is not the model that made them. Try that model, or "
