@@ -23,6 +23,7 @@ def check(
     min_size: int = MIN_SIZE,
     max_megapixels: float = MAX_MEGAPIXELS,
     near_duplicates: bool = True,
+    by_features: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Findings:
     """Find faults in all splits of DATA, which is anything that `train` accepts.
@@ -31,6 +32,9 @@ def check(
     min_size          shorter side in pixels below which an image is reported
     max_megapixels    size above which an image is reported as slow to decode
     near_duplicates   also search for nearly equal images; not useful for digits or the frames of a film
+
+    by_features       a run, a bundle or published weights whose features tell which images are nearly equal, instead
+                      of thumbnails: mirrored, turned and strongly changed copies are found, too
 
     The scan of each image is cached, so an interrupted check continues. Raises DataError if DATA is unusable or has a
     class that the model lacks, and BundleError for an unusable model.
@@ -49,10 +53,15 @@ def check(
         classifier = load(model).to_best_device()
         relabeled = {name: split.with_classes(classifier.classes) for name, split in splits.items()}
     scan = scan_dataset(splits, progress)
+    embeddings = None
+    if by_features is not None and near_duplicates:
+        from inceptorch.checks.features import embeddings_of
+
+        embeddings = embeddings_of(scan, by_features, progress)
     found = [
         *image_findings(scan, min_size, max_megapixels),
         *other_file_findings(splits, progress),
-        *duplicate_findings(scan, near_duplicates, progress),
+        *duplicate_findings(scan, near_duplicates, progress, embeddings),
         *class_findings(scan),
         *box_findings(scan),
     ]

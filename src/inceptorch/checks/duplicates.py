@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from inceptorch.checks.features import Vectors, find_alike
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.near_duplicates import find_groups, positions
 from inceptorch.checks.scan import DatasetScan
@@ -15,8 +16,11 @@ from inceptorch.utils.progress import Progress
 Indices = NDArray[np.int64]
 
 
-def duplicate_findings(scan: DatasetScan, near: bool, progress: Progress) -> Iterator[Finding]:
-    """Images with equal decoded pixels, even if the files differ; with `near`, nearly equal images too.
+def duplicate_findings(
+    scan: DatasetScan, near: bool, progress: Progress, embeddings: Vectors | None = None
+) -> Iterator[Finding]:
+    """Images with equal decoded pixels, even if the files differ; with `near`, nearly equal images too, by their
+    thumbnails, or by `embeddings` [N, D], whose rows are nan where an image has none.
 
     Equal 64-bit hashes count as equal pixels: a million images collide with a probability of one in thirty million.
     """
@@ -30,9 +34,13 @@ def duplicate_findings(scan: DatasetScan, near: bool, progress: Progress) -> Ite
         return
     distinct = scan.records[readable[firsts]]
     copies = np.split(np.argsort(pixels, kind="stable"), np.cumsum(np.bincount(pixels))[:-1])
-    for group in find_groups(distinct["gray"], distinct["tint"], progress):
+    if embeddings is None:
+        groups, word = find_groups(distinct["gray"], distinct["tint"], progress), "similarity"
+    else:
+        groups, word = find_alike(embeddings[readable[firsts]], progress), "cosine of features"
+    for group in groups:
         members = np.concatenate([copies[member] for member in group.members])
-        yield from _findings(scan, readable[members], "near-duplicates", f"similarity {group.similarity:.2f} of 1")
+        yield from _findings(scan, readable[members], "near-duplicates", f"{word} {group.similarity:.2f} of 1")
 
 
 def _findings(scan: DatasetScan, indices: Indices, kind: str, note: str) -> Iterator[Finding]:

@@ -21,6 +21,14 @@ def check(
     near_duplicates: Annotated[
         bool, typer.Option(help="Search for nearly equal images; not useful where all are similar, such as digits.")
     ] = True,
+    by_features: Annotated[
+        str | None,
+        typer.Option(
+            help="Model whose features tell which images are nearly equal, instead of thumbnails: finds mirrored, "
+            "turned and strongly changed copies, too.",
+            metavar="MODEL",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check images before training: damaged or misnamed files, duplicates across splits or labels, missing classes.
@@ -37,8 +45,15 @@ def check(
         raise RunError(f"Cannot write {out}: the name must end in .html or .json.")
     if out is not None:
         ensure_outside(out, data)
+    if by_features is not None and not near_duplicates:
+        raise RunError("Cannot combine --by-features and --no-near-duplicates. Leave out one of them.")
     findings = check(
-        data, model=model, min_size=min_size, max_megapixels=max_megapixels, near_duplicates=near_duplicates
+        data,
+        model=model,
+        min_size=min_size,
+        max_megapixels=max_megapixels,
+        near_duplicates=near_duplicates,
+        by_features=by_features,
     )
     if out is not None:
         as_json = out.suffix.lower() == ".json"
