@@ -1,6 +1,7 @@
 """Progress on standard error."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,3 +27,21 @@ def test_lines_and_bars_count_what_items_hold_and_go_on_where_they_were(
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(",")[0] for line in lines] == ["images: 16/20", "images: 19/20"]
     assert all(re.search(r" per second, \d+ s left$", line) for line in lines)
+
+
+def test_the_start_before_the_first_item_says_nothing_about_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+
+    def items() -> Iterator[int]:
+        clock[0] += 100  # a model's start
+        for number in range(50):
+            clock[0] += 1
+            yield number
+
+    assert list(progress.Progress().track(items(), 50, "predicting")) == list(range(50))
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "predicting: 1/50, 0.0099 per second, 82 min left"
+    assert second == "predicting: 11/50, 1 per second, 39 s left"

@@ -71,7 +71,7 @@ class Progress:
             task = bar.add_task(state.what, total=state.total, completed=state.done, note="")
             for item in items:
                 yield item
-                state.done += size(item)
+                state.add(size(item))
                 bar.update(task, completed=state.done, note=state.note() if state.note else "")
                 if state.is_due():
                     self._log(state.line())
@@ -79,7 +79,7 @@ class Progress:
     def _lines(self, items: Iterable[T], state: _Tracked, size: Callable[[T], int]) -> Iterator[T]:
         for item in items:
             yield item
-            state.done += size(item)
+            state.add(size(item))
             if state.is_due():
                 self.info(state.line())
 
@@ -88,8 +88,15 @@ class _Tracked:
     """How far a loop is."""
 
     def __init__(self, what: str, total: int, note: Callable[[], str] | None, done: int):
-        self.what, self.total, self.note, self.done, self.before = what, total, note, done, done
-        self.began = self.last = time.monotonic()
+        self.what, self.total, self.note, self.done = what, total, note, done
+        self.last = time.monotonic()
+        self.began = self.last, done
+        self.first: tuple[float, int] | None = None  # item: its time, and how much was done then
+
+    def add(self, size: int) -> None:
+        """Count an item."""
+        self.done += size
+        self.first = self.first or (time.monotonic(), self.done)
 
     def is_due(self) -> bool:
         """Whether a line is due, which then counts as written."""
@@ -99,7 +106,12 @@ class _Tracked:
         return due
 
     def line(self) -> str:
-        speed = (self.done - self.before) / max(time.monotonic() - self.began, 1e-9)
+        now = time.monotonic()
+        # The start of a model or of workers comes before the first item, and says nothing about the pace.
+        since, before = self.began
+        if self.first and self.first[1] < self.done and now - self.first[0] >= LINE_INTERVAL / 2:
+            since, before = self.first
+        speed = (self.done - before) / max(now - since, 1e-9)
         left = format_duration((self.total - self.done) / max(speed, 1e-9))
         line = f"{self.what}: {self.done}/{self.total}, {speed:.3g} per second, {left} left"
         note = self.note() if self.note else ""
