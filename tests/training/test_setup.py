@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 import inceptorch
-from inceptorch.errors import RecipeError, TableError
+from inceptorch.errors import InceptorchError, RecipeError, TableError
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.recipe import RECIPES, Recipe
 from inceptorch.training.run import read_run
 from inceptorch.training.setup import TrainRequest, new_run
+from tests.data.annotations.helpers import write_voc
+from tests.helpers import detector
 from tests.training.helpers import CPU, QUIET
 
 
@@ -43,3 +45,17 @@ def test_weights_and_epochs_are_finetuned_and_head_alone_has_no_epochs(
     assert read_run(tmp_path / "new").recipe.name == "scratch"
     with pytest.raises(RecipeError, match=r"by recipe head.* Try --recipe finetune --epochs 3\."):
         inceptorch.train(images, out=tmp_path / "x", recipe="head", epochs=3, **words)  # type: ignore[arg-type]
+
+
+def test_detectors_and_classifiers_are_told_apart(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    detector().save(tmp_path / "detector")
+    write_voc(tmp_path / "boxes")
+    for data, arguments, message in (
+        (images, {"weights": tmp_path / "detector", "recipe": recipe}, "Cannot train a classifier from .*detector"),
+        (images, {"recipe": "boxes"}, "Cannot train by recipe 'boxes': .*train has no boxes"),
+        (tmp_path / "boxes", {"weights": tmp_path / "detector", "recipe": "head"}, "which fits a classifier"),
+        (tmp_path / "boxes", {"weights": tmp_path / "detector", "recipe": "finetune"}, "Try --recipe boxes-head"),
+    ):
+        with pytest.raises(InceptorchError, match=message):
+            inceptorch.train(data, out=tmp_path / "run", progress=QUIET, **arguments)  # type: ignore[arg-type]
+        assert not (tmp_path / "run").exists()
