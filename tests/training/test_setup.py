@@ -57,5 +57,5 @@ def test_detectors_and_classifiers_are_told_apart(images: Path, recipe: Recipe, 
         (tmp_path / "boxes", {"weights": tmp_path / "detector", "recipe": "finetune"}, "Try --recipe boxes-head"),
     ):
         with pytest.raises(InceptorchError, match=message):
-            inceptorch.train(data, out=tmp_path / "run", progress=QUIET, **arguments)  # type: ignore[arg-type]
+            inceptorch.train(data, out=tmp_path / "run", progress=QUIET, **arguments)
         assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """Progress on standard error."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,7 +34,7 @@ def test_the_start_before_the_first_item_says_nothing_about_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
     def items() -> Iterator[int]:
         clock[0] += 100  # a model's start

@@ -54,7 +54,7 @@ class Result:
     run: Path
     epochs: int
     seconds: float
-    evaluation: Any  # an Evaluation, or a BoxEvaluation
+    evaluation: Evaluation | BoxEvaluation
     scores: dict[str, float]  # top1 and top5, or map50
     classifier: Classifier
     is_main_process: bool = True
