@@ -266,6 +266,7 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     pixels = replace(pixels, size=longer, resize=longer)
     torch.manual_seed(run.seed)
     model = Detector(table, head, len(train.classes), pixels.in_chans)
+    model.frozen_norm = given is not None
     if given:
         copy_body(given.model, model)
     for layer in model.body[: recipe.optimization.frozen_layers(table)]:
@@ -274,6 +275,7 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     if not (given and given.config.detection):
         first = BoxDataset(train, head, pixels, recipe.augmentation, run.seed, augment=False)
         images = [first[index][0].permute(1, 2, 0).numpy() for index in range(min(SAMPLE, len(first)))]
+        model.train()  # with the statistics that training has
         with torch.no_grad():
             model.scale_inputs(model.forward_maps(detector.prepare(images)))
     return detector
