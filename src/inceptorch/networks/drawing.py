@@ -62,7 +62,10 @@ class Path:
         if not self.head:
             return line
         (before, _), (x, y) = self.points[-2:]
-        corners = ((-7, -3.5), (-7, 3.5)) if before < x else ((-3.5, -7), (3.5, -7))
+        corners = ((-3.5, -7), (3.5, -7))
+        if before != x:
+            back = -7 if before < x else 7
+            corners = ((back, -3.5), (back, 3.5))
         head = ((x, y), *((x + across, y + down) for across, down in corners))
         return f'{line}<polygon points="{coordinates(head)}" fill="{INK}"/>'
 
