@@ -84,6 +84,6 @@ def test_a_random_body_trains_its_batch_statistics_and_a_given_one_keeps_them(
     random = inceptorch.train(data, net="three", recipe=recipe, out=tmp_path / "random", progress=QUIET)
     first = statistics(random.run)
     assert len(first) == 6
-    assert all(tensor.unique().numel() == 8 for tensor in first.values())
+    assert all(len(set(tensor.tolist())) == 8 for tensor in first.values())
     given = inceptorch.train(data, weights=random.run, recipe=recipe, out=tmp_path / "given", progress=QUIET)
     assert all(torch.equal(first[name], tensor) for name, tensor in statistics(given.run).items())

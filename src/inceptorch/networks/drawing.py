@@ -62,10 +62,8 @@ class Path:
         if not self.head:
             return line
         (before, _), (x, y) = self.points[-2:]
-        corners = ((-3.5, -7), (3.5, -7))
-        if before != x:
-            back = -7 if before < x else 7
-            corners = ((back, -3.5), (back, 3.5))
+        back = -7.0 if before < x else 7.0
+        corners = ((-3.5, -7.0), (3.5, -7.0)) if before == x else ((back, -3.5), (back, 3.5))
         head = ((x, y), *((x + across, y + down) for across, down in corners))
         return f'{line}<polygon points="{coordinates(head)}" fill="{INK}"/>'
 

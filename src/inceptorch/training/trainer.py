@@ -63,11 +63,16 @@ class Result:
 
     @property
     def top1(self) -> float:
-        return self.scores["top1"]
+        return self._score("top1")
 
     @property
     def top5(self) -> float:
-        return self.scores["top5"]
+        return self._score("top5")
+
+    def _score(self, name: str) -> float:
+        if name not in self.scores:
+            raise AttributeError(f"There is no {name} of a detector, which has scores: {', '.join(self.scores)}.")
+        return self.scores[name]
 
 
 class Trainer:

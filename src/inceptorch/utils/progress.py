@@ -85,33 +85,30 @@ class Progress:
 
 
 class _Tracked:
-    """How far a loop is."""
+    """How far a loop is. The start of a model or of workers comes before the first item and says nothing about the
+    pace, which counts from there on."""
 
     def __init__(self, what: str, total: int, note: Callable[[], str] | None, done: int):
         self.what, self.total, self.note, self.done = what, total, note, done
-        self.last = time.monotonic()
-        self.began = self.last, done
-        self.first: tuple[float, int] | None = None  # item: its time, and how much was done then
+        self.began: float | None = None
+        self.last, self.before = 0.0, done
 
     def add(self, size: int) -> None:
         """Count an item."""
         self.done += size
-        self.first = self.first or (time.monotonic(), self.done)
+        if self.began is None:
+            self.began = self.last = time.monotonic()
+            self.before = self.done
 
     def is_due(self) -> bool:
         """Whether a line is due, which then counts as written."""
         now = time.monotonic()
-        due = now - self.last >= LINE_INTERVAL and self.done < self.total
+        due = self.before < self.done < self.total and now - self.last >= LINE_INTERVAL
         self.last = now if due else self.last
         return due
 
     def line(self) -> str:
-        now = time.monotonic()
-        # The start of a model or of workers comes before the first item, and says nothing about the pace.
-        since, before = self.began
-        if self.first and self.first[1] < self.done and now - self.first[0] >= LINE_INTERVAL / 2:
-            since, before = self.first
-        speed = (self.done - before) / max(now - since, 1e-9)
+        speed = (self.done - self.before) / max(time.monotonic() - (self.began or 0.0), 1e-9)
         left = format_duration((self.total - self.done) / max(speed, 1e-9))
         line = f"{self.what}: {self.done}/{self.total}, {speed:.3g} per second, {left} left"
         note = self.note() if self.note else ""
