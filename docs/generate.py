@@ -36,7 +36,7 @@ def cli_page() -> str:
         HEADER + "# Command line",
         f"`inceptorch VERB --help` prints the same. {app.info.help}",
         "Exit codes: 0 done; 1 some images could not be read, or `check` found a problem; 2 a mistake, named in one "
-        "sentence; 130 after Ctrl-C; 143 after SIGTERM.",
+        "sentence; 3 an unexpected error, with the file of its traceback; 130 after Ctrl-C; 143 after SIGTERM.",
     ]
     for command in app.registered_commands:
         lines += _verb(command)

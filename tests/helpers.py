@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import Metadata
 from inceptorch.cli import app, main
+from inceptorch.evaluation import Evaluation
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.models.detector import Detector
@@ -24,6 +25,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.detection import DetectionHead, default_levels
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import get_network
+from inceptorch.training import Result as TrainResult
 
 VOID_ELEMENTS = {"meta", "img", "br", "wbr"}
 
@@ -145,6 +147,12 @@ def detector(classes: Sequence[str] = ("ant", "bee", "cat"), metadata: Metadata 
         model.classes.weight.normal_(0, 0.3)
         torch.nn.init.constant_(model.classes.bias, -4)  # type: ignore[arg-type]
     return Classifier.of(cast(Model, model), default_preprocessing(96), classes, metadata)
+
+
+def by_classes(result: TrainResult) -> Evaluation:
+    """The evaluation of a run that trained a classifier."""
+    assert isinstance(result.evaluation, Evaluation)
+    return result.evaluation
 
 
 class ParsedPage(HTMLParser):

@@ -32,3 +32,12 @@ def test_the_reference_names_the_options_that_help_names(verb: str) -> None:
     assert done.exit_code == 0, done.output
     named = set(re.findall(r"^ +(?:-\w, )?(--[a-z0-9-]+)", done.stdout, flags=re.MULTILINE)) - {"--help"}
     assert named == set(re.findall(r"^\| `(?:-\w, )?(--[a-z0-9-]+)", section, flags=re.MULTILINE))
+
+
+def test_the_command_line_has_the_exit_codes_of_the_readme() -> None:
+    root = Path(__file__).parents[1]
+    codes = []
+    for page in ("README.md", "docs/reference/cli.md"):
+        (sentence,) = re.findall(r"Exit codes[^.]*\.", (root / page).read_text(encoding="utf-8"))
+        codes.append([int(code) for code in re.findall(r"(?<![\w.])\d+(?= |;)", sentence)])
+    assert codes == [[0, 1, 2, 3, 130, 143]] * 2

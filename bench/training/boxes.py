@@ -2,11 +2,12 @@
 
     python -m bench boxes [SEEDS [WAYS]]
 
-WAYS are some of cells, cards, peers, joined by commas; what was measured before keeps its rows. Ours is `inceptorch
-train DATA --weights BUNDLE`, which leaves the body as it is, then the same with that run as weights and `--recipe boxes
---epochs 12 --lr 0.0007`. Each run is evaluated on the test images as published, by VOC's rule with all points. No
-weights of torchvision's detectors are at hand, so they begin from random ones, and train for as many seconds as ours
-(boxes_plain.py). Figures that others publish for these images are from GPUs.
+WAYS are some of cells, cards, peers, random, joined by commas; what was measured before keeps its rows. Ours is
+`inceptorch train DATA --weights BUNDLE`, which leaves the body as it is, then the same with that run as weights and
+`--recipe boxes --epochs 12 --lr 0.0007`. Each run is evaluated on the test images as published, by VOC's rule with all
+points. No weights of torchvision's detectors are at hand, so they begin from random ones, and train for as many seconds
+as ours (boxes_plain.py). The way `random` is ours from random weights, in about the same seconds. Figures that others
+publish for these images are from GPUs.
 """
 
 import json
@@ -20,6 +21,7 @@ from bench.common import SHARED, Record, bvlc, command, need, result
 PEERS = ("fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large")
 # mAP at IoU 0.5 on BCCD's 72 test images, trained from scratch on GPUs (README of github mkang315/CST-YOLO).
 PUBLISHED = {"RT-DETR-R50": 0.875, "YOLOv7": 0.896, "YOLOv5x": 0.923, "CST-YOLO": 0.927}
+RANDOM = ["--net", "googlenet_bn", "--recipe", "boxes", "--set", "layer_decay=1"]  # no layer is nearly right
 FINETUNE = ["--recipe", "boxes", "--epochs", 12, "--lr", 0.0007]
 STEPS = {"cells": ("frozen", "finetuned"), "cards": ("cards", "cards finetuned")}
 NAMES = {
@@ -27,10 +29,11 @@ NAMES = {
     "finetuned": "BCCD, that, then the whole network (`boxes`)",
     "cards": "playing cards, frozen body (`boxes-head`)",
     "cards finetuned": "playing cards, that, then the whole network (`boxes`)",
+    "random": "BCCD, from random weights in the time of the first (`boxes`, `googlenet_bn`)",
 }
 
 
-def run(seeds: str = "3", ways: str = "cells,cards,peers") -> Record:
+def run(seeds: str = "3", ways: str = "cells,cards,peers,random") -> Record:
     before = result("boxes")
     anew = [STEPS.get(way, (way,)) for way in ways.split(",")]
     rows = [row for row in before["rows"] if row["way"] not in sum(anew, ())] if before else []
@@ -42,6 +45,9 @@ def run(seeds: str = "3", ways: str = "cells,cards,peers") -> Record:
                 seconds = mean(row["seconds"] for row in like) if like else 600
                 rows += [_peer(name, seconds) for name in PEERS]
                 continue
+            if way == "random":
+                rows += _random(rows, int(seeds), folder)
+                continue
             for seed in range(int(seeds)):
                 out = f"{folder}/{way}{seed}"
                 head, whole = STEPS[way]
@@ -51,9 +57,9 @@ def run(seeds: str = "3", ways: str = "cells,cards,peers") -> Record:
     return {"n": {"runs": len(rows)}, "rows": rows, "published": PUBLISHED}
 
 
-def _ours(way: str, weights: str, seed: int, out: str, *options: object) -> Record:
+def _ours(way: str, weights: str | None, seed: int, out: str, *options: object) -> Record:
     data = need(SHARED / ("cards" if way.startswith("cards") else "bccd"))
-    words = [data, "--weights", weights, "--seed", seed, "--out", out, *options]
+    words = [data, *(["--weights", weights] if weights else []), "--seed", seed, "--out", out, *options]
     trained = _json("-m", "inceptorch", "train", *words, "--json")
     scored = _json("-m", "inceptorch", "eval", out, data, "--split", "test", "--json")
     classes = {name: each["ap50"] for name, each in scored["per_class"].items()}
@@ -66,6 +72,16 @@ def _ours(way: str, weights: str, seed: int, out: str, *options: object) -> Reco
         "per_class": classes,
         "n": {"images": scored["n"]},
     }
+
+
+def _random(rows: list[Record], seeds: int, folder: str) -> list[Record]:
+    """Ours from random weights, in as many epochs as take about the seconds of the frozen body."""
+    like = [row["seconds"] for row in rows if row["way"] == "frozen"]
+    words = ["-m", "inceptorch", "train", need(SHARED / "bccd"), *RANDOM, "--json", "--out"]
+    one, two = (_json(*words, f"{folder}/epochs{epochs}", "--epochs", epochs)["seconds"] for epochs in (1, 2))
+    more = ((mean(like) if like else 600) - one) / max(two - one, 1e-3)
+    words = [*RANDOM, "--epochs", max(1, round(1 + more))]
+    return [_ours("random", None, seed, f"{folder}/random{seed}", *words) for seed in range(seeds)]
 
 
 def _peer(name: str, seconds: float) -> Record:

@@ -129,6 +129,18 @@ def test_boxes_without_faults_are_safe_and_described(planted_boxes: PlantedBoxes
     )
 
 
+def test_small_objects_on_a_plain_image_are_something(tmp_path: Path) -> None:
+    for name, brightness in (("small", 255), ("plain", 10)):
+        image = Image.new("RGB", (1000, 800), (10, 10, 10))
+        image.paste((brightness,) * 3, (100, 100, 108, 108))
+        image.save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.xml").write_text(xml(name, image.size, [("cat", 100, 100, 108, 108)]))
+    blank = [one.files for one in check(tmp_path, progress=QUIET).items if one.kind == "blank"]
+    assert blank == [(str(tmp_path / "plain.png"),)]
+    (tmp_path / "small.xml").write_text(xml("small", (1000, 800), []))  # without a box it is blank, too
+    assert len([one for one in check(tmp_path, progress=QUIET).items if one.kind == "blank"]) == 2
+
+
 def test_the_same_image_in_two_splits_has_no_label(planted_boxes: PlantedBoxes) -> None:
     for suffix in (".jpg", ".xml"):
         copied = (planted_boxes.root / "train/3").with_suffix(suffix)

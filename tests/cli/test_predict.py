@@ -86,7 +86,9 @@ def test_control_characters_in_names_do_not_reach_the_terminal(run: Path, images
     assert "new\\nline\\x1b.png: red" in result.stdout
 
 
-def test_boxes_are_lines_and_drawings(images: Path, tmp_path: Path) -> None:
+def test_boxes_are_lines_and_drawings(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     detector(metadata=Metadata(score_threshold=0.6)).save(tmp_path / "cells")
     words = ("predict", tmp_path / "cells", images / "val")
     result = invoke(*words, "--draw", tmp_path / "drawn")
@@ -94,8 +96,34 @@ def test_boxes_are_lines_and_drawings(images: Path, tmp_path: Path) -> None:
     for line in result.stdout.splitlines():
         assert re.fullmatch(r".*\.png: (ant|bee|cat) \d\d\.\d% at x \d+, y \d+, \d+ x \d+ pixels", line)
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["blue", "green", "red"]
+    file = tmp_path / "drawn" / "red" / "00.png"
+    said = sentence(*words, "--draw", file, monkeypatch=monkeypatch, capsys=capsys)
+    assert said.endswith("00.png is a file; name a folder.")
     none = invoke("predict", tmp_path / "cells", images / "val" / "red", "--min-confidence", 1)
     assert [line.rpartition(": ")[2] for line in none.stdout.splitlines()] == ["no boxes"] * 4
+
+
+def test_a_resumed_file_keeps_its_folder_of_drawings(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector(metadata=Metadata(score_threshold=0.6)).save(tmp_path / "cells")
+    out, drawn, others = tmp_path / "boxes.csv", tmp_path / "drawn", tmp_path / "others"
+    words = ("predict", tmp_path / "cells", images / "val", "--out", out, "--draw")
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inceptorch.inference.draw_boxes.make_folder", interrupted)
+        invoke(*words, drawn)
+    assert (tmp_path / "boxes.csv.part.json").exists()
+    others.mkdir()
+    (others / "mine.png").write_bytes(b"")
+    said = sentence(*words, others, monkeypatch=monkeypatch, capsys=capsys)
+    assert "boxes.csv was begun with another folder of drawings. Give the same to resume it" in said
+    assert [path.name for path in others.iterdir()] == ["mine.png"]
+    assert invoke(*words, drawn).exit_code == 0
+    assert len(list(drawn.rglob("*.png"))) == 12
 
 
 def test_options_of_classifiers_are_refused_for_detectors(

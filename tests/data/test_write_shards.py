@@ -12,6 +12,7 @@ from inceptorch.data.write_shards import _write_split, write_shards
 from inceptorch.errors import DataError, ImageError, RunError
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
+from tests.data.annotations.helpers import write_voc
 from tests.data.conftest import SHARD_MB
 
 CLASSES = tuple(COLORS)
@@ -125,3 +126,10 @@ def test_a_shard_is_full_at_just_its_size(images: Path, tmp_path: Path) -> None:
     room = sum(3 * 512 + -(-len(split.read(index)) // 512) * 512 for index in range(2))
     for limit, count in ((room, 2), (room - 1, 1)):
         assert next(_write_split(tmp_path, "train", split, iter(range(36)), limit)).images == count
+
+
+def test_images_with_boxes_are_not_packed_as_if_they_had_classes(tmp_path: Path) -> None:
+    write_voc(tmp_path / "data")
+    with pytest.raises(DataError, match="into shards: its images have boxes, and no classes of their own"):
+        write_shards(tmp_path / "data", tmp_path / "out", progress=QUIET)
+    assert not (tmp_path / "out").exists()

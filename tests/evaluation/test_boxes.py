@@ -67,6 +67,8 @@ def test_what_does_not_belong_together_is_refused(data: Path, tiny: NetworkSpec,
     with pytest.raises(ProtocolError, match="it is a detector. Try inceptorch eval with it alone"):
         evaluate(detector(), data, progress=QUIET)
     classifier = classifier_of(tiny, classes=3)
+    with pytest.raises(DataError, match="Cannot use a classifier on .*boxes.csv: its images have boxes"):
+        evaluate(classifier, data, progress=QUIET)
     classifier.config.classes[:] = ["ant", "bee", "cat"]
     with pytest.raises(BundleError, match="Cannot find boxes with a classifier"):
         evaluate_on_boxes(classifier, data, progress=QUIET)

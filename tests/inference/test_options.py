@@ -1,6 +1,7 @@
 """Predictions as entries."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,3 +124,10 @@ def test_a_detector_refuses_what_does_not_apply_to_it(option: dict[str, object])
         inceptorch.predict(detector(), [RGB], **option)  # type: ignore[arg-type]
     with pytest.raises(ProtocolError, match="Cannot use top"):
         detector().predict(RGB, top=1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, 1.1])
+def test_a_threshold_is_a_fraction(value: float, boxes: Path, classifier: Classifier) -> None:
+    for model in (boxes, classifier):
+        with pytest.raises(ProtocolError, match="as min-confidence: it must be from 0 to 1"):
+            inceptorch.predict(model, RGB, min_confidence=value)

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 import inceptorch
-from inceptorch.errors import ImageError, InceptorchError
+from inceptorch.errors import BundleError, ImageError, InceptorchError
 from inceptorch.images.decode import decode
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.predictor import Predictor, top_classes
 from tests import oracle
+from tests.helpers import detector
 from tests.inference.helpers import entries_of
 
 
@@ -89,3 +90,8 @@ def test_a_count_that_is_no_number_of_classes_is_refused(count: Any) -> None:
         InceptorchError, match=rf"Cannot give the top {count} classes: it must be a whole number above 0"
     ):
         top_classes([0.5, 0.5], ["a", "b"], count)
+
+
+def test_a_detector_classifies_nothing() -> None:
+    with pytest.raises(BundleError, match="Cannot classify with a detector"):
+        Predictor.of(detector())

@@ -1,6 +1,9 @@
 """Large images in tiles."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -170,3 +173,25 @@ def test_tiles_of_a_network_are_the_images_that_they_would_be_alone(tmp_path: Pa
         assert (distances < [0.5, *[0.1] * 4, 1e-4]).all(1).any()
     with pytest.raises(ProtocolError, match="Cannot use tile with a classifier"):
         inceptorch.predict(save(tmp_path / "tiny", 0), pixels, tile=True)
+
+
+def test_a_huge_image_is_given_up_within_batches_of_tiles_at_ctrl_c() -> None:
+    searching = Event()
+
+    class Slow(BrightRectangles):
+        def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
+            self.sizes.append(len(images))
+            searching.set()
+            time.sleep(0.005)  # else all of it would be searched before Ctrl-C
+            return [Boxes()] * len(images)
+
+    def images() -> Iterator[Image.Image]:
+        yield Image.fromarray(canvas(4000, 4000))
+        assert searching.wait(10)
+        raise KeyboardInterrupt
+
+    engine = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        list(BoxPredictor(engine, batch_size=3, tile_above=0.3).stream(images()))
+    assert len(list(tiles_of(4000, 4000, WIDE, TALL))) > 3 * 1000
+    assert len(engine.sizes) < 100

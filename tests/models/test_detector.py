@@ -124,3 +124,7 @@ def test_the_bodys_statistics_stay_whether_the_detector_is_new_or_in_training() 
         model.train()
     after = model.body.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+    model.frozen_norm = False
+    model.train().forward_maps(torch.rand(2, 3, 64, 96))
+    assert not torch.equal(before["conv1.bn.running_mean"], model.body.state_dict()["conv1.bn.running_mean"])
+    assert not any(module.training for module in model.eval().modules())

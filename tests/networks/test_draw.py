@@ -13,7 +13,8 @@ import pytest
 from PIL import ImageFont
 
 from inceptorch.errors import TableError
-from inceptorch.networks.draw import svg
+from inceptorch.networks.detection import DetectionHead, default_levels
+from inceptorch.networks.draw import detector_svg, svg
 from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
@@ -74,13 +75,20 @@ NAMELESS = replace(
     aux=("網" * 40, "4d"),
 )
 ALL = {**NETS, "odd": ODD, "nameless": NAMELESS, "tiny": NetworkSpec("tiny", "", "", 1, {"row": ()}, {})}
+Drawn = NetworkSpec | tuple[NetworkSpec, DetectionHead]
+DETECTORS: dict[str, Drawn] = {
+    f"detector {name}": (net, DetectionHead(default_levels(net), 512, 384, depth=depth))
+    for name, depth in (("googlenet", 2), ("inception_v3", 0), ("googlenet_small", 1), ("vgg16", 8))
+    for net in (NETS[name],)
+}
+each_drawing = pytest.mark.parametrize("net", [*ALL.values(), *DETECTORS.values()], ids=[*ALL, *DETECTORS])
 each_net = pytest.mark.parametrize("net", ALL.values(), ids=ALL)
 
 Area = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-@each_net
-def test_image_is_one_file_without_scripts_and_references(net: NetworkSpec) -> None:
+@each_drawing
+def test_image_is_one_file_without_scripts_and_references(net: Drawn) -> None:
     root = drawing(net)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg", "title", "desc", "g", "rect", "text", "polyline", "polygon", "circle",
@@ -120,8 +128,8 @@ def test_every_row_and_width_can_be_read(net: NetworkSpec) -> None:
                 assert words[str(layer.out)]
 
 
-@each_net
-def test_nothing_lies_on_anything_else(net: NetworkSpec) -> None:
+@each_drawing
+def test_nothing_lies_on_anything_else(net: Drawn) -> None:
     root = drawing(net)
     all_boxes = [area for _, area, _ in boxes(root)]
     texts = [(text.text, text_area(text)) for text in root.iter(f"{SVG}text")]
@@ -140,8 +148,8 @@ def test_nothing_lies_on_anything_else(net: NetworkSpec) -> None:
         assert not [text for text, area in texts if overlap(line, area)]
 
 
-@each_net
-def test_the_legend_has_its_colors_beside_their_words(net: NetworkSpec) -> None:
+@each_drawing
+def test_the_legend_has_its_colors_beside_their_words(net: Drawn) -> None:
     inside = list(drawing(net).iter())
     keys = [(key, text) for key, text in pairwise(inside) if key.get("class") == "key"]
     assert len(keys) == len({kind for kind, _, _ in boxes(drawing(net))} - {"input"})
@@ -152,8 +160,8 @@ def test_the_legend_has_its_colors_beside_their_words(net: NetworkSpec) -> None:
         assert x + width < left < right
 
 
-@each_net
-def test_lines_end_on_boxes_or_on_other_lines(net: NetworkSpec) -> None:
+@each_drawing
+def test_lines_end_on_boxes_or_on_other_lines(net: Drawn) -> None:
     root = drawing(net)
     drawn = [line for line in root.iter(f"{SVG}polyline") if len(set(line.attrib["points"].split())) > 1]
     areas = [*(area for _, area, _ in boxes(root)), *(each for line in drawn for each in lines(line))]
@@ -164,8 +172,8 @@ def test_lines_end_on_boxes_or_on_other_lines(net: NetworkSpec) -> None:
             assert sum(overlap(around, area) for area in areas) > 1, f"only this line is at {x}, {y}"
 
 
-@each_net
-def test_text_fits_its_box(net: NetworkSpec) -> None:
+@each_drawing
+def test_text_fits_its_box(net: Drawn) -> None:
     root = drawing(net)
     for _, (left, top, right, bottom), texts in boxes(root):
         assert texts
@@ -200,11 +208,21 @@ def test_a_net_that_does_not_fit_its_own_size_is_refused() -> None:
         svg(replace(GOOGLENET, size=2, body={"conv1": Conv(64, 7, 2, "valid")}, aux=()))
 
 
-def drawing(net: NetworkSpec) -> ElementTree.Element:
-    return ElementTree.fromstring(svg(net).encode())
+def test_a_detectors_pyramid_and_head_are_drawn_with_their_costs() -> None:
+    net = NETS["googlenet"]
+    said = texts_of((net, DetectionHead(default_levels(net), 512, 512)))
+    for level in ("3b", "4e", "5b"):
+        assert {f"feature pyramid on {level}", f"lateral {level}", f"pyramid {level}"} <= said
+    assert {"head, shared by the levels", "1x5376x12", "64x64x128", "252 M", "7, linear", "12 for every place"} <= said
+    assert "softmax" not in said
+    assert any("As a detector on 512x512 pixels, 7 classes" in text for text in said)
 
 
-def texts_of(net: NetworkSpec) -> set[str]:
+def drawing(net: Drawn) -> ElementTree.Element:
+    return ElementTree.fromstring((svg(net) if isinstance(net, NetworkSpec) else detector_svg(*net, 7)).encode())
+
+
+def texts_of(net: Drawn) -> set[str]:
     return {text.text or "" for text in drawing(net).iter(f"{SVG}text")}
 
 

@@ -32,7 +32,7 @@ from inceptorch.training.recipe import Recipe
 from inceptorch.utils.markdown import in_markdown
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS, write_classes
-from tests.helpers import ParsedPage
+from tests.helpers import ParsedPage, by_classes
 
 QUIET = Progress(quiet=True)
 
@@ -59,15 +59,15 @@ def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None
     assert not [value for _, value in found.attributes if value and value.startswith(("http", "//"))]
     assert "https:" not in html
     assert f"{result.top1:.2%}" in found.text
-    assert len(result.evaluation.mistakes) > 3
+    assert len(by_classes(result).mistakes) > 3
     sources = [value for name, value in found.attributes if name == "src" and value]
-    assert len(sources) == 2 * len(result.evaluation.mistakes)  # each with where the network looked
+    assert len(sources) == 2 * len(by_classes(result).mistakes)  # each with where the network looked
     for source in sources:
         kind, _, data = source.partition(",")
         assert kind == "data:image/jpeg;base64"
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert image.size == (16, 16)
-    for mistake in result.evaluation.mistakes:
+    for mistake in by_classes(result).mistakes:
         assert mistake.file.removeprefix(f"{images}/val/") in found.text
     card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     assert "\\<i onclick=x\\>\\&\"'" in card

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from inceptorch.data.augmentation import AugmentationConfig
-from inceptorch.images.boxes import Boxes
 from inceptorch.models.detector import Detector
 from inceptorch.tasks import Detection
 from inceptorch.tasks.boxes import losses
@@ -34,11 +33,6 @@ def test_images_with_boxes_are_not_mixed(task: Detection) -> None:
     mixed = task.mix(images, targets, AugmentationConfig(mixup_alpha=1.0, random_erasing_prob=1.0), 0)
     assert torch.equal(mixed[0], images)
     assert torch.equal(mixed[1], targets)
-
-
-def test_an_answer_is_the_best_boxes(task: Detection) -> None:
-    boxes = Boxes.of([[0, 0, 4, 4], [1, 2, 5, 7]], [2, 0], [0.25, 0.5])
-    assert task.answer(boxes, 1) == [{"label": "ant", "index": 0, "score": 0.5, "box": [1, 2, 4, 5]}]
 
 
 def test_images_without_objects_score_nothing(task: Detection) -> None:

@@ -125,6 +125,8 @@ def test_a_detector_is_trained_evaluated_and_used(boxes: Path, weights: Path, tm
 
 def test_the_body_stays_and_the_maps_are_cleared(boxes: Path, weights: Path, recipe: Recipe, tmp_path: Path) -> None:
     result = inceptorch.train(boxes, out=tmp_path / "run", weights=weights, recipe=recipe, progress=QUIET)
+    with pytest.raises(AttributeError, match="There is no top1 of a detector, which has scores: map50"):
+        _ = result.top1
     assert isinstance(result.evaluation, BoxEvaluation)
     before, after = inceptorch.load(weights).model.state_dict(), result.classifier.model.state_dict()
     body = [name for name in after if name.startswith("body.")]

@@ -3,13 +3,20 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import inceptorch
-from inceptorch.errors import RecipeError, TableError
+from inceptorch.errors import InceptorchError, RecipeError, TableError
+from inceptorch.models.weights import read_safetensors
+from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage
+from inceptorch.networks.network import NetworkSpec
+from inceptorch.networks.zoo import NETS
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training.recipe import RECIPES, Recipe
 from inceptorch.training.run import read_run
 from inceptorch.training.setup import TrainRequest, new_run
+from tests.data.annotations.helpers import write_voc
+from tests.helpers import detector
 from tests.training.helpers import CPU, QUIET
 
 
@@ -43,3 +50,40 @@ def test_weights_and_epochs_are_finetuned_and_head_alone_has_no_epochs(
     assert read_run(tmp_path / "new").recipe.name == "scratch"
     with pytest.raises(RecipeError, match=r"by recipe head.* Try --recipe finetune --epochs 3\."):
         inceptorch.train(images, out=tmp_path / "x", recipe="head", epochs=3, **words)  # type: ignore[arg-type]
+
+
+def test_detectors_and_classifiers_are_told_apart(images: Path, recipe: Recipe, tmp_path: Path) -> None:
+    detector().save(tmp_path / "detector")
+    write_voc(tmp_path / "boxes")
+    for data, arguments, message in (
+        (images, {"weights": tmp_path / "detector", "recipe": recipe}, "Cannot train a classifier from .*detector"),
+        (images, {"recipe": "boxes"}, "Cannot train by recipe 'boxes': .*train has no boxes"),
+        (tmp_path / "boxes", {"weights": tmp_path / "detector", "recipe": "head"}, "which fits a classifier"),
+        (tmp_path / "boxes", {"weights": tmp_path / "detector", "recipe": "finetune"}, "Try --recipe boxes-head"),
+    ):
+        with pytest.raises(InceptorchError, match=message):
+            inceptorch.train(data, out=tmp_path / "run", progress=QUIET, **arguments)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_random_body_trains_its_batch_statistics_and_a_given_one_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {name: Conv(8, 3, 2) for name in "abc"}
+    monkeypatch.setitem(
+        NETS,
+        "three",
+        NetworkSpec("three", "three layers", "a test", 64, body, {"mean": GlobalAverage()}, norm=BatchNorm()),
+    )
+    data, recipe = write_voc(tmp_path / "boxes"), RECIPES["boxes"].replace(batch_size=2, size=64, epochs=1)
+
+    def statistics(run: Path) -> dict[str, torch.Tensor]:
+        tensors = read_safetensors(run / "model.safetensors")
+        return {name: tensor for name, tensor in tensors.items() if "running" in name}
+
+    random = inceptorch.train(data, net="three", recipe=recipe, out=tmp_path / "random", progress=QUIET)
+    first = statistics(random.run)
+    assert len(first) == 6
+    assert all(len(set(tensor.tolist())) == 8 for tensor in first.values())
+    given = inceptorch.train(data, weights=random.run, recipe=recipe, out=tmp_path / "given", progress=QUIET)
+    assert all(torch.equal(first[name], tensor) for name, tensor in statistics(given.run).items())

@@ -40,6 +40,7 @@ from inceptorch.training.setup import TrainRequest, new_run, setup
 from inceptorch.training.step import TrainStep
 from inceptorch.training.trainer import Trainer
 from tests.conftest import COLORS, write_classes
+from tests.helpers import by_classes
 from tests.training.helpers import CPU, PLAIN, QUIET, RECIPE, Stop, StopAfter, digest, rows
 
 
@@ -408,7 +409,7 @@ def test_a_folder_that_training_divided_is_evaluated_by_its_val_part(tmp_path: P
     result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
     assert result.evaluation.n == 6
     evaluation = inceptorch.evaluate(result.run, tmp_path / "all", progress=QUIET)
-    assert sorted(evaluation.files) == sorted(result.evaluation.files)
+    assert sorted(evaluation.files) == sorted(by_classes(result).files)
     assert evaluation.top1 == result.top1
     write_classes(tmp_path / "more", 5, seed=9)
     assert inceptorch.evaluate(result.run, tmp_path / "more", progress=QUIET).n == 15
@@ -425,22 +426,22 @@ def test_with_patience_the_best_epochs_weights_are_kept(
     assert (
         f"kept the weights of epoch {best.kept_epoch}, whose validation loss is the lowest" in capsys.readouterr().err
     )
-    assert best.evaluation.loss == pytest.approx(min(losses), rel=1e-5)
+    assert by_classes(best).loss == pytest.approx(min(losses), rel=1e-5)
     assert inceptorch.evaluate(best.run, images, progress=QUIET).loss == pytest.approx(min(losses), rel=1e-5)
     report.write_report(best)
     said = f"epoch {best.kept_epoch} of {best.epochs}, chosen by the loss on the validation images"
     assert said in (best.run / "README.md").read_text()
     before = digest(best.run)
     again = inceptorch.resume(best.run, QUIET)
-    assert (again.kept_epoch, again.evaluation.loss, digest(best.run)) == (
+    assert (again.kept_epoch, by_classes(again).loss, digest(best.run)) == (
         best.kept_epoch,
-        best.evaluation.loss,
+        by_classes(best).loss,
         before,
     )
 
     last = inceptorch.train(images, out=tmp_path / "last", recipe=rough.replace(keep="last"), progress=QUIET)
     assert last.kept_epoch is None
-    assert last.evaluation.loss == pytest.approx(float(rows(last.run)[-1]["loss"]), rel=1e-5)
+    assert by_classes(last).loss == pytest.approx(float(rows(last.run)[-1]["loss"]), rel=1e-5)
     assert digest(last.run) != before
 
 
@@ -520,7 +521,7 @@ def test_a_run_that_ends_worse_than_its_head_keeps_the_head(
     head, last = next(row for row in reversed(rows(result.run)) if row["phase"] == "head"), rows(result.run)[-1]
     assert float(last["loss"]) > float(head["loss"])
     assert result.kept_epoch == 0
-    assert result.evaluation.loss == pytest.approx(float(head["loss"]), rel=1e-3)
+    assert by_classes(result).loss == pytest.approx(float(head["loss"]), rel=1e-3)
     assert inceptorch.evaluate(result.run, images, progress=QUIET).loss == pytest.approx(float(head["loss"]), rel=1e-3)
     probe = rough.replace(epochs=0)
     alone = inceptorch.train(images, out=tmp_path / "alone", recipe=probe, **words)  # type: ignore[arg-type]
@@ -529,12 +530,12 @@ def test_a_run_that_ends_worse_than_its_head_keeps_the_head(
     report.write_report(result)
     assert "the linear probe, chosen by the loss on the validation images" in (result.run / "README.md").read_text()
     again = inceptorch.resume(result.run, QUIET)
-    assert (again.kept_epoch, again.evaluation.loss) == (0, result.evaluation.loss)
+    assert (again.kept_epoch, by_classes(again).loss) == (0, by_classes(result).loss)
 
     to_the_end = rough.replace(keep="last")
     last_kept = inceptorch.train(images, out=tmp_path / "last", recipe=to_the_end, **words)  # type: ignore[arg-type]
     assert last_kept.kept_epoch is None
-    assert last_kept.evaluation.loss == pytest.approx(float(last["loss"]), rel=1e-3)
+    assert by_classes(last_kept).loss == pytest.approx(float(last["loss"]), rel=1e-3)
     gentle = rough.replace(linear_probe_steps=1, epochs=4, lr=0.05, lr_schedule=((0, 1), (1, 0)))
     better = inceptorch.train(images, out=tmp_path / "better", recipe=gentle, **words)  # type: ignore[arg-type]
     assert better.kept_epoch is None

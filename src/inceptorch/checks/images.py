@@ -8,10 +8,11 @@ from contextlib import suppress
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inceptorch.checks.findings import Finding
 from inceptorch.checks.scan import FORMATS, DatasetScan
-from inceptorch.data import Split
+from inceptorch.data import BoxSplit, Split
 from inceptorch.data.sources.base import Tree, is_image
 from inceptorch.errors import ImageError
 from inceptorch.images.decode import SUFFIXES, read_header
@@ -20,6 +21,7 @@ from inceptorch.utils.progress import Progress
 MIN_SIZE = 32  # pixels of the shorter side; the smallest input of our networks is 28
 MAX_MEGAPIXELS = 30.0  # which take a fifth of a second to decode
 MIN_SPREAD = 2.0  # standard deviation of the brightness, of 255 levels; a camera's dark frame has less, fog has more
+UNIFORM = 0.05  # below which all pixels are alike
 MAX_BYTES = 64_000_000  # of a file without an image's name whose content is examined
 
 SUFFIXES_OF = {
@@ -48,16 +50,26 @@ def image_findings(scan: DatasetScan, min_size: int, max_megapixels: float) -> I
         if scan.readable[index] and suffix in SUFFIXES and suffix not in expected:
             note = f"is a {FORMATS[format]} file; call it {expected[0]}"
             yield Finding("misnamed", (scan.file(index),), note, (index,))
+    # A small object hardly changes the spread; where one is marked, only an image of a single color shows nothing.
+    marked = [any_boxes(split) for split in scan.splits.values()]
+    least = np.where(np.concatenate(marked), UNIFORM, MIN_SPREAD)
     width, height = records["width"].astype(np.int64), records["height"].astype(np.int64)
     for kind, mask, note in (
         ("tiny", np.minimum(width, height) < min_size, "has {width}x{height} pixels"),
         ("large", width * height > max_megapixels * 1e6, "has {width}x{height} pixels"),
-        ("blank", records["spread"] < MIN_SPREAD, "varies by {spread:.1f} of 255 levels"),
+        ("blank", records["spread"] < least, "varies by {spread:.1f} of 255 levels"),
         ("rotated", records["orientation"] > 1, "has EXIF orientation {orientation}"),
     ):
         for index in np.flatnonzero(mask & scan.readable).tolist():
             values = {name: records[name][index] for name in ("width", "height", "spread", "orientation")}
             yield Finding(kind, (scan.file(index),), note.format(**values), (index,))
+
+
+def any_boxes(split: Split) -> NDArray[np.bool_]:
+    """Whether each image has boxes, [N]."""
+    if not isinstance(split, BoxSplit):
+        return np.zeros(len(split), np.bool_)
+    return np.array([len(boxes) > 0 for boxes in split.boxes], np.bool_)
 
 
 def other_file_findings(splits: Mapping[str, Split], progress: Progress) -> Iterator[Finding]:

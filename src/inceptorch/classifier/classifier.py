@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast, overload
 
 import numpy as np
 import yaml
@@ -40,6 +40,16 @@ class TopClass(TypedDict):
     label: str
     index: int
     probability: float
+
+
+class Answer(TypedDict):
+    """One of the answers to an image: a `TopClass` of a classifier, or a `Box` of a detector, whose keys these are."""
+
+    label: str
+    index: int
+    probability: NotRequired[float]
+    score: NotRequired[float]
+    box: NotRequired[list[float]]
 
 
 @dataclass(repr=False)
@@ -121,12 +131,12 @@ class Classifier:
         )
 
     @overload
-    def predict(self, images: ImageInput, top: int | None = None) -> list[TopClass]: ...  # type: ignore[overload-overlap]
+    def predict(self, images: ImageInput, top: int | None = None) -> list[Answer]: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, images: Iterable[ImageInput], top: int | None = None) -> list[list[TopClass]]: ...
+    def predict(self, images: Iterable[ImageInput], top: int | None = None) -> list[list[Answer]]: ...
     def predict(
         self, images: ImageInput | Iterable[ImageInput], top: int | None = None
-    ) -> list[TopClass] | list[list[TopClass]]:
+    ) -> list[Answer] | list[list[Answer]]:
         """The `top` (5) most probable classes of one image, best first; for several images, a list of such lists.
 
         A detector gives the boxes (`images.boxes.Box`) of each image, down to its own threshold of the score;

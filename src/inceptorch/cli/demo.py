@@ -27,6 +27,7 @@ def demo(
     """Train, evaluate and use a classifier of scikit-learn's handwritten digits. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
+    from inceptorch.evaluation import Evaluation
     from inceptorch.training import train
     from inceptorch.training.recipe import SCRATCH, with_values
     from inceptorch.training.run import next_run_dir
@@ -44,6 +45,7 @@ def demo(
     report.write_report(result)
 
     evaluation = result.evaluation
+    assert isinstance(evaluation, Evaluation)
     print(
         f"\nTrained googlenet_small for {result.epochs} epochs; of {evaluation.n} digits it had never seen, "
         f"{evaluation.top1:.2%} are right."

@@ -7,12 +7,28 @@ from inceptorch.cli.output import Json, print_json, print_table
 from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
-    from inceptorch.networks.complexity import Complexity
+    from collections.abc import Iterable
+
+    from inceptorch.networks.complexity import Complexity, LayerCost
+    from inceptorch.networks.detection import DetectionHead
     from inceptorch.networks.network import NetworkSpec
+
+    Detector = tuple[NetworkSpec, DetectionHead, int]  # the number of classes
 
 
 def nets(
-    name: Annotated[str | None, typer.Argument(help="Name of a network, or a .yaml file of your own.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a network, a .yaml file of your own, or a detector's run or bundle.")
+    ] = None,
+    detection: Annotated[
+        bool, typer.Option("--detection", help="The network as a detector's body, with the head that training adds.")
+    ] = False,
+    classes: Annotated[
+        int | None, typer.Option(help="Classes of the detector; by default 80.", min=1, max=9999)
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Longer side of the detector's images in pixels; by default 512.")
+    ] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Its paper's tables, as printed and as computed.")] = False,
     draw: Annotated[Path | None, typer.Option(help="File for a drawing of it.", metavar="FILE.svg")] = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, a start for your own.")] = False,
@@ -21,6 +37,8 @@ def nets(
     """List the networks, or one of them by layer: shapes, parameters and multiply-adds.
 
     inceptorch nets googlenet --paper
+
+    inceptorch nets googlenet --detection --draw detector.svg
 
     inceptorch nets googlenet --yaml > mine.yaml
     """
@@ -33,8 +51,8 @@ def nets(
     if draw and draw.suffix.lower() != ".svg":
         raise TableError(f"Cannot draw into {draw}: the name must end in .svg.")
     if name is None:
-        if paper or draw or yaml:
-            raise TableError("Cannot use --paper, --draw or --yaml without a network. Name one.")
+        if paper or draw or yaml or detection:
+            raise TableError("Cannot use --paper, --draw, --yaml or --detection without a network. Name one.")
         complexities = [count_complexity(each) for each in NETS]
         if json:
             print_json([_summary(each) for each in complexities])
@@ -45,6 +63,12 @@ def nets(
         print_table(grid)
         return
 
+    found = _find_detector(name, detection, classes, size)
+    if found is not None:
+        if paper or yaml:
+            raise TableError("Cannot combine --paper or --yaml with a detector. Name its network alone.")
+        _print_detector(found, draw, json)
+        return
     net = get_network(name)
     if draw is not None:
         from inceptorch.networks.draw import svg
@@ -69,26 +93,75 @@ def nets(
         _print_layers(net, count_complexity(net))
 
 
+def _find_detector(name: str, detection: bool, classes: int | None, size: int | None) -> "Detector | None":
+    """The detector that is meant, in a run or bundle, or made of a network."""
+    from inceptorch.classifier.config import CONFIG, read_config
+    from inceptorch.errors import TableError
+    from inceptorch.networks.detection import DetectionHead, canvas, default_levels
+    from inceptorch.networks.zoo import get_network
+
+    if (Path(name) / CONFIG).is_file():
+        config = read_config(Path(name))
+        if config.detection is None:
+            raise TableError(f"Cannot list {name}: it is a classifier. Try its network: {config.architecture}.")
+        if detection or classes or size:
+            raise TableError(f"Cannot combine --detection, --classes and --size with {name}, which has its own.")
+        return config.network, config.detection, len(config.classes)
+    if not detection:
+        if classes or size:
+            raise TableError("Cannot use --classes or --size without --detection. Add it.")
+        return None
+    net = get_network(name)
+    return net, DetectionHead(default_levels(net), *canvas((), size or 0)), classes or 80
+
+
+def _print_detector(detector: "Detector", draw: Path | None, json: bool) -> None:
+    """Print a detector's layers, or draw them."""
+    net, head, classes = detector
+    if draw is not None:
+        from inceptorch.networks.draw import detector_svg
+        from inceptorch.utils.files import write_text
+
+        write_text(draw, detector_svg(net, head, classes))
+        print(f"{net.name} as a detector drawn in {draw}")
+        return
+    layers = head.costs(net, classes)
+    params, macs = sum(each.params for each in layers), sum(each.macs for each in layers)
+    if json:
+        about = {"name": net.name, "source": net.source, "width": head.width, "height": head.height, "classes": classes}
+        print_json({**about, "levels": list(head.levels), "params": params, "macs": macs, "rows": _rows(layers)})
+        return
+    print(f"{printable(net.name)} as a detector: {printable(net.title)}")
+    print(f"{printable(net.source)}; {head.width}x{head.height} pixels, {classes} classes\n")
+    _print_table(layers, params, macs)
+
+
 def _summary(complexity: "Complexity") -> dict[str, Any]:
     values = {key: getattr(complexity, key) for key in ("source", "size", "params", "macs")}
     return {"name": complexity.net, **values}
 
 
 def _to_json(complexity: "Complexity") -> dict[str, Any]:
-    layers = [
-        {"name": each.name, "output": list(each.output), "params": each.params, "macs": each.macs}
-        for each in complexity.layers
+    return {**_summary(complexity), "params_with_aux": complexity.params_with_aux, "rows": _rows(complexity.layers)}
+
+
+def _rows(layers: "Iterable[LayerCost]") -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "output": list(each.output), "params": each.params, "macs": each.macs} for each in layers
     ]
-    return {**_summary(complexity), "params_with_aux": complexity.params_with_aux, "rows": layers}
 
 
 def _print_layers(net: "NetworkSpec", complexity: "Complexity") -> None:
-    from inceptorch.networks.layers import as_printed
-
     print(f"{printable(net.name)}: {printable(net.title)}")
     print(f"{printable(net.source)}; {complexity.size}x{complexity.size} pixels, 1000 classes\n")
-    rows = [[each.name, as_printed(each.output), f"{each.params:,}", f"{each.macs:,}"] for each in complexity.layers]
-    total = ["total", "", f"{complexity.params:,}", f"{complexity.macs:,}"]
-    print_table([["layer", "output", "parameters", "multiply-adds"], *rows, total])
+    _print_table(complexity.layers, complexity.params, complexity.macs)
     if net.aux:
         print(f"\nwith auxiliary heads on {' and '.join(net.aux)}: {complexity.params_with_aux:,} parameters")
+
+
+def _print_table(layers: "Iterable[LayerCost]", params: int, macs: int) -> None:
+    from inceptorch.networks.layers import as_printed
+
+    rows = [[each.name, as_printed(each.output), f"{each.params:,}", f"{each.macs:,}"] for each in layers]
+    total = ["total", "", f"{params:,}", f"{macs:,}"]
+    print_table([["layer", "output", "parameters", "multiply-adds"], *rows, total])

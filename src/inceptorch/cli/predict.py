@@ -132,7 +132,7 @@ def predict(
         _print_answers(answer, paths, json, progress)
         return
     with file_lock(out), redirect_stdout(sys.stderr):  # Ray prints the state of its machines
-        writer = new_writer(out, provenance(opened, paths, options), opened, options)
+        writer = new_writer(out, provenance(opened, paths, options, draw), opened, options)
         state = write_predictions(writer, paths, answer, progress)
     _print_summary(out, state.done, state.failed, json)
 

@@ -237,7 +237,7 @@ def _dry_run(data: str, out: Path | None, arguments: dict[str, Any], json: bool)
     if done.epoch_seconds is not None and done.run_seconds is not None:
         one, whole = done.epoch_seconds, done.run_seconds
         print(
-            f"an epoch has {done.steps} steps, about {format_duration(one)}; "
+            f"an epoch has {done.steps} step{'' if done.steps == 1 else 's'}, about {format_duration(one)}; "
             f"all {done.epochs} about {format_duration(whole)}, without validation"
         )
 

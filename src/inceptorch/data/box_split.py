@@ -17,7 +17,7 @@ from inceptorch.images.boxes import Boxes
 
 class Problem(NamedTuple):
     """A fault of an annotation: the file, a phrase that continues its name, and the kind of finding in a check. `lost`
-    is what is left out for it: "box", "image", or "" where both stay."""
+    is what is left out for it: "box", "image", or "" where both stay; "note" where all should know of it."""
 
     file: str
     fault: str
@@ -85,7 +85,7 @@ class BoxSplit(Split):
 
 
 def describe_problems(splits: Iterable[Split]) -> Iterator[str]:
-    """How many boxes and images are left out, and the first of them."""
+    """How many boxes and images are left out, and the first of them; then what else all should know."""
     problems = [problem for split in splits if isinstance(split, BoxSplit) for problem in split.problems]
     for lost, words in (("box", "boxes"), ("image", "images")):
         found = [problem for problem in problems if problem.lost == lost]
@@ -94,3 +94,5 @@ def describe_problems(splits: Iterable[Split]) -> Iterator[str]:
             what = f"{len(found)} {lost if len(found) == 1 else words}"
             where = f"{files} file{'' if files == 1 else 's'}"
             yield f"left out {what} for faults in {where}, first {found[0].file} {found[0].fault}"
+    notes = [f"{problem.file} {problem.fault}" for problem in problems if problem.lost == "note"]
+    yield from dict.fromkeys(notes)  # of a file with several splits only once

@@ -61,11 +61,14 @@ def find_train_and_val(
     return train, val
 
 
-def find_split(data: str | Path, classes: Sequence[str], split: str | None = None) -> Split:
+def find_split(
+    data: str | Path, classes: Sequence[str], split: str | None = None, *, boxes: bool | None = None
+) -> Split:
     """The images to evaluate: `split` ("train", "val" or "test") of DATA, by default its test, val or train split, in
     this order, or DATA itself.
 
-    Labels index `classes`. Raises DataError for a class that is not among them.
+    Labels index `classes`. Raises DataError for a class that is not among them, and for images that have boxes, or
+    have none, where `boxes` says otherwise.
     """
     splits = open_splits(data)
     if split is not None and split not in SPLITS:
@@ -75,7 +78,12 @@ def find_split(data: str | Path, classes: Sequence[str], split: str | None = Non
     name = _first(splits, (split,) if split else ("", "test", "val", "train"))
     if name is None:
         raise DataError(f"{data} has no {split}; it has {' and '.join(splits)}.")
-    images = map_synsets_to_names(splits[name](), classes).with_classes(classes)
+    found = splits[name]()
+    if boxes is False:
+        refuse_boxes(data, f"use a classifier on {data}", "Try a detector, or class folders")
+    if boxes and not isinstance(found, BoxSplit):
+        raise DataError(f"Cannot use a detector on {data}: its images have no boxes. Try data as for training.")
+    images = map_synsets_to_names(found, classes).with_classes(classes)
     if not len(images):
         raise DataError(f"{data} holds no images of any class.")
     return images
@@ -107,6 +115,12 @@ def open_splits(data: str | Path, download: bool = True, allow_missing: bool = F
     if is_validation(path):
         return open_validation(path)
     return _open_folders(path)
+
+
+def refuse_boxes(data: str | Path, what: str, remedy: str) -> None:
+    """Raise DataError where DATA has boxes and classes are needed to do `what`."""
+    if has_boxes(data):
+        raise DataError(f"Cannot {what}: its images have boxes, and no classes of their own. {remedy}.")
 
 
 def has_boxes(data: str | Path) -> bool:

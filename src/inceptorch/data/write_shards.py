@@ -10,7 +10,7 @@ import numpy as np
 from webdataset import TarWriter
 
 from inceptorch.data.locator import ensure_outside
-from inceptorch.data.resolve import find_train_and_val, open_splits
+from inceptorch.data.resolve import find_train_and_val, open_splits, refuse_boxes
 from inceptorch.data.sources.base import is_image
 from inceptorch.data.sources.shards import INDEX, Entry, Index, scan
 from inceptorch.data.split import Split, split_of
@@ -63,6 +63,7 @@ def write_shards(
 
 def _splits(data: str | Path, val_fraction: float, seed: int) -> dict[str, Split]:
     """The splits under the names that their shards get: train, val, and test if DATA has it beside val."""
+    refuse_boxes(data, f"pack {data} into shards", "Train on it as it is")
     train, val = find_train_and_val(data, val_fraction, seed)
     if split_of(val.name) == "test":
         return {"train": train, "test": val}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from inceptorch.classifier import Classifier
 from inceptorch.data import Skipped
 from inceptorch.data.box_split import BoxSplit, describe_problems
-from inceptorch.errors import DataError, ProtocolError
+from inceptorch.errors import ProtocolError
 from inceptorch.evaluation.detection import RULES, DetectionScores, best_threshold, evaluate_boxes
 from inceptorch.evaluation.inputs import ModelInput, evaluation_split, open_model
 from inceptorch.images.boxes import Boxes
@@ -81,9 +81,9 @@ def evaluate_on_boxes(
         raise ProtocolError(f"Cannot evaluate a detector by {protocol}. Try --protocol {' or '.join(RULES)}.")
     detector = open_model(model, engine, precision)
     assert isinstance(detector, Engine)
+    BoxPredictor(detector)  # refuses a classifier before the images are read
     whole, skipped = evaluation_split([detector], detector.config.classes, data, split, exclude, progress)
-    if not isinstance(whole, BoxSplit):
-        raise DataError(f"Cannot evaluate a detector on {data}: its images have no boxes. Try data as for training.")
+    assert isinstance(whole, BoxSplit)
     for line in describe_problems([whole]):
         progress.info(line)
     return evaluate_detector(detector, whole, skipped, rule, progress)

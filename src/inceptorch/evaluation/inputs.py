@@ -93,7 +93,8 @@ def evaluation_split(
 ) -> tuple[Split, list[Skipped]]:
     """The images of DATA to evaluate on: without the excluded, the unreadable, and those that training saw, where it
     divided DATA itself."""
-    whole = find_split(data, classes, split_name)
+    boxes = any(engine.config.detection is not None for engine in engines)
+    whole = find_split(data, classes, split_name, boxes=boxes)
     excluded = set() if exclude is None else read_image_list(whole, Path(exclude))
     split = whole if split_name is not None else _val(engines, whole, progress)
     if excluded:
@@ -105,9 +106,10 @@ def evaluation_split(
 
 def training_split(engine: Engine, data: str | Path) -> Split:
     """The images of DATA to calibrate on: its train split; where it has none, those that training saw, else all."""
+    boxes = engine.config.detection is not None
     if "" not in open_splits(data):
-        return find_split(data, engine.config.classes, "train")
-    whole = find_split(data, engine.config.classes)
+        return find_split(data, engine.config.classes, "train", boxes=boxes)
+    whole = find_split(data, engine.config.classes, boxes=boxes)
     split = engine.config.metadata.split
     if split and split["fingerprint"] == fingerprint(whole):
         return train_val_split(whole, split["fraction"], split["seed"], split.get("group_by", ""))[0]

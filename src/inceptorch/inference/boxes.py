@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, TypeVar
 
 import numpy as np
@@ -94,22 +96,27 @@ class BoxPredictor:
                 for item, each in zip(items, inputs, strict=True)
             ]
 
+        ended = Event()
+
+        def detect(tiles: list[Letterbox]) -> list[Boxes]:
+            if ended.is_set():  # a huge image has many batches of tiles
+                raise CancelledError
+            return self.detect(tiles)
+
         def predict_tiled(items: list[Item]) -> list[BoxPrediction]:
             (item,) = items
             try:
                 image = read(item)
             except ImageError as error:
                 return [BoxPrediction(item, error)]
-            return [BoxPrediction(item, self._find_in_tiles(image), image.size)]
+            assert self.tile_above is not None
+            tile = self.head.width, self.head.height
+            boxes = find_in_tiles(image, self.prepare, detect, tile, self.batch_size, self.tile_above)
+            return [BoxPrediction(item, boxes, image.size)]
 
         work = predict if self.tile_above is None else predict_tiled
-        for predictions in map_batches(self.engine, work, images, self.images_per_batch, self.threads):
+        for predictions in map_batches(self.engine, work, images, self.images_per_batch, self.threads, ended):
             yield from predictions
-
-    def _find_in_tiles(self, image: Image.Image) -> Boxes:
-        assert self.tile_above is not None
-        tile = self.head.width, self.head.height
-        return find_in_tiles(image, self.prepare, self.detect, tile, self.batch_size, self.tile_above)
 
     def prepare(self, image: Image.Image) -> Letterbox:
         """An upright RGB image as the detector takes it."""

@@ -20,7 +20,7 @@ from inceptorch.inference.predictor import Prediction, Predictor
 from inceptorch.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from inceptorch.classifier.classifier import Classifier
+    from inceptorch.classifier.classifier import Answer, Classifier
 
 DEFAULT_TOP = 5
 
@@ -100,6 +100,8 @@ def options_for(
     """The options of a classifier or a detector; None stands for the default. Raises ProtocolError for one that does
     not apply."""
     config = engine.config
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise ProtocolError(f"Cannot use {min_confidence} as min-confidence: it must be from 0 to 1. Try 0.5.")
     if config.detection is None:
         if tile:
             raise ProtocolError("Cannot use tile with a classifier, which answers for the whole image. Try protocol.")
@@ -150,7 +152,7 @@ def predict(
     return progress.track(report_low_bits(answers, progress.info), total, "predicting")
 
 
-def answers(classifier: Classifier, images: Iterable[ImageInput], top: int | None = None) -> list[Any]:
+def answers(classifier: Classifier, images: Iterable[ImageInput], top: int | None = None) -> list[list[Answer]]:
     """The classes, or of a detector the boxes, of each image, on the classifier's device. Raises ImageError for one
     that cannot be read."""
     from inceptorch.inference.engines.torch import Torch
@@ -158,7 +160,7 @@ def answers(classifier: Classifier, images: Iterable[ImageInput], top: int | Non
     engine = Torch(classifier, device=next(classifier.model.parameters()).device)
     options = options_for(engine, top)
     predictor: Any = options.predictor(engine)
-    found = []
+    found: list[list[Answer]] = []
     for prediction in predictor.stream(images):
         if isinstance(prediction.result, ImageError):
             raise prediction.result

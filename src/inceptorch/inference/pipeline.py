@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from threading import Event
 from typing import Protocol, TypeVar
 
 from inceptorch.utils.cpu import processors
@@ -32,13 +33,19 @@ def map_batches(
     items: Iterable[T],
     batch_size: int,
     threads: int | None = None,
+    ended: Event | None = None,
 ) -> Iterator[R]:
     """Results of `work`, which calls the engine, for every `batch_size` items, in order and a few batches ahead.
 
-    Which items share a batch depends on their order alone.
+    Which items share a batch depends on their order alone. `ended` is set at the end, also of one that Ctrl-C or the
+    caller brings early: the pool then waits for what has begun, and work that takes long can stop for it.
     """
     with _threads(engine, threads) as (pool, count):
-        yield from ordered_map(pool, work, in_batches(items, batch_size), 2 * count)
+        try:
+            yield from ordered_map(pool, work, in_batches(items, batch_size), 2 * count)
+        finally:
+            if ended is not None:
+                ended.set()
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

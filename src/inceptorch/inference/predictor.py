@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.classifier.classifier import Classifier, TopClass
-from inceptorch.errors import ImageError, InceptorchError, NonFiniteOutputError
+from inceptorch.errors import BundleError, ImageError, InceptorchError, NonFiniteOutputError
 from inceptorch.images.crops import CENTER, CropProtocol, Crops
 from inceptorch.images.inputs import load_image
 from inceptorch.inference.engines.base import Engine
@@ -65,6 +65,8 @@ class Predictor:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
+        if engine.config.detection is not None:
+            raise BundleError("Cannot classify with a detector. Try inceptorch.predict, which gives its boxes.")
         self.engine, self.crops, self.threads = engine, crops, threads
         self.batch_size = batch_size or engine.batch_size
 

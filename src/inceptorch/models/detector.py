@@ -36,7 +36,12 @@ class Detector(nn.Module):
     the centerness.
 
     It also takes maps of the body that were computed before, as `pack` makes one row of them: [N, numbers].
+
+    frozen_norm  whether the body's batch normalization keeps the statistics of the given weights in training, as small
+                 batches of large images give poor ones; a body of random weights has none to keep
     """
+
+    frozen_norm = True
 
     def __init__(
         self, net: NetworkSpec, head: DetectionHead, num_classes: int, in_chans: int = 3, *, initialize: bool = True
@@ -45,7 +50,6 @@ class Detector(nn.Module):
         self.net, self.detection, self.num_classes, self.in_chans = net, head, num_classes, in_chans
         self.shapes = head.maps(net, in_chans)
         spec = head.body(net)
-        # Batch normalization keeps the statistics of the given weights; see `train`.
         self.body = sequential(spec.body, (in_chans, head.height, head.width), net.norm).eval()
         channels = head.channels
         self.lateral = nn.ModuleDict(
@@ -114,9 +118,9 @@ class Detector(nn.Module):
         ]
 
     def train(self, mode: bool = True) -> Detector:
-        """As `nn.Module.train`, but for the body: batch normalization keeps the statistics of the given weights."""
+        """As `nn.Module.train`, but for the body's batch normalization if it is frozen."""
         super().train(mode)
-        self.body.eval()
+        self.body.train(mode and not self.frozen_norm)
         return self
 
     def group_matcher(self) -> Callable[[str], float]:

@@ -1,17 +1,19 @@
 """A network's table as one SVG image, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
 
-Layers stand under each other, branches side by side, auxiliary heads to the right. Every layer becomes a `Part`, parts
+Layers stand under each other, branches side by side, auxiliary heads to the right. A detector has its feature pyramid
+there, which its head stands on. Every layer becomes a `Part`, parts
 are put together into larger ones, and the page places the parts of the rows on one axis.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from inceptorch.networks.complexity import Complexity, LayerCost, aux_layer_costs, count_complexity
+from inceptorch.networks.detection import EDGES, GROUPS, DetectionHead
 from inceptorch.networks.drawing import (
     ARROW,
     BUS,
@@ -30,7 +32,10 @@ from inceptorch.networks.drawing import (
     decimal,
     escaped,
     leaf,
+    listed,
     rect_at,
+    side_by_side,
+    stack,
     text_at,
     text_lines,
     text_width,
@@ -44,6 +49,7 @@ WORDS = (
     "3x3/2 is a 3x3 window with stride 2; V (valid): no padding; ceil: no padding, and the last window may hang over "
     "the edge. The number below is the width. A convolution ends in"
 )
+LANES = 48  # pixels beside a detector's pyramid for the lines to its head
 ENTRY = 28  # from the top of an auxiliary head's frame to where its line comes in
 NARROWEST = 720  # so that the header has room
 LONGEST = 32  # characters of a name; the rest shows on hovering
@@ -110,7 +116,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Head:
-    """An auxiliary head in a frame of its own."""
+    """An auxiliary head, or a part of a detector, in a frame of its own."""
 
     title: str
     column: Column
@@ -144,13 +150,47 @@ def svg(net: NetworkSpec) -> str:
     """
     counted = count_complexity(net)
     body, heads = _body(net, counted), _heads(net, counted)
-    aside = MARGIN + body.width + 2 * GAP
-    width = max([MARGIN + body.width, *(aside + head.width for head in heads.values())])
+    width = max([MARGIN + body.width, *(_aside(body) + head.width for head in heads.values())])
+    aux = f" ({counted.params_with_aux:,} with the auxiliary heads, which only training has)" if net.aux else ""
+    images = f"{counted.size}x{counted.size} pixels, {CLASSES} classes"
     rows = [row for column in (body, *(head.column for head in heads.values())) for row in column.rows]
-    drawn, y = _header(net, counted, rows, width - MARGIN)
-    drawn += (text_at(MARGIN + end, y, name, "end") for end, name in zip(body.ends, FIGURES, strict=True))
-    axis = MARGIN + body.axis
-    y, free = y + LINE, y  # where the next row begins, and where the next auxiliary head's frame may
+    drawn, y = _header(net, counted, images, aux, rows, width - MARGIN)
+    more, _, bottom = _placed(body, heads, y)
+    return _page(net, counted, width + MARGIN, bottom + MARGIN, "\n".join(drawn + more))
+
+
+def detector_svg(net: NetworkSpec, detection: DetectionHead, num_classes: int) -> str:
+    """The image of a detector: the body, the pyramid on its levels, and the head that they share. Raises TableError."""
+    costs = detection.costs(net, num_classes)
+    counted = Complexity(net.name, net.source, detection.width, costs, sum(cost.params for cost in costs))
+    image = (3, detection.height, detection.width)
+    body = _column(
+        (_image(image), *_rows(detection.body(net).body, image, costs, net, alone=detection.levels)), FIGURES, NARROWEST
+    )
+    frames, head = _pyramid(net, detection, costs), _shared_head(net, detection, costs)
+    edge = _aside(body) + max(frame.width for frame in frames.values())  # of the pyramid, to the right
+    width = edge + LANES + head.width
+    rows = [row for column in (body, *(each.column for each in (*frames.values(), head))) for row in column.rows]
+    images = f"As a detector on {detection.width}x{detection.height} pixels, {num_classes} classes"
+    drawn, y = _header(net, counted, images, "", rows, width - MARGIN)
+    more, tops, bottom = _placed(body, frames, y)
+    entry = tops[detection.levels[0]]
+    drawn += [*more, *_lanes(detection.levels, frames, tops, _aside(body), edge, entry + ENTRY)]
+    drawn += head.drawn(edge + LANES, entry, edge + 2 * LANES / 3)
+    return _page(net, counted, width + MARGIN, max(bottom, entry + head.height) + MARGIN, "\n".join(drawn))
+
+
+def _aside(body: Column) -> float:
+    """Where the frames beside the body begin."""
+    return MARGIN + body.width + 2 * GAP
+
+
+def _placed(body: Column, heads: Mapping[str, Head], y: float) -> tuple[list[str], dict[str, float], float]:
+    """The body from `y` on with the heads beside the rows that they stand on; the tops of their frames by these rows;
+    and where all of it ends."""
+    drawn = [text_at(MARGIN + end, y, name, "end") for end, name in zip(body.ends, FIGURES, strict=True)]
+    axis, aside, tops = MARGIN + body.axis, _aside(body), dict[str, float]()
+    y, free = y + LINE, y  # where the next row begins, and where the next frame may
     for number, row in enumerate(body.rows):
         head = heads.get(row.names[0]) if row.layer is not None else None
         down = row.part.height + GAP / 4 - ENTRY  # from the top of the row to that of its head's frame
@@ -159,17 +199,83 @@ def svg(net: NetworkSpec) -> str:
             drawn.append(rect_at("band", MARGIN - GAP / 2, start, body.width + GAP, row.height, f'fill="{FAINT}"'))
         drawn += (Path(((axis, y), (axis, start))).xml(), body.row(row, MARGIN, start))
         if head:
+            tops[row.names[0]] = start + down
+            if row is body.rows[-1]:  # whose line does not go on
+                drawn.append(Path(((axis, start + row.part.height), (axis, start + down + ENTRY))).xml())
             drawn += head.drawn(aside, start + down, axis)
             free = start + down + head.height + GAP
         y = start + row.height
-    return _page(net, counted, width + MARGIN, max(y, free) + MARGIN, "\n".join(drawn))
+    return drawn, tops, max(y, free)
 
 
 def _body(net: NetworkSpec, counted: Complexity) -> Column:
     image = (3, counted.size, counted.size)
     rows = _rows({**net.body, **with_classifier(net.head, CLASSES)}, image, counted.layers, net, alone=net.aux)
-    first = Row(("image",), None, image, LayerCost("", image, 0, 0), leaf("input", "image"))
-    return _column((first, *rows), FIGURES, NARROWEST)
+    return _column((_image(image), *rows, _softmax(rows[-1].cost.output)), FIGURES, NARROWEST)
+
+
+def _image(shape: Shape) -> Row:
+    return Row(("image",), None, shape, LayerCost("", shape, 0, 0), leaf("input", "image"))
+
+
+def _softmax(shape: Shape) -> Row:
+    return Row(("softmax",), None, shape, LayerCost("", shape, 0, 0), leaf("head", "softmax"))
+
+
+def _pyramid(net: NetworkSpec, detection: DetectionHead, costs: Sequence[LayerCost]) -> dict[str, Head]:
+    """The pyramid's layers by the level that they stand on."""
+    by_name, frames = {cost.name: cost for cost in costs}, {}
+    for level in detection.levels:
+        lateral, pyramid = by_name[f"lateral {level}"], by_name[f"pyramid {level}"]
+        parts = [_linear_conv(net, "conv 1x1", detection.channels)]
+        if level != detection.levels[-1]:
+            parts.append(leaf("sum", "+ enlarged"))
+        rows = (
+            Row((lateral.name,), None, lateral.output, lateral, stack(parts)),
+            Row((pyramid.name,), None, lateral.output, pyramid, _linear_conv(net, "conv 3x3", detection.channels)),
+        )
+        frames[level] = Head(f"feature pyramid on {_short(level)}", _column(rows, FIGURES))
+    return frames
+
+
+def _shared_head(net: NetworkSpec, detection: DetectionHead, costs: Sequence[LayerCost]) -> Head:
+    """The head, with the costs of all its layers on all levels."""
+    own = [cost for cost in costs[-5:] if not cost.name.startswith(("lateral", "pyramid"))]
+    conv = _linear_conv(net, "conv 3x3", detection.channels)
+    tower = detection.depth * (conv, leaf("norm", "group norm, ReLU", f"{GROUPS} channels"))
+    last = {cost.name: _linear_conv(net, f"{cost.name}, 3x3", cost.output[0]) for cost in own[-3:]}
+    about_box = stack((*tower, side_by_side((last["edges"], last["centerness"]), f"{EDGES + 1}")))
+    outputs = own[-3].output[0] + EDGES + 1
+    part = side_by_side((stack((*tower, last["classes"])), about_box), f"{outputs} for every place")
+    shape = (outputs, *own[-1].output[1:])
+    cost = LayerCost("head", shape, sum(cost.params for cost in own), sum(cost.macs for cost in own))
+    return Head("head, shared by the levels", _column((Row(("head",), None, shape, cost, part),), FIGURES))
+
+
+def _linear_conv(net: NetworkSpec, name: str, out: int) -> Part:
+    """A convolution with a bias that nothing follows."""
+    return leaf("conv", name, listed(out, "linear", "bias" if net.norm else ""))
+
+
+def _lanes(
+    levels: Sequence[str], frames: Mapping[str, Head], tops: Mapping[str, float], left: float, edge: float, entry: float
+) -> Iterator[str]:
+    """Lines to the right of the pyramid: from the sum of each level to that of the finer one, and from all to where the
+    head begins, at `entry`."""
+    inner, outer = edge + LANES / 3, edge + 2 * LANES / 3
+    ends, target = list[float](), (0.0, 0.0)  # the right side of the finer level's sum
+    for number, level in enumerate(levels):
+        column, y = frames[level].column, tops[level] + ENTRY + BUS
+        axis, (first, second) = left + GAP + column.axis, column.rows
+        merged, end = y + first.height - GAP / 4, y + first.height + second.height - GAP / 4
+        yield Path(((axis, end - GAP / 4), (axis, end), (outer, end))).xml()
+        ends.append(end)
+        if number:
+            yield Path(((axis, merged), (inner, merged), (inner, target[1]), target), head=True).xml()
+        last = first.part.marks[-1]
+        assert isinstance(last, Box)
+        target = axis - first.part.axis + last.x + last.width, y + last.y + last.height / 2
+    yield Path(((outer, min(entry, *ends)), (outer, max(entry, *ends)))).xml()
 
 
 def _heads(net: NetworkSpec, counted: Complexity) -> dict[str, Head]:
@@ -177,6 +283,7 @@ def _heads(net: NetworkSpec, counted: Complexity) -> dict[str, Head]:
     outputs = {row.name: row.output for row in counted.layers}
     layers = with_classifier(net.aux_head or {}, CLASSES)
     rows = {at: _rows(layers, outputs[at], aux_layer_costs(net, at, outputs[at], CLASSES), net) for at in net.aux}
+    rows = {at: (*each, _softmax(each[-1].cost.output)) for at, each in rows.items()}
     return {
         at: Head(f"auxiliary head on {_short(at)}, in training", _column(each, FIGURES[:1]))
         for at, each in rows.items()
@@ -186,16 +293,16 @@ def _heads(net: NetworkSpec, counted: Complexity) -> dict[str, Head]:
 def _rows(
     layers: Layers, shape: Shape, costs: Sequence[LayerCost], net: NetworkSpec, alone: Sequence[str] = ()
 ) -> tuple[Row, ...]:
-    """The rows with the softmax behind them. Equal rows in succession are one, but a row of `alone` stays alone."""
+    """Equal rows in succession are one, but a row of `alone` stays alone."""
     rows: list[Row] = []
-    for (name, layer), counted in zip(layers.items(), costs, strict=True):
+    for (name, layer), counted in zip(layers.items(), costs, strict=False):
         last = rows[-1] if rows else None
         if last and (last.layer, last.shape) == (layer, shape) and not {name, last.names[-1]} & set(alone):
             rows[-1] = replace(last, names=(*last.names, name))
         else:
             rows.append(Row((name,), layer, shape, counted, as_layer(layer).draw(shape, net.norm)))
         shape = counted.output
-    return *rows, Row(("softmax",), None, shape, LayerCost("", shape, 0, 0), leaf("head", "softmax"))
+    return tuple(rows)
 
 
 def _column(rows: Sequence[Row], headings: Sequence[str], narrowest: float = 0) -> Column:
@@ -208,15 +315,16 @@ def _column(rows: Sequence[Row], headings: Sequence[str], narrowest: float = 0) 
     return Column(tuple(rows), axis, tuple(accumulate(widths, initial=axis + right + spare))[1:])
 
 
-def _header(net: NetworkSpec, counted: Complexity, rows: Sequence[Row], right: float) -> tuple[list[str], float]:
+def _header(
+    net: NetworkSpec, counted: Complexity, images: str, aux: str, rows: Sequence[Row], right: float
+) -> tuple[list[str], float]:
     """Title, totals, what the short words mean and the legend, up to `right`; and the height at which to go on."""
-    aux = f" ({counted.params_with_aux:,} with the auxiliary heads, which only training has)" if net.aux else ""
     norm = 'batch normalization ("bias": a bias instead)' if net.norm else "a bias"
     runs = " A dashed frame is a run of equal rows." if any(len(row.names) > 1 for row in rows) else ""
     drawn, y = [], MARGIN + TITLE / 2
     for text, size in (
         (f"{net.name}: {net.title}", TITLE),
-        (f"{net.source}. {counted.size}x{counted.size} pixels, {CLASSES} classes.", FONT),
+        (f"{net.source}. {images}.", FONT),
         (f"{counted.params:,} parameters{aux}, {counted.macs:,} multiply-adds.", FONT),
         (f'{WORDS} {norm} and ReLU ("linear": none).{runs}', FONT),
     ):

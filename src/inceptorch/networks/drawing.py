@@ -62,7 +62,8 @@ class Path:
         if not self.head:
             return line
         (before, _), (x, y) = self.points[-2:]
-        corners = ((-7, -3.5), (-7, 3.5)) if before < x else ((-3.5, -7), (3.5, -7))
+        back = -7.0 if before < x else 7.0
+        corners = ((-3.5, -7.0), (3.5, -7.0)) if before == x else ((back, -3.5), (back, 3.5))
         head = ((x, y), *((x + across, y + down) for across, down in corners))
         return f'{line}<polygon points="{coordinates(head)}" fill="{INK}"/>'
 

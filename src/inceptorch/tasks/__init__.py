@@ -55,6 +55,3 @@ class Task(Protocol):
 
     def metrics(self, evaluation: Any) -> dict[str, float]:
         """The columns of metrics.csv that an evaluation has."""
-
-    def answer(self, outputs: Any, top: int) -> Any:
-        """The answer to one image as JSON has it."""

@@ -13,7 +13,6 @@ from inceptorch.utils.arrays import Floats, Ints
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inceptorch.classifier.classifier import TopClass
     from inceptorch.data import Split
     from inceptorch.data.augment import AugmentedDataset, Transform
     from inceptorch.data.augmentation import AugmentationConfig
@@ -74,9 +73,3 @@ class Classification:
 
     def metrics(self, evaluation: Scores) -> dict[str, float]:
         return {"loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
-
-    def answer(self, outputs: Sequence[float], top: int) -> list[TopClass]:
-        """The `top` most probable classes, best first; `outputs` are probabilities."""
-        from inceptorch.inference.predictor import top_classes
-
-        return top_classes(outputs, self.classes, top)

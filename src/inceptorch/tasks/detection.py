@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from inceptorch.images.boxes import Box, Boxes
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -69,7 +65,3 @@ class Detection:
 
     def metrics(self, evaluation: Any) -> dict[str, float]:
         return {"map50": evaluation.map50 or 0.0}
-
-    def answer(self, outputs: Boxes, top: int) -> list[Box]:
-        """The `top` boxes of the highest scores."""
-        return outputs.select(np.argsort(-outputs.scores, kind="stable")[:top]).to_json(self.classes)

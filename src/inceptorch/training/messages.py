@@ -13,6 +13,7 @@ from inceptorch.data.split import abbreviated, describe_unused_files
 from inceptorch.errors import DiskError, ImageError, RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.evaluation.boxes import BoxEvaluation
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.training.run import Run, describe_score
 from inceptorch.training.schedule import kept_row
@@ -46,10 +47,11 @@ def announce(trainer: Trainer) -> None:
     without = [name for name, count in val.counts().items() if not count]
     if without:
         say(f"{val.name} has no images of {', '.join(without[:5])}: its scores say nothing about them")
-    normalized = isinstance(trainer.model, Model) and trainer.model.net.norm
+    model = trainer.model
+    normalized = isinstance(model, Model) or (isinstance(model, Detector) and not model.frozen_norm)
     batch_size = recipe.optimization.batch_size
     few = batch_size < MIN_NORM_BATCH * world.count
-    if world.count > 1 and few and normalized and not recipe.runtime.sync_bn:
+    if world.count > 1 and few and normalized and model.net.norm and not recipe.runtime.sync_bn:
         remedy = "--set sync_bn=true or a larger batch" if world.device.type == "cuda" else "a larger batch"
         each = batch_size // world.count
         say(f"batch normalization sees {each} images in each process; below {MIN_NORM_BATCH}, try {remedy}")

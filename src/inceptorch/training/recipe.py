@@ -219,11 +219,14 @@ SYNONYMS = {"learning_rate": "lr", "bs": "batch_size", "wd": "weight_decay", "ea
 KEYS = {field.name: group for group, config in GROUPS.items() for field in fields(config)}  # each key's group
 
 
+BOX_RECIPES = ("boxes-head", "boxes")
+
+
 def default_recipe(weights: bool, epochs: Any, boxes: bool = False) -> str:
     """The recipe where none is named: given weights get a new classifier, or are trained whole for some epochs. With
     boxes they get a new head on the frozen body, or are trained whole."""
     if boxes:
-        return "boxes-head" if weights and not epochs else "boxes"
+        return BOX_RECIPES[0] if weights and not epochs else BOX_RECIPES[1]
     return ("finetune" if epochs else "head") if weights else "scratch"
 
 

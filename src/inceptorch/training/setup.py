@@ -43,7 +43,7 @@ from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.network import check_head, choose_network
 from inceptorch.training.optimizers import OptimizerFactory
-from inceptorch.training.recipe import Recipe, default_recipe, get_recipe
+from inceptorch.training.recipe import BOX_RECIPES, Recipe, default_recipe, get_recipe
 from inceptorch.training.run import RUN_CONFIG, Run, next_run_dir
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
@@ -172,6 +172,11 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
     train, val = (subsample_per_class(split, recipe.data.max_images_per_class, run.seed) for split in splits)
     if isinstance(train, BoxSplit):
         classifier = build_detector(run, overrides, train)
+    elif recipe.name in BOX_RECIPES:
+        raise DataError(
+            f"Cannot train by recipe {recipe.name!r}: {train.where} has no boxes. Try another recipe for its "
+            "classes, or inceptorch check DATA."
+        )
     else:
         classifier = build_classifier(run, overrides.model, train.classes)
     if run.skipped is None:
@@ -218,6 +223,10 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     if module is not None and not isinstance(module, Model):
         return _wrap(module, recipe, classes)
     given = load(run.weights) if run.weights else None
+    if given and given.config.detection is not None:
+        raise RecipeError(
+            f"Cannot train a classifier from {run.weights}: it is a detector. Try the weights that it began from."
+        )
     if module is not None and module.num_classes != len(classes):
         raise RunError(f"Cannot train this module: it has {module.num_classes} classes, the data {len(classes)}.")
     net, size = (run.net or module.net, module.size) if module is not None else (run.net, None)
@@ -239,6 +248,11 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     for name in overrides.names:
         if name != "optimizer":
             raise RunError(f"Cannot train on boxes with {name} from Python. Leave it out.")
+    if recipe.optimization.linear_probe_steps:
+        raise RecipeError(
+            f"Cannot train on boxes by recipe {recipe.name!r}, which fits a classifier of whole images. Try --recipe "
+            "boxes-head, or boxes for the whole network."
+        )
     given = load(run.weights) if run.weights else None
     table = run.net or (given.config.network if given else get_network(recipe.model.net))
     if given and table.name != given.config.network.name:
@@ -254,6 +268,7 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     pixels = replace(pixels, size=longer, resize=longer)
     torch.manual_seed(run.seed)
     model = Detector(table, head, len(train.classes), pixels.in_chans)
+    model.frozen_norm = given is not None
     if given:
         copy_body(given.model, model)
     for layer in model.body[: recipe.optimization.frozen_layers(table)]:
@@ -262,6 +277,7 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     if not (given and given.config.detection):
         first = BoxDataset(train, head, pixels, recipe.augmentation, run.seed, augment=False)
         images = [first[index][0].permute(1, 2, 0).numpy() for index in range(min(SAMPLE, len(first)))]
+        model.train()  # with the statistics that training has
         with torch.no_grad():
             model.scale_inputs(model.forward_maps(detector.prepare(images)))
     return detector

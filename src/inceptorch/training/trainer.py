@@ -56,7 +56,7 @@ class Result:
     run: Path
     epochs: int
     seconds: float
-    evaluation: Any  # an Evaluation, or a BoxEvaluation
+    evaluation: Evaluation | BoxEvaluation
     scores: dict[str, float]  # top1 and top5, or map50
     classifier: Classifier
     is_main_process: bool = True
@@ -66,11 +66,16 @@ class Result:
 
     @property
     def top1(self) -> float:
-        return self.scores["top1"]
+        return self._score("top1")
 
     @property
     def top5(self) -> float:
-        return self.scores["top5"]
+        return self._score("top5")
+
+    def _score(self, name: str) -> float:
+        if name not in self.scores:
+            raise AttributeError(f"There is no {name} of a detector, which has scores: {', '.join(self.scores)}.")
+        return self.scores[name]
 
 
 class Trainer:

@@ -303,9 +303,9 @@ def ensure_empty(path: Path) -> None:
             if any(path.iterdir()):
                 raise RunError(f"{path} already holds files; name another folder, or empty it first.")
         elif path.exists():
-            raise RunError(f"{path} is a file; name a folder with --out.")
+            raise RunError(f"{path} is a file; name a folder.")
     except OSError as error:
-        raise RunError(f"{path} cannot be used: {os_error_reason(error)}; name another --out.") from None
+        raise RunError(f"{path} cannot be used: {os_error_reason(error)}; name another folder.") from None
 
 
 def os_error_reason(error: OSError) -> str:

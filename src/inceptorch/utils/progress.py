@@ -71,7 +71,7 @@ class Progress:
             task = bar.add_task(state.what, total=state.total, completed=state.done, note="")
             for item in items:
                 yield item
-                state.done += size(item)
+                state.add(size(item))
                 bar.update(task, completed=state.done, note=state.note() if state.note else "")
                 if state.is_due():
                     self._log(state.line())
@@ -79,27 +79,36 @@ class Progress:
     def _lines(self, items: Iterable[T], state: _Tracked, size: Callable[[T], int]) -> Iterator[T]:
         for item in items:
             yield item
-            state.done += size(item)
+            state.add(size(item))
             if state.is_due():
                 self.info(state.line())
 
 
 class _Tracked:
-    """How far a loop is."""
+    """How far a loop is. The start of a model or of workers comes before the first item and says nothing about the
+    pace, which counts from there on."""
 
     def __init__(self, what: str, total: int, note: Callable[[], str] | None, done: int):
-        self.what, self.total, self.note, self.done, self.before = what, total, note, done, done
-        self.began = self.last = time.monotonic()
+        self.what, self.total, self.note, self.done = what, total, note, done
+        self.began: float | None = None
+        self.last, self.before = 0.0, done
+
+    def add(self, size: int) -> None:
+        """Count an item."""
+        self.done += size
+        if self.began is None:
+            self.began = self.last = time.monotonic()
+            self.before = self.done
 
     def is_due(self) -> bool:
         """Whether a line is due, which then counts as written."""
         now = time.monotonic()
-        due = now - self.last >= LINE_INTERVAL and self.done < self.total
+        due = self.before < self.done < self.total and now - self.last >= LINE_INTERVAL
         self.last = now if due else self.last
         return due
 
     def line(self) -> str:
-        speed = (self.done - self.before) / max(time.monotonic() - self.began, 1e-9)
+        speed = (self.done - self.before) / max(time.monotonic() - (self.began or 0.0), 1e-9)
         left = format_duration((self.total - self.done) / max(speed, 1e-9))
         line = f"{self.what}: {self.done}/{self.total}, {speed:.3g} per second, {left} left"
         note = self.note() if self.note else ""

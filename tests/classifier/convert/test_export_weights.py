@@ -14,6 +14,7 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Conv
 from inceptorch.networks.zoo import NETS
+from tests.helpers import detector_of
 
 
 def test_a_table_of_ones_own_is_not_exported_for_its_name(tmp_path: Path) -> None:
@@ -43,3 +44,9 @@ def test_a_network_that_no_library_has_is_not_exported(tmp_path: Path, labels: P
     import_weights(tmp_path / "w.npz", tmp_path / "bundle", labels=labels)
     with pytest.raises(BundleError, match="holds googlenet, which no other library has"):
         export_weights(tmp_path / "bundle", tmp_path / "x.pth")
+
+
+def test_a_detector_is_not_exported_for_its_body(tmp_path: Path) -> None:
+    detector_of(NETS["googlenet_tv"]).save(tmp_path / "cells")
+    with pytest.raises(BundleError, match="it is a detector. Try inceptorch export"):
+        export_weights(tmp_path / "cells", tmp_path / "x.pth")

@@ -206,6 +206,22 @@ def test_the_file_of_annotations_may_be_data(tmp_path: Path, format: str, name: 
     assert rows_of(only_split(root / name if file else root)) == EXPECTED
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("annotations/instances_val2017.json", "val"),
+        ("train/_annotations.coco.json", "train"),
+        ("annotations/boxes.json", ""),
+    ],
+)
+def test_a_file_of_coco_as_data_is_the_split_that_it_is_named_for(tmp_path: Path, name: str, split: str) -> None:
+    write_images(tmp_path / (split or "images"))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(json.dumps(coco()))
+    assert list(open_splits(tmp_path / name)) == [split]
+    assert rows_of(only_split(tmp_path / name)) == EXPECTED
+
+
 def test_the_configuration_may_be_data(tmp_path: Path) -> None:
     yolo_by_kind(tmp_path)
     assert set(open_splits(tmp_path / "data.yaml")) == {"train", "test"}

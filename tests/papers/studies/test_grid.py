@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import inceptorch
 from inceptorch.cli import app
 from inceptorch.data import find_train_and_val, subsample_per_class
-from inceptorch.errors import InceptorchError, RecipeError, RunError
+from inceptorch.errors import DataError, InceptorchError, RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.studies import STUDIES, Study, run_study
@@ -20,6 +20,7 @@ from inceptorch.papers.studies.studies import RECIPE, Arm, Claim
 from inceptorch.training.recipe import with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
+from tests.data.annotations.helpers import write_voc
 
 QUIET = Progress(quiet=True)
 
@@ -225,3 +226,10 @@ def test_there_is_no_verdict_where_an_arm_has_not_learned_or_the_seeds_do_not_di
     curves = {"a": [[{"top1": top1}] for top1 in mine], "b": [[{"top1": top1}] for top1 in theirs]}
     found = _evaluated(Claim("a", "b", "a is better.", "nowhere"), curves, 0.1)
     assert (found["verdict"], found["why"]) == (verdict, why)
+
+
+def test_images_with_boxes_are_no_data_for_a_study(tmp_path: Path) -> None:
+    write_voc(tmp_path / "data")
+    with pytest.raises(DataError, match="Cannot study classifiers on .*: its images have boxes"):
+        run_study(next(iter(STUDIES)), tmp_path / "data", out=tmp_path / "out", progress=Progress(quiet=True))
+    assert not (tmp_path / "out").exists()

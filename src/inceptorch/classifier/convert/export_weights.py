@@ -19,7 +19,10 @@ def export_weights(bundle: Path, out: Path) -> str:
 
     Raises BundleError if no library has this network, RunError if the file cannot be written.
     """
-    model = load(bundle).model
+    given = load(bundle)
+    if given.config.detection is not None:
+        raise BundleError(f"Cannot write {bundle} for another library: it is a detector. Try inceptorch export.")
+    model = given.model
     libraries = [each for each in NAMES.values() if each.library != "Caffe"]
     names = next((each for each in libraries if model.net.name in each.nets), None)
     if names is None:

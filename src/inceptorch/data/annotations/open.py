@@ -42,7 +42,8 @@ def open_file(path: Path) -> Splits | None:
     if name.lower().endswith((".yaml", ".yml")):
         return open_yolo(Layout(tree, ""), name)
     if name.lower().endswith(".json"):
-        return _open_json(Layout(tree, ""), {"": [name]})
+        split = split_of(path.stem) or split_of(path.parent.name)
+        return _open_json(Layout(tree, ""), {split: [name]})
     return _open_tables(Layout(tree, ""), [name]) if _is_table(tree, name) else None
 
 
@@ -130,8 +131,9 @@ def _open_json(layout: Layout, groups: Mapping[str, list[str]]) -> Splits:
 def _open_tables(layout: Layout, names: list[str]) -> Splits:
     splits: dict[str, Callable[[], BoxSplit]] = {}
     for name in names:
-        for split in table.find_splits(layout, name):
-            splits.setdefault(split, partial(table.read_table, layout, split, name, by_column=True))
+        for position, split in enumerate(table.find_splits(layout, name)):
+            read = partial(table.read_table, layout, split, name, by_column=True, is_first=position == 0)
+            splits.setdefault(split, read)
     if splits:
         return splits
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -19,10 +20,11 @@ from inceptorch.data.annotations.base import (
     to_split,
 )
 from inceptorch.data.box_split import BoxSplit
-from inceptorch.data.split import split_of
+from inceptorch.data.split import SPLITS, abbreviated, split_of
 from inceptorch.utils.files import MARKS
 
 MAX_BYTES = 1_000_000_000  # of a file
+MARGIN = 0.1  # by which fractions may lie outside of 0 to 1
 # What a column may be called, without case and other characters than letters and digits.
 COLUMNS = {
     "image": "filename file image imagepath imagefile imagename imageid path filepath img imgpath",
@@ -48,24 +50,32 @@ def has_boxes(head: bytes) -> bool:
 
 
 def find_splits(layout: Layout, path: str) -> list[str]:
-    """The splits that a column names; none if there is no such column."""
+    """The splits that a column names, train first; none if there is no such column."""
     try:
-        return sorted(
-            {split_of(row["split"]) for _, row in _rows(layout.text(path, MAX_BYTES)) if "split" in row} - {""}
-        )
+        found = {split_of(row["split"]) for _, row in _rows(layout.text(path, MAX_BYTES)) if "split" in row}
     except (AnnotationError, csv.Error):
         return []
+    return [split for split in SPLITS if split in found]
 
 
-def read_table(layout: Layout, split: str, path: str, by_column: bool = False) -> BoxSplit:
-    """The split of a file, or of its rows with that split. A row without a box lists an image without objects."""
+def read_table(layout: Layout, split: str, path: str, by_column: bool = False, is_first: bool = True) -> BoxSplit:
+    """The split of a file, or of its rows with that split. A row without a box lists an image without objects.
+
+    The first split of a file has the problems of rows without one. Coordinates that are small in the whole file are
+    fractions of width and height."""
     problems, label = Problems(), layout.tree.label(path)
     images: dict[str, tuple[list[RawBox], tuple[int, int] | None]] = {}
+    relative, unknown = _Range(), dict[str, None]()
     try:
         for line, row in _rows(layout.text(path, MAX_BYTES)):
-            if by_column and split_of(row.get("split", "")) != split:
-                if not split_of(row.get("split", "")):
-                    problems.add(label, f"line {line} names no split", "invalid-annotation", "box")
+            relative.add(row)
+            word = row.get("split", "").strip()
+            if word and not split_of(word):
+                unknown[word] = None
+            if by_column and split_of(word) != split:
+                if not split_of(word) and is_first:
+                    what = f"the split {word[:40]!r}, which is none of {', '.join(SPLITS)}" if word else "no split"
+                    problems.add(label, f"line {line} names {what}", "unknown-split", "box")
                 continue
             _read_row(layout, path, split, line, row, images, problems)
     except AnnotationError as error:
@@ -74,8 +84,33 @@ def read_table(layout: Layout, split: str, path: str, by_column: bool = False) -
         problems.add(label, f"is not a table of comma-separated values: {error}", "invalid-annotation", "image")
     if not by_column:
         report_unlisted(layout, split, images, label, problems)
-    annotations = [Annotation(image, label, boxes, size) for image, (boxes, size) in images.items()]
+        if unknown:
+            words = abbreviated([repr(word[:40]) for word in unknown])
+            problems.add(label, f"has a column of splits that is not used: it names {words}", "unknown-split", "note")
+    if relative.holds and images:
+        fault = "has coordinates from 0 to 1, which are taken as fractions of width and height"
+        problems.add(label, fault, "fractions", "note")
+    annotations = [
+        Annotation(image, label, boxes, size, relative=relative.holds) for image, (boxes, size) in images.items()
+    ]
     return to_split(layout, split, annotations, None, problems)
+
+
+class _Range:
+    """Whether all coordinates of a file are fractions: as pixels, they would lie in the first one of any image. Some
+    tools let fractions reach out a little."""
+
+    def __init__(self) -> None:
+        self.lowest, self.highest = math.inf, -math.inf
+
+    def add(self, row: Row) -> None:
+        edges, fault = to_edges(EDGES, [row.get(name, "") for name in EDGES])
+        if not fault and all(map(math.isfinite, edges)):
+            self.lowest, self.highest = min(self.lowest, *edges), max(self.highest, *edges)
+
+    @property
+    def holds(self) -> bool:
+        return self.lowest >= -MARGIN and 0 < self.highest <= 1 + MARGIN
 
 
 def _read_row(

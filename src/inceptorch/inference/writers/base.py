@@ -172,13 +172,16 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def provenance(engine: Engine, paths: Iterable[Path], options: PredictOptions | BoxOptions) -> dict[str, Any]:
+def provenance(
+    engine: Engine, paths: Iterable[Path], options: PredictOptions | BoxOptions, drawings: Path | None = None
+) -> dict[str, Any]:
     """The values that must be equal to resume a file."""
     return {
         "model": fingerprint(engine),
         "engine": f"{engine}, batches of {engine.batch_size}",
         **options.to_dict(),
         "list of paths": [str(path.absolute()) for path in paths],
+        **({} if drawings is None else {"folder of drawings": str(drawings.absolute())}),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from inceptorch.data import find_train_and_val, subsample_per_class
 from inceptorch.data.locator import absolute, ensure_outside, short_name
+from inceptorch.data.resolve import refuse_boxes
 from inceptorch.errors import RecipeError, RunError
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
@@ -66,6 +67,7 @@ def run_study(
     if not 2 <= seeds <= MAX_SEEDS:
         raise RunError(f"A study needs from 2 to {MAX_SEEDS} seeds, not {seeds}: one run has no spread.")
     ensure_outside(out, data)
+    refuse_boxes(data, f"study classifiers on {data}", "Try class folders")
     planned = plan(study, data, values or {})
     _begin(out, study, data, planned)
 
