@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from inceptorch.errors import BundleError, DataError, RunError, TableError
 from inceptorch.features.embed import embed, read_embeddings
 from inceptorch.networks.zoo import get_network
 from inceptorch.utils.progress import Progress
-from tests.helpers import classifier_of, detector, invoke
+from tests.helpers import classifier_of, detector
 
 QUIET = Progress(quiet=True)
 
@@ -86,16 +85,6 @@ def test_images_without_classes_have_no_label_and_unreadable_ones_are_named(
     assert [Path(one["file"]).name for one in found.skipped] == ["1.png"]
     assert read_embeddings(tmp_path / "flat.parquet").labels == [None, None]
     np.testing.assert_allclose(found.vectors, expected(tiny, found.files), rtol=0, atol=1e-3)
-
-
-def test_the_command_writes_and_names_what_it_did(tiny: Classifier, images: Path, tmp_path: Path) -> None:
-    (tmp_path / "bundle").mkdir()
-    tiny.write(tmp_path / "bundle")
-    done = invoke("embed", tmp_path / "bundle", images, "--out", tmp_path / "a.parquet", "--json")
-    found = json.loads(done.stdout)
-    assert (found["n"], found["layer"], found["network"]) == (48, None, "googlenet_tiny")
-    assert found["model"] == str(tmp_path / "bundle")
-    assert len(read_embeddings(tmp_path / "a.parquet")) == 48
 
 
 def test_what_cannot_be_embedded_is_refused_before_anything_is_written(

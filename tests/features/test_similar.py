@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from inceptorch.features.embed import embed, read_embeddings
 from inceptorch.features.similar import BLOCK, Index, nearest, page, similar
 from inceptorch.networks.zoo import get_network
 from inceptorch.utils.progress import Progress
-from tests.helpers import classifier_of, invoke
+from tests.helpers import classifier_of
 
 QUIET = Progress(quiet=True)
 
@@ -97,18 +96,6 @@ def test_a_strangers_file_fetches_nothing(embeddings: Path, images: Path) -> Non
 def test_embeddings_that_are_not_finite_are_refused() -> None:
     with pytest.raises(DataError, match="not finite"):
         Index(np.array([[1, np.nan]], np.float32))
-
-
-def test_the_command_prints_and_shows(embeddings: Path, images: Path, tmp_path: Path) -> None:
-    query = images / "val" / "red" / "00.png"
-    done = invoke("similar", embeddings, query, "--top", 3, "--out", tmp_path / "page.html")
-    assert done.exit_code == 0, done.output
-    assert len(done.stdout.splitlines()) == 1 + 3 + 1
-    html = (tmp_path / "page.html").read_text()
-    assert html.count("<img") == 4
-    found = json.loads(invoke("similar", embeddings, query, "--top", 2, "--json").stdout)
-    assert [len(each["similar"]) for each in found] == [2]
-    assert invoke("similar", embeddings, query, "--out", tmp_path / "page.txt").exit_code != 0
 
 
 def test_images_that_are_gone_are_named_alone(embeddings: Path, images: Path) -> None:
