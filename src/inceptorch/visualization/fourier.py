@@ -62,7 +62,8 @@ class FourierImage(nn.Module):
 def decorrelation() -> Tensor:
     """[3, 3]: decorrelated colors to the RGB before the sigmoid. The longest column has length 1."""
     colors = torch.tensor(COLORS)
-    return colors / torch.linalg.vector_norm(colors, dim=0).max()
+    longest: Tensor = torch.linalg.vector_norm(colors, dim=0).max()
+    return colors / longest
 
 
 def _scale(height: int, width: int) -> Tensor:
