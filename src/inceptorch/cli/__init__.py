@@ -18,6 +18,7 @@ from inceptorch.cli import (
     check,
     convert,
     demo,
+    dream,
     evaluate,
     explain,
     export,
@@ -94,8 +95,8 @@ def options(
 
 
 for command in (
-    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, export.export,
-    bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
+    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, dream.dream,
+    export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 

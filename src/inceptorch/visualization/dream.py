@@ -40,7 +40,8 @@ MIN_PLACES = 4  # a side of the layer's map, in every octave
 PROBE = 256  # pixels a side of an image whose maps tell whether they have as many
 DEPTH, GUIDE_DEPTH = 0.7, 0.5  # of the body's multiply-adds up to the layer by default: 4c and 3b of GoogLeNet
 ZOOM = 0.05  # of the width and height, from one frame to the next
-MAX_FILM = 200_000_000  # pixels of all frames, which are kept in memory
+MAX_FILM = 100_000_000  # pixels of all frames, which are kept in memory
+MAX_PIXELS = 50_000_000  # of the result
 MAX_PRODUCTS = 1 << 23  # of places of an image and a guide, at a time
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 
@@ -51,7 +52,7 @@ class DreamSettings:
 
     layer        whose answer grows; by default one at `DEPTH` of the body, with a guide at `GUIDE_DEPTH`
     channels     only these of the layer; by default all
-    octaves      sizes of the image, each `octave_scale` times the one before; those too small for the layer are left out
+    octaves      sizes of the image, each `octave_scale` times the one before, but for those too small for the layer
     steps        in each octave
     step_size    mean change of a pixel's value in a step, in levels of 0 to 255
     jitter       pixels by which the image is moved at random before each step, at most
@@ -131,15 +132,14 @@ def dream(
     guide_pixels = None if guide is None else load_image(guide)
     classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
     layer = settings.layer or default_layer(classifier, GUIDE_DEPTH if guide is not None else DEPTH)
-    pixels = _fitted(pixels, settings.size or min(max(pixels.size), LONGEST))
-    settings = replace(settings, layer=layer, size=max(pixels.size))
+    chosen = settings.size is not None
+    width, height = _fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
+    settings = replace(settings, layer=layer, size=max(width, height))
     count = max(settings.zoom, 1)
-    if count > 1 and count * pixels.width * pixels.height > MAX_FILM:
-        most = MAX_FILM // (pixels.width * pixels.height)
-        raise InceptorchError(
-            f"Cannot keep {count} frames of {pixels.width}x{pixels.height} pixels in memory. "
-            f"Try at most {most} frames, or a smaller size."
-        )
+    _check_work(width, height, count)
+    if (width, height) != pixels.size and not chosen:
+        progress.info(f"dreaming at {width}x{height} pixels, not {pixels.width}x{pixels.height}; --size takes others")
+    pixels = _sized(pixels, (width, height))
     made = Dream([], [], settings)
     opacity = None if alpha is None else np.asarray(_sized(alpha, pixels.size))
     with torch.inference_mode(False), torch.no_grad():
@@ -185,8 +185,8 @@ class _Dreamer:
         longest = max(classifier.config.input_size)
         self.guide: Tensor | None = None
         if guide is not None:
-            guide = _fitted(guide, min(max(guide.size), longest))
-            maps = self.maps(self._tensor(guide, guide.size))[self.layer]
+            size = _fitting(*guide.size, min(max(guide.size), longest))
+            maps = self.maps(self._tensor(guide, size))[self.layer]
             self.guide = self._target(maps)[0][0].flatten(1)
 
     def sizes(self, width: int, height: int) -> list[tuple[int, int]]:
@@ -200,8 +200,8 @@ class _Dreamer:
             sizes.append(size)
         if not sizes:
             raise TableError(
-                f"Cannot dream of layer {self.layer} in an image of {width}x{height} pixels: the layer's map would have "
-                f"fewer than {MIN_PLACES}x{MIN_PLACES} places. Try a larger --size, or an earlier --layer."
+                f"Cannot dream of layer {self.layer} in an image of {width}x{height} pixels: its map would have fewer "
+                f"than {MIN_PLACES}x{MIN_PLACES} places. Try a larger --size, or an earlier --layer."
             )
         return sizes[::-1]
 
@@ -298,10 +298,25 @@ def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-def _fitted(image: Image.Image, longest: int) -> Image.Image:
-    """An image whose longer side has that many pixels."""
-    by = longest / max(image.size)
-    return _sized(image, (max(round(image.width * by), 1), max(round(image.height * by), 1)))
+def _fitting(width: int, height: int, longest: int) -> tuple[int, int]:
+    """The size with that longer side and about the same ratio."""
+    by = longest / max(width, height)
+    return max(round(width * by), 1), max(round(height * by), 1)
+
+
+def _check_work(width: int, height: int, frames: int) -> None:
+    """Raise InceptorchError for more pixels than memory should take."""
+    pixels = width * height
+    if pixels > MAX_PIXELS:
+        raise InceptorchError(
+            f"Cannot dream of {width}x{height} pixels: that is more than {MAX_PIXELS // 1_000_000} million. "
+            "Try a smaller size."
+        )
+    if frames > 1 and frames * pixels > MAX_FILM:
+        raise InceptorchError(
+            f"Cannot keep {frames} frames of {width}x{height} pixels in memory. "
+            f"Try at most {MAX_FILM // pixels} frames, or a smaller size."
+        )
 
 
 def _zoomed(frame: NDArray[np.uint8]) -> Image.Image:
