@@ -230,7 +230,7 @@ class _Dreamer:
                 octaves.append(Octave(*size))
                 for _ in range(self.settings.steps):
                     next(tracked)
-                    x = self._step(x, octaves[-1].energy)
+                    self._step(x, octaves[-1].energy)
         except KeyboardInterrupt:
             interrupted = True
         x = self._resized(x, image, sizes[-1])
@@ -255,19 +255,18 @@ class _Dreamer:
         change = F.interpolate(x - self._tensor(image, (width, height)), size[::-1], mode="bilinear")
         return self._tensor(image, size).add_(change).clamp_(0, 1)
 
-    def _step(self, x: Tensor, energy: list[float]) -> Tensor:
-        """An image after one more step; its energy before that is added to `energy`."""
+    def _step(self, x: Tensor, energy: list[float]) -> None:
+        """Change an image by one more step; its energy before that is added to `energy`."""
         most = self.settings.jitter
         shift = torch.randint(-most, most + 1, (2,), generator=self.generator).tolist()
-        moved = x.roll(shift, (2, 3))
-        gradient, before = tiled(self._gradient, moved)
+        gradient, before = tiled(self._gradient, x.roll(shift, (2, 3)))
         mean = float(torch.linalg.vector_norm(gradient, 1)) / gradient.numel()
         if not math.isfinite(mean + before):
             raise NonFiniteOutputError
         energy.append(before)
         if mean > 0:
-            moved.add_(gradient, alpha=self.settings.step_size / 255 / mean).clamp_(0, 1)
-        return moved.roll([-by for by in shift], (2, 3))
+            back = [-by for by in shift]
+            x.add_(gradient.roll(back, (2, 3)), alpha=self.settings.step_size / 255 / mean).clamp_(0, 1)
 
     def _gradient(self, image: Tensor) -> tuple[Tensor, float]:
         with torch.enable_grad():
@@ -290,7 +289,7 @@ class _Dreamer:
 
 def _nearest(places: Tensor, guide: Tensor) -> Tensor:
     """For each place of [C, N] the guide's place, of [C, G], with the largest dot product: [C, N]."""
-    found = [(part.T @ guide).argmax(1) for part in places.split(max(MAX_PRODUCTS // guide.shape[1], 1), 1)]
+    found = [(part.T @ guide).argmax(1) for part in torch.split(places, max(MAX_PRODUCTS // guide.shape[1], 1), 1)]
     return guide[:, torch.cat(found)]
 
 

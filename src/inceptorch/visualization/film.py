@@ -63,7 +63,7 @@ def _run_ffmpeg(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
                 assert process.stdin is not None
                 with suppress(BrokenPipeError):  # it has ended, and says why
                     for frame in frames:
-                        process.stdin.write(np.ascontiguousarray(frame[..., :3]))
+                        process.stdin.write(frame[..., :3].tobytes())
                     process.stdin.close()
         except OSError as error:
             raise RunError(f"Cannot run ffmpeg: {os_error_reason(error)}.") from None

@@ -18,9 +18,10 @@ from inceptorch import __version__
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.hub import HUB
 from inceptorch.errors import InceptorchError
+from inceptorch.images.limits import read_image_file
 from inceptorch.inference.engines import fingerprint
 from inceptorch.inference.engines.torch import Torch
-from inceptorch.utils.files import open_regular, reading
+from inceptorch.utils.files import reading
 from inceptorch.utils.validation import convert
 
 Threads = Annotated[int, Meta(ge=1, le=1024)]
@@ -51,7 +52,7 @@ def recorded_inputs(record: dict[str, Any], source: Path, count: range) -> list[
 
 def recorded_model(record: dict[str, Any], source: Path) -> str:
     """The model that something was made with. One that would be fetched from the hub is not: a stranger chose it."""
-    model = convert(record.get("model"), str, f"{source}: model", InceptorchError)
+    model: str = convert(record.get("model"), str, f"{source}: model", InceptorchError)
     if model.startswith(HUB):
         raise InceptorchError(f"Cannot fetch what {source} names: a file should not choose. Try --model {model}.")
     return model
@@ -89,5 +90,5 @@ def _weights(classifier: Classifier) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with reading(path, InceptorchError), open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path, InceptorchError):
+        return hashlib.sha256(read_image_file(path)).hexdigest()

@@ -11,21 +11,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-TILE, OVERLAP = 768, 192  # pixels; a tile without its overlaps is at least as long as one
+WHOLE = 1 << 20  # pixels of an image that needs no tiles: up to 4c of GoogLeNet they take about 1 GB
+TILE, OVERLAP = 640, 160  # pixels; a tile without its overlaps is at least as long as one
 MULTIPLE = 32  # tiles begin at multiples of it, so that the strided layers of all networks meet the same pixels
 Gradient = Callable[[Tensor], tuple[Tensor, float]]  # of images [1, 3, H, W]: the same shape, and a mean over places
 
 
-def tiled(gradient: Gradient, image: Tensor, tile: int = TILE, overlap: int = OVERLAP) -> tuple[Tensor, float]:
-    """What `gradient` gives for an image [1, 3, H, W], computed on tiles of about `tile` pixels a side.
+def tiled(
+    gradient: Gradient, image: Tensor, tile: int = TILE, overlap: int = OVERLAP, whole: int = WHOLE
+) -> tuple[Tensor, float]:
+    """What `gradient` gives for an image [1, 3, H, W], of more than `whole` pixels on tiles of about `tile` a side.
 
     Away from tiles' borders by a quarter of the overlap, or by what a unit sees if that is less, it is the same.
     The second value is the mean of the tiles' values.
     """
     height, width = image.shape[2:]
-    lines, columns = spans(height, tile, overlap), spans(width, tile, overlap)
-    if len(lines) == len(columns) == 1:
+    if height * width <= whole:
         return gradient(image)
+    lines, columns = spans(height, tile, overlap), spans(width, tile, overlap)
     total, value, area = torch.zeros_like(image), 0.0, 0
     for (top, bottom), across in zip(lines, ramps(lines), strict=True):
         for (left, right), along in zip(columns, ramps(columns), strict=True):
