@@ -31,10 +31,10 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 
 SURFACE = """
     BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError
-    DiskError Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult Finding Findings
-    HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError
+    DiskError Dream DreamSettings Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult
+    Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError
     Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result RunError ServeError
-    TableError Task TopClass benchmark check complexity convert cost create_model evaluate explain export
+    TableError Task TopClass benchmark check complexity convert cost create_model dream evaluate explain export
     get_network list_models load open_engine predict resume train
 """
 
@@ -52,7 +52,8 @@ def test_verbs_are_functions_whatever_has_been_imported() -> None:
     code = (
         "import inceptorch, inceptorch.cli, inceptorch.checks.check, inceptorch.deployment.export;"
         "import inceptorch.explanation.explain, inceptorch.deployment.benchmark, inceptorch.classifier.convert;"
-        "verbs = 'train resume evaluate predict check explain export convert benchmark load complexity'.split();"
+        "import inceptorch.visualization.dream;"
+        "verbs = 'train resume evaluate predict check explain export convert benchmark load complexity dream'.split();"
         "assert all(type(getattr(inceptorch, verb)).__name__ == 'function' for verb in verbs)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -32,6 +32,7 @@ from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import check_fields
 from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.record import remark_on
 from inceptorch.visualization.tiles import tiled
 
 MODEL = "googlenet.bvlc"
@@ -131,6 +132,7 @@ def dream(
     pixels, alpha = load_image_and_alpha(image)
     guide_pixels = None if guide is None else load_image(guide)
     classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
+    remark_on(classifier, progress)
     layer = settings.layer or default_layer(classifier, GUIDE_DEPTH if guide is not None else DEPTH)
     chosen = settings.size is not None
     width, height = _fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))

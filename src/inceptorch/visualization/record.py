@@ -22,6 +22,7 @@ from inceptorch.images.limits import read_image_file
 from inceptorch.inference.engines import fingerprint
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.utils.files import reading
+from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import convert
 
 Threads = Annotated[int, Meta(ge=1, le=1024)]
@@ -68,6 +69,12 @@ def require_same(record: dict[str, Any], source: Path, classifier: Classifier, i
                 f"Cannot make {source} again: {path} is not the file it was made from. Name that one."
             )
     torch.set_num_threads(convert(record.get("threads"), Threads, f"{source}: threads", InceptorchError))
+
+
+def remark_on(classifier: Classifier, progress: Progress) -> None:
+    """Say what is known of networks that give poor images (tensorflow/lucid#61)."""
+    if classifier.config.architecture.startswith("inception_v3"):
+        progress.info("Inception-v3 gives poor images; why it does is an open question. googlenet.bvlc gives good ones")
 
 
 def require_writable(out: Path, suffixes: Sequence[str], inputs: Sequence[Path]) -> None:
