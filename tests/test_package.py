@@ -32,10 +32,10 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 SURFACE = """
     BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError
     DiskError Dream DreamSettings Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult
-    Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError
-    Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result RunError ServeError
-    TableError Task TopClass benchmark check complexity convert cost create_model dream evaluate explain export
-    get_network list_models load open_engine predict resume train
+    Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec
+    NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result
+    RunError ServeError TableError Task TopClass benchmark check complexity convert cost create_model dream evaluate
+    explain export get_network list_models load open_engine predict resume train
 """
 
 

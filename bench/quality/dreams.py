@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8]
 def run(photos: str = "40", size: str = "384", steps: str = "10") -> Record:
     with open(need(SHARED / "photos" / "labels.csv"), newline="") as file:
         files = [SHARED / "photos" / row["file"] for row in csv.DictReader(file)][: int(photos)]
-    values = {"size": int(size), "steps": int(steps)}
+    values: Record = {"size": int(size), "steps": int(steps)}
     with tempfile.TemporaryDirectory() as folder:
         bundle = bvlc(folder)
         classifier = inceptorch.load(bundle)

@@ -21,6 +21,7 @@ from inceptorch.networks.zoo import get_network
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization import dream as module
 from inceptorch.visualization.dream import Dream, DreamSettings, default_layer, dream
+from inceptorch.visualization.tiles import tiled
 from tests.helpers import classifier_of, detector
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ def photo(width: int = 96, height: int = 64, seed: int = 0) -> Pixels:
 
 
 def few(**values: Any) -> DreamSettings:
-    return DreamSettings(**{"layer": "3b", "octaves": 2, "steps": 3, "jitter": 4} | values)
+    quick: dict[str, Any] = {"layer": "3b", "octaves": 2, "steps": 3, "jitter": 4}
+    return DreamSettings(**quick | values)
 
 
 class Stopped(Progress):
@@ -63,7 +65,8 @@ def test_the_energy_grows_in_every_octave_and_the_image_stays_recognizable(tiny:
     assert not np.array_equal(made.image, image)
 
     def coarse(pixels: Pixels) -> NDArray[np.float64]:
-        return pixels.reshape(4, 16, 6, 16, 3).mean((1, 3))
+        means: NDArray[np.float64] = pixels.reshape(4, 16, 6, 16, 3).mean((1, 3))
+        return means
 
     assert np.corrcoef(coarse(made.image).ravel(), coarse(image).ravel())[0, 1] > 0.9
 
@@ -168,7 +171,7 @@ def test_octaves_too_small_for_the_layer_are_left_out(tiny: Classifier) -> None:
 def test_what_cannot_be_dreamed_of(tiny: Classifier, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no layer '4z'"):
         dream(photo(300, 300), tiny, few(layer="4z"))
-    with pytest.raises(TableError, match="Cannot dream of layer logits: it has no map"):
+    with pytest.raises(TableError, match="Cannot dream of the logits: they have no map"):
         dream(photo(), tiny, few(layer="logits"))
     with pytest.raises(ImageError, match=r"none.png does not exist\."):
         dream(tmp_path / "none.png", tiny)
@@ -217,7 +220,6 @@ def test_tiles_leave_no_seam(tiny: Classifier, monkeypatch: pytest.MonkeyPatch) 
         calls.append(1)
         return tiled(gradient, image, 96, 64, whole=0)
 
-    tiled = module.tiled
     monkeypatch.setattr(module, "tiled", small)
     parts = dream(photo(200, 130), tiny, settings)
     assert len(calls) == 2
@@ -241,8 +243,22 @@ def test_networks_of_other_kinds(tiny: Classifier) -> None:
     own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     custom = Classifier.of(own, default_preprocessing(8), list("abcd"))  # type: ignore[arg-type]
     assert _grows(dream(photo(), custom, few(layer="0")))
+    with pytest.raises(TableError, match=r"Cannot dream of layer 3: it has no map"):
+        dream(photo(), custom, few(layer="3"))
+    with pytest.raises(TableError, match="fewer than 4x4 places"):
+        dream(photo(2, 2), custom, few(layer="0"))
     with pytest.raises(TableError, match=r"Cannot choose a layer of a network of your own\. Try --layer"):
         dream(photo(), custom)
+
+
+def test_silent_channels_are_remarked_on(capsys: pytest.CaptureFixture[str]) -> None:
+    own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with torch.no_grad():
+        own[0].bias.copy_(torch.tensor([-1e4, 0, 0, 0]))  # type: ignore[union-attr]
+    custom = Classifier.of(own, default_preprocessing(8), list("abcd"))  # type: ignore[arg-type]
+    made = dream(photo(), custom, few(layer="1", channels=(0,)), progress=Progress())
+    np.testing.assert_array_equal(made.image, photo())
+    assert capsys.readouterr().err.startswith("the chosen channels are 0 everywhere in this image")
 
 
 def test_inception_v3_is_remarked_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.complexity import layer_costs
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import check_fields
-from inceptorch.visualization.maps import Maps
+from inceptorch.visualization.maps import LOGITS, Maps
 from inceptorch.visualization.png import to_uint8
 from inceptorch.visualization.record import remark_on
 from inceptorch.visualization.tiles import tiled
@@ -154,6 +154,8 @@ def dream(
             frame, octaves, made.interrupted = dreamer.run(start, sizes, tracked)
             made.frames.append(frame if opacity is None else np.dstack([frame, opacity]))
             made.octaves.append(octaves)
+    if made.octaves[-1] and not any(any(octave.energy) for octave in made.octaves[-1]):
+        progress.info("the chosen channels are 0 everywhere in this image, so that nothing could grow")
     return made
 
 
@@ -178,6 +180,8 @@ class _Dreamer:
 
     def __init__(self, classifier: Classifier, settings: DreamSettings, guide: Image.Image | None):
         assert settings.layer is not None
+        if settings.layer == LOGITS:
+            raise TableError("Cannot dream of the logits: they have no map. Try a layer with one, such as 4c.")
         self.settings, self.layer = settings, settings.layer
         self.device = next(classifier.model.parameters()).device
         self.maps = Maps(classifier, [self.layer]).to(self.device)
@@ -210,15 +214,15 @@ class _Dreamer:
     def _suits(self, width: int, height: int) -> bool:
         try:
             channels, *places = self.maps.shapes(min(height, PROBE), min(width, PROBE))[self.layer]
-        except TableError:
+        except (TableError, RuntimeError):  # the latter of a custom module
             if min(height, width) >= PROBE:
                 raise  # it is not the size
             return False
+        if len(places) != 2:
+            raise TableError(f"Cannot dream of layer {self.layer}: it has no map. Try an earlier layer.")
         wrong = [channel for channel in self.settings.channels if channel >= channels]
         if wrong:
             raise TableError(f"Layer {self.layer} has no channel {wrong[0]}: it has 0 to {channels - 1}.")
-        if len(places) != 2:
-            raise TableError(f"Cannot dream of layer {self.layer}: it has no map. Try a layer with one, such as 4c.")
         return min(places) >= MIN_PLACES
 
     def run(

@@ -28,10 +28,8 @@ from inceptorch.utils.validation import convert
 Threads = Annotated[int, Meta(ge=1, le=1024)]
 
 
-def describe(
-    command: str, model: str, classifier: Classifier, inputs: Sequence[Path], settings: dict[str, Any]
-) -> dict[str, Any]:
-    """The record of what is made now from files by a classifier."""
+def describe(command: str, model: str, classifier: Classifier, inputs: Sequence[Path]) -> dict[str, Any]:
+    """The record of what is made now from files by a classifier, but for its settings."""
     return {
         "command": command,
         "version": __version__,
@@ -39,7 +37,6 @@ def describe(
         "weights": _weights(classifier),
         "threads": torch.get_num_threads(),
         "inputs": [{"file": str(path), "sha256": _sha256(path)} for path in inputs],
-        **settings,
     }
 
 

@@ -64,8 +64,9 @@ def write_dream(
     classifier = load(model or MODEL).to_best_device()
     if source is not None:
         require_same(record, source, classifier, inputs)
+    record = describe(COMMAND, model or MODEL, classifier, inputs)  # before the work, as files may go meanwhile
     made = dream(image, classifier, chosen, guide=guide, progress=progress)
-    record = describe(COMMAND, model or MODEL, classifier, inputs, asdict(made.settings))
+    record |= asdict(made.settings)
     if made.interrupted:
         record["interrupted"] = True
     if chosen.zoom:
