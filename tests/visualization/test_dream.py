@@ -252,9 +252,9 @@ def test_networks_of_other_kinds(tiny: Classifier) -> None:
 
 
 def test_silent_channels_are_remarked_on(capsys: pytest.CaptureFixture[str]) -> None:
-    own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with torch.no_grad():
-        own[0].bias.copy_(torch.tensor([-1e4, 0, 0, 0]))  # type: ignore[union-attr]
+    conv = nn.Conv2d(3, 4, 3)
+    nn.init.constant_(conv.bias, -1e4)  # type: ignore[arg-type]
+    own = nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     custom = Classifier.of(own, default_preprocessing(8), list("abcd"))  # type: ignore[arg-type]
     made = dream(photo(), custom, few(layer="1", channels=(0,)), progress=Progress())
     np.testing.assert_array_equal(made.image, photo())
