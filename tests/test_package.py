@@ -31,11 +31,12 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 
 SURFACE = """
     BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError
-    DiskError Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult FIDResult
-    Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata Neighbor NetworkSpec
-    NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result
-    RunError ServeError TableError Task TopClass benchmark check complexity convert cost create_model embed evaluate
-    explain export fid get_network list_models load open_engine predict resume similar train
+    DiskError Dream DreamSettings Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError
+    ExportResult FIDResult Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata
+    Neighbor NetworkSpec NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe
+    RecipeError Result RunError ServeError TableError Task TopClass benchmark check complexity convert cost
+    create_model dream embed evaluate explain export fid get_network list_models load open_engine predict resume
+    similar train
 """
 
 
@@ -53,7 +54,9 @@ def test_verbs_are_functions_whatever_has_been_imported() -> None:
         "import inceptorch, inceptorch.cli, inceptorch.checks.check, inceptorch.deployment.export;"
         "import inceptorch.explanation.explain, inceptorch.features.fid;"
         "import inceptorch.deployment.benchmark, inceptorch.classifier.convert;"
-        "verbs = 'train resume evaluate predict check explain fid export convert benchmark load complexity'.split();"
+        "import inceptorch.visualization.dream;"
+        "verbs = 'train resume evaluate predict check explain fid dream'.split();"
+        "verbs += 'export convert benchmark load complexity'.split();"
         "assert all(type(getattr(inceptorch, verb)).__name__ == 'function' for verb in verbs)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -62,6 +62,9 @@ from .training import Result as Result
 from .training import resume as resume
 from .training import train as train
 from .utils.progress import Progress as Progress
+from .visualization.dream import Dream as Dream
+from .visualization.dream import DreamSettings as DreamSettings
+from .visualization.dream import dream as dream
 
 __all__: list[str]
 __version__: str

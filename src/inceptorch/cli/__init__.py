@@ -18,6 +18,7 @@ from inceptorch.cli import (
     check,
     convert,
     demo,
+    dream,
     embed,
     evaluate,
     explain,
@@ -98,7 +99,7 @@ def options(
 
 for command in (
     demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain,
-    embed.embed, similar.similar, fid.fid,
+    dream.dream, embed.embed, similar.similar, fid.fid,
     export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)

@@ -8,7 +8,6 @@ explanation.map                                 # float32 [h, w], not scaled
 draw(explanation, "tulip.png")                  # the crop, and the crop under the map
 """
 
-from inceptorch.explanation.classes import find_class
 from inceptorch.explanation.explain import METHODS, Explanation, explain
 from inceptorch.explanation.gradcam import gradcam
 from inceptorch.explanation.gradients import integrated_gradients
@@ -17,6 +16,6 @@ from inceptorch.explanation.overlay import draw, overlay
 from inceptorch.explanation.split_model import default_layer
 
 __all__ = [
-    "METHODS", "Explanation", "default_layer", "draw", "explain", "find_class", "gradcam", "integrated_gradients",
+    "METHODS", "Explanation", "default_layer", "draw", "explain", "gradcam", "integrated_gradients",
     "occlusion", "overlay",
 ]  # fmt: skip

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from inceptorch.classifier import Classifier, TopClass
+from inceptorch.classifier.classes import find_class
 from inceptorch.classifier.hub import load
 from inceptorch.errors import BundleError, InceptorchError, NonFiniteOutputError, did_you_mean
-from inceptorch.explanation.classes import find_class
 from inceptorch.explanation.gradcam import gradcam
 from inceptorch.explanation.gradients import integrated_gradients, is_complete
 from inceptorch.explanation.grid import Map

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from inceptorch.classifier.classes import find_class
 from inceptorch.errors import BundleError
-from inceptorch.explanation import find_class
 
 
 def test_classes_by_name_by_part_of_a_name_and_by_number() -> None:
