@@ -51,6 +51,7 @@ EXTRAS = {
         "ray": "ray",
         "remote": "fsspec aiohttp",
         "hub": "huggingface_hub",
+        "proposals": "cv2",
     }.items()
     for package in packages.split()
 }
