@@ -32,14 +32,12 @@ Corners = NDArray[np.float64]  # boxes [N, 4]: left, top, right, bottom
 
 @dataclass(frozen=True)
 class View:
-    """How a network sees the images: mirrored or not, with a longer side of `zoom` times the study's size."""
+    """How a network sees the images."""
 
     mirrored: bool = False
-    zoom: float = 1.0
 
     def describe(self) -> str:
-        size = "" if self.zoom == 1 else f", {self.zoom:g} times as large"
-        return f"{'mirrored' if self.mirrored else 'as they are'}{size}"
+        return "mirrored" if self.mirrored else "as they are"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +71,11 @@ class ImageMaps:
         return self.seen(index, Boxes.of([[0, 0, width, height]], [0])).xyxy
 
 
-def body_of(classifier: Classifier, split: BoxSplit, view: View, size: int) -> Detector:
-    """The body of a classifier for images of this view, below the head of a class-free detector. Raises TableError and
-    BundleError where the network has no maps that serve."""
+def body_of(classifier: Classifier, split: BoxSplit, size: int) -> Detector:
+    """The body of a classifier for images of a split with a longer side of `size` pixels, below the head of a
+    class-free detector. Raises TableError and BundleError where the network has no maps that serve."""
     net = classifier.config.network
-    width, height = canvas(split.sizes.tolist(), STEP * round(view.zoom * size / STEP))
+    width, height = canvas(split.sizes.tolist(), STEP * round(size / STEP))
     head = DetectionHead(default_levels(net), width, height, channels=64, depth=1)
     model = Detector(net, head, 1, classifier.preprocessing.in_chans)
     copy_body(classifier.model, model)

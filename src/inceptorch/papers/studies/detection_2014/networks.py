@@ -47,8 +47,8 @@ class Network:
         return f"maps of {self.layer(levels)}, images {self.view.describe()}, seed {seed}"
 
 
-# In this order: the study with three networks has the first three.
-NETWORKS = tuple(Network(level, view) for view in (View(), View(mirrored=True), View(zoom=1.25)) for level in (-2, -1))
+# A study with three networks has the first three. The views are those that the class-free detector is trained on.
+NETWORKS = tuple(Network(level, view) for view in (View(), View(mirrored=True)) for level in (-2, -3, -1))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ DIFFERS = (
     "is and runs once an image; regions are pooled from its maps. All rows share the classifiers, which saw the "
     "regions of all proposals.",
     "There is one set of published weights. So the networks are no trainings of their own: they differ in the layer "
-    "that is pooled, in the images (as they are, mirrored, larger) and in the seed that draws regions.",
+    "that is pooled, in the images (as they are or mirrored) and in the seed that draws regions.",
     "Context is the whole image's pooled features beside the region's. The paper does not define it; see "
     "docs/papers.md.",
     "Intervals are 95 %, by a bootstrap over images; those of gains draw the same images for both. They hold neither "

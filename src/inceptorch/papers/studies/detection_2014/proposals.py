@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from inceptorch.utils.progress import Progress
 SEARCH_WIDTH = 500  # pixels; of arXiv:1311.2524 section 2.1
 FINE, COARSE = 150, 300  # scale of the first superpixels: OpenCV's default, and twice as much
 LEARNED = 200  # boxes of the detector in an image, as many as the paper took from MultiBox
-GRID_SIDES, GRID_RATIOS = (0.06, 0.1, 0.17, 0.28, 0.45, 0.7, 1.0), (0.5, 1.0, 2.0)
+GRID_SIDES, GRID_RATIOS = (0.1, 0.17, 0.28, 0.45, 0.7, 1.0), (0.5, 1.0, 2.0)  # of the image's shorter side
 GRID_STRIDE = 0.5  # of a box's own sides
 BATCH, RATE, DECAY, CLIP = 8, 0.002, 0.02, 10.0  # those of recipe boxes-head
 MAX_IOU = 0.7  # of two boxes of the detector
@@ -45,16 +46,13 @@ SETS = {
         ("learned", "coarse"), f"{LEARNED} class-free boxes, and selective search on superpixels twice as large"
     ),
     "boxes": ProposalSet(("learned",), f"{LEARNED} class-free boxes of a one-stage detector"),
-    "grid": ProposalSet(("grid",), "boxes of seven sizes and three shapes everywhere"),
+    "grid": ProposalSet(("grid",), "boxes of six sizes and three shapes everywhere"),
 }
 SUPERPIXELS = {"fine": FINE, "coarse": COARSE}
 
 
-def selective_search(image: Image.Image, superpixels: int) -> Corners:
-    """The regions [N, 4] of an upright RGB image, in its pixels, by OpenCV's fast variant.
-
-    OpenCV ranks them by chance, which no seed of its own governs; so they are sorted. Raises ModuleNotFoundError
-    without OpenCV, and RunError where it lacks the module."""
+def opencv() -> Any:
+    """OpenCV with its contributions. Raises ModuleNotFoundError without it, and RunError where it has none."""
     import cv2
 
     if not hasattr(cv2, "ximgproc"):
@@ -62,9 +60,16 @@ def selective_search(image: Image.Image, superpixels: int) -> Corners:
             "Cannot run selective search: this OpenCV lacks ximgproc. Try: pip uninstall opencv-python; pip install "
             "'inceptorch[proposals]'."
         )
+    return cv2
+
+
+def selective_search(image: Image.Image, superpixels: int) -> Corners:
+    """The regions [N, 4] of an upright RGB image, in its pixels, by OpenCV's fast variant.
+
+    OpenCV ranks them by chance, which no seed of its own governs; so they are sorted. Raises as `opencv` does."""
     scale = SEARCH_WIDTH / image.width
     small = image.resize((SEARCH_WIDTH, max(1, round(image.height * scale))), Image.Resampling.BILINEAR)
-    search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    search = opencv().ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(np.asarray(small)[:, :, ::-1]))
     search.switchToSelectiveSearchFast(superpixels, superpixels)
     left, top, width, height = np.unique(search.process().reshape(-1, 4), axis=0).T.astype(np.float64)

@@ -40,6 +40,7 @@ from inceptorch.papers.studies.detection_2014.proposals import (
     coverage,
     grid,
     learned,
+    opencv,
     selective_search,
     shuffled,
     train_learned,
@@ -56,6 +57,7 @@ WEIGHTS = "googlenet.bvlc"
 VAL_FRACTION = 0.2  # of DATA that is not divided
 EPOCHS = 8  # of the class-free detector
 MIN_IMAGES = 2  # of each split
+SEARCHED = ("selective-search", "both", "boxes")  # by default with OpenCV
 ORDER = ("learned", "coarse", "fine", "grid")  # of the parts in an image's proposals
 
 
@@ -122,14 +124,15 @@ def run_detection_2014(
 
 
 def _chosen(proposals: Sequence[str]) -> tuple[str, ...]:
-    """The sets by name, or those that are possible here."""
+    """The sets by name, or those that are possible here. Raises as `opencv` does where one needs it."""
     for name in proposals:
         if name not in SETS:
             raise RunError(f"Cannot propose regions by {name!r}: {did_you_mean(name, SETS)}")
     has_search = find_spec("cv2") is not None
-    return tuple(dict.fromkeys(proposals)) or (
-        ("selective-search", "both", "boxes") if has_search else ("boxes", "grid")
-    )
+    chosen = tuple(dict.fromkeys(proposals)) or (SEARCHED if has_search else ("boxes", "grid"))
+    if any(part in SUPERPIXELS for name in chosen for part in SETS[name].parts):
+        opencv()
+    return chosen
 
 
 def _splits(data: str, images: int, seed: int, progress: Progress) -> tuple[BoxSplit, BoxSplit]:
@@ -174,16 +177,18 @@ class _Study:
         return tuple(part for part in ORDER if any(part in SETS[name].parts for name in self.sets))
 
     @cached_property
+    def body(self) -> Detector:
+        """The given body, below a class-free head."""
+        return body_of(self.classifier, self.train, self.size)
+
+    @property
     def levels(self) -> tuple[str, ...]:
-        return self.body(View()).detection.levels
+        return self.body.detection.levels
 
-    def body(self, view: View) -> Detector:
-        return body_of(self.classifier, self.train, view, self.size)
-
-    def maps(self, split: BoxSplit, view: View, model: Detector) -> ImageMaps:
+    def maps(self, split: BoxSplit, view: View) -> ImageMaps:
         make_folder(self.out / "maps")
         path = self.out / "maps" / f"{split.name}-{view.describe().replace(' ', '-')}.npy"
-        return image_maps(self.classifier, model, split, view, path, self.progress)
+        return image_maps(self.classifier, self.body, split, view, path, self.progress)
 
     def results(self, networks: int) -> Results:
         """All steps; what is finished already is read back."""
@@ -220,7 +225,7 @@ class _Study:
 
     def _propose(self, part: str, split: BoxSplit) -> Iterator[Corners]:
         if part == "learned":
-            detector, maps = self._detector(), self.maps(split, View(), self.body(View()))
+            detector, maps = self._detector(), self.maps(split, View())
             yield from (learned(detector, maps, index) for index in range(len(split)))
             return
         what = f"{part} proposals in {split.name} images"
@@ -233,11 +238,11 @@ class _Study:
 
     def _detector(self) -> Detector:
         """The class-free detector, trained on the training images as they are and mirrored."""
-        model, path = self.body(View()), self.out / "proposals" / "detector.safetensors"
+        model, path = self.body, self.out / "proposals" / "detector.safetensors"
         if path.exists():
             model.load_state_dict(read_safetensors(path))
             return model.eval()
-        views = [self.maps(self.train, view, model) for view in (View(), View(mirrored=True))]
+        views = [self.maps(self.train, view) for view in (View(), View(mirrored=True))]
         train_learned(views, self.epochs, self.seed, self.progress)
         write_safetensors(path, model.state_dict(), {})
         return model
@@ -252,8 +257,7 @@ class _Study:
             for number, network in members:
                 path = self.out / "networks" / f"{number}.safetensors"
                 if not path.exists():
-                    model = self.body(view)
-                    maps = maps or [self.maps(split, view, model) for split in (self.train, self.test)]
+                    maps = maps or [self.maps(split, view) for split in (self.train, self.test)]
                     layer = network.layer(self.levels)
                     found = answers(maps[0], maps[1], layer, (regions[0], regions[1]), number)
                     write_safetensors(path, vars(found), {})
