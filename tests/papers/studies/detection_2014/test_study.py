@@ -9,7 +9,7 @@ from PIL import Image
 
 from inceptorch.errors import DataError, InceptorchError, RunError
 from inceptorch.images.boxes import Boxes
-from inceptorch.papers.studies.detection_2014 import run_detection_2014, study
+from inceptorch.papers.studies.detection_2014 import networks, run_detection_2014, study
 from inceptorch.utils.progress import Progress
 from tests.helpers import invoke
 
@@ -56,7 +56,7 @@ def test_a_stopped_study_goes_on_with_what_is_finished(
     drawn: Path, four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = run_detection_2014(drawn, weights=four, out=tmp_path / "whole", **WORDS)
-    answers, asked = study.answers, list[int]()
+    answers, asked = networks.answers, list[int]()
 
     def stopping(*args: Any) -> Any:
         asked.append(args[-1])

@@ -26,7 +26,7 @@ CLOSE = 0.6  # IoU from which on a region learns where its object lies
 RIDGE = 1000.0
 UNDECIDED = -1
 ROUNDS = 2  # of mining hard negatives
-PROBE = RECIPES["head"].replace(linear_probe_steps=60, linear_probe_l2=0.001, label_smoothing=0.0)
+PROBE = RECIPES["head"].replace(linear_probe_steps=60, linear_probe_l2=0.01, label_smoothing=0.0)
 
 Labels = NDArray[np.int64]
 
