@@ -10,6 +10,7 @@ from PIL import Image
 from inceptorch.errors import DataError, InceptorchError, RunError
 from inceptorch.images.boxes import Boxes
 from inceptorch.papers.studies.detection_2014 import networks, run_detection_2014, study
+from inceptorch.papers.studies.detection_2014 import proposals as detection_proposals
 from inceptorch.utils.progress import Progress
 from tests.helpers import invoke
 
@@ -52,6 +53,7 @@ def test_a_study_from_images_to_a_table(drawn: Path, four: Path, tmp_path: Path)
     assert not (out / "maps").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_study_goes_on_with_what_is_finished(
     drawn: Path, four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_stopped_study_goes_on_with_what_is_finished(
     assert len(more["networks"]) == 3
 
 
+@pytest.mark.slow
 def test_the_class_free_detector_is_the_seeds(drawn: Path, four: Path, tmp_path: Path) -> None:
     first = {}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -135,3 +138,19 @@ def test_images_without_objects_count(drawn: Path, four: Path, tmp_path: Path, m
     results = run_detection_2014(drawn, weights=four, out=tmp_path / "out", **{**WORDS, "networks": 1})
     assert results["objects"] == 8
     assert all(row["ilsvrc"]["map50"] is not None for row in results["rows"])
+
+
+@pytest.mark.slow
+def test_the_papers_proposals_are_studied_by_default_with_opencv(
+    drawn: Path, four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 'inceptorch[proposals]'")
+    monkeypatch.setattr(detection_proposals, "SEARCH_WIDTH", 128)
+    words = {**WORDS, "proposals": (), "networks": 1, "images": 4}
+    results = run_detection_2014(drawn, weights=four, out=tmp_path / "out", **words)
+    sets = {each["name"]: each for each in results["proposals"]}
+    assert list(sets) == ["selective-search", "both", "boxes"]
+    assert sets["both"]["coverage"] >= sets["boxes"]["coverage"]
+    assert sets["both"]["per_image"] > sets["boxes"]["per_image"] > 0
+    claim = results["claims"][0]
+    assert (claim["of"]["proposals"], claim["against"]["proposals"]) == ("both", "selective-search")

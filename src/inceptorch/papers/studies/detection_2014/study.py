@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -50,7 +51,9 @@ from inceptorch.papers.studies.detection_2014.rows import rows as rows_of
 from inceptorch.papers.studies.folder import begin
 from inceptorch.papers.studies.statistics import Interval, verdict
 from inceptorch.papers.studies.studies import DETECTION, Results
+from inceptorch.utils.cpu import processors
 from inceptorch.utils.files import make_folder
+from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
 
 WEIGHTS = "googlenet.bvlc"
@@ -228,13 +231,16 @@ class _Study:
             detector, maps = self._detector(), self.maps(split, View())
             yield from (learned(detector, maps, index) for index in range(len(split)))
             return
-        what = f"{part} proposals in {split.name} images"
-        for index in self.progress.track(range(len(split)), len(split), what):
+
+        def work(index: int) -> Corners:
             if part == "grid":
-                boxes = grid(*split.sizes[index].tolist())
-            else:
-                boxes = selective_search(split.image(index), SUPERPIXELS[part])
-            yield shuffled(boxes, self.seed, index)
+                return shuffled(grid(*split.sizes[index].tolist()), self.seed, index)
+            return shuffled(selective_search(split.image(index), SUPERPIXELS[part]), self.seed, index)
+
+        cores = processors()
+        with ThreadPoolExecutor(cores) as pool:  # OpenCV lets other threads run
+            found = ordered_map(pool, work, range(len(split)), 2 * cores)
+            yield from self.progress.track(found, len(split), f"{part} proposals in {split.name} images")
 
     def _detector(self) -> Detector:
         """The class-free detector, trained on the training images as they are and mirrored."""
