@@ -45,14 +45,10 @@ def study(
     The same command resumes a study; more --seeds add runs. With detection-2014, --epochs are those of its class-free
     detector, and --size is the longer side, by default 512.
     """
-    from inceptorch.papers.studies.studies import DETECTION, DETECTION_QUESTION, STUDIES, get_study
+    from inceptorch.papers.studies.studies import DETECTION, get_study
 
     if name is None:
-        questions = {one.name: one.question for one in STUDIES.values()} | {DETECTION: DETECTION_QUESTION}
-        if json:
-            print_json([{"name": one, "question": question} for one, question in questions.items()])
-        else:
-            print_table([["study", "question"], *(list(one) for one in questions.items())])
+        _list(json)
         return
     if name != DETECTION:
         get_study(name)
@@ -63,19 +59,32 @@ def study(
     for option, value in (of_training if name == DETECTION else of_detection).items():
         if value is not None and value != []:
             raise RunError(f"Cannot use --{option} with {name}. Leave it out.")
-    text: Callable[[Any], str]
     if name == DETECTION:
-        from inceptorch.papers.studies.detection_2014 import page as detection_page
-        from inceptorch.papers.studies.detection_2014 import run_detection_2014
+        from inceptorch.papers.studies.detection_2014 import page, run_detection_2014
 
         options: dict[str, Any] = {**of_detection, "size": size, "epochs": epochs}
         given = {key: value for key, value in options.items() if value is not None and value != []}
-        results, text = run_detection_2014(data, out=out, **given), detection_page.text
+        _show(run_detection_2014(data, out=out, **given), page.text, json)
     else:
         values = _recipe_values(settings or [], epochs=epochs, size=size, limit=limit)
-        from inceptorch.papers.studies import page, run_study
+        from inceptorch.papers.studies import page as grid_page
+        from inceptorch.papers.studies import run_study
 
-        results, text = run_study(name, data, out=out, seeds=5 if seeds is None else seeds, values=values), page.text
+        results = run_study(name, data, out=out, seeds=5 if seeds is None else seeds, values=values)
+        _show(results, grid_page.text, json)
+
+
+def _list(json: bool) -> None:
+    from inceptorch.papers.studies.studies import DETECTION, DETECTION_QUESTION, STUDIES
+
+    questions = {one.name: one.question for one in STUDIES.values()} | {DETECTION: DETECTION_QUESTION}
+    if json:
+        print_json([{"name": one, "question": question} for one, question in questions.items()])
+    else:
+        print_table([["study", "question"], *(list(one) for one in questions.items())])
+
+
+def _show(results: dict[str, Any], text: Callable[[dict[str, Any]], str], json: bool) -> None:
     if json:
         print_json(results)
     else:

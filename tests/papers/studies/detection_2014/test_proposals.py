@@ -71,6 +71,9 @@ def test_selective_search_finds_plain_squares_and_repeats_itself(monkeypatch: py
     assert (best > 0.9).all()
     assert np.array_equal(found, selective_search(two_squares(), FINE))
     assert 0 < len(selective_search(two_squares(), COARSE)) < len(found)
+    strip = selective_search(Image.new("RGB", (4, 2000), "white"), FINE)  # which 250 pixels of width would make huge
+    assert (strip >= 0).all()
+    assert (strip <= [4, 2000, 4, 2000]).all()
 
 
 def test_without_opencv_a_sentence_says_what_to_install(

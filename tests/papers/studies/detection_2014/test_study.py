@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from inceptorch.errors import DataError, InceptorchError, RunError
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.errors import DataError, InceptorchError, RunError, TableError
 from inceptorch.images.boxes import Boxes
+from inceptorch.images.preprocessing import default_preprocessing
+from inceptorch.models.module import Model
+from inceptorch.networks.layers import Conv, GlobalAverage
+from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.studies.detection_2014 import networks, run_detection_2014, study
 from inceptorch.papers.studies.detection_2014 import proposals as detection_proposals
 from inceptorch.utils.progress import Progress
@@ -110,6 +115,9 @@ def test_a_folder_keeps_to_its_settings(drawn: Path, four: Path, tmp_path: Path)
 
 
 def test_mistakes_get_a_sentence_and_write_nothing(drawn: Path, four: Path, images: Path, tmp_path: Path) -> None:
+    net = NetworkSpec("flat", "one convolution", "a test", 16, {"a": Conv(4, 3, 2)}, {"avgpool": GlobalAverage()})
+    flat = tmp_path / "flat"
+    Classifier.of(Model(net, 2, size=16), default_preprocessing(16), ["x", "y"]).save(flat)
     cases: list[tuple[type[InceptorchError], str, dict[str, Any]]] = [
         (RunError, "by 'box': did you mean 'boxes'", {"proposals": ["box"]}),
         (RunError, "networks 7. Try --networks from 1 to 6", {"networks": 7}),
@@ -118,6 +126,7 @@ def test_mistakes_get_a_sentence_and_write_nothing(drawn: Path, four: Path, imag
         (RunError, "epochs 0. Try --epochs from 1", {"epochs": 0}),
         (RunError, "lies inside the images", {"out": drawn / "out"}),
         (DataError, "its images have no boxes", {"data": images}),
+        (TableError, "none of its maps is reduced", {"weights": flat}),
     ]
     for error, said, words in cases:
         with pytest.raises(error, match=said):

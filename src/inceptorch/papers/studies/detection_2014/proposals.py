@@ -22,6 +22,7 @@ from inceptorch.tasks.boxes import losses
 from inceptorch.utils.progress import Progress
 
 SEARCH_WIDTH = 500  # pixels; of arXiv:1311.2524 section 2.1
+MAX_RATIO = 4  # of height to width, above which the width is less
 FINE, COARSE = 150, 300  # scale of the first superpixels: OpenCV's default, and twice as much
 LEARNED = 200  # boxes of the detector in an image, as many as the paper took from MultiBox
 GRID_SIDES, GRID_RATIOS = (0.1, 0.17, 0.28, 0.45, 0.7, 1.0), (0.5, 1.0, 2.0)  # of the image's shorter side
@@ -67,12 +68,13 @@ def selective_search(image: Image.Image, superpixels: int) -> Corners:
     """The regions [N, 4] of an upright RGB image, in its pixels, by OpenCV's fast variant.
 
     OpenCV ranks them by chance, which no seed of its own governs; so they are sorted. Raises as `opencv` does."""
-    scale = SEARCH_WIDTH / image.width
-    small = image.resize((SEARCH_WIDTH, max(1, round(image.height * scale))), Image.Resampling.BILINEAR)
+    scale = min(SEARCH_WIDTH / image.width, MAX_RATIO * SEARCH_WIDTH / image.height)
+    sides = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.resize(sides, Image.Resampling.BILINEAR)
     search = opencv().ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(np.asarray(small)[:, :, ::-1]))
     search.switchToSelectiveSearchFast(superpixels, superpixels)
-    left, top, width, height = np.unique(search.process().reshape(-1, 4), axis=0).T.astype(np.float64)
+    left, top, width, height = np.unique(np.asarray(search.process()).reshape(-1, 4), axis=0).T.astype(np.float64)
     found = Boxes.of(np.stack([left, top, left + width, top + height], 1), np.zeros(len(left)))
     back = image.width / small.width, image.height / small.height
     return found.moved(back).clipped(*image.size).xyxy

@@ -60,6 +60,7 @@ WEIGHTS = "googlenet.bvlc"
 VAL_FRACTION = 0.2  # of DATA that is not divided
 EPOCHS = 8  # of the class-free detector
 MIN_IMAGES = 2  # of each split
+RANGES = {"networks": (1, len(NETWORKS)), "images": (MIN_IMAGES, 1_000_000), "size": (64, 4096), "epochs": (1, 1000)}
 SEARCHED = ("selective-search", "both", "boxes")  # by default with OpenCV
 ORDER = ("learned", "coarse", "fine", "grid")  # of the parts in an image's proposals
 
@@ -93,27 +94,21 @@ def run_detection_2014(
     out = Path(out) if out else Path("runs") / f"{DETECTION}-{short_name(data)}"
     ensure_outside(out, data)
     chosen = _chosen(proposals)
-    for name, value, least, most in (
-        ("networks", networks, 1, len(NETWORKS)),
-        ("images", images, MIN_IMAGES, 1_000_000),
-        ("size", size, 64, 4096),
-        ("epochs", epochs, 1, 1000),
-    ):
-        if not least <= value <= most:
-            raise RunError(f"Cannot study detection with {name} {value}. Try --{name} from {least} to {most}.")
+    _check_ranges(networks=networks, images=images, size=size, epochs=epochs)
     classifier = load(weights)
     train, test = _splits(data, images, seed, progress)
+    study = _Study(classifier, train, test, out, chosen, size, epochs, seed, progress)
     settings = {
         "study": DETECTION,
         "data": data,
         "weights": str(weights),
+        "layers": study.levels,
         "proposals": list(chosen),
         "size": size,
         "epochs": epochs,
         "seed": seed,
         "images": [fingerprint(train), fingerprint(test)],
     }
-    study = _Study(classifier, train, test, out, chosen, size, epochs, seed, progress)
     begin(out, settings)
     try:
         results = study.results(networks) | {"data": short_name(data), "weights": str(weights)}
@@ -124,6 +119,13 @@ def run_detection_2014(
     shutil.rmtree(out / "maps", ignore_errors=True)
     progress.info(f"study.json, study.md and study.png are in {out}")
     return results
+
+
+def _check_ranges(**options: int) -> None:
+    for name, value in options.items():
+        least, most = RANGES[name]
+        if not least <= value <= most:
+            raise RunError(f"Cannot study detection with {name} {value}. Try --{name} from {least} to {most}.")
 
 
 def _chosen(proposals: Sequence[str]) -> tuple[str, ...]:
