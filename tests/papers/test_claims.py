@@ -106,7 +106,7 @@ def test_what_tables_4_and_5_contradict_explains_itself() -> None:
     assert (single.printed, single.computed, single.verdict) == (40, 38.02, "erratum")
     (ensemble,) = row_of(claims, "detection, Deep Insight's three models, mAP in %").figures
     assert ensemble.note.startswith("Only 0.3 above its single model of Table 5, where GoogLeNet's six gain 5.9.")
-    (proposals,) = row_of(claims, "detection, proposals of R-CNN's, %").figures
+    (proposals,) = row_of(claims, "detection, proposals, % of R-CNN's").figures
     assert "2403 an image. Half of them and 200 boxes of MultiBox are 58 %." in proposals.note
 
 

@@ -35,9 +35,10 @@ def test_the_text_has_proposals_rows_claims_and_the_papers_tables() -> None:
     words = " ".join(text(results()).split())
     assert "cells, 3 classes; trained on 20 images, evaluated on 10 with 77 objects" in words
     assert "network 2: maps of 3b, images mirrored, seed 1" in words
-    assert "both 150 93.0 50.0 90.0 93.0 regions" in words
+    assert "both 150 93.0 50.0 90.0 93.0 boxes" in words
+    assert "both: regions" in words
     assert "both no no 2 52.00 40.0 to 60.0 50.00" in words
-    assert "context against no context +1.20 (-1.00 to +3.40) cannot be told" in words
+    assert "Found, context against no context: +1.20 points of mAP, -1.00 to +3.40; cannot be told." in words
     assert "the networks are no trainings of their own" in words
     assert "GoogLeNet 38.02 no no" in words
     assert "GoogLeNet 2014 1st 43.9 ImageNet 1k 6 CNN" in words
@@ -58,7 +59,7 @@ def test_markdown_survives_any_name_and_images_without_intervals() -> None:
 def test_the_paper_is_read_from_its_data() -> None:
     table_4, table_5, claims = paper_tables()
     assert [table_4.name, table_5.name] == ["Table 4", "Table 5"]
-    assert len(claims.rows) == 6
+    assert len(claims.rows) == 7
     assert all(row.name.startswith("detection, ") for row in claims.rows)
 
 
@@ -69,3 +70,12 @@ def test_the_image_shows_scores_that_are_missing_too(tmp_path: Path) -> None:
     draw(found, tmp_path / "study.png")
     with Image.open(tmp_path / "study.png") as image:
         assert image.width > 1000
+
+
+def test_coverage_stands_beside_the_papers() -> None:
+    both, boxes = results()["proposals"]
+    search = {**boxes, "name": "selective-search", "per_image": 250.0, "coverage": 0.875}
+    shown = " ".join(text(results(proposals=[search, both])).split())
+    assert "“both” has 60% as many regions as selective search alone, and covers 93.0 % of the objects against" in shown
+    assert "against 87.5 %. The paper has about 60 %, and 93 % against 92 %." in shown
+    assert "as many regions" not in text(results())

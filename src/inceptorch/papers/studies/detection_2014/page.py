@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WIDTH = 120
 PAPER_TABLES = ("Table 4", "Table 5")
 CLAIMS_ABOUT = "detection, "  # with which the paper's claims on it begin
+PROPOSALS = f"{CLAIMS_ABOUT}proposals, % of R-CNN's"
+COVERED = f"{CLAIMS_ABOUT}objects that its own proposals cover, %"
+COVERED_BEFORE = f"{CLAIMS_ABOUT}objects that R-CNN's proposals cover, %"
 DIFFERS = (
     "The paper trained its networks on 200 classes and ran them on every region. Here one published body stays as it "
     "is and runs once an image; regions are pooled from its maps. All rows share the classifiers, which saw the "
@@ -52,9 +55,11 @@ def text(results: Results) -> str:
         f"{DETECTION}: {DETECTION_QUESTION}\n{_setting(results)}",
         "\n".join(f"network {number}: {what}" for number, what in enumerate(results["networks"], 1)),
         aligned(_proposals(results)),
-        _rule(),
+        "\n".join(_described(results)),
+        *(fill(sentence, WIDTH) for sentence in _fewer(results)),
+        fill(_rule(), WIDTH),
         aligned(_rows(results)),
-        *([aligned(_claims(results))] if results["claims"] else []),
+        *(fill(f"- {_told(claim)}", WIDTH, subsequent_indent="  ") for claim in results["claims"]),
         *(fill(sentence, WIDTH) for sentence in DIFFERS),
     ]
     for table in paper_tables():
@@ -79,6 +84,8 @@ def outcome(results: Results, image: str) -> str:
         "Networks:",
         networks,
         markdown(_proposals(results)),
+        "\n".join(f"- {line}" for line in _described(results)),
+        *_fewer(results),
         _rule(),
         markdown(_rows(results)),
         *([markdown(_claims(results))] if results["claims"] else []),
@@ -103,21 +110,35 @@ def _setting(results: Results) -> str:
 
 
 def _rule() -> str:
-    return fill(f"mAP in %. {get_rule(RULES[0]).describe()} Beside it, VOC's: area under the curve, IoU >= 0.5.", WIDTH)
+    return f"mAP in %. {get_rule(RULES[0]).describe()} Beside it, VOC's: area under the curve, IoU >= 0.5."
 
 
 def _proposals(results: Results) -> Grid:
     """Each set with the objects that its first proposals cover."""
     counts = list(results["proposals"][0]["by_number"])
-    lines = [
-        ["proposals", "regions an image", "objects covered %", *(f"by {count}" for count in counts), "what they are"]
-    ]
+    lines = [["proposals", "regions an image", "objects covered %", *(f"by {count}" for count in counts)]]
     for each in results["proposals"]:
         by_number = [f"{100 * found:.1f}" for found in each["by_number"].values()]
-        lines.append(
-            [each["name"], f"{each['per_image']:.0f}", f"{100 * each['coverage']:.1f}", *by_number, each["what"]]
-        )
+        lines.append([each["name"], f"{each['per_image']:.0f}", f"{100 * each['coverage']:.1f}", *by_number])
     return lines
+
+
+def _described(results: Results) -> list[str]:
+    return [f"{each['name']}: {each['what']}" for each in results["proposals"]]
+
+
+def _fewer(results: Results) -> list[str]:
+    """The paper's proposals beside all of selective search, where both were studied, and what the paper has."""
+    sets = {each["name"]: each for each in results["proposals"]}
+    if not {"both", "selective-search"} <= set(sets):
+        return []
+    own, before = sets["both"], sets["selective-search"]
+    printed = {claim["claim"]: claim["printed"] for claim in sources()[0]["claims"]}
+    return [
+        f"“both” has {own['per_image'] / before['per_image']:.0%} as many regions as selective search alone, and "
+        f"covers {100 * own['coverage']:.1f} % of the objects against {100 * before['coverage']:.1f} %. The paper has about "
+        f"{printed[PROPOSALS]} %, and {printed[COVERED]} % against {printed[COVERED_BEFORE]} %."
+    ]
 
 
 def _rows(results: Results) -> Grid:
@@ -142,17 +163,27 @@ def _claims(results: Results) -> Grid:
     lines = [["the paper", "source", "printed", "compared", "found, points", "verdict"]]
     for claim in results["claims"]:
         found = f"{points(claim['mean'])} ({points(claim['low'])} to {points(claim['high'])})"
-        compared = f"{_differing(claim['of'], claim['against'])} against {_differing(claim['against'], claim['of'])}"
-        lines.append(
-            [claim["says"], claim["source"], claim["printed"] or "no figure", compared, found, claim["verdict"]]
-        )
+        printed = claim["printed"] or "no figure"
+        lines.append([claim["says"], claim["source"], printed, _compared(claim), found, f"**{claim['verdict']}**"])
     return lines
+
+
+def _told(claim: Mapping[str, Any]) -> str:
+    """A claim with what was found, as a sentence each."""
+    printed = f"; printed: {claim['printed']}" if claim["printed"] else ""
+    interval = f"{points(claim['low'])} to {points(claim['high'])}"
+    found = f"{points(claim['mean'])} points of mAP, {interval}; {claim['verdict']}."
+    return f"{claim['says']} ({claim['source']}{printed}.) Found, {_compared(claim)}: {found}"
+
+
+def _compared(claim: Mapping[str, Any]) -> str:
+    return f"{_differing(claim['of'], claim['against'])} against {_differing(claim['against'], claim['of'])}"
 
 
 def _differing(row: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """What a row has that the other one has not."""
     words = {
-        "proposals": f"{row['proposals']}",
+        "proposals": f"“{row['proposals']}”",
         "networks": f"{row['networks']} network{'' if row['networks'] == 1 else 's'}",
         "context": "context" if row["context"] else "no context",
         "box_regression": "box regression" if row["box_regression"] else "no box regression",
