@@ -136,8 +136,8 @@ def _fewer(results: Results) -> list[str]:
     printed = {claim["claim"]: claim["printed"] for claim in sources()[0]["claims"]}
     return [
         f"“both” has {own['per_image'] / before['per_image']:.0%} as many regions as selective search alone, and "
-        f"covers {100 * own['coverage']:.1f} % of the objects against {100 * before['coverage']:.1f} %. The paper has about "
-        f"{printed[PROPOSALS]} %, and {printed[COVERED]} % against {printed[COVERED_BEFORE]} %."
+        f"covers {100 * own['coverage']:.1f} % of the objects against {100 * before['coverage']:.1f} %. The paper has "
+        f"about {printed[PROPOSALS]} %, and {printed[COVERED]} % against {printed[COVERED_BEFORE]} %."
     ]
 
 
