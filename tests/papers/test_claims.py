@@ -75,3 +75,44 @@ def test_claims_by_verdict() -> None:
         (BATCH_NORM, "times fewer steps, BN-x5"),
         (V3, "AlexNet's parameters, millions"),
     }
+
+
+def test_tables_4_and_5_are_the_papers() -> None:
+    printed = {
+        name: [tuple(figure.printed for figure in row.figures) for row in TABLES[GOOGLENET_PAPER, name].rows]
+        for name in ("Table 4", "Table 5")
+    }
+    assert printed["Table 4"] == [
+        (2013, "1st", 22.6, "none", "?", "Fisher vectors"),
+        (2014, "3rd", 40.5, "ImageNet 1k", 3, "CNN"),
+        (2014, "2nd", 40.7, "ImageNet 1k", "?", "CNN"),
+        (2014, "1st", 43.9, "ImageNet 1k", 6, "CNN"),
+    ]
+    assert printed["Table 5"] == [
+        (31.6, "no", "?"),
+        (34.5, "no", "yes"),
+        (35.4, "?", "?"),
+        (37.7, "no", "?"),
+        (38.02, "no", "no"),
+        (40.2, "yes", "yes"),
+    ]
+    teams = [row.name for row in TABLES[GOOGLENET_PAPER, "Table 5"].rows]
+    assert teams[-2:] == ["GoogLeNet", "Deep Insight"]
+
+
+def test_what_tables_4_and_5_contradict_explains_itself() -> None:
+    claims = TABLES[GOOGLENET_PAPER, "Claims"]
+    (single,) = row_of(claims, "detection, a single model, mAP in %").figures
+    assert (single.printed, single.computed, single.verdict) == (40, 38.02, "erratum")
+    (ensemble,) = row_of(claims, "detection, Deep Insight's three models, mAP in %").figures
+    assert ensemble.note.startswith("Only 0.3 above its single model of Table 5, where GoogLeNet's six gain 5.9.")
+    (proposals,) = row_of(claims, "detection, proposals, % of R-CNN's").figures
+    assert "2403 an image. Half of them and 200 boxes of MultiBox are 58 %." in proposals.note
+
+
+def test_the_question_about_context_is_answered() -> None:
+    (question,) = (each for paper in PAPERS for each in paper.questions)
+    assert question["question"] == "What is a contextual model?"
+    assert "the paper never defines it" in question["answer"]
+    assert "the 2.2 points" in question["answer"]
+    assert round(40.2 - 38.02, 1) == 2.2

@@ -73,3 +73,10 @@ def test_every_link_of_the_page_has_its_heading() -> None:
     for paper in PAPERS:
         assert f"\n## {paper.heading}\n" in whole
         assert f"(#{paper.heading.lower().replace(' ', '-').translate({ord(sign): None for sign in ':.,'})})" in whole
+
+
+def test_a_question_stands_with_the_network_that_it_is_about() -> None:
+    assert "What is a contextual model? Table 5 has a column of this name" in " ".join(text(GOOGLENET).split())
+    assert "contextual model?" not in text(NETS["vgg16"])
+    assert to_json(GOOGLENET)["papers"][0]["questions"][0]["question"] == "What is a contextual model?"
+    assert "\n### What is a contextual model?\n" in page()

@@ -55,6 +55,7 @@ EXTRAS = {
         "ray": "ray",
         "remote": "fsspec aiohttp",
         "hub": "huggingface_hub",
+        "proposals": "cv2",
     }.items()
     for package in packages.split()
 }

@@ -21,6 +21,7 @@ class Paper:
     claims: Table
     errata: tuple[Data, ...]
     accuracy: tuple[Table, ...]
+    questions: tuple[Data, ...] = ()  # that readers ask, with their answers
 
     @property
     def heading(self) -> str:
@@ -44,6 +45,7 @@ def evaluated_papers(nets: Nets, name: str | None = None) -> list[Paper]:
                 evaluated_claims(paper.get("claims are", "Claims"), claims, nets),
                 tuple(slip for slip in paper.get("errata", ()) if _belongs(slip, name)),
                 tuple(_tables(paper.get("accuracy", ()), nets, name)),
+                tuple(each for each in paper.get("questions", ()) if _belongs(each, name)),
             )
         )
     return [paper for paper in papers if paper.all_tables or paper.errata]

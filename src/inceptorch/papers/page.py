@@ -35,6 +35,7 @@ def text(net: NetworkSpec) -> str:
             parts += _bullets([f"{row}: {note}" for row, note in notes(table)], WIDTH)
         if paper.errata:
             parts += ["Slips in words", *_bullets([f"{slip['what']}: {slip['note']}" for slip in paper.errata], WIDTH)]
+        parts += [fill(f"{each['question']} {each['answer']}", WIDTH) for each in paper.questions]
     return "\n\n".join(parts) + "\n"
 
 
@@ -67,6 +68,8 @@ def page() -> str:
         if paper.errata:
             slips = [f"**{slip['what']}**: {_escaped(slip['note'])}" for slip in paper.errata]
             parts += ["### Slips in words", *_bullets(slips, WIDTH)]
+        for each in paper.questions:
+            parts += [f"### {each['question']}", fill(each["answer"], WIDTH, break_on_hyphens=False)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -106,6 +109,7 @@ def _plain(paper: Paper) -> dict[str, Any]:
         "claims": _plain_table(paper.claims)["rows"],
         "errata": [{"what": slip["what"], "note": slip["note"]} for slip in paper.errata],
         "accuracy": [_plain_table(table) for table in paper.accuracy],
+        "questions": [{"question": each["question"], "answer": each["answer"]} for each in paper.questions],
     }
 
 

@@ -7,7 +7,7 @@ lie on the disk in half precision, in a file of rows that is read where it is ne
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -161,30 +162,43 @@ def _write(
     world: DistributedContext,
     progress: Progress,
 ) -> None:
-    """Write the rows of all versions, whole or not at all. Raises DiskError.
-
-    Not through a memory map: there, a disk that fills up ends the process with a bus error."""
+    """Write the rows of all versions. Raises DiskError."""
     model, prepare = context.classifier.model.eval(), context.classifier.prepare
     assert isinstance(model, Detector)
     model.to(world.device)
     order = [(index, version) for index in range(len(datasets[0])) for version in range(len(datasets))]
-    partial = path.with_name(f".{path.stem}.tmp")
     starts = range(0, len(order), BATCH)
+
+    def batches() -> Iterator[NDArray[np.float16]]:
+        what = f"maps of {path.stem.removeprefix('maps-')} images"
+        for start in progress.track(starts, len(order), what, size=lambda _: BATCH):
+            images = [datasets[version][index][0] for index, version in order[start : start + BATCH]]
+            yield packed_maps(model, prepare([image.permute(1, 2, 0).numpy() for image in images]))
+
+    write_rows(path, batches(), (len(order), width), "--set cached_versions=0")
+
+
+def packed_maps(model: Detector, images: Tensor) -> NDArray[np.float16]:
+    """The rows of maps [N, numbers] of prepared images."""
+    with torch.inference_mode():
+        rows = model.pack(model.forward_maps(images))
+    packed: NDArray[np.float16] = rows.clamp(-LARGEST, LARGEST).half().cpu().numpy()
+    return packed
+
+
+def write_rows(path: Path, batches: Iterable[NDArray[np.float16]], shape: tuple[int, int], remedy: str) -> None:
+    """Write rows of numbers as a `.npy` file, whole or not at all. Raises DiskError.
+
+    Not through a memory map: there, a disk that fills up ends the process with a bus error."""
+    partial = path.with_name(f".{path.stem}.tmp")
     try:
         with open(partial, "wb") as file:
-            header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": (len(order), width)}
+            header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            what = f"maps of {path.stem.removeprefix('maps-')} images"
-            for start in progress.track(starts, len(order), what, size=lambda _: BATCH):
-                images = [datasets[version][index][0] for index, version in order[start : start + BATCH]]
-                with torch.inference_mode():
-                    maps = model.forward_maps(prepare([image.permute(1, 2, 0).numpy() for image in images]))
-                rows = model.pack(maps).clamp(-LARGEST, LARGEST).half().cpu().numpy()
+            for rows in batches:
                 file.write(rows.tobytes())
         partial.replace(path)
     except OSError as error:
-        raise DiskError(
-            f"Cannot write {path}: {os_error_reason(error)}. Make room, or try --set cached_versions=0."
-        ) from None
+        raise DiskError(f"Cannot write {path}: {os_error_reason(error)}. Make room, or try {remedy}.") from None
     finally:
         partial.unlink(missing_ok=True)

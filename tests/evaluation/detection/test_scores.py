@@ -16,7 +16,7 @@ from torch import tensor
 from torchmetrics.detection import MeanAveragePrecision
 
 from inceptorch.errors import DataError, NonFiniteOutputError, ProtocolError
-from inceptorch.evaluation.detection import RECALLS, RULES, evaluate_boxes, precision_recall
+from inceptorch.evaluation.detection import RECALLS, RULES, evaluate_boxes, map50_gain, precision_recall
 from inceptorch.images.boxes import Boxes, joined
 
 CLASSES = ("cat", "dog", "owl", "never")
@@ -390,3 +390,24 @@ def test_precision_at_a_recall_is_the_greatest_at_it_or_a_higher_one() -> None:
     curve = precision_recall(truths, found, ["cat", "dog"])["cat"]
     assert curve is not None
     assert curve[[0, 25, 26, 75, 76, 100]].tolist() == [1, 1, 0.75, 0.75, 0, 0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_gain_is_the_difference_of_two_scores_on_the_same_images(rule: str) -> None:
+    random = np.random.default_rng(3)
+    cases = [random_case(random) for _ in range(12)]
+    truths, found = (sum((case[part] for case in cases), list[Boxes]()) for part in (0, 1))
+    worse = [boxes.select(np.arange(len(boxes)) % 3 > 0) for boxes in found]
+    gain, low, high = map50_gain(truths, found, worse, CLASSES, rule)
+    first, second = (evaluate_boxes(truths, each, CLASSES, rule) for each in (found, worse))
+    assert first.map50 is not None
+    assert second.map50 is not None
+    assert gain == pytest.approx(first.map50 - second.map50)
+    assert low <= gain <= high
+    apart = first.intervals["map50"], second.intervals["map50"]
+    assert apart[0] is not None
+    assert high - low < apart[0][1] - apart[0][0]  # as the images are the same
+    assert map50_gain(truths, found, found, CLASSES, rule) == pytest.approx((0, 0, 0))
+    back = map50_gain(truths, worse, found, CLASSES, rule)
+    assert back == pytest.approx((-gain, -high, -low))
+    assert np.isnan(map50_gain([Boxes()], [Boxes()], [Boxes()], CLASSES, rule)).all()

@@ -16,7 +16,7 @@ from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.studies import STUDIES, Study, run_study
 from inceptorch.papers.studies.grid import _evaluated, plan
-from inceptorch.papers.studies.studies import RECIPE, Arm, Claim
+from inceptorch.papers.studies.studies import DETECTION, RECIPE, Arm, Claim
 from inceptorch.training.recipe import with_values
 from inceptorch.utils.progress import Progress
 from tests.conftest import TINY
@@ -193,7 +193,7 @@ def test_mistakes_get_a_sentence_and_write_nothing(trial: str, images: Path, tmp
 
 def test_the_command(trial: str, images: Path, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["study"])
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["study", *STUDIES]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["study", *STUDIES, DETECTION]
     words = ["study", trial, "--data", str(images), "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*words, "--json", "--set", "lr=0.01"])
     assert done.exit_code == 0, done.exception

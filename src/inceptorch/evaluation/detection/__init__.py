@@ -15,6 +15,7 @@ from inceptorch.evaluation.detection.scores import (
     DetectionScores,
     SizeScore,
     evaluate_boxes,
+    map50_gain,
     precision_recall,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "best_threshold",
     "evaluate_boxes",
     "get_rule",
+    "map50_gain",
     "mistakes",
     "precision_recall",
 ]

@@ -143,12 +143,18 @@ def mean(values: Floats) -> float | None:
 
 
 def interval(estimate: float | None, resampled: Floats, images: int) -> Interval | None:
-    """The 95 % interval of a mean AP from resamples of the images; None where it has no value.
+    """The 95 % interval of a mean AP from resamples of the images; None where it has no value."""
+    if estimate is None or len(resampled) < 2:
+        return None
+    low, high = spread(estimate, resampled, images)
+    return max(0.0, min(low, estimate)), min(1.0, max(high, estimate))
+
+
+def spread(estimate: float, resampled: Floats, images: int) -> Interval:
+    """The 95 % interval of a figure from resamples of the images, before it is brought into a range.
 
     AP is biased upward where images are few, and that of resamples by as much again. Hence the normal interval with the
     bias taken off (Davison and Hinkley 1997, section 5.2), and the deviation scaled from n - 1 to n images."""
-    if estimate is None or len(resampled) < 2:
-        return None
     center = 2 * estimate - float(resampled.mean())
     half = Z * float(resampled.std(ddof=1)) * math.sqrt(images / (images - 1))
-    return max(0.0, min(center - half, estimate)), min(1.0, max(center + half, estimate))
+    return center - half, center + half

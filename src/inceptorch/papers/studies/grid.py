@@ -24,10 +24,11 @@ from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import to_plain, to_yaml
 from inceptorch.papers.studies import page
+from inceptorch.papers.studies.folder import begin
 from inceptorch.papers.studies.statistics import interval, verdict
 from inceptorch.papers.studies.studies import Arm, Claim, Results, Study, get_study
 from inceptorch.training.recipe import Recipe, with_values
-from inceptorch.utils.files import ensure_empty, os_error_reason, reading, write_text
+from inceptorch.utils.files import make_folder, write_text
 from inceptorch.utils.progress import Progress
 
 IMAGES_PER_RUN = 50_000  # training images that a run sees by default, whatever their number
@@ -115,41 +116,17 @@ def plan(study: Study, data: str | Path, values: Mapping[str, Any]) -> list[Plan
 
 
 def _begin(out: Path, study: Study, data: str, planned: Sequence[Planned]) -> None:
-    """Make OUT, or see that it was made for the very same. Raises RunError."""
-    path = out / "settings.json"
+    """Make OUT with the arms' networks, or see that it was made for the very same. Raises RunError."""
     settings = {
         "study": study.name,
         "data": data,
         **{f"{each.arm.name}: {key}": value for each in planned for key, value in each.recipe.values().items()},
         **{f"{each.arm.name}: network": to_plain(each.net) for each in planned},
     }
-    settings = json.loads(json.dumps(settings))  # as it will be read back
-    if path.exists():
-        _require_same(path, settings)
-    else:
-        ensure_empty(out)
-    try:
-        (out / "networks").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{out} could not be created: {os_error_reason(error)}.") from None
-    write_text(path, json.dumps(settings, indent=2) + "\n")
+    begin(out, settings)
+    make_folder(out / "networks")
     for each in planned:
         write_text(_table(out, each.arm), to_yaml(each.net))
-
-
-def _require_same(path: Path, settings: dict[str, Any]) -> None:
-    """Raise RunError, naming the first difference, if OUT was begun with other settings."""
-    try:
-        with reading(path, RunError):
-            before = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        raise RunError(f"{path} is damaged, so nothing can be added to {path.parent}; name another --out.") from None
-    for key in {**before, **settings}:
-        if before.get(key) != settings.get(key):
-            what = f"{key} {before.get(key)}, not {settings.get(key)}"
-            if key.endswith(": network"):
-                what = f"another network of {key.removesuffix(': network')}"
-            raise RunError(f"{path.parent} was begun with {what}; name another --out, or use the same settings.")
 
 
 def _run(each: Planned, data: str, out: Path, seed: int) -> Curve:

@@ -88,11 +88,13 @@ def _read(path: Path) -> dict[str, Study]:
     return studies
 
 
+DETECTION = "detection-2014"  # the study of another kind, in a package of its own
+DETECTION_QUESTION = "How much did proposals, context, box regression and several networks bring to detection in 2014?"
 STUDIES = _read(Path(__file__).with_name("studies.yaml"))
 
 
 def get_study(name: str) -> Study:
     """The study called `name`. Raises RunError."""
     if name not in STUDIES:
-        raise RunError(f"There is no study {name!r}: {did_you_mean(name, STUDIES)}")
+        raise RunError(f"There is no study {name!r}: {did_you_mean(name, (*STUDIES, DETECTION))}")
     return STUDIES[name]
