@@ -26,6 +26,7 @@ from inceptorch.cli import (
     serve,
     shards,
     study,
+    style,
     train,
     weights,
 )
@@ -95,7 +96,7 @@ def options(
 
 for command in (
     demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, export.export,
-    bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
+    style.style, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 

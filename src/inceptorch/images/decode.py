@@ -198,6 +198,17 @@ def decode(
             return Decoded(content, header._replace(orientation=max(orientation, _orientation(image))), complaint)
 
 
+def decode_alpha(source: str | Path | bytes | Image.Image) -> Image.Image | None:
+    """The opacity of an image in mode L, upright; None where all of it is opaque. Raises ImageError."""
+    with _naming(None if isinstance(source, Image.Image) else source):
+        if isinstance(source, Image.Image):
+            return _alpha(source)
+        data = source if isinstance(source, bytes) else read_image_file(source)
+        check_work(data)
+        with _opened(data) as image:
+            return _alpha(image)
+
+
 def read_header(data: bytes) -> Header:
     """The header of an image file, but for its orientation; nothing is decoded. Raises ImageError."""
     with _naming(data):
@@ -363,6 +374,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.transpose(UPRIGHT[orientation])
     image.info = {}  # it is upright now, whatever the file said: it may be decoded once more
     return image
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    if not image.has_transparency_data or image.mode.startswith("I"):
+        return None
+    image.load()
+    alpha = (image.convert("LA") if image.mode == "La" else image).convert("RGBA").getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return None
+    orientation = _orientation(image)
+    return alpha.transpose(UPRIGHT[orientation]) if orientation > 1 else alpha
 
 
 def _reduced_to_8_bits(image: Image.Image) -> Image.Image:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inceptorch.errors import ImageError, ImageInputError
-from inceptorch.images.decode import Decoded, decode
+from inceptorch.images.decode import Decoded, decode, decode_alpha
 from inceptorch.images.limits import check_bytes
 
 CHANNELS = (1, 3, 4)
@@ -33,18 +33,29 @@ def load_image(image: Any) -> Image.Image:
     return decode_input(image).image
 
 
+def load_image_and_alpha(image: Any) -> tuple[Image.Image, Image.Image | None]:
+    """The image of `load_image`, and its opacity in mode L; None where all of it is opaque."""
+    source = _source(image)
+    return decode(source).image, decode_alpha(source)
+
+
 def decode_input(image: Any) -> Decoded:
     """The image of `load_image` with what its file tells about it."""
+    return decode(_source(image))
+
+
+def _source(image: Any) -> str | Path | bytes | Image.Image:
+    """An `ImageInput` as `decode` takes it."""
     if isinstance(image, bytearray | memoryview):
         image = bytes(image)
     if isinstance(image, str | Path | bytes | Image.Image):
-        return decode(image)
+        return image
     if _is_tensor(image):
         image = _from_tensor(image)
     if isinstance(image, np.ndarray):
-        return decode(_from_array(image))
+        return _from_array(image)
     if hasattr(image, "read"):
-        return decode(_from_file(image))
+        return _from_file(image)
     name = type(image).__name__
     kind = "None" if image is None else f"an {name}" if name[0] in "aeiou" else f"a {name}"
     raise ImageInputError(
