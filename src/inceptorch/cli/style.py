@@ -40,7 +40,9 @@ def style(
     out: Annotated[Path, typer.Option(help="PNG file of the result; an existing one is replaced.")] = Path("style.png"),
     repeat: Annotated[
         Path | None,
-        typer.Option("--from", help="PNG made by this command, to make again; other options change it.", metavar="FILE"),
+        typer.Option(
+            "--from", help="PNG made by this command, to make again; other options change it.", metavar="FILE"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -59,9 +61,7 @@ def style(
     }  # fmt: skip
     values = {name: value for name, value in given.items() if value is not None}
     inputs = ([content] if content else []) + (styles or [])
-    made = write_style(
-        out, inputs, values, model=model, net=net, repeat=repeat, every=every, progress=Progress()
-    )
+    made = write_style(out, inputs, values, model=model, net=net, repeat=repeat, every=every, progress=Progress())
     if json:
         print_json(made)
     else:

@@ -16,8 +16,9 @@ from inceptorch import __version__
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.hub import HUB
 from inceptorch.errors import InceptorchError, RunError
+from inceptorch.images.limits import read_image_file
 from inceptorch.inference.engines import fingerprint, open_engine
-from inceptorch.utils.files import open_regular, reading
+from inceptorch.utils.files import reading
 from inceptorch.utils.validation import build, check_fields
 from inceptorch.visualization.png import read_settings
 
@@ -53,8 +54,8 @@ class Origin:
         """Of an image about to be made. Raises ImageError for a file that cannot be read."""
         hashes = []
         for path in inputs:
-            with reading(path, InceptorchError), open_regular(path) as file:
-                hashes.append(InputFile(str(path), hashlib.file_digest(file, "sha256").hexdigest()))
+            with reading(path, InceptorchError):
+                hashes.append(InputFile(str(path), hashlib.sha256(read_image_file(path)).hexdigest()))
         return cls(model, fingerprint(open_engine(classifier)), torch.get_num_threads(), tuple(hashes))
 
     @classmethod

@@ -118,12 +118,12 @@ def style(
     net       "googlenet" or "vgg16", whose layers are used; by default what the model is
     on_image  is called with the image so far after each `every` steps
 
-    Ctrl-C ends it with the image so far. Raises ImageError for an image that cannot be read or is too small, BundleError
-    for a model that is not at hand, TableError if images are too small for its layers, and InceptorchError for settings
-    that do not fit the images, or the memory.
+    Ctrl-C ends it with the image so far. Raises ImageError for an image that cannot be read or is too small,
+    BundleError for a model that is not at hand, TableError if images are too small for its layers, and InceptorchError
+    for settings that do not fit the images, or the memory.
     """
     settings = settings or StyleSettings()
-    sources = [styles] if is_one_image(styles) else list(styles)  # type: ignore[arg-type]
+    sources: list[ImageInput] = [styles] if is_one_image(styles) else list(styles)  # type: ignore
     weights = _weights(settings, len(sources))
     pixels, alpha = _loaded(content)
     examples = [_loaded(source)[0] for source in sources]
@@ -165,8 +165,8 @@ def _check_size(image: Image.Image, size: int) -> None:
     first = scales(size)[0]
     if first < least:
         raise InceptorchError(
-            f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with a short "
-            f"side of {round(first * short / long)}, below {MIN_SIDE}. Try --size {least * (size // first)}."
+            f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with a "
+            f"short side of {round(first * short / long)}, below {MIN_SIDE}. Try a less elongated image."
         )
     width, height = _scaled(image, size)
     needed = MEMORY_BASE + MEMORY_PER_PIXEL * width * height
@@ -219,8 +219,10 @@ def style_layers(classifier: Classifier, net: str | None = None) -> StyleLayers:
         raise TableError(f"Cannot use the model as {net}: it is {classifier.config.architecture}. Leave out --net.")
     stages = [info["module"].removeprefix("body.") for info in getattr(classifier.model, "feature_info", [])]
     if len(stages) < 2:
-        raise TableError(f"Cannot transfer style with {classifier.config.architecture}: its stages are not known. "
-                         "Try googlenet.bvlc.")
+        raise TableError(
+            f"Cannot transfer style with {classifier.config.architecture}: its stages are not known. "
+            "Try googlenet.bvlc."
+        )
     return StyleLayers(stages[len(stages) // 2], tuple(stages[:-1]))
 
 
