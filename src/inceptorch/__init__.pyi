@@ -56,6 +56,9 @@ from .training import Result as Result
 from .training import resume as resume
 from .training import train as train
 from .utils.progress import Progress as Progress
+from .visualization.style import StyledImage as StyledImage
+from .visualization.style import StyleSettings as StyleSettings
+from .visualization.style import style as style
 
 __all__: list[str]
 __version__: str

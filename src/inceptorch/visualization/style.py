@@ -2,7 +2,7 @@
 
 The objective is that of arXiv:1508.06576: maps for the content, Gram matrices of maps for the style. What makes it work
 with GoogLeNet, whose strided layers draw a grid otherwise, is of tensorflow/lucid: the image as frequencies in
-decorrelated colors, absolute differences, and another view of it in every step.
+decorrelated colors, and another view of it in every step.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LAYERS = {
     "vgg16": StyleLayers("conv4.1", ("conv1.0", "conv2.0", "conv3.0", "conv4.0", "conv5.0")),
 }
 WEIGHTS = {"googlenet": "googlenet.bvlc"}
-STYLE_WEIGHT = 10.0  # of style against content at strength 1
+STYLE_WEIGHT = 6.0  # of style against content at strength 1
 STYLE_SCALE = 1.2  # a style's long side over the image's
 SMALLEST = 192  # pixels; the long side at the first scale is not below
 MIN_SIDE = 32  # of an image's sides, in pixels
@@ -75,7 +75,7 @@ class StyleSettings:
     strength: PositiveFloat = 1.0
     style_weights: Annotated[tuple[PositiveFloat, ...], Meta(max_length=MAX_STYLES)] = ()
     keep_colors: bool = False
-    size: Annotated[int, Meta(ge=64, le=8192)] = 512
+    size: Annotated[int, Meta(ge=MIN_SIDE, le=8192)] = 512
     steps: Annotated[int, Meta(ge=1, le=10_000)] = 100
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
@@ -89,7 +89,7 @@ class StyledImage:
 
     image        uint8 [H, W, 3], or [H, W, 4] if the content is transparent somewhere
     losses       by step, of "content LAYER" and "style LAYER". Of style 1 is the content image's distance to the style;
-                 of content 1 is as far as the mean of the layer's units.
+                 of content 1 is as far as from the content to nothing. Distances are squared.
     sizes        the long side in pixels at each step
     interrupted  ended by Ctrl-C, with the image so far
     """
@@ -283,8 +283,9 @@ class _Transfer:
         all networks and all scales."""
         padded = F.pad(content, [JITTER] * 4, mode="reflect")
         height, width = content.shape[2:]
-        places = torch.randint(2 * JITTER + 1, (VIEWS, 2), generator=self.generator).tolist()
-        order = [int(torch.randint(VIEWS, (), generator=self.generator)) for _ in range(self.settings.steps)]
+        views, steps = min(VIEWS, self.settings.steps), self.settings.steps
+        places = torch.randint(2 * JITTER + 1, (views, 2), generator=self.generator).tolist()
+        order = torch.randint(views, (steps,), generator=self.generator).tolist()
 
         def view(images: Tensor, number: int) -> Tensor:
             top, left = places[number]
@@ -299,7 +300,7 @@ class _Transfer:
                 name: torch.maximum(distance(gram(found[name]), target), FLOOR * distance(target, 0))
                 for name, target in wanted.items()
             }
-            answers = [self.maps(view(padded, number))[layer] for number in range(VIEWS)]
+            answers = [self.maps(view(padded, number))[layer] for number in range(views)]
 
         def loss(images: Tensor, step: int) -> Tensor:
             number = order[step]
@@ -315,8 +316,7 @@ class _Transfer:
         return loss
 
     def _style_targets(self, size: int) -> dict[str, Tensor]:
-        """The weighted means of the styles' Gram matrices. (With absolute differences to each of them, the median
-        would win, and that is one style.)"""
+        """The weighted means of the styles' Gram matrices, which are closest to all of them."""
         targets: dict[str, Tensor] = {}
         for weight, image in zip(self.weights, self.styles, strict=True):
             seen = self.maps(self._tensor(image, round(STYLE_SCALE * size)))
@@ -349,4 +349,5 @@ class _Transfer:
 
 
 def distance(x: Tensor, y: Tensor | float) -> Tensor:
-    return (x - y).abs().mean()
+    """The mean squared difference."""
+    return (x - y).square().mean()

@@ -56,6 +56,9 @@ def write_style(
     settings = StyleSettings(**values)
     model = model or default_model(net)
     classifier = load_for_style(model, net)
+    progress = progress or Progress()
+    if classifier.config.architecture.startswith("inception_v3"):
+        progress.info("Inception-v3 gives poor images; why it does is an open question. googlenet.bvlc gives good ones")
     began = time.monotonic()
     with torch_threads(before.threads if before else torch.get_num_threads()):
         origin = Origin.of(classifier, model, inputs)
