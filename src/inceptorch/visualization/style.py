@@ -64,12 +64,12 @@ MEMORY_BASE, MEMORY_PER_PIXEL = 0.6e9, 3000  # bytes of the process, as measured
 class StyleSettings:
     """How a style is transferred.
 
-    strength      of the styles against the content; twice as strong is 2
-    style_weights of the styles among each other, one for each; by default alike
-    keep_colors   take the styles' luminance alone
-    size          of the image's longer side, in pixels
-    steps         at each scale; scales double up to `size`
-    seed          of the views
+    strength       of the styles against the content; twice as strong is 2
+    style_weights  of the styles among each other, one for each; by default alike
+    keep_colors    take the result's luminance alone
+    size           of the image's longer side, in pixels
+    steps          at each scale; scales double up to `size`
+    seed           of the views
     """
 
     strength: PositiveFloat = 1.0
