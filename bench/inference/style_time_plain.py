@@ -56,7 +56,7 @@ for _ in range(int(steps)):
     found = maps(image)
     style = sum((gram(found[name]) - wanted[name]).square().sum() / wanted[name].square().sum() for name in STYLE)
     loss = (found[CONTENT] - kept).square().sum() / kept.square().sum() + style
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 pixels = image.detach()[0].permute(1, 2, 0).clamp(0, 255).round().byte().numpy()
 Image.fromarray(pixels).save(out)

@@ -182,7 +182,7 @@ def test_mistakes_are_sentences(tiny: Classifier, monkeypatch: pytest.MonkeyPatc
         made(tiny, waves(40, 400), stripes())
     for values in ({"size": 31}, {"steps": 0}, {"strength": float("nan")}, {"style_weights": (0, 1)}, {"seed": -1}):
         with pytest.raises(InceptorchError, match=f"{next(iter(values))} is .*; it must be "):
-            StyleSettings(**values)  # type: ignore[arg-type]
+            StyleSettings(**values)
     monkeypatch.setattr(module, "physical_memory", lambda: 2_000_000_000)
     with pytest.raises(
         InceptorchError, match=r"at 8000x6400 pixels: it takes about \d+ GB of memory, and this .* 2 GB"
