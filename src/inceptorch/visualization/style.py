@@ -37,15 +37,19 @@ from inceptorch.visualization.png import to_uint8
 
 @dataclass(frozen=True)
 class StyleLayers:
-    """The layers of a network whose maps are content and whose Gram matrices are style."""
+    """The layers of a network whose maps are content and whose Gram matrices are style.
+
+    memory   bytes for each pixel of the image, as measured
+    """
 
     content: str
     style: tuple[str, ...]
+    memory: int = 4200
 
 
 # By network, with the published weights that are the default for it.
 LAYERS = {
-    "googlenet": StyleLayers("3b", ("conv2", "3a", "4a", "4b", "4c")),  # as tensorflow/lucid
+    "googlenet": StyleLayers("3b", ("conv2", "3a", "4a", "4b", "4c"), memory=1700),  # as tensorflow/lucid
     # As arXiv:1508.06576: conv4_2, and the first layer at each resolution.
     "vgg16": StyleLayers("conv4.1", ("conv1.0", "conv2.0", "conv3.0", "conv4.0", "conv5.0")),
 }
@@ -57,7 +61,7 @@ MIN_SIDE = 32  # of an image's sides, in pixels
 MAX_STYLES = 16
 JITTER, VIEWS = 16, 16  # pixels that a view is moved by at most: the stride of the deepest layers; views at each scale
 FLOOR = 0.01  # of a style's Gram matrices: a start that is closer to them counts as so far
-MEMORY_BASE, MEMORY_PER_PIXEL = 0.8e9, 1700  # bytes of the process, as measured with GoogLeNet
+MEMORY = 0.8e9  # bytes of the process beside that
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def style(
     examples = [_loaded(source)[0] for source in sources]
     classifier = load_for_style(model, net)
     layers = style_layers(classifier, net)
-    _check_size(pixels, settings.size)
+    _check_size(pixels, settings.size, layers)
     maps = Maps(classifier, [*layers.style, layers.content]).to(next(classifier.model.parameters()).device)
     work = _Transfer(settings, pixels, alpha, examples, weights, maps, layers, every, on_image)
     return work.run(progress or Progress(quiet=True))
@@ -158,7 +162,7 @@ def _weights(settings: StyleSettings, count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _check_size(image: Image.Image, size: int) -> None:
+def _check_size(image: Image.Image, size: int, layers: StyleLayers) -> None:
     """Raise InceptorchError for a size at which the short side is too short, or which does not fit into memory."""
     short, long = sorted(image.size)
     least = -(-MIN_SIDE * long // short)  # of the long side at the first scale
@@ -169,7 +173,7 @@ def _check_size(image: Image.Image, size: int) -> None:
             f"short side of {round(first * short / long)}, below {MIN_SIDE}. Try a less elongated image."
         )
     width, height = _scaled(image, size)
-    needed = MEMORY_BASE + MEMORY_PER_PIXEL * width * height
+    needed = MEMORY + layers.memory * width * height
     if needed > (there := physical_memory()):
         raise InceptorchError(
             f"Cannot transfer style at {width}x{height} pixels: it takes about {needed / 1e9:.0f} GB of memory, and "
