@@ -122,7 +122,6 @@ def render(record: Record) -> str:
     within = sum(all(row[name] <= bar for name, bar in BARS.items()) for row in rows)
     bars = "20 % of the style's distance, 50 % of the content's, a grid of 2 and 1 % of clipped values"
     again = "the same" if record["same_again"] else "other"
-    lines.append(
-        f"\n{within} of {len(rows)} pairs are within all of {bars}. A second time, one seed gave {again} pixels."
-    )
+    lines.append(f"\n{within} of {len(rows)} pairs are within all of {bars}.")
+    lines.append(f"A second time, one seed gave {again} pixels.")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from PIL import Image
 import inceptorch
 from inceptorch.classifier import Classifier
 from inceptorch.errors import ImageError, ImageInputError, InceptorchError
-from inceptorch.images.inputs import load_image
+from inceptorch.images.inputs import load_image, load_image_and_alpha
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from tests.conftest import COLORS, TINY
@@ -122,3 +122,28 @@ def test_a_number_of_classes_that_is_none_is_a_sentence(classifier: Classifier, 
         classifier.predict(RGB, top=top)
     with pytest.raises(InceptorchError, match="must be a whole number above 0"):
         list(inceptorch.predict(classifier, RGB, top=top))
+
+
+def test_the_opacity_of_an_image_is_kept_beside_it(tmp_path: Path) -> None:
+    alpha = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    rgba = np.dstack([np.full((3, 4, 3), 90, np.uint8), alpha])
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    image, opacity = load_image_and_alpha(tmp_path / "clear.png")
+    assert np.array_equal(np.asarray(image), np.asarray(load_image(tmp_path / "clear.png")))
+    for source in (tmp_path / "clear.png", rgba, Image.fromarray(rgba), (tmp_path / "clear.png").read_bytes()):
+        _, opacity = load_image_and_alpha(source)
+        assert opacity is not None
+        assert np.array_equal(np.asarray(opacity), alpha)
+    turned = Image.fromarray(rgba)
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    image, opacity = load_image_and_alpha(tmp_path / "turned.png")
+    assert opacity is not None
+    assert image.size == opacity.size == (3, 4)
+    assert np.array_equal(np.asarray(opacity), np.rot90(alpha, -1))
+    palette = Image.fromarray(rgba[..., 0]).convert("P")
+    palette.info["transparency"] = palette.getpixel((0, 0))
+    assert load_image_and_alpha(palette)[1] is not None
+    for opaque in (rgba[..., :3], np.dstack([rgba[..., :3], np.full((3, 4), 255, np.uint8)]), rgba[..., 0]):
+        assert load_image_and_alpha(opaque)[1] is None
