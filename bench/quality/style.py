@@ -59,7 +59,7 @@ def run(size: str = "512", steps: str = "100", pairs: str = "16") -> Record:
             rows.append(row(content, example, made.image))
         again = style(files[content], files[example], settings, model=classifier).image
         content, example = chosen[0]
-        words = [PLAIN, bundle, files[content], files[example], size, steps, f"{folder}/plain.png"]
+        words: list[str | Path] = [PLAIN, bundle, files[content], files[example], size, steps, f"{folder}/plain.png"]
         subprocess.run([sys.executable, *words], check=True)
         plain = row(content, example, np.asarray(Image.open(f"{folder}/plain.png")), ", plain page in pixels")
     same = bool(np.array_equal(again, made.image))

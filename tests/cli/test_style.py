@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,15 @@ def test_style_writes_the_image(words: list[object], tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_exit_code_130(words: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(shown: object) -> None:
+    def interrupted(progress: object, steps: range, *rest: object) -> Iterator[int]:
+        yield steps[0]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("inceptorch.visualization.style.to_uint8", interrupted)
-    result = invoke(*words, "--every", 1, "--out", tmp_path / "out.png")
+    monkeypatch.setattr("inceptorch.utils.progress.Progress.track", interrupted)
+    result = invoke(*words, "--steps", 5, "--out", tmp_path / "out.png")
     assert result.exit_code == 130
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == (48, 38)
 
 
 def test_mistakes_are_one_sentence(

@@ -178,8 +178,10 @@ def test_mistakes_are_sentences(tiny: Classifier, monkeypatch: pytest.MonkeyPatc
         made(tiny, waves(32, 40), stripes(), style_weights=(1, 2))
     with pytest.raises(InceptorchError, match="Cannot transfer 0 styles"):
         made(tiny, waves(32, 40), [])
-    with pytest.raises(InceptorchError, match="an image of 400x40 would begin with a short side of 4"):
+    with pytest.raises(InceptorchError, match="an image of 400x40 would begin with 40x4 pixels"):
         made(tiny, waves(40, 400), stripes())
+    with pytest.raises(InceptorchError, match="an image of 400x40 would begin with 40x4 pixels"):
+        made(tiny, waves(32, 40), stripes(40, 400))
     for values in ({"size": 31}, {"steps": 0}, {"strength": float("nan")}, {"style_weights": (0, 1)}, {"seed": -1}):
         with pytest.raises(InceptorchError, match=f"{next(iter(values))} is .*; it must be "):
             StyleSettings(**values)

@@ -54,7 +54,7 @@ LAYERS = {
     "vgg16": StyleLayers("conv4.1", ("conv1.0", "conv2.0", "conv3.0", "conv4.0", "conv5.0")),
 }
 WEIGHTS = {"googlenet": "googlenet.bvlc"}
-STYLE_WEIGHT = 6.0  # of style against content at strength 1
+STYLE_WEIGHT = 5.0  # of style against content at strength 1
 STYLE_SCALE = 1.2  # a style's long side over the image's
 SMALLEST = 192  # pixels; the long side at the first scale is not below
 MIN_SIDE = 32  # of an image's sides, in pixels
@@ -133,7 +133,10 @@ def style(
     examples = [_loaded(source)[0] for source in sources]
     classifier = load_for_style(model, net)
     layers = style_layers(classifier, net)
-    _check_size(pixels, settings.size, layers)
+    _check_shape(pixels, settings.size, MIN_SIDE)
+    for image in examples:
+        _check_shape(image, settings.size, MIN_SIDE // 2)
+    _check_memory(pixels, settings.size, layers)
     maps = Maps(classifier, [*layers.style, layers.content]).to(next(classifier.model.parameters()).device)
     work = _Transfer(settings, pixels, alpha, examples, weights, maps, layers, every, on_image)
     return work.run(progress or Progress(quiet=True))
@@ -162,16 +165,18 @@ def _weights(settings: StyleSettings, count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _check_size(image: Image.Image, size: int, layers: StyleLayers) -> None:
-    """Raise InceptorchError for a size at which the short side is too short, or which does not fit into memory."""
-    short, long = sorted(image.size)
-    least = -(-MIN_SIDE * long // short)  # of the long side at the first scale
-    first = scales(size)[0]
-    if first < least:
+def _check_shape(image: Image.Image, size: int, least: int) -> None:
+    """Raise InceptorchError for an image whose short side has less than `least` pixels at the first scale."""
+    width, height = _scaled(image, scales(size)[0])
+    if min(width, height) < least:
         raise InceptorchError(
-            f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with a "
-            f"short side of {round(first * short / long)}, below {MIN_SIDE}. Try a less elongated image."
+            f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with "
+            f"{width}x{height} pixels, and needs {least} a side. Try a less elongated one."
         )
+
+
+def _check_memory(image: Image.Image, size: int, layers: StyleLayers) -> None:
+    """Raise InceptorchError for a size at which the maps do not fit into memory."""
     width, height = _scaled(image, size)
     needed = MEMORY + layers.memory * width * height
     if needed > (there := physical_memory()):
