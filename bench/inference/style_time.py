@@ -24,7 +24,7 @@ from bench.quality.style import CONTENTS, STYLES
 PLAIN = Path(__file__).with_name("style_time_plain.py")
 
 
-def run(size: str = "512", steps: str = "100", rounds: str = "3") -> Record:
+def run(size: str = "512", steps: str = "150", rounds: str = "3") -> Record:
     photos = sorted(need(SHARED / "photos").glob("*.png"))
     example = photos[STYLES["graffiti"]]
     environment = os.environ | {"OMP_NUM_THREADS": str(os.cpu_count())}

@@ -38,7 +38,7 @@ PLAIN = ROOT / "bench" / "inference" / "style_time_plain.py"
 BARS = {"style": 0.2, "content": 0.5, "grid": 2.0, "clipped": 0.01}  # at most
 
 
-def run(size: str = "512", steps: str = "100", pairs: str = "16") -> Record:
+def run(size: str = "512", steps: str = "150", pairs: str = "16") -> Record:
     settings = StyleSettings(size=int(size), steps=int(steps))
     photos = sorted(need(SHARED / "photos").glob("*.png"))
     files = {name: photos[number] for name, number in (CONTENTS | STYLES).items()}

@@ -32,7 +32,7 @@ def style(
         bool | None, typer.Option("--keep-colors/--style-colors", help="Colors of the content; by default the style's.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels; 512 by default.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps at each scale; 100 by default.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps at each scale; 150 by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random views; 0 by default.")] = None,
     every: Annotated[
         int, typer.Option(help="Number of steps after which --out is written with the image so far; 0: never.", min=0)

@@ -80,7 +80,7 @@ class StyleSettings:
     style_weights: Annotated[tuple[PositiveFloat, ...], Meta(max_length=MAX_STYLES)] = ()
     keep_colors: bool = False
     size: Annotated[int, Meta(ge=MIN_SIDE, le=8192)] = 512
-    steps: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    steps: Annotated[int, Meta(ge=1, le=10_000)] = 150
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
