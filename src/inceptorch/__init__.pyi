@@ -65,6 +65,9 @@ from .utils.progress import Progress as Progress
 from .visualization.dream import Dream as Dream
 from .visualization.dream import DreamSettings as DreamSettings
 from .visualization.dream import dream as dream
+from .visualization.style import StyledImage as StyledImage
+from .visualization.style import StyleSettings as StyleSettings
+from .visualization.style import style as style
 
 __all__: list[str]
 __version__: str

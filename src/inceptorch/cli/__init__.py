@@ -30,6 +30,7 @@ from inceptorch.cli import (
     shards,
     similar,
     study,
+    style,
     train,
     weights,
 )
@@ -100,7 +101,7 @@ def options(
 
 for command in (
     demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain,
-    dream.dream, embed.embed, similar.similar, fid.fid,
+    dream.dream, style.style, embed.embed, similar.similar, fid.fid,
     export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)

@@ -1,4 +1,4 @@
-"""The processors of this machine."""
+"""The processors and the memory of this machine."""
 
 import os
 
@@ -17,3 +17,8 @@ def cpuinfo(key: str) -> str:
             return next(found, "").strip()
     except OSError:
         return ""
+
+
+def physical_memory() -> int:
+    """The memory of this machine in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
