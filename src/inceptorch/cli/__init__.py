@@ -27,6 +27,7 @@ from inceptorch.cli import (
     shards,
     study,
     train,
+    visualize,
     weights,
 )
 from inceptorch.cli.usage import USAGE_ERROR, describe_usage_error
@@ -94,8 +95,9 @@ def options(
 
 
 for command in (
-    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain, export.export,
-    bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
+    demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain,
+    visualize.visualize, export.export, bench.bench, serve.serve, weights.weights,
+    convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)
 
