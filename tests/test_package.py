@@ -34,8 +34,8 @@ SURFACE = """
     DiskError Engine EngineError EngineOutput Evaluation Explanation ExportError ExportResult Finding Findings
     HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata NetworkSpec NonFiniteOutputError
     Prediction Predictor Preprocessing Progress ProtocolError Recipe RecipeError Result RunError ServeError
-    TableError Task TopClass benchmark check complexity convert cost create_model evaluate explain export
-    get_network list_models load open_engine predict resume train
+    TableError Task TopClass Visualization benchmark check complexity convert cost create_model evaluate explain export
+    get_network list_models load open_engine predict resume train visualize
 """
 
 
@@ -52,7 +52,9 @@ def test_verbs_are_functions_whatever_has_been_imported() -> None:
     code = (
         "import inceptorch, inceptorch.cli, inceptorch.checks.check, inceptorch.deployment.export;"
         "import inceptorch.explanation.explain, inceptorch.deployment.benchmark, inceptorch.classifier.convert;"
+        "import inceptorch.visualization.visualize;"
         "verbs = 'train resume evaluate predict check explain export convert benchmark load complexity'.split();"
+        "verbs += ['visualize'];"
         "assert all(type(getattr(inceptorch, verb)).__name__ == 'function' for verb in verbs)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

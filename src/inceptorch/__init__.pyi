@@ -56,6 +56,8 @@ from .training import Result as Result
 from .training import resume as resume
 from .training import train as train
 from .utils.progress import Progress as Progress
+from .visualization.visualize import Visualization as Visualization
+from .visualization.visualize import visualize as visualize
 
 __all__: list[str]
 __version__: str
