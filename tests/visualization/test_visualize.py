@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,6 +137,13 @@ def test_ctrl_c_keeps_the_images_so_far(colors: Classifier) -> None:
     assert found.steps == 4
     assert len(found.visualizations) == len(told[0]) == 2
     assert found.visualizations[0].images.shape == (1, SIZE, SIZE, 3)
+
+
+def test_networks_with_poor_images_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, poor in (("inception_v3", True), ("googlenet_tiny", False)):
+        network = classifier_of(replace(get_network("googlenet_tiny"), name=name), classes=2)
+        run(network, VisualizeSettings("conv1:1", steps=1), Progress())
+        assert ("Inception-v3 gives poor images" in capsys.readouterr().err) == poor
 
 
 def test_wrong_settings_are_named(colors: Classifier) -> None:
