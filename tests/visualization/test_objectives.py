@@ -34,6 +34,7 @@ def test_values_are_those_of_the_maps() -> None:
     assert logit(2).value(MAPS).tolist() == [3, 6]
     assert energy("4d").value(MAPS).tolist() == [1, 1]
     assert direction("4c", torch.tensor([1.0, 0, -1])).value(MAPS).tolist() == [-8, -8]
+    assert direction("logits", torch.tensor([1.0, 0, -1])).value(MAPS).tolist() == [-2, -2]
 
 
 def test_a_cosine_counts_what_points_elsewhere_less() -> None:

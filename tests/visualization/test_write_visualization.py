@@ -41,6 +41,10 @@ def test_the_same_file_again(bundle: Path, layer: str, images: Path, tmp_path: P
     assert again["visualizations"] == first["visualizations"]
     write(None, {"seed": 5}, tmp_path / "c.png", repeat=tmp_path / "a.png", progress=QUIET)
     assert read_settings(tmp_path / "c.png", "visualize") == kept | {"seed": 5}
+    one = {"target": "1", "channels": None}
+    write(None, one, tmp_path / "d.png", repeat=tmp_path / "a.png", progress=QUIET)
+    assert read_settings(tmp_path / "d.png", "visualize")["layer"] is None
+    assert first["photographs"] == {"seen": 48, "skipped": 0}
 
 
 def test_other_weights_and_files_are_named(

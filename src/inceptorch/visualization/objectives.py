@@ -120,7 +120,8 @@ def direction(layer: str, vector: Tensor, cosine_power: float = 0.0) -> Objectiv
     that power, so that what points elsewhere counts less."""
 
     def value(maps: Mapping[str, Tensor]) -> Tensor:
-        x, along = maps[layer].flatten(2), vector.to(maps[layer]).view(1, -1, 1)
+        x = maps[layer].flatten(2) if maps[layer].ndim > 2 else maps[layer][..., None]
+        along = vector.to(maps[layer]).view(1, -1, 1)
         dot = (x * along).sum(1)
         cosine = F.cosine_similarity(x, along, dim=1).clamp(min=0.1)  # that a gradient is left where it is negative
         return (dot * cosine**cosine_power).mean(1)

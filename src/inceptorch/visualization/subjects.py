@@ -14,6 +14,7 @@ from torch import Tensor
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.classes import find_class
 from inceptorch.errors import InceptorchError, TableError
+from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import Shape, as_layer
 from inceptorch.utils.files import open_regular, reading
@@ -121,7 +122,7 @@ def _channel(classifier: Classifier, layer: str, index: int) -> Subject:
 def earlier_layer(classifier: Classifier, layers: frozenset[str]) -> str:
     """The layer of the table before these, by whose maps images are told apart: in a layer itself, unlike images could
     differ in nothing but what is maximized. Of a custom module it is the layer itself."""
-    if not isinstance(classifier.model, Model):
+    if not isinstance(classifier.model, Model | Detector):
         return sorted(layers)[0]
     body = classifier.model.net.body
     names, spatial = list(body), list[str]()

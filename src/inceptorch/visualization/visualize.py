@@ -23,7 +23,7 @@ from inceptorch.visualization.fourier import FourierImage
 from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.objectives import Objective, diversity
 from inceptorch.visualization.optimize import LR, optimize
-from inceptorch.visualization.patches import Patch, top_patches
+from inceptorch.visualization.patches import Patch, TopPatches, top_patches
 from inceptorch.visualization.png import to_uint8
 from inceptorch.visualization.subjects import Subject, earlier_layer, find_subjects, map_shapes, read_direction
 from inceptorch.visualization.transforms import random_view
@@ -98,16 +98,16 @@ class Visualization:
 
 @dataclass(frozen=True, eq=False)
 class Visualized:
-    """All that were found, the settings with all defaults filled in, and a hash of the photographs' pixels.
+    """All that were found, the settings with all defaults filled in, and the photographs.
 
-    steps        taken by the last images, which an interruption ended early
+    steps   taken by the last images, which an interruption ended early
     """
 
     visualizations: list[Visualization]
     settings: VisualizeSettings
+    photographs: TopPatches | None = None
     interrupted: bool = False
     steps: int = 0
-    digest: str | None = None
 
 
 def visualize(
@@ -157,11 +157,12 @@ def run(
     progress: Progress,
     objective: Objective | None = None,
     *,
+    on_photographs: Callable[[TopPatches], None] = lambda photographs: None,
     on_images: Callable[[list[Visualization]], None] = lambda visualizations: None,
     every: int = 0,
 ) -> Visualized:
-    """As `visualize`; Ctrl-C ends it with the images so far. `on_images` gets those of all subjects that have any,
-    every `every` steps."""
+    """As `visualize`; Ctrl-C ends it with the images so far. `on_photographs` is called before any step, and
+    `on_images` after every `every` steps with those of all subjects that have any."""
     along = None if settings.direction is None else read_direction(Path(settings.direction))
     subjects = find_subjects(
         classifier, objective or settings.layer, target=settings.target, channels=settings.channels, along=along,
@@ -173,6 +174,8 @@ def run(
             "Inception-v3 gives poor images: why only some networks have channels that can be read is not known"
         )
     photographs = None if settings.data is None else top_patches(classifier, subjects, settings.data, progress)
+    if photographs is not None:
+        on_photographs(photographs)
     work = _Work(classifier, settings, subjects, photographs.patches if photographs else [[] for _ in subjects])
     interrupted, steps = False, 0
     for batch in work.batches():
@@ -182,8 +185,7 @@ def run(
     for each in work.visualizations():
         if not interrupted and not each.raised:
             progress.info(f"{each.label} stays as it was: no step raised its value. Try another --seed or more --steps")
-    digest = photographs.digest if photographs else None
-    return Visualized(work.visualizations(), settings, interrupted, steps, digest)
+    return Visualized(work.visualizations(), settings, photographs, interrupted, steps)
 
 
 def _with_defaults(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from inceptorch.utils.files import reading
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import build
 from inceptorch.visualization.map_tiles import draw_maps
-from inceptorch.visualization.patches import COUNT
+from inceptorch.visualization.patches import COUNT, TopPatches
 from inceptorch.visualization.png import read_settings, write_png
 from inceptorch.visualization.sheet import Panel, Part, draw_sheet
 from inceptorch.visualization.visualize import Visualization, VisualizeSettings, describe, run
@@ -72,8 +72,12 @@ def write(
         "threads": torch.get_num_threads(),
         "inputs": [_hashed(file) for file in (chosen.direction, chosen.image) if file is not None],
     }
-    if repeat is not None:
-        _require_same(record, before, repeat)
+
+    def require_same() -> None:
+        if repeat is not None:
+            _require_same(record, before, repeat)
+
+    require_same()
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(before.get("threads", threads))
@@ -81,7 +85,7 @@ def write(
         if chosen.image is not None:
             result = _write_maps(classifier, chosen, out, record)
         else:
-            result = _write_optimized(classifier, chosen, out, record, before, repeat, every, progress)
+            result = _write_optimized(classifier, chosen, out, record, require_same, every, progress)
     finally:
         torch.set_num_threads(threads)
     return {**result, "seconds": round(time.monotonic() - began, 3)}
@@ -104,20 +108,23 @@ def _write_optimized(
     chosen: VisualizeSettings,
     out: Path,
     record: dict[str, Any],
-    before: dict[str, Any],
-    repeat: Path | None,
+    require_same: Callable[[], None],
     every: int,
     progress: Progress,
 ) -> dict[str, Any]:
+    """`require_same` is called once the photographs are in the record."""
+
+    def on_photographs(photographs: TopPatches) -> None:
+        record["inputs"].append({"file": chosen.data, "sha256": photographs.digest})
+        require_same()
+
     def save(visualizations: list[Visualization], settings: VisualizeSettings = chosen, **more: Any) -> None:
         write_png(out, draw(visualizations), {**record, **asdict(settings), **more})
 
-    found = run(classifier, chosen, progress, every=every, on_images=lambda so_far: save(so_far, interrupted=True))
-    if found.digest is not None:
-        assert chosen.data is not None
-        record["inputs"].append({"file": chosen.data, "sha256": found.digest})
-        if repeat is not None:
-            _require_same(record, before, repeat)
+    found = run(
+        classifier, chosen, progress, on_photographs=on_photographs,
+        on_images=lambda so_far: save(so_far, interrupted=True), every=every,
+    )  # fmt: skip
     settings = found.settings
     if found.interrupted:
         settings = replace(settings, steps=max(found.steps, 1))
@@ -125,11 +132,14 @@ def _write_optimized(
         progress.info(f"interrupted after {found.steps} steps; {out} has the images so far")
         raise KeyboardInterrupt
     save(found.visualizations, settings)
-    return {
+    result = {
         "file": str(out),
         "settings": record | asdict(settings),
         "visualizations": [describe(each) for each in found.visualizations],
     }
+    if found.photographs is not None:
+        result["photographs"] = {"seen": found.photographs.seen, "skipped": found.photographs.skipped}
+    return result
 
 
 def draw(visualizations: Sequence[Visualization]) -> NDArray[np.uint8]:
@@ -174,7 +184,10 @@ def _repeated(
     """The model and the settings of an earlier call, with those that are given now. Whoever made the file chose what it
     says: it is checked as any input is, and never names what would be fetched or written."""
     names = {field.name for field in fields(VisualizeSettings)}
-    values = {name: before[name] for name in names if before.get(name) is not None} | given
+    kept = {name: before[name] for name in names if before.get(name) is not None}
+    if given.keys() & {"layer", "target"}:  # one stands in for the other
+        kept = {name: value for name, value in kept.items() if name not in ("layer", "target")}
+    values = kept | given
     build(VisualizeSettings, values, f"{repeat}", InceptorchError)
     threads = before.get("threads")
     if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
