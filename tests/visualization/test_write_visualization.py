@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from inceptorch.classifier import Classifier
@@ -45,6 +46,19 @@ def test_the_same_file_again(bundle: Path, layer: str, images: Path, tmp_path: P
     write(None, one, tmp_path / "d.png", repeat=tmp_path / "a.png", progress=QUIET)
     assert read_settings(tmp_path / "d.png", "visualize")["layer"] is None
     assert first["photographs"] == {"seen": 48, "skipped": 0}
+
+
+def test_the_number_of_threads_is_as_it_was(bundle: Path, layer: str, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        write(str(bundle), {"layer": f"{layer}:1", "steps": 1}, tmp_path / "a.png", progress=QUIET)
+        torch.set_num_threads(1)
+        again = write(None, {}, tmp_path / "b.png", repeat=tmp_path / "a.png", progress=QUIET)
+        assert again["settings"]["threads"] == 2
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_other_weights_and_files_are_named(
@@ -98,6 +112,8 @@ def test_changed_photographs_are_named(bundle: Path, layer: str, images: Path, t
         ({"model": "hf-hub:someone/else"}, "again without a model"),
         ({"model": 3}, "again without a model"),
         ({"channels": {"a": 1}}, "channels is "),
+        ({"data": "https://example.org/train-{0..9}.tar"}, r"which would be fetched\. Try --data"),
+        ({"data": "torchvision:CIFAR10"}, r"which would be fetched\. Try --data"),
     ],
 )
 def test_settings_of_strangers_are_checked(tmp_path: Path, values: dict[str, object], message: str) -> None:

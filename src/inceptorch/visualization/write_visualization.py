@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inceptorch import __version__
 from inceptorch.classifier import Classifier
 from inceptorch.classifier.hub import HUB, load
+from inceptorch.data.locator import TORCHVISION, URL
 from inceptorch.errors import InceptorchError
 from inceptorch.images.limits import read_image_file
 from inceptorch.inference.engines import open_engine
@@ -189,6 +190,9 @@ def _repeated(
         kept = {name: value for name, value in kept.items() if name not in ("layer", "target")}
     values = kept | given
     build(VisualizeSettings, values, f"{repeat}", InceptorchError)
+    data = kept.get("data")
+    if "data" not in given and isinstance(data, str) and (URL in data or data.startswith(TORCHVISION)):
+        raise InceptorchError(f"Cannot make {repeat} again without its images, which would be fetched. Try --data.")
     threads = before.get("threads")
     if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
         raise InceptorchError(f"Cannot make {repeat} again: its number of threads is {threads!r}. Try without --from.")
