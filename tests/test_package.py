@@ -34,9 +34,9 @@ SURFACE = """
     DiskError Dream DreamSettings Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError
     ExportResult FIDResult Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata
     Neighbor NetworkSpec NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe
-    RecipeError Result RunError ServeError StyleSettings StyledImage TableError Task TopClass benchmark check
-    complexity convert cost create_model dream embed evaluate explain export fid get_network list_models load
-    open_engine predict resume similar style train
+    RecipeError Result RunError ServeError StyleSettings StyledImage TableError Task TopClass Visualization
+    benchmark check complexity convert cost create_model dream embed evaluate explain export fid get_network
+    list_models load open_engine predict resume similar style train visualize
 """
 
 
@@ -54,8 +54,8 @@ def test_verbs_are_functions_whatever_has_been_imported() -> None:
         "import inceptorch, inceptorch.cli, inceptorch.checks.check, inceptorch.deployment.export;"
         "import inceptorch.explanation.explain, inceptorch.features.fid;"
         "import inceptorch.deployment.benchmark, inceptorch.classifier.convert;"
-        "import inceptorch.visualization.dream, inceptorch.visualization.style;"
-        "verbs = 'train resume evaluate predict check explain fid dream style'.split();"
+        "import inceptorch.visualization.visualize, inceptorch.visualization.dream, inceptorch.visualization.style;"
+        "verbs = 'train resume evaluate predict check explain fid visualize dream style'.split();"
         "verbs += 'export convert benchmark load complexity'.split();"
         "assert all(type(getattr(inceptorch, verb)).__name__ == 'function' for verb in verbs)"
     )

@@ -68,6 +68,8 @@ from .visualization.dream import dream as dream
 from .visualization.style import StyledImage as StyledImage
 from .visualization.style import StyleSettings as StyleSettings
 from .visualization.style import style as style
+from .visualization.visualize import Visualization as Visualization
+from .visualization.visualize import visualize as visualize
 
 __all__: list[str]
 __version__: str

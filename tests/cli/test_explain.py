@@ -79,6 +79,7 @@ def test_what_explain_prints(bundle: Path, photos: Path, tmp_path: Path, method:
     (line,) = result.stdout.splitlines()
     assert "one.png: red " in line or "one.png: green " in line
     assert "peak at x " in line
+    assert f"inceptorch visualize {bundle} --class NAME" in result.stderr
     assert line.endswith(f"one.{method}.png")
 
 

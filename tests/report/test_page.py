@@ -54,6 +54,7 @@ def test_the_page_of_a_run(images: Path, recipe: Recipe, tmp_path: Path) -> None
     found = ParsedPage(html)
     assert found.open == []
     assert "script" not in found.names
+    assert "inceptorch visualize RUN --class NAME" in found.text
     assert "i onclick" not in re.sub(r"&lt;.*?&gt;", "", html)
     assert NASTY in found.text
     assert not [value for _, value in found.attributes if value and value.startswith(("http", "//"))]

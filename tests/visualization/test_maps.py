@@ -98,3 +98,18 @@ def test_relaxed_ends_with_its_context(tiny: Classifier) -> None:
     with maps.relaxed():
         assert all(relu.relaxed for relu in relus)
     assert not any(relu.relaxed for relu in relus)
+
+
+def test_a_signed_layer_is_that_before_its_last_relus(tiny: Classifier) -> None:
+    """Where it is positive it is as before. A branch that ends in pooling has no ReLU of its own."""
+    names = list(tiny.model.net.body)
+    layer = next(name for name in names if type(tiny.model.body.get_submodule(name)).__name__ == "Concat")
+    maps = Maps(tiny, [layer])
+    images = torch.rand(1, 3, 32, 32)
+    usual = maps(images)[layer]
+    with maps.signed(layer):
+        signed = maps(images)[layer]
+    assert usual.min() == 0
+    assert signed.min() < 0
+    assert torch.equal(signed.relu(), usual)
+    assert torch.equal(maps(images)[layer], usual)

@@ -7,6 +7,7 @@ import torch
 
 from inceptorch.errors import TableError
 from inceptorch.visualization.objectives import (
+    Unit,
     channel,
     direction,
     diversity,
@@ -15,6 +16,7 @@ from inceptorch.visualization.objectives import (
     logit,
     neuron,
     parse_objective,
+    peak,
 )
 
 MAPS = {
@@ -32,6 +34,7 @@ def test_values_are_those_of_the_maps() -> None:
     assert logit(2).value(MAPS).tolist() == [3, 6]
     assert energy("4d").value(MAPS).tolist() == [1, 1]
     assert direction("4c", torch.tensor([1.0, 0, -1])).value(MAPS).tolist() == [-8, -8]
+    assert direction("logits", torch.tensor([1.0, 0, -1])).value(MAPS).tolist() == [-2, -2]
 
 
 def test_a_cosine_counts_what_points_elsewhere_less() -> None:
@@ -83,3 +86,23 @@ def test_the_layers_of_a_sum_are_those_of_its_terms() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(TableError, match="Cannot read .*: a term is LAYER:CHANNEL"):
         parse_objective(text)
+
+
+def test_a_peak_is_the_highest_value_of_a_channel() -> None:
+    assert peak("4c", 1).value(MAPS).tolist() == [7, 19]
+    assert peak("logits", 2).value(MAPS).tolist() == [3, 6]
+
+
+def test_units_of_a_sum_are_checked_against_the_shapes() -> None:
+    shapes = {"4c": (3, 2, 4), "logits": (3,)}
+    total = parse_objective("4c:1@3,1 + 0.5*logits:2 - 4c:0")
+    assert total.units == {Unit("4c", 1, 3, 1), Unit("logits", 2), Unit("4c", 0)}
+    for unit in total.units:
+        unit.check(shapes)
+    for unit, message in (
+        (Unit("4c", 3), "Layer 4c has no channel 3: they are numbered from 0 to 2"),
+        (Unit("4c", 0, 4, 0), "no place 4,0: its map has columns 0 to 3 and lines 0 to 1"),
+        (Unit("logits", 0, 0, 0), "Layer logits has no places"),
+    ):
+        with pytest.raises(TableError, match=message):
+            unit.check(shapes)

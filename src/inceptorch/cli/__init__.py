@@ -32,6 +32,7 @@ from inceptorch.cli import (
     study,
     style,
     train,
+    visualize,
     weights,
 )
 from inceptorch.cli.usage import USAGE_ERROR, describe_usage_error
@@ -101,7 +102,7 @@ def options(
 
 for command in (
     demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain,
-    dream.dream, style.style, embed.embed, similar.similar, fid.fid,
+    visualize.visualize, dream.dream, style.style, embed.embed, similar.similar, fid.fid,
     export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)

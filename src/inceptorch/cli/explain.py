@@ -32,9 +32,13 @@ def explain(
     """
     from inceptorch.classifier.hub import load
     from inceptorch.explanation.write import write
+    from inceptorch.utils.progress import Progress
 
     def where(entry: dict[str, Any]) -> str:
         peak = "peak at x {:.0f}, y {:.0f}".format(*entry["peak"]) if entry["peak"] else "none found"
         return f"; evidence for {entry['label']}: {peak}: {entry['drawing']}"
 
-    print_images(write(load(model).to_best_device(), paths, out, method, layer, target, top), json, where)
+    explained = write(load(model).to_best_device(), paths, out, method, layer, target, top)
+    if not json:
+        Progress().info(f"what a class looks like to the network: inceptorch visualize {model} --class NAME")
+    print_images(explained, json, where)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inceptorch.classifier import Classifier
 from inceptorch.errors import TableError, did_you_mean
+from inceptorch.models.blocks import Concat, ResidualSum
 from inceptorch.models.detector import Detector
 from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
@@ -41,7 +42,6 @@ class Maps(nn.Module):
         self.normalize = Normalize(classifier.preprocessing)
         self.network = copy.deepcopy(classifier.model).float().eval().requires_grad_(False)
         _relax(self.network)
-        root = _body(self.network) or self.network
         table = list(_body(self.network) or [])
         known = layer_names(self.network)
         self._maps: dict[str, Tensor] = {}
@@ -50,11 +50,15 @@ class Maps(nn.Module):
                 # Whoever mistypes a layer of the table wants one of the table.
                 choices = [name for name in known if "." not in name] if "." not in layer else known
                 raise TableError(f"The network has no layer {layer!r}: {did_you_mean(layer, choices)}")
-            module = self.network if layer == LOGITS else root.get_submodule(layer)
+            module = self.network if layer == LOGITS else self._root.get_submodule(layer)
             module.register_forward_hook(partial(self._keep, layer))
         # Layers of the table follow one another, so the walk can end at the last one needed.
         ends = [number for number, name in enumerate(table) if any(_within(layer, name) for layer in self.layers)]
         self.walked = table[: max(ends) + 1] if ends and LOGITS not in self.layers else []
+
+    @property
+    def _root(self) -> nn.Module:
+        return _body(self.network) or self.network
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         x = self.normalize(images * 255).contiguous(memory_format=torch.channels_last)  # in which the weights lie, too
@@ -87,6 +91,18 @@ class Maps(nn.Module):
             for relu in relus:
                 relu.relaxed = False
 
+    @contextmanager
+    def signed(self, layer: str) -> Iterator[None]:
+        """Within this context a layer's map is that before the ReLUs at its end, so that it goes below zero."""
+        relus = _last_relus(self.network if layer == LOGITS else self._root.get_submodule(layer))
+        for relu in relus:
+            relu.signed = True
+        try:
+            yield
+        finally:
+            for relu in relus:
+                relu.signed = False
+
     def _keep(self, layer: str, module: nn.Module, args: object, output: Tensor) -> None:
         self._maps[layer] = output
 
@@ -118,6 +134,20 @@ def _within(layer: str, part: str) -> bool:
     return layer == part or layer.startswith(f"{part}.")
 
 
+def _last_relus(module: nn.Module) -> list[RelaxedReLU]:
+    """The ReLUs from which a module's output comes."""
+    match module:
+        case RelaxedReLU():
+            return [module]
+        case Concat():
+            return [relu for branch in module for relu in _last_relus(branch)]
+        case ResidualSum():
+            return _last_relus(module.relu)
+        case nn.Sequential() if len(module):
+            return _last_relus(module[-1])
+    return []
+
+
 def _relax(network: nn.Module) -> None:
     for module in list(network.modules()):
         for name, child in module.named_children():
@@ -128,11 +158,14 @@ def _relax(network: nn.Module) -> None:
 class RelaxedReLU(nn.Module):
     """ReLU, out of place. While `relaxed`, an image for which every unit's gradient is lost here, as all units with one
     are zero, gets the gradients that would raise them: else an optimization that begins there could not begin
-    (as tensorflow/lucid does)."""
+    (as tensorflow/lucid does). While `signed`, it passes everything on."""
 
     relaxed = False
+    signed = False
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.signed:
+            return x
         if not self.relaxed:
             return torch.relu(x)
         out: Tensor = _RelaxedReLU.apply(x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,22 +23,52 @@ TERM = re.compile(
 )
 
 
+class Unit(NamedTuple):
+    """A channel of a layer; at one place, its column and line."""
+
+    layer: str
+    channel: int
+    x: int | None = None
+    y: int | None = None
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise TableError for a channel or place that maps of these shapes do not have."""
+        channels, *sides = shapes[self.layer]
+        if not 0 <= self.channel < channels:
+            raise TableError(
+                f"Layer {self.layer} has no channel {self.channel}: they are numbered from 0 to {channels - 1}."
+            )
+        if self.x is None or self.y is None:
+            return
+        if len(sides) < 2:
+            raise TableError(f"Layer {self.layer} has no places. Try {self.layer}:{self.channel}.")
+        height, width = sides
+        if not (0 <= self.x < width and 0 <= self.y < height):
+            raise TableError(
+                f"Layer {self.layer} has no place {self.x},{self.y}: its map has columns 0 to {width - 1} and lines 0 "
+                f"to {height - 1}."
+            )
+
+
 @dataclass(frozen=True)
 class Objective:
     """A value to maximize.
 
     layers   whose maps it takes
     value    from the maps {layer: [N, C, h, w]} of N images, a number for each: [N]
+    units    the channels and places in it, which a network must have
     """
 
     layers: frozenset[str]
     value: Callable[[Mapping[str, Tensor]], Tensor]
+    units: frozenset[Unit] = frozenset()
 
     def __add__(self, other: Objective) -> Objective:
-        return Objective(self.layers | other.layers, lambda maps: self.value(maps) + other.value(maps))
+        value = lambda maps: self.value(maps) + other.value(maps)  # noqa: E731
+        return Objective(self.layers | other.layers, value, self.units | other.units)
 
     def __mul__(self, factor: float) -> Objective:
-        return Objective(self.layers, lambda maps: factor * self.value(maps))
+        return Objective(self.layers, lambda maps: factor * self.value(maps), self.units)
 
     __rmul__ = __mul__
 
@@ -56,7 +87,17 @@ def channel(layer: str, index: int | Sequence[int]) -> Objective:
         each = torch.as_tensor(index, device=x.device).expand(len(x))
         return x.gather(1, each[:, None])[:, 0]
 
-    return Objective(frozenset([layer]), value)
+    units = (Unit(layer, each) for each in ([index] if isinstance(index, int) else index))
+    return Objective(frozenset([layer]), value, frozenset(units))
+
+
+def peak(layer: str, index: int) -> Objective:
+    """The highest value of a channel over all places."""
+
+    def value(maps: Mapping[str, Tensor]) -> Tensor:
+        return maps[layer][:, index].flatten(1).amax(1) if maps[layer].ndim > 2 else maps[layer][:, index]
+
+    return Objective(frozenset([layer]), value, frozenset([Unit(layer, index)]))
 
 
 def neuron(layer: str, index: int, x: int | None = None, y: int | None = None) -> Objective:
@@ -66,7 +107,7 @@ def neuron(layer: str, index: int, x: int | None = None, y: int | None = None) -
         height, width = maps[layer].shape[2:]
         return maps[layer][:, index, height // 2 if y is None else y, width // 2 if x is None else x]
 
-    return Objective(frozenset([layer]), value)
+    return Objective(frozenset([layer]), value, frozenset([Unit(layer, index, x, y)]))
 
 
 def logit(index: int | Sequence[int]) -> Objective:
@@ -79,7 +120,8 @@ def direction(layer: str, vector: Tensor, cosine_power: float = 0.0) -> Objectiv
     that power, so that what points elsewhere counts less."""
 
     def value(maps: Mapping[str, Tensor]) -> Tensor:
-        x, along = maps[layer].flatten(2), vector.to(maps[layer]).view(1, -1, 1)
+        x = maps[layer].flatten(2) if maps[layer].ndim > 2 else maps[layer][..., None]
+        along = vector.to(maps[layer]).view(1, -1, 1)
         dot = (x * along).sum(1)
         cosine = F.cosine_similarity(x, along, dim=1).clamp(min=0.1)  # that a gradient is left where it is negative
         return (dot * cosine**cosine_power).mean(1)

@@ -1,0 +1,94 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inceptorch.cli.output import Json, print_json
+
+
+def visualize(
+    model: Annotated[
+        str | None, typer.Argument(help="A run, a bundle, or published weights by name.", metavar="MODEL")
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Argument(
+            help="A layer (4c), a channel of it (4c:12), one place (4c:12@COLUMN,LINE), or a sum of such terms "
+            "('4c:12 + 0.5*4d:40 - 4c:7').",
+            metavar="LAYER[:CHANNEL]",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--class", help="Class, by name or number, instead of a layer.", metavar="CLASS")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Channels of a layer, such as 0-15,40; by default the first 16.")
+    ] = None,
+    direction: Annotated[
+        Path | None, typer.Option(help="File of numpy with a number for each channel of the layer.", metavar="FILE.npy")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Photographs, as for training or a folder of images: the best 9 beside each.", metavar="DATA"
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Image whose maps are shown, those with the highest values first.", metavar="FILE"),
+    ] = None,
+    diversity: Annotated[
+        int | None, typer.Option(help="Number of images of each, unlike one another; by default 1.", min=1, max=16)
+    ] = None,
+    negative: Annotated[
+        bool | None, typer.Option("--negative", help="Also what lowers the value.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimization steps; by default 256 for one image, 128 for several.", min=1)
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Pixels; by default the network's, for several images at most 128.", min=1, max=4096),
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate; by default 0.05.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the noise and the views; by default 0.", min=0)] = None,
+    repeat: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="PNG of an earlier call, whose settings hold where none are given.", metavar="FILE"
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(help="Also write the images so far after every N steps; 0: never.", min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="PNG file; an existing one is replaced.", metavar="FILE.png")] = Path(
+        "visualized.png"
+    ),
+    json: Json = False,
+) -> None:
+    """Show what a layer, a channel or a class answers to, by images that are optimized from noise.
+
+    inceptorch visualize googlenet.bvlc 4c:12 --out channel.png
+
+    inceptorch visualize googlenet.bvlc 4c --data holiday/
+
+    inceptorch visualize runs/flowers --class tulip
+    """
+    from inceptorch.utils.progress import printable
+    from inceptorch.visualization.subjects import parse_channels
+    from inceptorch.visualization.write_visualization import write
+
+    given = {
+        "layer": layer, "target": target, "channels": None if channels is None else parse_channels(channels),
+        "direction": None if direction is None else str(direction), "data": data,
+        "image": None if image is None else str(image), "diversity": diversity, "negative": negative, "steps": steps,
+        "size": size, "lr": lr, "seed": seed,
+    }  # fmt: skip
+    settings = {name: value for name, value in given.items() if value is not None}
+    result = write(model, settings, out, repeat=repeat, every=every)
+    if json:
+        print_json(result)
+        return
+    for each in result.get("visualizations", []):
+        photographs = f"; photographs up to {each['patches'][0]['value']:.4g}" if each["patches"] else ""
+        values = ", ".join(f"{value:.4g}" for value in each["values"])
+        print(printable(f"{each['label']}: {values}, from {each['started'][0]:.4g}{photographs}"))
+    print(printable(str(out)))
