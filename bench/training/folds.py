@@ -25,8 +25,8 @@ def run(rounds: str = "3") -> Record:
         for number in range(int(rounds)):
             for folds in seconds:
                 words = ["train", data, "--weights", bundle, "--folds", folds, "--out", f"{folder}/{number}-{folds}"]
-                words = [sys.executable, "-m", "inceptorch", *map(str, words), "--json"]
-                trained = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+                program = [sys.executable, "-m", "inceptorch", *map(str, words), "--json"]
+                trained = json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
                 seconds[folds].append(trained["seconds"])
     found = trained["folds"]
     times = {"without": statistics.median(seconds[0]), "with": statistics.median(seconds[FOLDS])}
