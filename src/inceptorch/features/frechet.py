@@ -88,10 +88,7 @@ def frechet_distance(a: Side, b: Side) -> Distance:
         return Distance(value, None)
     # Each image's part in the trace of the root, which is the sum of the parts of either side.
     inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > roots.max(initial=0) * NOISE)
-    if few.is_few:
-        of_few = vectors**2 @ roots
-    else:  # in the coordinates in which the covariance is 1
-        of_few = _parts(few, factor / (factor**2).sum(0) @ vectors, roots)
+    of_few = vectors**2 @ roots if few.is_few else _parts(few, _whitening(factor) @ vectors, roots)
     traces = of_few, _parts(other, factor @ vectors, inverse)
     random, changes = np.random.default_rng(SEED), np.zeros(RESAMPLES)
     for side, towards, trace in zip(
@@ -103,6 +100,12 @@ def frechet_distance(a: Side, b: Side) -> Distance:
             changes += resampled_sums(np.concatenate(rest) - trace, random)
     low, high = around(value, changes)
     return Distance(value, (max(low, min(value, 0.0)), high))
+
+
+def _whitening(factor: Doubles) -> Doubles:
+    """From features to coordinates in which the covariance is 1."""
+    whitening: Doubles = factor / (factor**2).sum(0)
+    return whitening
 
 
 def _parts(side: Side, projection: Doubles, weights: Doubles) -> Doubles:
