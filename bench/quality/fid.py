@@ -133,7 +133,10 @@ def render(record: Record) -> str:
     parts.append("| images | convention | measure | inceptorch | the package | relative difference |")
     parts.append("| --- | --- | --- | --- | --- | --- |")
     for row in record["rows"]:
-        difference = abs(row["ours"] - row["theirs"]) / max(abs(row["theirs"]), 1e-300)
+        theirs, difference = "stops: imaginary numbers", ""
+        if row["theirs"] is not None:
+            theirs = f"{row['theirs']:.8g}"
+            difference = f"{abs(row['ours'] - row['theirs']) / max(abs(row['theirs']), 1e-300):.1e}"
         cells = (row["images"], row["convention"], row["measure"].replace("_", " "))
-        parts.append(f"| {' | '.join(cells)} | {row['ours']:.8g} | {row['theirs']:.8g} | {difference:.1e} |")
+        parts.append(f"| {' | '.join(cells)} | {row['ours']:.8g} | {theirs} | {difference} |")
     return "\n".join(parts)
