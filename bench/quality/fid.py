@@ -4,7 +4,7 @@
 
 PYTHON is an interpreter of an environment with pytorch-fid, torch-fidelity, clean-fid and scipy < 1.18. Both sides have
 the same random weights, fitted to images so that features differ between them. Images are as many of CIFAR-10's
-training and test images as JPEG (2000 by default), and photographs (200, at least 20), cut to mixed sizes, in two halves.
+training and test images as JPEG (2000 by default), and photographs (200, at least 20), cut to mixed sizes, in halves.
 Where a side has fewer images than features, their root has noise: so their statistics are compared with an exact
 root, too.
 """
