@@ -3,7 +3,7 @@
     python -m bench fid_speed PYTHON [IMAGES]
 
 PYTHON is an interpreter of an environment with pytorch-fid and scipy < 1.18. Images are of 32 pixels (10,000 by
-default, from CIFAR-10). Ours is the whole command with statistics of the other side, from start to end; theirs is the
+default, at least 10, of CIFAR-10). Ours is the whole command with statistics of the other side. Theirs is the
 loop from images to statistics, without imports. Both have all cores. A second call has another measure on the features
 that the first one kept. Memory is the peak of a quarter of the images and of all.
 """

@@ -16,6 +16,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,21 @@ def exact(one: tuple[Any, Any], two: tuple[Any, Any]) -> float:
     return float(difference @ difference + np.trace(sigma1) + np.trace(sigma2) - 2 * root)
 
 
-def pytorch_fid(weights: str, folders: list[str]) -> dict[str, float]:
+def tried(distance: Callable[..., Any], one: tuple[Any, Any], two: tuple[Any, Any]) -> float | None:
+    """A package's distance; None where its root of a singular product has imaginary numbers, so that it stops."""
+    try:
+        return float(distance(*one, *two))
+    except ValueError:
+        return None
+
+
+def pytorch_fid(weights: str, folders: list[str]) -> dict[str, float | None]:
     from pytorch_fid import fid_score
 
     model: Any = network(weights, scale=True)
     size = batch_size(folders, 50)
     found = [fid_score.compute_statistics_of_path(folder, model, size, 2048, "cpu", 1) for folder in folders]
-    return {"fid": float(fid_score.calculate_frechet_distance(*found[0], *found[1])), "exact": exact(*found)}
+    return {"fid": tried(fid_score.calculate_frechet_distance, *found), "exact": exact(*found)}
 
 
 def loop(weights: str, folders: list[str]) -> dict[str, float]:
@@ -69,7 +78,7 @@ def loop(weights: str, folders: list[str]) -> dict[str, float]:
     return {"seconds": time.monotonic() - began, "memory": peak}
 
 
-def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
+def clean_fid(weights: str, folders: list[str]) -> dict[str, float | None]:
     from cleanfid import fid
 
     model = network(weights, scale=False)
@@ -83,7 +92,7 @@ def clean_fid(weights: str, folders: list[str]) -> dict[str, float]:
         for folder in folders
     ]
     found = [(np.mean(each, axis=0), np.cov(each, rowvar=False)) for each in rows]
-    return {"fid": float(fid.frechet_distance(*found[0], *found[1])), "exact": exact(*found)}
+    return {"fid": tried(fid.frechet_distance, *found), "exact": exact(*found)}
 
 
 def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
@@ -126,8 +135,12 @@ def torch_fidelity(weights: str, folders: list[str]) -> dict[str, float]:
     return {**measured, "exact": exact(*statistics)}
 
 
-PACKAGES = {"pytorch-fid": pytorch_fid, "clean-fid": clean_fid, "torch-fidelity": torch_fidelity}
-PARTS = {**PACKAGES, "loop": loop}
+PACKAGES: dict[str, Callable[..., Any]] = {
+    "pytorch-fid": pytorch_fid,
+    "clean-fid": clean_fid,
+    "torch-fidelity": torch_fidelity,
+}
+PARTS: dict[str, Callable[..., Any]] = {**PACKAGES, "loop": loop}
 
 if __name__ == "__main__":
     weights, a, b, *chosen = sys.argv[1:]

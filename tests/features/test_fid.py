@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,12 @@ def test_skipped_images_are_named_and_do_not_count(generated: Path, real: Path, 
     assert [Path(each["file"]).name for each in found.skipped] == ["000.png"]
 
 
-def test_weights_that_cannot_be_used_are_sentences(generated: Path, real: Path, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_used_are_sentences(
+    generated: Path, real: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    custom = Classifier(classifier.model, replace(classifier.config, spec="some.Module"))
+    with pytest.raises(BundleError, match="Cannot take features of some.Module: it is a custom module."):
+        fid(generated, real, weights=custom)
     (tmp_path / "a.onnx").touch()
     with pytest.raises(BundleError, match="Cannot take features of .*a.onnx: it is an exported file."):
         fid(generated, real, weights=tmp_path / "a.onnx")

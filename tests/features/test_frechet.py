@@ -42,6 +42,13 @@ def test_a_set_has_no_distance_from_itself() -> None:
     assert abs(frechet_distance(side, side).value) < 1e-8 * np.trace(side.statistics.sigma)
 
 
+@pytest.mark.parametrize("n", [10, 60])
+def test_images_that_are_all_the_same_have_the_distance_of_their_means(n: int) -> None:
+    one, two = side_of(np.ones((n, 32), np.float32)), side_of(np.full((n, 32), 3, np.float32))
+    assert frechet_distance(one, two).value == pytest.approx(4 * 32)
+    assert frechet_distance(one, one).value == pytest.approx(0)
+
+
 @pytest.mark.parametrize(("n", "m"), [(150, 200), (30, 40), (30, 200)])
 def test_the_interval_is_as_wide_as_distances_of_other_samples_scatter(n: int, m: int) -> None:
     values, widths = [], []

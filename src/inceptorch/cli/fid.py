@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from inceptorch.features.fid import FIDResult
 
 DATA = "Folder or zip of images, with or without classes; list, shards, torchvision:NAME, or .npz of statistics"
-SplitHelp = "train, val or test of {}, if it is divided; by default all of it."
+SPLIT = "train, val or test of {}, if it is divided; by default all of it."
 MEASURES = {
     "fid": "FID",
     "fid_infinity": "FID, infinitely many images of A",
@@ -20,39 +20,47 @@ MEASURES = {
 }
 
 
+SideA = Annotated[str, typer.Argument(help=f"{DATA}; the generated images.", metavar="A")]
+SideB = Annotated[str, typer.Argument(help=f"{DATA}; the real images.", metavar="B")]
+ConventionOption = Annotated[
+    str,
+    typer.Option(
+        help="Package whose resizing, scaling and statistics to follow: pytorch-fid, clean-fid or torch-fidelity."
+    ),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights of the network: pytorch-fid's .pth file, a bundle, or published weights; by default "
+        "inception_v3_fid.pytorch_fid.",
+        metavar="FILE",
+    ),
+]
+SaveOption = Annotated[
+    Path | None, typer.Option(help="File for the statistics of A, as A or B of a later call.", metavar="A.npz")
+]
+FidEngineOption = Annotated[
+    str,
+    typer.Option(
+        help="torch, onnxruntime or openvino, in fp32; auto: torch on a GPU, else the fastest that is installed "
+        "and agrees with torch."
+    ),
+]
+
+
 def fid(
-    a: Annotated[str, typer.Argument(help=f"{DATA}; the generated images.", metavar="A")],
-    b: Annotated[str, typer.Argument(help=f"{DATA}; the real images.", metavar="B")],
-    convention: Annotated[
-        str,
-        typer.Option(
-            help="Package whose resizing, scaling and statistics to follow: pytorch-fid, clean-fid or torch-fidelity."
-        ),
-    ] = "pytorch-fid",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights of the network: pytorch-fid's .pth file, a bundle, or published weights; by default "
-            "inception_v3_fid.pytorch_fid.",
-            metavar="FILE",
-        ),
-    ] = None,
+    a: SideA,
+    b: SideB,
+    convention: ConventionOption = "pytorch-fid",
+    weights: WeightsOption = None,
     kid: Annotated[bool, typer.Option("--kid", help="Kernel Inception Distance, too.")] = False,
     precision_recall: Annotated[bool, typer.Option("--precision-recall", help="Precision and recall, too.")] = False,
     inception_score: Annotated[bool, typer.Option("--inception-score", help="Inception Score of A, too.")] = False,
     infinity: Annotated[bool, typer.Option("--infinity", help="FID of infinitely many images of A, too.")] = False,
-    save: Annotated[
-        Path | None, typer.Option(help="File for the statistics of A, as A or B of a later call.", metavar="A.npz")
-    ] = None,
-    split_a: Annotated[str | None, typer.Option(help=SplitHelp.format("A"), metavar="SPLIT")] = None,
-    split_b: Annotated[str | None, typer.Option(help=SplitHelp.format("B"), metavar="SPLIT")] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="torch, onnxruntime or openvino, in fp32; auto: torch on a GPU, else the fastest that is installed "
-            "and agrees with torch."
-        ),
-    ] = "auto",
+    save: SaveOption = None,
+    split_a: Annotated[str | None, typer.Option(help=SPLIT.format("A"), metavar="SPLIT")] = None,
+    split_b: Annotated[str | None, typer.Option(help=SPLIT.format("B"), metavar="SPLIT")] = None,
+    engine: FidEngineOption = "auto",
     json: Json = False,
 ) -> None:
     """Measure how far two sets of images lie apart: FID, with an interval and warnings, and its kin.

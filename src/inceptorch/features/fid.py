@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -129,19 +130,7 @@ def fid(
         )
         if save is not None:
             save_statistics(one.side.statistics, Path(save))
-        distance = frechet_distance(one.side, two.side)
-        result = FIDResult(
-            distance.value,
-            convention,
-            about["network"],
-            about["weights"],
-            extractor.name,
-            n=(one.side.statistics.n, two.side.statistics.n),
-            formats=(one.formats, two.formats),
-            intervals={} if distance.interval is None else {"fid": distance.interval},
-            warnings=remarks(one, two, about, size),
-            skipped=[*one.skipped, *two.skipped],
-        )
+        result = _compare(one, two, {**about, "engine": extractor.name}, size)
         return _measured(result, one, two, rules, classifier, wanted)
 
 
@@ -173,8 +162,9 @@ def _open_weights(weights: str | Path | Classifier | None) -> Classifier:
         )
     else:
         classifier = load(PUBLISHED if weights is None else weights)
-    if classifier.config.detection is not None:
-        raise BundleError(f"Cannot take features of {weights}: it is a detector. Name a classifier.")
+    if classifier.config.detection is not None or classifier.config.is_custom:
+        what = "a custom module" if classifier.config.is_custom else "a detector"
+        raise BundleError(f"Cannot take features of {classifier.config.architecture}: it is {what}. Name a classifier.")
     return classifier
 
 
@@ -190,6 +180,23 @@ def _with_scaling(classifier: Classifier, rules: Convention) -> Classifier:
 def _hash(classifier: Classifier) -> str:
     tensors = {name: each.detach().cpu().contiguous() for name, each in evaluation_tensors(classifier.model).items()}
     return sha256(tensors, {}, torch.uint8)
+
+
+def _compare(one: Opened, two: Opened, about: Mapping[str, str], size: int) -> FIDResult:
+    """The distance alone, and what must be known of it."""
+    distance = frechet_distance(one.side, two.side)
+    return FIDResult(
+        distance.value,
+        about["convention"],
+        about["network"],
+        about["weights"],
+        about["engine"],
+        n=(one.side.statistics.n, two.side.statistics.n),
+        formats=(one.formats, two.formats),
+        intervals={} if distance.interval is None else {"fid": distance.interval},
+        warnings=remarks(one, two, about, size),
+        skipped=[*one.skipped, *two.skipped],
+    )
 
 
 def _measured(

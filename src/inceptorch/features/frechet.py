@@ -24,6 +24,7 @@ Doubles = NDArray[np.float64]
 RESAMPLES = 1000  # of the bootstrap
 SEED = 0
 CONFIDENCE = 0.95
+NOISE = 1e-7  # of the largest root, below which one is noise: the root of double precision's
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,37 +84,34 @@ def frechet_distance(a: Side, b: Side) -> Distance:
     one, two = a.statistics, b.statistics
     difference = one.mu - two.mu
     value = float(difference @ difference + np.trace(one.sigma) + np.trace(two.sigma) - 2 * roots.sum())
-    # Each image's part in the trace of the root, which is their sum.
-    traces = {id(few): _traces_of_factor(few, factor, vectors, roots)}
-    traces[id(other)] = _traces(other, factor @ vectors, roots)
-    random, changes = np.random.default_rng(SEED), np.zeros(RESAMPLES)
-    for side, towards in ((a, difference), (b, -difference)):
-        if side.features is not None:
-            n = len(side.features)
-            blocks = (2 * block @ towards / n + (block**2).sum(1) / (n - 1) for block in side.centered())
-            changes += resampled_sums(np.concatenate(list(blocks)) - traces[id(side)], random)
     if a.features is None and b.features is None:
         return Distance(value, None)
-    return Distance(value, around(value, changes))
+    # Each image's part in the trace of the root, which is the sum of the parts of either side.
+    inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > roots.max(initial=0) * NOISE)
+    of_few = vectors**2 @ roots if few.is_few else _parts(few, _whitening(factor) @ vectors, roots)
+    traces = of_few, _parts(other, factor @ vectors, inverse)
+    random, changes = np.random.default_rng(SEED), np.zeros(RESAMPLES)
+    for side, towards, trace in zip(
+        (a, b), (difference, -difference), traces if few is a else traces[::-1], strict=True
+    ):
+        if side.features is not None:
+            n = len(side.features)
+            rest = [2 * block @ towards / n + (block**2).sum(1) / (n - 1) for block in side.centered()]
+            changes += resampled_sums(np.concatenate(rest) - trace, random)
+    low, high = around(value, changes)
+    return Distance(value, (max(low, min(value, 0.0)), high))
 
 
-def _traces_of_factor(side: Side, factor: Doubles, vectors: Doubles, roots: Doubles) -> Doubles:
-    if side.is_few:
-        traces: Doubles = vectors**2 @ roots
-        return traces
-    whitening = factor / (factor**2).sum(0) @ vectors
-    return np.array([part for block in side.centered() for part in (block @ whitening) ** 2 @ roots]) / _less_one(side)
+def _whitening(factor: Doubles) -> Doubles:
+    """From features to coordinates in which the covariance is 1."""
+    whitening: Doubles = factor / (factor**2).sum(0)
+    return whitening
 
 
-def _traces(side: Side, projection: Doubles, roots: Doubles) -> Doubles:
-    inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > roots.max(initial=0) * 1e-7)
-    return np.array([part for block in side.centered() for part in (block @ projection) ** 2 @ inverse]) / _less_one(
-        side
-    )
-
-
-def _less_one(side: Side) -> int:
-    return len(side.features or ()) - 1
+def _parts(side: Side, projection: Doubles, weights: Doubles) -> Doubles:
+    """The weighted squares of each image's projections, over n - 1; none where the features are not at hand."""
+    squares = np.array([square for block in side.centered() for square in (block @ projection) ** 2 @ weights])
+    return squares / max(1, len(squares) - 1)
 
 
 def resampled_sums(parts: Doubles, random: np.random.Generator) -> Doubles:
