@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
@@ -40,14 +40,17 @@ class Threshold(TypedDict):
     accuracy: float
 
 
-class ValidationSplit(TypedDict):
-    """How training chose its validation images, for later evaluation on the same images: the fraction of each class,
-    the seed, the fingerprint of all images, and by what images are kept together (`data.groups`)."""
-
+class _DrawnSplit(TypedDict):
     fraction: float
     seed: int
     fingerprint: str
-    group_by: NotRequired[str]
+
+
+class ValidationSplit(_DrawnSplit, total=False):
+    """How training chose its validation images, for later evaluation on the same images: the fraction of each class,
+    the seed, the fingerprint of all images, and by what images are kept together (`data.groups`)."""
+
+    group_by: str
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,9 @@ class Metadata:
         known = {name: value for name, value in values.items() if name in names}
         for name, kind in (("split", ValidationSplit), ("threshold", Threshold)):
             value = known.get(name)
-            keys = kind.__annotations__
-            if value is not None and not (isinstance(value, dict) and keys.keys() <= value.keys()):
-                raise BundleError(f"{name} of the metadata must have the values {', '.join(keys)}.")
+            keys = kind.__required_keys__
+            if value is not None and not (isinstance(value, dict) and keys <= value.keys()):
+                raise BundleError(f"{name} of the metadata must have the values {', '.join(sorted(keys))}.")
         return cls(**known, other={name: value for name, value in values.items() if name not in names})
 
 
