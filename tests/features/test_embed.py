@@ -141,7 +141,7 @@ def test_only_the_extractor_moves_the_model(tiny: Classifier, monkeypatch: pytes
         return move(*args, **kwargs)
 
     monkeypatch.setattr(tiny.model, "to", to)
-    extraction = extraction_of(tiny, None, "torch", None, QUIET)
+    extraction = extraction_of(tiny, None, "torch", QUIET)
     assert isinstance(extraction.extractor, TorchExtractor)
     assert devices == [extraction.extractor.device]
     assert extraction.key["weights"] == fingerprint(Torch(tiny))

@@ -88,7 +88,7 @@ def embed(
         _check_target(target, absolute(data))
     classifier = model if isinstance(model, Classifier) else load(model)
     source = None if isinstance(model, Classifier) else str(absolute(model) if Path(model).exists() else model)
-    extraction = extraction_of(classifier, layer, engine, source, progress)
+    extraction = extraction_of(classifier, layer, engine, progress)
     splits = _open(data, progress)
     features, skipped = extract(splits, extraction, progress)
     missing = {one["file"] for one in skipped}
@@ -96,17 +96,16 @@ def embed(
     named = [(file, label) for file, label in named if file not in missing]
     if not named:
         raise DataError(f"Cannot embed {data}: it has no image that can be read. Try inceptorch check {data}.")
-    about = {**extraction.key, "dim": features.dim}
+    about = {"model": source, **extraction.key, "dim": features.dim}
     files, labels = [file for file, _ in named], [label for _, label in named]
     if target is not None:
         _write(target, files, labels, features, about)
     return Embeddings(files, labels, about, features.take, skipped)
 
 
-def extraction_of(
-    classifier: Classifier, layer: str | None, engine: str, source: str | None, progress: Progress
-) -> Extraction:
-    """How a classifier's embeddings are made, with what names them. Raises BundleError for a detector."""
+def extraction_of(classifier: Classifier, layer: str | None, engine: str, progress: Progress) -> Extraction:
+    """How a classifier's embeddings are made; their key is the same wherever it lies. Raises BundleError for a
+    detector."""
     if classifier.config.detection is not None:
         raise BundleError("Cannot embed images by a detector: it answers with boxes. Try a classifier.")
     if layer is None:
@@ -120,9 +119,10 @@ def extraction_of(
         crop = classifier.preprocessing.apply(Image.fromarray(image))
         return crop.transpose(2, 0, 1).astype(np.float32)
 
-    weights = classifier_fingerprint(classifier)
-    about = {"model": source, "weights": weights, "network": classifier.config.architecture, "layer": layer}
-    return Extraction(extractor, prepare, {**about, "engine": extractor.name})
+    weights, network = classifier_fingerprint(classifier), classifier.config.architecture
+    return Extraction(
+        extractor, prepare, {"weights": weights, "network": network, "layer": layer, "engine": extractor.name}
+    )
 
 
 def read_embeddings(path: str | Path) -> Embeddings:
