@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -176,3 +177,21 @@ def metrics(run: str | Path) -> list[dict[str, str]]:
     """The rows of a run's metrics.csv."""
     with open(Path(run) / "metrics.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def measured(*words: object, **environment: str) -> tuple[str, float, int]:
+    """What a command of ours prints, its seconds from start to end, and the peak of its memory in bytes."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inceptorch", *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return text, time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

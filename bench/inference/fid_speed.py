@@ -9,8 +9,6 @@ that the first one kept. Memory is the peak of a quarter of the images and of al
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy import linalg
 
-from bench.common import ROOT, Record, command, on_machine
+from bench.common import ROOT, Record, command, measured, on_machine
 from bench.quality.fid import cifar, output, random_weights
 from inceptorch.features.frechet import Side, frechet_distance
 from inceptorch.features.statistics import Statistics
@@ -40,28 +38,18 @@ def run(python: str = "", images: str = "10000") -> Record:
         np.savez(folder / "other.npz", mu=np.zeros(DIM), sigma=np.eye(DIM))
         home = folder / "home"
         words = ["--weights", weights, "--json"]
-        quarter = measured(folder / "home_of_few", "fid", few, folder / "other.npz", *words)
-        first = measured(home, "fid", side, folder / "other.npz", *words)
-        again = measured(home, "fid", side, folder / "other.npz", *words, "--inception-score")
+        quarter = ours(folder / "home_of_few", "fid", few, folder / "other.npz", *words)
+        first = ours(home, "fid", side, folder / "other.npz", *words)
+        again = ours(home, "fid", side, folder / "other.npz", *words, "--inception-score")
         theirs = json.loads(output(python, ROOT / "bench/quality/fid_plain.py", weights, side, other, "loop"))["loop"]
     times = {"first": first, "again": again, "quarter": quarter, "pytorch_fid": theirs}
     return {"n": {"images": count}, **times, "trace": trace()}
 
 
-def measured(home: Path, *words: object) -> Record:
+def ours(home: Path, *words: object) -> Record:
     """Seconds, peak of memory in bytes and engine of a command of ours."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inceptorch", *map(str, words)],
-        stdout=subprocess.PIPE,
-        env=os.environ | {"INCEPTORCH_HOME": str(home)},
-    )
-    assert process.stdout is not None
-    engine = json.loads(process.stdout.read())["engine"]
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return {"seconds": time.monotonic() - began, "memory": usage.ru_maxrss * 1024, "engine": engine}
+    text, seconds, memory = measured(*words, INCEPTORCH_HOME=str(home))
+    return {"seconds": seconds, "memory": memory, "engine": json.loads(text)["engine"]}
 
 
 def trace() -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,22 @@ def test_a_column_of_the_list_names_the_groups(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows[:-1], "bee/film1_1.png,bee,"]))
     with pytest.raises(DataError, match=r"list.csv, line 9: the group is empty"):
         groups_of(find_split(tmp_path / "list.csv", ("ant", "bee")), "patient")
+
+
+@pytest.mark.parametrize("missing", [0, 5])
+def test_a_line_without_the_column_is_named(tmp_path: Path, missing: int) -> None:
+    """Its name is not taken for a regular expression, which file names may match."""
+    films(tmp_path, 2, 2)
+    rows: list[dict[str, object]] = [
+        {"path": f"{name}/film{film}_{frame}.png", "label": name, "film": film}
+        for name in ("ant", "bee")
+        for film in (0, 1)
+        for frame in (0, 1)
+    ]
+    del rows[missing]["film"]
+    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match=rf"list.jsonl: line {missing + 1} has no 'film'. Add it."):
+        groups_of(find_split(tmp_path / "list.jsonl", ("ant", "bee")), "film")
 
 
 def test_names_that_do_not_match_and_bad_expressions_are_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +13,10 @@ from PIL import Image
 
 from inceptorch.classifier import Classifier
 from inceptorch.errors import BundleError, DataError, RunError, TableError
-from inceptorch.features.embed import embed, read_embeddings
+from inceptorch.features.embed import embed, extraction_of, read_embeddings
+from inceptorch.features.extractors import TorchExtractor
+from inceptorch.inference.engines.fingerprint import fingerprint
+from inceptorch.inference.engines.torch import Torch
 from inceptorch.networks.zoo import get_network
 from inceptorch.utils.progress import Progress
 from tests.helpers import classifier_of, detector
@@ -111,6 +115,36 @@ def test_what_cannot_be_embedded_is_refused_before_anything_is_written(
         with pytest.raises(error, match=sentence):
             embed(model, data, progress=QUIET, **options)
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_list_beside_the_array_is_not_replaced(tiny: Classifier, images: Path, tmp_path: Path) -> None:
+    """FILE.csv and FILE.json go with FILE.npy; a list of the user's may have that very name."""
+    listed = tmp_path / "photos.csv"
+    file = next(images.rglob("*.png"))
+    listed.write_text(f"path,label\n{file},red\n")
+    for data in (listed, images / "val"):
+        with pytest.raises(RunError, match=r"Cannot write .*photos"):
+            embed(tiny, data, out=tmp_path / "photos.npy", progress=QUIET)
+    assert listed.read_text().startswith("path,label")
+    assert not (tmp_path / "photos.json").exists()
+    for _ in range(2):  # its own files are replaced
+        embed(tiny, images / "val", out=tmp_path / "other.npy", progress=QUIET)
+
+
+def test_only_the_extractor_moves_the_model(tiny: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU, a model that was moved back to the processor afterwards could not compute."""
+    devices: list[Any] = []
+    move = tiny.model.to
+
+    def to(*args: Any, **kwargs: Any) -> Any:
+        devices.extend(args)
+        return move(*args, **kwargs)
+
+    monkeypatch.setattr(tiny.model, "to", to)
+    extraction = extraction_of(tiny, None, "torch", QUIET)
+    assert isinstance(extraction.extractor, TorchExtractor)
+    assert devices == [extraction.extractor.device]
+    assert extraction.key["weights"] == fingerprint(Torch(tiny))
 
 
 def test_damaged_files_are_named(tiny: Classifier, images: Path, tmp_path: Path) -> None:

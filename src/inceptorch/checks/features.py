@@ -23,7 +23,7 @@ def embeddings_of(scan: DatasetScan, model: str | Path, progress: Progress) -> V
     from inceptorch.features.embed import extraction_of
     from inceptorch.features.extract import extract
 
-    extraction = extraction_of(load(model), None, "auto", str(model), progress)
+    extraction = extraction_of(load(model), None, "auto", progress)
     found = []
     for split in scan.splits.values():
         features, skipped = extract([split], extraction, progress)

@@ -6,58 +6,74 @@ import typer
 from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import InceptorchError
 
+ImageArgument = Annotated[Path | None, typer.Argument(help="An image file of any size.", metavar="IMAGE")]
+OutOption = Annotated[
+    Path, typer.Option(help="PNG file to write; for a film, FILE.webp, or FILE.mp4 by ffmpeg.", metavar="FILE")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A run, a bundle, or published weights by name; by default googlenet.bvlc.", metavar="MODEL"),
+]
+LayerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer whose answer grows; by default one at 70 % of the body's multiply-adds (4c of GoogLeNet), with "
+        "a guide at 50 % (3b)."
+    ),
+]
+ChannelOption = Annotated[
+    str | None, typer.Option(help="Only these channels of the layer, by number.", metavar="N[,N...]")
+]
+GuideOption = Annotated[Path | None, typer.Option(help="An image whose parts appear in the other one.", metavar="FILE")]
+OctavesOption = Annotated[int | None, typer.Option(help="Sizes of the image, from small to large; 4 by default.")]
+OctaveScaleOption = Annotated[
+    float | None, typer.Option(help="Ratio of one octave's size to the one before; 1.4 by default.")
+]
+StepsOption = Annotated[int | None, typer.Option(help="Steps in each octave; 10 by default.")]
+StepSizeOption = Annotated[
+    float | None, typer.Option(help="Mean change of a step, in levels of 0 to 255; 1.5 by default.")
+]
+JitterOption = Annotated[
+    int | None, typer.Option(help="Random movement before each step, in pixels; at most 32 by default.")
+]
+StrengthOption = Annotated[
+    float | None, typer.Option(help="Factor of the whole change; 1 by default, 0.5 leaves half of it.")
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(help="Longer side of the result in pixels; by default the image's own, at most 1024."),
+]
+KeepColorsOption = Annotated[bool, typer.Option("--keep-colors", help="Change of brightness only.")]
+ZoomOption = Annotated[
+    int | None, typer.Option(help="Frames of a film that dives into the dream, 12 a second.", metavar="FRAMES")
+]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the random movements; 0 by default.")]
+SourceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", help="A PNG of this command, to be made again from the same files and weights.", metavar="FILE"
+    ),
+]
+
 
 def dream(
-    image: Annotated[Path | None, typer.Argument(help="An image file of any size.", metavar="IMAGE")] = None,
-    out: Annotated[
-        Path, typer.Option(help="PNG file to write; for a film, FILE.webp, or FILE.mp4 by ffmpeg.", metavar="FILE")
-    ] = Path("dream.png"),
-    model: Annotated[
-        str | None,
-        typer.Option(help="A run, a bundle, or published weights by name; by default googlenet.bvlc.", metavar="MODEL"),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Layer whose answer grows; by default one at 70 % of the body's multiply-adds (4c of GoogLeNet), with "
-            "a guide at 50 % (3b)."
-        ),
-    ] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Only these channels of the layer, by number.", metavar="N[,N...]")
-    ] = None,
-    guide: Annotated[
-        Path | None, typer.Option(help="An image whose parts appear in the other one.", metavar="FILE")
-    ] = None,
-    octaves: Annotated[int | None, typer.Option(help="Sizes of the image, from small to large; 4 by default.")] = None,
-    octave_scale: Annotated[
-        float | None, typer.Option(help="Ratio of one octave's size to the one before; 1.4 by default.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps in each octave; 10 by default.")] = None,
-    step_size: Annotated[
-        float | None, typer.Option(help="Mean change of a step, in levels of 0 to 255; 1.5 by default.")
-    ] = None,
-    jitter: Annotated[
-        int | None, typer.Option(help="Random movement before each step, in pixels; at most 32 by default.")
-    ] = None,
-    strength: Annotated[
-        float | None, typer.Option(help="Factor of the whole change; 1 by default, 0.5 leaves half of it.")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Longer side of the result in pixels; by default the image's own, at most 1024."),
-    ] = None,
-    keep_colors: Annotated[bool, typer.Option("--keep-colors", help="Only brightness changes.")] = False,
-    zoom: Annotated[
-        int | None, typer.Option(help="Frames of a film that dives into the dream, 12 a second.", metavar="FRAMES")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the random movements; 0 by default.")] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", help="A PNG of this command, to be made again from the same files and weights.", metavar="FILE"
-        ),
-    ] = None,
+    image: ImageArgument = None,
+    out: OutOption = Path("dream.png"),
+    model: ModelOption = None,
+    layer: LayerOption = None,
+    channel: ChannelOption = None,
+    guide: GuideOption = None,
+    octaves: OctavesOption = None,
+    octave_scale: OctaveScaleOption = None,
+    steps: StepsOption = None,
+    step_size: StepSizeOption = None,
+    jitter: JitterOption = None,
+    strength: StrengthOption = None,
+    size: SizeOption = None,
+    keep_colors: KeepColorsOption = False,
+    zoom: ZoomOption = None,
+    seed: SeedOption = None,
+    source: SourceOption = None,
     json: Json = False,
 ) -> None:
     """Change an image so that a layer's answer to it grows, in octaves from small to large. Ctrl-C writes the image so

@@ -14,6 +14,7 @@ from inceptorch.utils.progress import printable
 if TYPE_CHECKING:
     from inceptorch.evaluation import ComparisonRow, Evaluation
     from inceptorch.evaluation.boxes import BoxEvaluation
+    from inceptorch.utils.progress import Progress
 
 ModelsAndData = Annotated[
     list[str],
@@ -22,6 +23,9 @@ ModelsAndData = Annotated[
         "for train.",
         metavar="MODEL... [DATA]",
     ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="train, val or test; by default the first of test, val and train that DATA has.")
 ]
 WeightsOption = Annotated[
     str | None, typer.Option(help="Weights of the ensemble's members, as 2,1,1; by default equal.", metavar="W,W...")
@@ -49,9 +53,7 @@ ReportOption = Annotated[
 def evaluate(
     models_and_data: ModelsAndData,
     protocol: ProtocolOption = "center",
-    split: Annotated[
-        str | None, typer.Option(help="train, val or test; by default the first of test, val and train that DATA has.")
-    ] = None,
+    split: SplitOption = None,
     weights: WeightsOption = None,
     save_predictions: SaveOption = None,
     calibrate_on: CalibrateOption = None,
@@ -71,7 +73,6 @@ def evaluate(
     inceptorch eval runs/a runs/b flowers/ --protocol 144crop --save-predictions saved/
     """
     from inceptorch import evaluation
-    from inceptorch.data.verify import report_skipped
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.runtime.distributed import is_main_process
     from inceptorch.utils.progress import Progress
@@ -104,8 +105,28 @@ def evaluate(
     seconds = time.monotonic() - began
     if not is_main_process():
         return
+    _show(found, models, seconds, report, progress, json)
+
+
+def _show(
+    found: "Evaluation | BoxEvaluation",
+    models: list[str],
+    seconds: float,
+    report: Path | None,
+    progress: "Progress",
+    json: bool,
+) -> None:
+    """Print an evaluation, and write its page."""
+    from inceptorch.data.verify import report_skipped
+    from inceptorch.evaluation import Evaluation
+
     report_skipped(found.skipped, progress.info)
-    print_json(found.to_dict()) if json else print_evaluation(found)
+    if json:
+        print_json(found.to_dict())
+    elif isinstance(found, Evaluation):
+        print_evaluation(found)
+    else:
+        print_box_evaluation(found)
     if report:
         _write_report(found, models, seconds, report)
         progress.info(f"the page is in {report}")
@@ -117,19 +138,13 @@ def _evaluate_detector(
     """Print the scores of a detector, and write its page. Raises ProtocolError for `others`, options that it does not
     take, if given."""
     from inceptorch import evaluation
-    from inceptorch.data.verify import report_skipped
 
     for flag, value in others.items():
         if value is not None:
             raise ProtocolError(f"Cannot combine {flag} with a detector. Leave it out.")
-    began, progress = time.monotonic(), inputs["progress"]
+    began = time.monotonic()
     found = evaluation.evaluate_on_boxes(model, data, **inputs)
-    seconds = time.monotonic() - began
-    report_skipped(found.skipped, progress.info)
-    print_json(found.to_dict()) if json else print_box_evaluation(found)
-    if report:
-        _write_report(found, [model], seconds, report)
-        progress.info(f"the page is in {report}")
+    _show(found, [model], time.monotonic() - began, report, inputs["progress"], json)
 
 
 def _is_detector(model: str) -> bool:

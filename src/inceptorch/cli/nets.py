@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     Detector = tuple[NetworkSpec, DetectionHead, int]  # the number of classes
 
 
+NameArgument = Annotated[
+    str | None, typer.Argument(help="Name of a network, a .yaml file of your own, or a detector's run or bundle.")
+]
+DetectionOption = Annotated[
+    bool, typer.Option("--detection", help="The network as a detector's body, with the head that training adds.")
+]
+ClassesOption = Annotated[int | None, typer.Option(help="Classes of the detector; by default 80.", min=1, max=9999)]
+SizeOption = Annotated[int | None, typer.Option(help="Longer side of the detector's images in pixels; by default 512.")]
+
+
 def nets(
-    name: Annotated[
-        str | None, typer.Argument(help="Name of a network, a .yaml file of your own, or a detector's run or bundle.")
-    ] = None,
-    detection: Annotated[
-        bool, typer.Option("--detection", help="The network as a detector's body, with the head that training adds.")
-    ] = False,
-    classes: Annotated[
-        int | None, typer.Option(help="Classes of the detector; by default 80.", min=1, max=9999)
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Longer side of the detector's images in pixels; by default 512.")
-    ] = None,
+    name: NameArgument = None,
+    detection: DetectionOption = False,
+    classes: ClassesOption = None,
+    size: SizeOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Its paper's tables, as printed and as computed.")] = False,
     draw: Annotated[Path | None, typer.Option(help="File for a drawing of it.", metavar="FILE.svg")] = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, a start for your own.")] = False,
@@ -44,25 +46,17 @@ def nets(
     """
     from inceptorch.errors import TableError
     from inceptorch.networks.complexity import count_complexity
-    from inceptorch.networks.zoo import NETS, get_network
+    from inceptorch.networks.zoo import get_network
 
     if (paper, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
         raise TableError("Cannot combine --paper, --draw and --yaml. Give one of them; --json goes with --paper only.")
     if draw and draw.suffix.lower() != ".svg":
         raise TableError(f"Cannot draw into {draw}: the name must end in .svg.")
     if name is None:
-        if paper or draw or yaml or detection:
-            raise TableError("Cannot use --paper, --draw, --yaml or --detection without a network. Name one.")
-        complexities = [count_complexity(each) for each in NETS]
-        if json:
-            print_json([_summary(each) for each in complexities])
-            return
-        grid = [["network", "size", "parameters", "multiply-adds", "description"]]
-        for each in complexities:
-            grid.append([each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title])
-        print_table(grid)
+        if paper or draw or yaml or detection or classes or size:
+            raise TableError("Cannot use these options without a network, but for --json. Name one.")
+        _list(json)
         return
-
     found = _find_detector(name, detection, classes, size)
     if found is not None:
         if paper or yaml:
@@ -91,6 +85,21 @@ def nets(
         print_json(_to_json(count_complexity(net)))
     else:
         _print_layers(net, count_complexity(net))
+
+
+def _list(json: bool) -> None:
+    """Print all networks with their costs."""
+    from inceptorch.networks.complexity import count_complexity
+    from inceptorch.networks.zoo import NETS
+
+    complexities = [count_complexity(each) for each in NETS]
+    if json:
+        print_json([_summary(each) for each in complexities])
+        return
+    grid = [["network", "size", "parameters", "multiply-adds", "description"]]
+    for each in complexities:
+        grid.append([each.net, str(each.size), f"{each.params:,}", f"{each.macs:,}", NETS[each.net].title])
+    print_table(grid)
 
 
 def _find_detector(name: str, detection: bool, classes: int | None, size: int | None) -> "Detector | None":

@@ -12,11 +12,17 @@ from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import ClassifierConfig
+    from inceptorch.inference.engines import Engine
     from inceptorch.inference.inputs import Entry
+    from inceptorch.inference.options import BoxOptions, PredictOptions
     from inceptorch.utils.progress import Progress
 
 MEASURE_FROM = 1000  # images, which take far longer than the measurement
 
+ModelArgument = Annotated[
+    str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.", metavar="MODEL")
+]
+PathsArgument = Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH")]
 RejectOption = Annotated[
     bool,
     typer.Option(
@@ -69,10 +75,8 @@ RayOption = Annotated[
 
 
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="A run, a bundle, an exported file, or published weights by name.", metavar="MODEL")
-    ],
-    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.", metavar="PATH")],
+    model: ModelArgument,
+    paths: PathsArgument,
     top: TopOption = None,
     protocol: ProtocolOption = None,
     reject: RejectOption = False,
@@ -99,7 +103,7 @@ def predict(
     from inceptorch.inference.draw_boxes import Drawings
     from inceptorch.inference.engines import open_engine
     from inceptorch.inference.inputs import image_entries
-    from inceptorch.inference.options import options_for, predict_entries, report_low_bits
+    from inceptorch.inference.options import options_for, report_low_bits
     from inceptorch.inference.writers import file_lock, is_unfinished, new_writer, provenance, write_predictions
     from inceptorch.utils.progress import Progress
 
@@ -119,13 +123,7 @@ def predict(
     drawings = None if draw is None else Drawings(draw, paths, resumed=out is not None and is_unfinished(out))
 
     def answer(entries: Iterable["Entry"]) -> Iterator["Entry"]:
-        if ray is None:
-            answers = predict_entries(opened, entries, options)
-        else:
-            from inceptorch.inference.ray import predict_on_cluster
-
-            answers = predict_on_cluster(ray, model, opened, entries, options)
-        answers = report_low_bits(answers, progress.info)
+        answers = report_low_bits(_predict(opened, model, entries, options, ray), progress.info)
         return answers if drawings is None else drawings.draw_each(answers)
 
     if out is None:
@@ -135,6 +133,19 @@ def predict(
         writer = new_writer(out, provenance(opened, paths, options, draw), opened, options)
         state = write_predictions(writer, paths, answer, progress)
     _print_summary(out, state.done, state.failed, json)
+
+
+def _predict(
+    opened: "Engine", model: str, entries: "Iterable[Entry]", options: "PredictOptions | BoxOptions", ray: str | None
+) -> "Iterator[Entry]":
+    """The answers of this machine, or of a Ray cluster."""
+    if ray is None:
+        from inceptorch.inference.options import predict_entries
+
+        return predict_entries(opened, entries, options)
+    from inceptorch.inference.ray import predict_on_cluster
+
+    return predict_on_cluster(ray, model, opened, entries, options)
 
 
 def _threshold(model: str, config: "ClassifierConfig", protocol: str | None, min_confidence: float | None) -> float:

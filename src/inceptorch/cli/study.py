@@ -7,6 +7,20 @@ import typer
 from inceptorch.cli.output import Json, print_json, print_table
 from inceptorch.errors import RecipeError, RunError
 
+WeightsOption = Annotated[
+    str | None, typer.Option(help="Of detection-2014: network with weights; by default googlenet.bvlc.")
+]
+ProposalsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Of detection-2014: selective-search, both, boxes or grid; several times for several."),
+]
+ImagesOption = Annotated[
+    int | None, typer.Option(help="Of detection-2014: maximum of training and of test images; by default 200.")
+]
+NetworksOption = Annotated[
+    int | None, typer.Option(help="Of detection-2014: networks in the largest ensemble, 1 to 6; by default 6.")
+]
+
 
 def study(
     name: Annotated[str | None, typer.Argument(help="Name of a study; without one, all are listed.")] = None,
@@ -21,19 +35,10 @@ def study(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A recipe value for all arms.", metavar="KEY=VALUE")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Of detection-2014: network with weights; by default googlenet.bvlc.")
-    ] = None,
-    proposals: Annotated[
-        list[str] | None,
-        typer.Option(help="Of detection-2014: selective-search, both, boxes or grid; several times for several."),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(help="Of detection-2014: maximum of training and of test images; by default 200.")
-    ] = None,
-    networks: Annotated[
-        int | None, typer.Option(help="Of detection-2014: networks in the largest ensemble, 1 to 6; by default 6.")
-    ] = None,
+    weights: WeightsOption = None,
+    proposals: ProposalsOption = None,
+    images: ImagesOption = None,
+    networks: NetworksOption = None,
     json: Json = False,
 ) -> None:
     """Test a claim of the papers: several ways to train, several seeds each, and what the results show.

@@ -127,20 +127,15 @@ def train(
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
     """
-    overrides: dict[str, Any] = {"net": net, "epochs": epochs, "size": size, "batch_size": batch_size, "lr": lr}
-    overrides |= {
-        "folds": folds,
-        "group_by": group_by,
-        "num_workers": workers,
-        "checkpoint_every": checkpoint_every,
-        "deterministic": deterministic or None,
-    }
-    overrides = {name: value for name, value in overrides.items() if value is not None}
+    values: dict[str, Any] = {"net": net, "epochs": epochs, "size": size, "batch_size": batch_size, "lr": lr}
+    values |= {"folds": folds, "group_by": group_by, "num_workers": workers, "checkpoint_every": checkpoint_every}
+    values["deterministic"] = deterministic or None
+    overrides = {name: value for name, value in values.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
     if resume:
-        values = overrides.keys() - {"num_workers"}
-        if any((out, weights, recipe, config, settings, values, seed, lr_find, fast_dev_run, print_config)):
+        changed = overrides.keys() - {"num_workers"}
+        if any((out, weights, recipe, config, settings, changed, seed, lr_find, fast_dev_run, print_config)):
             raise RunError(
                 f"Cannot change {resume}: --resume continues it as it began. Leave out all other options but --workers."
             )
@@ -149,10 +144,7 @@ def train(
 
     chosen = _recipe(data, recipe, config, bool(weights), settings or [], overrides)
     if print_config:
-        from inceptorch.training.network import check_request
-
-        check_request(chosen, net, weights)
-        print(chosen.to_yaml(), end="")
+        _print_config(chosen, net, weights)
         return
     if data is None:
         raise RunError("Cannot train without data. Name the DATA to train on, or a run to resume: --resume RUN.")
@@ -166,6 +158,14 @@ def train(
         _dry_run(data, out, arguments, json)
     else:
         _print_result(_training().train(data, out=out, **arguments), json)
+
+
+def _print_config(recipe: Recipe, net: str | None, weights: str | None) -> None:
+    """Print a recipe as YAML. Raises RecipeError for a network that does not fit it, as training would."""
+    from inceptorch.training.network import check_request
+
+    check_request(recipe, net, weights)
+    print(recipe.to_yaml(), end="")
 
 
 def _recipe(

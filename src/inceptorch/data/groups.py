@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.data.sources.manifest import is_list, read_column
-from inceptorch.data.split import Split, stratified
+from inceptorch.data.split import Split, divided, stratified
 from inceptorch.errors import DataError
 
 Groups = NDArray[np.str_]  # [N], the name of each image's group
@@ -50,8 +50,11 @@ def _matches(split: Split, pattern: str) -> list[str]:
 
 
 def train_val_split(whole: Split, val_fraction: float, seed: int, group_by: str = "") -> tuple[Split, Split]:
-    """Training and validation images of a split that has not been divided, drawn by the seed; with `group_by`, without
-    parting a group. Raises DataError where too few groups have a class."""
+    """Training and validation images of a split that has not been divided, drawn by the seed. With `group_by`, no group
+    is parted, and validation is one of round(1 / val_fraction) folds, of two at least.
+
+    Raises DataError where too few groups have a class, and as `groups_of` does.
+    """
     groups = groups_of(whole, group_by)
     if groups is None:
         return stratified(whole, val_fraction, seed)
@@ -60,7 +63,7 @@ def train_val_split(whole: Split, val_fraction: float, seed: int, group_by: str 
     # The fold that comes nearest to that part of every class, as large groups can leave folds without some.
     parts = np.array([np.bincount(fold[whole.labels == label], minlength=folds) for label in np.unique(whole.labels)])
     off = np.abs(parts / parts.sum(1, keepdims=True) - 1 / folds).sum(0)
-    train, val = stratified(whole, val_fraction, seed, fold == off.argmin())
+    train, val = divided(whole, fold == off.argmin())
     missing = [name for name, count in train.with_classes(whole.classes).counts().items() if not count]
     if missing or not len(val):
         what = f"all images of {missing[0]} are" if missing else "each class is"

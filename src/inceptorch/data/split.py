@@ -246,16 +246,19 @@ def fingerprint(*splits: Split) -> str:
     return digest.hexdigest()
 
 
-def stratified(
-    whole: Split, val_fraction: float, seed: int, chosen: NDArray[np.bool_] | None = None
-) -> tuple[Split, Split]:
+def stratified(whole: Split, val_fraction: float, seed: int) -> tuple[Split, Split]:
     """Training and validation images: each class gives `val_fraction` of its images to validation, and at least one of
-    two. With `chosen`, [N], those are the validation images."""
-    val = np.zeros(len(whole), np.bool_) if chosen is None else chosen
-    for name, members in whole.by_class() if chosen is None else ():
+    two."""
+    val = np.zeros(len(whole), np.bool_)
+    for name, members in whole.by_class():
         # Drawn by the class's name, so that adding a class leaves the others' split alone.
         random.Random(f"{seed}/{name}").shuffle(members)
         val[members[: min(max(1, round(val_fraction * len(members))), len(members) - 1)]] = True
+    return divided(whole, val)
+
+
+def divided(whole: Split, val: NDArray[np.bool_]) -> tuple[Split, Split]:
+    """Training and validation images, which are those where `val` [N] is true."""
     train, rest = (whole.select(np.flatnonzero(chosen)) for chosen in (~val, val))
     return replace(train, name="train"), replace(rest, name=DRAWN_VAL, unused=StringArray())
 

@@ -27,8 +27,7 @@ from inceptorch.features.extractors import TorchExtractor, open_extractor
 from inceptorch.features.inputs import open_images
 from inceptorch.features.store import ROWS, Features
 from inceptorch.images.decode import RGBArray
-from inceptorch.inference.engines.fingerprint import fingerprint
-from inceptorch.inference.predictor import Predictor
+from inceptorch.inference.engines.fingerprint import classifier_fingerprint
 from inceptorch.utils.files import atomic_write, reading, write_text
 from inceptorch.utils.progress import Progress
 
@@ -81,17 +80,15 @@ def embed(
 
     Memory holds a few batches, however many images there are. Features are kept in the cache folder, so an interrupted
     call goes on where it was. Raises DataError, BundleError for a detector, TableError for an unknown layer, and
-    RunError for an `out` that cannot be written.
+    RunError for an `out` that cannot be written, or beside which lie files of other programs.
     """
     progress = progress or Progress()
     target = None if out is None else Path(out)
-    if target is not None and target.suffix.lower() not in SUFFIXES:
-        raise RunError(f"Cannot write {target}: embeddings are written as {' or '.join(SUFFIXES)}. Try another ending.")
     if target is not None:
-        ensure_outside(target, absolute(data))
+        _check_target(target, absolute(data))
     classifier = model if isinstance(model, Classifier) else load(model)
     source = None if isinstance(model, Classifier) else str(absolute(model) if Path(model).exists() else model)
-    extraction = extraction_of(classifier, layer, engine, source, progress)
+    extraction = extraction_of(classifier, layer, engine, progress)
     splits = _open(data, progress)
     features, skipped = extract(splits, extraction, progress)
     missing = {one["file"] for one in skipped}
@@ -99,17 +96,16 @@ def embed(
     named = [(file, label) for file, label in named if file not in missing]
     if not named:
         raise DataError(f"Cannot embed {data}: it has no image that can be read. Try inceptorch check {data}.")
-    about = {**extraction.key, "dim": features.dim}
+    about = {"model": source, **extraction.key, "dim": features.dim}
     files, labels = [file for file, _ in named], [label for _, label in named]
     if target is not None:
         _write(target, files, labels, features, about)
     return Embeddings(files, labels, about, features.take, skipped)
 
 
-def extraction_of(
-    classifier: Classifier, layer: str | None, engine: str, source: str | None, progress: Progress
-) -> Extraction:
-    """How a classifier's embeddings are made, with what names them. Raises BundleError for a detector."""
+def extraction_of(classifier: Classifier, layer: str | None, engine: str, progress: Progress) -> Extraction:
+    """How a classifier's embeddings are made; their key is the same wherever it lies. Raises BundleError for a
+    detector."""
     if classifier.config.detection is not None:
         raise BundleError("Cannot embed images by a detector: it answers with boxes. Try a classifier.")
     if layer is None:
@@ -123,9 +119,10 @@ def extraction_of(
         crop = classifier.preprocessing.apply(Image.fromarray(image))
         return crop.transpose(2, 0, 1).astype(np.float32)
 
-    weights = fingerprint(Predictor.of(classifier, device="cpu").engine)
-    about = {"model": source, "weights": weights, "network": classifier.config.architecture, "layer": layer}
-    return Extraction(extractor, prepare, {**about, "engine": extractor.name})
+    weights, network = classifier_fingerprint(classifier), classifier.config.architecture
+    return Extraction(
+        extractor, prepare, {"weights": weights, "network": network, "layer": layer, "engine": extractor.name}
+    )
 
 
 def read_embeddings(path: str | Path) -> Embeddings:
@@ -161,14 +158,31 @@ def _label(split: Split, index: int) -> str | None:
     return split.classes[split.labels[index]] or None if len(split.labels) == len(split) else None
 
 
+def _check_target(target: Path, data: str) -> None:
+    """Raise RunError for another ending, and where writing would change DATA, or a file that `embed` did not write."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise RunError(f"Cannot write {target}: embeddings are written as {' or '.join(SUFFIXES)}. Try another ending.")
+    ensure_outside(target, data)
+    for file in _beside(target):
+        ensure_outside(file, data)
+        if file.exists() and not target.exists():
+            raise RunError(f"Cannot write {target}: {file}, which goes with it, is there already. Try another name.")
+
+
+def _beside(path: Path) -> list[Path]:
+    """The names and the model of a .npy: FILE.csv and FILE.json."""
+    return [] if path.suffix.lower() == ".parquet" else [path.with_suffix(".csv"), path.with_suffix(".json")]
+
+
 def _write(path: Path, files: list[str], labels: list[str | None], features: Features, about: dict[str, Any]) -> None:
     if path.suffix.lower() == ".parquet":
         atomic_write(path, lambda temporary: _write_parquet(temporary, files, labels, features, about))
         return
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(zip(files, (label or "" for label in labels), strict=True))
-    write_text(path.with_suffix(".csv"), LABELED + table.getvalue())
-    write_text(path.with_suffix(".json"), json.dumps(about, indent=1) + "\n")
+    names, model = _beside(path)
+    write_text(names, LABELED + table.getvalue())
+    write_text(model, json.dumps(about, indent=1) + "\n")
 
     def write(temporary: Path) -> None:
         shape = (len(features), features.dim)
@@ -210,8 +224,9 @@ def _read_parquet(path: Path) -> Embeddings:
 
 def _read_npy(path: Path) -> Embeddings:
     vectors = cast("NDArray[np.float32]", np.load(path, mmap_mode="r", allow_pickle=False))
-    about = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    with open(path.with_suffix(".csv"), encoding="utf-8", newline="") as file:
+    names, model = _beside(path)
+    about = json.loads(model.read_text("utf-8"))
+    with open(names, encoding="utf-8", newline="") as file:
         rows: Iterable[list[str]] = list(csv.reader(file))[1:]
     named = [(file, label or None) for file, label in rows]
     if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != len(named):

@@ -4,9 +4,7 @@ neighbor is."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from inceptorch.errors import DataError
 from inceptorch.features.store import Features
@@ -23,20 +21,15 @@ def hits(generated: Features, real: Features) -> tuple[int, int]:
             f"Cannot compute precision and recall of {len(generated)} and {len(real)} images: there must be at least "
             f"{NEIGHBORS + 2}. Try more images."
         )
-    one, two = _all(generated), _all(real)
-    return _among(generated, two, _radii(real, two)), _among(real, one, _radii(generated, one))
+    return _among(generated, real), _among(real, generated)
 
 
-def _all(features: Features) -> Tensor:
-    return torch.from_numpy(features.take())
-
-
-def _radii(features: Features, all: Tensor) -> Tensor:
-    """The distance of each image to its third neighbor."""
-    blocks = (torch.cdist(torch.from_numpy(block), all) for block in features.blocks(ROWS))
-    return torch.cat([block.kthvalue(NEIGHBORS + 1).values for block in blocks])  # the first is the image itself
-
-
-def _among(features: Features, others: Tensor, radii: Tensor) -> int:
-    found = ((torch.cdist(torch.from_numpy(block), others) <= radii).any(1) for block in features.blocks(ROWS))
-    return int(np.sum([int(block.sum()) for block in found]))
+def _among(features: Features, others: Features) -> int:
+    """How many images lie among others. Memory holds the features of the others."""
+    theirs = torch.from_numpy(others.take())
+    distances = (torch.cdist(torch.from_numpy(block), theirs) for block in others.blocks(ROWS))
+    # The nearest is the image itself.
+    radii = torch.cat([block.kthvalue(NEIGHBORS + 1).values for block in distances])
+    return sum(
+        int((torch.cdist(torch.from_numpy(block), theirs) <= radii).any(1).sum()) for block in features.blocks(ROWS)
+    )

@@ -110,7 +110,7 @@ def _extraction(index: Embeddings, model: str | Path | Classifier | None) -> Ext
             raise BundleError(f"Cannot embed images: the model {named} of the embeddings is not here. Try --model.")
         model = named
     classifier = model if isinstance(model, Classifier) else load(model)
-    extraction = extraction_of(classifier, layer, "torch", None, Progress(quiet=True))
+    extraction = extraction_of(classifier, layer, "torch", Progress(quiet=True))
     if extraction.key["weights"] != index.about.get("weights"):
         raise BundleError(
             f"Cannot compare images with these embeddings: {model} is not the model that made them. Try that model, or "

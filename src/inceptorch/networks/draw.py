@@ -1,8 +1,8 @@
 """A network's table as one SVG image, in the manner of Figure 3 of the GoogLeNet paper (arXiv:1409.4842).
 
 Layers stand under each other, branches side by side, auxiliary heads to the right. A detector has its feature pyramid
-there, which its head stands on. Every layer becomes a `Part`, parts
-are put together into larger ones, and the page places the parts of the rows on one axis.
+there, which its head stands on. Every layer becomes a `Part`, parts are put together into larger ones, and the page
+places the parts of the rows on one axis.
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ def detector_svg(net: NetworkSpec, detection: DetectionHead, num_classes: int) -
     costs = detection.costs(net, num_classes)
     counted = Complexity(net.name, net.source, detection.width, costs, sum(cost.params for cost in costs))
     image = (3, detection.height, detection.width)
-    body = _column(
-        (_image(image), *_rows(detection.body(net).body, image, costs, net, alone=detection.levels)), FIGURES, NARROWEST
-    )
+    layers = detection.body(net).body
+    body_rows = _rows(layers, image, costs[: len(layers)], net, alone=detection.levels)
+    body = _column((_image(image), *body_rows), FIGURES, NARROWEST)
     frames, head = _pyramid(net, detection, costs), _shared_head(net, detection, costs)
     edge = _aside(body) + max(frame.width for frame in frames.values())  # of the pyramid, to the right
     width = edge + LANES + head.width
@@ -295,7 +295,7 @@ def _rows(
 ) -> tuple[Row, ...]:
     """Equal rows in succession are one, but a row of `alone` stays alone."""
     rows: list[Row] = []
-    for (name, layer), counted in zip(layers.items(), costs, strict=False):
+    for (name, layer), counted in zip(layers.items(), costs, strict=True):
         last = rows[-1] if rows else None
         if last and (last.layer, last.shape) == (layer, shape) and not {name, last.names[-1]} & set(alone):
             rows[-1] = replace(last, names=(*last.names, name))

@@ -67,12 +67,9 @@ def train(
     Raises DataError, TableError, BundleError, RecipeError or RunError, where possible before anything is written.
     """
     began = time.monotonic()
-    if isinstance(model, str):
-        if net is not None:
-            raise RecipeError("Cannot take net and model: they name the same. Give net or model, not both.")
-        net, model = model, None
+    net, module = _net_or_module(net, model)
     from_python = not isinstance(data, str | Path)
-    overrides = Overrides(data if from_python else None, model, loss, transform, optimizer)
+    overrides = Overrides(data if from_python else None, module, loss, transform, optimizer)
     values = {name: value for name, value in (("epochs", epochs), ("size", size)) if value is not None}
     request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, values, overrides)
     with init_distributed() as world, ExitStack() as stack:
@@ -94,6 +91,15 @@ def train(
         progress = _logged(context, world, progress)
         report_skipped(context.run.skipped or [], progress.info)
         return _fit(context, world, progress, callbacks, began)
+
+
+def _net_or_module(net: str | None, model: str | nn.Module | None) -> tuple[str | None, nn.Module | None]:
+    """The name of a network, and the module that takes its place; `model` is either. Raises RecipeError."""
+    if not isinstance(model, str):
+        return net, model
+    if net is not None:
+        raise RecipeError("Cannot take net and model: they name the same. Give net or model, not both.")
+    return model, None
 
 
 def resume(

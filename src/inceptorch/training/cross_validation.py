@@ -117,6 +117,7 @@ def _interval(right: NDArray[np.bool_], groups: Groups | None, seed: int) -> Int
         return wilson_interval(int(right.sum()), len(right))
     numbers = np.unique(groups, return_inverse=True)[1]
     hits, sizes = np.bincount(numbers, right), np.bincount(numbers)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(RESAMPLES, len(sizes)))
-    low, high = np.quantile(hits[drawn].sum(1) / sizes[drawn].sum(1), [0.025, 0.975])
+    random = np.random.default_rng(seed)
+    draws = (random.integers(len(sizes), size=len(sizes)) for _ in range(RESAMPLES))  # not at once: there may be many
+    low, high = np.quantile([hits[drawn].sum() / sizes[drawn].sum() for drawn in draws], [0.025, 0.975])
     return float(low), float(high)

@@ -96,12 +96,15 @@ def _normal(path: Path, image: str) -> str:
 def read_column(path: Path, column: str) -> dict[str, str] | None:
     """A column of a list by the paths of the images; None if it has no such column. Raises DataError for an image
     without a value."""
-    found = {}
+    found, without = {}, []
     for line, row in _rows(path, group=column):
-        if "group" not in row:
-            return None
-        found[_existing(path.parent, row["path"])] = _text(row, "group", f"{path}, line {line}")
-    return found
+        if "group" in row:
+            found[_existing(path.parent, row["path"])] = _text(row, "group", f"{path}, line {line}")
+        else:
+            without.append(line)
+    if found and without:  # lines of .jsonl, each of which has columns of its own
+        raise DataError(f"Cannot group the images of {path}: line {without[0]} has no {column!r}. Add it.")
+    return found or None
 
 
 def _rows(path: Path, labeled: bool = True, group: str = "") -> Iterator[tuple[int, dict[str, Any]]]:

@@ -18,7 +18,7 @@ from inceptorch.evaluation.detection.matching import (
     outside,
     pairs_of,
 )
-from inceptorch.evaluation.detection.operating_point import best_of, operating_point, outcomes_of
+from inceptorch.evaluation.detection.operating_point import Outcomes, best_of, operating_point, outcomes_of
 from inceptorch.evaluation.detection.rules import ANY_SIZE, SIZES, Rule, get_rule
 from inceptorch.images.boxes import Boxes
 from inceptorch.tasks.metrics import Interval
@@ -147,16 +147,7 @@ def evaluate_boxes(
         map=mean(ap["all"]) if several else None,
         coco=_coco_figures(sizes, ap, len(classes)) if rule.name == "coco" else None,
         intervals=_intervals(sizes["all"], ap["all"], len(truths), bootstrap, seed),
-        per_class={
-            name: ClassScore(
-                n=int(number),
-                ap50=mean(ap["all"][:1, label]),
-                ap=mean(ap["all"][:, label]) if several else None,
-                recall=None if threshold is None else operating_point(outcomes, threshold, label)["recall"],
-                precision=None if threshold is None else operating_point(outcomes, threshold, label)["precision"],
-            )
-            for label, (name, number) in enumerate(zip(classes, sizes["all"].positives(len(classes)), strict=True))
-        },
+        per_class=_per_class(classes, sizes["all"], ap["all"], outcomes, threshold),
         per_size={
             name: SizeScore(
                 n=int(sizes[name].counted.sum()), map50=mean(ap[name][0]), map=mean(ap[name]) if several else None
@@ -167,6 +158,23 @@ def evaluate_boxes(
         precision=None if point is None else point["precision"],
         recall=None if point is None else point["recall"],
     )
+
+
+def _per_class(
+    classes: Sequence[str], curves: Curves, ap: Floats, outcomes: Outcomes, threshold: float | None
+) -> dict[str, ClassScore]:
+    """The scores of each class, whose AP at each threshold are `ap` [T, classes]."""
+    scores = {}
+    for label, (name, number) in enumerate(zip(classes, curves.positives(len(classes)), strict=True)):
+        point = None if threshold is None else operating_point(outcomes, threshold, label)
+        scores[name] = ClassScore(
+            n=int(number),
+            ap50=mean(ap[:1, label]),
+            ap=mean(ap[:, label]) if len(ap) > 1 else None,
+            recall=None if point is None else point["recall"],
+            precision=None if point is None else point["precision"],
+        )
+    return scores
 
 
 def map50_gain(

@@ -15,11 +15,7 @@ def fingerprint(engine: Engine) -> str:
     digest = hashlib.sha256()
     match engine.source:
         case Classifier():
-            config = {**engine.config.to_dict(), "metadata": None}
-            digest.update(json.dumps(config, sort_keys=True).encode())
-            for name, tensor in sorted(engine.source.model.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(tensor.cpu().contiguous().numpy().tobytes())
+            _add_classifier(digest, engine.source)
         case bytes():
             digest.update(engine.source)
         case Path():
@@ -29,3 +25,18 @@ def fingerprint(engine: Engine) -> str:
     if engine.precision != "fp32":  # where engines agree
         digest.update(str(engine).encode())
     return digest.hexdigest()
+
+
+def classifier_fingerprint(classifier: Classifier) -> str:
+    """The `fingerprint` of a classifier in torch in fp32. The model stays on the device where it is."""
+    digest = hashlib.sha256()
+    _add_classifier(digest, classifier)
+    return digest.hexdigest()
+
+
+def _add_classifier(digest: hashlib._Hash, classifier: Classifier) -> None:
+    config = {**classifier.config.to_dict(), "metadata": None}
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    for name, tensor in sorted(classifier.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())

@@ -1,6 +1,8 @@
 """The study from images to a table; it can be stopped and goes on."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,10 @@ def test_mistakes_get_a_sentence_and_write_nothing(drawn: Path, four: Path, imag
     net = NetworkSpec("flat", "one convolution", "a test", 16, {"a": Conv(4, 3, 2)}, {"avgpool": GlobalAverage()})
     flat = tmp_path / "flat"
     Classifier.of(Model(net, 2, size=16), default_preprocessing(16), ["x", "y"]).save(flat)
+    empty = tmp_path / "empty"
+    shutil.copytree(drawn, empty)
+    for file in (empty / "test").glob("*.xml"):
+        file.write_text(re.sub("<object>.*</object>", "", file.read_text()))
     cases: list[tuple[type[InceptorchError], str, dict[str, Any]]] = [
         (RunError, "by 'box': did you mean 'boxes'", {"proposals": ["box"]}),
         (RunError, "networks 7. Try --networks from 1 to 6", {"networks": 7}),
@@ -126,6 +132,7 @@ def test_mistakes_get_a_sentence_and_write_nothing(drawn: Path, four: Path, imag
         (RunError, "epochs 0. Try --epochs from 1", {"epochs": 0}),
         (RunError, "lies inside the images", {"out": drawn / "out"}),
         (DataError, "its images have no boxes", {"data": images}),
+        (DataError, "no test image of .*empty has an object", {"data": empty}),
         (TableError, "none of its maps is reduced", {"weights": flat}),
     ]
     for error, said, words in cases:

@@ -59,7 +59,7 @@ def text(results: Results) -> str:
         *(fill(sentence, WIDTH) for sentence in _fewer(results)),
         fill(_rule(), WIDTH),
         aligned(_rows(results)),
-        *(fill(f"- {_told(claim)}", WIDTH, subsequent_indent="  ") for claim in results["claims"]),
+        *(fill(f"- {_in_words(claim)}", WIDTH, subsequent_indent="  ") for claim in results["claims"]),
         *(fill(sentence, WIDTH) for sentence in DIFFERS),
     ]
     for table in paper_tables():
@@ -168,7 +168,7 @@ def _claims(results: Results) -> Grid:
     return lines
 
 
-def _told(claim: Mapping[str, Any]) -> str:
+def _in_words(claim: Mapping[str, Any]) -> str:
     """A claim with what was found, as a sentence each."""
     printed = f"; printed: {claim['printed']}" if claim["printed"] else ""
     interval = f"{points(claim['low'])} to {points(claim['high'])}"

@@ -27,9 +27,9 @@ FINE, COARSE = 150, 300  # scale of the first superpixels: OpenCV's default, and
 LEARNED = 200  # boxes of the detector in an image, as many as the paper took from MultiBox
 GRID_SIDES, GRID_RATIOS = (0.1, 0.17, 0.28, 0.45, 0.7, 1.0), (0.5, 1.0, 2.0)  # of the image's shorter side
 GRID_STRIDE = 0.5  # of a box's own sides
-BATCH, RATE, DECAY, CLIP = 8, 0.002, 0.02, 10.0  # those of recipe boxes-head
+BATCH_SIZE, LR, WEIGHT_DECAY, CLIP_GRAD_NORM = 8, 0.002, 0.02, 10.0  # those of recipe boxes-head
 MAX_IOU = 0.7  # of two boxes of the detector
-COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000)  # first proposals of an image whose coverage is told
+COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000)  # first proposals of an image whose coverage is given
 FOUND = 0.5  # IoU with a proposal from which on an object is covered
 
 
@@ -110,27 +110,27 @@ def train_learned(views: Sequence[ImageMaps], epochs: int, seed: int, progress: 
     count = len(views[0].split)
     model.scale_inputs([torch.stack(each) for each in zip(*_first(views[0]), strict=True)])
     head = [parameter for name, parameter in model.named_parameters() if not name.startswith("body.")]
-    optimizer = torch.optim.AdamW(head, RATE, weight_decay=DECAY)
-    steps = epochs * -(-count // BATCH)
+    optimizer = torch.optim.AdamW(head, LR, weight_decay=WEIGHT_DECAY)
+    steps = epochs * -(-count // BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / 20, 1 - step / steps))
     draw = np.random.default_rng(seed)
     model.train()
     for epoch in progress.track(range(epochs), epochs, "epochs of the class-free detector"):
         view = views[epoch % len(views)]
-        for batch in np.array_split(draw.permutation(count), -(-count // BATCH)):
+        for batch in np.array_split(draw.permutation(count), -(-count // BATCH_SIZE)):
             rows = torch.from_numpy(view.rows[np.sort(batch)].astype(np.float32))
             boxes = [view.seen(index, _objects(view.split.boxes[index])) for index in np.sort(batch).tolist()]
             loss = losses(model, model(rows), as_targets(boxes)).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            clip_grad_norm_(head, CLIP)
+            clip_grad_norm_(head, CLIP_GRAD_NORM)
             optimizer.step()
             schedule.step()
     return model.eval()
 
 
 def _first(maps: ImageMaps) -> list[list[torch.Tensor]]:
-    return [list(maps.maps(index).values()) for index in range(min(BATCH, len(maps.split)))]
+    return [list(maps.maps(index).values()) for index in range(min(BATCH_SIZE, len(maps.split)))]
 
 
 def _objects(boxes: Boxes) -> Boxes:

@@ -111,16 +111,16 @@ def mine(features: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
     of the background at random, and in ROUNDS as many again that it takes for objects most."""
     draw = torch.Generator().manual_seed(seed)
     positive, negative = torch.nonzero(labels != classes)[:, 0], torch.nonzero(labels == classes)[:, 0]
-    share = max(1, len(positive))
+    count = max(1, len(positive))  # negatives of a round
     negative = negative[torch.randperm(len(negative), generator=draw)]
-    chosen, rest = torch.cat([positive, negative[:share]]), negative[share:]
+    chosen, rest = torch.cat([positive, negative[:count]]), negative[count:]
     for _ in range(ROUNDS):
         if not len(rest):
             break
         weight, bias = fitted(features[chosen].float(), labels[chosen], classes)
         certainty = torch.cat([_background(part, weight, bias) for part in torch.split(features[rest], 4096)])
         order = certainty.argsort()  # the least certain first
-        chosen, rest = torch.cat([chosen, rest[order[:share]]]), rest[order[share:]]
+        chosen, rest = torch.cat([chosen, rest[order[:count]]]), rest[order[count:]]
     return chosen
 
 

@@ -158,6 +158,8 @@ def _splits(data: str, images: int, seed: int, progress: Progress) -> tuple[BoxS
         assert isinstance(readable, BoxSplit)
         if len(readable) < MIN_IMAGES:
             raise DataError(f"Cannot study detection on {len(readable)} {name} images of {data}. Try more --images.")
+        if all((boxes.crowd | boxes.difficult).all() for boxes in readable.boxes):
+            raise DataError(f"Cannot study detection: no {name} image of {data} has an object. Try more --images.")
         found.append(readable)
     return found[0], found[1]
 
@@ -308,9 +310,9 @@ class _Study:
             if of == against or not {of, against} <= set(boxes):
                 continue
             gain = Interval(*map50_gain(self.test.boxes, boxes[of], boxes[against], self.test.classes, RULES[0]))
-            told = {"says": claim.says, "source": claim.source, "printed": claim.printed}
+            printed = {"says": claim.says, "source": claim.source, "printed": claim.printed}
             compared = {"of": vars(of), "against": vars(against), **vars(gain)}
-            yield {**told, **compared, "verdict": verdict(gain, "better", 0.0)}
+            yield {**printed, **compared, "verdict": verdict(gain, "better", 0.0)}
 
 
 def _joined(parts: Mapping[str, list[Corners]], names: Iterable[str]) -> list[Corners]:
