@@ -92,3 +92,10 @@ def test_auxiliary_heads_that_config_and_weights_disagree_about_are_named_with_b
                 match=rf"model.safetensors {has} .* auxiliary heads, but aux_heads in config.json says otherwise",
             ):
                 open_engine(folder, engine)
+
+
+def test_a_split_that_was_drawn_without_groups_is_read(bundle: Path) -> None:
+    split = {"fraction": 0.2, "seed": 0, "fingerprint": "x"}
+    for more in ({}, {"group_by": "film"}):
+        edit(bundle, metadata={"split": split | more})
+        assert inceptorch.load(bundle).config.metadata.split == split | more

@@ -161,3 +161,12 @@ def test_damaged_files_are_named(tiny: Classifier, images: Path, tmp_path: Path)
     for name in ("cut.parquet", "text.parquet", "cut.npy", "text.npy", "objects.npy", "missing.npy", "a.txt"):
         with pytest.raises(DataError, match=name):
             read_embeddings(tmp_path / name)
+
+
+def test_a_missing_companion_and_a_missing_folder_are_named(tiny: Classifier, images: Path, tmp_path: Path) -> None:
+    embed(tiny, images / "val", out=tmp_path / "a.npy", progress=QUIET)
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(DataError, match=r"a.csv, beside it, is missing"):
+        read_embeddings(tmp_path / "a.npy")
+    with pytest.raises(RunError, match=r"Cannot write .*b.npy: there is no folder .*nowhere\. Try another --out"):
+        embed(tiny, images / "val", out=tmp_path / "nowhere" / "b.npy", progress=QUIET)

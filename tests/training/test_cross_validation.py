@@ -73,6 +73,14 @@ def test_the_validation_images_of_groups_are_found_again(images: Path, weights: 
     assert evaluation.top1 == pytest.approx(inceptorch.load(tmp_path / "run").config.metadata.top1, abs=1e-5)
 
 
+def test_validation_images_are_drawn_and_found_without_groups(images: Path, weights: Path, tmp_path: Path) -> None:
+    result = invoke("train", images / "train", "--weights", weights, "--folds", 3, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "3 folds: top-1" in result.output
+    evaluation = inceptorch.evaluate(tmp_path / "run", images / "train", progress=QUIET)
+    assert evaluation.top1 == pytest.approx(inceptorch.load(tmp_path / "run").config.metadata.top1, abs=1e-5)
+
+
 def test_what_cannot_be_divided_is_refused(images: Path, weights: Path, recipe: Recipe, tmp_path: Path) -> None:
     head = RECIPES["head"]
     with pytest.raises(RecipeError, match="Cannot train by recipe 'scratch' in folds"):

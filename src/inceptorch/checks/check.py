@@ -34,7 +34,7 @@ def check(
     near_duplicates   also search for nearly equal images; not useful for digits or the frames of a film
 
     by_features       a run, a bundle or published weights whose features tell which images are nearly equal, instead
-                      of thumbnails: mirrored, turned and strongly changed copies are found, too
+                      of thumbnails: mirrored, turned and cropped copies are found, too
 
     The scan of each image is cached, so an interrupted check continues. Raises DataError if DATA is unusable or has a
     class that the model lacks, and BundleError for an unusable model.

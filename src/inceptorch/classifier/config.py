@@ -97,9 +97,9 @@ class Metadata:
         known = {name: value for name, value in values.items() if name in names}
         for name, kind in (("split", ValidationSplit), ("threshold", Threshold)):
             value = known.get(name)
-            keys = kind.__required_keys__
-            if value is not None and not (isinstance(value, dict) and keys <= value.keys()):
-                raise BundleError(f"{name} of the metadata must have the values {', '.join(sorted(keys))}.")
+            keys = [key for key in kind.__annotations__ if key in kind.__required_keys__]
+            if value is not None and not (isinstance(value, dict) and value.keys() >= set(keys)):
+                raise BundleError(f"{name} of the metadata must have the values {', '.join(keys)}.")
         return cls(**known, other={name: value for name, value in values.items() if name not in names})
 
 

@@ -25,7 +25,7 @@ def check(
         str | None,
         typer.Option(
             help="Model whose features tell which images are nearly equal, instead of thumbnails: finds mirrored, "
-            "turned and strongly changed copies, too.",
+            "turned and cropped copies, too. Not with --no-near-duplicates.",
             metavar="MODEL",
         ),
     ] = None,

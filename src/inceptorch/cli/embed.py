@@ -29,6 +29,7 @@ def embed(
     json: Json = False,
 ) -> None:
     """Write the embedding of every image, its features before the classes, for search, clusters and other programs.
+    Exit code 1 if some could not be read; the others are embedded.
 
     inceptorch embed googlenet.bvlc photos/ --out photos.parquet
     """
@@ -41,6 +42,8 @@ def embed(
     report_skipped(found.skipped, progress.info)
     if json:
         print_json({"out": str(out), "n": len(found), **found.about, "skipped": found.skipped})
-        return
-    print(printable(f"{len(found)} embeddings of {found.about['dim']} numbers in {out}"))
-    print(printable(f"search in them: inceptorch similar {out} IMAGE"))
+    else:
+        print(printable(f"{len(found)} embeddings of {found.about['dim']} numbers in {out}"))
+        print(printable(f"search in them: inceptorch similar {out} IMAGE"))
+    if found.skipped:
+        raise typer.Exit(1)

@@ -86,10 +86,10 @@ def embed(
     target = None if out is None else Path(out)
     if target is not None:
         _check_target(target, absolute(data))
+    splits = _open(data, progress)
     classifier = model if isinstance(model, Classifier) else load(model)
     source = None if isinstance(model, Classifier) else str(absolute(model) if Path(model).exists() else model)
     extraction = extraction_of(classifier, layer, engine, progress)
-    splits = _open(data, progress)
     features, skipped = extract(splits, extraction, progress)
     missing = {one["file"] for one in skipped}
     named = [(split.file(index), _label(split, index)) for split in splits for index in range(len(split))]
@@ -130,7 +130,9 @@ def read_embeddings(path: str | Path) -> Embeddings:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"Cannot read embeddings from {path}: it is no {' or '.join(SUFFIXES)}. Try inceptorch embed.")
-    refusal = DataError(f"Cannot read embeddings from {path}: it is damaged, or not by inceptorch. Embed anew.")
+    refusal = DataError(
+        f"Cannot read embeddings from {path}: it or a file beside it is damaged, or of another program. Embed anew."
+    )
     with reading(path, DataError):
         try:
             found = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
@@ -162,6 +164,8 @@ def _check_target(target: Path, data: str) -> None:
     """Raise RunError for another ending, and where writing would change DATA, or a file that `embed` did not write."""
     if target.suffix.lower() not in SUFFIXES:
         raise RunError(f"Cannot write {target}: embeddings are written as {' or '.join(SUFFIXES)}. Try another ending.")
+    if not target.absolute().parent.is_dir():
+        raise RunError(f"Cannot write {target}: there is no folder {target.parent}. Try another --out.")
     ensure_outside(target, data)
     for file in _beside(target):
         ensure_outside(file, data)
@@ -225,6 +229,9 @@ def _read_parquet(path: Path) -> Embeddings:
 def _read_npy(path: Path) -> Embeddings:
     vectors = cast("NDArray[np.float32]", np.load(path, mmap_mode="r", allow_pickle=False))
     names, model = _beside(path)
+    for companion in (names, model):
+        if not companion.exists():
+            raise DataError(f"Cannot read embeddings from {path}: {companion}, beside it, is missing. Embed anew.")
     about = json.loads(model.read_text("utf-8"))
     with open(names, encoding="utf-8", newline="") as file:
         rows: Iterable[list[str]] = list(csv.reader(file))[1:]
