@@ -79,7 +79,7 @@ def find_split(
     if name is None:
         raise DataError(f"{data} has no {split}; it has {' and '.join(splits)}.")
     found = splits[name]()
-    if boxes is False:
+    if boxes is False and isinstance(found, BoxSplit):
         refuse_boxes(data, f"use a classifier on {data}", "Try a detector, or class folders")
     if boxes and not isinstance(found, BoxSplit):
         raise DataError(f"Cannot use a detector on {data}: its images have no boxes. Try data as for training.")
