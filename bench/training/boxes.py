@@ -130,7 +130,7 @@ def reached(record: Record) -> dict[str, str]:
 
 def _seconds(rows: list[Record]) -> float:
     """The mean of the runs that had the machine to themselves."""
-    return mean(row["seconds"] for row in rows if not row.get("shared"))
+    return float(mean(row["seconds"] for row in rows if not row.get("shared")))
 
 
 def _score(rows: list[Record]) -> str:
