@@ -1,0 +1,61 @@
+"""How far an image is from those of training, by the features before the classifier.
+
+The relative Mahalanobis distance (arXiv:2106.09022): that to the nearest class less that to all images together, which
+takes out what is unusual in any image. It is given in standard deviations from the mean of the validation images, and a
+threshold from these tells what is out of distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inceptorch.classifier.config import DistanceThreshold
+from inceptorch.classifier.statistics import Doubles, FeatureStatistics
+from inceptorch.utils.arrays import Floats
+
+FALSE_ALARMS = 0.05  # fraction of the validation images above the threshold, at most
+
+
+class FeatureDistance:
+    """Distances of features, by the statistics of a bundle and the threshold in its metadata."""
+
+    def __init__(self, statistics: FeatureStatistics, reference: DistanceThreshold):
+        self.threshold = reference["threshold"]
+        self._reference = reference
+        self._relative = RelativeDistance(statistics)
+
+    def __call__(self, features: Floats) -> Doubles:
+        """The distances [N] of features [N, D], in standard deviations from the mean of the validation images."""
+        distances: Doubles = (self._relative(features) - self._reference["mean"]) / self._reference["std"]
+        return distances
+
+
+class RelativeDistance:
+    """The relative Mahalanobis distance, divided by the number of features."""
+
+    def __init__(self, statistics: FeatureStatistics):
+        present = statistics.counts > 0
+        within = statistics.shrunk(statistics.covariance)
+        self._mean = statistics.mean
+        self._precision = np.linalg.inv(within)
+        self._background = np.linalg.inv(statistics.shrunk(statistics.total_covariance))
+        means = statistics.means[present] - self._mean
+        self._rows = means @ self._precision
+        self._squares = (self._rows * means).sum(1)
+
+    def __call__(self, features: Floats) -> Doubles:
+        """The distances [N] of features [N, D]."""
+        x = features - self._mean
+        to_class = (self._squares - 2 * x @ self._rows.T).min(1) + ((x @ self._precision) * x).sum(1)
+        distances: Doubles = (to_class - ((x @ self._background) * x).sum(1)) / features.shape[1]
+        return distances
+
+
+def distance_threshold(statistics: FeatureStatistics, features: Floats) -> DistanceThreshold:
+    """The threshold that at most a twentieth of the validation images' features [N, D] exceed."""
+    distances = RelativeDistance(statistics)(features)
+    mean, std = float(distances.mean()), float(distances.std()) or 1.0
+    ordered = np.sort((distances - mean) / std)
+    threshold = float(ordered[-1 - int(FALSE_ALARMS * len(ordered))])
+    false_alarms = float((ordered > threshold).mean())
+    return DistanceThreshold(threshold=threshold, mean=mean, std=std, n=len(ordered), false_alarms=false_alarms)
