@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
@@ -54,14 +54,17 @@ class DistanceThreshold(TypedDict):
     false_alarms: float
 
 
-class ValidationSplit(TypedDict):
+class _GroupBy(TypedDict, total=False):
+    group_by: str
+
+
+class ValidationSplit(_GroupBy):
     """How training chose its validation images, for later evaluation on the same images: the fraction of each class,
     the seed, the fingerprint of all images, and by what images are kept together (`data.groups`)."""
 
     fraction: float
     seed: int
     fingerprint: str
-    group_by: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ class Metadata:
         known = {name: value for name, value in values.items() if name in names}
         for name, kind in (("split", ValidationSplit), ("threshold", Threshold), ("distance", DistanceThreshold)):
             value = known.get(name)
-            keys = kind.__annotations__
-            if value is not None and not (isinstance(value, dict) and keys.keys() <= value.keys()):
+            if value is not None and not (isinstance(value, dict) and kind.__required_keys__ <= value.keys()):
+                keys = [key for key in kind.__annotations__ if key in kind.__required_keys__]
                 raise BundleError(f"{name} of the metadata must have the values {', '.join(keys)}.")
         return cls(**known, other={name: value for name, value in values.items() if name not in names})
 

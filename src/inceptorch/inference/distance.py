@@ -7,10 +7,15 @@ threshold from these tells what is out of distribution.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import DistanceThreshold
-from inceptorch.classifier.statistics import Doubles, FeatureStatistics
+from inceptorch.classifier.statistics import STATISTICS, Doubles, FeatureStatistics
+from inceptorch.errors import BundleError, EngineError
+from inceptorch.inference.engines.base import Engine
 from inceptorch.utils.arrays import Floats
 
 FALSE_ALARMS = 0.05  # fraction of the validation images above the threshold, at most
@@ -20,14 +25,17 @@ class FeatureDistance:
     """Distances of features, by the statistics of a bundle and the threshold in its metadata."""
 
     def __init__(self, statistics: FeatureStatistics, reference: DistanceThreshold):
-        self.threshold = reference["threshold"]
-        self._reference = reference
+        self.reference = reference
         self._relative = RelativeDistance(statistics)
 
     def __call__(self, features: Floats) -> Doubles:
         """The distances [N] of features [N, D], in standard deviations from the mean of the validation images."""
-        distances: Doubles = (self._relative(features) - self._reference["mean"]) / self._reference["std"]
+        distances: Doubles = (self._relative(features) - self.reference["mean"]) / self.reference["std"]
         return distances
+
+    def entry(self, distance: float) -> dict[str, Any]:
+        """What an entry has of it."""
+        return {"distance": distance, "out_of_distribution": distance > self.reference["threshold"]}
 
 
 class RelativeDistance:
@@ -49,6 +57,23 @@ class RelativeDistance:
         to_class = (self._squares - 2 * x @ self._rows.T).min(1) + ((x @ self._precision) * x).sum(1)
         distances: Doubles = (to_class - ((x @ self._background) * x).sum(1)) / features.shape[1]
         return distances
+
+
+def distance_of(engine: Engine) -> FeatureDistance:
+    """The distance by an engine's bundle. Raises EngineError for an engine without features, BundleError for a bundle
+    that cannot tell."""
+    if not isinstance(engine.source, Classifier):
+        raise EngineError(
+            f"Cannot tell the distance of images with {engine}, which has no features. Try --engine torch with the run "
+            "or bundle."
+        )
+    statistics, reference = engine.source.statistics, engine.config.metadata.distance
+    if statistics is None or reference is None:
+        raise BundleError(
+            f"Cannot tell the distance of images: the model has no {STATISTICS}, which recipe head writes. Try a run of "
+            "inceptorch train DATA --weights BUNDLE."
+        )
+    return FeatureDistance(statistics, reference)
 
 
 def distance_threshold(statistics: FeatureStatistics, features: Floats) -> DistanceThreshold:
