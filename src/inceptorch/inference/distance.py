@@ -70,8 +70,8 @@ def distance_of(engine: Engine) -> FeatureDistance:
     statistics, reference = engine.source.statistics, engine.config.metadata.distance
     if statistics is None or reference is None:
         raise BundleError(
-            f"Cannot tell the distance of images: the model has no {STATISTICS}, which recipe head writes. Try a run of "
-            "inceptorch train DATA --weights BUNDLE."
+            f"Cannot tell the distance of images: the model has no {STATISTICS}, which recipe head writes. Try a run "
+            "of inceptorch train DATA --weights BUNDLE."
         )
     return FeatureDistance(statistics, reference)
 
