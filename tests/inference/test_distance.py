@@ -11,8 +11,8 @@ from PIL import Image
 import inceptorch
 from inceptorch.classifier.statistics import FeatureStatistics
 from inceptorch.inference.distance import FALSE_ALARMS, FeatureDistance, distance_threshold
-from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.engines.timing import random_images
+from inceptorch.inference.engines.torch import Torch
 from inceptorch.training.recipe import RECIPES, Recipe
 from inceptorch.utils.arrays import Floats, Ints
 from inceptorch.utils.progress import Progress
