@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.common import SHARED, Record, bvlc, command, need
 
-REJECT, OURS, PLAIN = "`--reject` (probability)", "`--distance` (relative Mahalanobis)", "Mahalanobis"
+REJECT, OURS, RELATIVE = "`--reject` (probability)", "`--distance` (Mahalanobis)", "relative Mahalanobis"
 SETS = {"photos": "photographs", "bccd": "microscope", "held back": "other flowers"}
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -75,7 +75,7 @@ def _measures(x: Floats, labels: Ints) -> dict[str, Measure]:
     import torch
 
     from inceptorch.classifier.statistics import FeatureStatistics
-    from inceptorch.inference.distance import RelativeDistance
+    from inceptorch.inference.distance import MahalanobisDistance
     from inceptorch.training.linear_probe import fit
     from inceptorch.training.recipe import RECIPES
     from inceptorch.utils.arrays import log_softmax
@@ -85,17 +85,15 @@ def _measures(x: Floats, labels: Ints) -> dict[str, Measure]:
     *_, last = fit(torch.from_numpy(x).float(), torch.from_numpy(labels), classes, recipe)
     weight, bias = last.weight.double().numpy(), last.bias.double().numpy()
     statistics = FeatureStatistics.of(x, labels, classes)
-    precision = np.linalg.inv(statistics.shrunk(statistics.covariance))
+    distance = MahalanobisDistance(statistics)
+    background = np.linalg.inv(statistics.shrunk(statistics.total_covariance))
 
-    def mahalanobis(y: Floats) -> Floats:
-        apart = (y - mean for mean in statistics.means)
-        return np.min([((each @ precision) * each).sum(1) for each in apart], axis=0)
+    def relative(y: Floats) -> Floats:
+        apart = y - statistics.mean
+        found: Floats = distance(y) - ((apart @ background) * apart).sum(1) / apart.shape[1]
+        return found
 
-    return {
-        REJECT: lambda y: -log_softmax(y @ weight.T + bias).max(1),
-        PLAIN: mahalanobis,
-        OURS: RelativeDistance(statistics),
-    }
+    return {REJECT: lambda y: -log_softmax(y @ weight.T + bias).max(1), OURS: distance, RELATIVE: relative}
 
 
 def render(record: Record) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 import inceptorch
 from inceptorch.classifier.statistics import STATISTICS
+from inceptorch.errors import InceptorchError, RunError
 from inceptorch.training.recipe import RECIPES, Recipe
 from tests.helpers import detector, invoke
 from tests.training.helpers import QUIET
@@ -61,8 +62,8 @@ def test_a_class_is_added_and_another_gets_more_images(images: Path, head: Path,
     assert inceptorch.evaluate(out, images, progress=QUIET).top1 > 0.8
     assert not list(tmp_path.glob(".more*"))
     refused = invoke("train", "--resume", out)
-    assert refused.exit_code == 2
-    assert "was made with --extend, in one step" in refused.stderr
+    assert isinstance(refused.exception, RunError)
+    assert "was made with --extend, in one step" in str(refused.exception)
 
 
 def test_one_image_is_enough_and_a_run_is_extended_twice(head: Path, tmp_path: Path) -> None:
@@ -104,9 +105,8 @@ def test_what_cannot_be_extended_is_a_sentence(images: Path, head: Path, tmp_pat
         (("--extend", head), "Name the DATA with the new classes"),
     ):
         done = invoke("train", *words, "--out", tmp_path / "out")
-        assert done.exit_code == 2, done.output
-        assert sentence in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert isinstance(done.exception, InceptorchError), done.output
+        assert sentence in str(done.exception)
     assert not (tmp_path / "out").exists()
 
 

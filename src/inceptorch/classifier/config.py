@@ -42,7 +42,7 @@ class Threshold(TypedDict):
 
 class DistanceThreshold(TypedDict):
     """A distance from the training images above which an image is out of distribution, in standard deviations from the
-    mean; `mean` and `std` are those of the relative Mahalanobis distance of `n` validation images.
+    mean; `mean` and `std` are those of the squared Mahalanobis distance by features, of `n` validation images.
 
     false_alarms is the fraction of these that lie above the threshold.
     """

@@ -1,8 +1,7 @@
 """How far an image is from those of training, by the features before the classifier.
 
-The relative Mahalanobis distance (arXiv:2106.09022): that to the nearest class less that to all images together, which
-takes out what is unusual in any image. It is given in standard deviations from the mean of the validation images, and a
-threshold from these tells what is out of distribution.
+The Mahalanobis distance to the nearest class (arXiv:1807.03888), in standard deviations from the mean of the validation
+images. A threshold from these tells what is out of distribution.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ class FeatureDistance:
 
     def __init__(self, statistics: FeatureStatistics, reference: DistanceThreshold):
         self.reference = reference
-        self._relative = RelativeDistance(statistics)
+        self._distance = MahalanobisDistance(statistics)
 
     def __call__(self, features: Floats) -> Doubles:
         """The distances [N] of features [N, D], in standard deviations from the mean of the validation images."""
-        distances: Doubles = (self._relative(features) - self.reference["mean"]) / self.reference["std"]
+        distances: Doubles = (self._distance(features) - self.reference["mean"]) / self.reference["std"]
         return distances
 
     def entry(self, distance: float) -> dict[str, Any]:
@@ -38,15 +37,13 @@ class FeatureDistance:
         return {"distance": distance, "out_of_distribution": distance > self.reference["threshold"]}
 
 
-class RelativeDistance:
-    """The relative Mahalanobis distance, divided by the number of features."""
+class MahalanobisDistance:
+    """The squared Mahalanobis distance to the nearest class, divided by the number of features."""
 
     def __init__(self, statistics: FeatureStatistics):
         present = statistics.counts > 0
-        within = statistics.shrunk(statistics.covariance)
-        self._mean = statistics.mean
-        self._precision = np.linalg.inv(within)
-        self._background = np.linalg.inv(statistics.shrunk(statistics.total_covariance))
+        self._mean = statistics.mean  # around which the sums below lose fewest digits
+        self._precision = np.linalg.inv(statistics.shrunk(statistics.covariance))
         means = statistics.means[present] - self._mean
         self._rows = means @ self._precision
         self._squares = (self._rows * means).sum(1)
@@ -54,8 +51,8 @@ class RelativeDistance:
     def __call__(self, features: Floats) -> Doubles:
         """The distances [N] of features [N, D]."""
         x = features - self._mean
-        to_class = (self._squares - 2 * x @ self._rows.T).min(1) + ((x @ self._precision) * x).sum(1)
-        distances: Doubles = (to_class - ((x @ self._background) * x).sum(1)) / features.shape[1]
+        nearest = (self._squares - 2 * x @ self._rows.T).min(1)
+        distances: Doubles = (nearest + ((x @ self._precision) * x).sum(1)) / features.shape[1]
         return distances
 
 
@@ -78,7 +75,7 @@ def distance_of(engine: Engine) -> FeatureDistance:
 
 def distance_threshold(statistics: FeatureStatistics, features: Floats) -> DistanceThreshold:
     """The threshold that at most a twentieth of the validation images' features [N, D] exceed."""
-    distances = RelativeDistance(statistics)(features)
+    distances = MahalanobisDistance(statistics)(features)
     mean, std = float(distances.mean()), float(distances.std()) or 1.0
     ordered = np.sort((distances - mean) / std)
     threshold = float(ordered[-1 - int(FALSE_ALARMS * len(ordered))])
