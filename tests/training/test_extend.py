@@ -70,7 +70,7 @@ def test_one_image_is_enough_and_a_run_is_extended_twice(head: Path, tmp_path: P
     write(tmp_path / "one" / "yellow", 1)
     first = invoke("train", tmp_path / "one", "--extend", head, "--out", tmp_path / "first")
     assert first.exit_code == 0, first.output
-    assert "1 classes added (yellow) by 1 images; old classes: top-1" in first.stdout
+    assert "1 class added (yellow) by 1 image; old classes: top-1" in first.stdout
     assert "without a report" in first.stdout
     assert not (tmp_path / "first" / "report.html").exists()
     assert inceptorch.load(tmp_path / "first").config.metadata.top1 is None

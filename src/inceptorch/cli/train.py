@@ -318,11 +318,11 @@ def _describe_extension(extension: Extension) -> str:
     from inceptorch.data.split import abbreviated
 
     parts = [
-        f"{len(names)} classes {verb} ({abbreviated(names)})"
+        f"{len(names)} class{'es' * (len(names) > 1)} {verb} ({abbreviated(names)})"
         for verb, names in (("added", extension.added), ("updated", extension.updated))
         if names
     ]
-    line = f"{' and '.join(parts)} by {extension.images} images"
+    line = f"{' and '.join(parts)} by {extension.images} image{'s' * (extension.images > 1)}"
     if extension.old_top1 is None or extension.new_old_top1 is None:
         return f"{line}; what that did to the old classes is not known, as their accuracy is not"
     return (

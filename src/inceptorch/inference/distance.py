@@ -70,6 +70,12 @@ def distance_of(engine: Engine) -> FeatureDistance:
             f"Cannot tell the distance of images: the model has no {STATISTICS}, which recipe head writes. Try a run "
             "of inceptorch train DATA --weights BUNDLE."
         )
+    numbers = [reference["threshold"], reference["mean"], reference["std"]]
+    if not all(isinstance(each, int | float) for each in numbers) or reference["std"] <= 0:
+        raise BundleError(
+            "Cannot tell the distance of images: the values of distance in the metadata are impossible. Make the "
+            "bundle again."
+        )
     return FeatureDistance(statistics, reference)
 
 

@@ -107,7 +107,8 @@ def extend(
         logits = (val_features @ weight.T + bias).astype(np.float32)
         protocol = CENTER.describe(classifier.preprocessing)
         evaluation = evaluation_from_logits(logits, images.train.classes, images.val, images.skipped, protocol)
-    old_top1: float | None = classifier.config.metadata.other.get(ESTIMATED, classifier.config.metadata.top1)
+    top1 = classifier.config.metadata.other.get(ESTIMATED, classifier.config.metadata.top1)
+    old_top1 = top1 if isinstance(top1, int | float) else None
     new_old_top1 = None if old_top1 is None else estimate_accuracy(weight, bias, before, old_top1)
 
     extension = Extension(images.added, images.updated, len(images.train), old_top1, new_old_top1)
