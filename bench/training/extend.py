@@ -90,7 +90,7 @@ def _ways(
     after = before.updated(train[chosen], position[labels[chosen]], 12)
     ours = extend_rows(rows, biases, before, after, 0.1)
     seconds.append(time.perf_counter() - began)
-    discriminant = np.linalg.solve(after.shrunk(after.covariance), after.means.T).T
+    discriminant = np.asarray(np.linalg.solve(after.shrunk(after.covariance), after.means.T).T, np.float64)
     offsets = -(discriminant * after.means).sum(1) / 2
     beside = [one - one[:10].mean(0) for one in (discriminant, offsets)]
     logits, theirs = before.means @ beside[0][:10].T + beside[1][:10], before.means @ rows.T + biases

@@ -52,6 +52,7 @@ def test_features_come_with_the_same_answers_and_maps(tiny: object) -> None:
     plain, found = engine.run(crops, maps=True), engine.run_with_features(crops, maps=True)
     assert found.features is not None
     assert found.maps is not None
+    assert plain.maps is not None
     linear = classifier.model.get_classifier()
     logits = found.features @ linear.weight.detach().numpy().T + linear.bias.detach().numpy()
     np.testing.assert_allclose(logits, plain.logits, atol=1e-5)

@@ -103,7 +103,7 @@ def _expected_means(statistics: FeatureStatistics, prior: FeatureStatistics) -> 
 
 
 def _discriminant(means: Doubles, covariance: Doubles) -> tuple[Doubles, Doubles]:
-    rows: Doubles = np.linalg.solve(covariance, means.T).T
+    rows = np.asarray(np.linalg.solve(covariance, means.T).T, np.float64)
     return rows, -(rows * means).sum(1) / 2
 
 

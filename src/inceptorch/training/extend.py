@@ -19,7 +19,7 @@ from inceptorch.data.locator import absolute, ensure_outside, short_name
 from inceptorch.data.resolve import open_splits
 from inceptorch.data.split import DRAWN_VAL, composed, stratified
 from inceptorch.data.verify import report_skipped
-from inceptorch.errors import BundleError, DataError
+from inceptorch.errors import BundleError, DataError, NonFiniteOutputError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
 from inceptorch.runtime.distributed import init_distributed
@@ -102,6 +102,8 @@ def extend(
     linear = classifier.model.get_classifier()
     given, given_bias = (each.detach().double().numpy() for each in (linear.weight, linear.bias))
     weight, bias = extend_rows(given, given_bias, before, after, HEAD.optimization.label_smoothing)
+    if not np.isfinite(weight).all():
+        raise NonFiniteOutputError
     evaluation = None
     if val_features is not None:
         logits = (val_features @ weight.T + bias).astype(np.float32)
