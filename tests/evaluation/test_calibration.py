@@ -89,5 +89,6 @@ def test_the_threshold_is_the_confidence_of_the_last_image_kept() -> None:
 def test_a_run_knows_when_it_had_better_say_nothing(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     result = inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     known = inceptorch.load(tmp_path / "run").config.metadata.threshold
+    assert result.evaluation is not None
     assert known == pytest.approx(result.evaluation.threshold)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["metadata"]["threshold"]["coverage"] >= 0.95

@@ -111,10 +111,12 @@ def image(kind: str = "PNG", pixels: np.ndarray = NOISE, **options: Any) -> byte
 
 
 @contextmanager
-def running(engines: dict[str, Engine], limits: Limits | None = None, access: Access | None = None) -> Iterator[Server]:
+def running(
+    engines: dict[str, Engine], limits: Limits | None = None, access: Access | None = None, distance: bool = False
+) -> Iterator[Server]:
     """A server in a thread."""
     listening = bind("127.0.0.1", 0)
-    server = create_server(Service(engines, limits or Limits()), access)
+    server = create_server(Service(engines, limits or Limits(), distance), access)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

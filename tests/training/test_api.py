@@ -46,6 +46,7 @@ def test_a_data_set_of_ones_own_trains_and_resumes_exactly(
     data: tuple[Patches, Patches], recipe: Recipe, tmp_path: Path
 ) -> None:
     whole = inceptorch.train(data, out=tmp_path / "whole", recipe=recipe, progress=QUIET, epochs=4)
+    assert whole.evaluation is not None
     assert whole.evaluation.n == 12
     assert whole.top1 > 0.8
     assert whole.classifier.classes == list(COLORS)

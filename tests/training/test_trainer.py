@@ -160,6 +160,7 @@ def test_a_run_on_a_relative_path_goes_on_from_elsewhere(
     monkeypatch.chdir(tmp_path / "run")
     result = inceptorch.resume(tmp_path / "run", QUIET)
     assert result.epochs == 3
+    assert result.evaluation is not None
     assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["aa.png"]
 
 
@@ -285,6 +286,7 @@ def test_unreadable_images_are_left_out_and_stay_left_out_on_resume(
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert "zz.png is not an image" in (tmp_path / "run" / "log.txt").read_text()
     result = inceptorch.resume(tmp_path / "run", QUIET)
+    assert result.evaluation is not None
     assert [Path(one["file"]).name for one in result.evaluation.skipped] == ["zz.png"]
 
 
@@ -407,6 +409,7 @@ def test_a_folder_that_training_divided_is_evaluated_by_its_val_part(tmp_path: P
     write_classes(tmp_path / "all", 10)
     (tmp_path / "all" / "red" / "aa.png").write_bytes(b"broken")
     result = inceptorch.train(tmp_path / "all", out=tmp_path / "run", recipe=recipe, progress=QUIET, seed=3)
+    assert result.evaluation is not None
     assert result.evaluation.n == 6
     evaluation = inceptorch.evaluate(result.run, tmp_path / "all", progress=QUIET)
     assert sorted(evaluation.files) == sorted(by_classes(result).files)

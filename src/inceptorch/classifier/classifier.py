@@ -1,6 +1,7 @@
 """A classifier and its bundle on disk: `config.json`, `model.safetensors`, `README.md`, as on the Hugging Face hub.
 
-A run folder is a bundle too. torch is imported when a classifier is loaded, not with this module.
+A bundle of recipe `head` also has `features.safetensors`. A run folder is a bundle too. torch is imported when a
+classifier is loaded, not with this module.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from numpy.typing import NDArray
 
 from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS, ClassifierConfig, Metadata, read_config
+from inceptorch.classifier.statistics import STATISTICS, FeatureStatistics
 from inceptorch.errors import BundleError, TableError, within
 from inceptorch.images.crops import CENTER
 from inceptorch.images.decode import ImageInput
@@ -55,10 +57,12 @@ class Answer(TypedDict):
 @dataclass(repr=False)
 class Classifier:
     """A model with its config. The model may also be any module that returns logits, which cannot be exported then; or
-    a `Detector`, whose config has a detection head."""
+    a `Detector`, whose config has a detection head. `statistics` are those of the training images' features, where the
+    classifier alone was trained."""
 
     model: Model
     config: ClassifierConfig
+    statistics: FeatureStatistics | None = None
 
     @classmethod
     def of(
@@ -111,7 +115,10 @@ class Classifier:
                 raise BundleError(within(folder / CONFIG, error)) from None
             model = built.to(memory_format=torch.channels_last)
         fit(model, tensors, folder / WEIGHTS)
-        return cls(cast("Model", model.eval()), config)
+        statistics = None
+        if isinstance(model, Model) and (folder / STATISTICS).exists():
+            statistics = FeatureStatistics.read(folder / STATISTICS, len(config.classes), model.num_features)
+        return cls(cast("Model", model.eval()), config, statistics)
 
     @property
     def classes(self) -> list[str]:
@@ -179,12 +186,12 @@ class Classifier:
         return self
 
     def save(self, folder: str | Path) -> None:
-        """Write the three files of the bundle into a new folder. Raises RunError if it is in use."""
+        """Write the files of the bundle into a new folder. Raises RunError if it is in use."""
         with new_folder(Path(folder)) as new:
             self.write(new)
 
     def write(self, folder: Path) -> None:
-        """Write the three files of the bundle into `folder`, replacing those there one by one."""
+        """Write the files of the bundle into `folder`, replacing those there one by one."""
         from inceptorch.models.weights import write_safetensors
 
         everything = self.config.aux_heads or self.config.is_custom
@@ -195,6 +202,10 @@ class Classifier:
             config["num_features"] = self.model.num_features  # which timm's loaders want
         write_text(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         write_text(folder / CARD, self.card())
+        if self.statistics is None:
+            (folder / STATISTICS).unlink(missing_ok=True)  # of other weights
+        else:
+            self.statistics.write(folder / STATISTICS)
 
     def card(self) -> str:
         """The model card, `README.md`."""

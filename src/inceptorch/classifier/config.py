@@ -40,6 +40,20 @@ class Threshold(TypedDict):
     accuracy: float
 
 
+class DistanceThreshold(TypedDict):
+    """A distance from the training images above which an image is out of distribution, in standard deviations from the
+    mean; `mean` and `std` are those of the squared Mahalanobis distance by features, of `n` validation images.
+
+    false_alarms is the fraction of these that lie above the threshold.
+    """
+
+    threshold: float
+    mean: float
+    std: float
+    n: int
+    false_alarms: float
+
+
 class _DrawnSplit(TypedDict):
     fraction: float
     seed: int
@@ -64,6 +78,7 @@ class Metadata:
     score_threshold           of a detector, the score at which F1 was highest on the validation images
     split                     where training chose the validation images itself
     threshold                 of confidence, from the validation images
+    distance                  from the training images, with a threshold from the validation images
     weights, url              name, source and address of published weights
     license, accuracy, note   as published
     other                     anything else in the file, by name
@@ -78,6 +93,7 @@ class Metadata:
     score_threshold: float | None = None
     split: ValidationSplit | None = None
     threshold: Threshold | None = None
+    distance: DistanceThreshold | None = None
     weights: str | None = None
     url: str | None = None
     license: str | None = None
@@ -95,7 +111,7 @@ class Metadata:
         """Read what `to_dict` wrote. Raises BundleError."""
         names = {each.name for each in fields(cls)} - {"other"}
         known = {name: value for name, value in values.items() if name in names}
-        for name, kind in (("split", ValidationSplit), ("threshold", Threshold)):
+        for name, kind in (("split", ValidationSplit), ("threshold", Threshold), ("distance", DistanceThreshold)):
             value = known.get(name)
             keys = [key for key in kind.__annotations__ if key in kind.__required_keys__]
             if value is not None and not (isinstance(value, dict) and value.keys() >= set(keys)):

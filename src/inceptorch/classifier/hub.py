@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from inceptorch.classifier import published
 from inceptorch.classifier.classifier import Classifier, copy_weights
 from inceptorch.classifier.config import CARD, CONFIG, WEIGHTS
+from inceptorch.classifier.statistics import STATISTICS
 from inceptorch.errors import BundleError, RunError, TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec, with_dropout
 from inceptorch.networks.zoo import get_network
@@ -75,8 +76,9 @@ def _fetch_from_hub(name: str) -> Path:
     try:
         folder = file(CONFIG, revision or "main").parent
         file(WEIGHTS, folder.name)  # which is the commit
-        with suppress(EntryNotFoundError):
-            file(CARD, folder.name)
+        for optional in (CARD, STATISTICS):
+            with suppress(EntryNotFoundError):
+                file(optional, folder.name)
     except HFValidationError:
         why = "it is not the name of a repository. Write hf-hub:OWNER/NAME, or hf-hub:OWNER/NAME@REVISION"
     except RevisionNotFoundError:

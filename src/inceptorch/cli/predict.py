@@ -45,6 +45,14 @@ MinConfidenceOption = Annotated[
         max=1,
     ),
 ]
+DistanceOption = Annotated[
+    bool,
+    typer.Option(
+        "--distance",
+        help="Distance of each image from the training images, and whether it is out of distribution (OOD), by the "
+        "features of a run of recipe head; on torch.",
+    ),
+]
 TileOption = Annotated[
     bool,
     typer.Option(
@@ -81,6 +89,7 @@ def predict(
     protocol: ProtocolOption = None,
     reject: RejectOption = False,
     min_confidence: MinConfidenceOption = None,
+    distance: DistanceOption = False,
     tile: TileOption = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
@@ -111,6 +120,8 @@ def predict(
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
     get_protocol(protocol or "center")  # before the model is read
     progress, new = Progress(), out is None or not is_unfinished(out)  # a file is resumed by the engine that began it
+    if distance and engine == "auto":
+        engine = "torch"  # which has the features
     if measure and new and ray is None and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM:
         measure_engines(model, engine, precision)
     opened = open_engine(model, engine, precision)
@@ -119,7 +130,7 @@ def predict(
     if reject:
         min_confidence = _threshold(model, opened.config, protocol, min_confidence)
     with_size = out is not None and out.suffix.lower() == ".json"  # as COCO JSON has it
-    options = options_for(opened, top, protocol, min_confidence, tile, with_size=with_size)
+    options = options_for(opened, top, protocol, min_confidence, tile, distance=distance, with_size=with_size)
     drawings = None if draw is None else Drawings(draw, paths, resumed=out is not None and is_unfinished(out))
 
     def answer(entries: Iterable["Entry"]) -> Iterator["Entry"]:
@@ -176,7 +187,16 @@ def _print_answers(
         answers = iter(progress.track(answer(known), len(known), "predicting"))
     else:
         answers = answer(entries)
-    print_images(answers, json, lambda entry: "; unknown" if entry.get("unknown") else "")
+    print_images(answers, json, _remarks)
+
+
+def _remarks(entry: "Entry") -> str:
+    """What the line of an image ends with."""
+    unknown = "; unknown" if entry.get("unknown") else ""
+    if "distance" not in entry:
+        return unknown
+    far = ", out of distribution" if entry["out_of_distribution"] else ""
+    return f"{unknown}; distance {entry['distance']:.1f}{far}"
 
 
 def _print_summary(out: Path, images: int, failed: int, json: bool) -> None:

@@ -31,6 +31,14 @@ MeasureOption = Annotated[
         help="Measurement of a model's engines at its first start, for a few seconds; only with --engine auto.",
     ),
 ]
+DistanceOption = Annotated[
+    bool,
+    typer.Option(
+        "--distance",
+        help="Distance of each image from the training images in answers and /metrics, and whether it is out of "
+        "distribution (OOD); for runs of recipe head, on torch.",
+    ),
+]
 TokenOption = Annotated[
     str | None,
     typer.Option(
@@ -69,6 +77,7 @@ def serve(
     concurrency: ConcurrencyOption = None,
     batch: BatchOption = None,
     measure: MeasureOption = True,
+    distance: DistanceOption = False,
     token: TokenOption = None,
     allow_host: AllowHostOption = None,
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
@@ -98,10 +107,12 @@ def serve(
         raise ServeError("The token is empty. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
     limits = Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
     paths = server.parse_model_args(models)
+    if distance and engine == "auto":
+        engine = "torch"  # which has the features
     options = {"threads": threads, "streams": concurrency, "batch_size": batch}
     with server.bind(host, port) if unix_socket is None else server.bind_unix(unix_socket) as listening:
         service = run_at_low_priority(
-            lambda: Service(_open_engines(paths, engine, precision, measure, options), limits)
+            lambda: Service(_open_engines(paths, engine, precision, measure, options), limits, distance)
         )
         for name, endpoint in service.models.items():
             config = endpoint.engine.config

@@ -14,7 +14,7 @@ from inceptorch.cli.output import Json, print_json
 from inceptorch.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
-    from inceptorch.training import Recipe, Result
+    from inceptorch.training import Extension, Recipe, Result
 
 
 DataArgument = Annotated[
@@ -26,6 +26,14 @@ DataArgument = Annotated[
     ),
 ]
 OutOption = Annotated[Path | None, typer.Option(help="New run folder; runs/NAME by default.")]
+ExtendOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Run of recipe head that gets the classes of DATA as well, in seconds and without its old images; one "
+        "image of a class is enough.",
+        metavar="RUN",
+    ),
+]
 ResumeOption = Annotated[Path | None, typer.Option(help="Interrupted run to resume.", metavar="RUN")]
 NetOption = Annotated[
     str | None,
@@ -102,6 +110,7 @@ def train(
     data: DataArgument = None,
     out: OutOption = None,
     resume: ResumeOption = None,
+    extend: ExtendOption = None,
     net: NetOption = None,
     weights: WeightsOption = None,
     recipe: RecipeOption = None,
@@ -126,6 +135,8 @@ def train(
     """Train a classifier on a folder of images.
 
     inceptorch train flowers/ --weights googlenet/ --out runs/flowers
+
+    inceptorch train tulips/ --extend runs/flowers --out runs/flowers-and-tulips
     """
     values: dict[str, Any] = {"net": net, "epochs": epochs, "size": size, "batch_size": batch_size, "lr": lr}
     values |= {"folds": folds, "group_by": group_by, "num_workers": workers, "checkpoint_every": checkpoint_every}
@@ -135,11 +146,20 @@ def train(
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
     if resume:
         changed = overrides.keys() - {"num_workers"}
-        if any((out, weights, recipe, config, settings, changed, seed, lr_find, fast_dev_run, print_config)):
+        if any((out, extend, weights, recipe, config, settings, changed, seed, lr_find, fast_dev_run, print_config)):
             raise RunError(
                 f"Cannot change {resume}: --resume continues it as it began. Leave out all other options but --workers."
             )
         _print_result(_training().resume(resume, data=data, num_workers=workers), json)
+        return
+
+    if extend:
+        if any((weights, recipe, config, settings, overrides, lr_find, fast_dev_run, print_config)):
+            raise RunError(
+                f"Cannot train {extend} otherwise: --extend keeps its network and its classifier. Leave out all other "
+                "options but --out and --seed."
+            )
+        _extend(data, extend, out, seed, json)
         return
 
     chosen = _recipe(data, recipe, config, bool(weights), settings or [], overrides)
@@ -166,6 +186,12 @@ def _print_config(recipe: Recipe, net: str | None, weights: str | None) -> None:
 
     check_request(recipe, net, weights)
     print(recipe.to_yaml(), end="")
+
+
+def _extend(data: str | None, run: Path | str, out: Path | None, seed: int, json: bool) -> None:
+    if data is None:
+        raise RunError("Cannot extend without data. Name the DATA with the new classes.")
+    _print_result(_training().extend(data, run, out=out, seed=seed), json)
 
 
 def _recipe(
@@ -246,16 +272,8 @@ def _print_result(result: Result, json: bool) -> None:
     """Write the report and print the result."""
     if not result.is_main_process:
         return
-    from inceptorch import report
-    from inceptorch.utils.progress import Progress
-
-    Progress().info("writing report.html")
-    try:
-        report.write_report(result)
-    except KeyboardInterrupt:
-        again = f"inceptorch train --resume {quote(str(result.run))}"
-        print(f"the run is finished, but its report is not; write it with: {again}", file=sys.stderr)
-        raise
+    if result.evaluation is not None:
+        _write_report(result)
     if json:
         print_json(
             {
@@ -263,9 +281,15 @@ def _print_result(result: Result, json: bool) -> None:
                 "epochs": result.epochs,
                 **result.scores,
                 **({"folds": asdict(result.cross_validation)} if result.cross_validation else {}),
+                **({"extension": asdict(result.extension)} if result.extension else {}),
                 "seconds": round(result.seconds, 2),
             }
         )
+        return
+    if result.extension:
+        print(_describe_extension(result.extension))
+    if result.evaluation is None:
+        print(f"classifier in {result.run}, without a report, as no class has an image for validation")
         return
     names = {"top1": "top-1", "top5": "top-5", "map50": "mAP at IoU 0.5"}
     scores = ", ".join(f"{names[name]} {value:.2%}" for name, value in result.scores.items())
@@ -276,3 +300,37 @@ def _print_result(result: Result, json: bool) -> None:
         print(f"{found.folds} folds: top-1 {found.top1:.2%} ({low:.1%} to {high:.1%}) of all {found.n} images{kept}")
     kind = "detector" if "map50" in result.scores else "classifier"
     print(f"{kind} and report.html in {result.run}; use it: inceptorch predict {quote(str(result.run))} IMAGE")
+
+
+def _write_report(result: Result) -> None:
+    from inceptorch import report
+    from inceptorch.utils.progress import Progress
+
+    Progress().info("writing report.html")
+    try:
+        report.write_report(result)
+    except KeyboardInterrupt:
+        again = f"inceptorch train --resume {quote(str(result.run))}"
+        if result.extension:
+            print("the classifier is there, but its report is not", file=sys.stderr)
+        else:
+            print(f"the run is finished, but its report is not; write it with: {again}", file=sys.stderr)
+        raise
+
+
+def _describe_extension(extension: Extension) -> str:
+    """What was added, and what that did to the old classes."""
+    from inceptorch.data.split import abbreviated
+
+    parts = [
+        f"{len(names)} class{'es' * (len(names) > 1)} {verb} ({abbreviated(names)})"
+        for verb, names in (("added", extension.added), ("updated", extension.updated))
+        if names
+    ]
+    line = f"{' and '.join(parts)} by {extension.images} image{'s' * (extension.images > 1)}"
+    if extension.old_top1 is None or extension.new_old_top1 is None:
+        return f"{line}; what that did to the old classes is not known, as their accuracy is not"
+    return (
+        f"{line}; old classes: top-1 {extension.old_top1:.2%} before, an estimated {extension.new_old_top1:.2%} now "
+        "(from statistics, without their images)"
+    )

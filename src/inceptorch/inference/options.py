@@ -14,6 +14,7 @@ from inceptorch.images.crops import CENTER, CropProtocol, get_protocol
 from inceptorch.images.decode import ImageInput, describe_low_bits
 from inceptorch.images.inputs import decode_input, is_one_image
 from inceptorch.inference.boxes import BoxPrediction, BoxPredictor, score_threshold
+from inceptorch.inference.distance import FeatureDistance, distance_of
 from inceptorch.inference.engines import Engine, open_engine
 from inceptorch.inference.inputs import Entry, each_image
 from inceptorch.inference.predictor import Prediction, Predictor
@@ -32,14 +33,16 @@ class PredictOptions:
     protocol        crops to average
     top             number of classes, the most probable first
     min_confidence  probability below which an image is unknown; None: no image is
+    distance        from the training images, for every image
     """
 
     protocol: CropProtocol = CENTER
     top: int = DEFAULT_TOP
     min_confidence: float | None = None
+    distance: FeatureDistance | None = None
 
     def predictor(self, engine: Engine, threads: int | None = None) -> Predictor:
-        return Predictor(engine, self.protocol, threads=threads)
+        return Predictor(engine, self.protocol, threads=threads, distance=self.distance)
 
     def answer(self, entry: Entry, prediction: Prediction) -> Entry:
         """The entry with the prediction for its image."""
@@ -48,11 +51,14 @@ class PredictOptions:
         result = {**entry, "predictions": prediction.top(self.top)}
         if self.min_confidence is not None:
             result["unknown"] = float(prediction.probabilities.max()) < self.min_confidence
+        if self.distance is not None and prediction.distance is not None:
+            result |= self.distance.entry(prediction.distance)
         return result
 
     def to_dict(self) -> dict[str, Any]:
         """The values that must be equal to resume a file."""
-        return {"protocol": self.protocol.to_dict(), "top": self.top, "threshold": self.min_confidence}
+        options = {"protocol": self.protocol.to_dict(), "top": self.top, "threshold": self.min_confidence}
+        return options if self.distance is None else {**options, "distance": dict(self.distance.reference)}
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ def options_for(
     min_confidence: float | None = None,
     tile: bool = False,
     *,
+    distance: bool = False,
     with_size: bool = False,
 ) -> PredictOptions | BoxOptions:
     """The options of a classifier or a detector; None stands for the default. Raises ProtocolError for one that does
@@ -106,7 +113,12 @@ def options_for(
         if tile:
             raise ProtocolError("Cannot use tile with a classifier, which answers for the whole image. Try protocol.")
         crops = CENTER if protocol is None else get_protocol(protocol)
-        return PredictOptions(crops, DEFAULT_TOP if top is None else top, min_confidence)
+        if distance and crops != CENTER:
+            raise ProtocolError("Cannot tell the distance of other crops than the center, for which it was measured.")
+        measure = distance_of(engine) if distance else None
+        return PredictOptions(crops, DEFAULT_TOP if top is None else top, min_confidence, measure)
+    if distance:
+        raise ProtocolError("Cannot tell distances with a detector. Try a run of recipe head.")
     for name, value in (("top", top), ("protocol", protocol)):
         if value is not None:
             raise ProtocolError(
@@ -125,6 +137,7 @@ def predict(
     protocol: str | CropProtocol | None = None,
     min_confidence: float | None = None,
     tile: bool = False,
+    distance: bool = False,
     engine: str = "auto",
     precision: str | None = None,
     progress: Progress | None = None,
@@ -136,6 +149,8 @@ def predict(
     protocol           crops to average: a name, a YAML file or a `CropProtocol`; by default the center
     min_confidence     probability below which "unknown" is true; of a detector, score below which a box is left out
     tile               of a detector: search images larger than the network's in overlapping tiles
+    distance           "distance" from the training images, in standard deviations of the validation images, and whether
+                       the image is "out_of_distribution"; on torch, by a run of recipe head
     engine, precision  as for `open_engine`
 
     Each entry has "file" for a file, and "predictions", a list of {"label", "index", "probability"}, or "error" for an
@@ -143,8 +158,8 @@ def predict(
     a box is left, top, width and height in pixels of the upright image. An image that uses only the lowest of its 16
     bits has a "warning".
     """
-    opened = open_engine(model, engine, precision)
-    options = options_for(opened, top, protocol, min_confidence, tile)
+    opened = open_engine(model, "torch" if distance and engine == "auto" else engine, precision)
+    options = options_for(opened, top, protocol, min_confidence, tile, distance=distance)
     several = not is_one_image(images)
     total = len(images) if several and isinstance(images, Sized) else 0
     progress = progress or Progress(quiet=True)

@@ -14,7 +14,8 @@ from inceptorch.classifier.classifier import Classifier, TopClass
 from inceptorch.errors import BundleError, ImageError, InceptorchError, NonFiniteOutputError
 from inceptorch.images.crops import CENTER, CropProtocol, Crops
 from inceptorch.images.inputs import load_image
-from inceptorch.inference.engines.base import Engine
+from inceptorch.inference.distance import FeatureDistance
+from inceptorch.inference.engines.base import Engine, EngineOutput
 from inceptorch.inference.pipeline import map_batches
 from inceptorch.utils.arrays import Floats, log_softmax
 
@@ -23,11 +24,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The prediction for one image: log probabilities averaged over its crops, or why it cannot be read."""
+    """The prediction for one image: log probabilities averaged over its crops, or why it cannot be read; and its
+    distance from the training images, where that was requested."""
 
     source: Any
     classes: Sequence[str]
     result: NDArray[np.float32] | ImageError
+    distance: float | None = None
 
     @property
     def error(self) -> ImageError | None:
@@ -56,6 +59,7 @@ class Predictor:
 
     batch_size  crops per batch; by default the engine's
     threads     threads that decode images and wait for the engine; by default one per core
+    distance    of an image's features, for center crops
     """
 
     def __init__(
@@ -64,10 +68,11 @@ class Predictor:
         crops: CropProtocol = CENTER,
         batch_size: int | None = None,
         threads: int | None = None,
+        distance: FeatureDistance | None = None,
     ) -> None:
         if engine.config.detection is not None:
             raise BundleError("Cannot classify with a detector. Try inceptorch.predict, which gives its boxes.")
-        self.engine, self.crops, self.threads = engine, crops, threads
+        self.engine, self.crops, self.threads, self.distance = engine, crops, threads, distance
         self.batch_size = batch_size or engine.batch_size
 
     @classmethod
@@ -97,9 +102,9 @@ class Predictor:
                 except ImageError as error:
                     inputs.append(error)
             crops = [each for each in inputs if isinstance(each, Crops)]
-            logs = iter(self.log_probabilities(crops) if crops else ())
+            answers = iter(self._answers(crops) if crops else ())
             return [
-                Prediction(item, config.classes, each if isinstance(each, ImageError) else next(logs))
+                Prediction(item, config.classes, *((each, None) if isinstance(each, ImageError) else next(answers)))
                 for item, each in zip(items, inputs, strict=True)
             ]
 
@@ -108,12 +113,25 @@ class Predictor:
 
     def log_probabilities(self, images: Sequence[Crops]) -> Floats:
         """Logarithms of the probabilities averaged over the crops of N images, float32 [N, classes]."""
+        return self._averaged(images, [self.engine.run(batch) for batch in self._batches(images)])
+
+    def _answers(self, images: Sequence[Crops]) -> Iterable[tuple[Floats, float | None]]:
+        """Log probabilities and, where requested, the distance of each image."""
+        if self.distance is None:
+            return ((logs, None) for logs in self.log_probabilities(images))
+        outputs = [self.engine.run_with_features(batch) for batch in self._batches(images)]
+        distances = self.distance(np.concatenate([each.features for each in outputs if each.features is not None]))
+        return zip(self._averaged(images, outputs), distances.tolist(), strict=True)
+
+    def _batches(self, images: Sequence[Crops]) -> list[NDArray[np.uint8]]:
         crops = np.concatenate([each.images for each in images])
+        return [crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size)]
+
+    def _averaged(self, images: Sequence[Crops], outputs: Sequence[EngineOutput]) -> Floats:
         weights = np.concatenate([each.weights for each in images])[:, None]
         counts = [len(each.images) for each in images]
         starts = np.cumsum([0, *counts[:-1]])
-        batches = [crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size)]
-        logs = log_softmax(np.concatenate([self.engine.run(batch).logits for batch in batches]))
+        logs = log_softmax(np.concatenate([each.logits for each in outputs]))
         # Relative to the largest, as exp(-800) is 0 and has no logarithm.
         highest = np.maximum.reduceat(logs, starts)
         fractions = np.exp(logs - np.repeat(highest, counts, axis=0))

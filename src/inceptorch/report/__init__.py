@@ -9,6 +9,7 @@ from inceptorch.classifier import Classifier
 from inceptorch.classifier.config import CARD
 from inceptorch.classifier.hub import load
 from inceptorch.data.split import DRAWN_VAL
+from inceptorch.errors import RunError
 from inceptorch.evaluation import Evaluation
 from inceptorch.evaluation.boxes import BoxEvaluation
 from inceptorch.report.card import card, detector_card
@@ -22,7 +23,9 @@ __all__ = ["draw_lr_curve", "evaluation_page", "page", "write_report"]
 
 
 def write_report(result: Result) -> None:
-    """Write report.html and the model card into the folder of a run."""
+    """Write report.html and the model card into the folder of a run that was evaluated."""
+    if result.evaluation is None:
+        raise RunError(f"Cannot report on {result.run}: it was not evaluated. Try inceptorch eval with --report.")
     config, custom = read_run_config(result.run), result.classifier.config.is_custom
     classifier = load(result.run, result.classifier.model if custom else None)
     command = config["command"] or f"inceptorch.train({config['data']!r}, ...), see run.yaml"
@@ -74,6 +77,7 @@ def _folds(result: Result) -> dict[str, str]:
 
 def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
     recipe, train, val = config["recipe"], config["train"], config["val"]
+    validated = result.evaluation.n if result.evaluation else 0
     split = f"{train['split']} for training and {val['split']} for validation, as in DATA"
     boxes = isinstance(result.evaluation, BoxEvaluation)
     if val["split"] == DRAWN_VAL:
@@ -86,7 +90,7 @@ def _run_facts(result: Result, config: dict[str, Any]) -> dict[str, str]:
     return {
         "network": config["network"]["name"],
         "recipe": f"{recipe['name']}, seed {config['seed']}; every value is in run.yaml",
-        "images": f"{train['images']} for training, {result.evaluation.n} of {val['split']} for validation",
+        "images": f"{train['images']} for training, {validated} of {val['split']} for validation",
         "split": split,
         **weights,
         **_folds(result),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prometheus_client import Histogram
 
 from inceptorch.images.preprocessing import ImageArray
+from inceptorch.inference.distance import FeatureDistance
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.priority import NETWORK, lower_priority
 
@@ -24,17 +25,22 @@ class SingleOutput(NamedTuple):
     probabilities: NDArray[np.float32]  # [classes]
     maps: NDArray[np.float32] | None  # [K, h, w]
     map_classes: NDArray[np.int64] | None  # [K]
+    distance: float | None = None  # from the training images
 
 
-def run_batch(engine: Engine, crops: Sequence[ImageArray]) -> list[SingleOutput]:
+def run_batch(
+    engine: Engine, crops: Sequence[ImageArray], distance: FeatureDistance | None = None
+) -> list[SingleOutput]:
     """Run the engine on a batch, with maps, and split its output by image. Raises ValueError for another number."""
-    output = engine.run(np.stack(crops), maps=True)
+    batch = np.stack(crops)
+    output = engine.run(batch, maps=True) if distance is None else engine.run_with_features(batch, maps=True)
     if len(output.probabilities) != len(crops):
         raise ValueError(f"{engine} answered {len(crops)} images with {len(output.probabilities)} outputs")
     missing = [None] * len(crops)
     maps = missing if output.maps is None else output.maps
     map_classes = missing if output.map_classes is None else output.map_classes
-    return list(map(SingleOutput, output.probabilities, maps, map_classes))
+    distances = missing if distance is None or output.features is None else distance(output.features).tolist()
+    return list(map(SingleOutput, output.probabilities, maps, map_classes, distances))
 
 
 class DynamicBatcher:

@@ -21,6 +21,8 @@ class Answered(BaseModel, extra="forbid"):
     file: str
     predictions: list[Prediction]
     unknown: bool = Field(False, description="With min_confidence: whether the image is of none of the classes.")
+    distance: float = Field(0, description="With --distance: from the training images, in standard deviations.")
+    out_of_distribution: bool = Field(False, description="With --distance: whether that is above the threshold.")
     maps: list[list[list[float]]] = Field([], description="With maps=1: class activation maps [K][h][w].")
     map_classes: list[int] = Field([], description="With maps=1: the class index of each map.")
     box: list[float] = Field([], description="With maps=1: left, top, right and bottom of the crop, in pixels.")

@@ -11,11 +11,12 @@ from fastapi import HTTPException
 from numpy.typing import NDArray
 from PIL import Image
 
-from inceptorch.errors import NonFiniteOutputError
+from inceptorch.errors import NonFiniteOutputError, ServeError
 from inceptorch.images.boxes import Boxes, joined
 from inceptorch.images.letterbox import Letterbox
 from inceptorch.images.preprocessing import ImageArray
 from inceptorch.inference.boxes import BoxPredictor, score_threshold
+from inceptorch.inference.distance import FeatureDistance, distance_of
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.options import DEFAULT_TOP
 from inceptorch.inference.predictor import top_classes
@@ -70,6 +71,10 @@ class ServedModel(ABC):
     def answer(self, output: Any, parameters: Parameters, size: tuple[int, int]) -> dict[str, Any]:
         """What an entry has beside its file, for an image of this width and height."""
 
+    def is_far(self, output: Any) -> bool:
+        """Whether an image is out of distribution, where that is known."""
+        return False
+
     @abstractmethod
     def tensors(self, outputs: Sequence[Any]) -> dict[str, NDArray[Any]]:
         """The outputs for N images as arrays by name: [N, ...], or of a detector, [boxes, ...]."""
@@ -80,13 +85,15 @@ class ServedModel(ABC):
 
 
 class ServedClassifier(ServedModel):
-    """A classifier with center crops. An input is a crop, and an output a `SingleOutput`."""
+    """A classifier with center crops, and the distance of each image where it is given. An input is a crop, and an
+    output a `SingleOutput`."""
 
     task = "classes"
     datatypes = {PROBABILITIES: "FP32", MAPS: "FP32", MAP_CLASSES: "INT64"}  # noqa: RUF012
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: Engine, distance: FeatureDistance | None = None):
         super().__init__(engine, engine.config.preprocessing.size, engine.config.preprocessing.size)
+        self.distance = distance
 
     def prepare(self, image: Image.Image) -> ImageArray:
         return self.engine.config.preprocessing.apply(image)
@@ -95,7 +102,7 @@ class ServedClassifier(ServedModel):
         return pixels
 
     def run(self, inputs: Sequence[ImageArray]) -> list[SingleOutput]:
-        return run_batch(self.engine, inputs)
+        return run_batch(self.engine, inputs, self.distance)
 
     def check(self, output: SingleOutput) -> None:
         if not np.isfinite(output.probabilities).all():
@@ -106,6 +113,8 @@ class ServedClassifier(ServedModel):
         answer: dict[str, Any] = {"predictions": top_classes(output.probabilities.tolist(), config.classes, top)}
         if parameters.min_confidence is not None:
             answer["unknown"] = float(output.probabilities.max()) < parameters.min_confidence
+        if self.distance is not None and output.distance is not None:
+            answer |= self.distance.entry(output.distance)
         if parameters.maps:
             width, height = size
             answer["maps"] = [] if output.maps is None else _rounded(output.maps)
@@ -113,8 +122,11 @@ class ServedClassifier(ServedModel):
             answer |= {"box": list(config.preprocessing.box(width, height)), "width": width, "height": height}
         return answer
 
+    def is_far(self, output: SingleOutput) -> bool:
+        return self.distance is not None and bool(self.distance.entry(output.distance or 0.0)["out_of_distribution"])
+
     def tensors(self, outputs: Sequence[SingleOutput]) -> dict[str, NDArray[Any]]:
-        columns = zip(self.datatypes, zip(*outputs, strict=True), strict=True)
+        columns = zip(self.datatypes, zip(*(output[:3] for output in outputs), strict=True), strict=True)
         return {name: np.stack(column) for name, column in columns if column[0] is not None}
 
     def about(self, example: SingleOutput) -> dict[str, Any]:
@@ -169,6 +181,11 @@ def _rounded(maps: NDArray[np.float32]) -> list[list[list[float]]]:
     return [[[float(f"{value:.4g}") for value in row] for row in rows] for rows in maps.tolist()]
 
 
-def served(engine: Engine) -> ServedModel:
-    """The model of an engine, by what it answers with."""
-    return ServedClassifier(engine) if engine.config.detection is None else ServedDetector(engine)
+def served(engine: Engine, distance: bool = False) -> ServedModel:
+    """The model of an engine, by what it answers with. Raises ServeError for the distance of a detector's images, and
+    BundleError or EngineError for a model that cannot tell them."""
+    if engine.config.detection is not None:
+        if distance:
+            raise ServeError("Cannot tell distances with a detector. Try serve without --distance.")
+        return ServedDetector(engine)
+    return ServedClassifier(engine, distance_of(engine) if distance else None)

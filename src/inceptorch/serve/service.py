@@ -20,7 +20,7 @@ from inceptorch.images.decode import decode, read_header
 from inceptorch.inference.engines import Engine
 from inceptorch.serve.admission import AdmissionControl, Limits
 from inceptorch.serve.dynamic_batcher import DynamicBatcher
-from inceptorch.serve.metrics import Metrics
+from inceptorch.serve.metrics import Metrics, MovingMean
 from inceptorch.serve.priority import DECODING, lower_priority
 from inceptorch.serve.served_model import Parameters, ServedModel, served
 from inceptorch.utils.cpu import processors
@@ -35,9 +35,9 @@ LARGE = 16_000_000  # pixels; larger images are decoded one at a time, as each m
 class ModelEndpoint:
     """A named model whose engine is warm. Raises NonFiniteOutputError if its outputs are not finite."""
 
-    def __init__(self, name: str, engine: Engine, limits: Limits, metrics: Metrics):
+    def __init__(self, name: str, engine: Engine, limits: Limits, metrics: Metrics, distance: bool = False):
         self.name, self.engine = name, engine
-        self.model = served(engine)
+        self.model = served(engine, distance)
         # A full batch, then a single image: nothing is left to initialize when the first request comes.
         gray = self.model.of_pixels(np.full((self.model.height, self.model.width, 3), 128, np.uint8))
         self.model.run([gray] * engine.batch_size)
@@ -48,6 +48,10 @@ class ModelEndpoint:
         self.admission = AdmissionControl(limits)
         metrics.queue.labels(name).set_function(lambda: self.admission.images)
         self.answered, self.unreadable = (metrics.images.labels(name, each) for each in ("answered", "unreadable"))
+        self.distances: MovingMean | None = None
+        if distance:
+            self.distances, self.far = MovingMean(), metrics.out_of_distribution.labels(name)
+            metrics.distance.labels(name).set_function(lambda: self.distances.value if self.distances else 0.0)
         sizes, seconds = metrics.batch.labels(name), metrics.engine.labels(name)
         self.batcher = DynamicBatcher(engine, self.model.run, sizes, seconds)
 
@@ -76,15 +80,20 @@ class ModelEndpoint:
             raise
         self.is_good = True
         self.answered.inc()
+        if self.distances is not None:
+            self.distances.add(output.distance)
+            self.far.inc(self.model.is_far(output))
         return output
 
 
 class Service:
     """Warm models, and threads that decode images, for all requests. Raises NonFiniteOutputError."""
 
-    def __init__(self, engines: Mapping[str, Engine], limits: Limits):
+    def __init__(self, engines: Mapping[str, Engine], limits: Limits, distance: bool = False):
         self.limits, self.metrics = limits, Metrics()
-        self.models = {name: ModelEndpoint(name, engine, limits, self.metrics) for name, engine in engines.items()}
+        self.models = {
+            name: ModelEndpoint(name, engine, limits, self.metrics, distance) for name, engine in engines.items()
+        }
         pool = partial(ThreadPoolExecutor, initializer=lower_priority, initargs=(DECODING,))
         self.decoders, self.one_at_a_time = pool(processors()), pool(1)  # the latter for what takes much memory
         with io.BytesIO() as file:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from inceptorch.training.callbacks import Callback as Callback
     from inceptorch.training.dry_run import DryRunReport as DryRunReport
     from inceptorch.training.dry_run import dry_run as dry_run
+    from inceptorch.training.extend import Extension as Extension
+    from inceptorch.training.extend import extend as extend
     from inceptorch.training.lr_finder import LRCurve as LRCurve
     from inceptorch.training.lr_finder import find_lr as find_lr
     from inceptorch.training.recipe import Recipe as Recipe
@@ -23,6 +25,7 @@ _MODULES = {
     "api": ("resume", "train"),
     "callbacks": ("Callback",),
     "dry_run": ("DryRunReport", "dry_run"),
+    "extend": ("Extension", "extend"),
     "lr_finder": ("LRCurve", "find_lr"),
     "recipe": ("Recipe",),
     "run": ("read_run_config",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.statistics import FeatureStatistics
 from inceptorch.data import Split
 from inceptorch.errors import BundleError, RunError
 from inceptorch.evaluation import Evaluation
+from inceptorch.inference.distance import distance_threshold
 from inceptorch.inference.engines.torch import Torch
 from inceptorch.inference.pipeline import map_batches
 from inceptorch.models.weights import read_safetensors, write_safetensors
@@ -84,28 +87,41 @@ def compute_features(context: TrainingContext, world: DistributedContext, progre
     saved = _saved(path) if world.is_main else None
     if world.run_on_main(lambda: saved is not None):
         return saved or Features(**read_safetensors(path))
-    model, engine = classifier.model, Torch(classifier, device=world.device)
     bf16 = recipe.schedule.epochs > 0 and precision(recipe, world.device) == "bf16"
+    found = Features(
+        split_features(classifier, context.train, "training", world, progress, bf16),
+        split_features(classifier, context.val, "validation", world, progress, bf16),
+    )
+    if world.is_main:
+        write_safetensors(path, vars(found), {})
+    return found
+
+
+def split_features(
+    classifier: Classifier, split: Split, name: str, world: DistributedContext, progress: Progress, bf16: bool = False
+) -> Tensor:
+    """The features of a split's images, [N, num_features], computed by all processes."""
+    model, engine = classifier.model, Torch(classifier, device=world.device)
+    mine = split.select(world.shard_padded(range(len(split))))
 
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(world.device.type, torch.bfloat16, enabled=bf16):
             return model.forward_head(model.forward_features(x), pre_logits=True)
 
-    def crops_to_features(split: Split, indices: list[int]) -> Tensor:
-        return classifier.logits([split.crop(index, classifier.preprocessing) for index in indices], forward)
+    def crops_to_features(indices: list[int]) -> Tensor:
+        return classifier.logits([mine.crop(index, classifier.preprocessing) for index in indices], forward)
 
-    def features(split: Split, name: str) -> Tensor:
-        mine = split.select(world.shard_padded(range(len(split))))
-        batches = map_batches(
-            engine, lambda indices: crops_to_features(mine, indices), range(len(mine)), engine.batch_size
-        )
-        found = torch.cat(list(progress.track(batches, len(mine), f"features of {name} images", size=len)))
-        return world.gather(found, len(split))
+    batches = map_batches(engine, crops_to_features, range(len(mine)), engine.batch_size)
+    found = torch.cat(list(progress.track(batches, len(mine), f"features of {name} images", size=len)))
+    return world.gather(found, len(split))
 
-    found = Features(features(context.train, "training"), features(context.val, "validation"))
-    if world.is_main:
-        write_safetensors(path, vars(found), {})
-    return found
+
+def keep_statistics(context: TrainingContext, features: Features, classifier: Classifier) -> None:
+    """Give the classifier the statistics of the training images' features, with the threshold of distance that the
+    validation images set."""
+    classifier.statistics = FeatureStatistics.of(features.train.numpy(), context.train.labels, len(classifier.classes))
+    distance = distance_threshold(classifier.statistics, features.val.numpy())
+    classifier.config = replace(classifier.config, metadata=replace(classifier.config.metadata, distance=distance))
 
 
 def _saved(path: Path) -> Features | None:

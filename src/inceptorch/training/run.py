@@ -61,6 +61,7 @@ class Run:
     threads: int | None = None  # of torch on a CPU, whose number decides on bits; None: on a GPU, or unknown
     fingerprint: str = ""  # of all images found, readable or not
     skipped: list[Skipped] | None = None
+    extends: bool = False  # the run in `weights`, in one step: there is nothing to resume
 
     @property
     def checkpoint(self) -> Path:
@@ -87,6 +88,7 @@ class Run:
             "command": _command(),
             "data": self.data,
             "weights": str(self.weights) if self.weights else None,
+            **({"extends": True} if self.extends else {}),
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
             "network": serialization.to_plain(self.net) if self.net else {"name": self.recipe.model.net},
@@ -105,7 +107,8 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self.folder / RUN_CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-            self.checkpoint.parent.mkdir(exist_ok=True)
+            if not self.extends:
+                self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder} could not be created: {os_error_reason(error)}.") from None
 
@@ -156,6 +159,8 @@ class Run:
 def read_run(folder: Path) -> Run:
     """The run in a folder, from its run.yaml. Raises RunError."""
     config = read_run_config(folder)
+    if config.get("extends"):
+        raise RunError(f"Cannot resume {folder}: it was made with --extend, in one step. Make it again with --extend.")
     try:
         values = dict(config["recipe"])
         name = str(values.pop("name"))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ from inceptorch.training.checkpoint import Checkpointer, TrainState
 from inceptorch.training.cross_validation import CrossValidation, cross_validate, read_cross_validation
 from inceptorch.training.ema import WeightAverage, weight_average
 from inceptorch.training.eta import ETA, EpochTimer
-from inceptorch.training.linear_probe import compute_features, fit_linear_probe
+from inceptorch.training.linear_probe import compute_features, fit_linear_probe, keep_statistics
 from inceptorch.training.malloc import keep_freed_memory
 from inceptorch.training.map_cache import MapCache, cache_maps, clear_maps, evaluate_maps
 from inceptorch.training.memory import translate_oom
@@ -44,6 +44,9 @@ from inceptorch.training.signals import GracefulShutdown
 from inceptorch.training.step import TrainStep, deterministic_mode
 from inceptorch.utils.progress import Progress
 
+if TYPE_CHECKING:
+    from inceptorch.training.extend import Extension
+
 
 @dataclass(frozen=True)
 class Result:
@@ -51,18 +54,19 @@ class Result:
     seconds of work, the evaluation on the validation images with its main scores, and the classifier or detector.
     `step_seconds` is None for a run of a few steps. `kept_epoch` is the epoch whose weights were kept for their
     validation loss, 0 for the linear probe; None where they are the last epoch's. `cross_validation` is there with
-    `folds`."""
+    `folds`, `extension` for a run that `extend` has made."""
 
     run: Path
     epochs: int
     seconds: float
-    evaluation: Evaluation | BoxEvaluation
+    evaluation: Evaluation | BoxEvaluation | None
     scores: dict[str, float]  # top1 and top5, or map50
     classifier: Classifier
     is_main_process: bool = True
     step_seconds: float | None = None
     kept_epoch: int | None = None
     cross_validation: CrossValidation | None = None
+    extension: Extension | None = None
 
     @property
     def top1(self) -> float:
@@ -295,6 +299,8 @@ class Trainer:
             self.average = self.checkpointer.average = WeightAverage(self.model, self.average.decay)
             self.evaluated.model = cast(Model, self.average.module)
         self.state.head_done, self.state.finished = True, self.recipe.schedule.epochs == 0
+        if self.state.finished and self.world.is_main:  # else the body will change
+            keep_statistics(self.context, features, self.evaluated)
         self.save_epoch(evaluation)
         if self.world.is_main:
             self.run.features.unlink(missing_ok=True)
@@ -319,7 +325,8 @@ class Trainer:
         if isinstance(evaluation, BoxEvaluation):
             metadata = replace(metadata, score_threshold=round(evaluation.threshold, 4))
         else:
-            metadata = replace(metadata, threshold=evaluation.threshold)
+            distance = self.evaluated.config.metadata.distance
+            metadata = replace(metadata, threshold=evaluation.threshold, distance=distance)
         self.evaluated.config = replace(self.evaluated.config, metadata=metadata)
         self.evaluated.write(self.run.folder)
 

@@ -29,12 +29,14 @@ class EngineOutput:
     maps           float32 [N, K, h, w], unscaled class activation maps of the K = min(5, classes) most probable
                    classes; None unless requested, and for a head without them
     map_classes    int64 [N, K], the classes of the maps, the most probable first
+    features       float32 [N, num_features], what the last linear layer receives; None unless requested
     """
 
     logits: Floats
     probabilities: NDArray[np.float32]
     maps: NDArray[np.float32] | None = None
     map_classes: NDArray[np.int64] | None = None
+    features: NDArray[np.float32] | None = None
 
     @classmethod
     def of_probabilities(cls, probabilities: NDArray[np.float32], *maps: NDArray[Any]) -> EngineOutput:
@@ -64,6 +66,10 @@ class Engine(ABC):
     def run(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
         """The outputs for uint8 RGB crops [N, S, S, 3]; safe to call from several threads. Raises EngineError for a
         detector."""
+
+    def run_with_features(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        """As `run`, with features, in one pass. Raises EngineError for engines that keep none."""
+        raise EngineError(f"Cannot give the features of images with {self.name}. Try --engine torch with a bundle.")
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
         """A detector's answers for uint8 RGB images [N, height, width, 3], in their pixels, best first; safe to call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -56,9 +57,26 @@ class Torch(Engine):
                 features = model.forward_features(self.classifier.prepare(crops))
                 logits = model.forward_head(features)
             logits = logits.float()
-            top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MAX_MAPS]
-            found = torch.einsum("nkc,nchw->nkhw", model.get_classifier().weight[top], features.float())
-        return _output(logits, found, top)
+            found = self._maps(logits, features)
+        return _output(logits, *found)
+
+    def run_with_features(self, crops: NDArray[np.uint8], *, maps: bool = False) -> EngineOutput:
+        self._require(detector=False)
+        model = self.classifier.model.eval()
+        linear = model.get_classifier()
+        with torch.inference_mode():
+            with self._autocast():
+                last = model.forward_features(self.classifier.prepare(crops))
+                features = model.forward_head(last, pre_logits=True)
+                logits = linear(features)
+            found = self._maps(logits.float(), last) if maps and self._pooled is not None else ()
+        return replace(_output(logits.float(), *found), features=features.float().cpu().numpy())
+
+    def _maps(self, logits: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Activation maps of the most probable classes, from the last maps of the body; and these classes."""
+        top = logits.softmax(1).sort(descending=True, stable=True).indices[:, :MAX_MAPS]
+        weight = self.classifier.model.get_classifier().weight
+        return torch.einsum("nkc,nchw->nkhw", weight[top], last.float()), top
 
     def detect(self, images: NDArray[np.uint8]) -> list[Boxes]:
         self._require(detector=True)

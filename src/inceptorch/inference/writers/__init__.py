@@ -31,11 +31,14 @@ def new_writer(
     if kind == ".csv":
         if isinstance(options, BoxOptions):
             return BoxCsv(path, provenance, size)
-        return Csv(path, provenance, size, min(options.top, len(engine.config.classes)))
+        more = () if options.distance is None else ("distance", "out_of_distribution")
+        return Csv(path, provenance, size, min(options.top, len(engine.config.classes)), more)
     if kind == ".parquet":
-        from inceptorch.inference.writers.parquet import BOXES, PREDICTIONS, Parquet
+        from inceptorch.inference.writers.parquet import BOXES, DISTANCES, PREDICTIONS, Parquet
 
-        return Parquet(path, provenance, size, BOXES if isinstance(options, BoxOptions) else PREDICTIONS)
+        if isinstance(options, BoxOptions):
+            return Parquet(path, provenance, size, BOXES)
+        return Parquet(path, provenance, size, PREDICTIONS if options.distance is None else DISTANCES)
     if kind == ".json" and isinstance(options, BoxOptions):
         return Coco(path, provenance, size, engine.config.classes)
     known = (".jsonl", ".csv", ".parquet", *((".json",) if isinstance(options, BoxOptions) else ()))

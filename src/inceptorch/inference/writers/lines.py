@@ -81,15 +81,18 @@ class Table(Lines):
 
 
 class Csv(Table):
-    """A row for each image: file, label1, probability1, ..., unknown, error."""
+    """A row for each image: file, label1, probability1, ..., unknown, error; before the last `more` columns."""
 
-    def __init__(self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int):
+    def __init__(
+        self, path: Path, provenance: dict[str, Any], images_per_batch: int, top: int, more: Sequence[str] = ()
+    ):
         classes = [f"{key}{rank}" for rank in range(1, top + 1) for key in ("label", "probability")]
-        self._columns = ["file", *classes, "unknown", "error"]
+        self._kept = ("file", "unknown", *more, "error")
+        self._columns = ["file", *classes, *self._kept[1:]]
         super().__init__(path, provenance, images_per_batch)
 
     def _rows(self, entry: Entry) -> Iterable[dict[str, Any]]:
-        row: Entry = {key: entry[key] for key in ("file", "unknown", "error") if key in entry}
+        row: Entry = {key: entry[key] for key in self._kept if key in entry}
         for rank, one in enumerate(entry.get("predictions", ()), 1):
             row |= {f"label{rank}": one["label"], f"probability{rank}": one["probability"]}
         yield row

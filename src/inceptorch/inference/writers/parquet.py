@@ -21,6 +21,9 @@ PREDICTION = pa.struct([("label", pa.string()), ("index", pa.int32()), ("probabi
 PREDICTIONS = pa.schema(
     [("file", pa.string()), ("predictions", pa.list_(PREDICTION)), ("unknown", pa.bool_()), ("error", pa.string())]
 )
+DISTANCES = PREDICTIONS.insert(3, pa.field("distance", pa.float64())).insert(
+    4, pa.field("out_of_distribution", pa.bool_())
+)
 BOX = pa.struct(
     [("label", pa.string()), ("index", pa.int32()), ("score", pa.float32()), ("box", pa.list_(pa.float64(), 4))]
 )
