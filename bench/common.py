@@ -6,6 +6,8 @@ import os
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -164,6 +166,18 @@ def bvlc(folder: str) -> Path:
     bundle = Path(folder) / "googlenet"
     subprocess.run([sys.executable, "-m", "inceptorch", "convert", npz, "--out", bundle], check=True)
     return bundle
+
+
+def measured_process(words: Sequence[object], **options: Any) -> tuple[float, int]:
+    """Seconds from start to end, and the peak memory in bytes, of a process; `options` are of Popen."""
+    began = time.perf_counter()
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return time.perf_counter() - began, usage.ru_maxrss * unit
 
 
 def validated(run: str | Path) -> int:

@@ -6,16 +6,13 @@
 STEPS in each octave are its own by default; fewer are for a trial.
 """
 
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from PIL import Image
 
-from bench.common import SHARED, Record, bvlc, command, need
+from bench.common import SHARED, Record, bvlc, command, measured_process, need
 
 PHOTO, GUIDE = "38deb4830d12358f.png", "d47c9aabecda0e12.png"  # a valley, a daisy
 CASES = (  # what, width, height, options
@@ -37,21 +34,9 @@ def run(steps: str = "10") -> Record:
                 photo.convert("RGB").resize((width, height), Image.Resampling.BICUBIC).save(image)
             words = [*options, photos / GUIDE] if "--guide" in options else options
             line = ["dream", image, "--model", model, "--steps", steps, "--out", f"{folder}/dream.png", *words]
-            seconds, peak = _measured(*line)
-            rows.append({"what": what, "seconds": seconds, "peak_mb": peak})
+            seconds, peak = measured_process([sys.executable, "-m", "inceptorch", *line])
+            rows.append({"what": what, "seconds": seconds, "peak_mb": peak / 1e6})
     return {"n": {"steps": int(steps), "octaves": 4}, "rows": rows}
-
-
-def _measured(*words: object) -> tuple[float, float]:
-    """Seconds from the shell to the end, and the peak memory in MB, of one process."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "inceptorch", *map(str, words)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - began, usage.ru_maxrss * unit / 1e6
 
 
 def render(record: Record) -> str:

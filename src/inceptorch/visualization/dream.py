@@ -6,7 +6,7 @@ The method and its constants are those of google/deepdream.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.hub import load
 from inceptorch.errors import InceptorchError, NonFiniteOutputError, TableError
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import load_image, load_image_and_alpha
@@ -30,12 +29,12 @@ from inceptorch.models.module import Model
 from inceptorch.networks.complexity import layer_costs
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import check_fields
+from inceptorch.visualization.default_model import DEFAULT_MODEL, open_classifier, remark_on_inception_v3
 from inceptorch.visualization.maps import LOGITS, Maps
+from inceptorch.visualization.objectives import Unit
 from inceptorch.visualization.png import to_uint8
-from inceptorch.visualization.record import remark_on
 from inceptorch.visualization.tiles import tiled
 
-MODEL = "googlenet.bvlc"
 LONGEST = 1024  # pixels, by default: what a layer draws has a size in pixels, and would be dust in larger images
 MIN_PLACES = 4  # a side of the layer's map, in every octave
 PROBE = 256  # pixels a side of an image whose maps tell whether they have as many
@@ -114,25 +113,56 @@ class Dream:
 
 def dream(
     image: ImageInput,
-    model: Classifier | str | Path = MODEL,
-    settings: DreamSettings | None = None,
     *,
+    model: Classifier | str | Path = DEFAULT_MODEL,
     guide: ImageInput | None = None,
+    layer: str | None = None,
+    channels: Sequence[int] = (),
+    octaves: int = DreamSettings.octaves,
+    octave_scale: float = DreamSettings.octave_scale,
+    steps: int = DreamSettings.steps,
+    step_size: float = DreamSettings.step_size,
+    jitter: int = DreamSettings.jitter,
+    strength: float = DreamSettings.strength,
+    size: int | None = None,
+    keep_colors: bool = False,
+    zoom: int = 0,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Dream:
-    """Change an image so that a layer's answer to it grows.
+    """Change an image so that a layer's answer to it grows. Ctrl-C ends it with what was done so far.
 
-    image     what `Classifier.predict` takes, of any size
-    guide     an image: the layer then grows toward what it answers to this one
+    image         what `Classifier.predict` takes, of any size
+    model         a classifier, a bundle, a run, or published weights by name
+    guide         an image: the layer then grows toward what it answers to this one
+    layer         whose answer grows; by default 4c of GoogLeNet, or with a guide 3b, and of others one as deep
+    channels      only these of the layer; by default all
+    octaves       sizes of the image, each `octave_scale` times the one before
+    steps         in each octave
+    step_size     mean change of a pixel's value in a step, in levels of 0 to 255
+    jitter        pixels by which the image is moved at random before each step, at most
+    strength      factor of the whole change: 0.5 leaves half of it
+    size          longer side of the result, in pixels; by default the image's own, at most 1024
+    keep_colors   only the brightness changes
+    zoom          frames of a film, each of the frame before enlarged by 5 %; 0: one image
+    seed          of the random movements
 
     Raises ImageError for an unreadable image, TableError for an unknown layer or channel and for an image that is too
     small for the layer, and BundleError for the model.
     """
-    settings, progress = settings or DreamSettings(), progress or Progress(quiet=True)
+    settings = DreamSettings(
+        layer, tuple(channels), octaves, octave_scale, steps, step_size, jitter, strength, size, keep_colors, zoom, seed
+    )
+    return run(image, open_classifier(model), settings, guide, progress or Progress(quiet=True))
+
+
+def run(
+    image: ImageInput, classifier: Classifier, settings: DreamSettings, guide: ImageInput | None, progress: Progress
+) -> Dream:
+    """As `dream`."""
     pixels, alpha = load_image_and_alpha(image)
     guide_pixels = None if guide is None else load_image(guide)
-    classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
-    remark_on(classifier, progress)
+    remark_on_inception_v3(classifier, progress)
     layer = settings.layer or default_layer(classifier, GUIDE_DEPTH if guide is not None else DEPTH)
     chosen = settings.size is not None
     width, height = _fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
@@ -183,8 +213,8 @@ class _Dreamer:
         if settings.layer == LOGITS:
             raise TableError("Cannot dream of the logits: they have no map. Try a layer with one, such as 4c.")
         self.settings, self.layer = settings, settings.layer
-        self.device = next(classifier.model.parameters()).device
-        self.maps = Maps(classifier, [self.layer]).to(self.device)
+        self.maps = Maps(classifier, [self.layer])
+        self.device = self.maps.device
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.channels = torch.tensor(settings.channels, device=self.device)
         # What a unit sees of a guide should be as large as it was in training.
@@ -213,16 +243,16 @@ class _Dreamer:
 
     def _suits(self, width: int, height: int) -> bool:
         try:
-            channels, *places = self.maps.shapes(min(height, PROBE), min(width, PROBE))[self.layer]
+            shapes = self.maps.shapes(min(height, PROBE), min(width, PROBE))
         except (TableError, RuntimeError):  # the latter of a custom module
             if min(height, width) >= PROBE:
                 raise  # it is not the size
             return False
+        for channel in self.settings.channels:
+            Unit(self.layer, channel).check(shapes)
+        _, *places = shapes[self.layer]
         if len(places) != 2:
             raise TableError(f"Cannot dream of layer {self.layer}: it has no map. Try an earlier layer.")
-        wrong = [channel for channel in self.settings.channels if channel >= channels]
-        if wrong:
-            raise TableError(f"Layer {self.layer} has no channel {wrong[0]}: it has 0 to {channels - 1}.")
         return min(places) >= MIN_PLACES
 
     def run(

@@ -30,9 +30,9 @@ def draw_maps(
 
     Raises TableError for an unknown layer or channel and for a layer without a map, and ImageError.
     """
-    maps = Maps(classifier, [layer]).to(next(classifier.model.parameters()).device)
+    maps = Maps(classifier, [layer])
     crop = to_input(load_image(image), classifier.config)
-    pixels = torch.from_numpy(np.array(crop)).to(maps.normalize.mean.device).permute(2, 0, 1)[None] / 255
+    pixels = torch.from_numpy(np.array(crop)).to(maps.device).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         found = maps(pixels)[layer][0].cpu()
     if found.ndim != 3:

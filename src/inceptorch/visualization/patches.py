@@ -74,7 +74,7 @@ def top_patches(
     center of mass. Images that cannot be read are counted. Raises DataError if none can be read.
     """
     layers = sorted({layer for subject in subjects for layer in subject.peak.layers})
-    maps = Maps(classifier, layers).to(next(classifier.model.parameters()).device)
+    maps = Maps(classifier, layers)
     images = _open(data)
     best: list[list[tuple[float, int]]] = [[] for _ in subjects]
     digest, seen, skipped = hashlib.sha256(), 0, 0
@@ -161,4 +161,4 @@ def receptive_boxes(strengths: NDArray[np.float32]) -> list[tuple[int, int, int,
 
 def _to_unit(crops: Sequence[ImageArray], maps: Maps) -> Tensor:
     """uint8 crops [S, S, 3] as images [N, 3, S, S] from 0 to 1."""
-    return torch.from_numpy(np.stack(crops)).to(maps.normalize.mean.device).permute(0, 3, 1, 2) / 255
+    return torch.from_numpy(np.stack(crops)).to(maps.device).permute(0, 3, 1, 2) / 255
