@@ -37,7 +37,8 @@ DREAMS: tuple[tuple[str, str, str | None, dict[str, Any]], ...] = (
     ("Toward a dog, layer 4c", VALLEY, DOG, {"layer": "4c"}),
     ("Only brightness changes", BEETLE, None, {"keep_colors": True}),
 )
-CHANNELS = {"4c": (65, 118), "4d": (100, 139, 190), "4e": (8, 150, 201)}
+CHANNELS = {"4c": (100, 118, 167, 201), "4d": (100, 139), "4e": (8, 150)}
+CHANNEL_STEPS = 64
 STYLES = (  # title, content, style
     ("A lake as graffiti", LAKE, GRAFFITI),
     ("A dog of glowing wood", DOG, VOLCANO),
@@ -193,8 +194,9 @@ def channels(gallery: Gallery) -> list[Picture]:
     pictures = []
     for layer, numbers in CHANNELS.items():
         found = inceptorch.visualize(
-            gallery.classifier, layer, channels=numbers, size=gallery.size // 2, progress=gallery.progress
-        )
+            gallery.classifier, layer, channels=numbers, steps=CHANNEL_STEPS, size=gallery.size // 2,
+            progress=gallery.progress,
+        )  # fmt: skip
         for number, each in zip(numbers, found, strict=True):
             title = f"Channel {number} of layer {layer}"
             pictures.append(gallery.save(f"channel-{layer}-{number}.jpg", each.images[0], title))

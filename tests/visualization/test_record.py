@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from PIL import Image
 from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError
 from inceptorch.utils.validation import check_fields
+from inceptorch.visualization.dream import DreamSettings, dream
 from inceptorch.visualization.png import write_png
 from inceptorch.visualization.record import InputFile, Repeat
+from inceptorch.visualization.style import StyleSettings, style
+from inceptorch.visualization.visualize import VisualizeSettings, visualize
 from tests.helpers import classifier_of
 
 
@@ -107,3 +112,12 @@ def test_nothing_is_fetched_because_a_file_says_so(tiny: Classifier, tmp_path: P
     with pytest.raises(InceptorchError, match="its data would be fetched"):
         earlier.inputs({"data": None})
     assert earlier.inputs({"data": where}) == {"data": where}
+
+
+@pytest.mark.parametrize(
+    ("call", "settings"), [(visualize, VisualizeSettings), (dream, DreamSettings), (style, StyleSettings)]
+)
+def test_calls_have_the_defaults_that_the_command_has(call: Callable[..., Any], settings: type) -> None:
+    arguments = inspect.signature(call).parameters
+    ours = {field.name: field.default for field in fields(settings)}
+    assert {name: arguments[name].default or None for name in ours} == {name: ours[name] or None for name in ours}

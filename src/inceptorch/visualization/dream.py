@@ -32,7 +32,7 @@ from inceptorch.utils.validation import check_fields
 from inceptorch.visualization.default_model import DEFAULT_MODEL, open_classifier, remark_on_inception_v3
 from inceptorch.visualization.maps import LOGITS, Maps
 from inceptorch.visualization.objectives import Unit
-from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.pixels import fitting, to_tensor, to_uint8
 from inceptorch.visualization.tiles import tiled
 
 LONGEST = 1024  # pixels, by default: what a layer draws has a size in pixels, and would be dust in larger images
@@ -48,20 +48,7 @@ Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 @dataclass(frozen=True)
 class DreamSettings:
-    """How an image is changed.
-
-    layer        whose answer grows; by default one at `DEPTH` of the body, with a guide at `GUIDE_DEPTH`
-    channels     only these of the layer; by default all
-    octaves      sizes of the image, each `octave_scale` times the one before, but for those too small for the layer
-    steps        in each octave
-    step_size    mean change of a pixel's value in a step, in levels of 0 to 255
-    jitter       pixels by which the image is moved at random before each step, at most
-    strength     factor of the whole change: 0.5 leaves half of it
-    size         longer side of the result, in pixels; by default the image's own, at most `LONGEST`
-    keep_colors  only the brightness changes
-    zoom         frames of a film, each of the frame before enlarged by `ZOOM`; 0: one image
-    seed         of the random movements
-    """
+    """The arguments of `dream` that its PNG holds; see there."""
 
     layer: str | None = None
     channels: tuple[Annotated[int, Meta(ge=0)], ...] = ()
@@ -118,12 +105,12 @@ def dream(
     guide: ImageInput | None = None,
     layer: str | None = None,
     channels: Sequence[int] = (),
-    octaves: int = DreamSettings.octaves,
-    octave_scale: float = DreamSettings.octave_scale,
-    steps: int = DreamSettings.steps,
-    step_size: float = DreamSettings.step_size,
-    jitter: int = DreamSettings.jitter,
-    strength: float = DreamSettings.strength,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: float = 1.5,
+    jitter: int = 32,
+    strength: float = 1.0,
     size: int | None = None,
     keep_colors: bool = False,
     zoom: int = 0,
@@ -137,7 +124,7 @@ def dream(
     guide         an image: the layer then grows toward what it answers to this one
     layer         whose answer grows; by default 4c of GoogLeNet, or with a guide 3b, and of others one as deep
     channels      only these of the layer; by default all
-    octaves       sizes of the image, each `octave_scale` times the one before
+    octaves       sizes of the image, each `octave_scale` times the one before, but for those too small for the layer
     steps         in each octave
     step_size     mean change of a pixel's value in a step, in levels of 0 to 255
     jitter        pixels by which the image is moved at random before each step, at most
@@ -165,7 +152,7 @@ def run(
     remark_on_inception_v3(classifier, progress)
     layer = settings.layer or default_layer(classifier, GUIDE_DEPTH if guide is not None else DEPTH)
     chosen = settings.size is not None
-    width, height = _fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
+    width, height = fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
     settings = replace(settings, layer=layer, size=max(width, height))
     count = max(settings.zoom, 1)
     _check_work(width, height, count)
@@ -221,7 +208,7 @@ class _Dreamer:
         longest = max(classifier.config.input_size)
         self.guide: Tensor | None = None
         if guide is not None:
-            size = _fitting(*guide.size, min(max(guide.size), longest))
+            size = fitting(*guide.size, min(max(guide.size), longest))
             maps = self.maps(self._tensor(guide, size))[self.layer]
             self.guide = self._target(maps)[0][0].flatten(1)
 
@@ -280,8 +267,7 @@ class _Dreamer:
 
     def _tensor(self, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """[1, 3, H, W] from 0 to 1."""
-        array = np.array(_sized(image, size))
-        return torch.from_numpy(array).to(self.device).permute(2, 0, 1)[None].float().div_(255)
+        return to_tensor(np.asarray(_sized(image, size))[None], self.device)
 
     def _resized(self, x: Tensor, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """The image in that size, in its full detail, with the change that `x` is of it."""
@@ -331,12 +317,6 @@ def _nearest(places: Tensor, guide: Tensor) -> Tensor:
 
 def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
-
-
-def _fitting(width: int, height: int, longest: int) -> tuple[int, int]:
-    """The size with that longer side and about the same ratio."""
-    by = longest / max(width, height)
-    return max(round(width * by), 1), max(round(height * by), 1)
 
 
 def _check_work(width: int, height: int, frames: int) -> None:

@@ -32,7 +32,7 @@ from inceptorch.visualization.fourier import FourierImage
 from inceptorch.visualization.maps import Maps, layer_names
 from inceptorch.visualization.objectives import gram
 from inceptorch.visualization.optimize import optimize
-from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.pixels import fitting, to_tensor, to_uint8
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,7 @@ MEMORY = 0.8e9  # bytes of the process beside that
 
 @dataclass(frozen=True)
 class StyleSettings:
-    """How a style is transferred.
-
-    net            whose layers are used; by default what the model is
-    strength       of the styles against the content; twice as strong is 2
-    style_weights  of the styles among each other, one for each; by default alike
-    keep_colors    only the brightness changes
-    size           longer side of the result, in pixels
-    steps          at each scale; scales double up to `size`
-    seed           of the views
-    """
+    """The arguments of `style` that its PNG holds; see there."""
 
     net: str | None = None
     strength: PositiveFloat = 1.0
@@ -112,11 +103,11 @@ def style(
     *,
     model: Classifier | str | Path | None = None,
     net: str | None = None,
-    strength: float = StyleSettings.strength,
+    strength: float = 1.0,
     style_weights: Sequence[float] = (),
     keep_colors: bool = False,
-    size: int = StyleSettings.size,
-    steps: int = StyleSettings.steps,
+    size: int = 512,
+    steps: int = 150,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> StyledImage:
@@ -192,7 +183,7 @@ def _weights(settings: StyleSettings, count: int) -> list[float]:
 
 def _check_shape(image: Image.Image, size: int, least: int) -> None:
     """Raise InceptorchError for an image whose short side has less than `least` pixels at the first scale."""
-    width, height = _scaled(image, scales(size)[0])
+    width, height = fitting(*image.size, scales(size)[0])
     if min(width, height) < least:
         raise InceptorchError(
             f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with "
@@ -202,7 +193,7 @@ def _check_shape(image: Image.Image, size: int, least: int) -> None:
 
 def _check_memory(image: Image.Image, size: int, layers: StyleLayers) -> None:
     """Raise InceptorchError for a size at which the maps do not fit into memory."""
-    width, height = _scaled(image, size)
+    width, height = fitting(*image.size, size)
     needed = MEMORY + layers.memory * width * height
     if needed > (there := physical_memory()):
         raise InceptorchError(
@@ -211,15 +202,9 @@ def _check_memory(image: Image.Image, size: int, layers: StyleLayers) -> None:
         )
 
 
-def _scaled(image: Image.Image, size: int) -> tuple[int, int]:
-    """Width and height with `size` pixels as the longer one."""
-    long = max(image.size)
-    return max(1, round(image.width * size / long)), max(1, round(image.height * size / long))
-
-
 def resized(image: Image.Image, size: int) -> Image.Image:
     """An image with `size` pixels as its long side."""
-    return image.resize(_scaled(image, size), Image.Resampling.LANCZOS)
+    return image.resize(fitting(*image.size, size), Image.Resampling.LANCZOS)
 
 
 def default_model(net: str | None) -> str:
@@ -353,8 +338,7 @@ class _Transfer:
 
     def _tensor(self, image: Image.Image, size: int) -> Tensor:
         """An image [1, 3, H, W] from 0 to 1, with `size` pixels as its long side."""
-        array = np.asarray(resized(image, size))
-        return (torch.from_numpy(array.copy()).permute(2, 0, 1)[None] / 255).to(self.device)
+        return to_tensor(np.asarray(resized(image, size))[None], self.device)
 
     def _on_step(self, step: int, image: Tensor) -> None:
         if self.on_image is not None and self.every and len(self.sizes) % self.every == 0:

@@ -24,7 +24,7 @@ from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.objectives import Objective, diversity
 from inceptorch.visualization.optimize import LR, optimize
 from inceptorch.visualization.patches import Patch, TopPatches, top_patches
-from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.pixels import to_uint8
 from inceptorch.visualization.subjects import Subject, earlier_layer, find_subjects, map_shapes, read_direction
 from inceptorch.visualization.transforms import random_view
 
@@ -37,17 +37,7 @@ DIVERSITY = 2.0  # weight of being unlike, relative to the objective's value
 
 @dataclass(frozen=True)
 class VisualizeSettings:
-    """What decides an image, beside the network.
-
-    layer      LAYER, LAYER:CHANNEL, LAYER:CHANNEL@COLUMN,LINE or a sum such as "4c:12 + 0.5*4d:40 - 4c:7"
-    target     a class, by name or number, instead of a layer
-    channels   of a layer; by default the first 16
-    diversity  images of each, unlike one another
-    negative   whether the other side is shown, too: what lowers the value
-    steps      by default 256 for one image, 128 for several
-    size       in pixels; by default the network's, for several images at most 128
-    lr         the learning rate of Adam
-    """
+    """The arguments of `visualize` that its PNG holds; see there."""
 
     layer: str | None = None
     target: str | None = None
