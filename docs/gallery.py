@@ -53,8 +53,9 @@ PAGE = """<!doctype html>
 <style>
 :root { color-scheme: light dark }
 body { margin: 0 auto; max-width: 1100px; padding: 16px; font: 15px/1.5 system-ui, sans-serif }
-section > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px }
+section > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 16px }
 figure { margin: 0 }
+figcaption { margin-top: 4px }
 img { width: 100%; height: auto; display: block }
 small { opacity: .75; overflow-wrap: anywhere }
 </style>

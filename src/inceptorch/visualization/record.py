@@ -80,7 +80,8 @@ class Repeat:
 
     def settings(self, cls: type[Settings], given: Mapping[str, Any]) -> Settings:
         """The settings of a dataclass. Raises InceptorchError."""
-        kept = {field.name: self.said[field.name] for field in fields(cls) if field.name in self.said}  # type: ignore[arg-type]
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        kept = {name: self.said[name] for name in names if name in self.said}
         with self._refusing():
             build(cls, kept, "It", InceptorchError)
         return build(cls, kept | dict(given), f"inceptorch {self.command}", InceptorchError)
