@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -167,6 +168,20 @@ def bvlc(folder: str) -> Path:
     return bundle
 
 
+def measured_process(words: Sequence[object], **options: Any) -> tuple[str, float, int]:
+    """What a process prints, its seconds from start to end, and the peak of its memory in bytes; `options` are of
+    Popen."""
+    began = time.perf_counter()
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True, **options)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return text, time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def validated(run: str | Path) -> int:
     """The images that a run was evaluated on."""
     count: int = yaml.safe_load((Path(run) / "run.yaml").read_text())["val"]["images"]
@@ -177,21 +192,3 @@ def metrics(run: str | Path) -> list[dict[str, str]]:
     """The rows of a run's metrics.csv."""
     with open(Path(run) / "metrics.csv", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def measured(*words: object, **environment: str) -> tuple[str, float, int]:
-    """What a command of ours prints, its seconds from start to end, and the peak of its memory in bytes."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inceptorch", *map(str, words)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
-    return text, time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

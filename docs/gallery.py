@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import inceptorch
-from inceptorch import Classifier, DreamSettings, InceptorchError, Progress
+from inceptorch import Classifier, InceptorchError, Progress
 from inceptorch.utils.files import new_folder, open_text, reading, write_text
 
 VALLEY, LAKE, DAISY, DOG = "38deb4830d12358f", "7d4186ce0332245d", "d47c9aabecda0e12", "9d55997552acf0de"
-VOLCANO, BEETLE = "6740e1e89b5bbab4", "0c7ac4a8c9dfa802"
-# What is made: title, photograph, guide, settings.
+VOLCANO, BEETLE, GRAFFITI = "6740e1e89b5bbab4", "0c7ac4a8c9dfa802", "54a6b2cd7f89220e"
+# Title, photograph, guide, settings.
 DREAMS: tuple[tuple[str, str, str | None, dict[str, Any]], ...] = (
     ("Layer 4c, as published", VALLEY, None, {}),
     ("Another photograph", LAKE, None, {}),
@@ -35,6 +37,13 @@ DREAMS: tuple[tuple[str, str, str | None, dict[str, Any]], ...] = (
     ("Toward a dog, layer 4c", VALLEY, DOG, {"layer": "4c"}),
     ("Only brightness changes", BEETLE, None, {"keep_colors": True}),
 )
+CHANNELS = {"4c": (100, 118, 167, 201), "4d": (100, 139), "4e": (8, 150)}
+CHANNEL_STEPS = 64
+STYLES = (  # title, content, style
+    ("A lake as graffiti", LAKE, GRAFFITI),
+    ("A dog of glowing wood", DOG, VOLCANO),
+    ("A beetle of a meadow", BEETLE, DAISY),
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -44,8 +53,9 @@ PAGE = """<!doctype html>
 <style>
 :root { color-scheme: light dark }
 body { margin: 0 auto; max-width: 1100px; padding: 16px; font: 15px/1.5 system-ui, sans-serif }
-section > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px }
+section > div { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 16px }
 figure { margin: 0 }
+figcaption { margin-top: 4px }
 img { width: 100%; height: auto; display: block }
 small { opacity: .75; overflow-wrap: anywhere }
 </style>
@@ -112,6 +122,10 @@ class Gallery:
             raise InceptorchError(f"Cannot find {name}.png in labels.csv. Name the folder of those photographs.")
         return self.photos[name]
 
+    def save(self, file: str, image: NDArray[np.uint8], title: str, photos: tuple[Photo, ...] = ()) -> Picture:
+        Image.fromarray(image).convert("RGB").save(self.out / file, quality=90)
+        return Picture(file, title, photos)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A gallery of dreams, channels and styles as an HTML page.")
@@ -166,24 +180,41 @@ def dreams(gallery: Gallery) -> list[Picture]:
     for number, (title, name, guide_name, values) in enumerate(DREAMS, 1):
         photo = gallery.photo(name)
         guide = None if guide_name is None else gallery.photo(guide_name)
-        settings = DreamSettings(**{"size": gallery.size} | values)
         gallery.progress.info(f"dream {number} of {len(DREAMS)}: {title}")
-        path = guide.path if guide else None
-        made = inceptorch.dream(photo.path, gallery.classifier, settings, guide=path, progress=gallery.progress)
-        file = f"dream-{number}.jpg"
-        Image.fromarray(made.image).convert("RGB").save(gallery.out / file, quality=90)
-        pictures.append(Picture(file, title, (photo, guide) if guide else (photo,)))
+        made = inceptorch.dream(
+            photo.path, model=gallery.classifier, guide=guide.path if guide else None, size=gallery.size,
+            progress=gallery.progress, **values,
+        )  # fmt: skip
+        photos = (photo, guide) if guide else (photo,)
+        pictures.append(gallery.save(f"dream-{number}.jpg", made.image, title, photos))
     return pictures
 
 
 def channels(gallery: Gallery) -> list[Picture]:
     """Images optimized for channels, which are made from no photograph."""
-    return []
+    pictures = []
+    for layer, numbers in CHANNELS.items():
+        found = inceptorch.visualize(
+            gallery.classifier, layer, channels=numbers, steps=CHANNEL_STEPS, size=gallery.size // 2,
+            progress=gallery.progress,
+        )  # fmt: skip
+        for number, each in zip(numbers, found, strict=True):
+            title = f"Channel {number} of layer {layer}"
+            pictures.append(gallery.save(f"channel-{layer}-{number}.jpg", each.images[0], title))
+    return pictures
 
 
 def styles(gallery: Gallery) -> list[Picture]:
     """Photographs in the style of others."""
-    return []
+    pictures = []
+    for number, (title, *names) in enumerate(STYLES, 1):
+        content, example = map(gallery.photo, names)
+        gallery.progress.info(f"style {number} of {len(STYLES)}: {title}")
+        made = inceptorch.style(
+            content.path, example.path, model=gallery.classifier, size=gallery.size // 2, progress=gallery.progress
+        )
+        pictures.append(gallery.save(f"style-{number}.jpg", made.image, title, (content, example)))
+    return pictures
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.helpers import classifier_of
 SCRIPT = Path(__file__).parents[1] / "docs" / "gallery.py"
 NAMES = (
     "38deb4830d12358f", "7d4186ce0332245d", "d47c9aabecda0e12", "9d55997552acf0de", "6740e1e89b5bbab4",
-    "0c7ac4a8c9dfa802",
+    "0c7ac4a8c9dfa802", "54a6b2cd7f89220e",
 )  # fmt: skip
 LICENSE = "https://creativecommons.org/licenses/by/2.0/"
 
@@ -40,7 +40,7 @@ def write_photos(folder: Path, header: list[str]) -> None:
 def test_the_page_names_every_author(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", ["file", "name", "license", "author", "landing_url"])
     classifier_of(get_network("googlenet_tiny"), classes=2).save(tmp_path / "model")
-    words = (tmp_path / "photos", "--model", tmp_path / "model", "--size", 32, "--out", tmp_path / "out")
+    words = (tmp_path / "photos", "--model", tmp_path / "model", "--size", 96, "--out", tmp_path / "out")
     done = gallery(*words)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out" / "index.html").read_text()

@@ -31,10 +31,10 @@ def test_tab_completion_offers_every_public_name_without_loading_torch() -> None
 
 SURFACE = """
     BenchmarkResult BundleError Callback Classifier ClassifierConfig Complexity CropProtocol DamagedImage DataError
-    DiskError Dream DreamSettings Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError
+    DiskError Dream Embeddings Engine EngineError EngineOutput Evaluation Explanation ExportError
     ExportResult FIDResult Finding Findings HugeImage ImageError ImageInputError InceptorchError LayerCost Metadata
     Neighbor NetworkSpec NonFiniteOutputError Prediction Predictor Preprocessing Progress ProtocolError Recipe
-    RecipeError Result RunError ServeError StyleSettings StyledImage TableError Task TopClass Visualization
+    RecipeError Result RunError ServeError StyledImage TableError Task TopClass Visualization
     benchmark check complexity convert cost create_model dream embed evaluate explain export fid get_network
     list_models load open_engine predict resume similar style train visualize
 """

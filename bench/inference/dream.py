@@ -6,12 +6,13 @@
 STEPS in each octave are its own by default; fewer are for a trial.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
-from bench.common import SHARED, Record, bvlc, command, measured, need
+from bench.common import SHARED, Record, bvlc, command, measured_process, need
 
 PHOTO, GUIDE = "38deb4830d12358f.png", "d47c9aabecda0e12.png"  # a valley, a daisy
 CASES = (  # what, width, height, options
@@ -33,7 +34,7 @@ def run(steps: str = "10") -> Record:
                 photo.convert("RGB").resize((width, height), Image.Resampling.BICUBIC).save(image)
             words = [*options, photos / GUIDE] if "--guide" in options else options
             line = ["dream", image, "--model", model, "--steps", steps, "--out", f"{folder}/dream.png", *words]
-            _, seconds, peak = measured(*line)
+            _, seconds, peak = measured_process([sys.executable, "-m", "inceptorch", *line])
             rows.append({"what": what, "seconds": seconds, "peak_mb": peak / 1e6})
     return {"n": {"steps": int(steps), "octaves": 4}, "rows": rows}
 

@@ -9,6 +9,7 @@ that the first one kept. Memory is the peak of a quarter of the images and of al
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import linalg
 
-from bench.common import ROOT, Record, command, measured, on_machine
+from bench.common import ROOT, Record, command, measured_process, on_machine
 from bench.quality.fid import cifar, output, random_weights
 from inceptorch.features.frechet import Side, frechet_distance
 from inceptorch.features.statistics import Statistics
@@ -48,7 +49,8 @@ def run(python: str = "", images: str = "10000") -> Record:
 
 def ours(home: Path, *words: object) -> Record:
     """Seconds, peak of memory in bytes and engine of a command of ours."""
-    text, seconds, memory = measured(*words, INCEPTORCH_HOME=str(home))
+    program = [sys.executable, "-m", "inceptorch", *words]
+    text, seconds, memory = measured_process(program, env=os.environ | {"INCEPTORCH_HOME": str(home)})
     return {"seconds": seconds, "memory": memory, "engine": json.loads(text)["engine"]}
 
 

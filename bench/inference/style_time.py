@@ -8,17 +8,15 @@ size.
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 from PIL import Image
 
-from bench.common import SHARED, Record, bvlc, command, need
+from bench.common import SHARED, Record, bvlc, command, measured_process, need
 from bench.quality.style import CONTENTS, STYLES
 
 PLAIN = Path(__file__).with_name("style_time_plain.py")
@@ -40,20 +38,11 @@ def run(size: str = "512", steps: str = "150", rounds: str = "3") -> Record:
         memory: dict[str, float] = {}
         for _ in range(int(rounds)):
             for name, words in commands.items():
-                began = time.perf_counter()
-                process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-                _, status, usage = os.wait4(process.pid, 0)
-                if status:
-                    sys.exit(f"Cannot measure {name}: it failed.")
-                seconds[name].append(time.perf_counter() - began)
-                memory[name] = max(memory.get(name, 0.0), peak(usage))
+                _, took, peak = measured_process(words, stderr=subprocess.DEVNULL, env=environment)
+                seconds[name].append(took)
+                memory[name] = max(memory.get(name, 0.0), peak / 1e9)
     rows = [{"what": name, "seconds": median(found), "peak_gb": memory[name]} for name, found in seconds.items()]
     return {"n": {"rounds": int(rounds)}, "size": int(size), "steps": int(steps), "rows": rows}
-
-
-def peak(usage: resource.struct_rusage) -> float:
-    """The peak memory of a process in GB; on macOS it is counted in bytes."""
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def render(record: Record) -> str:

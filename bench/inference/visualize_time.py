@@ -3,14 +3,10 @@
 python -m bench visualize_time [tiny]
 """
 
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 
-from bench.common import SHARED, Record, bvlc, command, need
+from bench.common import SHARED, Record, bvlc, command, measured_process, need
 
 WAYS = {
     "one channel": ["4c:12"],
@@ -28,22 +24,11 @@ def run(*words: str) -> Record:
         bundle = bvlc(folder)
         for what, options in WAYS.items():
             steps = ["--steps", "2"] if "tiny" in words else []
-            seconds, peak = measured(
+            _, seconds, peak = measured_process(
                 [sys.executable, "-m", "inceptorch", "visualize", bundle, *options, *steps, "--out", f"{folder}/a.png"]
             )
-            rows.append({"what": what, "seconds": seconds, "peak_mib": peak})
+            rows.append({"what": what, "seconds": seconds, "peak_mib": peak / 1024**2})
     return {"n": {"runs": 1}, "rows": rows}
-
-
-def measured(words: list[str | Path]) -> tuple[float, float]:
-    """Seconds of a process, and the most memory that it held, in MiB."""
-    began = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{words} ended with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
 def render(record: Record) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 import inceptorch
 from bench.common import SHARED, Record, bvlc, command, need
 from inceptorch.utils.progress import Progress
-from inceptorch.visualization.dream import DreamSettings, dream
+from inceptorch.visualization.dream import dream
 from inceptorch.visualization.write_dream import write_dream
 
 CELL = 16
@@ -37,9 +37,9 @@ def run(photos: str = "40", size: str = "384", steps: str = "10") -> Record:
         classifier = inceptorch.load(bundle)
         rows = []
         for case in CASES:
-            settings = DreamSettings(**values, channels=(100,) if "channel" in case else ())
+            channels = (100,) if "channel" in case else ()
             guide = SHARED / "photos" / GUIDE if "guided" in case else None
-            made = [dream(photo, classifier, settings, guide=guide) for photo in files]
+            made = [dream(photo, model=classifier, guide=guide, channels=channels, **values) for photo in files]
             growth = [octave.energy[-1] / max(octave.energy[0], 1e-9) for each in made for octave in each.octaves[0]]
             kept = [_compared(photo, each.image) for photo, each in zip(files, made, strict=True)]
             rows.append(
@@ -55,8 +55,8 @@ def run(photos: str = "40", size: str = "384", steps: str = "10") -> Record:
                 }
             )
         first, again = Path(folder) / "first.png", Path(folder) / "again.png"
-        write_dream(files[0], first, str(bundle), values, progress=Progress(quiet=True))
-        write_dream(None, again, source=first, progress=Progress(quiet=True))
+        write_dream(first, files[0], values, model=str(bundle), progress=Progress(quiet=True))
+        write_dream(again, None, {}, repeat=first, progress=Progress(quiet=True))
         same = first.read_bytes() == again.read_bytes()
     return {"n": {"photographs": len(files), "steps": int(steps)}, "size": int(size), "rows": rows, "same_bytes": same}
 

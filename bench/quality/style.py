@@ -13,7 +13,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, median
@@ -29,7 +28,7 @@ from bench.common import ROOT, SHARED, Record, bvlc, command, need
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.objectives import gram
-from inceptorch.visualization.style import StyleSettings, resized, style
+from inceptorch.visualization.style import resized, style
 
 CONTENTS = {"town hall": 5, "elephants": 71, "dogs": 81, "pavilion": 183}
 STYLES = {"graffiti": 70, "lava": 91, "ribbons": 62, "drawing": 119}
@@ -39,7 +38,7 @@ BARS = {"style": 0.2, "content": 0.5, "grid": 2.0, "clipped": 0.01}  # at most
 
 
 def run(size: str = "512", steps: str = "150", pairs: str = "16") -> Record:
-    settings = StyleSettings(size=int(size), steps=int(steps))
+    values: Record = {"size": int(size), "steps": int(steps)}
     photos = sorted(need(SHARED / "photos").glob("*.png"))
     files = {name: photos[number] for name, number in (CONTENTS | STYLES).items()}
     chosen = [(content, example) for content in CONTENTS for example in STYLES][: int(pairs)]
@@ -48,23 +47,23 @@ def run(size: str = "512", steps: str = "150", pairs: str = "16") -> Record:
         bundle = bvlc(folder)
         classifier = inceptorch.load(bundle)
         maps = Maps(classifier, [STYLE, CONTENT])
-        scale = unrelated(maps, [pixels(files[name], settings.size) for name in CONTENTS])
+        scale = unrelated(maps, [pixels(files[name], values["size"]) for name in CONTENTS])
 
         def row(content: str, example: str, image: NDArray[np.uint8], what: str = "") -> Record:
-            shown = measured(maps, image, pixels(files[content], settings.size), pixels(files[example], settings.size))
+            shown = measured(maps, image, *(pixels(files[name], values["size"]) for name in (content, example)))
             return {"what": f"{content} as {example}{what}", **shown, "content": shown["content"] / scale}
 
         for content, example in chosen:
-            made = style(files[content], files[example], settings, model=classifier, progress=Progress())
+            made = style(files[content], files[example], model=classifier, progress=Progress(), **values)
             rows.append(row(content, example, made.image))
-        again = style(files[content], files[example], settings, model=classifier).image
+        again = style(files[content], files[example], model=classifier, **values).image
         content, example = chosen[0]
         words: list[str | Path] = [PLAIN, bundle, files[content], files[example], size, steps, f"{folder}/plain.png"]
         subprocess.run([sys.executable, *words], check=True)
         plain = row(content, example, np.asarray(Image.open(f"{folder}/plain.png")), ", plain page in pixels")
     same = bool(np.array_equal(again, made.image))
     n = {"pairs": len(rows)}
-    return {"n": n, "settings": asdict(settings), "same_again": same, "rows": [*rows, plain]}
+    return {"n": n, **values, "same_again": same, "rows": [*rows, plain]}
 
 
 def pixels(file: Path, size: int) -> Tensor:

@@ -63,10 +63,8 @@ from .training import resume as resume
 from .training import train as train
 from .utils.progress import Progress as Progress
 from .visualization.dream import Dream as Dream
-from .visualization.dream import DreamSettings as DreamSettings
 from .visualization.dream import dream as dream
 from .visualization.style import StyledImage as StyledImage
-from .visualization.style import StyleSettings as StyleSettings
 from .visualization.style import style as style
 from .visualization.visualize import Visualization as Visualization
 from .visualization.visualize import visualize as visualize

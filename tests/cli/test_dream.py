@@ -30,7 +30,7 @@ def photo(tmp_path: Path) -> Path:
 
 def test_dream_writes_an_image_and_makes_it_again(bundle: Path, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "dream.png"
-    result = invoke("dream", photo, "--model", bundle, *QUICK, "--channel", "1,4", "--out", out)
+    result = invoke("dream", photo, "--model", bundle, *QUICK, "--channels", "1,4", "--out", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{out}: 40x32, layer 3a, energy ")
     result = invoke("dream", "--from", out, "--out", tmp_path / "again.png", "--json")
@@ -56,8 +56,8 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
         words = ("dream", photo, "--model", bundle, "--out", out, *words)
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
 
-    assert "Cannot read --channel four: it must be numbers. Try --channel 12,40." in said("--channel", "four")
-    assert "Layer 3a has no channel 999" in said("--layer", "3a", "--channel", 999)
+    assert "Cannot read 'four' as channels. Try 0-15,40." in said("--channels", "four")
+    assert "Layer 3a has no channel 999" in said("--layer", "3a", "--channels", 999)
     assert "no layer '3z': known are: conv1, " in said("--layer", "3z")
     assert "step_size is nan; it must be" in said("--step-size", "nan")
     assert "octaves is 0; it must be" in said("--octaves", 0)

@@ -65,8 +65,8 @@ def test_mistakes_are_one_sentence(
         return sentence(*words, *more, monkeypatch=monkeypatch, capsys=capsys)
 
     monkeypatch.chdir(tmp_path)
-    assert "Cannot write out.jpg: only PNG files hold their settings. Try out.png." in said("--out", "out.jpg")
-    assert "it is one of the inputs" in said("--out", tmp_path / "one.png")
+    assert "Cannot write out.jpg: its name must end in .png. Try out.png." in said("--out", "out.jpg")
+    assert "it is an input" in said("--out", tmp_path / "one.png")
     assert "Cannot weight 2 styles with 1 weights" in said("--weights", "1")
     assert "style_weights is ['1', 'x']" in said("--weights", "1,x")
     assert "Cannot use the model as vgg16: it is googlenet_tiny." in said("--net", "vgg16")

@@ -61,7 +61,7 @@ def test_the_maps_of_an_image(bundle: Path, images: Path, tmp_path: Path) -> Non
     result = invoke("visualize", bundle, "conv1", "--image", image, "--channels", "0-2", "--out", out, "--json")
     assert result.exit_code == 0, result.output
     assert {each["channel"] for each in json.loads(result.stdout)["channels"]} == {0, 1, 2}
-    assert read_settings(out, "visualize")["image"] == str(image)
+    assert read_settings(out, "visualize")["inputs"]["image"]["file"] == str(image)
 
 
 def test_mistakes_are_one_sentence_and_write_nothing(

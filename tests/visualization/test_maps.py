@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -113,3 +115,11 @@ def test_a_signed_layer_is_that_before_its_last_relus(tiny: Classifier) -> None:
     assert signed.min() < 0
     assert torch.equal(signed.relu(), usual)
     assert torch.equal(maps(images)[layer], usual)
+
+
+def test_all_of_it_is_on_the_classifiers_device(tiny: Classifier) -> None:
+    elsewhere = copy.deepcopy(tiny)
+    elsewhere.model.to("meta")
+    maps = Maps(elsewhere, ["conv1"])
+    assert {tensor.device.type for tensor in maps.state_dict(keep_vars=True).values()} == {"meta"}
+    assert maps.device.type == maps.normalize.mean.device.type == "meta"

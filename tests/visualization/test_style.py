@@ -17,12 +17,14 @@ from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
 from inceptorch.networks.layers import GlobalAverage
 from inceptorch.networks.zoo import get_network
+from inceptorch.utils.progress import Progress
 from inceptorch.visualization import style as module
 from inceptorch.visualization.style import (
     LAYERS,
     StyledImage,
     StyleSettings,
     default_model,
+    run,
     scales,
     style,
     style_layers,
@@ -32,7 +34,7 @@ from tests.visualization.images import Pixels, stripes, waves
 
 
 def made(tiny: Classifier, content: Any, styles: Any, **values: Any) -> StyledImage:
-    return style(content, styles, StyleSettings(**{"size": 40, "steps": 3, **values}), model=tiny)
+    return style(content, styles, model=tiny, **{"size": 40, "steps": 3, **values})
 
 
 def test_the_result_has_the_size_asked_for_and_comes_closer_to_the_style(tiny: Classifier) -> None:
@@ -130,7 +132,7 @@ def test_progress_images_have_the_size_of_the_result(tiny: Classifier, monkeypat
     monkeypatch.setattr(module, "SMALLEST", 32)
     seen: list[StyledImage] = []
     settings = StyleSettings(size=64, steps=3)
-    style(waves(40, 40), stripes(), settings, model=tiny, every=2, on_image=seen.append)
+    run(waves(40, 40), [stripes()], tiny, settings, Progress(quiet=True), every=2, on_image=seen.append)
     assert [len(each.sizes) for each in seen] == [2, 4, 6]
     assert {each.image.shape for each in seen} == {(64, 64, 3)}
 
@@ -142,7 +144,7 @@ def test_ctrl_c_keeps_the_image_so_far(tiny: Classifier, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     settings = StyleSettings(size=64, steps=3)
-    result = style(waves(40, 40), stripes(), settings, model=tiny, every=2, on_image=stop)
+    result = run(waves(40, 40), [stripes()], tiny, settings, Progress(quiet=True), every=2, on_image=stop)
     assert result.interrupted
     assert result.sizes == [32, 32]
     assert result.image.shape == (64, 64, 3)

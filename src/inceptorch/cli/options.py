@@ -1,5 +1,6 @@
 """Options that several verbs share, and what follows from them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,29 @@ ProtocolOption = Annotated[
         "voc (the default), voc07, coco or ilsvrc."
     ),
 ]
+# Of the verbs that optimize images: visualize, dream and style.
+DefaultModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="A run, a bundle, or published weights by name; by default googlenet.bvlc.", metavar="MODEL"
+    ),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of noise and random views; by default 0.", min=0)]
+KeepColorsOption = Annotated[
+    bool | None,
+    typer.Option("--keep-colors/--no-keep-colors", help="Only brightness changes; by default colors, too."),
+]
+EveryOption = Annotated[
+    int, typer.Option("--every", help="Interval in steps at which --out gets the image so far; 0: never.", min=0)
+]
+PngOption = Annotated[Path, typer.Option("--out", help="PNG file; an existing one is replaced.", metavar="FILE.png")]
+RepeatOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", help="PNG of an earlier call, whose model, files and settings hold where none are given.",
+        metavar="FILE.png",
+    ),
+]  # fmt: skip
 
 
 def measure_engines(model: str, engine: str, precision: str | None) -> None:

@@ -3,7 +3,9 @@ from typing import Annotated
 
 import typer
 
+from inceptorch.cli.options import EveryOption, PngOption, RepeatOption, SeedOption
 from inceptorch.cli.output import Json, print_json
+from inceptorch.utils.progress import printable
 
 
 def visualize(
@@ -41,7 +43,7 @@ def visualize(
         int | None, typer.Option(help="Number of images of each, unlike one another; by default 1.", min=1, max=16)
     ] = None,
     negative: Annotated[
-        bool | None, typer.Option("--negative", help="Also what lowers the value.", show_default=False)
+        bool | None, typer.Option("--negative/--no-negative", help="Also what lowers the value; by default not.")
     ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Optimization steps; by default 256 for one image, 128 for several.", min=1)
@@ -51,44 +53,41 @@ def visualize(
         typer.Option(help="Pixels; by default the network's, for several images at most 128.", min=1, max=4096),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default 0.05.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the noise and the views; by default 0.", min=0)] = None,
-    repeat: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", help="PNG of an earlier call, whose settings hold where none are given.", metavar="FILE"
-        ),
-    ] = None,
-    every: Annotated[int, typer.Option(help="Also write the images so far after every N steps; 0: never.", min=0)] = 0,
-    out: Annotated[Path, typer.Option(help="PNG file; an existing one is replaced.", metavar="FILE.png")] = Path(
-        "visualized.png"
-    ),
+    seed: SeedOption = None,
+    repeat: RepeatOption = None,
+    every: EveryOption = 0,
+    out: PngOption = Path("visualized.png"),
     json: Json = False,
 ) -> None:
-    """Show what a layer, a channel or a class answers to, by images that are optimized from noise.
+    """Show what a layer, a channel or a class answers to, by images that are optimized from noise. Ctrl-C writes the
+    images so far, with exit code 130.
 
     inceptorch visualize googlenet.bvlc 4c:12 --out channel.png
 
     inceptorch visualize googlenet.bvlc 4c --data holiday/
 
     inceptorch visualize runs/flowers --class tulip
+
+    inceptorch visualize --from channel.png --seed 1 --out other.png
     """
-    from inceptorch.utils.progress import printable
     from inceptorch.visualization.subjects import parse_channels
-    from inceptorch.visualization.write_visualization import write
+    from inceptorch.visualization.write_visualization import write_visualization
 
     given = {
         "layer": layer, "target": target, "channels": None if channels is None else parse_channels(channels),
-        "direction": None if direction is None else str(direction), "data": data,
-        "image": None if image is None else str(image), "diversity": diversity, "negative": negative, "steps": steps,
-        "size": size, "lr": lr, "seed": seed,
+        "diversity": diversity, "negative": negative, "steps": steps, "size": size, "lr": lr, "seed": seed,
     }  # fmt: skip
-    settings = {name: value for name, value in given.items() if value is not None}
-    result = write(model, settings, out, repeat=repeat, every=every)
+    made = write_visualization(
+        out, {name: value for name, value in given.items() if value is not None}, direction=direction, data=data,
+        image=image, model=model, repeat=repeat, every=every,
+    )  # fmt: skip
     if json:
-        print_json(result)
-        return
-    for each in result.get("visualizations", []):
-        photographs = f"; photographs up to {each['patches'][0]['value']:.4g}" if each["patches"] else ""
-        values = ", ".join(f"{value:.4g}" for value in each["values"])
-        print(printable(f"{each['label']}: {values}, from {each['started'][0]:.4g}{photographs}"))
-    print(printable(str(out)))
+        print_json(made)
+    else:
+        for each in made.get("visualizations", []):
+            photographs = f"; photographs up to {each['patches'][0]['value']:.4g}" if each["patches"] else ""
+            values = ", ".join(f"{value:.4g}" for value in each["values"])
+            print(printable(f"{each['label']}: {values}, from {each['started'][0]:.4g}{photographs}"))
+        print(printable(str(out)))
+    if made["interrupted"]:
+        raise typer.Exit(130)

@@ -6,7 +6,7 @@ The method and its constants are those of google/deepdream.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.hub import load
 from inceptorch.errors import InceptorchError, NonFiniteOutputError, TableError
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import load_image, load_image_and_alpha
@@ -30,12 +29,12 @@ from inceptorch.models.module import Model
 from inceptorch.networks.complexity import layer_costs
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import check_fields
+from inceptorch.visualization.default_model import DEFAULT_MODEL, open_classifier, remark_on_inception_v3
 from inceptorch.visualization.maps import LOGITS, Maps
-from inceptorch.visualization.png import to_uint8
-from inceptorch.visualization.record import remark_on
+from inceptorch.visualization.objectives import Unit
+from inceptorch.visualization.pixels import fitting, to_tensor, to_uint8
 from inceptorch.visualization.tiles import tiled
 
-MODEL = "googlenet.bvlc"
 LONGEST = 1024  # pixels, by default: what a layer draws has a size in pixels, and would be dust in larger images
 MIN_PLACES = 4  # a side of the layer's map, in every octave
 PROBE = 256  # pixels a side of an image whose maps tell whether they have as many
@@ -49,20 +48,7 @@ Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 @dataclass(frozen=True)
 class DreamSettings:
-    """How an image is changed.
-
-    layer        whose answer grows; by default one at `DEPTH` of the body, with a guide at `GUIDE_DEPTH`
-    channels     only these of the layer; by default all
-    octaves      sizes of the image, each `octave_scale` times the one before, but for those too small for the layer
-    steps        in each octave
-    step_size    mean change of a pixel's value in a step, in levels of 0 to 255
-    jitter       pixels by which the image is moved at random before each step, at most
-    strength     factor of the whole change: 0.5 leaves half of it
-    size         longer side of the result, in pixels; by default the image's own, at most `LONGEST`
-    keep_colors  only the brightness changes
-    zoom         frames of a film, each of the frame before enlarged by `ZOOM`; 0: one image
-    seed         of the random movements
-    """
+    """The arguments of `dream` that its PNG holds; see there."""
 
     layer: str | None = None
     channels: tuple[Annotated[int, Meta(ge=0)], ...] = ()
@@ -114,28 +100,59 @@ class Dream:
 
 def dream(
     image: ImageInput,
-    model: Classifier | str | Path = MODEL,
-    settings: DreamSettings | None = None,
     *,
+    model: Classifier | str | Path = DEFAULT_MODEL,
     guide: ImageInput | None = None,
+    layer: str | None = None,
+    channels: Sequence[int] = (),
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: float = 1.5,
+    jitter: int = 32,
+    strength: float = 1.0,
+    size: int | None = None,
+    keep_colors: bool = False,
+    zoom: int = 0,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Dream:
-    """Change an image so that a layer's answer to it grows.
+    """Change an image so that a layer's answer to it grows. Ctrl-C ends it with what was done so far.
 
-    image     what `Classifier.predict` takes, of any size
-    guide     an image: the layer then grows toward what it answers to this one
+    image         what `Classifier.predict` takes, of any size
+    model         a classifier, a bundle, a run, or published weights by name
+    guide         an image: the layer then grows toward what it answers to this one
+    layer         whose answer grows; by default 4c of GoogLeNet, or with a guide 3b, and of others one as deep
+    channels      only these of the layer; by default all
+    octaves       sizes of the image, each `octave_scale` times the one before, but for those too small for the layer
+    steps         in each octave
+    step_size     mean change of a pixel's value in a step, in levels of 0 to 255
+    jitter        pixels by which the image is moved at random before each step, at most
+    strength      factor of the whole change: 0.5 leaves half of it
+    size          longer side of the result, in pixels; by default the image's own, at most 1024
+    keep_colors   only the brightness changes
+    zoom          frames of a film, each of the frame before enlarged by 5 %; 0: one image
+    seed          of the random movements
 
     Raises ImageError for an unreadable image, TableError for an unknown layer or channel and for an image that is too
     small for the layer, and BundleError for the model.
     """
-    settings, progress = settings or DreamSettings(), progress or Progress(quiet=True)
+    settings = DreamSettings(
+        layer, tuple(channels), octaves, octave_scale, steps, step_size, jitter, strength, size, keep_colors, zoom, seed
+    )
+    return run(image, open_classifier(model), settings, guide, progress or Progress(quiet=True))
+
+
+def run(
+    image: ImageInput, classifier: Classifier, settings: DreamSettings, guide: ImageInput | None, progress: Progress
+) -> Dream:
+    """As `dream`."""
     pixels, alpha = load_image_and_alpha(image)
     guide_pixels = None if guide is None else load_image(guide)
-    classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
-    remark_on(classifier, progress)
+    remark_on_inception_v3(classifier, progress)
     layer = settings.layer or default_layer(classifier, GUIDE_DEPTH if guide is not None else DEPTH)
     chosen = settings.size is not None
-    width, height = _fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
+    width, height = fitting(*pixels.size, settings.size or min(max(pixels.size), LONGEST))
     settings = replace(settings, layer=layer, size=max(width, height))
     count = max(settings.zoom, 1)
     _check_work(width, height, count)
@@ -183,15 +200,15 @@ class _Dreamer:
         if settings.layer == LOGITS:
             raise TableError("Cannot dream of the logits: they have no map. Try a layer with one, such as 4c.")
         self.settings, self.layer = settings, settings.layer
-        self.device = next(classifier.model.parameters()).device
-        self.maps = Maps(classifier, [self.layer]).to(self.device)
+        self.maps = Maps(classifier, [self.layer])
+        self.device = self.maps.device
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.channels = torch.tensor(settings.channels, device=self.device)
         # What a unit sees of a guide should be as large as it was in training.
         longest = max(classifier.config.input_size)
         self.guide: Tensor | None = None
         if guide is not None:
-            size = _fitting(*guide.size, min(max(guide.size), longest))
+            size = fitting(*guide.size, min(max(guide.size), longest))
             maps = self.maps(self._tensor(guide, size))[self.layer]
             self.guide = self._target(maps)[0][0].flatten(1)
 
@@ -213,16 +230,16 @@ class _Dreamer:
 
     def _suits(self, width: int, height: int) -> bool:
         try:
-            channels, *places = self.maps.shapes(min(height, PROBE), min(width, PROBE))[self.layer]
+            shapes = self.maps.shapes(min(height, PROBE), min(width, PROBE))
         except (TableError, RuntimeError):  # the latter of a custom module
             if min(height, width) >= PROBE:
                 raise  # it is not the size
             return False
+        for channel in self.settings.channels:
+            Unit(self.layer, channel).check(shapes)
+        _, *places = shapes[self.layer]
         if len(places) != 2:
             raise TableError(f"Cannot dream of layer {self.layer}: it has no map. Try an earlier layer.")
-        wrong = [channel for channel in self.settings.channels if channel >= channels]
-        if wrong:
-            raise TableError(f"Layer {self.layer} has no channel {wrong[0]}: it has 0 to {channels - 1}.")
         return min(places) >= MIN_PLACES
 
     def run(
@@ -250,8 +267,7 @@ class _Dreamer:
 
     def _tensor(self, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """[1, 3, H, W] from 0 to 1."""
-        array = np.array(_sized(image, size))
-        return torch.from_numpy(array).to(self.device).permute(2, 0, 1)[None].float().div_(255)
+        return to_tensor(np.asarray(_sized(image, size))[None], self.device)
 
     def _resized(self, x: Tensor, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """The image in that size, in its full detail, with the change that `x` is of it."""
@@ -301,12 +317,6 @@ def _nearest(places: Tensor, guide: Tensor) -> Tensor:
 
 def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
-
-
-def _fitting(width: int, height: int, longest: int) -> tuple[int, int]:
-    """The size with that longer side and about the same ratio."""
-    by = longest / max(width, height)
-    return max(round(width * by), 1), max(round(height * by), 1)
 
 
 def _check_work(width: int, height: int, frames: int) -> None:

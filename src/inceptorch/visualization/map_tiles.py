@@ -15,6 +15,7 @@ from inceptorch.images.inputs import load_image
 from inceptorch.inference.inputs import to_input
 from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.objectives import Unit
+from inceptorch.visualization.pixels import to_tensor
 from inceptorch.visualization.sheet import Panel, Part, draw_sheet
 
 MAX_TILES = 35  # channels, unless they are named; with the image six lines of six
@@ -30,9 +31,9 @@ def draw_maps(
 
     Raises TableError for an unknown layer or channel and for a layer without a map, and ImageError.
     """
-    maps = Maps(classifier, [layer]).to(next(classifier.model.parameters()).device)
+    maps = Maps(classifier, [layer])
     crop = to_input(load_image(image), classifier.config)
-    pixels = torch.from_numpy(np.array(crop)).to(maps.normalize.mean.device).permute(2, 0, 1)[None] / 255
+    pixels = to_tensor(crop[None], maps.device)
     with torch.no_grad():
         found = maps(pixels)[layer][0].cpu()
     if found.ndim != 3:

@@ -27,8 +27,8 @@ class Maps(nn.Module):
 
     `maps(images)` takes RGB images [N, 3, H, W] from 0 to 1 and returns {layer: [N, C, h, w]}, with the logits
     [N, classes] as the layer "logits". The network is a copy in evaluation mode and float32 whose weights need no
-    gradients, and it runs to the last chosen layer only. Nothing in it is changed in place, so every layer's map is
-    what the layer gave.
+    gradients. It is on the classifier's device, and runs to the last chosen layer only. Nothing in it is changed in
+    place, so every layer's map is what the layer gave.
 
     A layer is one of the table ("4c"), or a module within one, by its path ("4c.1.0": of the second branch of 4c the
     first layer). Of a custom module it is the path of any submodule.
@@ -55,6 +55,11 @@ class Maps(nn.Module):
         # Layers of the table follow one another, so the walk can end at the last one needed.
         ends = [number for number, name in enumerate(table) if any(_within(layer, name) for layer in self.layers)]
         self.walked = table[: max(ends) + 1] if ends and LOGITS not in self.layers else []
+        self.to(next(classifier.model.parameters()).device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.normalize.mean.device
 
     @property
     def _root(self) -> nn.Module:
@@ -75,7 +80,7 @@ class Maps(nn.Module):
 
     def shapes(self, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """The shape [C, h, w] of each layer's map for images of that size."""
-        gray = torch.full((1, 3, height, width), 0.5, device=self.normalize.mean.device)
+        gray = torch.full((1, 3, height, width), 0.5, device=self.device)
         with torch.no_grad():
             return {layer: tuple(maps.shape[1:]) for layer, maps in self(gray).items()}
 

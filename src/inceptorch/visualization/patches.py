@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from inceptorch.classifier import Classifier
 from inceptorch.data.resolve import open_splits
@@ -22,6 +21,7 @@ from inceptorch.inference.inputs import find_images, to_input
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization.maps import Maps
+from inceptorch.visualization.pixels import to_tensor
 from inceptorch.visualization.subjects import Subject
 
 COUNT = 9
@@ -74,7 +74,7 @@ def top_patches(
     center of mass. Images that cannot be read are counted. Raises DataError if none can be read.
     """
     layers = sorted({layer for subject in subjects for layer in subject.peak.layers})
-    maps = Maps(classifier, layers).to(next(classifier.model.parameters()).device)
+    maps = Maps(classifier, layers)
     images = _open(data)
     best: list[list[tuple[float, int]]] = [[] for _ in subjects]
     digest, seen, skipped = hashlib.sha256(), 0, 0
@@ -90,9 +90,10 @@ def top_patches(
     for batch in in_batches(crops(), BATCH_SIZE):
         numbers, arrays = zip(*batch, strict=True)
         seen += len(batch)
-        digest.update(np.stack(arrays).tobytes())
+        pixels = np.stack(arrays)
+        digest.update(pixels.tobytes())
         with torch.no_grad():
-            found = maps(_to_unit(arrays, maps))
+            found = maps(to_tensor(pixels, maps.device))
             for position, subject in enumerate(subjects):
                 values = subject.peak.value(found)
                 if not bool(torch.isfinite(values).all()):
@@ -123,7 +124,7 @@ def _patches(
     classifier: Classifier, maps: Maps, subject: Subject, ranked: Sequence[tuple[float, int]], images: _Images
 ) -> list[Patch]:
     crops = [to_input(images.read(number), classifier.config) for _, number in ranked]
-    x = _to_unit(crops, maps).requires_grad_()
+    x = to_tensor(np.stack(crops), maps.device).requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(subject.peak.value(maps(x)).sum(), x)
     boxes = receptive_boxes(gradient.abs().sum(1).cpu().numpy())
@@ -157,8 +158,3 @@ def receptive_boxes(strengths: NDArray[np.float32]) -> list[tuple[int, int, int,
         )
         boxes.append((left, top, left + side, top + side))
     return boxes
-
-
-def _to_unit(crops: Sequence[ImageArray], maps: Maps) -> Tensor:
-    """uint8 crops [S, S, 3] as images [N, 3, S, S] from 0 to 1."""
-    return torch.from_numpy(np.stack(crops)).to(maps.normalize.mean.device).permute(0, 3, 1, 2) / 255

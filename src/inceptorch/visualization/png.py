@@ -9,19 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
-from torch import Tensor
 
 from inceptorch.errors import ImageError, InceptorchError
 from inceptorch.utils.files import atomic_write, open_regular, reading
 
 KEY = "inceptorch"
 MAX_SETTINGS = 1 << 20  # characters
-
-
-def to_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """uint8 [N, H, W, 3] of images [N, 3, H, W] from 0 to 1."""
-    array: NDArray[np.uint8] = (images.detach().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    return array
 
 
 def write_png(path: Path, image: NDArray[np.uint8], settings: dict[str, Any]) -> None:

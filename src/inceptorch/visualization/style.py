@@ -7,7 +7,7 @@ decorrelated colors, and another view of it in every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,18 +21,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.hub import load
 from inceptorch.errors import BundleError, ImageError, InceptorchError, TableError, did_you_mean
 from inceptorch.images.decode import ImageInput
 from inceptorch.images.inputs import is_one_image, load_image_and_alpha
 from inceptorch.utils.cpu import physical_memory
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import PositiveFloat, check_fields
+from inceptorch.visualization.default_model import DEFAULT_MODEL, open_classifier, remark_on_inception_v3
 from inceptorch.visualization.fourier import FourierImage
 from inceptorch.visualization.maps import Maps, layer_names
 from inceptorch.visualization.objectives import gram
 from inceptorch.visualization.optimize import optimize
-from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.pixels import fitting, to_tensor, to_uint8
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ LAYERS = {
     # As arXiv:1508.06576: conv4_2, and the first layer at each resolution.
     "vgg16": StyleLayers("conv4.1", ("conv1.0", "conv2.0", "conv3.0", "conv4.0", "conv5.0")),
 }
-WEIGHTS = {"googlenet": "googlenet.bvlc"}
+WEIGHTS = {"googlenet": DEFAULT_MODEL}
 STYLE_WEIGHT = 5.0  # of style against content at strength 1
 STYLE_SCALE = 1.2  # a style's long side over the image's
 SMALLEST = 192  # pixels; the long side at the first scale is not below
@@ -66,16 +66,9 @@ MEMORY = 0.8e9  # bytes of the process beside that
 
 @dataclass(frozen=True)
 class StyleSettings:
-    """How a style is transferred.
+    """The arguments of `style` that its PNG holds; see there."""
 
-    strength       of the styles against the content; twice as strong is 2
-    style_weights  of the styles among each other, one for each; by default alike
-    keep_colors    take the result's luminance alone
-    size           of the image's longer side, in pixels
-    steps          at each scale; scales double up to `size`
-    seed           of the views
-    """
-
+    net: str | None = None
     strength: PositiveFloat = 1.0
     style_weights: Annotated[tuple[PositiveFloat, ...], Meta(max_length=MAX_STYLES)] = ()
     keep_colors: bool = False
@@ -107,39 +100,62 @@ class StyledImage:
 def style(
     content: ImageInput,
     styles: ImageInput | Iterable[ImageInput],
-    settings: StyleSettings | None = None,
     *,
     model: Classifier | str | Path | None = None,
     net: str | None = None,
+    strength: float = 1.0,
+    style_weights: Sequence[float] = (),
+    keep_colors: bool = False,
+    size: int = 512,
+    steps: int = 150,
+    seed: int = 0,
     progress: Progress | None = None,
+) -> StyledImage:
+    """An image with the layout of `content` and the style of one or several others. Ctrl-C ends it with the image so
+    far. Images are what `Classifier.predict` takes.
+
+    model          a classifier, a bundle, a run, or published weights by name; by default those of `net`
+    net            "googlenet" or "vgg16", whose layers are used; by default what the model is
+    strength       of the styles against the content; twice as strong is 2
+    style_weights  of the styles among each other, one for each; by default alike
+    keep_colors    only the brightness changes
+    size           longer side of the result, in pixels
+    steps          at each scale; scales double up to `size`
+    seed           of the views
+
+    Raises ImageError for an image that cannot be read or is too small, BundleError for a model that is not at hand,
+    TableError if images are too small for its layers, and InceptorchError for settings that do not fit the images, or
+    the memory.
+    """
+    settings = StyleSettings(net, strength, tuple(style_weights), keep_colors, size, steps, seed)
+    sources: list[ImageInput] = [styles] if is_one_image(styles) else list(styles)  # type: ignore
+    classifier = open_classifier(model or default_model(net))
+    return run(content, sources, classifier, settings, progress or Progress(quiet=True))
+
+
+def run(
+    content: ImageInput,
+    styles: Sequence[ImageInput],
+    classifier: Classifier,
+    settings: StyleSettings,
+    progress: Progress,
+    *,
     every: int = 0,
     on_image: Callable[[StyledImage], object] | None = None,
 ) -> StyledImage:
-    """An image with the layout of `content` and the style of one or several others. Images are what
-    `Classifier.predict` takes.
-
-    model     a classifier, a bundle, a run, or published weights by name; by default those of `net`
-    net       "googlenet" or "vgg16", whose layers are used; by default what the model is
-    on_image  is called with the image so far after each `every` steps
-
-    Ctrl-C ends it with the image so far. Raises ImageError for an image that cannot be read or is too small,
-    BundleError for a model that is not at hand, TableError if images are too small for its layers, and InceptorchError
-    for settings that do not fit the images, or the memory.
-    """
-    settings = settings or StyleSettings()
-    sources: list[ImageInput] = [styles] if is_one_image(styles) else list(styles)  # type: ignore
-    weights = _weights(settings, len(sources))
+    """As `style`; `on_image` is called with the image so far after each `every` steps."""
+    weights = _weights(settings, len(styles))
     pixels, alpha = _loaded(content)
-    examples = [_loaded(source)[0] for source in sources]
-    classifier = load_for_style(model, net)
-    layers = style_layers(classifier, net)
+    examples = [_loaded(each)[0] for each in styles]
+    remark_on_inception_v3(classifier, progress)
+    layers = style_layers(classifier, settings.net)
     _check_shape(pixels, settings.size, MIN_SIDE)
     for image in examples:
         _check_shape(image, settings.size, MIN_SIDE // 2)
     _check_memory(pixels, settings.size, layers)
-    maps = Maps(classifier, [*layers.style, layers.content]).to(next(classifier.model.parameters()).device)
+    maps = Maps(classifier, [*layers.style, layers.content])
     work = _Transfer(settings, pixels, alpha, examples, weights, maps, layers, every, on_image)
-    return work.run(progress or Progress(quiet=True))
+    return work.run(progress)
 
 
 def _loaded(source: ImageInput) -> tuple[Image.Image, Image.Image | None]:
@@ -167,7 +183,7 @@ def _weights(settings: StyleSettings, count: int) -> list[float]:
 
 def _check_shape(image: Image.Image, size: int, least: int) -> None:
     """Raise InceptorchError for an image whose short side has less than `least` pixels at the first scale."""
-    width, height = _scaled(image, scales(size)[0])
+    width, height = fitting(*image.size, scales(size)[0])
     if min(width, height) < least:
         raise InceptorchError(
             f"Cannot transfer style at {size} pixels: an image of {image.width}x{image.height} would begin with "
@@ -177,7 +193,7 @@ def _check_shape(image: Image.Image, size: int, least: int) -> None:
 
 def _check_memory(image: Image.Image, size: int, layers: StyleLayers) -> None:
     """Raise InceptorchError for a size at which the maps do not fit into memory."""
-    width, height = _scaled(image, size)
+    width, height = fitting(*image.size, size)
     needed = MEMORY + layers.memory * width * height
     if needed > (there := physical_memory()):
         raise InceptorchError(
@@ -186,22 +202,9 @@ def _check_memory(image: Image.Image, size: int, layers: StyleLayers) -> None:
         )
 
 
-def _scaled(image: Image.Image, size: int) -> tuple[int, int]:
-    """Width and height with `size` pixels as the longer one."""
-    long = max(image.size)
-    return max(1, round(image.width * size / long)), max(1, round(image.height * size / long))
-
-
 def resized(image: Image.Image, size: int) -> Image.Image:
     """An image with `size` pixels as its long side."""
-    return image.resize(_scaled(image, size), Image.Resampling.LANCZOS)
-
-
-def load_for_style(model: Classifier | str | Path | None, net: str | None) -> Classifier:
-    """The classifier whose maps are used, by default with the published weights of `net`. Raises BundleError."""
-    if isinstance(model, Classifier):
-        return model
-    return load(model or default_model(net)).to_best_device()
+    return image.resize(fitting(*image.size, size), Image.Resampling.LANCZOS)
 
 
 def default_model(net: str | None) -> str:
@@ -257,7 +260,7 @@ class _Transfer:
         self.maps, self.layers = maps, layers
         self.every, self.on_image = every, on_image
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.device = maps.normalize.mean.device
+        self.device = maps.device
         self.losses: dict[str, list[float]] = {
             name: [] for name in (f"content {layers.content}", *(f"style {layer}" for layer in layers.style))
         }
@@ -335,8 +338,7 @@ class _Transfer:
 
     def _tensor(self, image: Image.Image, size: int) -> Tensor:
         """An image [1, 3, H, W] from 0 to 1, with `size` pixels as its long side."""
-        array = np.asarray(resized(image, size))
-        return (torch.from_numpy(array.copy()).permute(2, 0, 1)[None] / 255).to(self.device)
+        return to_tensor(np.asarray(resized(image, size))[None], self.device)
 
     def _on_step(self, step: int, image: Tensor) -> None:
         if self.on_image is not None and self.every and len(self.sizes) % self.every == 0:

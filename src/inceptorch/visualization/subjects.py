@@ -77,7 +77,7 @@ def find_subjects(
 def map_shapes(classifier: Classifier, layers: set[str], size: int | None = None) -> dict[str, tuple[int, ...]]:
     """The shapes of maps in images of `size` pixels, by default those of the network."""
     side = size or classifier.preprocessing.size
-    return Maps(classifier, sorted(layers)).to(next(classifier.model.parameters()).device).shapes(side, side)
+    return Maps(classifier, sorted(layers)).shapes(side, side)
 
 
 def _subjects(

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.hub import load
 from inceptorch.errors import InceptorchError, TableError
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.validation import PositiveFloat, check_fields
+from inceptorch.visualization.default_model import open_classifier, remark_on_inception_v3
 from inceptorch.visualization.fourier import FourierImage
 from inceptorch.visualization.maps import Maps
 from inceptorch.visualization.objectives import Objective, diversity
 from inceptorch.visualization.optimize import LR, optimize
 from inceptorch.visualization.patches import Patch, TopPatches, top_patches
-from inceptorch.visualization.png import to_uint8
+from inceptorch.visualization.pixels import to_uint8
 from inceptorch.visualization.subjects import Subject, earlier_layer, find_subjects, map_shapes, read_direction
 from inceptorch.visualization.transforms import random_view
 
@@ -37,27 +37,11 @@ DIVERSITY = 2.0  # weight of being unlike, relative to the objective's value
 
 @dataclass(frozen=True)
 class VisualizeSettings:
-    """What decides an image, beside the network.
-
-    layer      LAYER, LAYER:CHANNEL, LAYER:CHANNEL@COLUMN,LINE or a sum such as "4c:12 + 0.5*4d:40 - 4c:7"
-    target     a class, by name or number, instead of a layer
-    channels   of a layer; by default the first 16
-    direction  a file of numpy with a number for each channel of the layer
-    data       photographs, of which each channel's top patches are shown
-    image      whose maps are shown; then nothing is optimized
-    diversity  images of each, unlike one another
-    negative   whether the other side is shown, too: what lowers the value
-    steps      by default 256 for one image, 128 for several
-    size       in pixels; by default the network's, for several images at most 128
-    lr         the learning rate of Adam
-    """
+    """The arguments of `visualize` that its PNG holds; see there."""
 
     layer: str | None = None
     target: str | None = None
     channels: tuple[Annotated[int, Meta(ge=0, le=10**6)], ...] | None = None
-    direction: str | None = None
-    data: str | None = None
-    image: str | None = None
     diversity: Annotated[int, Meta(ge=1, le=16)] = 1
     negative: bool = False
     steps: Annotated[int, Meta(ge=1, le=10**6)] | None = None
@@ -100,7 +84,7 @@ class Visualization:
 class Visualized:
     """All that were found, the settings with all defaults filled in, and the photographs.
 
-    steps   taken by the last images, which an interruption ended early
+    steps   taken by the last images, which Ctrl-C ended early
     """
 
     visualizations: list[Visualization]
@@ -127,25 +111,33 @@ def visualize(
     progress: Progress | None = None,
 ) -> list[Visualization]:
     """Images that a network answers to, optimized from noise: of a layer's channels, of one channel, place or class,
-    or of any objective, which add and scale. The arguments are the fields of `VisualizeSettings`.
+    or of any objective, which add and scale.
 
-    from inceptorch.visualization.objectives import channel
-
-    inceptorch.visualize("googlenet.bvlc", channel("4c", 12) + 0.5 * channel("4d", 40))
+    model      a classifier, a bundle, a run, or published weights by name
+    layer      LAYER, LAYER:CHANNEL, LAYER:CHANNEL@COLUMN,LINE, a sum such as "4c:12 + 0.5*4d:40 - 4c:7", or an
+               objective such as `channel("4c", 12) + 0.5 * channel("4d", 40)` of `inceptorch.visualization.objectives`
+    target     a class, by name or number, instead of a layer
+    channels   of a layer; by default the first 16
+    direction  a file of numpy with a number for each channel of the layer
+    data       photographs, of which each channel's top patches are found: as for training, or a folder of images
+    diversity  images of each, unlike one another
+    negative   whether the other side is shown, too: what lowers the value
+    steps      by default 256 for one image, 128 for several
+    size       in pixels; by default the network's, for several images at most 128
+    lr         the learning rate of Adam
+    seed       of the noise and the views
 
     Raises TableError for a layer, channel or place that the network does not have, BundleError for an unknown class,
     and DataError where DATA holds no image.
     """
-    classifier = model if isinstance(model, Classifier) else load(model).to_best_device()
+    objective, name = (layer, None) if isinstance(layer, Objective) else (None, layer)
     settings = VisualizeSettings(
-        None if isinstance(layer, Objective) else layer,
-        None if target is None else str(target),
-        None if channels is None else tuple(channels),
-        None if direction is None else str(direction),
-        None if data is None else str(data),
-        None, diversity, negative, steps, size, lr, seed,
+        name, None if target is None else str(target), None if channels is None else tuple(channels), diversity,
+        negative, steps, size, lr, seed,
     )  # fmt: skip
-    found = run(classifier, settings, progress or Progress(quiet=True), layer if isinstance(layer, Objective) else None)
+    found = run(
+        open_classifier(model), settings, progress or Progress(quiet=True), objective, direction=direction, data=data
+    )
     if found.interrupted:
         raise KeyboardInterrupt
     return found.visualizations
@@ -157,23 +149,22 @@ def run(
     progress: Progress,
     objective: Objective | None = None,
     *,
+    direction: str | Path | None = None,
+    data: str | Path | None = None,
     on_photographs: Callable[[TopPatches], None] = lambda photographs: None,
     on_images: Callable[[list[Visualization]], None] = lambda visualizations: None,
     every: int = 0,
 ) -> Visualized:
     """As `visualize`; Ctrl-C ends it with the images so far. `on_photographs` is called before any step, and
     `on_images` after every `every` steps with those of all subjects that have any."""
-    along = None if settings.direction is None else read_direction(Path(settings.direction))
+    along = None if direction is None else read_direction(Path(direction))
     subjects = find_subjects(
         classifier, objective or settings.layer, target=settings.target, channels=settings.channels, along=along,
         size=settings.size,
     )  # fmt: skip
     settings = _with_defaults(classifier, settings, subjects)
-    if classifier.config.architecture.startswith("inception_v3"):
-        progress.info(
-            "Inception-v3 gives poor images: why only some networks have channels that can be read is not known"
-        )
-    photographs = None if settings.data is None else top_patches(classifier, subjects, settings.data, progress)
+    remark_on_inception_v3(classifier, progress)
+    photographs = None if data is None else top_patches(classifier, subjects, data, progress)
     if photographs is not None:
         on_photographs(photographs)
     work = _Work(classifier, settings, subjects, photographs.patches if photographs else [[] for _ in subjects])
@@ -234,10 +225,9 @@ class _Work:
     ):
         self.settings, self.subjects, self.patches = settings, subjects, patches
         self.gray = classifier.preprocessing.channels == "gray"
-        self.device = next(classifier.model.parameters()).device
         layers = sorted({layer for subject in subjects for layer in subject.objective.layers})
         self.earlier = earlier_layer(classifier, frozenset(layers)) if settings.diversity > 1 else None
-        self.maps = Maps(classifier, layers + ([self.earlier] if self.earlier else [])).to(self.device)
+        self.maps = Maps(classifier, layers + ([self.earlier] if self.earlier else []))
         # Before the ReLUs of a layer whose map is not needed any further.
         ends = [layer for layer in layers if layer.partition(".")[0] in self.maps.walked[-1:]]
         self.signed = ends if ends or len(layers) > 1 else layers
@@ -264,7 +254,7 @@ class _Work:
         assert size is not None
         assert steps is not None
         generator = torch.Generator().manual_seed(self.settings.seed)
-        image = FourierImage(len(batch) * each, size, size, generator, gray=self.gray).to(self.device)
+        image = FourierImage(len(batch) * each, size, size, generator, gray=self.gray).to(self.maps.device)
         sign = -1 if batch[0].negative else 1
 
         def loss(images: Tensor, step: int) -> Tensor:

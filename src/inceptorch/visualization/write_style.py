@@ -1,81 +1,61 @@
-"""Style transfer from files to a file, which says how it was made."""
+"""`inceptorch style`: a PNG that holds how it was made."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from inceptorch.errors import InceptorchError
-from inceptorch.runtime.device import torch_threads
 from inceptorch.utils.progress import Progress
-from inceptorch.utils.validation import convert
-from inceptorch.visualization.origin import Origin, check_out
+from inceptorch.visualization.default_model import open_classifier
+from inceptorch.visualization.out import require_writable
 from inceptorch.visualization.png import write_png
-from inceptorch.visualization.style import StyledImage, StyleSettings, default_model, load_for_style, style
-
-COMMAND = "style"
+from inceptorch.visualization.record import Repeat, to_json
+from inceptorch.visualization.style import StyledImage, StyleSettings, default_model, run
 
 
 def write_style(
     out: Path,
-    inputs: Sequence[Path],
+    content: Path | None,
+    styles: Sequence[Path],
     values: Mapping[str, Any],
     *,
     model: str | None = None,
-    net: str | None = None,
     repeat: Path | None = None,
     every: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write the image `inputs[0]` in the style of the others to `out`, a PNG with its settings.
+    """Write the image `content` in the style of others to `out`, a PNG with its settings.
 
     values   of `StyleSettings`, by name
-    repeat   an image that this wrote: its weights and settings are used but where others are given, and its inputs.
-             Files of `inputs` must be those it was made from.
+    repeat   a PNG of an earlier call; see `Repeat`
     every    number of steps after which the image so far is written; 0: only at the end
 
-    Returns what `--json` prints. Raises as `style` does, and RunError where `out` cannot be written.
+    Returns the JSON form, with "losses" by layer and step, and the long side at each step as "sizes". Raises as `style`
+    does, and InceptorchError if `out` cannot be written.
     """
-    before = None
-    if repeat is not None:
-        before, said = Origin.read(repeat, COMMAND)
-        values = {field.name: said[field.name] for field in fields(StyleSettings) if field.name in said} | dict(values)
-        net = net or convert(said.get("net"), str | None, f"{repeat}: net", InceptorchError)
-        inputs = inputs or [Path(each.file) for each in before.inputs]
-        if model is None:
-            before.require_local(repeat)
-            model = before.model
-    if len(inputs) < 2:
-        raise InceptorchError("Cannot run inceptorch style: CONTENT or STYLE is missing. Try inceptorch style --help.")
-    check_out(out, inputs)
-    settings = StyleSettings(**values)
-    model = model or default_model(net)
-    classifier = load_for_style(model, net)
-    progress = progress or Progress()
-    if classifier.config.architecture.startswith("inception_v3"):
-        progress.info("Inception-v3 gives poor images; why it does is an open question. googlenet.bvlc gives good ones")
-    began = time.monotonic()
-    with torch_threads(before.threads if before else torch.get_num_threads()):
-        origin = Origin.of(classifier, model, inputs)
-        if before is not None and repeat is not None:
-            before.require_same(origin, repeat)
-        about = origin.to_dict(COMMAND, {"net": net, **asdict(settings)})
+    began, progress = time.monotonic(), progress or Progress()
+    earlier = Repeat(repeat, "style")
+    settings = earlier.settings(StyleSettings, values)
+    before = [] if earlier.record is None else list(earlier.record.inputs)
+    named = {"content": content} | {f"style {number}": path for number, path in enumerate(styles, 1)}
+    inputs = earlier.inputs(dict.fromkeys(before) | named)
+    examples = [path for name, path in inputs.items() if name != "content"]
+    if "content" not in inputs or not examples:
+        raise InceptorchError("Cannot transfer style: CONTENT or STYLE is missing. Try inceptorch style CONTENT STYLE.")
+    require_writable(out, [*inputs.values(), repeat])
+    name = earlier.model(model) or default_model(settings.net)
+    classifier = open_classifier(name)
+    with earlier.threads():
+        record = earlier.describe(name, classifier, inputs) | asdict(settings)
 
-        def write(made: StyledImage) -> None:
-            taken = {"steps_taken": len(made.sizes), "interrupted": made.interrupted}
-            write_png(out, made.image, about | taken)
+        def save(made: StyledImage, interrupted: bool = True) -> None:
+            record["interrupted"] = interrupted
+            write_png(out, made.image, record)
 
-        made = style(
-            inputs[0], inputs[1:], settings, model=classifier, net=net, progress=progress, every=every, on_image=write
-        )
-        write(made)
-    height, width = made.image.shape[:2]
-    return {
-        "file": str(out), "width": width, "height": height, "interrupted": made.interrupted, "sizes": made.sizes,
-        "losses": made.losses, "seconds": time.monotonic() - began, "settings": about,
-    }  # fmt: skip
+        made = run(inputs["content"], examples, classifier, settings, progress, every=every, on_image=save)
+        save(made, made.interrupted)
+    return to_json(out, made.image, record, began, sizes=made.sizes, losses=made.losses)

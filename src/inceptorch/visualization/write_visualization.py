@@ -1,146 +1,118 @@
-"""`inceptorch visualize`: a PNG file that holds how it was made."""
+"""`inceptorch visualize`: a PNG that holds how it was made."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from inceptorch import __version__
 from inceptorch.classifier import Classifier
-from inceptorch.classifier.hub import HUB, load
-from inceptorch.data.locator import TORCHVISION, URL
 from inceptorch.errors import InceptorchError
-from inceptorch.images.limits import read_image_file
-from inceptorch.inference.engines import open_engine
-from inceptorch.inference.engines.fingerprint import fingerprint
-from inceptorch.utils.files import reading
 from inceptorch.utils.progress import Progress
-from inceptorch.utils.validation import build
+from inceptorch.visualization.default_model import open_classifier
 from inceptorch.visualization.map_tiles import draw_maps
+from inceptorch.visualization.out import require_writable
 from inceptorch.visualization.patches import COUNT, TopPatches
-from inceptorch.visualization.png import read_settings, write_png
+from inceptorch.visualization.png import write_png
+from inceptorch.visualization.record import InputFile, Repeat, to_json
 from inceptorch.visualization.sheet import Panel, Part, draw_sheet
 from inceptorch.visualization.visualize import Visualization, VisualizeSettings, describe, run
 
-COMMAND = "visualize"
 TILE, TILE_WITH_PATCHES = 128, 192  # pixels at least, of an image in a sheet
 ACROSS = 3  # patches on a tile's side
-MAX_THREADS = 4096
 
 
-def write(
-    model: str | None,
-    settings: dict[str, Any],
+def write_visualization(
     out: Path,
+    values: Mapping[str, Any],
     *,
+    direction: Path | None = None,
+    data: str | None = None,
+    image: Path | None = None,
+    model: str | None = None,
     repeat: Path | None = None,
     every: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Optimize images, or show an image's maps, into the file `out`. `settings` are fields of `VisualizeSettings`.
+    """Optimize images, or with `image` show its maps, into the file `out`, a PNG with its settings.
 
-    repeat    a PNG of an earlier call, whose model and settings hold where none are given; weights and files must be
-              the same, and the file is then made again byte for byte on the same machine
-    every     also write the images so far after so many steps
+    values   of `VisualizeSettings`, by name
+    repeat   a PNG of an earlier call; see `Repeat`. A layer or a class that is given replaces all that was shown
+    every    number of steps after which the images so far are written; 0: only at the end
 
-    Returns the JSON form. Raises KeyboardInterrupt after Ctrl-C, when the images so far are written, and
-    InceptorchError for what cannot be done, before any work where that is known.
+    Returns the JSON form, with "visualizations", or with "channels" of an image's maps. Raises as `visualize` does, and
+    InceptorchError if `out` cannot be written.
     """
-    progress, began = progress or Progress(), time.monotonic()
-    before: dict[str, Any] = {}
-    if repeat is not None:
-        before = read_settings(repeat, COMMAND)
-        model, settings = _repeated(before, repeat, model, settings)
-    if model is None:
+    began, progress = time.monotonic(), progress or Progress()
+    earlier = Repeat(repeat, "visualize")
+    named = {"direction": direction, "data": data, "image": image}
+    if values.keys() & {"layer", "target"}:
+        values = {"layer": None, "target": None, "channels": None, **values}
+        if direction is None:
+            del named["direction"]
+    settings, inputs = earlier.settings(VisualizeSettings, values), earlier.inputs(named)
+    name = earlier.model(model)
+    if name is None:
         raise InceptorchError("Cannot visualize without a model. Try inceptorch visualize MODEL LAYER.")
-    chosen = VisualizeSettings(**settings)
-    check_out(out, [each for each in (chosen.direction, chosen.image, chosen.data, repeat) if each is not None])
-    classifier = load(model).to_best_device()
-    record: dict[str, Any] = {
-        "command": COMMAND,
-        "version": __version__,
-        "model": model,
-        "weights": fingerprint(open_engine(classifier, "torch")),
-        "threads": torch.get_num_threads(),
-        "inputs": [_hashed(file) for file in (chosen.direction, chosen.image) if file is not None],
-    }
-
-    def require_same() -> None:
-        if repeat is not None:
-            _require_same(record, before, repeat)
-
-    require_same()
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(before.get("threads", threads))
-        record["threads"] = torch.get_num_threads()
-        if chosen.image is not None:
-            result = _write_maps(classifier, chosen, out, record)
+    require_writable(out, [*inputs.values(), repeat])
+    classifier = open_classifier(name)
+    files = {name: path for name, path in inputs.items() if name != "data"}  # whose pixels are hashed as they are read
+    with earlier.threads():
+        record = earlier.describe(name, classifier, files)
+        if "image" in inputs:
+            picture, more = _maps(classifier, settings, inputs["image"])
+            record |= {**asdict(settings), "interrupted": False}
+            write_png(out, picture, record)
         else:
-            result = _write_optimized(classifier, chosen, out, record, require_same, every, progress)
-    finally:
-        torch.set_num_threads(threads)
-    return {**result, "seconds": round(time.monotonic() - began, 3)}
+            picture, more = _optimized(out, classifier, settings, record, earlier, inputs, every, progress)
+    return to_json(out, picture, record, began, **more)
 
 
-def _write_maps(
-    classifier: Classifier, settings: VisualizeSettings, out: Path, record: dict[str, Any]
-) -> dict[str, Any]:
-    assert settings.image is not None
+def _maps(classifier: Classifier, settings: VisualizeSettings, image: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     if settings.layer is None or ":" in settings.layer:
         raise InceptorchError("Cannot show the maps of an image without a layer. Try 4c, with --channels for some.")
-    sheet, channels = draw_maps(classifier, settings.image, settings.layer, settings.channels)
-    record |= asdict(settings)
-    write_png(out, sheet, record)
-    return {"file": str(out), "settings": record, "channels": channels}
+    sheet, channels = draw_maps(classifier, image, settings.layer, settings.channels)
+    return sheet, {"channels": channels}
 
 
-def _write_optimized(
-    classifier: Classifier,
-    chosen: VisualizeSettings,
+def _optimized(
     out: Path,
+    classifier: Classifier,
+    settings: VisualizeSettings,
     record: dict[str, Any],
-    require_same: Callable[[], None],
+    earlier: Repeat,
+    inputs: Mapping[str, str],
     every: int,
     progress: Progress,
-) -> dict[str, Any]:
-    """`require_same` is called once the photographs are in the record."""
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Write the images and complete their record. The sheet, and what `--json` tells beside it."""
 
     def on_photographs(photographs: TopPatches) -> None:
-        record["inputs"].append({"file": chosen.data, "sha256": photographs.digest})
-        require_same()
+        read = earlier.same("data", InputFile(inputs["data"], photographs.digest))
+        record["inputs"]["data"] = asdict(read)
 
-    def save(visualizations: list[Visualization], settings: VisualizeSettings = chosen, **more: Any) -> None:
-        write_png(out, draw(visualizations), {**record, **asdict(settings), **more})
+    def save(images: list[Visualization]) -> None:
+        record.update(asdict(settings), interrupted=True)
+        write_png(out, draw(images), record)
 
     found = run(
-        classifier, chosen, progress, on_photographs=on_photographs,
-        on_images=lambda so_far: save(so_far, interrupted=True), every=every,
+        classifier, settings, progress, direction=inputs.get("direction"), data=inputs.get("data"),
+        on_photographs=on_photographs, on_images=save, every=every,
     )  # fmt: skip
-    settings = found.settings
+    record |= {**asdict(found.settings), "interrupted": found.interrupted}
+    picture = draw(found.visualizations)
+    write_png(out, picture, record)
     if found.interrupted:
-        settings = replace(settings, steps=max(found.steps, 1))
-        save(found.visualizations, settings, interrupted=True)
         progress.info(f"interrupted after {found.steps} steps; {out} has the images so far")
-        raise KeyboardInterrupt
-    save(found.visualizations, settings)
-    result = {
-        "file": str(out),
-        "settings": record | asdict(settings),
-        "visualizations": [describe(each) for each in found.visualizations],
-    }
+    more: dict[str, Any] = {"visualizations": [describe(each) for each in found.visualizations]}
     if found.photographs is not None:
-        result["photographs"] = {"seen": found.photographs.seen, "skipped": found.photographs.skipped}
-    return result
+        more["photographs"] = {"seen": found.photographs.seen, "skipped": found.photographs.skipped}
+    return picture, more
 
 
 def draw(visualizations: Sequence[Visualization]) -> NDArray[np.uint8]:
@@ -162,60 +134,3 @@ def _panel(each: Visualization) -> Panel:
         values = f"{each.patches[0].value:.3g} to {each.patches[-1].value:.3g}"
         parts.append(Part(f"photographs: {values}", [patch.pixels for patch in each.patches[:COUNT]], ACROSS))
     return parts
-
-
-def check_out(out: Path, inputs: Sequence[str | Path]) -> None:
-    """Raise InceptorchError for a file that could not be written later, or that is one of the inputs."""
-    if out.suffix.lower() != ".png":
-        raise InceptorchError(f"Cannot write {out}: the images are PNG. Try {out.with_suffix('.png').name}.")
-    folder = out.parent
-    if not folder.is_dir():
-        raise InceptorchError(f"Cannot write {out}: {folder} is no folder. Create it first.")
-    if out.is_dir() or not os.access(folder, os.W_OK):
-        why = "it is a folder" if out.is_dir() else f"{folder} may not be written to"
-        raise InceptorchError(f"Cannot write {out}: {why}. Try another --out.")
-    for each in inputs:
-        if out.exists() and os.path.exists(each) and os.path.samefile(out, each):
-            raise InceptorchError(f"Cannot write {out}: it is an input. Try another --out.")
-
-
-def _repeated(
-    before: dict[str, Any], repeat: Path, model: str | None, given: dict[str, Any]
-) -> tuple[str | None, dict[str, Any]]:
-    """The model and the settings of an earlier call, with those that are given now. Whoever made the file chose what it
-    says: it is checked as any input is, and never names what would be fetched or written."""
-    names = {field.name for field in fields(VisualizeSettings)}
-    kept = {name: before[name] for name in names if before.get(name) is not None}
-    if given.keys() & {"layer", "target"}:  # one stands in for the other
-        kept = {name: value for name, value in kept.items() if name not in ("layer", "target")}
-    values = kept | given
-    build(VisualizeSettings, values, f"{repeat}", InceptorchError)
-    data = kept.get("data")
-    if "data" not in given and isinstance(data, str) and (URL in data or data.startswith(TORCHVISION)):
-        raise InceptorchError(f"Cannot make {repeat} again without its images, which would be fetched. Try --data.")
-    threads = before.get("threads")
-    if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-        raise InceptorchError(f"Cannot make {repeat} again: its number of threads is {threads!r}. Try without --from.")
-    if model is None:
-        model = before.get("model")
-        if not isinstance(model, str) or model.startswith(HUB):
-            raise InceptorchError(f"Cannot make {repeat} again without a model. Try inceptorch visualize MODEL --from.")
-    return model, values
-
-
-def _require_same(record: dict[str, Any], before: dict[str, Any], repeat: Path) -> None:
-    """Raise InceptorchError where weights or inputs differ from those that a file was made with."""
-    if record["weights"] != before.get("weights"):
-        raise InceptorchError(f"Cannot make {repeat} again: {record['model']} has other weights than it was made with.")
-    inputs = before.get("inputs")
-    for each in inputs if isinstance(inputs, list) else []:
-        now = next(
-            (one for one in record["inputs"] if isinstance(each, dict) and one["file"] == each.get("file")), None
-        )
-        if now is not None and now != each:
-            raise InceptorchError(f"Cannot make {repeat} again: {now['file']} is not what it was.")
-
-
-def _hashed(file: str) -> dict[str, str]:
-    with reading(file, InceptorchError):
-        return {"file": file, "sha256": hashlib.sha256(read_image_file(file)).hexdigest()}
