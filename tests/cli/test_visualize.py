@@ -81,7 +81,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(
     assert "a term is LAYER:CHANNEL" in said(bundle, "conv1:1 +")
     assert "missing.npy does not exist" in said(bundle, "conv1", "--direction", tmp_path / "missing.npy")
     assert "missing.png does not exist" in said(bundle, "conv1", "--image", tmp_path / "missing.png")
-    assert "Cannot show the maps of an image without a layer" in said(
+    assert "Cannot show the maps of an image for less than a layer" in said(
         bundle, "conv1:1", "--image", bundle / "README.md"
     )
     assert "does not exist" in said(bundle, "conv1", "--data", tmp_path / "missing")

@@ -172,7 +172,7 @@ def test_layers_of_networks(tiny: Classifier) -> None:
 
 
 def test_mistakes_are_sentences(tiny: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ImageError, match="has 8x8 pixels, too few for style transfer; try one of 32 a side"):
+    with pytest.raises(ImageError, match="has 8x8 pixels; style transfer needs 32 on its shorter side"):
         made(tiny, waves(8, 8), stripes())
     with pytest.raises(ImageError, match="has 64x8 pixels"):
         made(tiny, waves(32, 40), stripes(8))

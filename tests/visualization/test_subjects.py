@@ -44,7 +44,7 @@ def test_what_the_network_lacks_is_named(tiny: Classifier) -> None:
         ((f"{layer}:1@99,0",), {}, "has no place 99,0: its map has columns 0 to"),
         (("4zz:1",), {}, "no layer '4zz'"),
         ((None,), {}, "Cannot tell what to visualize"),
-        ((layer,), {"target": "class 1"}, "Cannot tell what to visualize"),
+        ((layer,), {"target": "class 1"}, "Cannot visualize a layer and a class at once"),
         ((f"{layer}:1",), {"channels": [1]}, "Cannot use --channels here"),
         ((f"{layer}:1",), {"along": torch.ones(3)}, "Cannot use --direction here"),
         ((layer,), {"along": torch.ones(3)}, rf"a direction of 3 values: layer {layer} has \d+ channels"),

@@ -70,7 +70,10 @@ class StyleSettings:
 
     net: str | None = None
     strength: PositiveFloat = 1.0
-    style_weights: Annotated[tuple[PositiveFloat, ...], Meta(max_length=MAX_STYLES)] = ()
+    style_weights: Annotated[
+        tuple[PositiveFloat, ...],
+        Meta(max_length=MAX_STYLES, description="numbers above 0, at most one for each style"),
+    ] = ()
     keep_colors: bool = False
     size: Annotated[int, Meta(ge=MIN_SIDE, le=8192)] = 512
     steps: Annotated[int, Meta(ge=1, le=10_000)] = 150
@@ -163,7 +166,7 @@ def _loaded(source: ImageInput) -> tuple[Image.Image, Image.Image | None]:
     if min(image.size) < MIN_SIDE:
         path = source if isinstance(source, str | Path) else None
         raise ImageError(
-            path, f"has {image.width}x{image.height} pixels, too few for style transfer; try one of {MIN_SIDE} a side"
+            path, f"has {image.width}x{image.height} pixels; style transfer needs {MIN_SIDE} on its shorter side"
         )
     return image, alpha
 

@@ -55,7 +55,9 @@ def find_subjects(
     Raises TableError for what the network does not have in images of `size` pixels (its own by default), and
     BundleError for an unknown class.
     """
-    if (layer is None) == (target is None):
+    if layer is not None and target is not None:
+        raise InceptorchError("Cannot visualize a layer and a class at once. Try one of them.")
+    if layer is None and target is None:
         raise InceptorchError("Cannot tell what to visualize. Try a layer (4c), a channel (4c:12) or --class NAME.")
     whole = isinstance(layer, str) and ":" not in layer
     for given, name in ((channels, "--channels"), (along, "--direction")):

@@ -175,7 +175,7 @@ def run(
             break
     for each in work.visualizations():
         if not interrupted and not each.raised:
-            progress.info(f"{each.label} stays as it was: no step raised its value. Try another --seed or more --steps")
+            progress.info(f"{each.label} was not raised by any step. Try another --seed or more --steps")
     return Visualized(work.visualizations(), settings, photographs, interrupted, steps)
 
 

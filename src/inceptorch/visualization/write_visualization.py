@@ -75,7 +75,9 @@ def write_visualization(
 
 def _maps(classifier: Classifier, settings: VisualizeSettings, image: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     if settings.layer is None or ":" in settings.layer:
-        raise InceptorchError("Cannot show the maps of an image without a layer. Try 4c, with --channels for some.")
+        raise InceptorchError(
+            "Cannot show the maps of an image for less than a layer. Try 4c --channels 12 for some of it."
+        )
     sheet, channels = draw_maps(classifier, image, settings.layer, settings.channels)
     return sheet, {"channels": channels}
 
