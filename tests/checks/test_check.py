@@ -20,7 +20,8 @@ from tests.helpers import invoke
 
 BOX_KINDS = {  # planted in test_boxes.py
     "invalid-annotation", "unknown-class", "missing-image", "missing-annotation", "size-mismatch", "invalid-box",
-    "box-outside", "duplicate-boxes", "thin-box", "box-orientation", "small-box", "full-box",
+    "box-outside", "duplicate-boxes", "thin-box", "box-orientation", "small-box", "full-box", "fractions",
+    "unknown-split",
 }  # fmt: skip
 
 
