@@ -77,7 +77,7 @@ def recall_of(search: Search, files: list[bytes], answers: list[list[Neighbor]])
 def render(record: Record) -> str:
     n = record["n"]
     return (
-        f"## Search\n\n`{command(record)}`, {on_machine(record)}\n\n"
+        f"## Measured: search\n\n`{command(record)}`, {on_machine(record)}\n\n"
         f"Among {n['images']:,} embeddings of 1,024 numbers, an image has its {TOP} neighbors {record['answer']:.3f} s "
         f"after it was named (median of {n['queries']}; the slowest {record['slowest']:.3f} s). Reading the embeddings "
         f"took {record['loading']:.1f} s before, making them {record['embedding']:.0f} s. Of the neighbors by brute "

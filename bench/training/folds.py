@@ -37,7 +37,7 @@ def run(rounds: str = "3") -> Record:
 def render(record: Record) -> str:
     low, high = record["interval"]
     return (
-        f"## Folds\n\n`{command(record)}`, {on_machine(record)}\n\n"
+        f"## Measured: folds\n\n`{command(record)}`, {on_machine(record)}\n\n"
         f"A run of `head` on flowers12 with {FOLDS} folds takes {record['with']:.1f} s, one without them "
         f"{record['without']:.1f} s: {record['with'] / record['without']:.2f} times as long. The folds estimate "
         f"{record['top1']:.1%} ({low:.1%} to {high:.1%}) from {record['n']['images']} training images; the test images "
