@@ -120,6 +120,16 @@ def resampled_sums(parts: Doubles, random: np.random.Generator) -> Doubles:
     return np.array([deviations[random.integers(0, len(parts), len(parts))].sum() for _ in range(RESAMPLES)])
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over parts of the images with its 95 % interval, and the deviation between the parts, which is no error of
+    the mean."""
+
+    value: float
+    std: float
+    interval: tuple[float, float]
+
+
 def around(value: float, changes: Doubles) -> tuple[float, float]:
     """The 95 % interval of a value from its changes under resampling."""
     low, high = np.quantile(changes, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.errors import DataError
-from inceptorch.features.frechet import SEED, around
+from inceptorch.features.frechet import SEED, Estimate, around
 from inceptorch.features.store import Features
 from inceptorch.utils.arrays import log_softmax
 
@@ -17,16 +15,7 @@ PARTS, SHUFFLE_SEED = 10, 2020
 RESAMPLES = 200
 
 
-@dataclass(frozen=True)
-class InceptionScore:
-    """The mean over parts, the deviation between them, and the 95 % interval of the mean."""
-
-    value: float
-    std: float
-    interval: tuple[float, float]
-
-
-def inception_score(features: Features, weight: NDArray[np.float32]) -> InceptionScore:
+def inception_score(features: Features, weight: NDArray[np.float32]) -> Estimate:
     """The score from features and the classifier's `weight` [classes, dim].
 
     The interval is a bootstrap of the images, all in one part. Raises DataError for fewer images than parts.
@@ -48,7 +37,7 @@ def inception_score(features: Features, weight: NDArray[np.float32]) -> Inceptio
         negentropy += counts @ (probabilities * logs).sum(1)
     resampled = np.exp(negentropy - (marginal * _log(marginal)).sum(1))
     value = float(np.mean(scores))
-    return InceptionScore(value, float(np.std(scores)), around(value, resampled - resampled.mean()))
+    return Estimate(value, float(np.std(scores)), around(value, resampled - resampled.mean()))
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

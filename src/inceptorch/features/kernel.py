@@ -5,29 +5,18 @@ As torch-fidelity computes it: the mean over 100 pairs of subsets of 1000 images
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.errors import DataError
-from inceptorch.features.frechet import SEED, around, resampled_sums
+from inceptorch.features.frechet import SEED, Estimate, around, resampled_sums
 from inceptorch.features.store import Features
 
 SUBSETS, SUBSET_SIZE, SUBSET_SEED = 100, 1000, 2020
 DEGREE = 3
 
 
-@dataclass(frozen=True)
-class KernelDistance:
-    """The mean over subsets and its 95 % interval, and the deviation between subsets, which is no error of the mean."""
-
-    value: float
-    std: float
-    interval: tuple[float, float]
-
-
-def kernel_distance(a: Features, b: Features, *, smaller: bool = False) -> KernelDistance:
+def kernel_distance(a: Features, b: Features, *, smaller: bool = False) -> Estimate:
     """KID; with `smaller`, of subsets as large as the smaller side where that has fewer than 1000 images.
 
     The interval is a bootstrap of the images of each side, of the linear part that the subsets show. Raises DataError
@@ -56,7 +45,7 @@ def kernel_distance(a: Features, b: Features, *, smaller: bool = False) -> Kerne
     value, rng, changes = float(distances.mean()), np.random.default_rng(SEED), 0.0
     for sums, counts in parts:
         changes = changes + resampled_sums(sums[counts > 0] / counts[counts > 0], rng) / (counts > 0).sum()
-    return KernelDistance(value, float(distances.std()), around(value, np.asarray(changes)))
+    return Estimate(value, float(distances.std()), around(value, np.asarray(changes)))
 
 
 def _kernel(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
