@@ -7,54 +7,66 @@ from inceptorch.cli.options import DefaultModelOption, KeepColorsOption, RepeatO
 from inceptorch.cli.output import Json, print_json
 from inceptorch.utils.progress import printable
 
+ImageArgument = Annotated[Path | None, typer.Argument(help="An image file of any size.", metavar="IMAGE")]
+LayerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer whose answer grows; by default one at 70 % of the body's multiply-adds (4c of GoogLeNet), with "
+        "a guide at 50 % (3b)."
+    ),
+]
+ChannelsOption = Annotated[
+    str | None, typer.Option(help="Channels of the layer that grow, such as 0-15,40; by default all.")
+]
+GuideOption = Annotated[Path | None, typer.Option(help="An image whose parts appear in the other one.", metavar="FILE")]
+OctavesOption = Annotated[int | None, typer.Option(help="Sizes of the image, from small to large; by default 4.")]
+OctaveScaleOption = Annotated[
+    float | None, typer.Option(help="Ratio of one octave's size to the one before; by default 1.4.")
+]
+StepsOption = Annotated[int | None, typer.Option(help="Steps in each octave; by default 10.")]
+StepSizeOption = Annotated[
+    float | None, typer.Option(help="Mean change of a step, in levels of 0 to 255; by default 1.5.")
+]
+JitterOption = Annotated[
+    int | None, typer.Option(help="Random movement before each step, in pixels; by default at most 32.")
+]
+StrengthOption = Annotated[
+    float | None, typer.Option(help="Factor of the whole change; by default 1, and 0.5 leaves half of it.")
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(help="Longer side of the result in pixels; by default the image's own, at most 1024."),
+]
+ZoomOption = Annotated[
+    int | None, typer.Option(help="Frames of a film that dives into the dream, 12 a second.", metavar="FRAMES")
+]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        help="PNG file, or FILE.webp or FILE.mp4 of a film (MP4 by ffmpeg); an existing one is replaced.",
+        metavar="FILE",
+    ),
+]
+
 
 def dream(
-    image: Annotated[Path | None, typer.Argument(help="An image file of any size.", metavar="IMAGE")] = None,
+    image: ImageArgument = None,
     model: DefaultModelOption = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Layer whose answer grows; by default one at 70 % of the body's multiply-adds (4c of GoogLeNet), with "
-            "a guide at 50 % (3b)."
-        ),
-    ] = None,
-    channels: Annotated[
-        str | None, typer.Option(help="Channels of the layer that grow, such as 0-15,40; by default all.")
-    ] = None,
-    guide: Annotated[
-        Path | None, typer.Option(help="An image whose parts appear in the other one.", metavar="FILE")
-    ] = None,
-    octaves: Annotated[int | None, typer.Option(help="Sizes of the image, from small to large; by default 4.")] = None,
-    octave_scale: Annotated[
-        float | None, typer.Option(help="Ratio of one octave's size to the one before; by default 1.4.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps in each octave; by default 10.")] = None,
-    step_size: Annotated[
-        float | None, typer.Option(help="Mean change of a step, in levels of 0 to 255; by default 1.5.")
-    ] = None,
-    jitter: Annotated[
-        int | None, typer.Option(help="Random movement before each step, in pixels; by default at most 32.")
-    ] = None,
-    strength: Annotated[
-        float | None, typer.Option(help="Factor of the whole change; by default 1, and 0.5 leaves half of it.")
-    ] = None,
+    layer: LayerOption = None,
+    channels: ChannelsOption = None,
+    guide: GuideOption = None,
+    octaves: OctavesOption = None,
+    octave_scale: OctaveScaleOption = None,
+    steps: StepsOption = None,
+    step_size: StepSizeOption = None,
+    jitter: JitterOption = None,
+    strength: StrengthOption = None,
     keep_colors: KeepColorsOption = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Longer side of the result in pixels; by default the image's own, at most 1024."),
-    ] = None,
-    zoom: Annotated[
-        int | None, typer.Option(help="Frames of a film that dives into the dream, 12 a second.", metavar="FRAMES")
-    ] = None,
+    size: SizeOption = None,
+    zoom: ZoomOption = None,
     seed: SeedOption = None,
     repeat: RepeatOption = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="PNG file, or FILE.webp or FILE.mp4 of a film (MP4 by ffmpeg); an existing one is replaced.",
-            metavar="FILE",
-        ),
-    ] = Path("dream.png"),
+    out: OutOption = Path("dream.png"),
     json: Json = False,
 ) -> None:
     """Change an image so that a layer's answer to it grows, in octaves from small to large. Ctrl-C writes the image so
