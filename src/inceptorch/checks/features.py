@@ -21,17 +21,15 @@ def embeddings_of(scan: DatasetScan, model: str | Path, progress: Progress) -> V
     """The embedding of every image of the scan, [N, D]; nan for those that cannot be read. Raises BundleError."""
     from inceptorch.classifier.hub import load
     from inceptorch.features.embed import extraction_of
-    from inceptorch.features.extract import extract
+    from inceptorch.features.extract import extract, with_features
 
     extraction = extraction_of(load(model), None, "auto", progress)
     found = []
     for split in scan.splits.values():
         features, skipped = extract([split], extraction, progress)
-        missing = {one["file"] for one in skipped}
-        readable = np.array([split.file(index) not in missing for index in range(len(split))], np.bool_)
         vectors = np.full((len(split), extraction.extractor.dim), np.nan, np.float32)
         if len(features):
-            vectors[readable] = features.take()
+            vectors[with_features(split, skipped)] = features.take()
         found.append(vectors)
     return np.concatenate(found)
 

@@ -22,7 +22,7 @@ from inceptorch.data.resolve import open_splits
 from inceptorch.data.split import Split
 from inceptorch.data.verify import Skipped
 from inceptorch.errors import BundleError, DataError, RunError
-from inceptorch.features.extract import Extraction, extract
+from inceptorch.features.extract import Extraction, extract, with_features
 from inceptorch.features.extractors import TorchExtractor, open_extractor
 from inceptorch.features.inputs import open_images
 from inceptorch.features.store import ROWS, Features
@@ -91,9 +91,11 @@ def embed(
     source = None if isinstance(model, Classifier) else str(absolute(model) if Path(model).exists() else model)
     extraction = extraction_of(classifier, layer, engine, progress)
     features, skipped = extract(splits, extraction, progress)
-    missing = {one["file"] for one in skipped}
-    named = [(split.file(index), _label(split, index)) for split in splits for index in range(len(split))]
-    named = [(file, label) for file, label in named if file not in missing]
+    named = [
+        (split.file(index), _label(split, index))
+        for split in splits
+        for index in with_features(split, skipped).tolist()
+    ]
     if not named:
         raise DataError(f"Cannot embed {data}: it has no image that can be read. Try inceptorch check {data}.")
     about = {"model": source, **extraction.key, "dim": features.dim}

@@ -63,6 +63,12 @@ def extract(splits: Iterable[Split], extraction: Extraction, progress: Progress)
     return total, skipped
 
 
+def with_features(split: Split, skipped: Iterable[Skipped]) -> NDArray[np.int64]:
+    """The positions of a split's images that have features: all but the `skipped` ones, in order."""
+    missing = {one["file"] for one in skipped}
+    return np.array([index for index in range(len(split)) if split.file(index) not in missing], np.int64)
+
+
 def _extract_split(split: Split, extraction: Extraction, progress: Progress) -> tuple[Features, list[Skipped]]:
     # Not everything is a path: a data set has a name, shards have a URL.
     where = str(Path(split.where).absolute()) if os.path.exists(split.where) else split.where
