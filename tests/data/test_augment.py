@@ -15,13 +15,15 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from inceptorch.data import Split, find_split
+from inceptorch.data import Split, augment, find_split
 from inceptorch.data.augment import (
     AugmentedDataset,
     adjust_hue,
     adjust_saturation,
+    decode_all,
     derive_seed,
     distort_color,
+    flip_and_shift,
     jitter,
     random_box,
     resize,
@@ -31,6 +33,7 @@ from inceptorch.errors import ImageError
 from inceptorch.images.decode import RGBArray
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
+from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
 from tests.training.helpers import SIZE, Patches, shaken
 
@@ -317,7 +320,7 @@ def test_an_image_is_mirrored_where_the_draw_is_below_the_fraction(split: Split,
     for hflip in (drawn, math.nextafter(drawn, 1)):
         config = with_values(recipe, {**PLAIN, "hflip": hflip}).augmentation
         data = AugmentedDataset(split, default_preprocessing(16), config, seed=0)
-        found.append(data._augmented(split.read(0), random.Random(5)))
+        found.append(data._augmented(split.read(0), 0, random.Random(5)))
     assert torch.equal(found[0], found[1].flip(2))
     assert not torch.equal(*found)
 
@@ -326,3 +329,64 @@ def test_seeds_have_63_bits_and_depend_on_every_part() -> None:
     seeds = [derive_seed(*parts) for parts in itertools.product(range(5), repeat=3)]
     assert len(set(seeds)) == 125
     assert 2**62 < max(seeds) < 2**63
+
+
+def test_images_are_flipped_and_then_shifted_with_their_edges_reflected() -> None:
+    images = torch.randint(0, 256, (4, 3, 6, 7), dtype=torch.uint8)
+    moves = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 2, -1], [1, -2, 1]])
+    found = flip_and_shift(images, moves)
+    assert torch.equal(found[0], images[0])
+    assert torch.equal(found[1], images[1].flip(2))
+    for number, base in ((2, images[2]), (3, images[3].flip(2))):
+        padded = torch.nn.functional.pad(base.float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)
+        _, down, right = moves[number].tolist()
+        assert torch.equal(found[number], padded[:, 2 - down : 8 - down, 2 - right : 9 - right])
+
+
+def test_every_image_is_flipped_in_every_other_epoch(split: Split, recipe: Recipe) -> None:
+    config = with_values(recipe, {**PLAIN, "hflip_alternate": True}).augmentation
+    data = AugmentedDataset(split, default_preprocessing(16), config, seed=0)
+    found = []
+    for data.epoch in range(4):
+        found.append(data.__getitems__(range(len(split)))[0])
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])
+    assert torch.equal(found[0], found[1].flip(3))
+    first = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, PLAIN).augmentation, seed=0)
+    flipped = (found[0] != first.__getitems__(range(len(split)))[0]).flatten(1).any(1)
+    assert 0 < flipped.sum() < len(split)
+
+
+@pytest.mark.parametrize("changes", [{"translate": 3}, {"hflip": 0.5, "translate": 1}, {"hflip_alternate": True}])
+def test_images_in_memory_are_those_that_are_decoded_each_time(
+    split: Split, recipe: Recipe, changes: dict[str, Any]
+) -> None:
+    config = with_values(recipe, PLAIN | changes).augmentation
+    pixels = default_preprocessing(16)
+    decoded = AugmentedDataset(split, pixels, config, seed=7)
+    assert decoded.can_be_in_memory
+    kept = AugmentedDataset(split, pixels, config, seed=7, memory=decode_all(split, pixels, Progress(quiet=True)))
+    batch = [3, 0, 5]
+    different = 0
+    for epoch in range(3):
+        decoded.epoch = kept.epoch = epoch
+        for found, expected in zip(kept.__getitems__(batch), decoded.__getitems__(batch), strict=True):
+            assert torch.equal(found, expected)
+        different += not torch.equal(kept.__getitems__(batch)[0], kept.memory[batch])  # type: ignore[index]
+    assert different
+    kept.size = 12
+    assert kept.__getitems__(batch)[0].shape == (3, 3, 12, 12)
+
+
+def test_images_that_are_cropped_or_colored_stay_on_the_disk(
+    split: Split, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changes in ({"crop_scale": (0.5, 1.0)}, {"color_jitter": 0.1}, {"auto_augment": "trivial"}):
+        config = with_values(recipe, PLAIN | changes).augmentation
+        assert not AugmentedDataset(split, default_preprocessing(16), config, seed=0).can_be_in_memory
+    config = with_values(recipe, PLAIN).augmentation
+    pixels = default_preprocessing(16)
+    assert not AugmentedDataset(split, pixels, config, 0, transform=np.asarray).can_be_in_memory
+    monkeypatch.setattr(augment, "MAX_MEMORY", 3 * 16 * 16 * len(split))
+    assert AugmentedDataset(split, pixels, config, 0).can_be_in_memory
+    assert not AugmentedDataset(split, default_preprocessing(17), config, 0).can_be_in_memory

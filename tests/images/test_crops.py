@@ -169,3 +169,18 @@ def test_a_name_that_is_none() -> None:
     with pytest.raises(ProtocolError, match=r"nowhere.yaml does not exist"):
         get_protocol("nowhere.yaml")
     assert isinstance(get_protocol("center"), CropProtocol)
+
+
+def test_views_are_mirrored_and_shifted_and_weigh_half_where_shifted() -> None:
+    image = noise(32, 32)
+    crops = get_protocol("6view").apply(image, default_preprocessing(32))
+    plain = np.asarray(image)
+    padded = np.pad(plain, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    views = [plain, padded[2:, 2:], padded[:-2, :-2]]
+    expected = {view.tobytes(): weight for view, weight in zip(views, (0.25, 0.125, 0.125), strict=True)}
+    for view, weight in zip(views, (0.25, 0.125, 0.125), strict=True):
+        expected[view[:, ::-1].tobytes()] = weight
+    assert {crop.tobytes(): weight for crop, weight in zip(*crops, strict=True)} == pytest.approx(expected)
+    described = get_protocol("6view").describe(default_preprocessing(32))
+    assert "shifted by 1 pixel both ways; probabilities of 6 averaged" in described
+    assert "shifted by 7 pixels" in get_protocol("6view").describe(default_preprocessing(224))

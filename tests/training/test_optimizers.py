@@ -1,11 +1,12 @@
-"""RMSProp as TensorFlow computes it, and rates by layer."""
+"""RMSProp as TensorFlow computes it, Muon as torch does, and rates by layer."""
 
 import numpy as np
+import pytest
 import torch
 
 from inceptorch.models.module import Model
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.training.optimizers import TensorFlowRMSProp, build_optimizer
+from inceptorch.training.optimizers import Muon, TensorFlowRMSProp, build_optimizer, orthogonalize
 from inceptorch.training.recipe import Recipe, with_values
 
 
@@ -34,3 +35,42 @@ def test_rates_fall_from_the_classifier_to_the_stem(tiny: NetworkSpec, recipe: R
     assert {shares[id(p)] for p in model.body.get_submodule("mix").parameters()} == {0.25}
     assert {shares[id(p)] for p in model.head.parameters()} == {1.0}
     assert len(shares) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("shape", [(8, 3, 3, 3), (24, 2, 2, 2)])
+def test_muon_moves_filters_as_torchs_moves_matrices(shape: tuple[int, ...]) -> None:
+    filters = torch.nn.Parameter(torch.randn(shape))
+    matrix = torch.nn.Parameter(filters.detach().flatten(1).clone())
+    ours = Muon([{"params": [filters]}], lr=0.1, momentum=0.6)
+    tall = (len(matrix) / max(matrix.shape[1], 1)) ** 0.5 if len(matrix) > matrix.shape[1] else 1.0
+    theirs = torch.optim.Muon([matrix], lr=0.1 / tall, weight_decay=0, momentum=0.6, nesterov=True, ns_steps=3)
+    for _ in range(3):
+        filters.grad = torch.randn(shape)
+        matrix.grad = filters.grad.flatten(1).clone()
+        with torch.no_grad():
+            matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
+        ours.step()
+        theirs.step()
+        torch.testing.assert_close(filters.detach().flatten(1), matrix.detach(), atol=2e-3, rtol=0.01)
+
+
+def test_orthogonal_rows_or_columns() -> None:
+    for shape in ((16, 100), (100, 16)):
+        values = torch.linalg.svdvals(orthogonalize(torch.randn(shape)))
+        assert 0.5 < values.min() < values.max() < 1.4
+
+
+def test_muon_has_rates_for_filters_biases_and_the_classifier(tiny: NetworkSpec, recipe: Recipe) -> None:
+    model = Model(tiny, 3)
+    values = {"optimizer": "muon", "lr": 0.2, "bias_lr": 5.0, "classifier_lr": 0.01}
+    optimizer = build_optimizer(model, with_values(recipe, values))
+    rates = {id(each): 0.2 * group["lr_scale"] for group in optimizer.param_groups for each in group["params"]}
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 4:
+            assert rates[id(parameter)] == pytest.approx(0.2), name
+        elif name.endswith("bias"):
+            assert rates[id(parameter)] == pytest.approx(5.0), name
+        elif name == "head.linear.weight":
+            assert rates[id(parameter)] == pytest.approx(0.01)
+        else:
+            assert id(parameter) not in rates, name

@@ -204,9 +204,9 @@ def _recipe(
 ) -> Recipe:
     """The recipe of that name or file, or the default with or without weights, with the values of --set and of the
     options. Raises RecipeError, and NetworkError for a network that is unknown."""
-    from inceptorch.data.resolve import has_boxes
     from inceptorch.networks.zoo import get_network
-    from inceptorch.training.recipe import default_recipe, get_recipe, parse_settings, read_recipe
+    from inceptorch.training.default_recipe import default_recipe
+    from inceptorch.training.recipe import get_recipe, parse_settings, read_recipe
 
     if config and name:
         raise RecipeError("Give --recipe or -c, not both: a recipe file names the recipe it begins from.")
@@ -216,8 +216,13 @@ def _recipe(
             flag = "workers" if key == "num_workers" else key.replace("_", "-")
             raise RecipeError(f"Give --{flag} or --set {key}=..., not both.")
     values |= overrides
-    name = name or default_recipe(weights, values.get("epochs"), data is not None and has_boxes(data))
-    recipe = (read_recipe(config) if config else get_recipe(name)).replace(**values)
+    if config:
+        recipe = read_recipe(config)
+    elif name:
+        recipe = get_recipe(name)
+    else:
+        recipe = default_recipe(data, weights, values)
+    recipe = recipe.replace(**values)
     get_network(recipe.model.net)
     return recipe
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,6 +29,7 @@ from inceptorch.data.split import Split
 from inceptorch.errors import DataError
 from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.images.preprocessing import Preprocessing
+from inceptorch.utils.progress import Progress
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
 DISTORTIONS = (
@@ -36,6 +39,8 @@ DISTORTIONS = (
     ("hue", "saturation", "contrast", "brightness"),
 )
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+MAX_MEMORY = 2 << 30  # bytes of decoded images
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W, 3] or [3, H, W]
@@ -60,6 +65,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
 
     `epoch` keys the draws, and `size` is S, by default that of the preprocessing; either may be set between two passes.
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
+    Center crops in `memory`, uint8 [all of the images, 3, S, S], are flipped and shifted a batch at once.
     """
 
     def __init__(
@@ -69,16 +75,25 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         config: AugmentationConfig,
         seed: int,
         transform: Transform | None = None,
+        memory: Tensor | None = None,
     ):
         self.split = split
         self.pixels = pixels
         self.config = config
         self.seed = seed
         self.transform = transform
+        self.memory = memory
         self.epoch = 0
         self.size = pixels.size
         self.crops = config.crop_scale != (1.0, 1.0)
         self.policy = _trivial() if config.auto_augment == "trivial" else None
+
+    @property
+    def can_be_in_memory(self) -> bool:
+        """Whether the images are only flipped and shifted, and small and few enough to be kept decoded."""
+        config, numbers = self.config, 3 * self.pixels.size**2 * len(self)
+        changed = self.crops or config.color_distortion or config.color_jitter or self.policy or self.transform
+        return not changed and numbers <= MAX_MEMORY
 
     def __len__(self) -> int:
         return len(self.split)
@@ -87,17 +102,39 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         """One image. Raises ImageError naming the file."""
         if self.transform is not None:
             return self._transformed(self.transform, index), int(self.split.labels[index]), index
-        draw = random.Random(derive_seed(self.seed, self.epoch, index))
-        image = self.split.decoded(index, lambda data: self._augmented(data, draw))
+        draw = self._draw(index)
+        image = self.split.decoded(index, lambda data: self._augmented(data, index, draw))
         return image, int(self.split.labels[index]), index
 
     def __getitems__(self, batch: Sequence[int]) -> Batch:
         """A batch at once: uint8 [N, 3, S, S] with channels last in memory, labels [N], indices [N]."""
+        if self.memory is not None:
+            return self._from_memory(self.memory, batch)
         images = torch.empty(len(batch), self.size, self.size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         labels, indices = torch.empty(2, len(batch), dtype=torch.int64)
         for place, index in enumerate(batch):
             images[place], labels[place], indices[place] = self[index]
         return images, labels, indices
+
+    def _from_memory(self, memory: Tensor, batch: Sequence[int]) -> Batch:
+        indices = torch.tensor(batch, dtype=torch.int64)
+        moves = torch.tensor([self._flip_and_shift(index, self._draw(index)) for index in batch])
+        images = flip_and_shift(memory[indices], moves)
+        if self.size != images.shape[-1]:
+            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return images, torch.from_numpy(self.split.labels)[indices].long(), indices
+
+    def _draw(self, index: int) -> random.Random:
+        return random.Random(derive_seed(self.seed, self.epoch, index))
+
+    def _flip_and_shift(self, index: int, draw: random.Random) -> tuple[int, int, int]:
+        """Whether an image is flipped, 0 or 1, and by how many pixels it is shifted down and to the right."""
+        config, most = self.config, self.config.translate
+        if config.hflip_alternate:
+            flip = (derive_seed(self.seed, index) + self.epoch) % 2
+        else:
+            flip = int(config.hflip > 0 and draw.random() < config.hflip)
+        return (flip, draw.randint(-most, most), draw.randint(-most, most)) if most else (flip, 0, 0)
 
     def _transformed(self, transform: Transform, index: int) -> Tensor:
         """An image through the caller's transform. Raises DataError if the network cannot take the result."""
@@ -114,7 +151,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
             )
         return tensor
 
-    def _augmented(self, data: bytes, draw: random.Random) -> Tensor:
+    def _augmented(self, data: bytes, index: int, draw: random.Random) -> Tensor:
         config = self.config
         if self.crops:
             choose = partial(
@@ -125,8 +162,8 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
             tensor = resize(part, self.size, filter)
         else:
             tensor = _tensor(self._preprocessing().apply(data))
-        if config.hflip and draw.random() < config.hflip:
-            tensor = tensor.flip(2)
+        move = self._flip_and_shift(index, draw)
+        tensor = flip_and_shift(tensor[None], torch.tensor([move]))[0] if any(move) else tensor
         if config.color_distortion:
             tensor = distort_color(tensor, draw)
         if config.color_jitter or self.policy:
@@ -145,6 +182,39 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         if self.size == pixels.size:
             return pixels
         return replace(pixels, size=self.size, resize=round(self.size * pixels.resize / pixels.size))
+
+
+def flip_and_shift(images: Tensor, moves: Tensor) -> Tensor:
+    """Images [N, C, H, W], those flipped left to right where `moves` [N, 3] begins with 1, and then shifted down and to
+    the right by its other values. What comes in at an edge is reflected there."""
+    flips, downs, rights = moves[:, :, None].unbind(1)  # each [N, 1]
+    height, width = images.shape[-2:]
+    rows = _reflected(torch.arange(height) - downs, height)
+    columns = _reflected(torch.arange(width) - rights, width)
+    columns = torch.where(flips == 1, width - 1 - columns, columns)
+    number = torch.arange(len(images))[:, None, None]
+    found: Tensor = images.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]]
+    return found.permute(0, 3, 1, 2)
+
+
+def _reflected(places: Tensor, length: int) -> Tensor:
+    """Places on an axis of so many pixels, those beyond an end reflected there."""
+    return (length - 1 - (length - 1 - places.abs()).abs()).clamp(0, length - 1)
+
+
+def decode_all(split: Split, pixels: Preprocessing, progress: Progress) -> Tensor:
+    """The center crops of all images, uint8 [N, 3, S, S] with channels last in memory, decoded on every core. Raises
+    ImageError naming the file."""
+    images = torch.empty(len(split), pixels.size, pixels.size, 3, dtype=torch.uint8)
+    crops = images.numpy()
+
+    def put(index: int) -> None:
+        crops[index] = split.decoded(index, pixels.apply)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in progress.track(pool.map(put, range(len(split))), len(split), "reading images into memory"):
+            pass
+    return images.permute(0, 3, 1, 2)
 
 
 def random_box(

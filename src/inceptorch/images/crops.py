@@ -7,6 +7,7 @@ becomes round(size * 256 / 224). What the papers leave open is fixed here:
     squares     of the resized image; the middle one begins at half of what is left over, rounded down
     crops       within a square, in the order top left, top right, bottom left, bottom right, center, whole
     center      alone, as in protocol `center`, it is the middle of the resized image, as in `Preprocessing.apply`
+    shifting    of each crop, behind all in place: 7 pixels at 224 are one at 32
     mirroring   of each crop left to right, behind all that are not mirrored
     averaging   of probabilities, not logits, in float64
 """
@@ -53,6 +54,8 @@ class CropProtocol:
     crops      of each square: its four corners, its center, and the whole square resized to the network's size
     mirror     also each crop mirrored left to right
     reduce_to  shorter side to reduce the image to first, which removes details, for a network on 224; 0: no reduction
+    shift      pixels, for a network on 224, by which each crop is also moved: up and left, and down and right, with its
+               edges reflected and half the weight of the crop in place; 0: not at all
     """
 
     name: Name
@@ -62,6 +65,7 @@ class CropProtocol:
     crops: CropKinds = ("center",)
     mirror: bool = False
     reduce_to: Annotated[int, Meta(ge=0, le=4096)] = 0
+    shift: Annotated[int, Meta(ge=0, le=SIZE // 2)] = 0
 
     def __post_init__(self) -> None:
         check_fields(self, ProtocolError, f"Protocol {self.name!r}: ")
@@ -72,7 +76,8 @@ class CropProtocol:
     def count(self) -> int:
         """Number of crops per image."""
         crops = sum(4 if crop == "corners" else 1 for crop in self.crops)
-        return max(1, len(self.sides)) * (3 if self.squares == "three" else 1) * crops * (2 if self.mirror else 1)
+        squares, views = 3 if self.squares == "three" else 1, (2 if self.mirror else 1) * (3 if self.shift else 1)
+        return max(1, len(self.sides)) * squares * crops * views
 
     def apply(self, image: Image.Image, preprocessing: Preprocessing) -> Crops:
         """The crops of an upright RGB image. Equal ones, as the three of a square image, come once with a larger
@@ -86,10 +91,14 @@ class CropProtocol:
                 counts[number, box] = counts.get((number, box), 0) + 1
         crops = [_crop(resized[number], box, preprocessing) for number, box in counts]
         weights = [float(count) for count in counts.values()]
+        if self.shift:
+            by = _scaled(self.shift, preprocessing)
+            crops += [_shifted(crop, step) for step in (-by, by) for crop in crops]
+            weights = [2 * weight for weight in weights] + weights + weights
         if self.mirror:
             crops += [crop[:, ::-1] for crop in crops]
             weights += weights
-        return Crops(np.stack(crops), np.array(weights) / self.count)
+        return Crops(np.stack(crops), np.array(weights) / sum(weights))
 
     def _sides(self, preprocessing: Preprocessing) -> list[int]:
         return [max(preprocessing.size, _scaled(side, preprocessing)) for side in self.sides] or [preprocessing.resize]
@@ -120,9 +129,11 @@ class CropProtocol:
         else:
             crops = f"crops {preprocessing.size}: {', '.join(names[crop] for crop in self.crops)}"
         mirrored = ", mirrored too" if self.mirror else ""
+        by = _scaled(self.shift, preprocessing)
+        shifted = f", each in place and shifted by {by} {'pixel' if by == 1 else 'pixels'} both ways" * (self.shift > 0)
         averaged = f"; probabilities of {self.count} averaged" if self.count > 1 else ""
         resized = f"{reduced}shorter side to {sides} ({preprocessing.filter})"
-        return f"{self.name}: {resized}, {squares}{crops}{mirrored}{averaged}"
+        return f"{self.name}: {resized}, {squares}{crops}{mirrored}{shifted}{averaged}"
 
     def to_dict(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -175,6 +186,12 @@ PROTOCOLS = {
             source="after arXiv:1512.00567 section 8: the details of 79 of 299 pixels, at the network's size",
             reduce_to=59,
         ),
+        CropProtocol(
+            "6view",
+            source="airbench (arXiv:2404.00498 section 3.5), which averages logits",
+            mirror=True,
+            shift=7,
+        ),
     )
 }
 
@@ -198,6 +215,13 @@ def _read(path: Path) -> CropProtocol:
         return build(CropProtocol, {"name": path.stem, **values}, "A protocol", ProtocolError)
     except ProtocolError as error:
         raise ProtocolError(within(path, error)) from None
+
+
+def _shifted(crop: ImageArray, by: int) -> ImageArray:
+    """The crop moved down and to the right by so many pixels, with its edges reflected."""
+    most, side = abs(by), len(crop)
+    padded = np.pad(crop, ((most, most), (most, most), (0, 0)), mode="reflect")
+    return padded[most - by : most - by + side, most - by : most - by + side]
 
 
 def _scaled(side: int, preprocessing: Preprocessing) -> int:

@@ -29,6 +29,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
         for group in optimizer.param_groups:
             group["lr_scale"] = group["lr"] / config.lr
         return optimizer
+    if config.optimizer == "muon":
+        return Muon(_muon_groups(parameters, recipe), config.lr, config.momentum)
     order, layers = (model.group_matcher(), len(model.net.body)) if isinstance(model, Model | Detector) else (None, 0)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in parameters:
@@ -42,6 +44,66 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
         return AdamW(given, lr=config.lr, betas=(config.momentum, 0.999), fused=True)
     nesterov = config.nesterov and config.momentum > 0
     return SGD(given, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
+
+
+def _muon_groups(parameters: list[tuple[str, nn.Parameter]], recipe: Recipe) -> list[dict[str, Any]]:
+    """Filters, which Muon moves, and biases and classifiers with rates of their own. Normalization's scales stay 1:
+    what they could do, the shifts and the classifier do."""
+    config = recipe.optimization
+    filters = [parameter for _, parameter in parameters if parameter.ndim == 4]
+    biases = [parameter for name, parameter in parameters if name.endswith("bias")]
+    matrices = [parameter for _, parameter in parameters if parameter.ndim == 2]
+    kinds = ((filters, config.lr), (biases, config.bias_lr), (matrices, config.classifier_lr))
+    return [
+        {"params": params, "lr_scale": lr / config.lr, "orthogonal": params is filters}
+        for params, lr in kinds
+        if params
+    ]
+
+
+class Muon(Optimizer):
+    """Muon (Keller Jordan and others, 2024) for filters; SGD with Nesterov's momentum for groups without `orthogonal`.
+
+    A bank of filters [out, in, h, w] counts as a matrix [out, in * h * w]. It is first scaled to the length sqrt(out),
+    so that a rate is a fraction of the weights; then it moves by the momentum's nearest matrix with orthogonal rows,
+    which Newton-Schulz iterations find in bfloat16. torch's own Muon takes matrices alone and keeps no length.
+    """
+
+    SGD_MOMENTUM = 0.85
+
+    def __init__(self, params: Iterable[dict[str, Any]], lr: float, momentum: float = 0.6):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "orthogonal": True})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            momentum = group["momentum"] if group["orthogonal"] else self.SGD_MOMENTUM
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                kept = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+                kept.mul_(momentum).add_(parameter.grad)
+                update = parameter.grad.add(kept, alpha=momentum)
+                if group["orthogonal"]:
+                    parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp(min=1e-12))
+                    update = orthogonalize(update.flatten(1)).view_as(update)
+                parameter.sub_(update, alpha=group["lr"])
+
+
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """A matrix near the nearest one whose singular values are all 1: they come between 0.7 and 1.2, or stay near 0.
+
+    Three of Muon's quintic iterations, whose coefficients rise steepest at 0 rather than settle at 1.
+    """
+    x = matrix.bfloat16()
+    x = x / (x.norm() + 1e-7)
+    tall = len(x) > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(3):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+    found: Tensor = x.T if tall else x
+    return found.to(matrix.dtype)
 
 
 class TensorFlowRMSProp(Optimizer):

@@ -78,13 +78,18 @@ class OptimizationConfig:
     batch_size: Annotated[int, Meta(ge=2, le=65536)] = 32  # images in a step, of all processes together
     # chunks in which a process takes its images of a step through the network, to save memory
     grad_accum_steps: Count = 1
-    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"  # sgd, rmsprop as TensorFlow computes it, or adamw
-    lr: NonNegative = 0.02  # learning rate at factor 1
+    # sgd, rmsprop as TensorFlow computes it, adamw, or muon: of filters, with SGD for the rest
+    optimizer: Literal["sgd", "rmsprop", "adamw", "muon"] = "sgd"
+    lr: NonNegative = 0.02  # learning rate at factor 1; with muon that of filters, as a fraction of their length
+    bias_lr: NonNegative = 26.0  # with muon: that of biases
+    classifier_lr: NonNegative = 0.005  # with muon: that of the classifier
     momentum: BelowOne = 0.9  # of SGD and RMSProp; of AdamW the first beta
     nesterov: bool = True  # of SGD
     rms_decay: BelowOne = 0.9  # of RMSProp's mean squares
     rms_eps: PositiveFloat = 1.0  # of RMSProp, inside the root
     weight_decay: NonNegative = 1e-4  # not on biases and batch normalization
+    # whether every convolution begins by handing on its input, in as many channels as it can
+    dirac_init: bool = False
     # number of first layers of given weights that stay as they are; stem: those before the first module; body: all
     freeze: Freeze = 0
     # factor on the rate of each layer for every layer between it and the classifier; 1: none
@@ -222,14 +227,6 @@ KEYS = {field.name: group for group, config in GROUPS.items() for field in field
 BOX_RECIPES = ("boxes-head", "boxes")
 
 
-def default_recipe(weights: bool, epochs: Any, boxes: bool = False) -> str:
-    """The recipe where none is named: given weights get a new classifier, or are trained whole for some epochs. With
-    boxes they get a new head on the frozen body, or are trained whole."""
-    if boxes:
-        return BOX_RECIPES[0] if weights and not epochs else BOX_RECIPES[1]
-    return ("finetune" if epochs else "head") if weights else "scratch"
-
-
 def get_recipe(name: str) -> Recipe:
     """The recipe called `name`. Raises RecipeError."""
     if name not in RECIPES:
@@ -318,4 +315,4 @@ def _published_recipes() -> dict[str, Recipe]:
 
 
 RECIPES = _published_recipes()
-SCRATCH = RECIPES["scratch"]
+SCRATCH, SMALL = RECIPES["scratch"], RECIPES["scratch-small"]

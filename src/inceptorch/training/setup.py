@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +20,6 @@ from inceptorch.data import (
     Split,
     find_train_and_val,
     fingerprint,
-    has_boxes,
     subsample_per_class,
     without_unreadable,
 )
@@ -34,21 +34,25 @@ from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.detector import Detector
+from inceptorch.models.init import init_dirac, whiten
 from inceptorch.models.module import Model
 from inceptorch.networks.detection import DetectionHead, canvas, default_levels
+from inceptorch.networks.layers import Whitening
 from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification, Detection, Task
+from inceptorch.training.default_recipe import default_recipe
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.network import check_head, choose_network
 from inceptorch.training.optimizers import OptimizerFactory
-from inceptorch.training.recipe import BOX_RECIPES, Recipe, default_recipe, get_recipe
+from inceptorch.training.recipe import BOX_RECIPES, Recipe, get_recipe
 from inceptorch.training.run import RUN_CONFIG, Run, next_run_dir
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
 
+WHITENED = 500  # images whose patches are whitened
 SAMPLE = 8  # images by which the maps of a body are measured
 
 
@@ -186,6 +190,8 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
     else:
         skipped = run.skipped
         train, val = (_without(split, {one["file"] for one in skipped}) for split in (train, val))
+    if not run.weights and overrides.model is None:
+        whiten_stem(classifier, train)
     recipe = recipe.replace(net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
     net = None if classifier.config.is_custom else classifier.config.network
     run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
@@ -235,10 +241,23 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
     model = module or Model(table, len(classes), preprocessing.in_chans, aux=aux, size=preprocessing.size)
     if given:
         copy_weights(given.model, model)
+    elif module is None and recipe.optimization.dirac_init:
+        init_dirac(model)
     frozen = recipe.optimization.frozen_layers(table)
     for layer in model.body[:frozen]:
         layer.requires_grad_(False)
     return Classifier.of(model.to(memory_format=torch.channels_last), preprocessing, classes)
+
+
+def whiten_stem(classifier: Classifier, train: Split) -> None:
+    """Set the filters of a network that begins by whitening, by training images from all over the split."""
+    name, first = next(iter(classifier.model.net.body.items()))
+    if isinstance(first, Whitening):
+        chosen = np.unique(np.linspace(0, len(train) - 1, WHITENED).round().astype(np.int64)).tolist()
+        images = classifier.prepare([train.crop(index, classifier.preprocessing) for index in chosen])
+        conv = classifier.model.body.get_submodule(f"{name}.conv")
+        assert isinstance(conv, nn.Conv2d)
+        whiten(conv, images)
 
 
 def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifier:
@@ -283,9 +302,11 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     return detector
 
 
-def _default_recipe(request: TrainRequest, weights: bool) -> str:
-    boxes = request.data is not None and has_boxes(request.data)
-    return default_recipe(weights, request.values.get("epochs"), boxes)
+def _default_recipe(request: TrainRequest, weights: bool) -> Recipe:
+    data = overrides.data if (overrides := request.overrides).data is not None else request.data
+    if overrides.model is not None or overrides.transform is not None:
+        data = None  # which decide on the network, or on the images
+    return default_recipe(data, weights, {"net": request.net, **request.values})
 
 
 def check_batches(recipe: Recipe, images: int, world: DistributedContext) -> None:

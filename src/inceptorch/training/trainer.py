@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.config import WEIGHTS
-from inceptorch.data.augment import Batch, TrainingDataset, derive_seed
+from inceptorch.data.augment import AugmentedDataset, Batch, TrainingDataset, decode_all, derive_seed
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.loader import explain_dead_workers, load_batches, num_workers
 from inceptorch.data.sampler import epoch_batches, steps_per_epoch
@@ -122,6 +122,7 @@ class Trainer:
         if context.overrides.model is not None and not resumed and world.is_main:
             self.save_checkpoint()  # nobody else could make its first weights again
         self.maps: MapCache | None = None
+        self.images: Tensor | None = None  # the training images, where they are kept in memory
         self.eta = ETA(self.recipe, size, train, val, self.steps)
 
     def fit(self) -> Result:
@@ -143,6 +144,7 @@ class Trainer:
                 self.step = TrainStep(*args, self.context.overrides.loss)
             if not state.finished:
                 self.maps = cache_maps(self.context, self.world, self.progress)
+                self.images = self.read_images()
             stack.enter_context(self.shutdown)
             while not state.finished:
                 row = self.train_epoch()
@@ -194,21 +196,39 @@ class Trainer:
         train_loss = state.loss / len(self.context.train)
         return {"phase": "train", "epoch": epoch + 1, "lr": lr, "train_loss": train_loss} | timer.columns()
 
+    def dataset(self) -> TrainingDataset:
+        """The training images, augmented."""
+        context, recipe = self.context, self.recipe
+        pixels, transform = context.classifier.preprocessing, context.overrides.transform
+        data = self.task.dataset(context.train, pixels, recipe.augmentation, self.run.seed, transform)
+        if isinstance(data, AugmentedDataset):
+            data.memory = self.images
+        return data
+
+    def read_images(self) -> Tensor | None:
+        """The training images decoded, where they may stay in memory. Before it fails for an image that is gone, a
+        checkpoint is saved."""
+        data = self.dataset()
+        if self.maps is not None or not isinstance(data, AugmentedDataset) or not data.can_be_in_memory:
+            return None
+        try:
+            return decode_all(data.split, data.pixels, self.progress)
+        except ImageError:
+            if self.world.count == 1:
+                self.save_checkpoint()
+            raise
+
     def load(self, left: list[list[int]], epoch: int) -> Iterator[Batch]:
         """The batches that are left of an epoch. Before it fails for an image that is gone or for a worker, a
         checkpoint is saved."""
-        context, size = self.context, self.context.classifier.preprocessing.size
-        pixels, transform = context.classifier.preprocessing, context.overrides.transform
-        data: TrainingDataset = self.task.dataset(
-            context.train, pixels, self.recipe.augmentation, self.run.seed, transform
-        )
-        if self.maps is not None:
-            data = self.maps.train
-        data.epoch, data.size = epoch, image_size(self.recipe, size, epoch)
+        data = self.dataset() if self.maps is None else self.maps.train
+        data.epoch = epoch
+        data.size = image_size(self.recipe, self.context.classifier.preprocessing.size, epoch)
+        wanted = self.recipe.runtime.num_workers
         try:
-            workers = num_workers(
-                self.recipe.runtime.num_workers, self.world.device, data, left, self.eta.compute_seconds
-            )
+            if self.images is not None:
+                wanted = 0  # a batch from memory takes less time than its way from another process
+            workers = num_workers(wanted, self.world.device, data, left, self.eta.compute_seconds)
             yield from load_batches(data, left, workers, self.stop_if_requested)
         except (ImageError, DiskError):
             while self.pending:

@@ -6,9 +6,9 @@ from inceptorch.errors import TableError, did_you_mean
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.serialization import SUFFIXES, read_table
 from inceptorch.networks.transforms import for_small_images, for_tiny_images
-from inceptorch.networks.zoo import baselines, bn_inception, googlenet, inception_v3, inception_v4
+from inceptorch.networks.zoo import baselines, bn_inception, googlenet, inception_v3, inception_v4, small
 
-_PAPERS = (googlenet, bn_inception, inception_v3, inception_v4, baselines)
+_PAPERS = (googlenet, bn_inception, inception_v3, inception_v4, baselines, small)
 NETS: dict[str, NetworkSpec] = {net.name: net for paper in _PAPERS for net in paper.NETWORKS}
 # For each that the papers train; the others differ in what a small image does not show.
 _WITH_SMALL = (
