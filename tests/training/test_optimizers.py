@@ -49,8 +49,8 @@ def test_muon_moves_filters_as_torchs_moves_matrices(shape: tuple[int, ...]) -> 
         matrix.grad = filters.grad.flatten(1).clone()
         with torch.no_grad():
             matrix.mul_(len(matrix) ** 0.5 / matrix.norm())
-        ours.step()  # type: ignore[no-untyped-call]
-        theirs.step()
+        ours.step()
+        theirs.step()  # type: ignore[no-untyped-call]
         torch.testing.assert_close(filters.detach().flatten(1), matrix.detach(), atol=2e-3, rtol=0.01)
 
 
