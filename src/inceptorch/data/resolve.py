@@ -120,9 +120,9 @@ def open_splits(data: str | Path, download: bool = True, allow_missing: bool = F
     return _open_folders(path)
 
 
-def peek(data: Any) -> Peek | None:
-    """What the training images are like, by a few of them: of DATA, or of pairs from Python. None where that cannot be
-    told without fetching anything, and where training will say why."""
+def peek(data: Any, max_images_per_class: int = 0) -> Peek | None:
+    """What the training images are like, by a few of them: of DATA, of whose classes at most so many images count, or
+    of pairs from Python. None where that cannot be told without fetching anything, and where training will say why."""
     if isinstance(data, str | Path) and (URL in str(data) or str(data).startswith(PIPE)):
         return None
     try:
@@ -136,7 +136,8 @@ def peek(data: Any) -> Peek | None:
         headers = [split.decoded(index, read_header) for index in spread(len(split))]
     except (DataError, ImageError):
         return None
-    return Peek(len(split), int(np.median([min(header.width, header.height) for header in headers])))
+    images = sum(min(count, max_images_per_class or count) for count in split.counts().values())
+    return Peek(images, int(np.median([min(header.width, header.height) for header in headers])))
 
 
 def refuse_boxes(data: str | Path, what: str, remedy: str) -> None:

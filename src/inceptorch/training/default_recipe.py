@@ -25,10 +25,11 @@ def default_recipe(data: Any, weights: bool, values: Mapping[str, Any]) -> Recip
         return get_recipe("finetune" if epochs else "head")
     if net not in (None, SMALL.model.net):
         return SCRATCH
-    found = None if data is None else peek(data)
+    limit = values.get("max_images_per_class")
+    found = None if data is None else peek(data, limit if isinstance(limit, int) else 0)
     if found is None:
         return SCRATCH if net is None else SMALL
-    side = size or found.side
+    side = size if isinstance(size, int) and size else found.side
     return fitted_to(found.images, side) if net or side <= LARGEST_SMALL else SCRATCH
 
 

@@ -5,31 +5,31 @@ maximum of stride 1 costs half of a 3x3 convolution (docs/speed.md). So there ar
 branch.
 """
 
-from inceptorch.networks.layers import BatchNorm, Conv, Fork, GlobalAverage, Layer, Pool, Whitening
+from inceptorch.networks.layers import BatchNorm, Conv, Fork, GlobalAverage, Pool, Whitening
 from inceptorch.networks.network import NetworkSpec
 
 
-def module(c1: int, c3: int, c5: int) -> Layer:
-    """1x1, 3x3, and two 3x3 that see what a 5x5 sees (arXiv:1512.00567 Figure 5), on the whole input."""
-    return Fork(Conv(c1), Conv(c3, 3), (Conv(c5, 3), Conv(c5, 3)))
+def module(c1: int, c3: int) -> Fork:
+    """1x1 and 3x3 side by side on the whole input."""
+    return Fork(Conv(c1), Conv(c3, 3))
 
 
 INCEPTION_SMALL = NetworkSpec(
     "inception_small",
     title="few, wide Inception modules behind fixed whitening filters, for images of 24 to 64 pixels",
-    source="this project; stem and pooling after airbench (arXiv:2404.00498)",
+    source="this project; whitening and depth after airbench (arXiv:2404.00498)",
     size=32,
     body={
         "whitening": Whitening(),
-        "1a": Conv(64, 3),
+        "conv1": Conv(64, 3),
         "pool1": Pool("max", 2, 2, "valid"),
-        "1b": Conv(64, 3),
-        "2a": Conv(256, 3),
+        "1a": module(16, 64),
+        "2a": module(64, 224),
         "pool2": Pool("max", 2, 2, "valid"),
-        "2b": Conv(256, 3),
-        "3a": Conv(256, 3),
+        "2b": module(96, 224),
+        "3a": module(96, 224),
         "pool3": Pool("max", 2, 2, "valid"),
-        "3b": Conv(256, 3),
+        "3b": module(128, 320),
     },
     head={"avgpool": GlobalAverage()},
     norm=BatchNorm(momentum=0.4),
