@@ -15,7 +15,7 @@ import torch
 
 import inceptorch
 from bench.common import DOCS, SHARED, Record, metrics, need, result, save
-from bench.training import boxes, cifar10, finetune, finetune_pieces, head
+from bench.training import boxes, cifar10, cifar10_googlenet, finetune, finetune_pieces, head
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
@@ -131,7 +131,12 @@ def render(record: Record) -> str:
 def elsewhere() -> dict[str, str]:
     """What other measurements say of recipes."""
     found = {}
-    for recipe, bench in {"scratch": cifar10, "head": head, "finetune": finetune}.items():
+    for recipe, bench in {
+        "scratch": cifar10_googlenet,
+        "scratch-small": cifar10,
+        "head": head,
+        "finetune": finetune,
+    }.items():
         if record := result(bench.__name__.rpartition(".")[2]):
             found[recipe] = bench.reached(record)
     if record := result("boxes"):

@@ -1,6 +1,6 @@
 """Peer of `cifar10`, no measurement: our network in a plain loop, for as many epochs and in the same batches.
 
-    python -m bench.training.cifar10_same_network_plain FOLDER EPOCHS
+    python -m bench.training.cifar10_network_plain FOLDER EPOCHS
 
 The images are decoded once, torchvision's transforms augment them, SGD with Nesterov's momentum follows a cosine; bf16
 by autocast, in channels last. Prints [seconds, top-1] of every epoch as JSON.
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from bench.training.cifar10_plain import MEAN, STD
+from bench.training.cifar10_googlenet_plain import MEAN, STD
 from inceptorch import create_model
 
 BATCH, RATE = 64, 0.05
