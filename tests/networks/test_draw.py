@@ -28,6 +28,7 @@ from inceptorch.networks.layers import (
     Pool,
     Residual,
     SeparableConv,
+    Whitening,
 )
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
@@ -238,7 +239,7 @@ def kinds(layer: Layer) -> Iterator[str]:
         case Residual(inner, _, relu):
             yield from ["sum"] * (1 + relu)
             yield from kinds(inner)
-        case Conv() | SeparableConv():
+        case Conv() | SeparableConv() | Whitening():
             yield "conv"
         case Pool():
             yield "pool"
