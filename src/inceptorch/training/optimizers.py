@@ -50,9 +50,14 @@ def _muon_groups(parameters: list[tuple[str, nn.Parameter]], recipe: Recipe) -> 
     """Filters, which Muon moves, and biases and classifiers with rates of their own. Normalization's scales stay 1:
     what they could do, the shifts and the classifier do."""
     config = recipe.optimization
+    classifiers = {name.rpartition(".")[0] for name, parameter in parameters if parameter.ndim == 2}
     filters = [parameter for _, parameter in parameters if parameter.ndim == 4]
-    biases = [parameter for name, parameter in parameters if name.endswith("bias")]
-    matrices = [parameter for _, parameter in parameters if parameter.ndim == 2]
+    matrices = [parameter for name, parameter in parameters if name.rpartition(".")[0] in classifiers]
+    biases = [
+        parameter
+        for name, parameter in parameters
+        if name.endswith("bias") and name.rpartition(".")[0] not in classifiers
+    ]
     kinds = ((filters, config.lr), (biases, config.bias_lr), (matrices, config.classifier_lr))
     return [
         {"params": params, "lr_scale": lr / config.lr, "orthogonal": params is filters}
