@@ -67,6 +67,8 @@ def units(
     if out is not None:
         if out.suffix.lower() != ".html":
             raise RunError(f"Cannot write {out}: the page's name must end in .html. Try {out.with_suffix('.html')}.")
+        if not out.absolute().parent.is_dir():
+            raise RunError(f"Cannot write {out}: there is no folder {out.parent}. Try another --out.")
         ensure_outside(out, data)
     progress = Progress()
     classifier = open_network(model)
