@@ -63,7 +63,7 @@ def seen(net: nn.Module, layer: int, shape: Shape) -> tuple[tuple[int, int], lis
     for each in list(net.children())[: layer + 1]:
         x = each(x)
     place = x.shape[2] // 2, x.shape[3] // 2
-    x[0, :, place[0], place[1]].sum().backward()
+    x[0, :, place[0], place[1]].sum().backward()  # type: ignore[no-untyped-call]
     assert image.grad is not None
     touched = image.grad[0].abs().sum(0) > 0
     return place, touched.any(1).nonzero().flatten().tolist(), touched.any(0).nonzero().flatten().tolist()

@@ -62,10 +62,10 @@ def gradient_norms(
     """The norms by layer of the body for one batch, in training mode; layers without parameters are left out."""
     model.train()
     heads = [f"aux.{name}" for name in model.aux]
-    features, aux_logits = model.forward_intermediates(images, heads)
+    features, aux_logits = model.forward_intermediates(images, [list(model.net.body)[-1], *heads])
     main = cross_entropy(model.forward_head(features), labels)
     whole = main
-    for logits in aux_logits:
+    for logits in aux_logits[1:]:
         whole = whole + aux_loss_weight * cross_entropy(logits, labels)
     alone = _norms(model, main)
     both = _norms(model, whole) if heads else {}

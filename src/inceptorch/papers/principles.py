@@ -29,7 +29,7 @@ def layers(net: CountedNet) -> list[dict[str, Any]]:
             "volume": row.volume,
             "kept": row.kept,
             "receptive_field": row.sees,
-            "stride": row.field.stride,
+            "stride": row.receptive_field.stride,
             "spatial": row.spatial,
         }
         for name, row in net.rows.items()

@@ -43,7 +43,7 @@ class CountedRow:
     layer: Layer
     comes_in: Shape
     cost: LayerCost
-    field: Field
+    receptive_field: Field
     aux: Mapping[str, CountedRow] = field(default_factory=dict)
     modules: int = 0  # rows of branches on its grid
     modules_with_reduction: int = 0  # those that bring it about included
@@ -65,7 +65,7 @@ class CountedRow:
     @property
     def sees(self) -> str:
         """Height and width of the receptive field in pixels of the image."""
-        return "{}x{}".format(*self.field.size)
+        return "{}x{}".format(*self.receptive_field.size)
 
     @property
     def volume(self) -> int:
@@ -164,9 +164,9 @@ class CountedNet:
         self._cost: Complexity = count_complexity(net, num_classes=CLASSES)
         self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), Field(), self._cost.layers)
         last = self.rows["linear"]
-        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0), last.field)
+        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0), last.receptive_field)
         for name in net.aux:
-            shape, field = self.rows[name].cost.output, self.rows[name].field
+            shape, field = self.rows[name].cost.output, self.rows[name].receptive_field
             rows = _counted(net.aux_head or {}, shape, field, aux_layer_costs(net, name, shape, CLASSES))
             self.rows[name] = replace(self.rows[name], aux=rows)
         for name, row in self.rows.items():

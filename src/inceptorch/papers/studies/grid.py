@@ -192,6 +192,7 @@ def _results(
                 "curves": tops,
             }
         )
+    gradients = {"gradients": _gradients(planned, data, out)} if study.gradients else {}
     return {
         "study": study.name,
         "data": short_name(data),
@@ -203,7 +204,33 @@ def _results(
         "arms": arms,
         "chance": chance,
         "claims": [_evaluated(claim, curves, chance) for claim in study.claims],
+        **gradients,
     }
+
+
+def _gradients(planned: Sequence[Planned], data: str, out: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """By arm and layer, the norm of the gradient on a few training images, with the arm's own heads: before training,
+    and of the main loss after it, as a bundle has no heads."""
+    import torch
+
+    from inceptorch.classifier.hub import load
+    from inceptorch.models.module import Model
+    from inceptorch.papers.gradients import gradient_norms, some_images
+
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for each in planned:
+        trained = load(_folder(out, each.arm, 0))
+        train, _ = find_train_and_val(data, each.recipe.data.val_fraction, seed=0)
+        batch = some_images(train, trained.preprocessing, seed=0)
+        torch.manual_seed(0)
+        fresh = Model(each.net, len(train.classes), aux=bool(each.net.aux), size=each.recipe.model.size)
+        before = gradient_norms(fresh, *batch, each.recipe.optimization.aux_loss_weight)
+        after = gradient_norms(trained.model, *batch)
+        found[each.arm.name] = {
+            first.layer: {"before": first.main if first.with_heads is None else first.with_heads, "after": last.main}
+            for first, last in zip(before, after, strict=True)
+        }
+    return found
 
 
 def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]], chance: float) -> dict[str, Any]:
