@@ -164,7 +164,9 @@ class CountedNet:
         self._cost: Complexity = count_complexity(net, num_classes=CLASSES)
         self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), Field(), self._cost.layers)
         last = self.rows["linear"]
-        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0), last.receptive_field)
+        self.rows["softmax"] = CountedRow(
+            (), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0), last.receptive_field
+        )
         for name in net.aux:
             shape, field = self.rows[name].cost.output, self.rows[name].receptive_field
             rows = _counted(net.aux_head or {}, shape, field, aux_layer_costs(net, name, shape, CLASSES))
