@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from inceptorch.data import find_train_and_val, subsample_per_class
@@ -192,7 +193,9 @@ def _results(
                 "curves": tops,
             }
         )
-    gradients = {"gradients": _gradients(planned, data, out)} if study.gradients else {}
+    gradients = (
+        {"gradients": _gradients(planned, data, out, len(curves[planned[0].arm.name]))} if study.gradients else {}
+    )
     return {
         "study": study.name,
         "data": short_name(data),
@@ -208,9 +211,9 @@ def _results(
     }
 
 
-def _gradients(planned: Sequence[Planned], data: str, out: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """By arm and layer, the norm of the gradient on a few training images, with the arm's own heads: before training,
-    and of the main loss after it, as a bundle has no heads."""
+def _gradients(planned: Sequence[Planned], data: str, out: Path, seeds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """By arm and layer, means over the seeds of the gradient's norm on a few training images: of the main loss before
+    and after training, and "times" as much with the arm's own heads before it."""
     import torch
 
     from inceptorch.classifier.hub import load
@@ -219,16 +222,22 @@ def _gradients(planned: Sequence[Planned], data: str, out: Path) -> dict[str, di
 
     found: dict[str, dict[str, dict[str, float]]] = {}
     for each in planned:
-        trained = load(_folder(out, each.arm, 0))
         train, _ = find_train_and_val(data, each.recipe.data.val_fraction, seed=0)
-        batch = some_images(train, trained.preprocessing, seed=0)
-        torch.manual_seed(0)
-        fresh = Model(each.net, len(train.classes), aux=bool(each.net.aux), size=each.recipe.model.size)
-        before = gradient_norms(fresh, *batch, each.recipe.optimization.aux_loss_weight)
-        after = gradient_norms(trained.model, *batch)
+        runs = []
+        for seed in range(seeds):
+            trained = load(_folder(out, each.arm, seed))
+            batch = some_images(train, trained.preprocessing, seed)
+            torch.manual_seed(seed)  # as the run began
+            fresh = Model(each.net, len(train.classes), aux=bool(each.net.aux), size=each.recipe.model.size)
+            before = gradient_norms(fresh, *batch, each.recipe.optimization.aux_loss_weight)
+            runs.append(zip(before, gradient_norms(trained.model, *batch), strict=True))
         found[each.arm.name] = {
-            first.layer: {"before": first.main if first.with_heads is None else first.with_heads, "after": last.main}
-            for first, last in zip(before, after, strict=True)
+            pairs[0][0].layer: {
+                "before": fmean(first.main for first, _ in pairs),
+                "after": fmean(last.main for _, last in pairs),
+                "times": fmean((first.with_heads or first.main) / first.main for first, _ in pairs),
+            }
+            for pairs in zip(*runs, strict=True)
         }
     return found
 

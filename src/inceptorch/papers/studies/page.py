@@ -23,8 +23,8 @@ CAUTION = (
     "expected to be wrong by chance."
 )
 GRADIENTS = (
-    "Norm of the gradient by layer, on a few training images and seed 0: with fresh weights and the arm's own heads, "
-    "and of the main loss after training."
+    "Norm of the gradient of the main loss by layer, on a few training images and as the mean over the seeds: before "
+    "training, how many times that with the heads of the arm, and after training."
 )
 METHOD = """\
 `inceptorch study NAME --data DATA` trains every arm of a study with several seeds, and compares the difference with the
@@ -150,10 +150,11 @@ def _claims(results: Results) -> Grid:
 def _gradients(results: Results) -> Grid:
     """The norms of the gradient, a layer in a line."""
     arms = results["gradients"]
-    when = [(arm, time) for time in ("before", "after") for arm in arms]
-    grid = [["layer", *(f"{arm}, {time}" for arm, time in when)]]
+    grid = [["layer", *(f"{arm}, {when}" for when in ("before", "times", "after") for arm in arms)]]
     for layer in next(iter(arms.values())):
-        grid.append([layer, *(f"{arms[arm][layer][time]:.2e}" for arm, time in when)])
+        norms = {when: [f"{by_layer[layer][when]:.2e}" for by_layer in arms.values()] for when in ("before", "after")}
+        times = [f"{by_layer[layer]['times']:.2f}" for by_layer in arms.values()]
+        grid.append([layer, *norms["before"], *times, *norms["after"]])
     return grid
 
 
