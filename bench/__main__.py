@@ -56,7 +56,7 @@ def shown(words: str) -> str:
     """What a document says between the marks of `words`: one measurement, or "summary" and several."""
     name, *others = words.split()
     if name == "idea":
-        return f"{rows(*others)}\n"
+        return rows(" ".join(others)) + "\n"
     if name == "summary":
         return summary(others)
     record = result(name)

@@ -48,7 +48,7 @@ def _measured(name: str) -> list[list[str]]:
             claim["source"],
             claim["printed"] or "no figure",
             "" if outcome is None else f"{points(claim['mean'])} ({points(claim['low'])} to {points(claim['high'])})",
-            f"[{'not measured yet' if outcome is None else claim['verdict']}](studies.md#{name})",
+            f"[{'open' if outcome is None else claim['verdict']}](studies.md#{name})",
         ]
         for claim in claims
     ]
