@@ -22,6 +22,7 @@ from textwrap import wrap
 from types import ModuleType
 
 from bench.common import DOCS, ROOT, on_machine, provenances, result, save
+from bench.ideas import rows
 
 HERE = Path(__file__).parent
 WIDTH = 120  # columns of a line of a document
@@ -54,6 +55,8 @@ def listing() -> str:
 def shown(words: str) -> str:
     """What a document says between the marks of `words`: one measurement, or "summary" and several."""
     name, *others = words.split()
+    if name == "idea":
+        return rows(" ".join(others)) + "\n"
     if name == "summary":
         return summary(others)
     record = result(name)

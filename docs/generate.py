@@ -1,4 +1,4 @@
-"""Write the reference of the command line and of the Python API from the code; with --check, only compare."""
+"""Write the reference from the code, and the drawings of ideas.md from layers; with --check, only compare."""
 
 import re
 import sys
@@ -12,18 +12,66 @@ import griffe
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from inceptorch.cli import app
+from inceptorch.networks.draw import compared_svg
+from inceptorch.networks.layers import Conv, Fork, GlobalAverage, Layer, Linear, Pool, Shape
+from inceptorch.networks.zoo import NETS
+from inceptorch.networks.zoo.googlenet import block, naive_block
 
 DOCS = Path(__file__).parent
+THREE_A = (64, 96, 128, 16, 32, 32)  # Table 1's row 3a
+HALVING = Pool("max", 3, 2, "valid")
+# By the name of a drawing: its title, and what stands side by side with the shapes of the inputs.
+IDEAS: dict[str, tuple[str, dict[str, tuple[Layer, Shape]]]] = {
+    "reductions": (
+        "GoogLeNet's module 3a without 1x1 reductions and with them",
+        {
+            "Figure 2(a), naive": (naive_block(*THREE_A), (192, 28, 28)),
+            "Figure 2(b), with reductions": (block(*THREE_A), (192, 28, 28)),
+        },
+    ),
+    "factorization": (
+        "A 5x5 convolution, two 3x3, a 3x3, and 3x1 with 1x3",
+        {
+            "5x5": (Conv(64, 5), (64, 35, 35)),
+            "two 3x3": ((Conv(64, 3), Conv(64, 3)), (64, 35, 35)),
+            "3x3": (Conv(64, 3), (64, 35, 35)),
+            "3x1 and 1x3": ((Conv(64, (3, 1)), Conv(64, (1, 3))), (64, 35, 35)),
+        },
+    ),
+    "grid": (
+        "Three ways from 35x35x320 to 17x17x640",
+        {
+            "pooling first": ((HALVING, Conv(640, 3)), (320, 35, 35)),
+            "convolution first": ((Conv(640, 3), HALVING), (320, 35, 35)),
+            "side by side": (Fork(Conv(320, 3, 2, "valid"), HALVING), (320, 35, 35)),
+        },
+    ),
+    "average": (
+        "A fully connected layer, and the average of each channel, before the classifier",
+        {
+            "fully connected": ((Linear(1024), Linear(1000, relu=False)), (1024, 7, 7)),
+            "global average": ((GlobalAverage(), Linear(1000, relu=False)), (1024, 7, 7)),
+        },
+    ),
+    "residual": (
+        "A module of Inception-v4, and one of Inception-ResNet-v2",
+        {
+            "Inception-v4, 5c": (NETS["inception_v4"].body["5c"], (384, 35, 35)),
+            "Inception-ResNet-v2, A1": (NETS["inception_resnet_v2"].body["A1"], (384, 35, 35)),
+        },
+    ),
+}
 HEADER = "<!-- Written by docs/generate.py from the code: change it there, then run `make docs`. -->\n"
 
 
 def main() -> None:
-    pages = {"cli.md": cli_page(), "api.md": api_page()}
-    stale = [name for name, text in pages.items() if not _is(DOCS / "reference" / name, text)]
+    drawings = {f"ideas_{name}.svg": compared_svg(title, layers) for name, (title, layers) in IDEAS.items()}
+    pages = {"reference/cli.md": cli_page(), "reference/api.md": api_page(), **drawings}
+    stale = [name for name, text in pages.items() if not _is(DOCS / name, text)]
     if "--check" in sys.argv and stale:
-        sys.exit(f"Out of date: {', '.join(stale)} in docs/reference. Try: make docs.")
+        sys.exit(f"Out of date: {', '.join(stale)} in docs. Try: make docs.")
     for name in stale:
-        (DOCS / "reference" / name).write_text(pages[name], encoding="utf-8")
+        (DOCS / name).write_text(pages[name], encoding="utf-8")
 
 
 def _is(path: Path, text: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inceptorch.networks.detection import DetectionHead, default_levels
+from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import get_network
 from tests.conftest import TINY
 from tests.helpers import classifier_of, detector, invoke, sentence
@@ -58,10 +59,19 @@ def test_options_of_detectors_go_with_detectors_only(
     classifier_of(TINY).save(tmp_path / "tiny")
     for words, message in (
         (["googlenet", "--classes", 3], "Cannot use --classes or --size without --detection"),
-        (["googlenet", "--detection", "--yaml"], "Cannot combine --paper or --yaml with a detector"),
+        (["googlenet", "--detection", "--yaml"], "Cannot combine --paper, --gradients or --yaml with a"),
         (["googlenet", "--detection", "--size", 100], "width is 100; it must be a multiple of 32 from 64 to 4096"),
         (["--detection"], "without a network"),
         ([tmp_path / "cells", "--classes", 3], "which has its own"),
         ([tmp_path / "tiny"], "it is a classifier. Try its network: tiny"),
     ):
         assert message in sentence("nets", *words, monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_gradients_by_layer(images: Path, tmp_path: Path) -> None:
+    table = tmp_path / "tiny.yaml"
+    table.write_text(to_yaml(TINY))
+    norms = json.loads(invoke("nets", table, "--gradients", images, "--json").stdout)
+    assert [each["layer"] for each in norms] == ["conv1", "mix"]
+    lines = invoke("nets", table, "--gradients", images).stdout.splitlines()
+    assert lines[0].split() == ["layer", "main", "loss", "with", "heads", "times"]

@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from inceptorch.errors import TableError
 from inceptorch.networks.detection import DetectionHead, default_levels
-from inceptorch.networks.draw import detector_svg, svg
+from inceptorch.networks.draw import compared_svg, detector_svg, svg
 from inceptorch.networks.layers import (
     LRN,
     AdaptiveAverage,
@@ -309,3 +309,13 @@ def test_areas_are_compared_rightly() -> None:
     assert overlap((0, 0, 2, 2), (1, 1, 3, 3))
     assert not overlap((0, 0, 2, 2), (2, 0, 3, 2))
     assert overlap((1, 0, 1, 9), (0, 0, 2, 2))
+
+
+def test_layers_side_by_side_have_captions_shapes_and_costs() -> None:
+    drawn = compared_svg("Windows", {"one": (Conv(64, 5), (64, 35, 35)), "two": ((Conv(64, 3),) * 2, (64, 35, 35))})
+    root = ElementTree.fromstring(drawn)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in texts if text in ("one", "two")] == ["one", "two"]
+    assert "125 M multiply-adds" in texts  # 25 * 64 * 64 * 35 * 35
+    assert texts.count("conv 3x3") == 2
+    assert float(root.get("width", 0)) > 200

@@ -78,5 +78,14 @@ def test_every_link_of_the_page_has_its_heading() -> None:
 def test_a_question_stands_with_the_network_that_it_is_about() -> None:
     assert "What is a contextual model? Table 5 has a column of this name" in " ".join(text(GOOGLENET).split())
     assert "contextual model?" not in text(NETS["vgg16"])
-    assert to_json(GOOGLENET)["papers"][0]["questions"][0]["question"] == "What is a contextual model?"
+    questions = [each["question"] for each in to_json(GOOGLENET)["papers"][0]["questions"]]
+    assert questions[-1] == "What is a contextual model?"
     assert "\n### What is a contextual model?\n" in page()
+
+
+def test_every_network_shows_its_layers_by_the_principles() -> None:
+    lines = text(GOOGLENET).partition("== Its layers by the principles")[2].splitlines()
+    pool3 = next(line.split() for line in lines if line.startswith("pool3 "))
+    assert pool3 == ["pool3", "14x14x480", "94,080", "25", "107x107", "16"]
+    layers = {each["name"]: each for each in to_json(NETS["inception_v3"])["layers"]}
+    assert layers["7c"]["receptive_field"] == "1311x1311"

@@ -76,6 +76,7 @@ def test_what_another_network_or_count_explains() -> None:
     assert set(figures("explained")) == {
         *((table_1, "conv1", column) for column in ("params", "ops")),
         *((table_1, "4a", column) for column in ("params", "ops")),
+        *((table_1, row, "params") for row in ("3a", "linear")),
         (table_1, "4b", "params"),
         (table_1, "5a", "ops"),
         (f"{V3} Table 1", "6b", "modules"),

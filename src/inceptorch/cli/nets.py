@@ -25,6 +25,11 @@ DetectionOption = Annotated[
 ClassesOption = Annotated[int | None, typer.Option(help="Classes of the detector; by default 80.", min=1, max=9999)]
 SizeOption = Annotated[int | None, typer.Option(help="Longer side of the detector's images in pixels; by default 512.")]
 
+GradientsOption = Annotated[
+    str | None,
+    typer.Option(help="Images for gradient norms by layer, with and without auxiliary heads.", metavar="DATA"),
+]
+
 
 def nets(
     name: NameArgument = None,
@@ -32,6 +37,7 @@ def nets(
     classes: ClassesOption = None,
     size: SizeOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Its paper's tables, as printed and as computed.")] = False,
+    gradients: GradientsOption = None,
     draw: Annotated[Path | None, typer.Option(help="File for a drawing of it.", metavar="FILE.svg")] = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="Its table as YAML, a start for your own.")] = False,
     json: Json = False,
@@ -39,6 +45,8 @@ def nets(
     """List the networks, or one of them by layer: shapes, parameters and multiply-adds.
 
     inceptorch nets googlenet --paper
+
+    inceptorch nets googlenet --gradients flowers/
 
     inceptorch nets googlenet --detection --draw detector.svg
 
@@ -48,19 +56,21 @@ def nets(
     from inceptorch.networks.complexity import count_complexity
     from inceptorch.networks.zoo import get_network
 
-    if (paper, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
-        raise TableError("Cannot combine --paper, --draw and --yaml. Give one of them; --json goes with --paper only.")
+    if (paper, gradients is not None, draw is not None, yaml).count(True) > 1 or (json and (draw or yaml)):
+        raise TableError(
+            "Cannot combine --paper, --gradients, --draw and --yaml. Give one of them; --json goes with the first two."
+        )
     if draw and draw.suffix.lower() != ".svg":
         raise TableError(f"Cannot draw into {draw}: the name must end in .svg.")
     if name is None:
-        if paper or draw or yaml or detection or classes or size:
+        if paper or gradients or draw or yaml or detection or classes or size:
             raise TableError("Cannot use these options without a network, but for --json. Name one.")
         _list(json)
         return
     found = _find_detector(name, detection, classes, size)
     if found is not None:
-        if paper or yaml:
-            raise TableError("Cannot combine --paper or --yaml with a detector. Name its network alone.")
+        if paper or gradients or yaml:
+            raise TableError("Cannot combine --paper, --gradients or --yaml with a detector. Name its network alone.")
         _print_detector(found, draw, json)
         return
     net = get_network(name)
@@ -81,6 +91,15 @@ def nets(
             print_json(page.to_json(net))
         else:
             print(page.text(net), end="")
+    elif gradients is not None:
+        from inceptorch.papers.gradients import grid, initial_gradients
+        from inceptorch.papers.gradients import plain as plain_gradients
+
+        norms = initial_gradients(net, gradients)
+        if json:
+            print_json(plain_gradients(norms))
+        else:
+            print_table(grid(norms))
     elif json:
         print_json(_to_json(count_complexity(net)))
     else:

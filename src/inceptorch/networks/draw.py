@@ -180,6 +180,32 @@ def detector_svg(net: NetworkSpec, detection: DetectionHead, num_classes: int) -
     return _page(net, counted, width + MARGIN, max(bottom, entry + head.height) + MARGIN, "\n".join(drawn))
 
 
+def compared_svg(title: str, layers: Mapping[str, tuple[Layer, Shape]]) -> str:
+    """An image of a few layers side by side, by their captions, each on an input of its own shape; no whole network."""
+    drawn, x, bottom = list[str](), float(MARGIN), 0.0
+    for caption, (layer, shape) in layers.items():
+        whole, part = as_layer(layer), as_layer(layer).draw(shape, None)
+        _, macs = whole.count(shape, None)
+        texts = (
+            caption,
+            f"{as_printed(shape)} to {as_printed(whole.output_shape(shape))}",
+            f"{_rounded(macs)} multiply-adds",
+        )
+        width = max(part.width, *(text_width(text, bold=text is caption) for text in texts))
+        lines = (text_at(x + width / 2, MARGIN + LINE * n, text, "middle", n == 0) for n, text in enumerate(texts))
+        top = MARGIN + LINE * len(texts)
+        drawn += [*lines, *(mark.xml() for mark in part.at(x + (width - part.width) / 2, top))]
+        x, bottom = x + width + 2 * MARGIN, max(bottom, top + part.height)
+    across, down = decimal(x - MARGIN), decimal(bottom + MARGIN)
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" viewBox="0 0 {across} {down}" \
+role="img" font-family="Helvetica, Arial, sans-serif" fill="{INK}">
+<title>{escaped(title)}</title>
+<rect width="{across}" height="{down}" fill="#ffffff"/>
+{chr(10).join(drawn)}
+</svg>
+"""
+
+
 def _aside(body: Column) -> float:
     """Where the frames beside the body begin."""
     return MARGIN + body.width + 2 * GAP

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from inceptorch.errors import TableError
 from inceptorch.networks.network import NetworkSpec
-from inceptorch.papers.quantities import Nets
+from inceptorch.papers.quantities import Nets, filled
 from inceptorch.papers.verdicts import Data, Table, evaluated, evaluated_claims, sources
 
 
@@ -45,7 +45,11 @@ def evaluated_papers(nets: Nets, name: str | None = None) -> list[Paper]:
                 evaluated_claims(paper.get("claims are", "Claims"), claims, nets),
                 tuple(slip for slip in paper.get("errata", ()) if _belongs(slip, name)),
                 tuple(_tables(paper.get("accuracy", ()), nets, name)),
-                tuple(each for each in paper.get("questions", ()) if _belongs(each, name)),
+                tuple(
+                    {**each, "answer": filled(each["answer"], nets)}
+                    for each in paper.get("questions", ())
+                    if _belongs(each, name)
+                ),
             )
         )
     return [paper for paper in papers if paper.all_tables or paper.errata]

@@ -11,7 +11,10 @@ from typing import Any
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.papers.claims import Paper, evaluated_papers, papers_about
 from inceptorch.papers.grids import about, grid, notes
-from inceptorch.papers.quantities import Nets
+from inceptorch.papers.principles import LEGEND as LAYERS
+from inceptorch.papers.principles import grid as grid_of_layers
+from inceptorch.papers.principles import layers
+from inceptorch.papers.quantities import CountedNet, Nets
 from inceptorch.papers.verdicts import VERDICTS, Table
 from inceptorch.utils.markdown import Grid, aligned, markdown
 
@@ -36,13 +39,15 @@ def text(net: NetworkSpec) -> str:
         if paper.errata:
             parts += ["Slips in words", *_bullets([f"{slip['what']}: {slip['note']}" for slip in paper.errata], WIDTH)]
         parts += [fill(f"{each['question']} {each['answer']}", WIDTH) for each in paper.questions]
+    parts += ["== Its layers by the principles", fill(LAYERS, WIDTH), aligned(grid_of_layers(CountedNet(net)))]
     return "\n\n".join(parts) + "\n"
 
 
 def to_json(net: NetworkSpec) -> dict[str, Any]:
     """The same as plain values. Raises TableError as `text` does."""
     see, papers = papers_about(net)
-    return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in papers]}
+    found = layers(CountedNet(net))
+    return {"network": net.name, "see": see, "papers": [_plain(paper) for paper in papers], "layers": found}
 
 
 def page() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from inceptorch.networks.complexity import Complexity, LayerCost, aux_layer_cost
 from inceptorch.networks.layers import (
     Conv,
     Dropout,
+    Field,
     Fork,
     GlobalAverage,
     Layer,
@@ -41,6 +43,7 @@ class CountedRow:
     layer: Layer
     comes_in: Shape
     cost: LayerCost
+    receptive_field: Field
     aux: Mapping[str, CountedRow] = field(default_factory=dict)
     modules: int = 0  # rows of branches on its grid
     modules_with_reduction: int = 0  # those that bring it about included
@@ -52,6 +55,46 @@ class CountedRow:
     @property
     def macs(self) -> int:
         return self.cost.macs
+
+    @property
+    def weights(self) -> int:
+        """Parameters of convolutions and linear layers, biases left out."""
+        shapes = as_layer(self.layer).tensors(self.comes_in, None).values()
+        return sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+
+    @property
+    def sees(self) -> str:
+        """Height and width of the receptive field in pixels of the image."""
+        return "{}x{}".format(*self.receptive_field.size)
+
+    @property
+    def volume(self) -> int:
+        """The numbers in its map."""
+        return math.prod(self.cost.output)
+
+    @property
+    def kept(self) -> float:
+        """The volume of its map by that of the map that comes in."""
+        return self.volume / math.prod(self.comes_in)
+
+    @property
+    def branch_sees(self) -> dict[str, str]:
+        """What its branches see of the map that comes in, by the windows that they slide: "1x1 3x3"."""
+        modules: list[Layer] = [part for part in walk(self.layer) if isinstance(part, Fork)]
+        branches = [branch for part in modules or [self.layer] for branch in _branches(part)]
+        return {_windows(branch): "{}x{}".format(*_seen(branch, self.comes_in)) for branch in branches}
+
+    @property
+    def spatial(self) -> float | None:
+        """The fraction of a module's channels that come from convolutions with windows larger than 1x1."""
+        if not isinstance(self.layer, Fork):
+            return None
+        wide = [
+            as_layer(branch).output_shape(self.comes_in)[0]
+            for branch in self.layer.branches
+            if _seen(branch, self.comes_in) != (1, 1) and not any(isinstance(part, Pool) for part in walk(branch))
+        ]
+        return sum(wide) / self.channels
 
     @property
     def input(self) -> str:
@@ -98,11 +141,16 @@ class CountedRow:
                 return f"{first.kind} {'/'.join(str(_width(part)) for part in rest) or 'pass'}"
         return None
 
+    @property
+    def projection(self) -> Value:
+        """The width of the 1x1 behind a module's pooling; 0 without one."""
+        return self.width("pool 1x1", 1)
+
     def width(self, windows: str, at: int | list[int]) -> Value:
         """Of the branch that slides these windows, say "1x1 3x3", the width at this place in it, or at each of these;
         0 if there is no such branch."""
         for branch in _branches(self.layer):
-            if " ".join("pool" if isinstance(part, Pool) else _side(part) for part in branch) == windows:
+            if _windows(branch) == windows:
                 widths = {_width(branch[place]) for place in (at if isinstance(at, list) else [at])}
                 return widths.pop() if len(widths) == 1 else "/".join(map(str, sorted(widths)))
         return 0
@@ -114,11 +162,14 @@ class CountedNet:
     def __init__(self, net: NetworkSpec) -> None:
         self.net = net
         self._cost: Complexity = count_complexity(net, num_classes=CLASSES)
-        self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), self._cost.layers)
-        self.rows["softmax"] = CountedRow((), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0))
+        self.rows = _counted({**net.body, **net.head}, (3, net.size, net.size), Field(), self._cost.layers)
+        last = self.rows["linear"]
+        self.rows["softmax"] = CountedRow(
+            (), (CLASSES, 1, 1), LayerCost("softmax", (CLASSES, 1, 1), 0, 0), last.receptive_field
+        )
         for name in net.aux:
-            shape = self.rows[name].cost.output
-            rows = _counted(net.aux_head or {}, shape, aux_layer_costs(net, name, shape, CLASSES))
+            shape, field = self.rows[name].cost.output, self.rows[name].receptive_field
+            rows = _counted(net.aux_head or {}, shape, field, aux_layer_costs(net, name, shape, CLASSES))
             self.rows[name] = replace(self.rows[name], aux=rows)
         for name, row in self.rows.items():
             grid = [other for other in self.rows.values() if isinstance(other.layer, Fork) and other.side == row.side]
@@ -160,6 +211,17 @@ class CountedNet:
     @property
     def first_stride(self) -> int:
         return next(iter(self.rows.values())).stride
+
+    @property
+    def spatial_trend(self) -> str:
+        """How the fraction of windows larger than 1x1 goes from module to module."""
+        shares = {name: row.spatial for name, row in self.rows.items() if row.spatial}
+        first, *_, last = shares
+        steps = list(zip(list(shares.values()), list(shares.values())[1:], strict=False))
+        falls = sum(after < before for before, after in steps)
+        if not falls:
+            return "increases"
+        return f"falls in {falls} of {len(steps)} steps, from {shares[first]:.0%} to {shares[last]:.0%}"
 
     @property
     def aux_rows(self) -> str:
@@ -238,11 +300,12 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     raise ValueError(f"{ast.unparse(node)} is not arithmetic.")
 
 
-def _counted(rows: Layers, shape: Shape, costs: tuple[LayerCost, ...]) -> dict[str, CountedRow]:
+def _counted(rows: Layers, shape: Shape, field: Field, costs: tuple[LayerCost, ...]) -> dict[str, CountedRow]:
     counted = {}
     layers = with_classifier(rows, CLASSES)
     for row in costs:
-        counted[row.name] = CountedRow(layers[row.name], shape, row)
+        field = as_layer(layers[row.name]).field(field, shape)
+        counted[row.name] = CountedRow(layers[row.name], shape, row, field)
         shape = row.output
     return counted
 
@@ -257,6 +320,16 @@ def _branches(layer: Layer) -> list[tuple[Layer, ...]]:
 
 def _side(layer: Layer) -> str:
     return "{}x{}".format(*layer.window_size) if isinstance(layer, Window) else ""
+
+
+def _windows(branch: tuple[Layer, ...]) -> str:
+    """The windows of a branch in their order: "1x1 3x3"; "pool" for pooling."""
+    return " ".join("pool" if isinstance(part, Pool) else _side(part) for part in branch)
+
+
+def _seen(branch: Layer, shape: Shape) -> tuple[int, int]:
+    """Height and width of what a branch sees of the map that comes in, of `shape`."""
+    return as_layer(branch).field(Field(), shape).size
 
 
 def _width(layer: Layer) -> int:

@@ -1,6 +1,7 @@
 """A grid of runs that can be stopped and goes on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,20 @@ def test_an_interrupted_study_goes_on(
     for run in ("plain/0", "same/0", "still/1"):
         one, other = (tmp_path / where / "runs" / run / "model.safetensors" for where in ("whole", "out"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_study_of_gradients_has_them_before_and_after(
+    trial: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STUDIES, trial, replace(TRIAL, gradients=True))
+    results = run_study(trial, images, out=tmp_path / "out", seeds=2, values={"epochs": 1}, progress=QUIET)
+    plain, same, still = (results["gradients"][arm] for arm in ("plain", "same", "still"))
+    assert list(plain) == ["conv1", "mix"]
+    assert plain == same
+    assert plain["conv1"]["before"] == still["conv1"]["before"] > 0
+    assert plain["conv1"]["times"] != 1  # TINY has a head on "mix"
+    assert plain["conv1"]["after"] != still["conv1"]["after"]
+    assert "| layer | plain, before |" in (tmp_path / "out" / "study.md").read_text()
 
 
 def test_a_folder_keeps_to_its_settings(trial: str, images: Path, tmp_path: Path) -> None:

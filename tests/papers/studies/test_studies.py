@@ -38,7 +38,7 @@ def test_every_arm_trains_for_a_step_and_every_claim_is_about_arms(name: str, tm
 
 
 def test_auxiliary_heads_are_there_where_the_study_is_about_them(images: Path) -> None:
-    for name in ("aux-heads", "v3-ladder"):
+    for name in ("aux-heads", "aux-heads-plain", "v3-ladder"):
         nets = {each.arm.name: each.net for each in plan(STUDIES[name], images, {"epochs": 1})}
         trained = {
             arm: count_complexity(table, 32).params_with_aux - count_complexity(table, 32).params

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, stack
+from inceptorch.networks.layers.field import Field
 from inceptorch.networks.plain import build_checked
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class BaseLayer:
         """The shape that it makes of `shape`. Raises TableError where it does not fit."""
         return shape
 
+    def field(self, field: Field, shape: Shape) -> Field:
+        """What a place of its output sees of the network's input, where a place of its input, of `shape`, sees
+        `field`."""
+        return field
+
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         """Parameters, and multiply-adds for one image of `shape`."""
         counts = [as_layer(part).count(shape, norm) for part in self.parts]
@@ -141,6 +147,11 @@ class Sequence(BaseLayer):
         for each in self.layers:
             shape = as_layer(each).output_shape(shape)
         return shape
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        for each, at in self.steps(shape):
+            field = each.field(field, at)
+        return field
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         counts = [each.count(at, norm) for each, at in self.steps(shape)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, side_by_side, stack, sum_of
 from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Layer, Shape, as_layer, as_printed, prefixed
+from inceptorch.networks.layers.field import Field
 from inceptorch.networks.plain import build_checked
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ class Fork(BaseLayer, key="fork"):
         if len({output[1:] for output in outputs}) > 1:
             raise TableError(f"branches give maps of different sizes {[output[1:] for output in outputs]}")
         return sum(output[0] for output in outputs), *outputs[0][1:]
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return reduce(Field.joined, (as_layer(branch).field(field, shape) for branch in self.branches))
 
     def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
         branches = [as_layer(branch).tensors(shape, norm) for branch in self.branches]
@@ -94,6 +99,9 @@ class Residual(BaseLayer, key="residual"):
         if output != shape:
             raise TableError(f"{as_printed(output)} cannot be added to the {as_printed(shape)} that comes in")
         return shape
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return field.joined(as_layer(self.layer).field(field, shape))
 
     def tensors(self, shape: Shape, norm: BatchNorm | None) -> dict[str, tuple[int, ...]]:
         return prefixed({"layer": as_layer(self.layer).tensors(shape, norm)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, listed
 from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Shape, require_positive
+from inceptorch.networks.layers.field import Field
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +33,9 @@ class Linear(BaseLayer, key="linear"):
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.out, 1, 1
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return field.slid(shape[1:])
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
         weights = self.out * math.prod(shape)

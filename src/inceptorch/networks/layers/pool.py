@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf
 from inceptorch.networks.layers.base import BaseLayer, BatchNorm, Layer, Shape, require_positive
+from inceptorch.networks.layers.field import Field
 from inceptorch.networks.layers.window import Padding, Window
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class GlobalAverage(BaseLayer, key="global_average"):
     def output_shape(self, shape: Shape) -> Shape:
         return shape[0], 1, 1
 
+    def field(self, field: Field, shape: Shape) -> Field:
+        return field.slid(shape[1:])
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from torch import nn
 
@@ -91,6 +95,15 @@ class AdaptiveAverage(BaseLayer, key="adaptive_average"):
     def output_shape(self, shape: Shape) -> Shape:
         return shape[0], self.size, self.size
 
+    def field(self, field: Field, shape: Shape) -> Field:
+        """Of the widest of its windows, which need not be equally far apart: the stride is cut off."""
+        _, height, width = shape
+        spans = (
+            span.slid(max(end - start for start, end in _windows(length, self.size)), max(1, length // self.size))
+            for span, length in ((field.height, height), (field.width, width))
+        )
+        return Field(*spans)
+
     def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
         from torch import nn
 
@@ -109,11 +122,15 @@ class AdaptiveAverage(BaseLayer, key="adaptive_average"):
 
 
 def _averages(length: int, parts: int) -> NDArray[np.float32]:
-    """[parts, length]: each row averages from floor(i * length / parts) to ceil((i + 1) * length / parts)."""
+    """[parts, length]: each row averages one of the windows."""
     import numpy as np
 
     matrix = np.zeros((parts, length), np.float32)
-    for part in range(parts):
-        start, end = part * length // parts, math.ceil((part + 1) * length / parts)
+    for part, (start, end) in enumerate(_windows(length, parts)):
         matrix[part, start:end] = 1 / (end - start)
     return matrix
+
+
+def _windows(length: int, parts: int) -> list[tuple[int, int]]:
+    """Where each window begins and ends: from floor(i * length / parts) to ceil((i + 1) * length / parts)."""
+    return [(part * length // parts, math.ceil((part + 1) * length / parts)) for part in range(parts)]

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from inceptorch.errors import TableError
 from inceptorch.networks.layers.base import BaseLayer, Shape, TooSmallError, require_positive
+from inceptorch.networks.layers.field import Field
 
 Padding = Literal["same", "valid", "ceil"]
 # The papers' 1x7 is (1, 7).
@@ -54,6 +55,9 @@ class Window(BaseLayer):
     @property
     def reduction(self) -> int:
         return int(self.stride)
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return field.slid(self.window_size, self.stride, self.pads)
 
     @property
     def window(self) -> str:

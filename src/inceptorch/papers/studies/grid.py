@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from inceptorch.data import find_train_and_val, subsample_per_class
@@ -192,6 +193,9 @@ def _results(
                 "curves": tops,
             }
         )
+    gradients = (
+        {"gradients": _gradients(planned, data, out, len(curves[planned[0].arm.name]))} if study.gradients else {}
+    )
     return {
         "study": study.name,
         "data": short_name(data),
@@ -203,7 +207,39 @@ def _results(
         "arms": arms,
         "chance": chance,
         "claims": [_evaluated(claim, curves, chance) for claim in study.claims],
+        **gradients,
     }
+
+
+def _gradients(planned: Sequence[Planned], data: str, out: Path, seeds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """By arm and layer, means over the seeds of the gradient's norm on a few training images: of the main loss before
+    and after training, and "times" as much with the arm's own heads before it."""
+    import torch
+
+    from inceptorch.classifier.hub import load
+    from inceptorch.models.module import Model
+    from inceptorch.papers.gradients import gradient_norms, some_images
+
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for each in planned:
+        train, _ = find_train_and_val(data, each.recipe.data.val_fraction, seed=0)
+        runs = []
+        for seed in range(seeds):
+            trained = load(_folder(out, each.arm, seed))
+            batch = some_images(train, trained.preprocessing, seed)
+            torch.manual_seed(seed)  # as the run began
+            fresh = Model(each.net, len(train.classes), aux=bool(each.net.aux), size=each.recipe.model.size)
+            before = gradient_norms(fresh, *batch, each.recipe.optimization.aux_loss_weight)
+            runs.append(zip(before, gradient_norms(trained.model, *batch), strict=True))
+        found[each.arm.name] = {
+            pairs[0][0].layer: {
+                "before": fmean(first.main for first, _ in pairs),
+                "after": fmean(last.main for _, last in pairs),
+                "times": fmean((first.with_heads or first.main) / first.main for first, _ in pairs),
+            }
+            for pairs in zip(*runs, strict=True)
+        }
+    return found
 
 
 def _evaluated(claim: Claim, curves: Mapping[str, list[Curve]], chance: float) -> dict[str, Any]:

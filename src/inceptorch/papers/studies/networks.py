@@ -8,16 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import AdaptiveAverage, Conv, Layers
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.transforms import for_small_images, narrowed
-from inceptorch.networks.zoo.googlenet import GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
+from inceptorch.networks.zoo.googlenet import GOOGLENET, GOOGLENET_BN, GOOGLENET_FC, GOOGLENET_NAIVE
 from inceptorch.networks.zoo.inception_v3 import INCEPTION_V2, INCEPTION_V2_7X7, INCEPTION_V3
+from inceptorch.papers.studies.arms import (
+    asymmetric,
+    base,
+    changed,
+    deep,
+    macs,
+    module_first,
+    of_equal_cost,
+    parallel,
+    wide,
+    without_reductions,
+)
 
 Network = Callable[[int], NetworkSpec]
 SMALL = 96  # pixels, up to which networks get the stem for small images
-EQUAL = 0.03  # how far multiply-adds that are called equal may differ
 
 
 def without_heads(net: NetworkSpec, size: int) -> NetworkSpec:
@@ -43,9 +53,9 @@ def googlenet(size: int) -> NetworkSpec:
     return fitted(GOOGLENET_BN, size, 0.375)
 
 
-def with_heads(aux_head: Layers, *at: str) -> Network:
+def with_heads(aux_head: Layers, *at: str, net: NetworkSpec = GOOGLENET_BN) -> Network:
     """GoogLeNet with auxiliary heads on the rows `at`."""
-    return lambda size: fitted(replace(GOOGLENET_BN, aux=at), size, 0.375, aux_head)
+    return lambda size: fitted(replace(net, aux=at), size, 0.375, aux_head)
 
 
 NAIVE = replace(
@@ -58,18 +68,7 @@ NAIVE = replace(
 
 def naive_of_equal_cost(size: int) -> NetworkSpec:
     """The network without 1x1 reductions, as much narrower as makes its multiply-adds those of `googlenet`."""
-    macs = count_complexity(googlenet(size), num_classes=10).macs
-    small = without_heads(NAIVE, size)
-
-    def off(net: NetworkSpec) -> float:
-        return abs(count_complexity(net, num_classes=10).macs / macs - 1)
-
-    # Widths that are multiples of 8 are the fastest; where they are too coarse, finer ones.
-    for multiple in (8, 4, 2, 1):
-        nearest = min((narrowed(small, thousandths / 1000, multiple) for thousandths in range(20, 500, 2)), key=off)
-        if off(nearest) <= EQUAL:
-            break
-    return nearest
+    return of_equal_cost(without_heads(NAIVE, size), macs(googlenet(size)))
 
 
 # The heads of v2 and v3 average to 5x5 and cover that with a 5x5 convolution; small images leave maps of 4x4.
@@ -115,6 +114,18 @@ NETWORKS: dict[str, Network] = {
     "googlenet without reductions": naive_of_equal_cost,
     "googlenet, fully connected": lambda size: fitted(replace(GOOGLENET_BN, head=GOOGLENET_FC.head), size, 0.375),
     "googlenet without batch norm": lambda size: fitted(replace(GOOGLENET_BN, norm=None), size, 0.375),
+    "plain googlenet": lambda size: fitted(GOOGLENET, size, 0.375),
+    "plain googlenet, heads on 4a and 4d": with_heads(PLAIN_HEAD, "4a", "4d", net=GOOGLENET),
+    "plain googlenet, head on 4a": with_heads(PLAIN_HEAD, "4a", net=GOOGLENET),
+    "plain googlenet, head on 4d": with_heads(PLAIN_HEAD, "4d", net=GOOGLENET),
+    "base": base,
+    "base, asymmetric on the first grid": changed("asymmetric on the first grid", asymmetric(0)),
+    "base, asymmetric on the middle grid": changed("asymmetric on the middle grid", asymmetric(1)),
+    "base, module before pooling": changed("module before pooling", module_first),
+    "base, parallel reduction": changed("parallel reduction", parallel),
+    "base, wide": changed("wide", wide),
+    "base, deep": changed("deep", deep),
+    "base without reductions": changed("without reductions", without_reductions),
     "v2 with 7x7": with_7x7,
     "v2": without_7x7(norm=False),
     "v2, normalized head": without_7x7(norm=True),

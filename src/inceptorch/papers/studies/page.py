@@ -22,6 +22,10 @@ CAUTION = (
     "is "
     "expected to be wrong by chance."
 )
+GRADIENTS = (
+    "Norm of the gradient of the main loss by layer, on a few training images and as the mean over the seeds: before "
+    "training, how many times that with the heads of the arm, and after training."
+)
 METHOD = """\
 `inceptorch study NAME --data DATA` trains every arm of a study with several seeds, and compares the difference with the
 paper's claim. For a verdict, the whole interval of the difference must lie on one side of the claim's bound. Otherwise
@@ -41,6 +45,7 @@ def text(results: Results) -> str:
         fill(_trained(results), WIDTH),
         aligned(_arms(results)),
         claims,
+        *([GRADIENTS, aligned(_gradients(results))] if "gradients" in results else []),
         fill(study.differs, WIDTH),
         fill(CAUTION, WIDTH),
     ]
@@ -77,6 +82,7 @@ def _outcome(results: Results, image: str) -> list[str]:
         _trained(results),
         markdown(_arms(results)),
         markdown(_claims(results)),
+        *([GRADIENTS, markdown(_gradients(results))] if "gradients" in results else []),
         f"![every seed, means and differences]({image})",
     ]
 
@@ -138,6 +144,17 @@ def _claims(results: Results) -> Grid:
         grid.append(
             [claim["says"], claim["source"], claim["printed"] or "no figure", _compared(claim), found, f"**{outcome}**"]
         )
+    return grid
+
+
+def _gradients(results: Results) -> Grid:
+    """The norms of the gradient, a layer in a line."""
+    arms = results["gradients"]
+    grid = [["layer", *(f"{arm}, {when}" for when in ("before", "times", "after") for arm in arms)]]
+    for layer in next(iter(arms.values())):
+        norms = {when: [f"{by_layer[layer][when]:.2e}" for by_layer in arms.values()] for when in ("before", "after")}
+        times = [f"{by_layer[layer]['times']:.2f}" for by_layer in arms.values()]
+        grid.append([layer, *norms["before"], *times, *norms["after"]])
     return grid
 
 

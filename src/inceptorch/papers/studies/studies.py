@@ -69,6 +69,7 @@ class Study:
     differs: str
     recipe: Recipe
     size: int = 32
+    gradients: bool = False  # whether the norms of the gradient by layer are part of the outcome
 
 
 RECIPE = replace(
