@@ -17,7 +17,7 @@ from bench.training.cifar10_googlenet import python
 
 PIECES = {
     "the recipe": [],
-    "GoogLeNet at half the width in place of `inception_small`": ["net=googlenet_tiny"],
+    "GoogLeNet at half the width in place of `inception_32`": ["net=googlenet_tiny"],
     "SGD in place of Muon, at a rate of 0.2": ["optimizer=sgd", "lr=0.2", "momentum=0.9", "weight_decay=0.0005"],
     "batches of 2,000": ["batch_size=2000", "lr=0.24", "bias_lr=106", "classifier_lr=0.02"],
     "32 pixels from the beginning": ["size_schedule=[[0,1],[1,1]]"],

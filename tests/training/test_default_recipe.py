@@ -33,7 +33,7 @@ def folder(path: Path, *sides: int) -> Path:
         ((200, 200, 200), {"size": 32}, ("scratch-small", 32)),
         ((32, 32, 32), {"size": 224}, ("scratch", 0)),
         ((32, 32, 32), {"net": "googlenet_bn"}, ("scratch", 0)),
-        ((200, 200, 200), {"net": "inception_small"}, ("scratch-small", 64)),
+        ((200, 200, 200), {"net": "inception_32"}, ("scratch-small", 64)),
     ],
 )
 def test_small_images_have_a_recipe_of_their_own(

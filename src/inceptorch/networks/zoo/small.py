@@ -14,8 +14,8 @@ def module(c1: int, c3: int) -> Fork:
     return Fork(Conv(c1), Conv(c3, 3))
 
 
-INCEPTION_SMALL = NetworkSpec(
-    "inception_small",
+INCEPTION_32 = NetworkSpec(
+    "inception_32",
     title="few, wide Inception modules behind fixed whitening filters, for images of 24 to 64 pixels",
     source="this project; whitening and depth after airbench (arXiv:2404.00498)",
     size=32,
@@ -35,4 +35,4 @@ INCEPTION_SMALL = NetworkSpec(
     norm=BatchNorm(momentum=0.4),
 )
 
-NETWORKS = (INCEPTION_SMALL,)
+NETWORKS = (INCEPTION_32,)
