@@ -37,7 +37,7 @@ def made(name: str, **options: Any) -> Model:
     return model
 
 
-@pytest.mark.parametrize("name", ["googlenet", "bn_inception_32", "inception_v3_small"])
+@pytest.mark.parametrize("name", ["googlenet", "bn_inception_small", "inception_v3_small"])
 def test_timm_makes_our_networks(name: str) -> None:
     model = made(f"inceptorch/{name}", num_classes=7, in_chans=1, drop_rate=0.25)
     assert model.net.name == name
@@ -153,7 +153,7 @@ def test_timms_optimizers_averages_and_resets() -> None:
 # tests/models/test_blocks.py compares numbers. Every network answers once. What depends on the kinds of layers alone is
 # asked of one network for each kind: plain convolutions, separable ones and batch normalization, nested branches,
 # residual modules, and fully connected layers with local response normalization.
-KINDS = ["googlenet_small", "bn_inception_32", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
+KINDS = ["googlenet_small", "bn_inception_small", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
 
 
 def empty(name: str, **options: Any) -> Any:

@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[str, NetworkSpec, dict[str, Any]]] = {
     "szegedy2014": ("szegedy2014", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 12}),
     "careless": ("szegedy2014", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 3}),
     "bvlc_quick": ("bvlc_quick", get_network("googlenet"), {"size": 80, "max_images_per_class": 500, "epochs": 6}),
-    "ioffe2015": ("ioffe2015", narrowed(get_network("bn_inception_32"), 0.5), {"size": 32, "epochs": 8}),
+    "ioffe2015": ("ioffe2015", narrowed(get_network("bn_inception_small"), 0.5), {"size": 32, "epochs": 8}),
     "szegedy2015": ("szegedy2015", narrowed(get_network("inception_v3_small"), 0.5), AVERAGED),
     "szegedy2016": ("szegedy2016", narrowed(get_network("inception_v4_small"), 0.375), AVERAGED),
 }

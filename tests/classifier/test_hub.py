@@ -138,10 +138,10 @@ def test_weights_of_another_table_of_the_same_name_are_refused(tiny: NetworkSpec
 
 
 def test_a_separable_stem_serves_only_the_channels_it_was_trained_for(tmp_path: Path) -> None:
-    model = Model(NETS["bn_inception_32"], 2)
+    model = Model(NETS["bn_inception_small"], 2)
     Classifier.of(model, default_preprocessing(32), ["a", "b"]).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match="begins with a separable convolution, whose weights for 3 channels"):
-        inceptorch.create_model("bn_inception_32", in_chans=1, weights=tmp_path / "bundle")
+        inceptorch.create_model("bn_inception_small", in_chans=1, weights=tmp_path / "bundle")
 
 
 def test_a_name_that_is_no_folder_gets_a_suggestion() -> None:

@@ -14,7 +14,7 @@ from inceptorch.models.module import Model
 from inceptorch.networks.complexity import count_complexity, min_size
 from inceptorch.networks.zoo import NETS
 
-SMALL = ["googlenet_small", "bn_inception_32", "inception_resnet_v1_small", "alexnet_small", "googlenet"]
+SMALL = ["googlenet_small", "bn_inception_small", "inception_resnet_v1_small", "alexnet_small", "googlenet"]
 
 
 @cache

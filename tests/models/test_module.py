@@ -169,7 +169,7 @@ def test_feature_maps_of_every_stage() -> None:
 def test_drop_rate_goes_to_the_head() -> None:
     rates = [m.p for m in inceptorch.create_model("googlenet", drop_rate=0.1).modules() if isinstance(m, nn.Dropout)]
     assert rates == [0.1]
-    assert isinstance(inceptorch.create_model("bn_inception_32", drop_rate=0.3).head.dropout, nn.Dropout)
+    assert isinstance(inceptorch.create_model("bn_inception_small", drop_rate=0.3).head.dropout, nn.Dropout)
 
 
 def test_no_weight_decay_names_biases_and_normalization() -> None:
@@ -221,7 +221,7 @@ def test_networks_with_fully_connected_layers_say_which_images_they_serve() -> N
 # One for each kind of layer.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["googlenet", "bn_inception_32", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
+    "name", ["googlenet", "bn_inception_small", "inception_v3_small", "inception_resnet_v1_small", "alexnet_small"]
 )
 def test_compiling_exporting_and_ddp(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
