@@ -34,7 +34,8 @@ from inceptorch.networks.serialization import to_yaml
 from inceptorch.networks.zoo import NETS
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.training import Callback
-from inceptorch.training.optimizers import TensorFlowRMSProp
+from inceptorch.training.default_recipe import default_recipe
+from inceptorch.training.optimizers import Muon, TensorFlowRMSProp
 from inceptorch.training.recipe import RECIPES, Recipe, with_values
 from inceptorch.training.setup import TrainRequest, new_run, setup
 from inceptorch.training.step import TrainStep
@@ -490,6 +491,35 @@ def test_recipes_of_every_kind_resume_exactly(
         ours, theirs = ((tmp_path / name / "model.safetensors").read_bytes() for name in (str(number), "whole"))
         assert ours == theirs
     assert NETS["tiny"] == tiny
+
+
+@pytest.mark.slow
+def test_small_images_train_from_memory_and_resume_exactly(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 3, "batch_size": 6, "checkpoint_every": 1, "size_schedule": [[0, 1], [1, 1]]}
+    small = with_values(default_recipe(images, False, {"size": 32}), settings)
+    assert small.name == "scratch-small"
+    whole = inceptorch.train(images, out=tmp_path / "whole", recipe=small, progress=QUIET)
+    filters = whole.classifier.model.get_parameter("body.whitening.conv.weight")
+    assert torch.equal(filters[:12], -filters[12:])
+    step, left = Muon.step, [4]
+
+    def counted(self: Muon) -> None:
+        if left[0] == 0:
+            raise InterruptedError
+        left[0] -= 1
+        step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Muon, "step", counted)
+        with pytest.raises(InterruptedError):
+            inceptorch.train(images, out=tmp_path / "stopped", recipe=small, progress=QUIET)
+    inceptorch.resume(tmp_path / "stopped", QUIET)
+    monkeypatch.setattr(AugmentedDataset, "can_be_in_memory", False)
+    inceptorch.train(images, out=tmp_path / "decoded", recipe=small, progress=QUIET)
+    ends = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped", "decoded")]
+    assert ends[0] == ends[1] == ends[2]
 
 
 def test_frozen_rows_stay_as_they_were_given(images: Path, recipe: Recipe, tmp_path: Path) -> None:
