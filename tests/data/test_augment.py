@@ -344,7 +344,7 @@ def test_images_are_flipped_and_then_shifted_with_their_edges_reflected() -> Non
 
 
 def test_every_image_is_flipped_in_every_other_epoch(split: Split, recipe: Recipe) -> None:
-    config = with_values(recipe, {**PLAIN, "hflip_alternate": True}).augmentation
+    config = with_values(recipe, {**PLAIN, "hflip": 0.5, "hflip_alternate": True}).augmentation
     data = AugmentedDataset(split, default_preprocessing(16), config, seed=0)
     found = []
     for data.epoch in range(4):
@@ -355,9 +355,15 @@ def test_every_image_is_flipped_in_every_other_epoch(split: Split, recipe: Recip
     first = AugmentedDataset(split, default_preprocessing(16), with_values(recipe, PLAIN).augmentation, seed=0)
     flipped = (found[0] != first.__getitems__(range(len(split)))[0]).flatten(1).any(1)
     assert 0 < flipped.sum() < len(split)
+    never = with_values(recipe, {**PLAIN, "hflip_alternate": True}).augmentation  # where hflip is 0
+    data = AugmentedDataset(split, default_preprocessing(16), never, seed=0, memory=None)
+    data.epoch = 1
+    assert torch.equal(data[0][0], first[0][0])
 
 
-@pytest.mark.parametrize("changes", [{"translate": 3}, {"hflip": 0.5, "translate": 1}, {"hflip_alternate": True}])
+@pytest.mark.parametrize(
+    "changes", [{"translate": 3}, {"hflip": 0.5, "translate": 1}, {"hflip": 0.5, "hflip_alternate": True}]
+)
 def test_images_in_memory_are_those_that_are_decoded_each_time(
     split: Split, recipe: Recipe, changes: dict[str, Any]
 ) -> None:

@@ -130,7 +130,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     def _flip_and_shift(self, index: int, draw: random.Random) -> tuple[int, int, int]:
         """Whether an image is flipped, 0 or 1, and by how many pixels it is shifted down and to the right."""
         config, most = self.config, self.config.translate
-        if config.hflip_alternate:
+        if config.hflip_alternate and config.hflip:
             flip = (derive_seed(self.seed, index) + self.epoch) % 2
         else:
             flip = int(config.hflip > 0 and draw.random() < config.hflip)

@@ -25,7 +25,8 @@ class AugmentationConfig:
     # of which image `crop_ratio` is: the image itself, or one that was first squeezed to a square, as Caffe's were
     crop_from: Literal["image", "square"] = "image"
     hflip: Fraction = 0.5  # probability of a horizontal flip
-    hflip_alternate: bool = False  # instead, each image is flipped in every other epoch (arXiv:2404.00498)
+    # each image is flipped in every other epoch (arXiv:2404.00498) rather than by chance, unless hflip is 0
+    hflip_alternate: bool = False
     # largest shift along each axis in pixels of a crop as large as `size`, with the edges reflected; 0: none
     translate: Annotated[int, Meta(ge=0, le=512)] = 0
     # of the crop: `default`, the preprocessing's, or `random`: bilinear, area, nearest or bicubic
