@@ -32,8 +32,8 @@ def run(seeds: str = "3", epochs: str = "6", images: str = "720") -> Record:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / "original"
-        words = ["--weights", bvlc(folder), "--recipe", "finetune", "--out", original]
-        subprocess.run([sys.executable, "-m", "inceptorch", "train", flowers, *words], check=True)
+        given = ["--weights", str(bvlc(folder)), "--recipe", "finetune", "--out", str(original)]
+        subprocess.run([sys.executable, "-m", "inceptorch", "train", str(flowers), *given], check=True)
         for cost in COSTS:
             for arm, options in ARMS.items():
                 words = ["--cost", str(cost), "--epochs", epochs, "--images", images, *options]

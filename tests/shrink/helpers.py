@@ -66,7 +66,8 @@ class Images:
         return len(self.images)
 
     def crop(self, index: int, pixels: Preprocessing) -> ImageArray:
-        return self.images[index]
+        crop: ImageArray = self.images[index]
+        return crop
 
 
 def images(count: int, size: int = SIZE) -> Split:
