@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from inceptorch.networks.zoo import NETS
+from inceptorch.shrink.channels import channel_graph
 from inceptorch.shrink.select import Correlation, Fixed, by_rank, l1_norms, order, random_scores
 from inceptorch.shrink.statistics import Doubles, Moments
 from tests.helpers import classifier_of
@@ -88,3 +90,11 @@ def test_random_scores_depend_on_the_seed_alone() -> None:
     once, again, other = random_scores(GRAPH, 1), random_scores(GRAPH, 1), random_scores(GRAPH, 2)
     assert all((once[at] == again[at]).all() for at in once)
     assert any((once[at] != other[at]).any() for at in once)
+
+
+def test_a_short_order_keeps_the_budget_with_widths_that_are_not_rounded() -> None:
+    graph = channel_graph(NETS["googlenet"], (3, 224, 224), 10)
+    found = order(graph, by_rank(random_scores(graph, 0)), 0.9 * graph.macs({}), per_mac=False)
+    for share in (0.95, 0.8, 0.73):
+        widths = {at: len(kept) for at, kept in found.keep(share * graph.macs({})).items()}
+        assert graph.macs(widths) <= share * graph.macs({})

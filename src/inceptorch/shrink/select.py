@@ -15,7 +15,7 @@ from inceptorch.shrink.statistics import Doubles, Moments
 
 Method = Literal["correlation", "l1", "taylor", "random"]
 RIDGE = 1e-8  # of the mean square of a site's channels, added to each
-SLACK = 0.85  # of the budget, down to which the order goes on, as widths are rounded
+SLACK = 0.8  # of the budget, down to which the order goes on, as widths are rounded
 
 Keep = dict[str, NDArray[np.int64]]  # the channels of each layer that stay
 
@@ -152,17 +152,15 @@ class Order:
             if graph.macs(widths) <= macs:
                 break
             widths[at] -= 1
-        rounded = {
-            at: max(graph.floor(at), graph.step(at) * round(width / graph.step(at))) for at, width in widths.items()
-        }
-        rounded = {at: min(width, graph.units[at].out) for at, width in rounded.items()}
-        by_layer = self._by_layer()
+        by_layer, rounded = self._by_layer(), dict[str, int]()
+        for at, width in widths.items():
+            step, out = graph.step(at), graph.units[at].out
+            fewest = max(graph.floor(at), out - len(by_layer[at]))  # of which the order says which they are
+            rounded[at] = min(max(fewest, step * round(width / step)), out)
         while graph.macs(rounded) > macs:  # those that gained most by rounding give it back
             able = [at for at in rounded if graph.units[at].out - rounded[at] + graph.step(at) <= len(by_layer[at])]
-            if not able:
-                break
-            most = max(able, key=lambda at: (rounded[at] - widths[at]) / graph.units[at].out)
-            rounded[most] -= graph.step(most)
+            most = max(able or rounded, key=lambda at: (rounded[at] - widths[at]) / graph.units[at].out)
+            rounded[most] = rounded[most] - graph.step(most) if able else widths[most]  # which fits in any case
         return {
             at: np.setdiff1d(np.arange(graph.units[at].out), by_layer[at][: graph.units[at].out - width])
             for at, width in rounded.items()
