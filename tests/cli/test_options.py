@@ -35,6 +35,7 @@ def test_no_number_may_be_nan(
     detector().save(tmp_path / "cells")
     model = [tmp_path / "cells"]
     words = {"predict": [*model, images], "check": [images], "train": [images], "shards": [images, tmp_path / "out"]}
+    words["shrink"] = [*model, images]
     said = sentence(verb, *words.get(verb, model), option, "nan", monkeypatch=monkeypatch, capsys=capsys)
     assert "nan" in said or option in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells", "images"]

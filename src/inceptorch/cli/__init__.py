@@ -28,6 +28,7 @@ from inceptorch.cli import (
     predict,
     serve,
     shards,
+    shrink,
     similar,
     study,
     style,
@@ -103,7 +104,7 @@ def options(
 
 for command in (
     demo.demo, nets.nets, check.check, train.train, evaluate.evaluate, predict.predict, explain.explain,
-    visualize.visualize, dream.dream, style.style, embed.embed, similar.similar, fid.fid, units.units,
+    visualize.visualize, dream.dream, style.style, embed.embed, similar.similar, fid.fid, units.units, shrink.shrink,
     export.export, bench.bench, serve.serve, weights.weights, convert.convert, shards.shards, study.study,
 ):  # fmt: skip
     app.command("eval" if command is evaluate.evaluate else command.__name__)(command)

@@ -45,6 +45,14 @@ NetOption = Annotated[
 WeightsOption = Annotated[
     str | None, typer.Option(help="Bundle, run or published weights to begin from, see `inceptorch weights`.")
 ]
+TeacherOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Bundle, run or published weights of the same classes, from whose probabilities the network learns, too; "
+        "--set distillation_alpha and distillation_temperature say how much.",
+        metavar="MODEL",
+    ),
+]
 RecipeOption = Annotated[
     str | None,
     typer.Option(
@@ -113,6 +121,7 @@ def train(
     extend: ExtendOption = None,
     net: NetOption = None,
     weights: WeightsOption = None,
+    teacher: TeacherOption = None,
     recipe: RecipeOption = None,
     config: ConfigOption = None,
     epochs: EpochsOption = None,
@@ -146,7 +155,8 @@ def train(
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
     if resume:
         changed = overrides.keys() - {"num_workers"}
-        if any((out, extend, weights, recipe, config, settings, changed, seed, lr_find, fast_dev_run, print_config)):
+        others = (out, extend, weights, teacher, recipe, config, settings, changed, seed)
+        if any((*others, lr_find, fast_dev_run, print_config)):
             raise RunError(
                 f"Cannot change {resume}: --resume continues it as it began. Leave out all other options but --workers."
             )
@@ -154,7 +164,7 @@ def train(
         return
 
     if extend:
-        if any((weights, recipe, config, settings, overrides, lr_find, fast_dev_run, print_config)):
+        if any((weights, teacher, recipe, config, settings, overrides, lr_find, fast_dev_run, print_config)):
             raise RunError(
                 f"Cannot train {extend} otherwise: --extend keeps its network and its classifier. Leave out all other "
                 "options but --out and --seed."
@@ -169,7 +179,7 @@ def train(
     if data is None:
         raise RunError("Cannot train without data. Name the DATA to train on, or a run to resume: --resume RUN.")
 
-    arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed}
+    arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed, "teacher": teacher}
     if lr_find and fast_dev_run:
         raise RunError("Cannot combine --lr-find and --fast-dev-run: each is a trial of its own. Try one of them.")
     if lr_find:

@@ -38,6 +38,7 @@ def train(
     out: str | Path | None = None,
     net: str | None = None,
     weights: str | Path | None = None,
+    teacher: str | Path | None = None,
     recipe: str | Recipe | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -57,6 +58,8 @@ def train(
                "val"}. Without a validation split, the recipe's `val_fraction` of every class becomes one
     model      a network's name or a YAML file with a table, as `net`; or any module that gives logits
     weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
+    teacher    a classifier of the same classes, whose probabilities the network learns besides the labels: a bundle or
+               run, or published weights by name. `distillation_alpha` and `distillation_temperature` are of the recipe
     recipe     "head" by default with weights, "finetune" with weights and `epochs`, "scratch" without; `epochs` and
                `size` are values of it
     loss       of (logits, targets): one number, or one for each image; cross entropy by default
@@ -71,7 +74,7 @@ def train(
     from_python = not isinstance(data, str | Path)
     overrides = Overrides(data if from_python else None, module, loss, transform, optimizer)
     values = {name: value for name, value in (("epochs", epochs), ("size", size)) if value is not None}
-    request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, values, overrides)
+    request = TrainRequest(None if from_python else data, out, net, weights, recipe, seed, values, overrides, teacher)
     with init_distributed() as world, ExitStack() as stack:
         begun: list[TrainingContext] = []  # in the main process; the others read what it has written
 

@@ -41,13 +41,14 @@ def dry_run(
     weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     seed: int = 0,
+    teacher: str | Path | None = None,
     progress: Progress | None = None,
     look: Callable[[Result], None] = lambda result: None,
 ) -> DryRunReport:
     """Check all images, train for five steps at the run's largest image size, evaluate a few images, and write
     checkpoint and bundle into a temporary folder, on which `look` is called. Arguments and errors as for `train`."""
     progress = progress or Progress()
-    request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
+    request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed, teacher=teacher)
     with temporary_run(request, progress, needs_steps=False) as (context, world):
         real, images, size = context.run.recipe, len(context.train), context.classifier.preprocessing.size
         sizes = [image_size(real, size, epoch) for epoch in range(real.schedule.epochs)]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inceptorch.errors import RunError
 from inceptorch.models.module import Model
 from inceptorch.tasks import Task
+from inceptorch.training.distillation import distillation_loss
 from inceptorch.training.recipe import Recipe
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]  # of logits and targets: one number, or one for each image
@@ -19,6 +20,7 @@ class TrainLoss(nn.Module):
     (arXiv:1409.4842 section 5). A module, so that DDP and torch.compile see one forward pass.
 
     `class_weights` [classes] multiply the task's losses of each class; a loss of the caller's own is taken as it is.
+    With a teacher's logits, `distillation_alpha` of the output's loss is the divergence from them.
     """
 
     class_weights: Tensor
@@ -31,18 +33,26 @@ class TrainLoss(nn.Module):
         self.task = task
         self.label_smoothing = recipe.optimization.label_smoothing
         self.aux_loss_weight = recipe.optimization.aux_loss_weight
+        self.alpha, self.temperature = (
+            recipe.optimization.distillation_alpha,
+            recipe.optimization.distillation_temperature,
+        )
         self.loss = loss
         self.aux = [f"aux.{name}" for name in model.aux] if isinstance(model, Model) else []
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def forward(self, x: Tensor, targets: Tensor) -> Tensor:
-        """Losses [N] of normalized images [N, C, H, W] with targets as the task has them."""
+    def forward(self, x: Tensor, targets: Tensor, teacher: Tensor | None = None) -> Tensor:
+        """Losses [N] of normalized images [N, C, H, W] with targets as the task has them, and with a teacher's logits
+        [N, classes] for these."""
         if self.aux and isinstance(self.model, Model):
             features, aux_outputs = self.model.forward_intermediates(x, self.aux)
             outputs = self.model.forward_head(features)
         else:
             outputs, aux_outputs = self.model(x), []
         losses = self._losses(outputs, targets)
+        if teacher is not None:
+            divergence = distillation_loss(outputs, teacher, self.temperature)
+            losses = (1 - self.alpha) * losses + self.alpha * divergence
         for aux_output in aux_outputs:
             losses = losses + self.aux_loss_weight * self._losses(aux_output, targets)
         return losses if self.loss is not None else losses * self.task.image_weights(targets, self.class_weights)

@@ -48,12 +48,13 @@ def find_lr(
     weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     seed: int = 0,
+    teacher: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LRCurve:
     """Train for at most a hundred steps, each at a higher rate than the one before, until the loss diverges. Nothing is
     saved. Arguments and errors are those of `train`."""
     progress = progress or Progress()
-    request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed)
+    request = TrainRequest(data, net=net, weights=weights, recipe=recipe, seed=seed, teacher=teacher)
     with temporary_run(request, progress) as (context, world):
         context.classifier.model.to(world.device)
         if context.run.recipe.optimization.linear_probe_steps:
@@ -68,7 +69,7 @@ def _search(context: TrainingContext, world: DistributedContext, progress: Progr
     recipe, classifier, task = context.run.recipe, context.classifier, context.task
     optimizer = build_optimizer(classifier.model, recipe)
     weights = task.class_weights(context.train, recipe.optimization.class_weight_power)
-    step = TrainStep(classifier, optimizer, recipe, task, weights, world)
+    step = TrainStep(classifier, optimizer, recipe, task, weights, world, teacher=context.teacher)
     growth = (MAX_LR / MIN_LR) ** (1 / (STEPS - 1))
     rates: list[float] = []
     losses: list[float] = []

@@ -97,6 +97,10 @@ class OptimizationConfig:
     label_smoothing: BelowOne = 0.1  # fraction of the target spread over all classes (arXiv:1512.00567 section 7)
     # weight of an image in the loss: one over the images of its class, to this power; 0: equal
     class_weight_power: Fraction = 0.0
+    # with a teacher: fraction of the loss that is the divergence from its probabilities (arXiv:1503.02531)
+    distillation_alpha: Fraction = 0.5
+    # by which both networks' logits are divided for that
+    distillation_temperature: Annotated[float, Meta(gt=0, le=1000)] = 4.0
     # of each auxiliary head's loss (arXiv:1409.4842 section 5), where the network has them
     aux_loss_weight: NonNegative = 0.3
     clip_grad_norm: NonNegative = 0.0  # largest norm of the gradient; 0: no limit

@@ -20,16 +20,17 @@ from typing import Any
 
 import yaml
 
-from inceptorch.classifier.config import Metadata, ValidationSplit
+from inceptorch.classifier.config import CONFIG, WEIGHTS, Metadata, ValidationSplit, read_config
+from inceptorch.classifier.hub import resolve_weights
 from inceptorch.data import Skipped, Split
 from inceptorch.data.locator import short_name
 from inceptorch.data.split import DRAWN_VAL
-from inceptorch.errors import RecipeError, RunError, within
+from inceptorch.errors import BundleError, RecipeError, RunError, within
 from inceptorch.networks import serialization
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.training.compatibility import upgrade_run_config
 from inceptorch.training.recipe import SCRATCH, Recipe, with_values
-from inceptorch.utils.files import ensure_empty, load_yaml, locked, os_error_reason, write_text
+from inceptorch.utils.files import ensure_empty, load_yaml, locked, os_error_reason, reading, write_text
 
 RUN_CONFIG = "run.yaml"
 COLUMNS = [
@@ -48,6 +49,32 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
+class TeacherFolder:
+    """The bundle of a teacher, and the hash by which a run that goes on knows it again."""
+
+    folder: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, model: str | Path) -> TeacherFolder:
+        """The bundle or run at a path, or published weights by name. Raises BundleError."""
+        folder = resolve_weights(model)
+        read_config(folder)  # whose sentences say what is wrong with it
+        return cls(folder, _hash_bundle(folder))
+
+    def to_dict(self) -> dict[str, str]:
+        return {"folder": str(self.folder), "sha256": self.sha256}
+
+    def check(self) -> None:
+        """Raise RunError if the bundle is another one by now."""
+        if _hash_bundle(self.folder) != self.sha256:
+            raise RunError(
+                f"Cannot resume: the teacher in {self.folder} has changed since the run began. Put it back, or start "
+                "a new run."
+            )
+
+
+@dataclass(frozen=True)
 class Run:
     """A run's folder and its config. Before `setup` a new run has no fingerprint and no skipped images."""
 
@@ -61,6 +88,7 @@ class Run:
     threads: int | None = None  # of torch on a CPU, whose number decides on bits; None: on a GPU, or unknown
     fingerprint: str = ""  # of all images found, readable or not
     skipped: list[Skipped] | None = None
+    teacher: TeacherFolder | None = None
     extends: bool = False  # the run in `weights`, in one step: there is nothing to resume
 
     @property
@@ -81,13 +109,14 @@ class Run:
 
     def begin(self, train: Split, val: Split) -> None:
         """Make the folder and write run.yaml. Raises RunError if the folder is in use or cannot be made."""
-        ensure_empty(self.folder)
+        ensure_empty(self.folder, besides=self.weights)
         config = {
             "inceptorch": version("inceptorch"),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": _command(),
             "data": self.data,
             "weights": str(self.weights) if self.weights else None,
+            **({"teacher": self.teacher.to_dict()} if self.teacher else {}),
             **({"extends": True} if self.extends else {}),
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
@@ -171,6 +200,9 @@ def read_run(folder: Path) -> Run:
                 f"Cannot resume {folder}: {RUN_CONFIG} has weights {config['weights']!r}, not their folder. "
                 "Start a new run with --weights."
             )
+        teacher = config.get("teacher")
+        if teacher and not Path(teacher["folder"]).is_absolute():
+            raise ValueError
         if not config["fingerprint"] or not (threads is None or 1 <= threads <= 1024):
             raise ValueError
         net = (
@@ -187,6 +219,7 @@ def read_run(folder: Path) -> Run:
             threads=threads,
             fingerprint=str(config["fingerprint"]),
             skipped=[Skipped(file=str(one["file"]), error=str(one["error"])) for one in config["skipped"]],
+            teacher=TeacherFolder(Path(teacher["folder"]), str(teacher["sha256"])) if teacher else None,
         )
         digest = _digest(config)
         if config.get("sha256", digest) != digest:  # runs of versions before 0.3 have none
@@ -207,7 +240,17 @@ def _digest(config: dict[str, Any]) -> str:
     """The hash of what decides on the weights of a run; what only decides how it is computed may change meanwhile."""
     recipe = {group: values for group, values in config["recipe"].items() if group != "runtime"}
     decisive = [config["seed"], recipe, config.get("network")]
+    if teacher := config.get("teacher"):
+        decisive.append(teacher["sha256"])
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _hash_bundle(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        with reading(folder / name, BundleError), open(folder / name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def read_run_config(folder: Path) -> dict[str, Any]:

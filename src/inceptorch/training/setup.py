@@ -42,12 +42,13 @@ from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification, Detection, Task
 from inceptorch.training.default_recipe import default_recipe
+from inceptorch.training.distillation import Teacher, load_teacher
 from inceptorch.training.loss import LossFunction
 from inceptorch.training.memory import translate_oom
 from inceptorch.training.network import check_head, choose_network
 from inceptorch.training.optimizers import OptimizerFactory
 from inceptorch.training.recipe import BOX_RECIPES, Recipe, get_recipe
-from inceptorch.training.run import RUN_CONFIG, Run, next_run_dir
+from inceptorch.training.run import RUN_CONFIG, Run, TeacherFolder, next_run_dir
 from inceptorch.training.step import precision
 from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
@@ -83,17 +84,19 @@ class TrainRequest:
     seed: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     overrides: Overrides = field(default_factory=Overrides)
+    teacher: str | Path | None = None
 
 
 @dataclass
 class TrainingContext:
-    """The classifier that a run trains, and its training and validation images."""
+    """The classifier that a run trains, its training and validation images, and its teacher, if it has one."""
 
     run: Run
     classifier: Classifier
     train: Split
     val: Split
     overrides: Overrides = field(default_factory=Overrides)
+    teacher: Teacher | None = None
 
     @property
     def task(self) -> Task:
@@ -139,13 +142,19 @@ def new_run(request: TrainRequest, world: DistributedContext) -> Run:
     _check_overrides(overrides, request, recipe)
     data = dataset_name(overrides.data) if request.data is None else absolute(request.data)
     folder = Path(request.out) if request.out else next_run_dir(data)
-    ensure_empty(folder)
+    ensure_empty(folder, besides=given)
     if request.data is not None:
         ensure_outside(folder, data)
+    if request.teacher and not recipe.schedule.epochs:
+        raise RecipeError(
+            f"Cannot train with a teacher by recipe {recipe.name!r}, which trains the classifier alone. Try --recipe "
+            "finetune."
+        )
+    teacher = TeacherFolder.of(request.teacher) if request.teacher else None
     recipe = recipe.replace(precision=precision(recipe, world.device))
     net = get_network(request.net) if request.net else None
     threads = torch.get_num_threads() if world.count == 1 and world.device.type == "cpu" else None
-    return Run(folder, data, given, recipe, net, request.seed, overrides.names, threads)
+    return Run(folder, data, given, recipe, net, request.seed, overrides.names, threads, teacher=teacher)
 
 
 def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True) -> TrainingContext:
@@ -195,7 +204,8 @@ def setup(run: Run, overrides: Overrides, progress: Progress, fetch: bool = True
     recipe = recipe.replace(net=classifier.config.architecture, lr=_base_rate(recipe, classifier.model, overrides))
     net = None if classifier.config.is_custom else classifier.config.network
     run = replace(run, recipe=recipe, net=net, fingerprint=found, skipped=skipped)
-    return TrainingContext(run, classifier, train, val, overrides)
+    teacher = load_teacher(run.teacher, classifier) if run.teacher else None
+    return TrainingContext(run, classifier, train, val, overrides, teacher)
 
 
 @contextmanager
@@ -264,6 +274,8 @@ def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifie
     """The detector a run begins from: the body with fresh or given weights, and a new head, or that of a detector of
     the same classes. Its images have the shape of most training images, and their longer side is `size`."""
     recipe = run.recipe
+    if run.teacher:
+        raise RunError("Cannot train on boxes with a teacher. Leave out --teacher.")
     for name in overrides.names:
         if name != "optimizer":
             raise RunError(f"Cannot train on boxes with {name} from Python. Leave it out.")

@@ -18,6 +18,7 @@ from inceptorch.models.module import Model
 from inceptorch.models.normalize import Normalize
 from inceptorch.runtime.distributed import DistributedContext
 from inceptorch.tasks import Task
+from inceptorch.training.distillation import Teacher
 from inceptorch.training.loss import LossFunction, TrainLoss
 from inceptorch.training.recipe import Recipe
 from inceptorch.utils.cpu import cpuinfo
@@ -36,6 +37,7 @@ class TrainStep:
         class_weights: Tensor,
         world: DistributedContext,
         loss: LossFunction | None = None,
+        teacher: Teacher | None = None,
     ):
         self.model: nn.Module = classifier.model
         self.optimizer = optimizer
@@ -45,7 +47,8 @@ class TrainStep:
         self.bf16 = precision(recipe, world.device) == "bf16"
         self.normalize = Normalize(classifier.preprocessing).to(world.device)
         train_loss = TrainLoss(self.model, task, recipe, class_weights, loss).to(world.device)
-        self.chance_loss = train_loss.chance_loss
+        self.chance_loss = train_loss.chance_loss if teacher is None else None
+        self.teacher = teacher.to(world.device) if teacher is not None else None
         self.train_loss = world.wrap(train_loss)
         if recipe.runtime.compile:
             self.train_loss.compile()
@@ -86,7 +89,9 @@ class TrainStep:
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bf16):
             x = self.normalize(images) if images.dtype == torch.uint8 else images.float()
             x, targets = self.task.mix(x, targets, self.recipe.augmentation, seed)
-            loss = self.train_loss(x, targets).sum() * weight
+            # Outside of the loss's module, whose parameters are the student's alone.
+            teacher = () if self.teacher is None else (self.teacher.logits(x),)
+            loss = self.train_loss(x, targets, *teacher).sum() * weight
         (loss * self.world.count).backward()  # DDP averages over the processes
         done: Tensor = loss.detach().double()
         return done

@@ -141,7 +141,7 @@ class Trainer:
                 power = recipe.optimization.class_weight_power
                 class_weights = self.task.class_weights(self.context.train, power)
                 args = (self.context.classifier, self.optimizer, recipe, self.task, class_weights, self.world)
-                self.step = TrainStep(*args, self.context.overrides.loss)
+                self.step = TrainStep(*args, self.context.overrides.loss, self.context.teacher)
             if not state.finished:
                 self.maps = cache_maps(self.context, self.world, self.progress)
                 self.images = self.read_images()

@@ -296,11 +296,11 @@ def cache_store(name: str, key: str, value: Any, warn: Callable[[str], object]) 
         warn(f"could not save the measurement: {error}")
 
 
-def ensure_empty(path: Path) -> None:
-    """Raise RunError if `path` is a file or a folder with something in it."""
+def ensure_empty(path: Path, besides: Path | None = None) -> None:
+    """Raise RunError if `path` is a file or a folder with something in it, `besides` excepted."""
     try:
         if path.is_dir():
-            if any(path.iterdir()):
+            if any(besides is None or each.resolve() != besides.resolve() for each in path.iterdir()):
                 raise RunError(f"{path} already holds files; name another folder, or empty it first.")
         elif path.exists():
             raise RunError(f"{path} is a file; name a folder.")

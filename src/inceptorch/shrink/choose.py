@@ -1,0 +1,213 @@
+"""The channels that stay for a budget: in multiply-adds, in milliseconds, or in megabytes."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inceptorch.classifier.classifier import Classifier
+from inceptorch.data import Split
+from inceptorch.errors import RunError, did_you_mean
+from inceptorch.networks.complexity import count_complexity
+from inceptorch.shrink.channels import ChannelGraph, channel_graph, with_widths
+from inceptorch.shrink.cut import cut
+from inceptorch.shrink.measure import fastest_fp32, file_size
+from inceptorch.shrink.select import (
+    Correlation,
+    Fixed,
+    Importance,
+    Keep,
+    Method,
+    by_rank,
+    l1_norms,
+    order,
+    random_scores,
+)
+from inceptorch.shrink.statistics import Moments, draw_images, measure_moments, taylor_importance
+from inceptorch.utils.progress import Progress
+
+METHODS: tuple[str, ...] = get_args(Method)
+SEARCH = 6  # networks that are measured for a budget in milliseconds
+SIZE_SEARCH = 30
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may stay: a fraction of the multiply-adds, milliseconds of an image in fp32, or megabytes of the int8 file.
+    Exactly one is given."""
+
+    cost: float | None = None
+    ms: float | None = None
+    mb: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if len(given) != 1:
+            raise RunError("Cannot shrink without one budget. Give --cost, --ms or --mb, and one of them alone.")
+        if self.cost is not None and not 0 < self.cost < 1:
+            raise RunError(f"Cannot shrink to {self.cost:g}: --cost is a fraction above 0 and below 1. Try --cost 0.5.")
+        value = getattr(self, given[0])
+        if not 0 < value < math.inf:
+            raise RunError(f"Cannot shrink to {value:g}: --{given[0]} is a number above 0.")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The channels that stay, and what cutting takes."""
+
+    classifier: Classifier
+    graph: ChannelGraph
+    keep: Keep
+    moments: Mapping[str, Moments] | None  # None: channels are deleted
+    indices: list[int]  # of the training images that were looked at
+
+    def cut(self) -> Classifier:
+        """The smaller classifier."""
+        return cut(self.classifier, self.graph, self.keep, self.moments)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """How channels are chosen: by what, with how many images, and by what seed these are drawn. `refit` None: with
+    correlation alone."""
+
+    by: str = "correlation"
+    refit: bool | None = None
+    images: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.by not in METHODS:
+            raise RunError(f"Cannot choose channels by {self.by!r}: {did_you_mean(self.by, METHODS)}")
+
+    @property
+    def refits(self) -> bool:
+        return self.by == "correlation" if self.refit is None else self.refit
+
+
+def choose(
+    classifier: Classifier,
+    training: Split,
+    budget: Budget,
+    criterion: Criterion,
+    folder: Path,
+    crops: NDArray[np.uint8],
+    progress: Progress,
+) -> Chosen:
+    """The channels that stay within the budget, chosen on images of the training split. `folder` is the classifier's
+    bundle and `crops` are uint8 images [N, S, S, 3], by which time and size are measured."""
+    config, model = classifier.config, classifier.model
+    size = config.preprocessing.size
+    graph = channel_graph(config.network, (model.in_chans, size, size), len(config.classes))
+    whole, least = graph.macs({}), graph.macs({at: graph.floor(at) for at in graph.prunable})
+    target = float(least) if budget.cost is None else budget.cost * whole
+    if target < least:
+        raise RunError(
+            f"Cannot shrink to {budget.cost:g}: of its multiply-adds at least {least / whole:.3f} stay. Try --cost "
+            f"{min(0.99, math.ceil(100 * least / whole) / 100):g}."
+        )
+    indices = draw_images(training, criterion.images, criterion.seed)
+    moments = None
+    if criterion.by == "correlation" or criterion.refits:
+        moments = measure_moments(classifier, graph, training, indices, criterion.seed, progress)
+    importance, per_mac = _importance(classifier, graph, training, indices, moments, criterion, progress)
+    progress.info(f"choosing among {sum(graph.widths().values()):,} channels by {criterion.by}")
+    found = order(graph, importance, target, per_mac)
+
+    def chosen(macs: float) -> Chosen:
+        return Chosen(classifier, graph, found.keep(macs), moments if criterion.refits else None, indices)
+
+    if budget.ms is not None:
+        target = _search_ms(budget.ms, least, whole, chosen, folder, crops, progress)
+    elif budget.mb is not None:
+        target = _search_mb(budget.mb, least, whole, chosen, folder, crops, progress)
+    return chosen(target)
+
+
+def _importance(
+    classifier: Classifier,
+    graph: ChannelGraph,
+    training: Split,
+    indices: list[int],
+    moments: Mapping[str, Moments] | None,
+    criterion: Criterion,
+    progress: Progress,
+) -> tuple[Importance, bool]:
+    """What each channel is worth, and whether that is weighed against the multiply-adds that it costs: measures of
+    error are; ranks take the same fraction of every layer."""
+    state = classifier.model.state_dict()
+    tensors = {name: tensor.detach().cpu().double().numpy() for name, tensor in state.items() if tensor.ndim > 1}
+    if criterion.by == "correlation" and moments is not None:
+        return Correlation(graph, moments, tensors), True
+    if criterion.by == "taylor":
+        return Fixed(taylor_importance(classifier, graph, training, indices, progress)), True
+    scores = l1_norms(graph, tensors) if criterion.by == "l1" else random_scores(graph, criterion.seed)
+    return by_rank(scores), False
+
+
+def _search_ms(
+    ms: float,
+    least: float,
+    whole: float,
+    chosen: Callable[[float], Chosen],
+    folder: Path,
+    crops: NDArray[np.uint8],
+    progress: Progress,
+) -> float:
+    """The most multiply-adds with which an image takes at most `ms` milliseconds in fp32, by halving the interval."""
+    before, engine = fastest_fp32(folder, crops)
+    if ms >= before:
+        raise RunError(f"Cannot shrink to {ms:g} ms: it takes {before:.3g} ms on {engine} already. Try fewer.")
+    low, high, fits, taken = least, whole, 0.0, before
+    for _ in range(SEARCH):
+        middle = (low + high) / 2
+        with tempfile.TemporaryDirectory() as place:
+            chosen(middle).cut().save(Path(place) / "net")
+            taken, engine = fastest_fp32(Path(place) / "net", crops)
+        progress.info(f"{middle / whole:.0%} of the multiply-adds: {taken:.3g} ms on {engine}")
+        if taken <= ms:
+            low = fits = middle
+        else:
+            high = middle
+    if not fits:
+        raise RunError(f"Cannot shrink to {ms:g} ms: the smallest network that was tried takes {taken:.3g}. Try more.")
+    return fits
+
+
+def _search_mb(
+    mb: float,
+    least: float,
+    whole: float,
+    chosen: Callable[[float], Chosen],
+    folder: Path,
+    crops: NDArray[np.uint8],
+    progress: Progress,
+) -> float:
+    """The most multiply-adds with which the file has at most `mb` megabytes: so many bytes for each parameter, and what
+    the original's file has beside these."""
+    config = chosen(whole).classifier.config
+    pixels, classes = config.preprocessing, len(config.classes)
+
+    def params(kept: Chosen) -> int:
+        net = with_widths(config.network, {at: len(stay) for at, stay in kept.keep.items()})
+        return count_complexity(net, pixels.size, classes, pixels.in_chans).params
+
+    size, each = file_size(folder, crops, progress)
+    beside = size - each * count_complexity(config.network, pixels.size, classes, pixels.in_chans).params
+    smallest = each * params(chosen(least)) + beside
+    if not smallest <= mb < size:
+        raise RunError(
+            f"Cannot shrink to {mb:g} MB: it has {size:.3g} and can have {smallest:.3g}. Try a size between these."
+        )
+    low, high = least, whole
+    for _ in range(SIZE_SEARCH):
+        middle = (low + high) / 2
+        low, high = (middle, high) if each * params(chosen(middle)) + beside <= mb else (low, middle)
+    return low
