@@ -4,7 +4,8 @@ One walk over the table carries along where every channel comes from. A pool, an
 normalization pass channels on; a fork gives its input to every branch and puts their outputs side by side.
 
 Some channels stay: those that a residual module adds to others, that go into groups, or into a convolution of every
-channel alone, and the output of grouped convolutions. Auxiliary heads are left out, as a bundle leaves them out.
+channel alone, and the output of grouped convolutions and of whitening. Auxiliary heads are left out, as a bundle leaves
+them out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from inceptorch.networks.layers import (
     Residual,
     SeparableConv,
     Shape,
+    Whitening,
     as_layer,
 )
 from inceptorch.networks.network import NetworkSpec, with_classifier
@@ -167,6 +169,11 @@ class _Walk:
             case Conv() | SeparableConv() | Linear():
                 self._read(layer, at, value)
                 return _Value(output, ((at, layer.out),))
+            case Whitening():  # its filters are those of the input's patches
+                conv = layer.conv(value.shape)
+                self._read(conv, at, value)
+                self.pinned.add(at)
+                return _Value(output, ((at, conv.out),))
             case Pool(kind="max") | LRN():  # what comes out is no linear function of what comes in
                 return _Value(output, value.sources)
             case Pool() | GlobalAverage() | AdaptiveAverage():
