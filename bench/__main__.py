@@ -27,7 +27,7 @@ from bench.ideas import rows
 HERE = Path(__file__).parent
 WIDTH = 120  # columns of a line of a document
 BLOCK = re.compile(r"(<!-- bench: ([\w ]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
-ON_REQUEST = {"before_after", "fid", "fid_speed", "finetune_pieces", "mutants", "pillow_images", "same_bits"}
+ON_REQUEST = {"before_after", "fid", "fid_speed", "finetune_pieces", "gpu", "mutants", "pillow_images", "same_bits"}
 
 
 def names() -> dict[str, Path]:

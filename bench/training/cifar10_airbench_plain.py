@@ -20,6 +20,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 WIDTHS, BATCH, EPOCHS = (64, 256, 256), 2000, 8
 FILTER_RATE, BIAS_RATE, HEAD_RATE, DECAY = 0.24, 0.053, 0.67, 2e-6 * BATCH
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(1, 3, 1, 1)
 STD = torch.tensor([0.247, 0.2435, 0.2616]).view(1, 3, 1, 1)
 
@@ -72,16 +73,17 @@ def orthogonal(x: Tensor) -> Tensor:
 def read(folder: str) -> tuple[Tensor, Tensor]:
     data = ImageFolder(folder)
     images = torch.stack([pil_to_tensor(image) for image, _ in data])
-    return images.contiguous(memory_format=torch.channels_last), torch.tensor(data.targets)
+    return images.to(DEVICE, memory_format=torch.channels_last), torch.tensor(data.targets).to(DEVICE)
 
 
 def prepared(images: Tensor) -> Tensor:
-    return ((images.float() / 255 - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+    normalized = (images.float() / 255 - MEAN.to(DEVICE)) / STD.to(DEVICE)
+    return normalized.contiguous(memory_format=torch.channels_last)
 
 
 def shifted(images: Tensor) -> Tensor:
     padded, found = F.pad(images.float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8), torch.empty_like(images)
-    downs, rights = torch.randint(0, 5, (2, len(images)))
+    downs, rights = torch.randint(0, 5, (2, len(images)), device=DEVICE)
     for down in range(5):
         for right in range(5):
             chosen = (downs == down) & (rights == right)
@@ -94,7 +96,8 @@ def main(folder: str, seed: int) -> None:
     torch.manual_seed(seed)
     images, labels = read(f"{folder}/train")
     patches = prepared(images[torch.randperm(len(images))[:5000]]).unfold(2, 2, 1).unfold(3, 2, 1)
-    model = Network(patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)).to(memory_format=torch.channels_last)
+    model = Network(patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, 12).cpu())
+    model = model.to(DEVICE).to(memory_format=torch.channels_last)
     filters = [each for each in model.parameters() if each.ndim == 4 and each.requires_grad]
     biases = [each.bias for each in model.layers if isinstance(each, Norm)]
     groups = [([model.whiten.bias], BIAS_RATE), (biases, BIAS_RATE), ([model.head.weight], HEAD_RATE)]
@@ -104,7 +107,7 @@ def main(folder: str, seed: int) -> None:
         nesterov=True,
     )
     moments = [torch.zeros_like(each) for each in filters]
-    flips = torch.rand(len(images)) < 0.5
+    flips = torch.rand(len(images), device=DEVICE) < 0.5
     steps, done = EPOCHS * (len(images) // BATCH), 0
     for epoch in range(EPOCHS):
         for batch in torch.randperm(len(images)).view(-1, BATCH):
@@ -112,7 +115,7 @@ def main(folder: str, seed: int) -> None:
             x, flipped = images[batch], flips[batch] ^ (epoch % 2 == 1)
             x = prepared(shifted(torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)))
             model.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(DEVICE, torch.bfloat16):
                 logits = model(x)
             F.cross_entropy(logits.float(), labels[batch], label_smoothing=0.2, reduction="sum").backward()  # type: ignore[no-untyped-call]
             for number, (group, (_, rate)) in enumerate(zip(sgd.param_groups, groups, strict=True)):
@@ -132,7 +135,7 @@ def main(folder: str, seed: int) -> None:
     model.eval()
     images, labels = read(f"{folder}/test")
     right = [0, 0]
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(DEVICE, torch.bfloat16):
         for x, y in zip(prepared(images).view(-1, 500, 3, 32, 32), labels.view(-1, 500), strict=True):
             padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
             views = [(x, 0.5), (padded[:, :, :32, :32], 0.25), (padded[:, :, 2:, 2:], 0.25)]

@@ -35,8 +35,16 @@ def default_recipe(data: Any, weights: bool, values: Mapping[str, Any]) -> Recip
 
 def fitted_to(images: int, side: int) -> Recipe:
     """The recipe of small images for so many of them: the fewer they are, the more often each is seen, and the smaller
-    the batches."""
+    are the batches, and with them the rates."""
     scarcity = max(1.0, FULL / max(1, images)) ** 0.5
-    epochs = min(MOST_EPOCHS, round(SMALL.schedule.epochs * scarcity))
-    batch_size = max(LEAST_BATCH, round(SMALL.optimization.batch_size / scarcity))
-    return SMALL.replace(epochs=epochs, batch_size=batch_size, size=32 if side <= 40 else 64)
+    rates, full = SMALL.optimization, SMALL.optimization.batch_size
+    batch_size = max(LEAST_BATCH, round(full / scarcity))
+    part = batch_size / full
+    return SMALL.replace(
+        epochs=min(MOST_EPOCHS, round(SMALL.schedule.epochs * scarcity)),
+        batch_size=batch_size,
+        lr=rates.lr * part**0.5,
+        bias_lr=rates.bias_lr * part,
+        classifier_lr=rates.classifier_lr * part,
+        size=32 if side <= 40 else 64,
+    )
