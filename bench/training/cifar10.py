@@ -26,7 +26,7 @@ from inceptorch.utils.progress import format_duration
 # What each of the rows adds to `inceptorch train cifar10`.
 ROWS = {
     "ours": [],
-    "quick": ["--epochs", "3"],
+    "quick": ["--epochs", "4"],
     "long": ["--epochs", "60"],
     "few": ["--set", "max_images_per_class=300"],
 }
