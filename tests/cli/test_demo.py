@@ -34,8 +34,9 @@ def test_the_demo_trains_evaluates_predicts_and_says_what_it_did(tmp_path: Path)
         assert (run / name).stat().st_size > 0
     with open(run / "metrics.csv", newline="") as file:
         *_, last = csv.DictReader(file)
-    # All eight epochs reach 98.5 % where they were measured (bench/results); two show that it learns.
-    assert float(last["top1"]) >= 0.5
+    # All twelve epochs reach 99 % where they were measured (bench/results); two show that it learns.
+    assert float(last["top1"]) >= 0.7
+    assert "Trained inception_32 for 2 epochs" in done.stdout
     assert f"{float(last['top1']):.2%} are right" in done.stdout
     assert str(run / "report.html") in done.stdout
     assert "inceptorch train IMAGES" in done.stdout

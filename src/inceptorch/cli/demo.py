@@ -10,26 +10,23 @@ import typer
 
 TEST_EVERY = 5  # every fifth digit of a class is a test image
 VALUES = {
-    "net": "googlenet_small",
-    "size": 28,
+    "size": 24,  # digits of 8x8 pixels need no more
+    "size_schedule": ((0.0, 1.0), (1.0, 1.0)),
     "channels": "gray",
-    "crop_scale": (0.75, 1.0),
-    "crop_ratio": (0.8, 1.25),
     "hflip": 0.0,  # a mirrored digit is no digit
-    "ema_decay": 0.95,
 }
 
 
 def demo(
     out: Annotated[Path | None, typer.Option(help="The folder to make; runs/demo by default.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs; fewer are faster and less accurate.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs; fewer are faster and less accurate.")] = 12,
 ) -> None:
     """Train, evaluate and use a classifier of scikit-learn's handwritten digits. Takes a minute or two."""
     from inceptorch import report
     from inceptorch.classifier.hub import load
     from inceptorch.evaluation import Evaluation
     from inceptorch.training import train
-    from inceptorch.training.recipe import SCRATCH, with_values
+    from inceptorch.training.default_recipe import default_recipe
     from inceptorch.training.run import next_run_dir
     from inceptorch.utils.files import ensure_empty
     from inceptorch.utils.progress import Progress
@@ -40,14 +37,14 @@ def demo(
     progress = Progress()
     progress.info("scikit-learn's 1797 handwritten digits become a folder of images, one folder for each class.")
     write_digits(out / "digits")
-    recipe = with_values(SCRATCH, VALUES | {"epochs": epochs})
+    recipe = default_recipe(out / "digits", False, {}).replace(**VALUES, epochs=epochs)
     result = train(out / "digits", out=out / "run", recipe=recipe, progress=progress)
     report.write_report(result)
 
     evaluation = result.evaluation
     assert isinstance(evaluation, Evaluation)
     print(
-        f"\nTrained googlenet_small for {result.epochs} epochs; of {evaluation.n} digits it had never seen, "
+        f"\nTrained {recipe.model.net} for {result.epochs} epochs; of {evaluation.n} digits it had never seen, "
         f"{evaluation.top1:.2%} are right."
     )
     classifier = load(result.run)
