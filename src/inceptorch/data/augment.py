@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -29,6 +27,8 @@ from inceptorch.data.split import Split
 from inceptorch.errors import DataError
 from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.images.preprocessing import Preprocessing
+from inceptorch.utils.cpu import processors
+from inceptorch.utils.ordered_map import ordered_map
 from inceptorch.utils.progress import Progress
 
 FILTERS = ("bilinear", "box", "nearest", "bicubic")  # with equal probability (arXiv:1409.4842 section 6)
@@ -41,6 +41,7 @@ DISTORTIONS = (
 JITTERED = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 MAX_MEMORY = 2 << 30  # bytes of decoded images
+AHEAD = 1024  # images that are decoded before their turn
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Transform = Callable[[Image.Image], Any]  # an image in mode RGB -> uint8 [H, W, 3] or [3, H, W]
@@ -61,7 +62,7 @@ class TrainingDataset(Protocol):
 
 class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     """Training images of a split as (uint8 RGB [3, S, S], label, index), with random crop, mirroring and
-    changes of color; without them, as the preprocessing brings them to the network everywhere else.
+    changes of color; without them, as the preprocessing brings them to the network everywhere else, then resized to S.
 
     `epoch` keys the draws, and `size` is S, by default that of the preprocessing; either may be set between two passes.
     A `transform` of the caller's own replaces all of it, with Python's, NumPy's and torch's generators seeded for it.
@@ -119,10 +120,14 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
     def _from_memory(self, memory: Tensor, batch: Sequence[int]) -> Batch:
         indices = torch.tensor(batch, dtype=torch.int64)
         moves = torch.tensor([self._flip_and_shift(index, self._draw(index)) for index in batch])
-        images = flip_and_shift(memory[indices], moves)
-        if self.size != images.shape[-1]:
-            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
-        return images, torch.from_numpy(self.split.labels)[indices].long(), indices
+        images = self._resized(flip_and_shift(memory[indices], moves))
+        return images, torch.from_numpy(self.split.labels[indices.numpy()]).long(), indices
+
+    def _resized(self, images: Tensor) -> Tensor:
+        """Center crops [N, 3, S', S'] at the size of this pass."""
+        if self.size == images.shape[-1]:
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
 
     def _draw(self, index: int) -> random.Random:
         return random.Random(derive_seed(self.seed, self.epoch, index))
@@ -161,9 +166,10 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
             filter = self.pixels.filter if config.interpolation == "default" else draw.choice(FILTERS)
             tensor = resize(part, self.size, filter)
         else:
-            tensor = _tensor(self._preprocessing().apply(data))
+            tensor = _tensor(self.pixels.apply(data))
         move = self._flip_and_shift(index, draw)
         tensor = flip_and_shift(tensor[None], torch.tensor([move]))[0] if any(move) else tensor
+        tensor = self._resized(tensor[None])[0]
         if config.color_distortion:
             tensor = distort_color(tensor, draw)
         if config.color_jitter or self.policy:
@@ -175,13 +181,6 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
                     image = self.policy(image)
             tensor = _tensor(np.asarray(image))
         return tensor
-
-    def _preprocessing(self) -> Preprocessing:
-        """The preprocessing, with `resize` in proportion where `size` is not its own."""
-        pixels = self.pixels
-        if self.size == pixels.size:
-            return pixels
-        return replace(pixels, size=self.size, resize=round(self.size * pixels.resize / pixels.size))
 
 
 def flip_and_shift(images: Tensor, moves: Tensor) -> Tensor:
@@ -203,16 +202,17 @@ def _reflected(places: Tensor, length: int) -> Tensor:
 
 
 def decode_all(split: Split, pixels: Preprocessing, progress: Progress) -> Tensor:
-    """The center crops of all images, uint8 [N, 3, S, S] with channels last in memory, decoded on every core. Raises
-    ImageError naming the file."""
+    """The center crops of all images, uint8 [N, 3, S, S] with channels last in memory, decoded on every core of this
+    process. Raises ImageError naming the file."""
     images = torch.empty(len(split), pixels.size, pixels.size, 3, dtype=torch.uint8)
     crops = images.numpy()
 
     def put(index: int) -> None:
         crops[index] = split.decoded(index, pixels.apply)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in progress.track(pool.map(put, range(len(split))), len(split), "reading images into memory"):
+    with ThreadPoolExecutor(processors()) as pool:
+        done = ordered_map(pool, put, range(len(split)), AHEAD)
+        for _ in progress.track(done, len(split), "reading images into memory"):
             pass
     return images.permute(0, 3, 1, 2)
 
