@@ -40,7 +40,7 @@ def ours(data: Path, words: list[str], seed: int) -> Record:
         began = time.perf_counter()
         inceptorch("train", data, *words, "--seed", seed, "--out", run)
         seconds = time.perf_counter() - began
-        views = inceptorch("eval", run, data, "--crops", "6view")["top1"]
+        views = inceptorch("eval", run, data, "--protocol", "6view")["top1"]
         epochs = metrics(run)
     about = {"seed": seed, "seconds": seconds, "top1": float(epochs[-1]["top1"]), "top1_of_views": views}
     return about | {"curve": [[float(row["seconds"]), float(row["top1"])] for row in epochs]}

@@ -18,8 +18,8 @@ PrecisionOption = Annotated[
 ProtocolOption = Annotated[
     str,
     typer.Option(
-        help="Crops to average: center, 10crop, 12crop, 144crop, low-resolution or FILE.yaml. Of a detector the rule: "
-        "voc (the default), voc07, coco or ilsvrc."
+        help="Crops to average: center, 6view, 10crop, 12crop, 144crop, low-resolution or FILE.yaml. Of a detector the "
+        "rule: voc (the default), voc07, coco or ilsvrc."
     ),
 ]
 # Of the verbs that optimize images: visualize, dream and style.

@@ -34,7 +34,9 @@ RejectOption = Annotated[
 TopOption = Annotated[int | None, typer.Option(help="Number of classes for each image; by default 5.", min=1)]
 ProtocolOption = Annotated[
     str | None,
-    typer.Option(help="Crops to average: center (the default), 10crop, 12crop, 144crop, low-resolution or FILE.yaml."),
+    typer.Option(
+        help="Crops to average: center (the default), 6view, 10crop, 12crop, 144crop, low-resolution or FILE.yaml."
+    ),
 ]
 MinConfidenceOption = Annotated[
     float | None,
