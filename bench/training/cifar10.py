@@ -134,12 +134,12 @@ def render(record: Record) -> str:
     parts.append("| command | runs | top-1, % | of six views, % | time |\n| --- | ---: | ---: | ---: | ---: |")
     for name, words in {**ROWS, "airbench": []}.items():
         if runs := rows.get(name):
-            what = f"`inceptorch train cifar10 {' '.join(words)}".rstrip() + "`" if name in ROWS else "airbench's peer"
+            what = f"`inceptorch train cifar10 {' '.join(words)}".rstrip() + "`" if name in ROWS else "airbench"
             cells = [spread(runs, "top1"), spread(runs, "top1_of_views"), spread(runs, "seconds", percent=False)]
             parts.append(f"| {what} | {len(runs)} | {' | '.join(cells)} |")
     parts.append(
         "\nMeans and standard deviations. Our time is that of the whole command, with start, reading, validation and "
-        "report; the peer's (`bench/training/cifar10_airbench_plain.py`) that of its training.\n"
+        "report; airbench's (`bench/training/cifar10_airbench_plain.py`) that of its training.\n"
     )
     parts.append("![accuracy against time](cifar10.png)\n")
     return "\n".join(parts)

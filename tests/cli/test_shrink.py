@@ -39,6 +39,8 @@ def test_shrink_prints_the_curve_and_leaves_a_run(
         (["RUN", "DATA", "--cost", 0.5, "--by", "magic"], "Cannot choose channels by 'magic'"),
         (["RUN", "DATA", "--cost", 0.5, "--set", "speed=3"], "A recipe has no value 'speed'"),
         (["RUN", "DATA", "--resume", "X"], "Cannot change X: --resume continues it as it began."),
+        (["--resume", "X", "--by", "l1"], "Cannot change X: --resume continues it as it began."),
+        (["--resume", "X", "--seed", 0], "Cannot change X: --resume continues it as it began."),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -13,9 +13,10 @@ from inceptorch.errors import DataError, InceptorchError, RunError
 from inceptorch.evaluation import evaluate
 from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.serialization import read_table
+from inceptorch.shrink import shrink as module
 from inceptorch.shrink.choose import Budget
 from inceptorch.shrink.shrink import ShrinkRequest, resume_shrink, shrink
-from inceptorch.training.recipe import Recipe
+from inceptorch.training.recipe import RECIPES, Recipe
 from tests.conftest import write_classes
 from tests.helpers import classifier_of, detector
 from tests.shrink.helpers import MIXED, QUIET
@@ -75,12 +76,24 @@ def test_interrupted_fine_tuning_goes_on_to_the_same_bits(
         resume_shrink(tmp_path / "small", QUIET)
 
 
-def test_what_is_broken_off_before_fine_tuning_leaves_nothing(run: Path, images: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_nncf")
+def test_what_is_broken_off_before_fine_tuning_leaves_nothing(
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "small"
+
+    def interrupted(*args: object, **values: object) -> None:
+        raise KeyboardInterrupt
+
     classifier_of(MIXED).save(tmp_path / "others")
     with pytest.raises(InceptorchError, match=r"Cannot learn from"):
         shrink(request(run, images, out, teacher=tmp_path / "others"), QUIET)
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shrink(request(run, images, out), QUIET)
+    assert not out.exists()
 
 
 def test_what_cannot_be_shrunk_is_said_before_anything_is_written(
@@ -96,9 +109,13 @@ def test_what_cannot_be_shrunk_is_said_before_anything_is_written(
         shrink(request(run, tmp_path / "other", out), QUIET)
     with pytest.raises(RunError, match=r"already holds files"):
         shrink(request(run, images, run), QUIET)
+    with pytest.raises(RunError, match=r"lies inside the images"):
+        shrink(request(run, images, images / "small"), QUIET)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RunError, match=r"Cannot shrink in several processes"):
         shrink(request(run, images, out), QUIET)
+    with pytest.raises(RunError, match=r"Cannot shrink in several processes"):
+        resume_shrink(run, QUIET)
     assert not out.exists()
 
 
@@ -107,3 +124,11 @@ def test_validation_images_that_were_drawn_are_drawn_again(recipe: Recipe, tmp_p
     inceptorch.train(tmp_path / "images", out=tmp_path / "run", recipe=recipe, seed=5, epochs=1, progress=QUIET)
     with pytest.raises(RunError, match=r"drew its validation images with seed 5\. Leave out --seed\."):
         shrink(request(tmp_path / "run", tmp_path / "images", tmp_path / "small", seed=4), QUIET)
+
+
+def test_validation_images_are_those_of_a_run_of_the_classifier_alone(run: Path, images: Path, tmp_path: Path) -> None:
+    recipe = RECIPES["head"].replace(val_fraction=0.4, folds=3)
+    inceptorch.train(images / "train", weights=run, recipe=recipe, out=tmp_path / "head", progress=QUIET)
+    found = module._recipe(tmp_path / "head", request(tmp_path / "head", images, tmp_path / "small"))
+    assert (found.data.val_fraction, found.data.folds) == (0.4, 0)
+    assert found.augmentation == RECIPES["finetune"].augmentation

@@ -56,6 +56,16 @@ def test_statistics_of_normalization_are_those_of_the_images() -> None:
     assert not norm.training
 
 
+def test_a_last_batch_of_one_image_is_left_out() -> None:
+    """On a map of one place it would have no variance."""
+    one, whole = (classifier_of(MIXED) for _ in range(2))
+    data = images(33)
+    renew_norm_statistics(one, data, list(range(33)), QUIET)
+    renew_norm_statistics(whole, data, list(range(32)), QUIET)
+    for ours, theirs in zip(one.model.buffers(), whole.model.buffers(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_images_are_drawn_by_the_seed() -> None:
     data = images(30)
     assert draw_images(data, 10, 1) == draw_images(data, 10, 1) != draw_images(data, 10, 2)

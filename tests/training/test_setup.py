@@ -8,7 +8,7 @@ import torch
 import inceptorch
 from inceptorch.errors import InceptorchError, RecipeError, TableError
 from inceptorch.models.weights import read_safetensors
-from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage
+from inceptorch.networks.layers import BatchNorm, Conv, GlobalAverage, Whitening
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.zoo import NETS
 from inceptorch.runtime.distributed import DistributedContext
@@ -28,6 +28,18 @@ def test_growth_where_the_network_takes_one_size_alone(images: Path, recipe: Rec
     with pytest.raises(TableError, match="Images of 28x28 are too small for inception_v3"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert not (tmp_path / "run").exists()
+
+
+def test_whitening_further_in_is_refused(
+    images: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = NetworkSpec(
+        "late", title="late", source="these tests", size=16,
+        body={"conv": Conv(4, 3), "whitening": Whitening()}, head={"avgpool": GlobalAverage()},
+    )  # fmt: skip
+    monkeypatch.setitem(NETS, "late", net)
+    with pytest.raises(TableError, match="Cannot train late: training images set the filters of its first layer alone"):
+        inceptorch.train(images, out=tmp_path / "run", recipe=recipe.replace(net="late"), progress=QUIET)
 
 
 def test_a_batch_too_small_for_the_processes_is_refused(

@@ -1,6 +1,7 @@
 """One step: the gradients of several processes, and of accumulated chunks."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import multiprocessing
 from inceptorch.classifier import Classifier
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.models.module import Model
+from inceptorch.networks.layers import BatchNorm
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification
@@ -86,6 +88,21 @@ def test_what_a_step_draws_depends_on_its_seed_alone() -> None:
 
     assert loss(1) == loss(1)
     assert len({loss(seed) for seed in range(4)}) == 4
+
+
+def test_gradients_that_the_optimizer_does_not_use_do_not_add_up() -> None:
+    """Muon leaves normalization's scales alone; clipping looks at all gradients."""
+    recipe, task = RECIPE.replace(optimizer="muon"), Classification(("a", "b", "c"))
+    model = Model(replace(PLAIN, norm=BatchNorm()), 3, size=16)
+    classifier, world = Classifier.of(model, default_preprocessing(16), task.classes), DistributedContext(0, 1, CPU)
+    step = TrainStep(classifier, build_optimizer(model, recipe), recipe, task, torch.ones(3), world)
+    scale = next(parameter for name, parameter in model.named_parameters() if name.endswith("bn.weight"))
+    found = []
+    for _ in range(3):
+        step(*batch(8), 8, 0.0, seed=1)
+        assert scale.grad is not None
+        found.append(scale.grad.clone())
+    torch.testing.assert_close(found[2], found[1])
 
 
 def test_the_loss_is_summed_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -497,7 +497,7 @@ def test_recipes_of_every_kind_resume_exactly(
 def test_small_images_train_from_memory_and_resume_exactly(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"epochs": 3, "batch_size": 6, "checkpoint_every": 1, "size_schedule": [[0, 1], [1, 1]]}
+    settings = {"epochs": 3, "batch_size": 6, "checkpoint_every": 1}
     small = with_values(default_recipe(images, False, {"size": 32}), settings)
     assert small.name == "scratch-small"
     whole = inceptorch.train(images, out=tmp_path / "whole", recipe=small, progress=QUIET)

@@ -10,6 +10,8 @@ from inceptorch.errors import RunError
 if TYPE_CHECKING:
     from inceptorch.shrink.measure import Step
 
+IMAGES = 1000
+
 RunArgument = Annotated[
     str | None, typer.Argument(help="A run, a bundle, or published weights by name.", metavar="RUN")
 ]
@@ -65,7 +67,7 @@ def shrink(
     mb: MbOption = None,
     by: ByOption = "correlation",
     refit: RefitOption = None,
-    images: ImagesOption = 1000,
+    images: ImagesOption = IMAGES,
     epochs: EpochsOption = None,
     teacher: TeacherOption = None,
     settings: SettingsOption = None,
@@ -88,16 +90,16 @@ def shrink(
     from inceptorch.training.recipe import parse_settings
 
     if resume:
-        if any((run, data, cost, ms, mb, epochs, teacher, settings, out)):
+        given = (run, data, cost, ms, mb, refit, epochs, teacher, settings, workers, seed, out)
+        if any(each is not None for each in given) or (by, images) != ("correlation", IMAGES):
             raise RunError(f"Cannot change {resume}: --resume continues it as it began. Leave out all other options.")
         found = resume_shrink(resume)
     else:
         if run is None or data is None:
             raise RunError("Cannot shrink without a run and data. Name both, or a run to resume: --resume RUN.")
         values = parse_settings(settings or []) | ({} if workers is None else {"num_workers": workers})
-        request = ShrinkRequest(
-            run, data, Budget(cost, ms, mb), out, by, refit, images, epochs, teacher, seed, values
-        )  # fmt: skip
+        budget = Budget(cost, ms, mb)
+        request = ShrinkRequest(run, data, budget, out, by, refit, images, epochs, teacher, seed, values)
         found = shrunk(request)
     write_report(found.result)
     if json:

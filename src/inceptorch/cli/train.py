@@ -56,9 +56,10 @@ TeacherOption = Annotated[
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="scratch, head, finetune; for images with boxes boxes-head, boxes; or a paper's: szegedy2014, bvlc, "
-        "bvlc_quick, ioffe2015, szegedy2015, szegedy2016. Default: head or boxes-head with --weights, finetune or "
-        "boxes with --weights and --epochs, else scratch or boxes."
+        help="scratch, scratch-small, head, finetune; for images with boxes boxes-head, boxes; or a paper's: "
+        "szegedy2014, bvlc, bvlc_quick, ioffe2015, szegedy2015, szegedy2016. Default: head or boxes-head with "
+        "--weights, finetune or boxes with --weights and --epochs, else boxes, scratch-small for images of up to 64 "
+        "pixels, or scratch."
     ),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("-c", "--config", help="Recipe as YAML.")]
@@ -212,7 +213,7 @@ def _recipe(
     settings: list[str],
     overrides: dict[str, Any],
 ) -> Recipe:
-    """The recipe of that name or file, or the default with or without weights, with the values of --set and of the
+    """The recipe of that name or file, or the default for data and weights, with the values of --set and of the
     options. Raises RecipeError, and NetworkError for a network that is unknown."""
     from inceptorch.networks.zoo import get_network
     from inceptorch.training.default_recipe import default_recipe

@@ -38,15 +38,17 @@ def init_weights(module: nn.Module, classifiers: Sequence[nn.Module]) -> None:
 
 
 @torch.no_grad()
-def whiten(conv: nn.Conv2d, images: Tensor, least: float = 5e-4) -> None:
+def whiten(conv: nn.Conv2d, images: Tensor, eps: float = 5e-4) -> None:
     """Set filters [2 * C * k * k, C, k, k] to the principal components of the patches of normalized images
-    [N, C, H, W], each over its deviation, and to their negatives; `least` is added to variances.
+    [N, C, H, W], each over its deviation, and to their negatives; `eps` is added to variances.
 
-    Source: airbench (arXiv:2404.00498 section 3.2), after Page's "How to Train Your ResNet"."""
+    Source: airbench (arXiv:2404.00498 section 3.2), after Page's "How to Train Your ResNet".
+    """
     channels, side = images.shape[1], conv.kernel_size[0]
     patches = images.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, channels * side**2)
-    variances, components = torch.linalg.eigh(patches.T.double() @ patches.double() / len(patches))
-    filters = (components.T / (variances + least).sqrt()[:, None]).flip(0).view(-1, channels, side, side)
+    patches = patches.double()
+    variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (components.T / (variances + eps).sqrt()[:, None]).flip(0).view(-1, channels, side, side)
     conv.weight.copy_(torch.cat([filters, -filters]))
 
 

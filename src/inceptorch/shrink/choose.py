@@ -55,7 +55,7 @@ class Budget:
             raise RunError(f"Cannot shrink to {self.cost:g}: --cost is a fraction above 0 and below 1. Try --cost 0.5.")
         value = getattr(self, given[0])
         if not 0 < value < math.inf:
-            raise RunError(f"Cannot shrink to {value:g}: --{given[0]} is a number above 0.")
+            raise RunError(f"Cannot shrink to {value:g}: --{given[0]} is a number above 0. Try --{given[0]} 5.")
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ def _read_less(
 
 def _named(net: NetworkSpec, graph: ChannelGraph, keep: Keep) -> NetworkSpec:
     """The table with a name of its own, which says what of the multiply-adds stays."""
-    share = graph.macs({at: len(kept) for at, kept in keep.items()}) / graph.macs({})
-    percent = f"{100 * share:.0f}"
+    fraction = graph.macs({at: len(kept) for at, kept in keep.items()}) / graph.macs({})
+    percent = f"{100 * fraction:.0f}"
     return replace(
         net,
         name=f"{net.name}_shrunk{percent}",

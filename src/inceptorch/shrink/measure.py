@@ -20,7 +20,7 @@ from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import graph_of, open_engine, open_graph
 from inceptorch.inference.engines.formats import installed
 from inceptorch.inference.engines.timing import latencies
-from inceptorch.networks.complexity import count_complexity
+from inceptorch.networks.complexity import Complexity, count_complexity
 from inceptorch.utils.files import atomic_write
 from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE, shortened, unicode_fonts
 from inceptorch.utils.progress import Progress
@@ -75,19 +75,19 @@ def measure_step(
         ms_int8, engine_int8 = _fastest(engines, crops)
         mb_int8 = len(graph) / 1e6
     mb_fp32 = (folder / WEIGHTS).stat().st_size / 1e6
-    share = costs.macs / whole
-    return Step(
-        name, share, costs.macs, costs.params, top1, ms_fp32, engine_fp32, mb_fp32, ms_int8, engine_int8, mb_int8
-    )
+    counts = costs.macs / whole, costs.macs, costs.params
+    return Step(name, *counts, top1, ms_fp32, engine_fp32, mb_fp32, ms_int8, engine_int8, mb_int8)
 
 
-def complexity_of(classifier: Classifier) -> Any:
+def complexity_of(classifier: Classifier) -> Complexity:
+    """The parameters and multiply-adds of a classifier in its own size."""
     config = classifier.config
     size, channels = config.preprocessing.size, config.preprocessing.in_chans
     return count_complexity(config.network, size, len(config.classes), channels)
 
 
 def can_quantize() -> bool:
+    """Whether what int8 needs is installed."""
     return all(find_spec(name) is not None for name in ("nncf", "onnx")) and bool(graph_engines())
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.classifier.hub import load, resolve_weights
 from inceptorch.data import Split
+from inceptorch.data.locator import absolute, ensure_outside
 from inceptorch.errors import DataError, RunError
 from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.networks.serialization import to_yaml
@@ -68,15 +70,15 @@ def shrink(request: ShrinkRequest, progress: Progress | None = None) -> Shrunk:
     with `resume_shrink`.
     """
     progress = progress or Progress()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise RunError("Cannot shrink in several processes. Start it without torchrun.")
+    _refuse_torchrun()
     folder = resolve_weights(request.model)
     classifier = _classifier(folder)
     out = Path(request.out) if request.out else next_run_dir(request.data)
     ensure_empty(out)
-    recipe = _recipe(folder, classifier, request)
-    seed = _seed(classifier, request)
-    with temporary_run(TrainRequest(request.data, weights=folder, recipe=recipe, seed=seed), progress) as (context, _):
+    ensure_outside(out, absolute(request.data))
+    recipe, seed = _recipe(folder, request), _seed(classifier, request)
+    tuning = TrainRequest(request.data, weights=folder, recipe=recipe, seed=seed, teacher=request.teacher)
+    with temporary_run(tuning, progress) as (context, _):
         training, val, skipped = context.train, context.val, context.run.skipped or []
     if list(training.classes) != classifier.classes:
         raise DataError(
@@ -106,12 +108,15 @@ def shrink(request: ShrinkRequest, progress: Progress | None = None) -> Shrunk:
     except BaseException:
         if not (out / RUN_CONFIG).exists():  # nothing that could go on
             shutil.rmtree(out / CUT, ignore_errors=True)
+            with suppress(OSError):
+                out.rmdir()
         raise
     return _finish(out, steps, result, crops, progress)
 
 
 def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrunk:
     """Go on with the fine-tuning of an interrupted `shrink`, and complete its curve. Raises RunError."""
+    _refuse_torchrun()
     folder, progress = Path(folder), progress or Progress()
     if not (folder / CUT / CURVE).exists():
         raise RunError(f"Cannot resume {folder}: it is no run of inceptorch shrink. Try inceptorch train --resume.")
@@ -119,6 +124,11 @@ def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrun
     result = resume(folder, progress)
     val = cast(Split, cast(Evaluation, result.evaluation).split)
     return _finish(folder, steps, result, _crops(val, result.classifier), progress)
+
+
+def _refuse_torchrun() -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RunError("Cannot shrink in several processes. Start it without torchrun.")
 
 
 def _finish(out: Path, steps: list[Step], result: Result, crops: NDArray[np.uint8], progress: Progress) -> Shrunk:
@@ -143,14 +153,16 @@ def _classifier(folder: Path) -> Classifier:
     return classifier
 
 
-def _recipe(folder: Path, classifier: Classifier, request: ShrinkRequest) -> Recipe:
-    """Recipe finetune for all layers, with the images as the run itself had them, if it trained its whole network."""
+def _recipe(folder: Path, request: ShrinkRequest) -> Recipe:
+    """Recipe finetune for all layers, with the run's own division of the images, and with its augmentation if it
+    trained its whole network."""
     values: dict[str, Any] = {"freeze": 0, "linear_probe_steps": 0}
     recipe = get_recipe("finetune").replace(**values)
     if (folder / RUN_CONFIG).exists() and not read_run_config(folder).get("extends"):
         own = read_run(folder).recipe
+        recipe = replace(recipe, data=replace(own.data, folds=0))
         if own.schedule.epochs:
-            recipe = replace(recipe, data=own.data, augmentation=own.augmentation)
+            recipe = replace(recipe, augmentation=own.augmentation)
             recipe = recipe.replace(size_schedule=own.schedule.size_schedule)
     given = dict(request.values)
     if request.epochs is not None:

@@ -114,10 +114,12 @@ def taylor_importance(
 
 
 def renew_norm_statistics(classifier: Classifier, split: Split, indices: Sequence[int], progress: Progress) -> None:
-    """Means and variances of batch normalization anew, as averages over batches of these images."""
+    """Means and variances of batch normalization anew, as averages over batches of these images. A smaller last batch
+    is left out: it would count as much as the others, and one image on a map of one place has no variance."""
     norms = [module for module in classifier.model.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
+    full = len(indices) // BATCH_SIZE * BATCH_SIZE
     momenta = [norm.momentum for norm in norms]
     classifier.model.eval()
     for norm in norms:
@@ -125,7 +127,7 @@ def renew_norm_statistics(classifier: Classifier, split: Split, indices: Sequenc
         norm.momentum = None  # a plain mean
         norm.train()
     with torch.no_grad():
-        for images, _ in batches(classifier, split, indices, progress, "batch normalization, images"):
+        for images, _ in batches(classifier, split, indices[: full or None], progress, "batch normalization"):
             classifier.model(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

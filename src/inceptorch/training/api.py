@@ -60,8 +60,8 @@ def train(
     weights    a bundle or run to begin from, or published weights by name, whose network and preprocessing are kept
     teacher    a classifier of the same classes, whose probabilities the network learns besides the labels: a bundle or
                run, or published weights by name. `distillation_alpha` and `distillation_temperature` are of the recipe
-    recipe     "head" by default with weights, "finetune" with weights and `epochs`, "scratch" without; `epochs` and
-               `size` are values of it
+    recipe     "head" by default with weights, "finetune" with weights and `epochs`; without weights "scratch-small" for
+               images of up to 64 pixels, else "scratch". `epochs` and `size` are values of it
     loss       of (logits, targets): one number, or one for each image; cross entropy by default
     transform  of an image (Pillow, RGB): uint8 [size, size, 3]; replaces the recipe's augmentation
     optimizer  of a list of parameters: a torch Optimizer, whose rate the recipe's schedule multiplies

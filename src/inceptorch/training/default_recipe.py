@@ -9,9 +9,9 @@ from typing import Any
 from inceptorch.data.resolve import has_boxes, peek
 from inceptorch.training.recipe import BOX_RECIPES, SCRATCH, SMALL, Recipe, get_recipe
 
-LARGEST_SMALL = 64  # pixels of the shorter side up to which images are small
-FULL = 50_000  # images for which the recipe of small images is written
-MOST_EPOCHS, LEAST_BATCH = 60, 64  # of fewer images
+MAX_SMALL_SIZE = 64  # pixels of the shorter side up to which images are small
+FULL_IMAGES = 50_000  # images for which the recipe of small images is written
+MAX_EPOCHS, MIN_BATCH_SIZE = 60, 64  # of fewer images
 
 
 def default_recipe(data: Any, weights: bool, values: Mapping[str, Any]) -> Recipe:
@@ -30,18 +30,18 @@ def default_recipe(data: Any, weights: bool, values: Mapping[str, Any]) -> Recip
     if found is None:
         return SCRATCH if net is None else SMALL
     side = size if isinstance(size, int) and size else found.side
-    return fitted_to(found.images, side) if net or side <= LARGEST_SMALL else SCRATCH
+    return fitted_to(found.images, side) if net or side <= MAX_SMALL_SIZE else SCRATCH
 
 
 def fitted_to(images: int, side: int) -> Recipe:
     """The recipe of small images for so many of them: the fewer they are, the more often each is seen, and the smaller
     are the batches, and with them the rates."""
-    scarcity = max(1.0, FULL / max(1, images)) ** 0.5
+    scarcity = max(1.0, FULL_IMAGES / max(1, images)) ** 0.5
     rates, full = SMALL.optimization, SMALL.optimization.batch_size
-    batch_size = max(LEAST_BATCH, round(full / scarcity))
+    batch_size = max(MIN_BATCH_SIZE, round(full / scarcity))
     part = batch_size / full
     return SMALL.replace(
-        epochs=min(MOST_EPOCHS, round(SMALL.schedule.epochs * scarcity)),
+        epochs=min(MAX_EPOCHS, round(SMALL.schedule.epochs * scarcity)),
         batch_size=batch_size,
         lr=rates.lr * part**0.5,
         bias_lr=rates.bias_lr * part,

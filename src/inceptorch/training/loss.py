@@ -33,10 +33,8 @@ class TrainLoss(nn.Module):
         self.task = task
         self.label_smoothing = recipe.optimization.label_smoothing
         self.aux_loss_weight = recipe.optimization.aux_loss_weight
-        self.alpha, self.temperature = (
-            recipe.optimization.distillation_alpha,
-            recipe.optimization.distillation_temperature,
-        )
+        self.alpha = recipe.optimization.distillation_alpha
+        self.temperature = recipe.optimization.distillation_temperature
         self.loss = loss
         self.aux = [f"aux.{name}" for name in model.aux] if isinstance(model, Model) else []
         self.register_buffer("class_weights", class_weights, persistent=False)

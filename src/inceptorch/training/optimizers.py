@@ -47,11 +47,11 @@ def build_optimizer(model: nn.Module, recipe: Recipe, factory: OptimizerFactory 
 
 
 def _muon_groups(parameters: list[tuple[str, nn.Parameter]], recipe: Recipe) -> list[dict[str, Any]]:
-    """Filters, which Muon moves, and biases and classifiers with rates of their own. Normalization's scales stay 1:
-    what they could do, the shifts and the classifier do."""
+    """Filters, which Muon moves, and biases and classifiers with rates of their own, none of them with weight decay.
+    Normalization's scales stay 1: what they could do, the shifts and the classifier do."""
     config = recipe.optimization
     classifiers = {name.rpartition(".")[0] for name, parameter in parameters if parameter.ndim == 2}
-    filters = [parameter for _, parameter in parameters if parameter.ndim == 4]
+    filters = [parameter for _, parameter in parameters if parameter.ndim > 2]
     matrices = [parameter for name, parameter in parameters if name.rpartition(".")[0] in classifiers]
     biases = [
         parameter
@@ -86,7 +86,10 @@ class Muon(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                kept = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+                state = self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+                kept = state["momentum_buffer"]
                 kept.mul_(momentum).add_(parameter.grad)
                 update = parameter.grad.add(kept, alpha=momentum)
                 if group["orthogonal"]:

@@ -87,12 +87,12 @@ class OptimizationConfig:
     nesterov: bool = True  # of SGD
     rms_decay: BelowOne = 0.9  # of RMSProp's mean squares
     rms_eps: PositiveFloat = 1.0  # of RMSProp, inside the root
-    weight_decay: NonNegative = 1e-4  # not on biases and batch normalization
+    weight_decay: NonNegative = 1e-4  # not on biases and batch normalization, and none with muon
     # whether every convolution begins by handing on its input, in as many channels as it can
     dirac_init: bool = False
     # number of first layers of given weights that stay as they are; stem: those before the first module; body: all
     freeze: Freeze = 0
-    # factor on the rate of each layer for every layer between it and the classifier; 1: none
+    # factor on the rate of each layer for every layer between it and the classifier; 1: none, as with muon
     layer_decay: PositiveFraction = 1.0
     label_smoothing: BelowOne = 0.1  # fraction of the target spread over all classes (arXiv:1512.00567 section 7)
     # weight of an image in the loss: one over the images of its class, to this power; 0: equal
@@ -116,6 +116,8 @@ class OptimizationConfig:
         check_fields(self, RecipeError)
         holds = 1 <= self.grad_accum_steps <= self.batch_size // 2
         require(holds, self, "grad_accum_steps", "from 1 to half the batch", RecipeError)
+        holds = self.optimizer != "muon" or self.lr > 0
+        require(holds, self, "lr", "above 0 with muon", RecipeError)
         both = bool(self.average_last_fraction and self.ema_decay)
         require(not both, self, "average_last_fraction", "0 together with ema_decay", RecipeError)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,8 +27,8 @@ from inceptorch.data.augment_boxes import BoxDataset
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.locator import TORCHVISION, URL, absolute, ensure_outside
 from inceptorch.data.sampler import steps_per_epoch
-from inceptorch.data.sources.pairs import dataset_name, open_pairs
-from inceptorch.errors import DataError, RecipeError, RunError
+from inceptorch.data.sources.pairs import dataset_name, open_pairs, spread
+from inceptorch.errors import DataError, RecipeError, RunError, TableError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
 from inceptorch.images.preprocessing import default_preprocessing
@@ -37,7 +36,7 @@ from inceptorch.models.detector import Detector
 from inceptorch.models.init import init_dirac, whiten
 from inceptorch.models.module import Model
 from inceptorch.networks.detection import DetectionHead, canvas, default_levels
-from inceptorch.networks.layers import Whitening
+from inceptorch.networks.layers import Whitening, walk
 from inceptorch.networks.zoo import get_network
 from inceptorch.runtime.distributed import DistributedContext, init_distributed
 from inceptorch.tasks import Classification, Detection, Task
@@ -260,14 +259,23 @@ def build_classifier(run: Run, module: nn.Module | None, classes: tuple[str, ...
 
 
 def whiten_stem(classifier: Classifier, train: Split) -> None:
-    """Set the filters of a network that begins by whitening, by training images from all over the split."""
-    name, first = next(iter(classifier.model.net.body.items()))
-    if isinstance(first, Whitening):
-        chosen = np.unique(np.linspace(0, len(train) - 1, WHITENED).round().astype(np.int64)).tolist()
-        images = classifier.prepare([train.crop(index, classifier.preprocessing) for index in chosen])
-        conv = classifier.model.body.get_submodule(f"{name}.conv")
-        assert isinstance(conv, nn.Conv2d)
-        whiten(conv, images)
+    """Set the filters of a network that begins by whitening, by training images from all over the split. Raises
+    TableError for one that whitens further in, where its filters would stay random."""
+    net = classifier.model.net
+    layers = (*net.body.values(), *net.head.values(), *(net.aux_head or {}).values())
+    whitening = [part for layer in layers for part in walk(layer) if isinstance(part, Whitening)]
+    if not whitening:
+        return
+    name, first = next(iter(net.body.items()))
+    if whitening != [first]:
+        raise TableError(
+            f"Cannot train {net.name}: training images set the filters of its first layer alone. Try whitening there, "
+            "and conv elsewhere."
+        )
+    images = classifier.prepare([train.crop(index, classifier.preprocessing) for index in spread(len(train), WHITENED)])
+    conv = classifier.model.body.get_submodule(f"{name}.conv")
+    assert isinstance(conv, nn.Conv2d)
+    whiten(conv, images)
 
 
 def build_detector(run: Run, overrides: Overrides, train: BoxSplit) -> Classifier:

@@ -65,7 +65,7 @@ class TrainStep:
         seed_step(seed)
         if not self.model.training:  # it was evaluated
             self._set_train_mode()
-        self.optimizer.zero_grad()
+        self.model.zero_grad()  # also what the optimizer does not move, or clipping would see a growing gradient
         # By the whole step's size, so that all processes go through the network as often.
         parts = min(self.recipe.optimization.grad_accum_steps, global_batch_size // self.world.count // 2) or 1
         loss = torch.zeros((), dtype=torch.float64, device=self.world.device)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 MAX_IMAGES = 512  # spread evenly over the data; the matrices of images by images are held for all layers
 MIN_IMAGES = 4  # from which on the estimate is defined
-CONSTANT = (
-    1e-6  # length without the mean, as a fraction of that with it, below which a layer is the same for all images
-)
+# length without the mean, as a fraction of that with it, below which a layer is the same for all images
+CONSTANT = 1e-6
 
 
 def linear_cka(a: Sequence[NDArray[np.float64]], b: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:

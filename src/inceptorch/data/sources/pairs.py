@@ -27,9 +27,9 @@ class Peek(NamedTuple):
     side: int
 
 
-def spread(count: int) -> list[int]:
-    """A few indices from all over so many images."""
-    places: list[int] = np.unique(np.linspace(0, count - 1, PEEKED).round().astype(np.int64)).tolist()
+def spread(count: int, most: int = PEEKED) -> list[int]:
+    """At most `most` indices from all over so many images."""
+    places: list[int] = np.unique(np.linspace(0, count - 1, most).round().astype(np.int64)).tolist()
     return places if count else []
 
 
