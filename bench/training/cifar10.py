@@ -90,9 +90,9 @@ def draw(rows: dict[str, list[Record]], out: Path) -> None:
             minutes, right = zip(*((seconds / 60, 100 * top1) for seconds, top1 in each["curve"]), strict=True)
             label = {"ours": "inceptorch", "quick": "with fewer epochs", "long": "with more epochs"}[name]
             axes.plot(minutes, right, color=color, marker="o", ms=2.5, lw=1, label=None if number else label)
-    peers = rows.get(PEER, [])
-    at = [each["seconds"] / 60 for each in peers], [100 * each["top1"] for each in peers]
-    axes.plot(*at, "x", color="#d9730d", ms=7, label="airbench, at its end")
+    if peers := rows.get(PEER):
+        at = [each["seconds"] / 60 for each in peers], [100 * each["top1"] for each in peers]
+        axes.plot(*at, "x", color="#d9730d", ms=7, label="airbench, at its end")
     axes.set_ylim(bottom=60)
     axes.set_title("CIFAR-10's test images right, per cent", loc="left")
     axes.set_xlabel("minutes")
