@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from inceptorch.models.module import Model
+from inceptorch.networks.zoo import NETS
 from inceptorch.papers.gradients import GradientNorm, gradient_norms, grid, initial_gradients, plain
 from tests.conftest import TINY
 
@@ -29,6 +30,15 @@ def test_norms_are_those_of_backward() -> None:
         assert norms[name].main == pytest.approx(float(torch.stack(gradients).norm()), rel=1e-4)
         assert norms[name].with_heads is None
     assert list(norms) == ["conv1", "mix"]  # pooling has no parameters
+
+
+def test_fixed_filters_have_no_gradient() -> None:
+    model = Model(NETS["inception_32"], 3).train()
+    norms = {each.layer: each.main for each in gradient_norms(model, *batch())}
+    bias = model.get_parameter("body.whitening.conv.bias")
+    torch.nn.functional.cross_entropy(model(batch()[0]), batch()[1]).backward()  # type: ignore[no-untyped-call]
+    assert bias.grad is not None
+    assert norms["whitening"] == pytest.approx(float(bias.grad.norm()), rel=1e-4)
 
 
 def test_heads_change_the_layers_below_them_only() -> None:

@@ -87,8 +87,10 @@ def plain(norms: list[GradientNorm]) -> list[dict[str, Any]]:
 
 
 def _norms(model: Model, loss: Tensor) -> dict[str, float]:
-    """The norm of the gradient of `loss` for each layer of the body that has parameters."""
-    layers = {name: list(layer.parameters()) for name, layer in model.body.named_children()}
+    """The norm of the gradient of `loss` for each layer of the body with parameters that learn."""
+    layers = {
+        name: [each for each in layer.parameters() if each.requires_grad] for name, layer in model.body.named_children()
+    }
     layers = {name: parameters for name, parameters in layers.items() if parameters}
     gradients = torch.autograd.grad(loss, [each for part in layers.values() for each in part], retain_graph=True)
     norms, at = {}, 0
