@@ -65,16 +65,15 @@ def test_a_size_in_megabytes_is_kept(tmp_path: Path) -> None:
 def test_milliseconds_are_searched_among_measured_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock by which time is that of the multiply-adds."""
     from inceptorch.classifier.hub import load
-    from inceptorch.shrink.measure import complexity_of
 
     classifier, data = classifier_of(MIXED), images(12)
     classifier.save(tmp_path / "bundle")
-    whole = complexity_of(classifier).macs
+    whole = classifier.config.macs
     monkeypatch.setattr(
-        choosing, "fastest_fp32", lambda folder, crops: (10 * complexity_of(load(folder)).macs / whole, "clock")
+        choosing, "fastest_fp32", lambda folder, crops: (10 * load(folder).config.macs / whole, "clock")
     )
     arguments = (Criterion("l1"), tmp_path / "bundle", data.images[:2], QUIET)  # type: ignore[attr-defined]
-    found = complexity_of(choose(classifier, data, Budget(ms=5), *arguments).cut()).macs / whole
+    found = choose(classifier, data, Budget(ms=5), *arguments).cut().config.macs / whole
     assert 0.4 < found <= 0.5
     with pytest.raises(RunError, match=r"Cannot shrink to 11 ms: it takes 10 ms on clock already"):
         choose(classifier, data, Budget(ms=11), *arguments)

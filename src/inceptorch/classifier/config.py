@@ -13,7 +13,7 @@ from msgspec import Meta
 from inceptorch.errors import BundleError, TableError, within
 from inceptorch.images.preprocessing import Preprocessing
 from inceptorch.networks import serialization
-from inceptorch.networks.complexity import tensor_shapes
+from inceptorch.networks.complexity import LayerCost, count_complexity, tensor_shapes
 from inceptorch.networks.detection import DetectionHead
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.timm_config import bundle_keys, check_pretrained_cfg
@@ -161,6 +161,20 @@ class ClassifierConfig:
         if self.detection is not None:
             return self.detection.width, self.detection.height
         return self.preprocessing.size, self.preprocessing.size
+
+    @property
+    def layer_costs(self) -> tuple[LayerCost, ...]:
+        """The parameters and multiply-adds of each layer for one image, of a detector with its head. Raises
+        BundleError for a custom module."""
+        net, classes, channels = self.network, len(self.classes), self.preprocessing.in_chans
+        if self.detection is not None:
+            return self.detection.costs(net, classes, channels)
+        return count_complexity(net, self.preprocessing.size, classes, channels).layers
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        return sum(layer.macs for layer in self.layer_costs)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

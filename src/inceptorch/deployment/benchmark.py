@@ -25,7 +25,6 @@ from inceptorch.inference.engines.formats import missing
 from inceptorch.inference.engines.selection import TOLERANCE, EngineChoice, is_measured, save_choices
 from inceptorch.inference.engines.timing import latencies, random_images, throughput
 from inceptorch.inference.inputs import load_inputs
-from inceptorch.networks.complexity import count_complexity
 from inceptorch.utils.cpu import processors
 from inceptorch.utils.progress import Progress
 
@@ -193,7 +192,7 @@ def _result(case: _Case, peak: float | None, reference: str) -> BenchmarkResult:
         reference=reference,
         top1_agreement=case.agreement,
         max_difference=case.difference,
-        fraction_of_peak=None if peak is None else rates[streams] * 2 * _macs(config) / peak,
+        fraction_of_peak=None if peak is None else rates[streams] * 2 * config.macs / peak,
         answers="classes" if config.detection is None else "boxes",
     )
 
@@ -203,14 +202,6 @@ def _reference(path: Path) -> Engine:
     plainest = dict(reversed(available(path)))  # the first precision of each engine
     name = next((name for name in ("torch", "onnxruntime", "openvino") if name in plainest), ENGINES[0])
     return open_engine(path, name, plainest.get(name))
-
-
-def _macs(config: ClassifierConfig) -> int:
-    """Multiply-adds for one image."""
-    net, classes, channels = config.network, len(config.classes), config.preprocessing.in_chans
-    if config.detection is not None:
-        return sum(layer.macs for layer in config.detection.costs(net, classes, channels))
-    return count_complexity(net, config.preprocessing.size, classes, channels).macs
 
 
 def _task(config: ClassifierConfig) -> tuple[Any, ...]:

@@ -20,7 +20,6 @@ from inceptorch.errors import EngineError
 from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.base import channels_first
 from inceptorch.inference.engines.timing import random_images
-from inceptorch.networks.complexity import count_complexity
 from inceptorch.networks.layers import FLATTEN
 from inceptorch.networks.network import NetworkSpec
 
@@ -56,14 +55,11 @@ def layer_times(engine: Engine, batch_size: int = 1) -> list[LayerTime]:
         raise EngineError("Cannot time the layers of a detector, only of a classifier. Leave out --per-layer.")
     measure = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine.name]
     calls = measure(engine, random_images(config.preprocessing.size, batch_size))[WARMUP:]
-    complexity = count_complexity(
-        config.network, config.preprocessing.size, len(config.classes), config.preprocessing.in_chans
-    )
-    macs = {layer.name: layer.macs for layer in complexity.layers}
+    macs = {layer.name: layer.macs for layer in config.layer_costs}
     ms = {name: median(call.get(name, 0.0) for call in calls) for name in (BEFORE, *macs, AFTER, OTHER)}
-    total = sum(ms.values())
+    total, whole = sum(ms.values()), config.macs
     return [
-        LayerTime(name, time, time / total, macs.get(name, 0), macs.get(name, 0) / complexity.macs)
+        LayerTime(name, time, time / total, macs.get(name, 0), macs.get(name, 0) / whole)
         for name, time in ms.items()
         if name in macs or time
     ]

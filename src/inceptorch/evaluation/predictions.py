@@ -28,7 +28,6 @@ from inceptorch.errors import ProtocolError, RunError
 from inceptorch.images.crops import CropProtocol
 from inceptorch.inference.engines import Engine, fingerprint
 from inceptorch.inference.predictor import Predictor
-from inceptorch.networks.complexity import count_complexity
 from inceptorch.utils.arrays import Floats, Ints
 from inceptorch.utils.files import atomic_write, os_error_reason, reading, write_text
 from inceptorch.utils.progress import Progress
@@ -81,7 +80,7 @@ def _metadata(engine: Engine, split: Split, protocol: CropProtocol, saved: bool)
         protocol=protocol.name,
         description=protocol.describe(preprocessing),
         crops=protocol.count,
-        multiply_adds=count_complexity(network, preprocessing.size, len(classes), preprocessing.in_chans).macs,
+        multiply_adds=engine.config.macs,
         classes=classes,
         images=data_fingerprint(split),
         changed=hashlib.sha256(np.asarray(split.files.changed).tobytes()).hexdigest() if saved else "",

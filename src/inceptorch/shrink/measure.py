@@ -20,7 +20,6 @@ from inceptorch.inference.engines import Engine
 from inceptorch.inference.engines.factory import graph_of, open_engine, open_graph
 from inceptorch.inference.engines.formats import installed
 from inceptorch.inference.engines.timing import latencies
-from inceptorch.networks.complexity import Complexity, count_complexity
 from inceptorch.utils.files import atomic_write
 from inceptorch.utils.plots import BLUE, GRID, INK, ORANGE, shortened, unicode_fonts
 from inceptorch.utils.progress import Progress
@@ -66,7 +65,8 @@ def measure_step(
     """The measured step of the classifier in a bundle; `whole` are the multiply-adds of the original, and `crops`
     uint8 images [N, S, S, 3]."""
     progress.info(f"measuring {name}: top-1 {top1:.2%}")
-    costs = complexity_of(classifier)
+    macs = classifier.config.macs
+    params = sum(layer.params for layer in classifier.config.layer_costs)
     ms_fp32, engine_fp32 = fastest_fp32(folder, crops)
     ms_int8 = engine_int8 = mb_int8 = None
     if can_quantize():
@@ -75,15 +75,7 @@ def measure_step(
         ms_int8, engine_int8 = _fastest(engines, crops)
         mb_int8 = len(graph) / 1e6
     mb_fp32 = (folder / WEIGHTS).stat().st_size / 1e6
-    counts = costs.macs / whole, costs.macs, costs.params
-    return Step(name, *counts, top1, ms_fp32, engine_fp32, mb_fp32, ms_int8, engine_int8, mb_int8)
-
-
-def complexity_of(classifier: Classifier) -> Complexity:
-    """The parameters and multiply-adds of a classifier in its own size."""
-    config = classifier.config
-    size, channels = config.preprocessing.size, config.preprocessing.in_chans
-    return count_complexity(config.network, size, len(config.classes), channels)
+    return Step(name, macs / whole, macs, params, top1, ms_fp32, engine_fp32, mb_fp32, ms_int8, engine_int8, mb_int8)
 
 
 def can_quantize() -> bool:

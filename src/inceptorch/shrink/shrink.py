@@ -23,7 +23,7 @@ from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.networks.serialization import to_yaml
 from inceptorch.runtime.distributed import init_distributed
 from inceptorch.shrink.choose import Budget, Criterion, choose
-from inceptorch.shrink.measure import Step, complexity_of, draw_curve, measure_step
+from inceptorch.shrink.measure import Step, draw_curve, measure_step
 from inceptorch.shrink.statistics import renew_norm_statistics
 from inceptorch.training import Recipe, Result, resume, train
 from inceptorch.training.recipe import get_recipe
@@ -95,7 +95,7 @@ def shrink(request: ShrinkRequest, progress: Progress | None = None) -> Shrunk:
     chosen = choose(classifier, training, request.budget, criterion, folder, crops, progress)
     smaller = chosen.cut()
     renew_norm_statistics(smaller, training, chosen.indices, progress)
-    whole = complexity_of(classifier).macs
+    whole = classifier.config.macs
     steps = [measure_step("original", folder, classifier, whole, top1(classifier), crops, progress)]
     try:
         smaller.save(out / CUT)

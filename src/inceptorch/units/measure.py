@@ -25,7 +25,7 @@ from inceptorch.inference.engines.formats import is_exported
 from inceptorch.inference.inputs import to_input
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.models.normalize import Normalize
-from inceptorch.networks.complexity import LayerCost, count_complexity
+from inceptorch.networks.complexity import LayerCost
 from inceptorch.units.clusters import LEVELS, Dendrogram, average_linkage
 from inceptorch.units.likeness import MAX_IMAGES, linear_cka
 from inceptorch.units.statistics import DIMENSIONS, DISTANCES, LayerSums, UnitStatistics
@@ -183,21 +183,10 @@ def open_network(model: str | Path) -> Classifier:
     return load(model).to_best_device()
 
 
-def layer_costs_of(classifier: Classifier) -> tuple[LayerCost, ...]:
-    """The layers of the whole network with their multiply-adds for one image. Raises BundleError for a custom module,
-    which no table describes."""
-    config = classifier.config
-    net, classes, channels = config.network, len(config.classes), config.preprocessing.in_chans
-    if config.detection is not None:
-        return config.detection.costs(net, classes, channels)
-    return count_complexity(net, config.preprocessing.size, classes, channels).layers
-
-
 def find_layers(classifier: Classifier, layer: str | None = None) -> dict[str, LayerCost]:
     """The layers of the body that compute, or the one called `layer`, which may be any. Raises TableError."""
-    counted = layer_costs_of(classifier)
     body = [name for name, _ in classifier.model.body.named_children()]
-    costs = {cost.name: cost for cost in counted if cost.name in body}
+    costs = {cost.name: cost for cost in classifier.config.layer_costs if cost.name in body}
     if layer is None:
         return {name: cost for name, cost in costs.items() if cost.macs}
     if layer not in costs:
@@ -258,7 +247,7 @@ def measure_units(
                 pooled[number][name].append(_pooled(maps[kept]))
     if not seen:
         raise DataError(f"{data} holds no image that can be read: {skipped[0]['file']} {skipped[0]['error']}.")
-    total = sum(cost.macs for cost in layer_costs_of(classifier))
+    total = classifier.config.macs
     layers = [
         LayerUnits(name, cost.macs / total if total else 0.0, sums.pop(name).finish(), tops[name])
         for name, cost in progress.track(costs.items(), len(costs), "correlating")
