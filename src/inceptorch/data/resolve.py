@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +20,12 @@ from inceptorch.data.locator import PIPE, TORCHVISION, URL
 from inceptorch.data.sources.base import Tree, is_image, join
 from inceptorch.data.sources.folder import Folder
 from inceptorch.data.sources.manifest import is_list, open_manifest
-from inceptorch.data.sources.pairs import Peek, peek_pairs, spread
 from inceptorch.data.sources.shards import are_shards, open_remote, open_shards
 from inceptorch.data.sources.torchvision import open_dataset
 from inceptorch.data.sources.zip import Zip
 from inceptorch.data.split import SPLITS, Split, group_by_split, split_of
 from inceptorch.data.string_array import StringArray
-from inceptorch.errors import DataError, ImageError, did_you_mean
-from inceptorch.images.decode import read_header
+from inceptorch.errors import DataError, did_you_mean
 
 BOX_FILES = (".csv", ".json", ".yaml", ".yml")
 Splits = Mapping[str, Callable[[], Split]]  # how to read train, val and test, as far as DATA has them; or "", all of it
@@ -118,26 +115,6 @@ def open_splits(data: str | Path, download: bool = True, allow_missing: bool = F
     if is_validation(path):
         return open_validation(path)
     return _open_folders(path)
-
-
-def peek(data: Any, max_images_per_class: int = 0) -> Peek | None:
-    """What the training images are like, by a few of them: of DATA, of whose classes at most so many images count, or
-    of pairs from Python. None where that cannot be told without fetching anything, and where training will say why."""
-    if isinstance(data, str | Path) and (URL in str(data) or str(data).startswith(PIPE)):
-        return None
-    try:
-        if not isinstance(data, str | Path):
-            return peek_pairs(data)
-        splits = open_splits(data, download=False)
-        name = _first(splits, ("", "train"))
-        split = None if name is None else splits[name]()
-        if split is None or not len(split):
-            return None
-        headers = [split.decoded(index, read_header) for index in spread(len(split))]
-    except (DataError, ImageError):
-        return None
-    images = sum(min(count, max_images_per_class or count) for count in split.counts().values())
-    return Peek(images, int(np.median([min(header.width, header.height) for header in headers])))
 
 
 def refuse_boxes(data: str | Path, what: str, remedy: str) -> None:

@@ -25,6 +25,7 @@ from inceptorch.inference.inputs import to_input
 from inceptorch.inference.predictor import Predictor
 from inceptorch.networks.onnx_graph import INPUT
 from inceptorch.tasks.metrics import Interval, paired_difference_interval
+from inceptorch.utils.arrays import spread
 from inceptorch.utils.progress import Progress
 
 CALIBRATION_IMAGES = 300  # NNCF's default
@@ -130,8 +131,7 @@ def with_metadata(graph: bytes, **values: Any) -> bytes:
 
 def inputs_of(split: Split, count: int, engine: Engine, progress: Progress) -> NDArray[np.uint8]:
     """At most `count` images as the network takes them, spread evenly over a split, which lists class by class."""
-    count = min(count, len(split))
-    chosen = np.unique(np.linspace(0, len(split) - 1, count).round().astype(int)).tolist()
+    chosen = spread(len(split), count)
     crops = []
     for index in progress.track(chosen, len(chosen), "reading"):
         try:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inceptorch.data.resolve import has_boxes, peek
+from inceptorch.data.peek import peek
+from inceptorch.data.resolve import has_boxes
 from inceptorch.training.recipe import BOX_RECIPES, SCRATCH, SMALL, Recipe, get_recipe
 
 MAX_SMALL_SIZE = 64  # pixels of the shorter side up to which images are small

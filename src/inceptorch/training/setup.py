@@ -27,7 +27,7 @@ from inceptorch.data.augment_boxes import BoxDataset
 from inceptorch.data.box_split import BoxSplit
 from inceptorch.data.locator import TORCHVISION, URL, absolute, ensure_outside
 from inceptorch.data.sampler import steps_per_epoch
-from inceptorch.data.sources.pairs import dataset_name, open_pairs, spread
+from inceptorch.data.sources.pairs import dataset_name, open_pairs
 from inceptorch.errors import DataError, RecipeError, RunError, TableError
 from inceptorch.evaluation import Evaluation, evaluation_from_logits
 from inceptorch.images.crops import CENTER
@@ -49,6 +49,7 @@ from inceptorch.training.optimizers import OptimizerFactory
 from inceptorch.training.recipe import BOX_RECIPES, Recipe, get_recipe
 from inceptorch.training.run import RUN_CONFIG, Run, TeacherFolder, next_run_dir
 from inceptorch.training.step import precision
+from inceptorch.utils.arrays import spread
 from inceptorch.utils.files import ensure_empty
 from inceptorch.utils.progress import Progress
 

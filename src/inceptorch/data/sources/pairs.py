@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +13,10 @@ from numpy.typing import NDArray
 from inceptorch.data.sources.base import Source
 from inceptorch.data.split import Split, stratified
 from inceptorch.data.string_array import Files, StringArray
-from inceptorch.errors import DataError, ImageError
+from inceptorch.errors import DataError
 from inceptorch.images.inputs import load_image
 
 NAMES = ("train", "val")
-PEEKED = 20  # images
-
-
-class Peek(NamedTuple):
-    """How many training images there are, and the median of the shorter sides of some of them, in pixels."""
-
-    images: int
-    side: int
-
-
-def spread(count: int, most: int = PEEKED) -> list[int]:
-    """At most `most` indices from all over so many images."""
-    places: list[int] = np.unique(np.linspace(0, count - 1, most).round().astype(np.int64)).tolist()
-    return places if count else []
 
 
 class Pairs(Source):
@@ -76,17 +62,6 @@ def open_pairs(data: Any, val_fraction: float, seed: int) -> tuple[Split, Split]
         raise DataError(f"Cannot use this data: the tuple has {len(data)} parts. Give it two, train and val.")
     train, val = (_split(pairs, split, f"{name} ({split})") for pairs, split in zip(data, NAMES, strict=True))
     return train, val.with_classes(train.classes)
-
-
-def peek_pairs(data: Any) -> Peek | None:
-    """What the training images of pairs are like; None for what are no pairs of images."""
-    pairs = data["train"] if isinstance(data, Mapping) and "train" in data else data
-    pairs = pairs[0] if isinstance(pairs, tuple) and len(pairs) == 2 else pairs
-    try:
-        sides = [min(load_image(pairs[index][0]).size) for index in spread(len(pairs))]
-    except (DataError, ImageError, TypeError, IndexError, KeyError):
-        return None
-    return Peek(len(pairs), int(np.median(sides))) if sides else None
 
 
 def dataset_name(data: Any) -> str:
