@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inceptorch.classifier.classifier import Classifier
+from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.data import Split
 from inceptorch.errors import RunError, did_you_mean
-from inceptorch.networks.complexity import count_complexity
 from inceptorch.shrink.channels import ChannelGraph, channel_graph, with_widths
 from inceptorch.shrink.cut import cut
 from inceptorch.shrink.measure import fastest_fp32, file_size
@@ -127,7 +127,7 @@ def choose(
     if budget.ms is not None:
         target = _search_ms(budget.ms, least, whole, chosen, folder, crops, progress)
     elif budget.mb is not None:
-        target = _search_mb(budget.mb, least, whole, chosen, folder, crops, progress)
+        target = _search_mb(budget.mb, least, whole, chosen, config, file_size(folder, crops, progress))
     return chosen(target)
 
 
@@ -161,24 +161,24 @@ def _search_ms(
     crops: NDArray[np.uint8],
     progress: Progress,
 ) -> float:
-    """The most multiply-adds with which an image takes at most `ms` milliseconds in fp32, by halving the interval."""
+    """The most multiply-adds with which an image takes at most `ms` milliseconds in fp32."""
     before, engine = fastest_fp32(folder, crops)
     if ms >= before:
         raise RunError(f"Cannot shrink to {ms:g} ms: it takes {before:.3g} ms on {engine} already. Try fewer.")
-    low, high, fits, taken = least, whole, 0.0, before
-    for _ in range(SEARCH):
-        middle = (low + high) / 2
+    taken = before
+
+    def fits(macs: float) -> bool:
+        nonlocal taken
         with tempfile.TemporaryDirectory() as place:
-            chosen(middle).cut().save(Path(place) / "net")
+            chosen(macs).cut().save(Path(place) / "net")
             taken, engine = fastest_fp32(Path(place) / "net", crops)
-        progress.info(f"{middle / whole:.0%} of the multiply-adds: {taken:.3g} ms on {engine}")
-        if taken <= ms:
-            low = fits = middle
-        else:
-            high = middle
-    if not fits:
+        progress.info(f"{macs / whole:.0%} of the multiply-adds: {taken:.3g} ms on {engine}")
+        return taken <= ms
+
+    found = _most(least, whole, SEARCH, fits)
+    if found is None:
         raise RunError(f"Cannot shrink to {ms:g} ms: the smallest network that was tried takes {taken:.3g}. Try more.")
-    return fits
+    return found
 
 
 def _search_mb(
@@ -186,28 +186,37 @@ def _search_mb(
     least: float,
     whole: float,
     chosen: Callable[[float], Chosen],
-    folder: Path,
-    crops: NDArray[np.uint8],
-    progress: Progress,
+    config: ClassifierConfig,
+    file: tuple[float, float],
 ) -> float:
-    """The most multiply-adds with which the file has at most `mb` megabytes: so many bytes for each parameter, and what
-    the original's file has beside these."""
-    config = chosen(whole).classifier.config
-    pixels, classes = config.preprocessing, len(config.classes)
+    """The most multiply-adds with which the file has at most `mb` megabytes. `file` is the size of the original's, and
+    what each parameter takes of it; the rest stays as it is."""
+    size, each = file
 
-    def params(kept: Chosen) -> int:
-        net = with_widths(config.network, {at: len(stay) for at, stay in kept.keep.items()})
-        return count_complexity(net, pixels.size, classes, pixels.in_chans).params
+    def megabytes(macs: float) -> float:
+        net = with_widths(config.network, {at: len(stay) for at, stay in chosen(macs).keep.items()})
+        return each * _params(replace(config, spec=net)) + beside
 
-    size, each = file_size(folder, crops, progress)
-    beside = size - each * count_complexity(config.network, pixels.size, classes, pixels.in_chans).params
-    smallest = each * params(chosen(least)) + beside
+    beside = size - each * _params(config)
+    smallest = megabytes(least)
     if not smallest <= mb < size:
         raise RunError(
             f"Cannot shrink to {mb:g} MB: it has {size:.3g} and can have {smallest:.3g}. Try a size between these."
         )
-    low, high = least, whole
-    for _ in range(SIZE_SEARCH):
+    return _most(least, whole, SIZE_SEARCH, lambda macs: megabytes(macs) <= mb) or least
+
+
+def _params(config: ClassifierConfig) -> int:
+    return sum(layer.params for layer in config.layer_costs)
+
+
+def _most(low: float, high: float, steps: int, fits: Callable[[float], bool]) -> float | None:
+    """The most that fits and was tried, by halving the interval; None where nothing did."""
+    found = None
+    for _ in range(steps):
         middle = (low + high) / 2
-        low, high = (middle, high) if each * params(chosen(middle)) + beside <= mb else (low, middle)
-    return low
+        if fits(middle):
+            low = found = middle
+        else:
+            high = middle
+    return found
