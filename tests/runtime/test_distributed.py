@@ -18,7 +18,7 @@ from inceptorch.data import find_split
 from inceptorch.data.sampler import epoch_batches
 from inceptorch.images.decode import Box, RGBArray, decode
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.runtime.distributed import DistributedContext
+from inceptorch.runtime.distributed import DistributedContext, world_size
 from inceptorch.utils.progress import Progress
 from tests.conftest import COLORS
 from tests.training.helpers import CPU, PLAIN, RECIPE, Patches, free_port, torchrun
@@ -185,3 +185,11 @@ def test_a_step_that_leaves_a_process_with_one_image_is_refused(words: list[obje
     assert done.returncode != 0
     assert re.search(r"33 images in batches of 4 leave a step with 3.*--set batch_size=8", done.stderr), done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cluster_that_counts_processes_is_not_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert world_size() == 1
+    monkeypatch.setenv("RANK", "0")
+    assert world_size() == 2

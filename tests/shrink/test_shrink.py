@@ -112,6 +112,7 @@ def test_what_cannot_be_shrunk_is_said_before_anything_is_written(
     with pytest.raises(RunError, match=r"lies inside the images"):
         shrink(request(run, images, images / "small"), QUIET)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
     with pytest.raises(RunError, match=r"Cannot shrink in several processes"):
         shrink(request(run, images, out), QUIET)
     with pytest.raises(RunError, match=r"Cannot shrink in several processes"):

@@ -142,13 +142,18 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def world_size() -> int:
+    """The number of processes that torchrun started, 1 without it."""
+    # Some clusters set WORLD_SIZE for every job; torchrun sets RANK too.
+    started = dist.is_available() and "RANK" in os.environ
+    return int(os.environ.get("WORLD_SIZE", "1")) if started else 1
+
+
 @contextmanager
 def init_distributed(enabled: bool = True) -> Iterator[DistributedContext]:
     """This process's place among those that torchrun started; NCCL on GPUs, else gloo. `enabled=False` leaves the
     others out of it."""
-    # Some clusters set WORLD_SIZE for every job; torchrun sets RANK too.
-    started = enabled and dist.is_available() and "RANK" in os.environ
-    count = int(os.environ.get("WORLD_SIZE", "1")) if started else 1
+    count = world_size() if enabled else 1
     if count == 1:
         yield DistributedContext(0, 1, best_device())
         return

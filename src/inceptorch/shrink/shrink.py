@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from inceptorch.data.locator import absolute, ensure_outside
 from inceptorch.errors import DataError, RunError
 from inceptorch.evaluation import Evaluation, evaluate_split
 from inceptorch.networks.serialization import to_yaml
-from inceptorch.runtime.distributed import init_distributed
+from inceptorch.runtime.distributed import init_distributed, world_size
 from inceptorch.shrink.choose import Budget, Criterion, choose
 from inceptorch.shrink.measure import Step, draw_curve, measure_step
 from inceptorch.shrink.statistics import renew_norm_statistics
@@ -127,7 +126,7 @@ def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrun
 
 
 def _refuse_torchrun() -> None:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if world_size() > 1:
         raise RunError("Cannot shrink in several processes. Start it without torchrun.")
 
 
@@ -173,8 +172,10 @@ def _recipe(folder: Path, request: ShrinkRequest) -> Recipe:
 def _seed(classifier: Classifier, request: ShrinkRequest) -> int:
     """The seed of everything random. Validation images that training drew are drawn again with it."""
     split = classifier.config.metadata.split
-    if split is None or request.seed in (None, split["seed"]):
-        return request.seed or (split["seed"] if split and request.seed is None else 0)
+    if split is None:
+        return request.seed or 0
+    if request.seed in (None, split["seed"]):
+        return split["seed"]
     raise RunError(
         f"Cannot use seed {request.seed}: {request.model} drew its validation images with seed {split['seed']}. Leave "
         "out --seed."
