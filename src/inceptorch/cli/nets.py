@@ -85,25 +85,34 @@ def nets(
 
         print(to_yaml(net), end="")
     elif paper:
-        from inceptorch.papers import page
-
-        if json:
-            print_json(page.to_json(net))
-        else:
-            print(page.text(net), end="")
+        _print_paper(net, json)
     elif gradients is not None:
-        from inceptorch.papers.gradients import grid, initial_gradients
-        from inceptorch.papers.gradients import plain as plain_gradients
-
-        norms = initial_gradients(net, gradients)
-        if json:
-            print_json(plain_gradients(norms))
-        else:
-            print_table(grid(norms))
+        _print_gradients(net, gradients, json)
     elif json:
         print_json(_to_json(count_complexity(net)))
     else:
         _print_layers(net, count_complexity(net))
+
+
+def _print_paper(net: "NetworkSpec", json: bool) -> None:
+    """Print the tables of a network's paper."""
+    from inceptorch.papers import page
+
+    if json:
+        print_json(page.to_json(net))
+    else:
+        print(page.text(net), end="")
+
+
+def _print_gradients(net: "NetworkSpec", data: str, json: bool) -> None:
+    """Print the norms of the gradient by layer on images of DATA."""
+    from inceptorch.papers.gradients import grid, initial_gradients, plain
+
+    norms = initial_gradients(net, data)
+    if json:
+        print_json(plain(norms))
+    else:
+        print_table(grid(norms))
 
 
 def _list(json: bool) -> None:

@@ -224,11 +224,11 @@ class Trainer:
         data = self.dataset() if self.maps is None else self.maps.train
         data.epoch = epoch
         data.size = image_size(self.recipe, self.context.classifier.preprocessing.size, epoch)
-        wanted = self.recipe.runtime.num_workers
         try:
-            if self.images is not None:
-                wanted = 0  # a batch from memory takes less time than its way from another process
-            workers = num_workers(wanted, self.world.device, data, left, self.eta.compute_seconds)
+            workers = 0  # a batch from memory takes less time than its way from another process
+            if self.images is None:
+                wanted = self.recipe.runtime.num_workers
+                workers = num_workers(wanted, self.world.device, data, left, self.eta.compute_seconds)
             yield from load_batches(data, left, workers, self.stop_if_requested)
         except (ImageError, DiskError):
             while self.pending:
