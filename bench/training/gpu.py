@@ -12,6 +12,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -43,7 +44,7 @@ def resumed_exactly(data: Path) -> bool:
             process = subprocess.Popen([*words, str(data), *options, "--out", str(run)])
             if name == "killed":
                 while not (run / "metrics.csv").exists() and process.poll() is None:
-                    pass
+                    time.sleep(0.05)
                 process.kill()
                 process.wait()
                 subprocess.run([*words, "--resume", str(run)], check=True)
