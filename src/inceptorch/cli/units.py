@@ -92,7 +92,7 @@ def units(
         print_table([HEAD, *map(_row, found.layers)])
         if unit is not None:
             _print_unit(name or "", found.unit_to_dict(found.layers[0], unit))
-        _print_likeness(found, model, against)
+        _print_similarity(found, model, against)
         if out is not None:
             print(printable(f"the page is {out}"))
     if found.skipped:
@@ -126,7 +126,7 @@ def _print_unit(layer: str, found: dict[str, Any]) -> None:
         print(printable(f"  r {each['correlation']:.3f} with {layer}:{each['unit']}"))
 
 
-def _print_likeness(found: MeasuredUnits, model: str, against: str | None) -> None:
+def _print_similarity(found: MeasuredUnits, model: str, against: str | None) -> None:
     """The layers as a matrix, of one model, or with those of another."""
     shown = found.within if found.against is None else found.against
     if shown.values is None or (len(shown.rows) < 2 and found.against is None):

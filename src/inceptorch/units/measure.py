@@ -26,8 +26,8 @@ from inceptorch.inference.inputs import to_input
 from inceptorch.inference.pipeline import in_batches
 from inceptorch.models.normalize import Normalize
 from inceptorch.networks.complexity import LayerCost
+from inceptorch.units.cka import MAX_IMAGES, linear_cka
 from inceptorch.units.clusters import LEVELS, Dendrogram, average_linkage
-from inceptorch.units.likeness import MAX_IMAGES, linear_cka
 from inceptorch.units.statistics import DIMENSIONS, DISTANCES, LayerSums, UnitStatistics
 from inceptorch.units.top_images import TopImages
 from inceptorch.utils.cpu import processors
@@ -99,7 +99,7 @@ class LayerUnits:
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
+class Similarity:
     """Linear CKA [rows, columns] of layers; None where there are too few images."""
 
     rows: list[str]
@@ -128,8 +128,8 @@ class MeasuredUnits:
 
     classifier: Classifier
     layers: list[LayerUnits]
-    within: Likeness
-    against: Likeness | None
+    within: Similarity
+    against: Similarity | None
     seen: int
     skipped: list[Skipped]
     images: list[tuple[Split, int]] = field(repr=False)
@@ -255,8 +255,8 @@ def measure_units(
     features = [[np.concatenate(each) for each in found.values()] for found in pooled]
     names = [each.layers for each in networks]
     return MeasuredUnits(
-        classifier, layers, Likeness(names[0], names[0], linear_cka(features[0], features[0])),
-        None if against is None else Likeness(names[0], names[1], linear_cka(features[0], features[1])),
+        classifier, layers, Similarity(names[0], names[0], linear_cka(features[0], features[0])),
+        None if against is None else Similarity(names[0], names[1], linear_cka(features[0], features[1])),
         seen, skipped, images,
     )  # fmt: skip
 

@@ -31,9 +31,9 @@ def page(found: MeasuredUnits, model: str, data: str, against: str | None = None
         {"units": each, "matrix": _matrix(each), "pairs": [_pair(found, each, *pair) for pair in _alike(each, pairs)]}
         for each in found.layers
     ]
-    likeness = [(f"of the layers of {model} to one another", "", "", found.within)]
+    similarities = [(f"of the layers of {model} to one another", "", "", found.within)]
     if found.against is not None:
-        likeness.append((f"of the layers of {model} to those of {against}", model, against or "", found.against))
+        similarities.append((f"of the layers of {model} to those of {against}", model, against or "", found.against))
     return render(
         "units/templates/units.html",
         title=f"Units of {model}",
@@ -45,7 +45,9 @@ def page(found: MeasuredUnits, model: str, data: str, against: str | None = None
         parts=DIMENSIONS,
         sections=sections,
         unit=None if unit is None else _unit(found, found.layers[0], unit),
-        likeness=[each for each in likeness if each[3].values is not None and max(np.shape(each[3].values)) > 1],
+        similarities=[
+            each for each in similarities if each[3].values is not None and max(np.shape(each[3].values)) > 1
+        ],
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inceptorch.units.likeness import linear_cka
+from inceptorch.units.cka import linear_cka
 
 Layer = NDArray[np.float64]
 
