@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.common import SHARED, Record, bvlc, command, measured_process, need, on_machine
 from inceptorch.networks.layers import Conv, Fork
 from inceptorch.networks.zoo import get_network
+from inceptorch.utils.markdown import markdown
 
 BAR = 60  # seconds on two cores
 
@@ -62,20 +63,19 @@ def render(record: Record) -> str:
     modules = [row for row in record["rows"] if row["windows"] is not None]
     heads = ["layer", "mean r, same place", "1 apart", "2 apart", "left at 2", "strongest partner", "clusters at .7",
              "channels", "effective rank", "3x3 and 5x5"]  # fmt: skip
-    table = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    table = [heads]
     for row in record["rows"]:
         means, nearest = row["mean_correlation"], row["nearest_correlation"]["0"]
         share = "" if row["windows"] is None else f"{row['windows']:.0%}"
-        table.append(
-            f"| {row['layer']} | {means['0']:.3f} | {means['1']:.3f} | {means['2']:.3f} | {reach(row):.0%} | "
-            f"{nearest:.2f} | {row['clusters_70']} | {row['channels']} | {row['effective_rank']:.0f} | {share} |"
-        )
+        correlations = [*(f"{means[apart]:.3f}" for apart in "012"), f"{reach(row):.0%}", f"{nearest:.2f}"]
+        counts = [str(row["clusters_70"]), str(row["channels"]), f"{row['effective_rank']:.0f}"]
+        table.append([row["layer"], *correlations, *counts, share])
     found, drawn = rises([reach(row) for row in modules]), rises([row["windows"] for row in modules])
     return (
         f"`{command(record)}`, {on_machine(record)}\n\n"
         f"BVLC's GoogLeNet on {record['n']['images']} photographs; r is absolute. The paper expects correlated units "
         "at one place near the input, and less concentrated ones further up. So the correlation that is left 2 places "
-        "away should rise from module to module, and with it the share of 3x3 and 5x5.\n\n" + "\n".join(table) + "\n\n"
+        f"away should rise from module to module, and with it the share of 3x3 and 5x5.\n\n{markdown(table)}\n\n"
         f"Over the nine modules, Kendall's tau of depth with what is left 2 places away is {found:+.2f}, and with the "
         f"share of 3x3 and 5x5 in Table 1 {drawn:+.2f}; +1 is a rise at every step. A place is 8 pixels of the image "
         "wide in 3, 16 in 4 and 32 in 5. Neighbors are alike also because their windows overlap and images are "

@@ -4,10 +4,10 @@
 
 WAYS are some of cells, cards, peers, random, joined by commas; what was measured before keeps its rows. Ours is
 `inceptorch train DATA --weights BUNDLE`, which leaves the body as it is, then the same with that run as weights and
-`--recipe boxes --epochs 12 --lr 0.0007`, for cards, whose nines and tens differ in a pip, 24 epochs. Each run is evaluated on the test images as published, by VOC's rule with all
-points. No weights of torchvision's detectors are at hand, so they begin from random ones, and train for as many seconds
-as ours (boxes_plain.py). The way `random` is ours from random weights, in about the same seconds. Figures that others
-publish for these images are from GPUs.
+`--recipe boxes --epochs 12 --lr 0.0007`, for cards, whose nines and tens differ in a pip, 24 epochs. Each run is
+evaluated on the test images as published, by VOC's rule with all points. No weights of torchvision's detectors are at
+hand, so they begin from random ones, and train for as many seconds as ours (boxes_plain.py). The way `random` is ours
+from random weights, in about the same seconds. Figures that others publish for these images are from GPUs.
 """
 
 import json

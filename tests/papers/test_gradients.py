@@ -60,4 +60,4 @@ def test_a_network_on_a_folder_of_images(images: Path) -> None:
 
 def test_the_table_compares_both() -> None:
     shown = grid([GradientNorm("conv1", 0.5, 1.0), GradientNorm("conv2", 0.25, None)])
-    assert shown[1:] == [["conv1", "5.00e-01", "1.00e+00", "2.00"], ["conv2", "2.50e-01", "", ""]]
+    assert shown[1:] == [["conv1", "0.500", "1.00", "2.00"], ["conv2", "0.250", "", ""]]

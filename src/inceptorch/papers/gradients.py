@@ -77,7 +77,7 @@ def grid(norms: list[GradientNorm]) -> Grid:
     lines = [["layer", "main loss", "with heads", "times"]]
     for each in norms:
         ratio = "" if each.with_heads is None or not each.main else f"{each.with_heads / each.main:.2f}"
-        lines.append([each.layer, f"{each.main:.2e}", "" if ratio == "" else f"{each.with_heads:.2e}", ratio])
+        lines.append([each.layer, f"{each.main:#.3g}", "" if ratio == "" else f"{each.with_heads:#.3g}", ratio])
     return lines
 
 
