@@ -18,7 +18,7 @@ QUIET = Progress(quiet=True)
 SIZE = 16
 
 # 1x1, 3x3 with padding and without, a projection behind either pool, channels that a pool passes on, the inside of a
-# residual module, a stride, and the average before the classifier.
+# residual module, a pool before normalization, a stride, and the average before the classifier.
 MIXED = NetworkSpec(
     "mixed",
     title="every reader",
@@ -34,7 +34,7 @@ MIXED = NetworkSpec(
             (Pool("avg"), Conv(6)),
             Pool("avg", count_pad=True),
         ),
-        "valid": Conv(16, 3, 1, "valid"),
+        "valid": Conv(16, 3, 1, "valid", pool=2),
         "add": Residual((Fork(Conv(8), (Conv(8), Conv(8, (1, 3)))), Conv(16, norm=False, relu=False)), 0.5),
         "reduce": Fork((Conv(8), Conv(12, 3, 2)), Pool("max", 3, 2)),
         "last": Conv(20),

@@ -48,11 +48,11 @@ def sequential(layers: Layers, shape: Shape, norm: BatchNorm | None) -> nn.Seque
     return named(modules)
 
 
-def activated(convs: Mapping[str, nn.Conv2d], norm: BatchNorm | None, relu: bool) -> nn.Sequential:
-    """Convolutions, the last of them "conv", with batch normalization and ReLU behind them."""
-    modules: dict[str, nn.Module] = {**convs}
+def activated(layers: Mapping[str, nn.Module], out: int, norm: BatchNorm | None, relu: bool) -> nn.Sequential:
+    """Layers that give `out` channels, with batch normalization and ReLU behind them."""
+    modules = dict(layers)
     if norm is not None:
-        modules["bn"] = nn.BatchNorm2d(convs["conv"].out_channels, norm.eps, norm.momentum)
+        modules["bn"] = nn.BatchNorm2d(out, norm.eps, norm.momentum)
     if relu:
         modules["relu"] = nn.ReLU(inplace=True)
     return named(modules)

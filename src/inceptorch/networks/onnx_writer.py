@@ -68,5 +68,13 @@ class OnnxWriter:
         folded = weight.astype(np.float64) * factor.reshape(-1, 1, 1, 1)
         return folded.astype(np.float32), moved.astype(np.float32)
 
+    def signs(self, norm: str) -> NDArray[Any] | None:
+        """1 and -1 for the channels of a batch normalization by the signs of their factors; None where all are 1, or
+        nothing is normalized."""
+        if self.eps is None:
+            return None
+        below = self.tensor(f"{norm}.weight") < 0
+        return np.where(below, np.float32(-1), np.float32(1)) if below.any() else None
+
     def tensor(self, name: str) -> NDArray[Any]:
         return np.asarray(self.tensors[name], np.float32)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from inceptorch.errors import TableError
 from inceptorch.networks.drawing import Part, leaf, listed
 from inceptorch.networks.layers.base import BatchNorm, Shape, require_positive
+from inceptorch.networks.layers.field import Field
+from inceptorch.networks.layers.pool import Pool
 from inceptorch.networks.layers.window import Kernel, Padding, Window
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class Conv(Window, key="conv"):
     groups   each group of output channels sees its own part of the input channels (AlexNet)
     norm     False: a bias here, where the network has normalization elsewhere
     relu     False: linear, as before the sum of a residual module
+    pool     the maximum of every pool x pool places, taken before the normalization, which has less to do then
     """
 
     out: int
@@ -32,9 +35,10 @@ class Conv(Window, key="conv"):
     groups: int = 1
     norm: bool = True
     relu: bool = True
+    pool: int = 1
 
     def __post_init__(self) -> None:
-        require_positive(width=self.out, stride=self.stride, groups=self.groups)
+        require_positive(width=self.out, stride=self.stride, groups=self.groups, pool=self.pool)
         self.require_window()
         if self.out % self.groups:
             raise TableError(f"{self.out} channels cannot be divided into {self.groups} groups.")
@@ -46,10 +50,23 @@ class Conv(Window, key="conv"):
     def output_shape(self, shape: Shape) -> Shape:
         if shape[0] % self.groups:
             raise TableError(f"{shape[0]} channels cannot be divided into {self.groups} groups")
-        return self.out, *self.slide(shape)
+        shape = (self.out, *self.slide(shape))
+        return self.pooling.output_shape(shape) if self.pooling else shape
+
+    @property
+    def pooling(self) -> Pool | None:
+        """The pool within it."""
+        return Pool("max", self.pool, self.pool, "valid") if self.pool > 1 else None
+
+    @property
+    def reduction(self) -> int:
+        return self.stride * self.pool
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return super().field(field, shape).slid((self.pool, self.pool), self.pool)
 
     def count(self, shape: Shape, norm: BatchNorm | None) -> tuple[int, int]:
-        _, height, width = self.output_shape(shape)
+        height, width = self.slide(shape)
         rows, columns = self.window_size
         weights = self.out * rows * columns * (shape[0] // self.groups)
         return weights + _other_params(self.out, norm if self.norm else None), weights * height * width
@@ -64,17 +81,26 @@ class Conv(Window, key="conv"):
         norm = norm if self.norm else None
         bias = norm is None or norm.conv_bias
         conv = conv2d(shape[0], self.out, self.window_size, self.stride, self.pads, groups=self.groups, bias=bias)
-        return activated({"conv": conv}, norm, self.relu)
+        pool = {"pool": self.pooling.module(shape, None)} if self.pooling else {}
+        return activated({"conv": conv, **pool}, self.out, norm, self.relu)
 
     def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
         weight, bias = graph.folded(f"{at}.conv", f"{at}.bn" if self.norm else None)
+        signs = graph.signs(f"{at}.bn") if self.norm and self.pooling else None
+        if signs is not None:  # a maximum and a factor of normalization change places only if that is above 0
+            weight, bias = weight * signs.reshape(-1, 1, 1, 1), None if bias is None else bias * signs
         x = graph.convolution(x, f"{name}/conv", weight, bias, self.groups, **self.onnx_window)
+        if self.pooling:
+            x = self.pooling.onnx(graph, x, shape, name, at)
+        if signs is not None:
+            x = graph.node("Mul", [x, graph.constant(f"{name}/signs", signs.reshape(1, -1, 1, 1))], f"{name}/sign")
         return graph.node("Relu", [x], f"{name}/relu") if self.relu else x
 
     def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
         groups = f"groups {self.groups}" if self.groups > 1 else ""
         bias = "bias" if norm and not self.norm else ""
-        return leaf("conv", f"conv {self.window}", listed(self.out, groups, "linear" * (not self.relu), bias))
+        pool = f"max pool {self.pool}x{self.pool}" if self.pooling else ""
+        return leaf("conv", f"conv {self.window}", listed(self.out, groups, pool, "linear" * (not self.relu), bias))
 
 
 @dataclass(frozen=True)
@@ -116,7 +142,7 @@ class SeparableConv(Window, key="separable_conv"):
         channels, wide = shape[0], shape[0] * self.multiplier
         depthwise = conv2d(channels, wide, self.window_size, self.stride, self.pads, groups=channels, bias=False)
         pointwise = conv2d(wide, self.out, 1, bias=norm is None or norm.conv_bias)
-        return activated({"depthwise": depthwise, "conv": pointwise}, norm, relu=True)
+        return activated({"depthwise": depthwise, "conv": pointwise}, self.out, norm, relu=True)
 
     def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
         depthwise = graph.tensor(f"{at}.depthwise.weight")
