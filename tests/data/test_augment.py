@@ -8,7 +8,7 @@ import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -382,6 +382,18 @@ def test_images_in_memory_are_those_that_are_decoded_each_time(
     kept.size = decoded.size = 12  # as in the first epochs of recipe scratch-small
     assert kept.__getitems__(batch)[0].shape == (3, 3, 12, 12)
     assert torch.equal(kept.__getitems__(batch)[0], decoded.__getitems__(batch)[0])
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
+def test_whole_crops_shrink_by_the_filter_of_the_preprocessing(
+    split: Split, recipe: Recipe, filter: Literal["bilinear", "bicubic"]
+) -> None:
+    pixels = dataclasses.replace(default_preprocessing(16), filter=filter)
+    data = AugmentedDataset(split, pixels, with_values(recipe, PLAIN).augmentation, seed=7)
+    whole = data.__getitems__([0])[0][0].permute(1, 2, 0).numpy()
+    data.size = 12
+    smaller = data.__getitems__([0])[0][0]
+    assert torch.equal(smaller, resize(whole, 12, filter))
 
 
 def test_images_that_are_cropped_or_colored_stay_on_the_disk(

@@ -124,10 +124,12 @@ class AugmentedDataset(Dataset[tuple[Tensor, int, int]]):
         return images, torch.from_numpy(self.split.labels[indices.numpy()]).long(), indices
 
     def _resized(self, images: Tensor) -> Tensor:
-        """Center crops [N, 3, S', S'] at the size of this pass."""
+        """Center crops [N, 3, S', S'] at the size of this pass, by the preprocessing's filter if that is bicubic, else
+        bilinear: whole batches are resized by torch, which has these two."""
         if self.size == images.shape[-1]:
             return images
-        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        mode = "bicubic" if self.pixels.filter == "bicubic" else "bilinear"
+        return F.interpolate(images, (self.size, self.size), mode=mode, antialias=True)
 
     def _draw(self, index: int) -> random.Random:
         return random.Random(derive_seed(self.seed, self.epoch, index))

@@ -48,8 +48,9 @@ def test_the_maximum_is_taken_before_the_normalization(negative: bool) -> None:
     torch.manual_seed(0)
     module = Conv(6, 3, pool=2).module((3, 8, 8), BatchNorm()).eval()
     conv, norm = module.get_submodule("conv"), module.get_submodule("bn")
+    assert isinstance(norm, torch.nn.BatchNorm2d)
     with torch.no_grad():
-        conv.weight.normal_()
+        conv.get_parameter("weight").normal_()
         for name in ("weight", "bias", "running_mean", "running_var"):
             getattr(norm, name).uniform_(0.5, 1.5)
         if negative:
