@@ -75,11 +75,7 @@ def nets(
         return
     net = get_network(name)
     if draw is not None:
-        from inceptorch.networks.draw import svg
-        from inceptorch.utils.files import write_text
-
-        write_text(draw, svg(net))
-        print(f"{net.name} drawn in {draw}")
+        _draw(net, draw)
     elif yaml:
         from inceptorch.networks.serialization import to_yaml
 
@@ -92,6 +88,14 @@ def nets(
         print_json(_to_json(count_complexity(net)))
     else:
         _print_layers(net, count_complexity(net))
+
+
+def _draw(net: "NetworkSpec", file: Path) -> None:
+    from inceptorch.networks.draw import svg
+    from inceptorch.utils.files import write_text
+
+    write_text(file, svg(net))
+    print(f"{net.name} drawn in {file}")
 
 
 def _print_paper(net: "NetworkSpec", json: bool) -> None:

@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from inceptorch.cli.output import Json, print_images, print_json
 
 if TYPE_CHECKING:
     from inceptorch.classifier import ClassifierConfig
+    from inceptorch.inference.draw_boxes import Drawings
     from inceptorch.inference.engines import Engine
     from inceptorch.inference.inputs import Entry
     from inceptorch.inference.options import BoxOptions, PredictOptions
@@ -109,36 +111,33 @@ def predict(
 
     inceptorch predict runs/cells slides/ --out boxes.json --draw drawn
     """
-    from inceptorch.errors import ProtocolError, RunError
+    from inceptorch.errors import RunError
     from inceptorch.images.crops import get_protocol
-    from inceptorch.inference.draw_boxes import Drawings
     from inceptorch.inference.engines import open_engine
     from inceptorch.inference.inputs import image_entries
-    from inceptorch.inference.options import options_for, report_low_bits
+    from inceptorch.inference.options import options_for
     from inceptorch.inference.writers import file_lock, is_unfinished, new_writer, provenance, write_predictions
     from inceptorch.utils.progress import Progress
 
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
     get_protocol(protocol or "center")  # before the model is read
-    progress, new = Progress(), out is None or not is_unfinished(out)  # a file is resumed by the engine that began it
+    progress, resumed = Progress(), out is not None and is_unfinished(out)  # by the engine that began the file
     if distance and engine == "auto":
         engine = "torch"  # which has the features
-    if measure and new and ray is None and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM:
+    if (
+        measure
+        and not resumed
+        and ray is None
+        and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM
+    ):
         measure_engines(model, engine, precision)
     opened = open_engine(model, engine, precision)
-    if draw is not None and opened.config.detection is None:
-        raise ProtocolError(f"Cannot draw boxes: {model} is a classifier. Try inceptorch explain, which draws maps.")
-    if reject:
-        min_confidence = _threshold(model, opened.config, protocol, min_confidence)
+    min_confidence = _threshold(model, opened.config, protocol, min_confidence) if reject else min_confidence
     with_size = out is not None and out.suffix.lower() == ".json"  # as COCO JSON has it
     options = options_for(opened, top, protocol, min_confidence, tile, distance=distance, with_size=with_size)
-    drawings = None if draw is None else Drawings(draw, paths, resumed=out is not None and is_unfinished(out))
-
-    def answer(entries: Iterable["Entry"]) -> Iterator["Entry"]:
-        answers = report_low_bits(_predict(opened, model, entries, options, ray), progress.info)
-        return answers if drawings is None else drawings.draw_each(answers)
-
+    drawings = None if draw is None else _drawings(draw, paths, resumed, model, opened.config)
+    answer = partial(_answers, opened, model, options, ray, drawings, progress)
     if out is None:
         _print_answers(answer, paths, json, progress)
         return
@@ -148,17 +147,35 @@ def predict(
     _print_summary(out, state.done, state.failed, json)
 
 
-def _predict(
-    opened: "Engine", model: str, entries: "Iterable[Entry]", options: "PredictOptions | BoxOptions", ray: str | None
+def _answers(
+    opened: "Engine",
+    model: str,
+    options: "PredictOptions | BoxOptions",
+    ray: str | None,
+    drawings: "Drawings | None",
+    progress: "Progress",
+    entries: "Iterable[Entry]",
 ) -> "Iterator[Entry]":
-    """The answers of this machine, or of a Ray cluster."""
+    """The answers of this machine, or of a Ray cluster, drawn on the way if there are drawings."""
+    from inceptorch.inference.options import predict_entries, report_low_bits
+
     if ray is None:
-        from inceptorch.inference.options import predict_entries
+        answers = predict_entries(opened, entries, options)
+    else:
+        from inceptorch.inference.ray import predict_on_cluster
 
-        return predict_entries(opened, entries, options)
-    from inceptorch.inference.ray import predict_on_cluster
+        answers = predict_on_cluster(ray, model, opened, entries, options)
+    answers = report_low_bits(answers, progress.info)
+    return answers if drawings is None else drawings.draw_each(answers)
 
-    return predict_on_cluster(ray, model, opened, entries, options)
+
+def _drawings(draw: Path, paths: list[Path], resumed: bool, model: str, config: "ClassifierConfig") -> "Drawings":
+    from inceptorch.errors import ProtocolError
+    from inceptorch.inference.draw_boxes import Drawings
+
+    if config.detection is None:
+        raise ProtocolError(f"Cannot draw boxes: {model} is a classifier. Try inceptorch explain, which draws maps.")
+    return Drawings(draw, paths, resumed=resumed)
 
 
 def _threshold(model: str, config: "ClassifierConfig", protocol: str | None, min_confidence: float | None) -> float:

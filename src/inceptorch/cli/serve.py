@@ -64,6 +64,12 @@ SecondsOption = Annotated[
         max=86_400,
     ),
 ]
+QueueSizeOption = Annotated[
+    int, typer.Option(help="Unanswered images per model, at most; not below --max-images.", min=1)
+]
+AccessLogOption = Annotated[
+    bool, typer.Option("--access-log", help="Log of requests on standard error, one line each.")
+]
 
 
 def serve(
@@ -83,12 +89,8 @@ def serve(
     max_body: Annotated[float, typer.Option(help="Largest request, in MB.", min=0.001, max=1_000_000)] = 32,
     max_images: Annotated[int, typer.Option(help="Images of one request, at most.", min=1)] = 32,
     max_seconds: SecondsOption = 30,
-    queue_size: Annotated[
-        int, typer.Option(help="Unanswered images per model, at most; not below --max-images.", min=1)
-    ] = 64,
-    access_log: Annotated[
-        bool, typer.Option("--access-log", help="Log of requests on standard error, one line each.")
-    ] = False,
+    queue_size: QueueSizeOption = 64,
+    access_log: AccessLogOption = False,
 ) -> None:
     """Serve classifiers over HTTP, with a page for browsers, until SIGTERM or Ctrl-C.
 

@@ -154,33 +154,28 @@ def train(
     overrides = {name: value for name, value in values.items() if value is not None}
     if measure:
         raise RunError("Cannot measure: --measure was removed. Try --set precision=fp32 or --set compile=true.")
+    others = (weights, teacher, recipe, config, settings, lr_find, fast_dev_run, print_config)
     if resume:
-        changed = overrides.keys() - {"num_workers"}
-        others = (out, extend, weights, teacher, recipe, config, settings, changed, seed)
-        if any((*others, lr_find, fast_dev_run, print_config)):
-            raise RunError(
-                f"Cannot change {resume}: --resume continues it as it began. Leave out all other options but --workers."
-            )
-        _print_result(_training().resume(resume, data=data, num_workers=workers), json)
+        _resume(resume, data, workers, any((*others, out, extend, overrides.keys() - {"num_workers"}, seed)), json)
         return
-
     if extend:
-        if any((weights, teacher, recipe, config, settings, overrides, lr_find, fast_dev_run, print_config)):
-            raise RunError(
-                f"Cannot train {extend} otherwise: --extend keeps its network and its classifier. Leave out all other "
-                "options but --out and --seed."
-            )
-        _extend(data, extend, out, seed, json)
+        _extend(extend, data, out, seed, any((*others, overrides)), json)
         return
 
     chosen = _recipe(data, recipe, config, bool(weights), settings or [], overrides)
     if print_config:
         _print_config(chosen, net, weights)
         return
+    arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed, "teacher": teacher}
+    _train(data, out, arguments, lr_find, fast_dev_run, json)
+
+
+def _train(
+    data: str | None, out: Path | None, arguments: dict[str, Any], lr_find: bool, fast_dev_run: bool, json: bool
+) -> None:
+    """Train, or try what training would be like."""
     if data is None:
         raise RunError("Cannot train without data. Name the DATA to train on, or a run to resume: --resume RUN.")
-
-    arguments: dict[str, Any] = {"net": net, "weights": weights, "recipe": chosen, "seed": seed, "teacher": teacher}
     if lr_find and fast_dev_run:
         raise RunError("Cannot combine --lr-find and --fast-dev-run: each is a trial of its own. Try one of them.")
     if lr_find:
@@ -199,7 +194,20 @@ def _print_config(recipe: Recipe, net: str | None, weights: str | None) -> None:
     print(recipe.to_yaml(), end="")
 
 
-def _extend(data: str | None, run: Path | str, out: Path | None, seed: int, json: bool) -> None:
+def _resume(run: Path, data: str | None, workers: int | None, changes: bool, json: bool) -> None:
+    if changes:
+        raise RunError(
+            f"Cannot change {run}: --resume continues it as it began. Leave out all other options but --workers."
+        )
+    _print_result(_training().resume(run, data=data, num_workers=workers), json)
+
+
+def _extend(run: str, data: str | None, out: Path | None, seed: int, changes: bool, json: bool) -> None:
+    if changes:
+        raise RunError(
+            f"Cannot train {run} otherwise: --extend keeps its network and its classifier. Leave out all other options "
+            "but --out and --seed."
+        )
     if data is None:
         raise RunError("Cannot extend without data. Name the DATA with the new classes.")
     _print_result(_training().extend(data, run, out=out, seed=seed), json)

@@ -79,21 +79,25 @@ def train(
         begun: list[TrainingContext] = []  # in the main process; the others read what it has written
 
         def begin() -> Path:
-            context = setup(new_run(request, world), overrides, progress or Progress())
-            check_batches(context.run.recipe, len(context.train), world)
-            if context.run.recipe.data.folds:
-                assign_folds(context)  # what cannot be divided is refused before anything is computed
-            check_disk_space(context)
-            context.run.begin(context.train, context.val)
-            stack.enter_context(context.run.lock())
-            begun.append(context)
-            return context.run.folder
+            begun.append(setup(new_run(request, world), overrides, progress or Progress()))
+            _check_and_begin(begun[0], world)
+            stack.enter_context(begun[0].run.lock())
+            return begun[0].run.folder
 
         folder = world.run_on_main(begin)
         context = begun[0] if begun else setup(read_run(folder), overrides, Progress(quiet=True))
         progress = _logged(context, world, progress)
         report_skipped(context.run.skipped or [], progress.info)
         return _fit(context, world, progress, callbacks, began)
+
+
+def _check_and_begin(context: TrainingContext, world: DistributedContext) -> None:
+    """Begin the run's folder once nothing speaks against training. Raises RecipeError, DataError or DiskError."""
+    check_batches(context.run.recipe, len(context.train), world)
+    if context.run.recipe.data.folds:
+        assign_folds(context)  # what cannot be divided is refused before anything is computed
+    check_disk_space(context)
+    context.run.begin(context.train, context.val)
 
 
 def _net_or_module(net: str | None, model: str | nn.Module | None) -> tuple[str | None, nn.Module | None]:

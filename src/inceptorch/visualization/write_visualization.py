@@ -65,12 +65,12 @@ def write_visualization(
     with earlier.threads():
         record = earlier.describe(name, classifier, files)
         if "image" in inputs:
-            picture, more = _maps(classifier, settings, inputs["image"])
+            sheet, more = _maps(classifier, settings, inputs["image"])
             record |= {**asdict(settings), "interrupted": False}
-            write_png(out, picture, record)
+            write_png(out, sheet, record)
         else:
-            picture, more = _optimized(out, classifier, settings, record, earlier, inputs, every, progress)
-    return to_json(out, picture, record, began, **more)
+            sheet, more = _optimized(out, classifier, settings, record, earlier, inputs, every, progress)
+    return to_json(out, sheet, record, began, **more)
 
 
 def _maps(classifier: Classifier, settings: VisualizeSettings, image: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
@@ -107,14 +107,14 @@ def _optimized(
         on_photographs=on_photographs, on_images=save, every=every,
     )  # fmt: skip
     record |= {**asdict(found.settings), "interrupted": found.interrupted}
-    picture = draw(found.visualizations)
-    write_png(out, picture, record)
+    sheet = draw(found.visualizations)
+    write_png(out, sheet, record)
     if found.interrupted:
         progress.info(f"interrupted after {found.steps} steps; {out} has the images so far")
     more: dict[str, Any] = {"visualizations": [describe(each) for each in found.visualizations]}
     if found.photographs is not None:
         more["photographs"] = {"seen": found.photographs.seen, "skipped": found.photographs.skipped}
-    return picture, more
+    return sheet, more
 
 
 def draw(visualizations: Sequence[Visualization]) -> NDArray[np.uint8]:
