@@ -92,15 +92,15 @@ def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> No
     with pytest.raises(BundleError, match=r"model.safetensors does not exist"):
         inceptorch.load(bundle)
     (bundle / "config.json").write_text("[" * 100_000)
-    with pytest.raises(BundleError, match=r"config.json is not JSON"):
+    with pytest.raises(BundleError, match=r"config.json: it is not JSON"):
         inceptorch.load(bundle)
     (bundle / "config.json").write_text("{")
-    with pytest.raises(BundleError, match=r"config.json is not JSON"):
+    with pytest.raises(BundleError, match=r"config.json: it is not JSON"):
         inceptorch.load(bundle)
     (bundle / "config.json").unlink()
-    with pytest.raises(BundleError, match=r"no config.json: it is not a run or a bundle"):
+    with pytest.raises(BundleError, match=r"no config.json. Name a run or a bundle"):
         inceptorch.load(bundle)
-    with pytest.raises(BundleError, match="does not exist; name a run or a bundle"):
+    with pytest.raises(BundleError, match="it does not exist. Name a run or a bundle"):
         inceptorch.load(tmp_path / "nothing")
 
 

@@ -78,7 +78,7 @@ def test_mistakes_are_one_sentence(
     def said(*words: object) -> str:
         return sentence("fid", *words, "--weights", bundle, monkeypatch=monkeypatch, capsys=capsys)
 
-    assert "none does not exist" in said(sides[0].parent / "none", sides[1])
+    assert "none: it does not exist" in said(sides[0].parent / "none", sides[1])
     assert "by the convention 'fidelity': did you mean 'torch-fidelity'?" in said(*sides, "--convention", "fidelity")
     assert "Cannot compute KID of 30 and 26 images" in said(*sides, "--kid")
     assert "Cannot find the split 'val'" in said(*sides, "--split-a", "val")

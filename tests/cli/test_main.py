@@ -51,7 +51,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     def said(*words: object) -> str:
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
 
-    assert "does not exist; name a run or a bundle" in said("predict", tmp_path / "none", "a.jpg")
+    assert "it does not exist. Name a run or a bundle" in said("predict", tmp_path / "none", "a.jpg")
     assert "is a file, not a folder" in said("predict", run / "config.json", "a.jpg")
     assert "no network 'googlnet': did you mean 'googlenet'" in said("nets", "googlnet")
     assert "does not exist" in said("train", tmp_path / "none")
@@ -68,7 +68,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     write_classes(tmp_path / "other", 1)
     shutil.move(tmp_path / "other" / "red", tmp_path / "other" / "crimson")
     assert "class folder 'crimson' that training did not have" in said("eval", run, tmp_path / "other")
-    assert "model.pth does not exist" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
+    assert "model.pth: it does not exist" in said("convert", tmp_path / "model.pth", "--out", tmp_path / "y")
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "num_classes": 4}))
     assert "num_classes is 4, but label_names has 3" in said("predict", run, "a.jpg")

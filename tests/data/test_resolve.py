@@ -89,7 +89,7 @@ def test_images_of_splits_without_classes_are_no_classes(images: Path) -> None:
 def test_data_of_another_task_is_named(images: Path, folder: str, names: tuple[str, str]) -> None:
     (images / folder / names[0] / "train").mkdir(parents=True)
     (images / folder / names[1] / "train").mkdir(parents=True)
-    with pytest.raises(DataError, match=f"{images / folder} has {names[0]} and {names[1]} side by side"):
+    with pytest.raises(DataError, match=f"{images / folder}: it has {names[0]} and {names[1]} side by side"):
         find_train_and_val(images, 0.2, 0)
 
 
@@ -174,7 +174,7 @@ def test_shapes_that_are_refused(images: Path, tmp_path: Path) -> None:
     refused(images, "has val but no train. Add the images")
     one = tmp_path / "one"
     shutil.copytree(tmp_path / "moved" / "red", one / "red")
-    refused(one, "the one class 'red'; a classifier needs at least two")
+    refused(one, "the one class 'red'. Add another")
 
 
 def test_eval_takes_test_before_val_and_what_is_asked_for(images: Path) -> None:
@@ -185,7 +185,7 @@ def test_eval_takes_test_before_val_and_what_is_asked_for(images: Path) -> None:
     assert len(find_split(images / "val", CLASSES)) == 12
     with pytest.raises(DataError, match="'vall'.*did you mean 'val'"):
         find_split(images, CLASSES, "vall")
-    with pytest.raises(DataError, match="leave out --split"):
+    with pytest.raises(DataError, match="Leave out --split"):
         find_split(images / "val", CLASSES, "val")
 
 
@@ -202,5 +202,5 @@ def test_a_command_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_list_beside_images_without_class_folders_is_named(images: Path) -> None:
     folder = images / "val" / "red"
     (folder / "_classes.csv").write_text("filename,red,blue\n00.png,1,0\n")
-    with pytest.raises(DataError, match=f"has no class folders; .*, or try the list {folder}/_classes.csv"):
+    with pytest.raises(DataError, match=f"has no class folders. .*, or try the list {folder}/_classes.csv"):
         find_train_and_val(folder, 0.2, 0)

@@ -43,7 +43,7 @@ def test_an_image_is_whole_upright_and_in_color(tmp_path: Path) -> None:
 
 def test_images_too_few_to_hold_any_out_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "single", 1)
-    with pytest.raises(DataError, match="no images to evaluate on; give every class two"):
+    with pytest.raises(DataError, match="no images are left for validation. Give every class two"):
         find_train_and_val(tmp_path / "single", 0.2, 0)
 
 

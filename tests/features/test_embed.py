@@ -109,7 +109,7 @@ def test_what_cannot_be_embedded_is_refused_before_anything_is_written(
         (tiny, images, {"layer": "conv1", "engine": "openvino"}, BundleError, "layer conv1 with openvino"),
         (detector(), images, {}, BundleError, "Cannot embed images by a detector"),
         (tiny, tmp_path / "empty", {}, DataError, "holds no images"),
-        (tiny, tmp_path / "missing", {}, DataError, "missing does not exist"),
+        (tiny, tmp_path / "missing", {}, DataError, "missing: it does not exist"),
         (tiny, tmp_path / "broken", {}, DataError, "no image that can be read"),
     ):
         with pytest.raises(error, match=sentence):

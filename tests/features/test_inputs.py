@@ -55,7 +55,7 @@ def test_shards_give_all_images(images: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("none", "none does not exist"),
+        ("none", "none: it does not exist"),
         ("empty", "Cannot use .*empty: it holds no images. Name a folder, a zip or a list of images"),
         ("text", "Cannot use .*text: it holds no images"),
         ("generated/001.png", "Cannot use .*001.png: it is one image. Name a folder"),

@@ -110,7 +110,7 @@ def test_a_teacher_that_cannot_teach_this_is_refused(
     out = tmp_path / "run"
     with pytest.raises(RunError, match=r"Cannot learn from .*five: it has 5 classes, which are not the 3 of the data"):
         inceptorch.train(images, out=out, recipe=recipe, teacher=tmp_path / "five", progress=QUIET)
-    with pytest.raises(BundleError, match=r"none does not exist"):
+    with pytest.raises(BundleError, match=r"none: it does not exist"):
         inceptorch.train(images, out=out, recipe=recipe, teacher=tmp_path / "none", progress=QUIET)
     with pytest.raises(RecipeError, match=r"Cannot train with a teacher by recipe 'head'"):
         inceptorch.train(images, out=out, recipe="head", weights=teacher, teacher=teacher, progress=QUIET)

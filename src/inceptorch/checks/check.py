@@ -45,7 +45,9 @@ def check(
     if with_boxes and model is not None:
         raise DataError(f"Cannot look for doubtful labels in {data}: its images have boxes. Try without --model.")
     if not with_boxes and not any(split.classes for split in splits.values()):
-        raise DataError(f"{data} has no class folders; put the images of each class into a folder of its own.")
+        raise DataError(
+            f"Cannot check {data}: it has no class folders. Put the images of each class into a folder of its own."
+        )
     if model is not None:
         from inceptorch.checks.labels import label_findings
         from inceptorch.classifier.hub import load

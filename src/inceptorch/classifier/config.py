@@ -276,13 +276,13 @@ def read_config(folder: Path, custom: bool = False) -> ClassifierConfig:
     if not folder.is_dir():
         what = "is a file, not a folder with a classifier in it" if folder.exists() else "does not exist"
         raise BundleError(
-            f"{folder} {what}; name a run or a bundle, as `inceptorch train` or `convert` write, an exported file, or "
-            "published weights, as `inceptorch weights` lists."
+            f"Cannot open {folder}: it {what}. Name a run or a bundle, as `inceptorch train` or `convert` write, an "
+            "exported file, or published weights, as `inceptorch weights` lists."
         )
     if not (folder / CONFIG).exists():
         unfinished = (folder / "run.yaml").exists()
-        remedy = f"finish it with: inceptorch train --resume {folder}" if unfinished else "it is not a run or a bundle"
-        raise BundleError(f"{folder} has no {CONFIG}: {remedy}.")
+        remedy = f"Finish it with: inceptorch train --resume {folder}" if unfinished else "Name a run or a bundle."
+        raise BundleError(f"Cannot open {folder}: it has no {CONFIG}. {remedy}")
     return ClassifierConfig.from_dict(_read_json(folder / CONFIG), folder / CONFIG, custom)
 
 
@@ -293,9 +293,11 @@ def _read_json(path: Path) -> dict[str, Any]:
         with reading(path, BundleError):
             value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is not JSON, or is damaged: {error}.") from None
+        raise BundleError(
+            f"Cannot read {path}: it is not JSON, or is damaged ({error}). Copy it again from where it came from."
+        ) from None
     if not isinstance(value, dict):
-        raise BundleError(f"{path} must hold a JSON object.")
+        raise BundleError(f"Cannot read {path}: it holds no JSON object. Copy it again from where it came from.")
     return value
 
 

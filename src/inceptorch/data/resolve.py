@@ -45,7 +45,9 @@ def find_train_and_val(
     splits = open_splits(data, download)
     name, val_name = _first(splits, ("", "train")), _first(splits, ("val", "test"))
     if name is None:
-        raise DataError(f"{data} has {' and '.join(splits)} but no train. Add the images to train on as train.")
+        raise DataError(
+            f"Cannot train on {data}: it has {' and '.join(splits)} but no train. Add the images to train on as train."
+        )
     train = splits[name]()
     val = None if val_name is None else splits[val_name]()
     _check_training_classes(train)
@@ -56,7 +58,8 @@ def find_train_and_val(
     val = val.with_classes(train.classes)
     if not len(val):
         raise DataError(
-            f"{data} has no images to evaluate on; give every class two images or more, or add a val split."
+            f"Cannot train on {data}: no images are left for validation. Give every class two or more, or add a val "
+            "split."
         )
     return train, val
 
@@ -72,12 +75,12 @@ def find_split(
     """
     splits = open_splits(data)
     if split is not None and split not in SPLITS:
-        raise DataError(f"There is no split {split!r}: {did_you_mean(split, SPLITS)}")
+        raise DataError(f"Cannot find a split {split!r}: {did_you_mean(split, SPLITS)}")
     if split is not None and "" in splits:
-        raise DataError(f"{data} is not divided into train and val; leave out --split.")
+        raise DataError(f"Cannot choose a split of {data}: it is not divided. Leave out --split.")
     name = _first(splits, (split,) if split else ("", "test", "val", "train"))
     if name is None:
-        raise DataError(f"{data} has no {split}; it has {' and '.join(splits)}.")
+        raise DataError(f"Cannot find {split} in {data}: it has {' and '.join(splits)}. Try one of these.")
     found = splits[name]()
     if boxes is False and isinstance(found, BoxSplit):
         refuse_boxes(data, f"use a classifier on {data}", "Try a detector, or class folders")
@@ -85,7 +88,9 @@ def find_split(
         raise DataError(f"Cannot use a detector on {data}: its images have no boxes. Try data as for training.")
     images = map_synsets_to_names(found, classes).with_classes(classes)
     if not len(images):
-        raise DataError(f"{data} holds no images of any class.")
+        raise DataError(
+            f"Cannot evaluate on {data}: it holds no images of any class. Put the images of each class into a folder."
+        )
     return images
 
 
@@ -155,8 +160,8 @@ def _open_folders(data: Path) -> Splits:
     if not folders and not archives:
         if len(set(map(split_of, names))) > 1 and all(map(split_of, names)):
             raise DataError(
-                f"{where} has {' and '.join(names)} without class folders. Put each class "
-                "into a folder, or give a list as .csv."
+                f"Cannot tell the classes of {where}: it has {' and '.join(names)} without class folders. Put each "
+                "class into a folder, or give a list as .csv."
             )
         return {"": partial(_read_folders, tree, outer, "")}
     others = [name for name in names if name not in folders]
@@ -185,8 +190,8 @@ def _check_layout(where: str, folders: Sequence[str]) -> None:
     images, targets = (sorted(names.keys() & known) for known in (IMAGE_FOLDERS, TARGET_FOLDERS))
     if images and targets:
         raise DataError(
-            f"{where} has {names[images[0]]} and {names[targets[0]]} side by side, as data for detection has. Give a "
-            "folder with a folder for each class."
+            f"Cannot tell the classes of {where}: it has {names[images[0]]} and {names[targets[0]]} side by side, as "
+            "data for detection has. Give a folder with a folder for each class."
         )
 
 
@@ -198,10 +203,10 @@ def _open_tree(path: Path) -> Tree:
         return Zip(path)
     if path.exists():
         raise DataError(
-            f"{path} is neither a folder nor a .zip file, nor a list of images in a .csv, .tsv or .jsonl file; DATA is "
-            "a folder (or zip) of class folders."
+            f"Cannot read {path}: it is neither a folder nor a .zip file, nor a list of images as .csv, .tsv or "
+            ".jsonl. Try a folder of class folders."
         )
-    raise DataError(f"{path} does not exist.")
+    raise DataError(f"Cannot read {path}: it does not exist. Try the path of a folder, a zip or a list of images.")
 
 
 def _unwrapped(tree: Tree, split: str = "") -> tuple[Tree, str]:
@@ -236,13 +241,22 @@ def _check_training_classes(split: Split) -> None:
     if isinstance(split, BoxSplit):
         if not any(split.counts().values()):
             first = next((f" The first fault: {each.file} {each.fault}." for each in split.problems), "")
-            raise DataError(f"{split.where} has no boxes to train on.{first}")
+            raise DataError(f"Cannot train on {split.where}: it has no boxes.{first}")
         return
     if not split.classes:
         given = next((f", or try the list {split.source.label(name)}" for name in split.unused if is_list(name)), "")
-        raise DataError(f"{split.where} has no class folders; put the images of each class into a folder{given}.")
+        raise DataError(
+            f"Cannot train on {split.where}: it has no class folders. Put the images of each class into a "
+            f"folder{given}."
+        )
     for name, count in split.counts().items():
         if not count:
-            raise DataError(f"{split.where}: the {split.class_word} {name!r} holds no images; add some, or delete it.")
+            raise DataError(
+                f"Cannot train on {split.where}: the {split.class_word} {name!r} holds no images. Add some, or delete "
+                "it."
+            )
     if len(split.classes) == 1:
-        raise DataError(f"{split.where} has the one class {split.classes[0]!r}; a classifier needs at least two.")
+        raise DataError(
+            f"Cannot train on {split.where}: it has the one class {split.classes[0]!r}. Add another, as a classifier "
+            "needs two."
+        )

@@ -269,7 +269,7 @@ def test_data_without_boxes_is_named_with_its_first_fault(tmp_path: Path) -> Non
     write_voc(tmp_path)
     for path in (tmp_path / "Annotations").iterdir():
         path.write_text("<annotation>")
-    with pytest.raises(DataError, match="has no boxes to train on. The first fault: .*a.xml is not XML: no element"):
+    with pytest.raises(DataError, match="it has no boxes. The first fault: .*a.xml is not XML: no element"):
         find_train_and_val(tmp_path, 0.2, 0)
 
 

@@ -102,8 +102,8 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
         (["path,label", f"val/../{RED},red", f"{RED},red"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
         (["path,label"], "list.csv lists no images"),
         (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
-        (["path,label,split", f"{RED},red,val"], "list.csv has val but no train. Add the images"),
-        (["path,label", f"{RED},red"], "the one class 'red'; a classifier needs at least two"),
+        (["path,label,split", f"{RED},red,val"], "list.csv: it has val but no train. Add the images"),
+        (["path,label", f"{RED},red"], "the one class 'red'. Add another"),
     ],
 )
 def test_faults_of_a_table_name_the_line(images: Path, lines: list[str], sentence: str) -> None:

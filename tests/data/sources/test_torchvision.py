@@ -69,7 +69,7 @@ def test_a_data_set_with_parts(tmp_path: Path) -> None:
     assert train.classes == ("0 - zero", "1 - one", "2 - two")
     assert np.array_equal(np.asarray(test.image(4))[:, :, 0], written["t10k"][4])
     assert find_split(data, train.classes, "train").labels.tolist() == [0, 1, 2] * 4
-    with pytest.raises(DataError, match="has no val; it has train and test"):
+    with pytest.raises(DataError, match="Cannot find val in .*: it has train and test"):
         find_split(data, train.classes, "val")
 
 

@@ -39,7 +39,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             ".npz (Caffe). Try one of these."
         )
     if not path.exists():
-        raise BundleError(f"{path} does not exist.")
+        raise BundleError(f"Cannot read {path}: it does not exist. Try the path of a file of weights.")
     tensors = readers[path.suffix](path)
     if not tensors:
         raise BundleError(f"{path} holds no tensors.")

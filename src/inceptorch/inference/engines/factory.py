@@ -126,7 +126,7 @@ def find(model: str | Path) -> Path:
         path = path.parent
     if path.suffix == ".onnx" and not os.path.isdir(path):
         if not os.path.isfile(path):
-            raise BundleError(f"{path} does not exist. Try: inceptorch export MODEL --out {path}")
+            raise BundleError(f"Cannot open {path}: it does not exist. Try: inceptorch export MODEL --out {path}")
         return path
     return path if is_exported(path) else resolve_weights(model)
 
