@@ -122,11 +122,13 @@ def main() -> None:
     """Run a command. An error is one sentence on standard error and exit code 2, an unexpected one exit code 3; Ctrl-C
     is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
-    stopped = []
+    stopped: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         stopped.append(number)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for what runs behind
