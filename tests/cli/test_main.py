@@ -1,10 +1,12 @@
 """The command line as scripts rely on it: exit codes, sentences, and what it does not load."""
 
+import contextlib
 import errno
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,27 @@ def test_an_option_of_before_names_the_new_one(
 
 def fails(error: BaseException) -> None:
     raise error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_turns_into_an_error_ends_as_the_signal(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raises_its_own(*_: object, **__: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            signal.raise_signal(number)
+        raise ValueError("could not determine the shape")
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(cli, "app", raises_its_own)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert stop.value.code == code
+    assert capsys.readouterr().err == "inceptorch: stopped, with ValueError: could not determine the shape\n"
 
 
 def test_an_unexpected_error_is_one_line_that_says_where_the_traceback_is(

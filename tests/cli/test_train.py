@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from safetensors import safe_open
 
 import inceptorch
+from inceptorch.cli.train import _write_report
 from inceptorch.training.recipe import get_recipe
 from tests.conftest import hear_ctrl_c, write_classes
 
@@ -173,3 +175,17 @@ def test_a_linear_classifier_on_the_frozen_body_tells_flowers_apart(
     result = inceptorch.train(shared / "flowers12", weights=converted, recipe=few, out=tmp_path / "run")
     assert result.top1 >= 0.92
     assert inceptorch.evaluate(tmp_path / "run", shared / "flowers12").top1 == pytest.approx(result.top1, abs=0.005)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit(143)])
+def test_a_run_stopped_in_its_report_says_how_to_write_it(
+    stop: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(result: object) -> None:
+        raise stop
+
+    monkeypatch.setattr("inceptorch.report.write_report", stopped)
+    result = SimpleNamespace(run=Path("runs/a b"), extension=None)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        _write_report(cast(Any, result))
+    assert "write it with: inceptorch train --resume 'runs/a b'" in capsys.readouterr().err

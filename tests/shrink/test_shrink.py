@@ -17,6 +17,7 @@ from inceptorch.shrink import shrink as module
 from inceptorch.shrink.choose import Budget
 from inceptorch.shrink.shrink import ShrinkRequest, resume_shrink, shrink
 from inceptorch.training.recipe import RECIPES, Recipe
+from inceptorch.utils.progress import Progress
 from tests.conftest import write_classes
 from tests.helpers import classifier_of, detector
 from tests.shrink.helpers import MIXED, QUIET
@@ -50,7 +51,7 @@ def test_a_smaller_run_is_a_run_like_any_other(run: Path, images: Path, tmp_path
 
 @pytest.mark.usefixtures("no_nncf")
 def test_interrupted_fine_tuning_goes_on_to_the_same_bits(
-    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = shrink(request(run, images, tmp_path / "whole"), QUIET)
     step, left = torch.optim.SGD.step, [1]
@@ -64,7 +65,8 @@ def test_interrupted_fine_tuning_goes_on_to_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(torch.optim.SGD, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            shrink(request(run, images, tmp_path / "small"), QUIET)
+            shrink(request(run, images, tmp_path / "small"), Progress())
+    assert f"complete the curve with: inceptorch shrink --resume {tmp_path / 'small'}\n" in capsys.readouterr().err
     found = resume_shrink(tmp_path / "small", QUIET)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "small")]
     assert weights[0] == weights[1]

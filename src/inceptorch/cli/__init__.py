@@ -122,7 +122,17 @@ def main() -> None:
     """Run a command. An error is one sentence on standard error and exit code 2, an unexpected one exit code 3; Ctrl-C
     is exit code 130."""
     # As Ctrl-C does, SIGTERM ends what is under way in good order. Training itself waits for the end of a step.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    stopped: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        stopped.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for what runs behind
+        signal.signal(signal.SIGINT, stop)
     if sys.stdout is None:  # closed, so that the next file would take its place
         print("inceptorch: Cannot write the output: standard output is closed. Try > /dev/null.", file=sys.stderr)
         sys.exit(2)
@@ -143,6 +153,9 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):  # the reader has seen enough, as `head`; click exits so, too
             sys.exit(1)
         sentence = _known(error)
+        if stopped and not sentence:  # some libraries raise an error of their own in place of the signal's
+            print(f"inceptorch: stopped, with {type(error).__name__}: {error}", file=sys.stderr)
+            sys.exit(128 + stopped[-1])
         print(f"inceptorch: {sentence or _unexpected(error)}", file=sys.stderr)
         sys.exit(2 if sentence else 3)
     sys.exit(code)

@@ -333,7 +333,7 @@ def _write_report(result: Result) -> None:
     Progress().info("writing report.html")
     try:
         report.write_report(result)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         again = f"inceptorch train --resume {quote(str(result.run))}"
         if result.extension:
             print("the classifier is there, but its report is not", file=sys.stderr)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -100,17 +101,18 @@ def shrink(request: ShrinkRequest, progress: Progress | None = None) -> Shrunk:
         smaller.save(out / CUT)
         steps.append(measure_step("cut", out / CUT, smaller, whole, top1(smaller), crops, progress))
         _write_steps(out / CUT / CURVE, steps)
-        result = train(
-            request.data, out=out, weights=out / CUT, recipe=recipe, seed=seed, teacher=request.teacher or folder,
-            progress=progress,
-        )  # fmt: skip
+        with _resume_hint(out, progress):
+            result = train(
+                request.data, out=out, weights=out / CUT, recipe=recipe, seed=seed, teacher=request.teacher or folder,
+                progress=progress,
+            )  # fmt: skip
+            return _finish(out, steps, result, crops, progress)
     except BaseException:
         if not (out / RUN_CONFIG).exists():  # nothing that could go on
             shutil.rmtree(out / CUT, ignore_errors=True)
             with suppress(OSError):
                 out.rmdir()
         raise
-    return _finish(out, steps, result, crops, progress)
 
 
 def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrunk:
@@ -120,9 +122,21 @@ def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrun
     if not (folder / CUT / CURVE).exists():
         raise RunError(f"Cannot resume {folder}: it is no run of inceptorch shrink. Try inceptorch train --resume.")
     steps = _read_steps(folder / CUT / CURVE)
-    result = resume(folder, progress)
-    val = cast(Split, cast(Evaluation, result.evaluation).split)
-    return _finish(folder, steps, result, _crops(val, result.classifier), progress)
+    with _resume_hint(folder, progress):
+        result = resume(folder, progress)
+        val = cast(Split, cast(Evaluation, result.evaluation).split)
+        return _finish(folder, steps, result, _crops(val, result.classifier), progress)
+
+
+@contextmanager
+def _resume_hint(folder: Path, progress: Progress) -> Iterator[None]:
+    """Within this context, an interruption also says how to complete the curve, which `train --resume` does not."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if (folder / RUN_CONFIG).exists():
+            progress.info(f"or also complete the curve with: inceptorch shrink --resume {shlex.quote(str(folder))}")
+        raise
 
 
 def _refuse_torchrun() -> None:
