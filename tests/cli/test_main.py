@@ -134,6 +134,7 @@ def test_a_signal_that_a_library_turns_into_an_error_ends_as_the_signal(
 
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(cli, "app", raises_its_own)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which tests in the background do not have
     try:
         with pytest.raises(SystemExit) as stop:
             cli.main()

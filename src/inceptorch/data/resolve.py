@@ -241,22 +241,20 @@ def _check_training_classes(split: Split) -> None:
     if isinstance(split, BoxSplit):
         if not any(split.counts().values()):
             first = next((f" The first fault: {each.file} {each.fault}." for each in split.problems), "")
-            raise DataError(f"Cannot train on {split.where}: it has no boxes.{first}")
+            raise DataError(f"Cannot use {split.where}: it has no boxes.{first}")
         return
     if not split.classes:
         given = next((f", or try the list {split.source.label(name)}" for name in split.unused if is_list(name)), "")
         raise DataError(
-            f"Cannot train on {split.where}: it has no class folders. Put the images of each class into a "
-            f"folder{given}."
+            f"Cannot use {split.where}: it has no class folders. Put the images of each class into a folder{given}."
         )
     for name, count in split.counts().items():
         if not count:
             raise DataError(
-                f"Cannot train on {split.where}: the {split.class_word} {name!r} holds no images. Add some, or delete "
-                "it."
+                f"Cannot use {split.where}: the {split.class_word} {name!r} holds no images. Add some, or delete it."
             )
     if len(split.classes) == 1:
         raise DataError(
-            f"Cannot train on {split.where}: it has the one class {split.classes[0]!r}. Add another, as a classifier "
+            f"Cannot use {split.where}: it has the one class {split.classes[0]!r}. Add another, as a classifier "
             "needs two."
         )

@@ -130,12 +130,14 @@ def resume_shrink(folder: str | Path, progress: Progress | None = None) -> Shrun
 
 @contextmanager
 def _resume_hint(folder: Path, progress: Progress) -> Iterator[None]:
-    """Within this context, an interruption also says how to complete the curve, which `train --resume` does not."""
+    """Within this context, an interruption also names the command that completes the curve."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         if (folder / RUN_CONFIG).exists():
-            progress.info(f"or also complete the curve with: inceptorch shrink --resume {shlex.quote(str(folder))}")
+            progress.info(
+                f"or with: inceptorch shrink --resume {shlex.quote(str(folder))}, which completes the curve, too"
+            )
         raise
 
 
