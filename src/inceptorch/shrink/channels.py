@@ -22,7 +22,6 @@ from inceptorch.networks.layers import (
     Dropout,
     Fork,
     GlobalAverage,
-    GlobalMax,
     Layer,
     Layers,
     Linear,
@@ -175,7 +174,7 @@ class _Walk:
                 self._read(conv, at, value)
                 self.pinned.add(at)
                 return _Value(output, ((at, conv.out),))
-            case Pool(kind="max") | GlobalMax() | LRN():  # what comes out is no linear function of what comes in
+            case Pool(kind="max") | LRN():  # what comes out is no linear function of what comes in
                 return _Value(output, value.sources)
             case Pool() | GlobalAverage() | AdaptiveAverage():
                 site = self._site(at, value)
