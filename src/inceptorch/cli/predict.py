@@ -122,15 +122,11 @@ def predict(
     if ray is not None and out is None:
         raise RunError("Cannot predict on a cluster without an output file. Name one with --out.")
     get_protocol(protocol or "center")  # before the model is read
-    progress, resumed = Progress(), out is not None and is_unfinished(out)  # by the engine that began the file
+    progress = Progress()
+    resumed = out is not None and is_unfinished(out)  # by the engine that began the file
     if distance and engine == "auto":
         engine = "torch"  # which has the features
-    if (
-        measure
-        and not resumed
-        and ray is None
-        and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM
-    ):
+    if measure and not (resumed or ray) and sum(1 for _ in islice(image_entries(paths), MEASURE_FROM)) >= MEASURE_FROM:
         measure_engines(model, engine, precision)
     opened = open_engine(model, engine, precision)
     min_confidence = _threshold(model, opened.config, protocol, min_confidence) if reject else min_confidence
