@@ -373,7 +373,7 @@ def test_what_the_server_refuses_is_said(server: Server, one: Published, tmp_pat
 
 def test_a_folder_that_cannot_be_used_is_a_sentence(one: Published, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("a file")
-    with pytest.raises(BundleError, match=r"weights.bin could not be written: .*Set INCEPTORCH_HOME to another folder"):
+    with pytest.raises(BundleError, match=r"Cannot write .*weights.bin: .*Set INCEPTORCH_HOME to another folder"):
         fetch(one, tmp_path)
 
 
@@ -386,7 +386,7 @@ def test_a_full_disk_is_a_sentence_and_the_next_fetch_goes_on(server: Server, on
 
     done = subprocess.run(command(one, tmp_path), capture_output=True, text=True, timeout=60, preexec_fn=limited)
     path = one.path(tmp_path)
-    assert done.stdout == f"{path} could not be written: file too large. Set INCEPTORCH_HOME to another folder.\n"
+    assert done.stdout == f"Cannot write {path}: file too large. Set INCEPTORCH_HOME to another folder.\n"
     assert fetch(one, tmp_path).read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={CHUNK}-"]
 

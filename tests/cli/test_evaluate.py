@@ -44,9 +44,9 @@ def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path:
         (("eval", run, images, "--weights", "a,b"), "--weights takes numbers"),
         (("eval", file, "--compare"), "Name models and DATA"),
         (("eval", run, images, "--compare", "--weights", "1"), "Cannot combine --weights with --compare"),
-        (("eval", run, images, "--report", tmp_path), "is a folder; name a file for --report"),
-        (("eval", run, images, "--report", tmp_path / "r.pdf"), "r.pdf does not end in .html"),
-        (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "lies in a folder that does not exist"),
+        (("eval", run, images, "--report", tmp_path), "it is a folder. Try --report"),
+        (("eval", run, images, "--report", tmp_path / "r.pdf"), "its name must end in .html or .htm. Try r.html."),
+        (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "there is no folder"),
         (("predict", run, images, "--reject", "--protocol", "10crop"), "which is one for center crops"),
     ):
         result = invoke(*wrong)

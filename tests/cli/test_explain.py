@@ -121,4 +121,4 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
         assert "without captum" in advice
         assert advice.endswith("not installed. Try: pip install 'inceptorch[explain]'")
     (tmp_path / "out").write_text("a file")
-    assert "could not be created" in said()
+    assert "Cannot create" in said()

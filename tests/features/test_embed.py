@@ -103,7 +103,7 @@ def test_what_cannot_be_embedded_is_refused_before_anything_is_written(
             images,
             {"out": tmp_path / "a.txt"},
             RunError,
-            r"Cannot write .*a.txt: embeddings are written as .parquet",
+            r"Cannot write .*a.txt: its name must end in .parquet or .npy",
         ),
         (tiny, images, {"layer": "9z"}, TableError, "9z"),
         (tiny, images, {"layer": "conv1", "engine": "openvino"}, BundleError, "layer conv1 with openvino"),

@@ -150,7 +150,7 @@ def test_weights_that_cannot_be_used_are_sentences(
 def test_statistics_are_not_saved_where_they_do_not_belong(
     generated: Path, real: Path, classifier: Classifier, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match="the name of statistics must end in .npz"):
+    with pytest.raises(RunError, match="its name must end in .npz"):
         fid(generated, real, weights=classifier, save=tmp_path / "a.npy")
     with pytest.raises(RunError, match="it lies inside the images in"):
         fid(generated, real, weights=classifier, save=generated / "a.npz")

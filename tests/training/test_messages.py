@@ -67,9 +67,7 @@ def test_what_cannot_be_written_says_how_to_go_on(
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.SGD, "step", losing)
-    with pytest.raises(
-        RunError, match=r"could not be written: .* Fix this, then resume with: inceptorch train --resume"
-    ):
+    with pytest.raises(RunError, match=r"Cannot write .* Fix this, then resume with: inceptorch train --resume"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
 
 

@@ -19,6 +19,7 @@ from inceptorch.utils.files import (
     new_folder,
     open_regular,
     require_regular,
+    require_writable,
     write_text,
 )
 
@@ -31,7 +32,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(DiskError, match=r"a.txt could not be written: no space left on device. What was there"):
+    with pytest.raises(DiskError, match=r"Cannot write .*a.txt: no space left on device. What was there"):
         atomic_write(file, fail)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
@@ -155,3 +156,22 @@ def test_what_is_moved_into_place_is_on_the_disk_with_its_name(tmp_path: Path, m
     temporary = f".new.{os.getpid()}"
     assert {(f"{temporary}/within/a.tar", False), (f"{temporary}/within", False), (temporary, False)} < set(synced)
     assert synced[-1] == (".", True)
+
+
+def test_where_a_file_cannot_be_written(tmp_path: Path) -> None:
+    image = tmp_path / "in.png"
+    image.touch()
+
+    def refused(out: Path, said: str) -> None:
+        with pytest.raises(RunError, match=f"Cannot write .*: {said}"):
+            require_writable(out, [".png"], [image, None, "googlenet.bvlc"])
+
+    require_writable(tmp_path / "new.PNG", [".png"], [image])
+    require_writable(tmp_path / "new.mp4", [".webp", ".mp4"], [image])
+    refused(tmp_path / "new.jpg", r"its name must end in \.png\. Try new\.png\.")
+    refused(tmp_path / "none" / "new.png", r"there is no folder .*none\. Try another --out\.")
+    (tmp_path / "folder.png").mkdir()
+    refused(tmp_path / "folder.png", "it is a folder")
+    refused(image, "it is an input")
+    (tmp_path / "link.png").symlink_to(image)
+    refused(tmp_path / "link.png", "it is an input")

@@ -134,7 +134,7 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
             _remember(weights, path, sha256, progress)
     except OSError as error:
         raise BundleError(
-            f"{path} could not be written: {os_error_reason(error)}. Set INCEPTORCH_HOME to another folder."
+            f"Cannot write {path}: {os_error_reason(error)}. Set INCEPTORCH_HOME to another folder."
         ) from None
     return path
 

@@ -8,7 +8,7 @@ import typer
 
 from inceptorch.cli.options import EngineOption, PrecisionOption, ProtocolOption
 from inceptorch.cli.output import Json, print_json, print_table
-from inceptorch.errors import ProtocolError, RunError
+from inceptorch.errors import ProtocolError
 from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def evaluate(
     from inceptorch import evaluation
     from inceptorch.evaluation.predictions import SUFFIX
     from inceptorch.runtime.distributed import is_main_process
+    from inceptorch.utils.files import require_writable
     from inceptorch.utils.progress import Progress
 
     saved = all(each.endswith(SUFFIX) for each in models_and_data)
@@ -83,7 +84,7 @@ def evaluate(
         raise ProtocolError(f"Cannot evaluate {data} alone. Try: inceptorch eval {data} DATA.")
     progress = Progress()
     if report:
-        _check_writable(report)
+        require_writable(report, [".html", ".htm"], option="--report")
     inputs: dict[str, Any] = {"split": split, "exclude": exclude}
     inputs |= {"engine": engine, "precision": precision, "progress": progress}
     if len(models) == 1 and data is not None and _is_detector(models[0]):
@@ -203,15 +204,6 @@ def _compare(models: list[str], data: str | None, inputs: dict[str, Any], others
     rows = evaluation.compare_crops_and_ensembles(models, data, **inputs)
     if is_main_process():
         print_json([vars(row) for row in rows]) if json else print_comparison(rows)
-
-
-def _check_writable(out: Path) -> None:
-    """Raise RunError, before anything is evaluated, where the page could not be written."""
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
-        raise RunError(f"{out} {what}; name a file for --report.")
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise RunError(f"{out} does not end in .html, and --report writes HTML; name it FILE.html.")
 
 
 def _write_report(evaluation: "Evaluation | BoxEvaluation", models: list[str], seconds: float, out: Path) -> None:

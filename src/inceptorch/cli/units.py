@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inceptorch.cli.output import Json, print_json, print_table
-from inceptorch.errors import RunError
 from inceptorch.utils.progress import printable
 
 if TYPE_CHECKING:
@@ -61,14 +60,11 @@ def units(
     from inceptorch.data.verify import report_skipped
     from inceptorch.units.measure import find_unit, measure_units, open_network
     from inceptorch.units.page import page
-    from inceptorch.utils.files import write_text
+    from inceptorch.utils.files import require_writable, write_text
     from inceptorch.utils.progress import Progress
 
     if out is not None:
-        if out.suffix.lower() != ".html":
-            raise RunError(f"Cannot write {out}: the page's name must end in .html. Try {out.with_suffix('.html')}.")
-        if not out.absolute().parent.is_dir():
-            raise RunError(f"Cannot write {out}: there is no folder {out.parent}. Try another --out.")
+        require_writable(out, [".html"])
         ensure_outside(out, data)
     progress = Progress()
     classifier = open_network(model)

@@ -86,7 +86,7 @@ def store_index(kind: str, address: str, arrays: Arrays) -> str | None:
     except RunError as error:
         return str(error)
     except OSError as error:
-        return f"{path.parent} could not be created: {os_error_reason(error)}."
+        return f"Cannot create {path.parent}: {os_error_reason(error)}."
     return None
 
 

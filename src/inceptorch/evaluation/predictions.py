@@ -298,6 +298,6 @@ def _join(folder: Path, file: Path, name: str, metadata: PredictionMetadata, spl
         # One entry, as the order of several varies, and equal predictions are to be equal files.
         atomic_write(file, lambda path: save_file(tensors, path, {FORMAT: header}))
     except SafetensorError as error:
-        raise RunError(f"{file} could not be written: {error}.") from None
+        raise RunError(f"Cannot write {file}: {error}.") from None
     read_predictions(file)  # before its chunks go
     shutil.rmtree(folder, ignore_errors=True)

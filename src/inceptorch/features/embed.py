@@ -28,7 +28,7 @@ from inceptorch.features.inputs import open_images
 from inceptorch.features.store import ROWS, Features
 from inceptorch.images.decode import RGBArray
 from inceptorch.inference.engines.fingerprint import classifier_fingerprint
-from inceptorch.utils.files import atomic_write, reading, write_text
+from inceptorch.utils.files import atomic_write, reading, require_writable, write_text
 from inceptorch.utils.progress import Progress
 
 SUFFIXES = (".parquet", ".npy")
@@ -164,10 +164,7 @@ def _label(split: Split, index: int) -> str | None:
 
 def _check_target(target: Path, data: str) -> None:
     """Raise RunError for another ending, and where writing would change DATA, or a file that `embed` did not write."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise RunError(f"Cannot write {target}: embeddings are written as {' or '.join(SUFFIXES)}. Try another ending.")
-    if not target.absolute().parent.is_dir():
-        raise RunError(f"Cannot write {target}: there is no folder {target.parent}. Try another --out.")
+    require_writable(target, SUFFIXES)
     ensure_outside(target, data)
     for file in _beside(target):
         ensure_outside(file, data)

@@ -29,6 +29,7 @@ from inceptorch.features.sides import STATISTICS, Images, Opened, is_statistics,
 from inceptorch.features.statistics import save_statistics
 from inceptorch.inference.engines.formats import is_exported
 from inceptorch.tasks.metrics import wilson_interval
+from inceptorch.utils.files import require_writable
 from inceptorch.utils.progress import Progress
 from inceptorch.utils.tensors import sha256
 
@@ -141,8 +142,7 @@ def _check(a: Images, b: Images, wanted: set[str], save: str | Path | None) -> N
             raise DataError(f"Cannot compute more than FID with {each}: it holds statistics. Name its images.")
     if save is None:
         return
-    if Path(save).suffix.lower() != STATISTICS:
-        raise RunError(f"Cannot write {save}: the name of statistics must end in {STATISTICS}.")
+    require_writable(Path(save), [STATISTICS], option="--save")
     if is_statistics(a):
         raise RunError(f"Cannot save the statistics of {a}: it holds them already. Leave out --save.")
     for each in (a, b):

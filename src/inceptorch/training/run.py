@@ -139,7 +139,7 @@ class Run:
             if not self.extends:
                 self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.folder} could not be created: {os_error_reason(error)}.") from None
+            raise RunError(f"Cannot create {self.folder}: {os_error_reason(error)}.") from None
 
     def metadata(self, train: Split, val: Split, row: dict[str, Any]) -> Metadata:
         """The run's metadata for the classifier's config, with the weights of this row of metrics."""
@@ -163,9 +163,9 @@ class Run:
         try:
             self.checkpoint.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.folder} cannot be written into: {os_error_reason(error)}.") from None
+            raise RunError(f"Cannot write into {self.folder}: {os_error_reason(error)}.") from None
         busy = f"Another process is training in {self.folder}; wait for its end, or end it, before going on."
-        with locked(self.checkpoint.parent / ".lock", busy, f"{self.folder} cannot be written into"):
+        with locked(self.checkpoint.parent / ".lock", busy, f"Cannot write into {self.folder}"):
             yield
 
     def clear_leftovers(self) -> None:

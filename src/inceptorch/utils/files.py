@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -44,10 +44,29 @@ def atomic_write(path: Path, write: Callable[[Path], object], name: Path | None 
         sync_folder(target.parent)
     except OSError as error:
         untouched = " What was there before is untouched." if existed else ""
-        raise DiskError(f"{name or path} could not be written: {os_error_reason(error)}.{untouched}") from None
+        raise DiskError(f"Cannot write {name or path}: {os_error_reason(error)}.{untouched}") from None
     finally:
         with suppress(OSError):  # its folder may be none
             temporary.unlink(missing_ok=True)
+
+
+def require_writable(
+    out: Path, suffixes: Sequence[str], inputs: Iterable[str | Path | None] = (), option: str = "--out"
+) -> None:
+    """Raise RunError, before the work that fills it, unless `out` has one of the suffixes, can be written, and is none
+    of the inputs. `option` is what names it."""
+    refusal = f"Cannot write {out}:"
+    if out.is_dir():
+        raise RunError(f"{refusal} it is a folder. Try {option} {out / 'out'}{suffixes[0]}.")
+    if out.suffix.lower() not in suffixes:
+        raise RunError(f"{refusal} its name must end in {' or '.join(suffixes)}. Try {out.stem or 'out'}{suffixes[0]}.")
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise RunError(f"{refusal} there is no folder {out.parent}. Try another {option}.")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"{refusal} its folder may not be written to. Try another {option}.")
+    if out.exists() and any(each and os.path.exists(each) and os.path.samefile(each, out) for each in inputs):
+        raise RunError(f"{refusal} it is an input. Try another {option}.")
 
 
 def sync_folder(folder: Path) -> None:
@@ -70,7 +89,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{path} could not be created: {os_error_reason(error)}; name another --out.") from None
+        raise RunError(f"Cannot create {path}: {os_error_reason(error)}; name another --out.") from None
 
 
 @contextmanager
@@ -85,7 +104,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.mkdir()
     except OSError as error:
-        raise DiskError(f"{path} could not be created: {os_error_reason(error)}.") from None
+        raise DiskError(f"Cannot create {path}: {os_error_reason(error)}.") from None
     try:
         yield temporary
         _sync_tree(temporary)
@@ -95,7 +114,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise DiskError(f"{path} could not be written: {os_error_reason(error)}.") from None
+        raise DiskError(f"Cannot write {path}: {os_error_reason(error)}.") from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -39,7 +39,7 @@ class Progress:
                     print(line, file=file)
             except OSError as error:  # the run itself matters more than its log
                 log, self.log = self.log, None
-                self.info(f"{log} could not be written: {os_error_reason(error)}; going on without it")
+                self.info(f"cannot write {log}: {os_error_reason(error)}; going on without it")
 
     def track(
         self,

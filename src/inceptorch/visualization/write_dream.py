@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.errors import InceptorchError
+from inceptorch.utils.files import require_writable
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization.default_model import DEFAULT_MODEL, open_classifier
 from inceptorch.visualization.dream import DreamSettings, run
 from inceptorch.visualization.film import SUFFIXES, require_ffmpeg, write_film
-from inceptorch.visualization.out import PNG, require_writable
 from inceptorch.visualization.png import write_png
 from inceptorch.visualization.record import Repeat, to_json
 
@@ -42,7 +42,7 @@ def write_dream(
     inputs = earlier.inputs({"image": image, "guide": guide})
     if "image" not in inputs:
         raise InceptorchError("Cannot dream without an image. Try inceptorch dream IMAGE.")
-    require_writable(out, [*inputs.values(), repeat], SUFFIXES if settings.zoom else PNG)
+    require_writable(out, SUFFIXES if settings.zoom else [".png"], [*inputs.values(), repeat])
     require_ffmpeg(out)
     name = earlier.model(model) or DEFAULT_MODEL
     classifier = open_classifier(name)

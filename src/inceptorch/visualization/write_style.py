@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from inceptorch.errors import InceptorchError
+from inceptorch.utils.files import require_writable
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization.default_model import open_classifier
-from inceptorch.visualization.out import require_writable
 from inceptorch.visualization.png import write_png
 from inceptorch.visualization.record import Repeat, to_json
 from inceptorch.visualization.style import StyledImage, StyleSettings, default_model, run
@@ -46,7 +46,7 @@ def write_style(
     examples = [path for name, path in inputs.items() if name != "content"]
     if "content" not in inputs or not examples:
         raise InceptorchError("Cannot transfer style: CONTENT or STYLE is missing. Try inceptorch style CONTENT STYLE.")
-    require_writable(out, [*inputs.values(), repeat])
+    require_writable(out, [".png"], [*inputs.values(), repeat])
     name = earlier.model(model) or default_model(settings.net)
     classifier = open_classifier(name)
     with earlier.threads():

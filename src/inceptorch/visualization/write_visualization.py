@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from inceptorch.classifier import Classifier
 from inceptorch.errors import InceptorchError
+from inceptorch.utils.files import require_writable
 from inceptorch.utils.progress import Progress
 from inceptorch.visualization.default_model import open_classifier
 from inceptorch.visualization.map_tiles import draw_maps
-from inceptorch.visualization.out import require_writable
 from inceptorch.visualization.patches import COUNT, TopPatches
 from inceptorch.visualization.png import write_png
 from inceptorch.visualization.record import InputFile, Repeat, to_json
@@ -59,7 +59,7 @@ def write_visualization(
     name = earlier.model(model)
     if name is None:
         raise InceptorchError("Cannot visualize without a model. Try inceptorch visualize MODEL LAYER.")
-    require_writable(out, [*inputs.values(), repeat])
+    require_writable(out, [".png"], [*inputs.values(), repeat])
     classifier = open_classifier(name)
     files = {name: path for name, path in inputs.items() if name != "data"}  # whose pixels are hashed as they are read
     with earlier.threads():

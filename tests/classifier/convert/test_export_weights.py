@@ -26,7 +26,7 @@ def test_a_table_of_ones_own_is_not_exported_for_its_name(tmp_path: Path) -> Non
 
 def test_a_pth_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     Classifier.of(Model(NETS["inception_v4"], 2), default_preprocessing(299), ["a", "b"]).save(tmp_path / "bundle")
-    with pytest.raises(RunError, match=r"none/x.pth could not be written"):
+    with pytest.raises(RunError, match=r"Cannot write .*none/x.pth"):
         export_weights(tmp_path / "bundle", tmp_path / "none" / "x.pth")
     (tmp_path / "taken.pth").touch()
     with pytest.raises(BundleError, match="exists already. Try another --out"):

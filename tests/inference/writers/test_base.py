@@ -141,7 +141,7 @@ def test_a_file_that_was_begun_with_something_else_is_refused(
     assert invoke("predict", bundle, copy, "--out", out).exit_code == 1  # the bad image
     assert "exists already" in said(bundle, copy, "--out", out)
     assert "its suffix names no format" in said(bundle, copy, "--out", tmp_path / "a.txt")
-    assert "could not be written" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
+    assert "Cannot write" in said(bundle, copy, "--out", tmp_path / "none" / "a.csv")
 
 
 def test_two_processes_do_not_write_the_same_file(bundle: Path, folder: Path, tmp_path: Path) -> None:
@@ -167,4 +167,4 @@ def test_a_full_disk_is_a_sentence_about_the_file_that_was_named(
     monkeypatch.setattr(os, "replace", full)
     for name in ("a.jsonl", "a.csv"):
         result = invoke("predict", bundle, folder, "--out", tmp_path / name)
-        assert str(result.exception) == f"{tmp_path / name} could not be written: no space left on device."
+        assert str(result.exception) == f"Cannot write {tmp_path / name}: no space left on device."

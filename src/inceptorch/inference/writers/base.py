@@ -132,7 +132,7 @@ class PredictionWriter(ABC):
             work()
         except OSError as error:
             raise RunError(
-                f"{self.path} could not be written: {os_error_reason(error)}. The same command resumes after image "
+                f"Cannot write {self.path}: {os_error_reason(error)}. The same command resumes after image "
                 f"{self.state.done}."
             ) from None
 
@@ -168,7 +168,7 @@ def file_lock(path: Path) -> Iterator[None]:
     """Keep other processes from writing the file. Raises RunError where one does."""
     lock = path.with_name(f"{path.name}.part.lock")
     busy = f"Another process is writing {path}. Wait for it, or name another --out."
-    with locked(lock, busy, f"{path} could not be written"):
+    with locked(lock, busy, f"Cannot write {path}"):
         yield
 
 
