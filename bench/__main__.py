@@ -130,7 +130,7 @@ def main() -> None:
         return
     if len(runs) == 1:
         (name, *words), *_ = runs
-        print(json.dumps(save(name, module(name).run(*words)), indent=2))
+        print(json.dumps(save(name, module(name).run(*words), words), indent=2))
     else:  # in processes of their own, as some set threads and caches for theirs
         for words in runs:
             subprocess.run([sys.executable, "-m", "bench", *words], check=True)

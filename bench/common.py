@@ -25,8 +25,9 @@ STAMP = ("measured", "commit", "machine", "versions", "n")  # of a record and of
 Record = dict[str, Any]
 
 
-def save(name: str, record: Record) -> Record:
+def save(name: str, record: Record, words: Sequence[str] = ()) -> Record:
     """Write bench/results/NAME.json, with date, commit, machine, n and versions in it and in each of its rows.
+    `words` are those that the measurement was given; of a path its name is kept.
 
     A row that was measured earlier keeps what it says of itself.
     """
@@ -35,7 +36,8 @@ def save(name: str, record: Record) -> Record:
     rows = record.get("rows", [])
     if isinstance(rows, list):
         rows = [row if "measured" in row else {**about, **row} for row in rows]
-    whole = {"command": f"python -m bench {name}", **record, **about, "rows": rows}
+    command = " ".join(["python -m bench", name, *(Path(word).name for word in words)])
+    whole = {"command": command, **record, **about, "rows": rows}
     if "rows" not in record:
         del whole["rows"]
     RESULTS.mkdir(exist_ok=True)
