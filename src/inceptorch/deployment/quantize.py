@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def quantize_graph(graph: bytes, crops: NDArray[np.uint8], progress: Progress) -
     nncf.set_log_level(logging.ERROR)
     dataset = nncf.Dataset(crops, lambda crop: {INPUT: np.ascontiguousarray(crop.transpose(2, 0, 1)[None])})
     ignored = nncf.IgnoredScope(patterns=IGNORED, validate=False)
-    with redirect_stdout(sys.stderr):  # for the library's bars of progress
+    bars = sys.stderr if sys.stderr.isatty() else StringIO()  # the library's, which a log does not want
+    with redirect_stdout(bars):
         quantized = nncf.quantize(onnx.load_from_string(graph), dataset, subset_size=len(crops), ignored_scope=ignored)
     return with_metadata(quantized.SerializeToString(), precision="int8")
 
