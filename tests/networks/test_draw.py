@@ -23,6 +23,7 @@ from inceptorch.networks.layers import (
     Dropout,
     Fork,
     GlobalAverage,
+    GlobalMax,
     Layer,
     Linear,
     Pool,
@@ -241,7 +242,7 @@ def kinds(layer: Layer) -> Iterator[str]:
             yield from kinds(inner)
         case Conv() | SeparableConv() | Whitening():
             yield "conv"
-        case Pool():
+        case Pool() | GlobalMax():
             yield "pool"
         case LRN():
             yield "norm"

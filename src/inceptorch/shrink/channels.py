@@ -22,6 +22,7 @@ from inceptorch.networks.layers import (
     Dropout,
     Fork,
     GlobalAverage,
+    GlobalMax,
     Layer,
     Layers,
     Linear,
@@ -174,7 +175,7 @@ class _Walk:
                 self._read(conv, at, value)
                 self.pinned.add(at)
                 return _Value(output, ((at, conv.out),))
-            case Pool(kind="max") | LRN():  # what comes out is no linear function of what comes in
+            case Pool(kind="max") | GlobalMax() | LRN():  # what comes out is no linear function of what comes in
                 return _Value(output, value.sources)
             case Pool() | GlobalAverage() | AdaptiveAverage():
                 site = self._site(at, value)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from inceptorch.errors import TableError
-from inceptorch.networks.layers import AdaptiveAverage, Conv, GlobalAverage, Pool, counting_pad, map_layers
+from inceptorch.networks.layers import AdaptiveAverage, Conv, GlobalAverage, GlobalMax, Pool, counting_pad, map_layers
 
 
 def test_shapes() -> None:
-    assert GlobalAverage().output_shape((5, 7, 9)) == (5, 1, 1)
+    assert GlobalAverage().output_shape((5, 7, 9)) == GlobalMax().output_shape((5, 7, 9)) == (5, 1, 1)
     assert AdaptiveAverage(4).output_shape((5, 7, 9)) == (5, 4, 4)
     with pytest.raises(TableError, match="A size of 0"):
         AdaptiveAverage(0)

@@ -10,10 +10,16 @@ from inceptorch.errors import EngineError
 
 ENGINES = ("onnxruntime", "openvino", "torch")  # by the time to the first prediction
 PRECISIONS = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}
-# Default crops per call: on torch few enough for the cache; the others take single ones from several threads.
+# Default crops of 224 pixels per call: on torch few enough for the cache; the others take single ones from several
+# threads.
 BATCH_SIZES = {"openvino": 1, "onnxruntime": 1, "torch": 8}
 EXTRAS = {"openvino": "openvino", "onnxruntime": "", "torch": "train"}
 IR = "model.xml"  # in the folder of `export --format openvino`
+
+
+def torch_batch_size(size: int) -> int:
+    """Default crops per call on torch: of crops below 224 pixels more, at most four times as many."""
+    return BATCH_SIZES["torch"] * min(4, max(1, (224 // size) ** 2))
 
 
 def is_exported(model: str | Path) -> bool:

@@ -84,6 +84,28 @@ class GlobalAverage(BaseLayer, key="global_average"):
 
 
 @dataclass(frozen=True)
+class GlobalMax(BaseLayer, key="global_max"):
+    """Maximum over the whole map, whatever its size."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[0], 1, 1
+
+    def field(self, field: Field, shape: Shape) -> Field:
+        return field.slid(shape[1:])
+
+    def module(self, shape: Shape, norm: BatchNorm | None) -> nn.Module:
+        from torch import nn
+
+        return nn.AdaptiveMaxPool2d(1)
+
+    def onnx(self, graph: OnnxWriter, x: str, shape: Shape, name: str, at: str) -> str:
+        return graph.node("GlobalMaxPool", [x], f"{name}/pool")
+
+    def draw(self, shape: Shape, norm: BatchNorm | None) -> Part:
+        return leaf("pool", "global maximum")
+
+
+@dataclass(frozen=True)
 class AdaptiveAverage(BaseLayer, key="adaptive_average"):
     """Average over windows that divide the map, whatever its size, into `size` x `size` parts (torch's rule)."""
 

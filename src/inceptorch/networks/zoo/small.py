@@ -5,7 +5,7 @@ stride 1 takes half the time of a 3x3 convolution. So modules of 1x1 and 3x3, wi
 layers.
 """
 
-from inceptorch.networks.layers import BatchNorm, Conv, Fork, GlobalAverage, Pool, Whitening
+from inceptorch.networks.layers import BatchNorm, Conv, Fork, GlobalMax, Whitening
 from inceptorch.networks.network import NetworkSpec
 
 
@@ -21,17 +21,14 @@ INCEPTION_32 = NetworkSpec(
     size=32,
     body={
         "whitening": Whitening(),
-        "1a": Conv(64, 3),
-        "pool1": Pool("max", 2, 2, "valid"),
+        "1a": Conv(64, 3, pool=2),
         "1b": module(16, 48),
-        "2a": Conv(256, 3),
-        "pool2": Pool("max", 2, 2, "valid"),
+        "2a": Conv(256, 3, pool=2),
         "2b": module(64, 208),
-        "3a": Conv(256, 3),
-        "pool3": Pool("max", 2, 2, "valid"),
+        "3a": Conv(256, 3, pool=2),
         "3b": module(96, 256),
     },
-    head={"avgpool": GlobalAverage()},
+    head={"maxpool": GlobalMax()},
     norm=BatchNorm(momentum=0.4),
 )
 
