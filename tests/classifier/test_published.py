@@ -341,7 +341,9 @@ def test_a_file_put_there_by_hand_is_verified_once(server: Server, one: Publishe
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert fetch(one, tmp_path) == path
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    with pytest.raises(BundleError, match=f"{path} is not the published file: its sha256 is .*Delete it"):
+    with pytest.raises(
+        BundleError, match=f"Cannot use {path}: it is not the published file: its sha256 is .*Delete it"
+    ):
         fetch(one, tmp_path)
     assert path.exists()
     path.write_bytes(CONTENT)

@@ -79,7 +79,7 @@ def test_layers_as_text_json_and_image(bundle: Path, tmp_path: Path) -> None:
         (["--batch", "0"], "must be from 1 to 4096"),
         (["--batch", "100000000"], "must be from 1 to 4096"),
         (["--engine", "openvin"], "did you mean 'openvino'"),
-        (["--precision", "bf16"], "--precision needs --per-layer"),
+        (["--precision", "bf16"], "Cannot use --precision without --per-layer"),
         (["--per-layer", "--data", "."], "leave out --data and --reference"),
         (["--data", "nowhere.png"], "nowhere.png holds no image that can be read: nowhere.png does not exist."),
     ],

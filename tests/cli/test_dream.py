@@ -57,7 +57,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
 
     assert "Cannot read 'four' as channels. Try 0-15,40." in said("--channels", "four")
-    assert "Layer 3a has no channel 999" in said("--layer", "3a", "--channels", 999)
+    assert "Cannot see channel 999 of layer 3a" in said("--layer", "3a", "--channels", 999)
     assert "no layer '3z': known are: conv1, " in said("--layer", "3z")
     assert "step_size is nan; it must be" in said("--step-size", "nan")
     assert "octaves is 0; it must be" in said("--octaves", 0)

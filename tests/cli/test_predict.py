@@ -98,7 +98,7 @@ def test_boxes_are_lines_and_drawings(
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["blue", "green", "red"]
     file = tmp_path / "drawn" / "red" / "00.png"
     said = sentence(*words, "--draw", file, monkeypatch=monkeypatch, capsys=capsys)
-    assert said.endswith("00.png is a file; name a folder.")
+    assert said.endswith("00.png: it is a file. Try the name of a folder.")
     none = invoke("predict", tmp_path / "cells", images / "val" / "red", "--min-confidence", 1)
     assert [line.rpartition(": ")[2] for line in none.stdout.splitlines()] == ["no boxes"] * 4
 

@@ -20,7 +20,7 @@ def test_startup_errors_are_one_sentence(
             ([exported, "--port", 0, "--host", "no.such.host.invalid"], "Try another --host"),
             ([exported, bundle, "--port", 0], "Cannot serve two models named 'tiny'"),
             ([exported, "--port", 0, "--queue-size", 8], "Raise --queue-size"),
-            ([exported, "--port", 0, "--token", ""], "The token is empty"),
+            ([exported, "--port", 0, "--token", ""], "Cannot serve with an empty token"),
             ([exported, "--port", 0], "tiny.onnx: it does not exist"),
             ([tmp_path / "a b.onnx", "--port", 0], "NAME="),
             ([exported, "--queue", 8], "Try --queue-size."),

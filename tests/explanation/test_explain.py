@@ -90,9 +90,9 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
     with pytest.raises(InceptorchError, match="no method 'occlude': did you mean 'occlusion'"):
         explain(tiny_classifier, [crop], method="occlude")
     for method in METHODS:
-        with pytest.raises(TableError, match="body of tiny has no layer 'mixx': did you mean 'mix'"):
+        with pytest.raises(TableError, match="Cannot see layer 'mixx', which tiny does not have: did you mean 'mix'"):
             explain(tiny_classifier, [crop], method=method, layer="mixx")
-    with pytest.raises(TableError, match="has no layer 'avgpool'"):  # of the head
+    with pytest.raises(TableError, match="Cannot see layer 'avgpool'"):  # of the head
         explain(tiny_classifier, [crop], layer="avgpool")
     with pytest.raises(ImageError, match=r"none.png does not exist\."):
         explain(tiny_classifier, [tmp_path / "none.png"])

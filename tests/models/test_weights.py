@@ -23,7 +23,7 @@ from inceptorch.models.weights import adapt_channels, fit, read_safetensors, wri
 def test_the_first_difference_is_named(change: dict[str, Tensor | None], sentence: str) -> None:
     model = nn.Linear(3, 2)
     tensors = {name: tensor for name, tensor in (model.state_dict() | change).items() if tensor is not None}
-    with pytest.raises(BundleError, match=f"w.safetensors does not fit its network: {sentence}"):
+    with pytest.raises(BundleError, match=f"w.safetensors: it does not fit its network: {sentence}"):
         fit(model, tensors, "w.safetensors")
 
 

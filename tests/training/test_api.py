@@ -215,7 +215,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(images: Path, recipe: Rec
 def test_a_folder_in_use_is_not_written_into(images: Path, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunError, match="already holds files; name another folder"):
+    with pytest.raises(RunError, match="already holds files. Try another folder"):
         inceptorch.train(images, out=tmp_path / "run", recipe=recipe, progress=QUIET)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 

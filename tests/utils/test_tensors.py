@@ -54,7 +54,7 @@ def test_differences_are_named() -> None:
     given = {"a": np.zeros((2, 3)), "count": np.array(1)}
     check_tensors(given, expected, {"count"}, "w")
     for change, sentence in (
-        ({"a": np.zeros((3, 2))}, r"w does not fit its network: a is \[3, 2\], not \[2, 3\]"),
+        ({"a": np.zeros((3, 2))}, r"w: it does not fit its network: a is \[3, 2\], not \[2, 3\]"),
         ({"a": np.zeros((2, 3), np.int64)}, "a holds int64"),
         ({"count": np.array(1.0)}, "count holds float64"),
         ({"more": np.zeros(1)}, "it also has more"),

@@ -90,7 +90,7 @@ def test_only_chosen_channels_grow(tiny: Classifier) -> None:
     chosen = dream(photo(), model=tiny, **few(channels=[3, 5]))
     assert chosen.octaves[0][-1].energy[-1] > chosen.octaves[0][-1].energy[0]
     assert not np.array_equal(chosen.image, dream(photo(), model=tiny, **few()).image)
-    with pytest.raises(TableError, match=r"Layer 3b has no channel 240: they are numbered from 0 to 239\."):
+    with pytest.raises(TableError, match=r"Cannot see channel 240 of layer 3b: it has 240 channels\. Try 0 to 239\."):
         dream(photo(), model=tiny, **few(channels=[0, 240]))
 
 

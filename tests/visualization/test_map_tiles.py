@@ -40,7 +40,7 @@ def test_what_has_no_map_is_named() -> None:
     image = np.zeros((SIZE, SIZE, 3), np.uint8)
     with pytest.raises(TableError, match="Cannot show layer logits: it has no map"):
         draw_maps(colors_network(), image, "logits")
-    with pytest.raises(TableError, match="Layer 1 has no channel 4: they are numbered from 0 to 3"):
+    with pytest.raises(TableError, match="Cannot see channel 4 of layer 1: it has 4 channels. Try 0 to 3"):
         draw_maps(colors_network(), image, "1", [4])
     with pytest.raises(ImageError):
         draw_maps(colors_network(), "missing.png", "1")

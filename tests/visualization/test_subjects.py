@@ -39,9 +39,13 @@ def test_labels(tiny: Classifier) -> None:
 def test_what_the_network_lacks_is_named(tiny: Classifier) -> None:
     layer = list(tiny.model.net.body)[2]
     cases = [
-        ((f"{layer}:100000",), {}, rf"Layer {layer} has no channel 100000: they are numbered from 0 to \d+\."),
-        ((layer,), {"channels": [1, 100000]}, "has no channel 100000"),
-        ((f"{layer}:1@99,0",), {}, "has no place 99,0: its map has columns 0 to"),
+        (
+            (f"{layer}:100000",),
+            {},
+            rf"Cannot see channel 100000 of layer {layer}: it has \d+ channels\. Try 0 to \d+\.",
+        ),
+        ((layer,), {"channels": [1, 100000]}, "Cannot see channel 100000"),
+        ((f"{layer}:1@99,0",), {}, "Cannot see place 99,0 of layer .*: its map has"),
         (("4zz:1",), {}, "no layer '4zz'"),
         ((None,), {}, "Cannot tell what to visualize"),
         ((layer,), {"target": "class 1"}, "Cannot visualize a layer and a class at once"),
@@ -49,7 +53,7 @@ def test_what_the_network_lacks_is_named(tiny: Classifier) -> None:
         ((f"{layer}:1",), {"along": torch.ones(3)}, "Cannot use --direction here"),
         ((layer,), {"along": torch.ones(3)}, rf"a direction of 3 values: layer {layer} has \d+ channels"),
         ((layer,), {"along": torch.ones(3), "channels": [1]}, "Cannot use --channels with --direction"),
-        ((channel(layer, 100000),), {}, "has no channel 100000"),
+        ((channel(layer, 100000),), {}, "Cannot see channel 100000"),
     ]
     for words, options, message in cases:
         with pytest.raises(InceptorchError, match=message):
@@ -77,8 +81,8 @@ def test_directions_are_read(tmp_path: Path) -> None:
     np.save(tmp_path / "zero.npy", np.zeros(3))
     np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
     for name, message in (
-        ("text", "is no array of numpy"),
-        ("pickle", "is no array of numpy"),
+        ("text", "is no array of NumPy"),
+        ("pickle", "is no array of NumPy"),
         ("matrix", "holds no vector of numbers"),
         ("words", "holds no vector of numbers"),
         ("nan", "not finite, or only zeros"),

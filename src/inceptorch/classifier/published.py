@@ -130,7 +130,9 @@ def fetch(weights: str | Published, folder: Path | None = None, progress: Progre
         elif not _is_remembered(weights, path):
             sha256, fault = _check(weights, path)
             if fault:
-                raise BundleError(f"{path} is not the published file: {fault}. Delete it to download it again.")
+                raise BundleError(
+                    f"Cannot use {path}: it is not the published file: {fault}. Delete it to download it again."
+                )
             _remember(weights, path, sha256, progress)
     except OSError as error:
         raise BundleError(

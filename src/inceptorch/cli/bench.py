@@ -46,9 +46,13 @@ def bench(
     from inceptorch.utils.files import make_folder
 
     if precision is not None and not per_layer:
-        raise EngineError("--precision needs --per-layer; otherwise every precision is measured.")
+        raise EngineError(
+            "Cannot use --precision without --per-layer: otherwise every precision is measured. Leave it out."
+        )
     if per_layer and (data is not None or reference is not None):
-        raise EngineError("--per-layer compares no outputs; leave out --data and --reference.")
+        raise EngineError(
+            "Cannot use --data and --reference with --per-layer, which compares no outputs. Leave them out."
+        )
     try:
         batch_sizes = [int(each) for each in batch.split(",")]
     except ValueError:

@@ -106,7 +106,7 @@ def serve(
     from inceptorch.serve.service import Service
 
     if token == "":
-        raise ServeError("The token is empty. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
+        raise ServeError("Cannot serve with an empty token. Set --token or INCEPTORCH_TOKEN, or neither for no token.")
     limits = Limits(round(max_body * 2**20), max_images, max_seconds, queue_size)
     paths = server.parse_model_args(models)
     if distance and engine == "auto":

@@ -109,7 +109,7 @@ def _synsets_by_id(path: Path) -> dict[str, str]:
         rows = loadmat(path, squeeze_me=True)["synsets"]
         return {str(int(row["ILSVRC2012_ID"])): str(row["WNID"]) for row in rows}
     except OSError as error:
-        raise DataError(f"{path} could not be read: {os_error_reason(error)}.") from None
+        raise DataError(f"Cannot read {path}: {os_error_reason(error)}.") from None
     except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path} is not the development kit's list of synsets: {error}.") from None
 

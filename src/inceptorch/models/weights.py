@@ -32,11 +32,12 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     except SafetensorError:
         if looks_pickled(path):
             raise BundleError(
-                f"{path} is a pickle, which could run code when read, so it is not opened; of a .pth file, "
-                "`inceptorch convert` reads the tensors alone."
+                f"Cannot read {path}: it is a pickle, which could run code. Try inceptorch convert, which reads the "
+                "tensors of a .pth file alone."
             ) from None
         raise BundleError(
-            f"{path} is not a safetensors file, or is damaged; copy it again from where it came from, or make it again."
+            f"Cannot read {path}: it is not a safetensors file, or is damaged. Try copying it again, or making it "
+            "again."
         ) from None
 
 

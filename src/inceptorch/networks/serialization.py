@@ -59,7 +59,7 @@ def read_table(path: str | Path) -> NetworkSpec:
     except TableError as error:
         raise TableError(within(path, error)) from None
     except OSError as error:
-        raise TableError(f"{path} could not be read: {os_error_reason(error)}.") from None
+        raise TableError(f"Cannot read {path}: {os_error_reason(error)}.") from None
     except NotYamlError as error:
         raise TableError(f"{path} {error}.") from None
 

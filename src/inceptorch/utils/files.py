@@ -31,7 +31,7 @@ def atomic_write(path: Path, write: Callable[[Path], object], name: Path | None 
     target = Path(os.path.realpath(path))
     existed = os.path.exists(target)
     if existed and not target.is_file():
-        raise RunError(f"{path} is a folder or a device; name a file.")
+        raise RunError(f"Cannot write {path}: it is a folder or a device. Try the name of a file.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # two processes may write the same
     try:
         temporary.touch()
@@ -97,7 +97,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which appears at `path` only if the block succeeds. Raises RunError if `path` is in use."""
     ensure_empty(path)
     if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
-        raise RunError(f"{path} cannot be a new folder. Try the name of one that does not exist.")
+        raise RunError(f"Cannot create {path}: it cannot be a new folder. Try the name of one that does not exist.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
@@ -210,7 +210,7 @@ def reading(path: str | Path, error: type[InceptorchError]) -> Iterator[None]:
     except FileNotFoundError:
         raise error(f"{path} does not exist.") from None
     except OSError as fault:
-        raise error(f"{path} could not be read: {os_error_reason(fault)}.") from None
+        raise error(f"Cannot read {path}: {os_error_reason(fault)}.") from None
     except UnicodeError:
         raise error(f"{path} is not text in UTF-8. Save it in UTF-8.") from None
 
@@ -320,11 +320,11 @@ def ensure_empty(path: Path, besides: Path | None = None) -> None:
     try:
         if path.is_dir():
             if any(besides is None or each.resolve() != besides.resolve() for each in path.iterdir()):
-                raise RunError(f"{path} already holds files; name another folder, or empty it first.")
+                raise RunError(f"Cannot use {path}: it already holds files. Try another folder, or empty it first.")
         elif path.exists():
-            raise RunError(f"{path} is a file; name a folder.")
+            raise RunError(f"Cannot use {path}: it is a file. Try the name of a folder.")
     except OSError as error:
-        raise RunError(f"{path} cannot be used: {os_error_reason(error)}; name another folder.") from None
+        raise RunError(f"Cannot use {path}: {os_error_reason(error)}. Try another folder.") from None
 
 
 def os_error_reason(error: OSError) -> str:

@@ -29,8 +29,8 @@ def read_checked(path: Path, framework: str, byte: Any = np.uint8) -> tuple[dict
     expected = texts.pop(HASH, None)
     if expected is not None and sha256(tensors, texts, byte) != expected:
         raise BundleError(
-            f"{path} is damaged: it does not hold what was written. Copy it again from where it came from, or make it "
-            "again."
+            f"Cannot read {path}: it is damaged: it does not hold what was written. Try copying it again, or making "
+            "it again."
         )
     return tensors, texts
 
@@ -43,8 +43,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return read_checked(path, "np")[0]
     except (SafetensorError, ValueError, AttributeError, TypeError, KeyError):  # the last three for types unknown here
         raise BundleError(
-            f"{path} is not a safetensors file of numbers that NumPy knows, or is damaged; copy it again from where it "
-            "came from, or make it again."
+            f"Cannot read {path}: it is not a safetensors file of numbers that NumPy knows, or is damaged. Try "
+            "copying it again, or making it again."
         ) from None
 
 
@@ -77,4 +77,4 @@ def check_tensors(
             difference = f"{name} holds {str(tensors[name].dtype).removeprefix('torch.')}"
         else:
             continue
-        raise BundleError(f"{source} does not fit its network: {difference}.")
+        raise BundleError(f"Cannot use {source}: it does not fit its network: {difference}.")

@@ -49,7 +49,9 @@ class Maps(nn.Module):
             if layer not in known:
                 # Whoever mistypes a layer of the table wants one of the table.
                 choices = [name for name in known if "." not in name] if "." not in layer else known
-                raise TableError(f"The network has no layer {layer!r}: {did_you_mean(layer, choices)}")
+                raise TableError(
+                    f"Cannot see layer {layer!r}, which the network does not have: {did_you_mean(layer, choices)}"
+                )
             module = self.network if layer == LOGITS else self._root.get_submodule(layer)
             module.register_forward_hook(partial(self._keep, layer))
         # Layers of the table follow one another, so the walk can end at the last one needed.

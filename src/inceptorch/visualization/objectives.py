@@ -36,17 +36,20 @@ class Unit(NamedTuple):
         channels, *sides = shapes[self.layer]
         if not 0 <= self.channel < channels:
             raise TableError(
-                f"Layer {self.layer} has no channel {self.channel}: they are numbered from 0 to {channels - 1}."
+                f"Cannot see channel {self.channel} of layer {self.layer}: it has {channels} channels. Try 0 to "
+                f"{channels - 1}."
             )
         if self.x is None or self.y is None:
             return
         if len(sides) < 2:
-            raise TableError(f"Layer {self.layer} has no places. Try {self.layer}:{self.channel}.")
+            raise TableError(
+                f"Cannot see a place of layer {self.layer}: it has no map. Try {self.layer}:{self.channel}."
+            )
         height, width = sides
         if not (0 <= self.x < width and 0 <= self.y < height):
             raise TableError(
-                f"Layer {self.layer} has no place {self.x},{self.y}: its map has columns 0 to {width - 1} and lines 0 "
-                f"to {height - 1}."
+                f"Cannot see place {self.x},{self.y} of layer {self.layer}: its map has {width} columns and {height} "
+                f"lines. Try 0,0 to {width - 1},{height - 1}."
             )
 
 

@@ -101,7 +101,7 @@ def top_patches(
                 ranked = [*best[position], *zip(values.tolist(), numbers, strict=True)]
                 best[position] = sorted(ranked, key=lambda one: (-one[0], one[1]))[:count]
     if not seen:
-        raise DataError(f"{data} holds no image that can be read.")
+        raise DataError(f"Cannot cut patches from {data}: it holds no image that can be read. Try another --data.")
     if skipped:
         progress.info(f"{skipped} of {len(images.names)} images of {data} could not be read; left out")
     cut = progress.track(zip(subjects, best, strict=True), len(subjects), "patches")

@@ -143,12 +143,16 @@ def read_direction(path: Path) -> Tensor:
         try:
             values = np.load(file, allow_pickle=False)
         except (ValueError, EOFError):
-            raise InceptorchError(f"{path} is no array of numpy. Try numpy.save('{path.name}', values).") from None
+            raise InceptorchError(
+                f"Cannot read {path}: it is no array of NumPy. Try numpy.save('{path.name}', values)."
+            ) from None
     if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fiu":
-        raise InceptorchError(f"{path} holds no vector of numbers. Give one number for each channel.")
+        raise InceptorchError(f"Cannot use {path}: it holds no vector of numbers. Give one number for each channel.")
     vector = torch.from_numpy(values.astype(np.float32))
     if not bool(torch.isfinite(vector).all()) or not bool(vector.any()):
-        raise InceptorchError(f"{path} holds numbers that are not finite, or only zeros. Give a direction.")
+        raise InceptorchError(
+            f"Cannot use {path}: it holds numbers that are not finite, or only zeros. Give a direction."
+        )
     return vector
 
 

@@ -32,5 +32,5 @@ def test_labels_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> No
 
 def test_weights_without_names_have_numbers_or_are_refused(tmp_path: Path) -> None:
     assert class_names(2, 2, None, tmp_path / "w.pth") == ["class 0", "class 1"]
-    with pytest.raises(BundleError, match="3 classes; name a file of their names"):
+    with pytest.raises(BundleError, match="Cannot name the 3 classes of the weights. Try --labels"):
         class_names(3, 2, None, tmp_path / "w.pth")

@@ -75,15 +75,15 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
         (["path,kind", f"{RED},red"], "list.csv, line 1: there is no 'label', only 'path', 'kind'. Name path"),
         (["path,red", f"{RED},1"], "list.csv, line 1: there is no 'label', only 'path', 'red'. Name path"),
         (["path|label", f"{RED}|red"], "list.csv, line 1: there is no 'path', only 'path|label'. Name path"),
-        (["file,path2,class,breed", f"{RED},,a,b"], "columns 'class' and 'breed' may each be the label; call one of"),
-        (["file,image,class", f"{RED},{RED},a"], "columns 'file' and 'image' may each be the path; call one of"),
+        (["file,path2,class,breed", f"{RED},,a,b"], "columns 'class' and 'breed' may each be the label. Call one of"),
+        (["file,image,class", f"{RED},{RED},a"], "columns 'file' and 'image' may each be the path. Call one of"),
         (
             ["filename,red,blue", f"{RED},1,0"],
             "2 columns mark classes with 0 and 1, by which an image may have several",
         ),
         (
             ["path,label", f"{RED},red", f"{BLUE},blue", 'val/red/00.png,"red, blue"'],
-            "list.csv gives images several classes, such as 'red, blue'. Give each image one",
+            "list.csv: it gives images several classes, such as 'red, blue'. Give each image one",
         ),
         ([""], "list.csv, line 1: there is no 'path', only an empty line. Name path"),
         (["path,label,label ", f"{RED},red,red"], "list.csv, line 1: the column 'label' occurs twice"),
@@ -97,11 +97,14 @@ def test_a_broken_image_of_a_list_is_named(images: Path) -> None:
         (["path,label", f"{RED},red", "none.jpg,red"], r"list.csv, line 3: .*none.jpg does not exist. Try paths"),
         (["path,label,split", f"{RED},red,tran"], "list.csv, line 2: there is no split 'tran'; did you mean 'train'"),
         (["path,label,split", f"{RED},red,train", f"{BLUE},blue,"], "list.csv, line 3: the split is empty"),
-        (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
-        (["path,label", f"{RED},red", f"./{RED},blue"], f"list.csv, line 3 lists ./{RED} again, which line 2 has"),
-        (["path,label", f"val/../{RED},red", f"{RED},red"], f"list.csv, line 3 lists {RED} again, which line 2 has"),
-        (["path,label"], "list.csv lists no images"),
-        (["path,label", f'{RED},"red'], "list.csv is not a table of comma-separated values: .*line 2"),
+        (["path,label", f"{RED},red", f"{RED},blue"], f"list.csv, line 3: it lists {RED} again, which line 2 has"),
+        (["path,label", f"{RED},red", f"./{RED},blue"], f"list.csv, line 3: it lists ./{RED} again, which line 2 has"),
+        (
+            ["path,label", f"val/../{RED},red", f"{RED},red"],
+            f"list.csv, line 3: it lists {RED} again, which line 2 has",
+        ),
+        (["path,label"], "list.csv: it lists no images"),
+        (["path,label", f'{RED},"red'], "list.csv: it is not a table of comma-separated values: .*line 2"),
         (["path,label,split", f"{RED},red,val"], "list.csv: it has val but no train. Add the images"),
         (["path,label", f"{RED},red"], "the one class 'red'. Add another"),
     ],
@@ -115,7 +118,7 @@ def test_faults_of_a_table_name_the_line(images: Path, lines: list[str], sentenc
 def test_a_image_by_its_whole_path_is_the_same(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     csv_of(images, "path,label", f"{RED},red", f"{images / RED},red")
     monkeypatch.chdir(images)
-    with pytest.raises(DataError, match=f"list.csv, line 3 lists {images / RED} again, which line 2 has"):
+    with pytest.raises(DataError, match=f"list.csv, line 3: it lists {images / RED} again, which line 2 has"):
         find_train_and_val("list.csv", 0.2, 0)
 
 
@@ -131,11 +134,11 @@ def test_blanks_around_labels_and_columns_do_not_count(images: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("nonsense", "line 2 is not a JSON object"),
-        ("[1]", "line 2 is not a JSON object"),
+        ("nonsense", "line 2: it is not a JSON object"),
+        ("[1]", "line 2: it is not a JSON object"),
         ('{"path": "train/blue/00.png"}', "line 2: there is no 'label', only 'path'. Name path"),
         ('{"path": "train/blue/00.png", "label": null}', "line 2: the label is empty"),
-        ('{"path": 7, "label": "red"}', "line 2: the path is 7; it must be text"),
+        ('{"path": 7, "label": "red"}', "line 2: the path is 7, not text"),
         ('{"path": "a\\u0000b", "label": "red"}', "line 2: the path is .*not text"),
         ('{"path": "a", "label": "\\ud800"}', "line 2: the label is .*not text"),
         (

@@ -192,13 +192,13 @@ def test_faults_of_shards_in_a_folder(images: Path, written: Path, tmp_path: Pat
     for label in (-1, len(CLASSES)):
         values["shards"][0]["labels"][0] = label
         (written / "index.json").write_text(json.dumps(values))
-        refused(written, r"index.json is damaged \(the labels of train-000000.tar do not fit\)")
+        refused(written, r"index.json: it is damaged \(the labels of train-000000.tar do not fit\)")
     (written / "index.json").write_text("{")
-    refused(written, r"index.json is damaged")
+    refused(written, r"index.json: it is damaged")
     for text in ('{"format": "inceptorch shards 9", "classes": []}', "[]"):
         (written / "index.json").write_text(text)
         refused(
-            written, r"index.json is in a format that this version does not read; write the shards again, or delete"
+            written, r"index.json: it is in a format that this version does not read. Write the shards again, or delete"
         )
 
 

@@ -60,14 +60,16 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
         with reading(path, BundleError):
             net = net_parameter().FromString(path.read_bytes())
     except DecodeError:
-        raise BundleError(f"{path} is not a .caffemodel, or is damaged.") from None
+        raise BundleError(
+            f"Cannot read {path}: it is not a .caffemodel, or is damaged. Try another copy of it."
+        ) from None
     tensors: dict[str, Tensor] = {}
     for layer in (*net.layers, *net.layer):
         if layer.blobs:
             blobs = [_tensor(blob, layer.name, path) for blob in layer.blobs]
             tensors |= _named(layer.name, getattr(layer, "type", ""), blobs)
     if not tensors:
-        raise BundleError(f"{path} is not a .caffemodel, or has no weights in it.")
+        raise BundleError(f"Cannot read {path}: it is not a .caffemodel, or has no weights in it. Try another file.")
     return tensors
 
 
@@ -92,5 +94,8 @@ def _tensor(blob: Any, layer: str, path: Path) -> Tensor:
         shape = shape[3:] if shape[2] == 1 else shape[2:]
     values = torch.from_numpy(np.array(blob.data, np.float32))
     if values.numel() != np.prod(shape):
-        raise BundleError(f"{path} is damaged: layer {layer} has {values.numel()} numbers for a shape of {shape}.")
+        raise BundleError(
+            f"Cannot read {path}: layer {layer} has {values.numel()} numbers for a shape of {shape}. Try another copy "
+            "of it."
+        )
     return values.reshape(shape)

@@ -21,10 +21,10 @@ def class_names(count: int, expected: int, labels: Path | None, file: Path) -> l
         names_file = labels or beside
         classes = read_labels(names_file)
         if len(classes) != count:
-            raise BundleError(f"{names_file} names {len(classes)} classes; the weights have {count}.")
+            raise BundleError(f"Cannot use {names_file}: it names {len(classes)} classes; the weights have {count}.")
         for name, times in Counter(classes).items():
             if times > 1:
-                raise BundleError(f"{names_file} has the class {name!r} twice.")
+                raise BundleError(f"Cannot use {names_file}: it has the class {name!r} twice.")
         return classes
     if count == IMAGENET:
         from torchvision.models import GoogLeNet_Weights
@@ -33,7 +33,7 @@ def class_names(count: int, expected: int, labels: Path | None, file: Path) -> l
         return _distinct(names, [str(index) for index in range(count)])
     if count == expected:
         return [f"class {index}" for index in range(count)]
-    raise BundleError(f"The weights have {count} classes; name a file of their names with --labels.")
+    raise BundleError(f"Cannot name the {count} classes of the weights. Try --labels with a file of their names.")
 
 
 def read_labels(path: Path) -> list[str]:

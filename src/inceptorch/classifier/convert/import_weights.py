@@ -90,7 +90,8 @@ def _recognize(tensors: Mapping[str, Tensor], file: Path) -> LayerNames:
         known = ", ".join(f"{names.nets[0]} of {names.library}" for names in NAMES.values())
         first = next(iter(tensors))
         raise BundleError(
-            f"{file} holds no network that inceptorch knows: its first tensor is {first!r}. Known are {known}."
+            f"Cannot convert {file}: it holds no network that inceptorch knows: its first tensor is {first!r}. Known "
+            f"are {known}."
         )
     return best
 
@@ -114,8 +115,8 @@ class _Weights:
             if name in self.tensors and self.tensors[name].ndim == dimensions:
                 return self.tensors[name]
         raise BundleError(
-            f"{self.file} has no '{first}.weight' of {dimensions} dimensions, which {self.names.nets[0]} of "
-            f"{self.names.library} has."
+            f"Cannot convert {self.file}: it has no '{first}.weight' of {dimensions} dimensions, which "
+            f"{self.names.nets[0]} of {self.names.library} has."
         )
 
     def guess_source(self) -> tuple[Published, bool]:
@@ -132,8 +133,8 @@ class _Weights:
             if len(found) == 1:
                 return found[0], found not in (by_file, by_config)
         raise BundleError(
-            f"{self.file} could be any of several published weights, whose images are scaled differently. Name one "
-            f"with --source: {', '.join(each.name for each in candidates)}."
+            f"Cannot convert {self.file}: it could be any of several published weights, whose images are scaled "
+            f"differently. Try --source with one of {', '.join(each.name for each in candidates)}."
         )
 
     def rename(self, entry: Published, labeled: bool) -> tuple[Model, dict[str, Tensor]]:
@@ -171,9 +172,11 @@ class _Weights:
             elif name.endswith("num_batches_tracked"):  # older files count no batches
                 ours[name] = torch.zeros_like(expected[name])
             else:
-                raise BundleError(f"{self.file} has no {theirs!r}, which {library} has.")
+                raise BundleError(f"Cannot convert {self.file}: it has no {theirs!r}, which {library} has.")
         if left:
-            raise BundleError(f"{self.file} also has {next(iter(left))!r}, which {library} does not have.")
+            raise BundleError(
+                f"Cannot convert {self.file}: it has {next(iter(left))!r}, which {library} does not have."
+            )
         return model, ours
 
 

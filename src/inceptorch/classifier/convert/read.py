@@ -42,7 +42,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"Cannot read {path}: it does not exist. Try the path of a file of weights.")
     tensors = readers[path.suffix](path)
     if not tensors:
-        raise BundleError(f"{path} holds no tensors.")
+        raise BundleError(f"Cannot read {path}: it holds no tensors. Try another file.")
     return tensors
 
 
@@ -54,23 +54,29 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     try:
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise BundleError(f"{path} could not be read: {os_error_reason(error)}.") from None
+        raise BundleError(f"Cannot read {path}: {os_error_reason(error)}.") from None
     except Exception as error:  # a damaged file can make the reader stumble anywhere
         if isinstance(error, pickle.UnpicklingError) and looks_pickled(path):
             raise BundleError(
-                f"{path} holds more than tensors, which could run code, so it is not opened; save its state_dict alone."
+                f"Cannot read {path}: it holds more than tensors, which could run code. Try saving its state_dict "
+                "alone."
             ) from None
-        raise BundleError(f"{path} is not a file that torch.save wrote, or is damaged.") from None
+        raise BundleError(
+            f"Cannot read {path}: it is not a file that torch.save wrote, or is damaged. Try another copy of it."
+        ) from None
     for key in WRAPPED:
         if isinstance(held, dict) and isinstance(held.get(key), dict):
             held = held[key]
     if not (isinstance(held, dict) and held and all(_is_plain(value) for value in held.values())):
-        raise BundleError(f"{path} does not hold plain tensors by name alone: save the model's state_dict().")
+        raise BundleError(
+            f"Cannot read {path}: it does not hold plain tensors by name alone. Try saving the model's state_dict()."
+        )
     tensors = {str(name): value for name, value in held.items()}
     for name, tensor in tensors.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise BundleError(
-                f"{path} is damaged: {name!r} has {list(tensor.shape)} numbers, more than the file holds."
+                f"Cannot read {path}: it is damaged: {name!r} has {list(tensor.shape)} numbers, more than the file "
+                "holds."
             )
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in tensors)), None):
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
@@ -98,8 +104,11 @@ def read_npz(path: Path) -> dict[str, Tensor]:
         zlib.error,
     ) as error:
         if "Object arrays" in str(error) or looks_pickled(path):
-            raise BundleError(f"{path} holds a pickle, which could run code when read, so it is not opened.") from None
-        raise BundleError(f"{path} is not an .npz file of arrays, or is damaged: {error}.") from None
+            raise BundleError(
+                f"Cannot read {path}: it holds a pickle, which could run code when read. Try numpy.savez of the "
+                "arrays alone."
+            ) from None
+        raise BundleError(f"Cannot read {path}: it is not an .npz file of arrays, or is damaged: {error}.") from None
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Tensor:

@@ -64,12 +64,14 @@ def open_manifest(path: Path, allow_missing: bool = False, labeled: bool = True)
         split = split_of(split)
         first = lines.setdefault(_normal(path, image), line)
         if first != line:
-            raise DataError(f"{where} lists {image} again, which line {first} has; delete one of the two.")
+            raise DataError(
+                f"Cannot use {where}: it lists {image} again, which line {first} has. Delete one of the two."
+            )
         rows.setdefault(split, []).append((label, image))
     if not rows:
-        raise DataError(f"{path} lists no images.")
+        raise DataError(f"Cannot use {path}: it lists no images. Try a line for each, with its path and label.")
     if "" in rows and len(rows) > 1:
-        raise DataError(f"{path}: some rows have a split and some have none; give every row one, or none.")
+        raise DataError(f"Cannot use {path}: some rows have a split and some have none. Give every row one, or none.")
     _check_one_class_each(path, {label for images in rows.values() for label, _ in images})
 
     source = Folder(path.parent)
@@ -139,7 +141,9 @@ def _rows(path: Path, labeled: bool = True, group: str = "") -> Iterator[tuple[i
                     yield line, {ours: row[name] for ours, name in columns.items()}
     except csv.Error as error:
         line = table.reader.line_num
-        raise DataError(f"{path} is not a table of comma-separated values: {error} (line {line}).") from None
+        raise DataError(
+            f"Cannot read {path}: it is not a table of comma-separated values: {error} (line {line})."
+        ) from None
 
 
 def _columns(header: Sequence[str], row: Mapping[str, Any], where: str, labeled: bool) -> dict[str, str]:
@@ -152,10 +156,12 @@ def _columns(header: Sequence[str], row: Mapping[str, Any], where: str, labeled:
             if matches:
                 break
         if len(set(matches)) < len(matches):
-            raise DataError(f"{where}: the column {matches[0]!r} occurs twice; delete one of the two.")
+            raise DataError(f"Cannot use {where}: the column {matches[0]!r} occurs twice. Delete one of the two.")
         if len(matches) > 1:
             either = " and ".join(map(repr, matches))
-            raise DataError(f"{where}: the columns {either} may each be the {ours}; call one of them {ours!r}.")
+            raise DataError(
+                f"Cannot use {where}: the columns {either} may each be the {ours}. Call one of them {ours!r}."
+            )
         if matches:
             found[ours] = matches[0]
     others = [name for name in header if name not in found.values()]
@@ -173,7 +179,9 @@ def _columns(header: Sequence[str], row: Mapping[str, Any], where: str, labeled:
     for ours in ("path", "label") if labeled else ("path",):
         if ours not in found:
             listed = ", ".join(map(repr, header)) or "an empty line"
-            raise DataError(f"{where}: there is no {ours!r}, only {listed}. Name path, label and, if divided, split.")
+            raise DataError(
+                f"Cannot use {where}: there is no {ours!r}, only {listed}. Name path, label and, if divided, split."
+            )
     return found
 
 
@@ -197,7 +205,9 @@ def _check_one_class_each(path: Path, labels: set[str]) -> None:
     for label in sorted(labels):
         parts = [part.strip() for part in SEVERAL.split(label)]
         if len(parts) > 1 and labels.issuperset(parts):
-            raise DataError(f"{path} gives images several classes, such as {label!r}. Give each image one class.")
+            raise DataError(
+                f"Cannot use {path}: it gives images several classes, such as {label!r}. Give each image one class."
+            )
 
 
 def _json_row(text: str, where: str) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def _json_row(text: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        raise DataError(f'{where} is not a JSON object such as {{"path": "a.jpg", "label": "tulip"}}.')
+        raise DataError(f'Cannot read {where}: it is not a JSON object such as {{"path": "a.jpg", "label": "tulip"}}.')
     return row
 
 
@@ -216,9 +226,9 @@ def _text(row: dict[str, Any], name: str, where: str) -> str:
     if name in ("label", "group") and type(value) is int:
         value = str(value)
     if value is None or value == "" or (isinstance(value, str) and value.isspace()):
-        raise DataError(f"{where}: the {name} is empty.")
+        raise DataError(f"Cannot use {where}: the {name} is empty. Fill it in.")
     if not isinstance(value, str):
-        raise DataError(f"{where}: the {name} is {value!r}; it must be text.")
+        raise DataError(f"Cannot use {where}: the {name} is {value!r}, not text. Put it in quotes.")
     if not is_text(value):
-        raise DataError(f"{where}: the {name} is {value!r}; it holds characters that are not text.")
+        raise DataError(f"Cannot use {where}: the {name} is {value!r}, which holds characters that are not text.")
     return value if name == "path" else value.strip()

@@ -95,14 +95,16 @@ def read_index(text: bytes, where: str) -> Index | None:
             return None
         if header.format != FORMAT:
             raise DataError(
-                f"{where} is in a format that this version does not read; write the shards again, or delete this file "
-                "if they were not written by `inceptorch shards`."
+                f"Cannot read {where}: it is in a format that this version does not read. Write the shards again, or "
+                "delete this file if they were not written by `inceptorch shards`."
             )
         index = msgspec.json.decode(text, type=Index)
         for entry in index.shards:
             entry.check(len(index.classes))
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
-        raise DataError(f"{where} is damaged ({error}); copy it again, or make the shards again.") from None
+        raise DataError(
+            f"Cannot read {where}: it is damaged ({error}). Copy it again, or make the shards again."
+        ) from None
     return index
 
 

@@ -29,11 +29,11 @@ class Zip(Tree):
             entries = self._archive().infolist()
             self._changed = path.stat().st_mtime_ns
         except OSError as error:
-            raise DataError(f"{path} could not be read: {os_error_reason(error)}.") from None
+            raise DataError(f"Cannot read {path}: {os_error_reason(error)}.") from None
         except NotImplementedError as error:
-            raise DataError(f"{path} could not be read: {error}. Try another program to make it.") from None
+            raise DataError(f"Cannot read {path}: {error}. Try another program to make it.") from None
         except Exception:  # a damaged directory may raise anything
-            raise DataError(f"{path} could not be read: it is not a zip file, or is damaged.") from None
+            raise DataError(f"Cannot read {path}: it is not a zip file, or is damaged.") from None
         stored = {_usual(entry.filename): entry.filename for entry in entries}
         files = (name for name in stored if name and not name.endswith("/"))  # of "./", the top, no name is left
         names = (name for name in files if not any(map(is_hidden, name.split("/"))))

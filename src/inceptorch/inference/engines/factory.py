@@ -90,7 +90,9 @@ def _utf8_names(file: str | Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:
-        raise BundleError(f"{file} is damaged: it has names that are not UTF-8. Export it again.") from None
+        raise BundleError(
+            f"Cannot use {file}: it is damaged: it has names that are not UTF-8. Export it again."
+        ) from None
 
 
 def available(model: str | Path) -> list[tuple[str, str]]:

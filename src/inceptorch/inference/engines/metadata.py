@@ -92,7 +92,9 @@ def check_hash(file: Path) -> None:
             end = len(content) - len(HASH_FIELD) - 65
             whole = content[end : end + len(HASH_FIELD)] != HASH_FIELD or with_hash(content[:end]) == content
     if not whole:
-        raise BundleError(f"{file} is damaged: it is not the file that was exported. Copy or export it again.")
+        raise BundleError(
+            f"Cannot use {file}: it is damaged: it is not the file that was exported. Copy or export it again."
+        )
 
 
 def _ir_files(folder: Path) -> tuple[Path, Path]:
@@ -111,7 +113,7 @@ def values_of(texts: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     try:
         return {key: json.loads(value) for key, value in texts.items() if key != HASH}
     except (ValueError, RecursionError):
-        raise BundleError(f"{path} has damaged metadata. Export it again.") from None
+        raise BundleError(f"Cannot use {path}: its metadata is damaged. Export it again.") from None
 
 
 def checked_precision(precision: str | None, engine: str, made_for: str) -> str:

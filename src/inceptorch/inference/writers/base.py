@@ -57,7 +57,7 @@ class PredictionWriter(ABC):
         self._since = time.monotonic()
         new = not self.sidecar.exists()
         if new and path.exists():
-            raise RunError(f"{path} exists already. Name another --out, or delete it.")
+            raise RunError(f"Cannot write {path}: it exists already. Try another --out, or delete it.")
         self.state = State(provenance) if new else self._resumed(provenance)
         self._begin(new)
         self._save_state()

@@ -30,7 +30,7 @@ def _require_same(path: Path, settings: dict[str, Any]) -> None:
         with reading(path, RunError):
             before = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
-        raise RunError(f"{path} is damaged, so nothing can be added to {path.parent}; name another --out.") from None
+        raise RunError(f"Cannot add to {path.parent}: {path.name} is damaged. Try another --out.") from None
     for key in {**before, **settings}:
         if before.get(key) != settings.get(key):
             what = f"{key} {before.get(key)}, not {settings.get(key)}"
