@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -36,7 +37,9 @@ def save(name: str, record: Record, words: Sequence[str] = ()) -> Record:
     rows = record.get("rows", [])
     if isinstance(rows, list):
         rows = [row if "measured" in row else {**about, **row} for row in rows]
-    command = " ".join(["python -m bench", name, *(Path(word).name for word in words)])
+    command = " ".join(
+        ["python -m bench", name, *(quote(Path(word).name if os.path.exists(word) else word) for word in words)]
+    )
     whole = {"command": command, **record, **about, "rows": rows}
     if "rows" not in record:
         del whole["rows"]

@@ -104,7 +104,7 @@ def render(record: Record) -> str:
     lines = [
         "## Pillow's test images",
         "",
-        f"`{command(record)} FOLDER`",
+        f"`{command(record)}`",
         "",
         f"Of {record['n']['files']} files {counts['same pixels']} have the same pixels as with Pillow, "
         f"{counts['refused by both']} are refused by both, and {len(differences)} are read differently:",

@@ -58,7 +58,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
 
     assert "Cannot read 'four' as channels. Try 0-15,40." in said("--channels", "four")
     assert "Cannot see channel 999 of layer 3a" in said("--layer", "3a", "--channels", 999)
-    assert "no layer '3z': known are: conv1, " in said("--layer", "3z")
+    assert "Cannot see layer '3z', which the network does not have: known are: conv1, " in said("--layer", "3z")
     assert "step_size is nan; it must be" in said("--step-size", "nan")
     assert "octaves is 0; it must be" in said("--octaves", 0)
     assert "holds no settings of inceptorch dream" in said("--from", _plain(tmp_path))

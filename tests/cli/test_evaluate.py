@@ -45,7 +45,7 @@ def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path:
         (("eval", file, "--compare"), "Name models and DATA"),
         (("eval", run, images, "--compare", "--weights", "1"), "Cannot combine --weights with --compare"),
         (("eval", run, images, "--report", tmp_path), "it is a folder. Try --report"),
-        (("eval", run, images, "--report", tmp_path / "r.pdf"), "its name must end in .html or .htm. Try r.html."),
+        (("eval", run, images, "--report", tmp_path / "r.pdf"), "its name must end in .html or .htm. Try "),
         (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "there is no folder"),
         (("predict", run, images, "--reject", "--protocol", "10crop"), "which is one for center crops"),
     ):

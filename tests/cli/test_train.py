@@ -157,7 +157,7 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
     try:
         done = limited("train", few, "--out", tmp_path / "run")
         assert done.returncode == 2
-        assert f"{closed} could not be read: permission denied" in done.stderr
+        assert f"Cannot read {closed}: permission denied" in done.stderr
     finally:
         closed.chmod(0o755)
     sealed = tmp_path / "sealed"

@@ -65,7 +65,10 @@ def test_an_unreadable_image_is_exit_code_1(bundle: Path, images: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--layer", "conv11"], "Cannot see layer 'conv11', which tiny does not have: did you mean 'conv1'?"),
+        (
+            ["--layer", "conv11"],
+            "layer 'conv11', which the body of tiny does not have: did you mean 'conv1'?",
+        ),
         (["--layer", "mix:900"], "Cannot see unit '900' of layer mix: it has 16 units. Try 0 to 15."),
         (["--out", "page.txt"], "Cannot write page.txt: its name must end in .html. Try page.html."),
         (["--out", "missing/page.html"], "Cannot write missing/page.html: there is no folder missing. Try another"),

@@ -86,9 +86,7 @@ def test_one_flipped_bit_of_a_file_is_noticed(format: str, run: Path, tmp_path: 
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     for engine in engines:
-        with pytest.raises(
-            BundleError, match=r"(a.onnx|model.xml): it is damaged: it is not the file that was exported"
-        ):
+        with pytest.raises(BundleError, match=r"(a.onnx|model.xml): it is damaged, or not the file that was exported"):
             open_engine(out, engine)
     if format == "openvino":
         assert subprocess.run(

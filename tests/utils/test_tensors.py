@@ -33,7 +33,7 @@ def test_one_flipped_bit_is_noticed(reader: object, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1000] ^= 1
     file.write_bytes(content)
-    with pytest.raises(BundleError, match="is damaged: it does not hold what was written"):
+    with pytest.raises(BundleError, match="is damaged and does not hold what was written"):
         reader(file)
     save_file({"weight": np.ones(3, np.float32)}, file)  # as other programs and earlier versions write it
     assert set(reader(file)) == {"weight"}

@@ -168,7 +168,7 @@ def test_octaves_too_small_for_the_layer_are_left_out(tiny: Classifier) -> None:
 
 
 def test_what_cannot_be_dreamed_of(tiny: Classifier, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="no layer '4z'"):
+    with pytest.raises(TableError, match="Cannot see layer '4z'"):
         dream(photo(300, 300), model=tiny, **few(layer="4z"))
     with pytest.raises(TableError, match="Cannot dream of the logits: they have no map"):
         dream(photo(), model=tiny, **few(layer="logits"))

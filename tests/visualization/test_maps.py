@@ -72,7 +72,7 @@ def test_a_detector_and_a_custom_module_have_maps() -> None:
 
 
 def test_unknown_layers_and_small_images_are_named(tiny: Classifier) -> None:
-    with pytest.raises(TableError, match=r"no layer '4z': "):
+    with pytest.raises(TableError, match=r"Cannot see layer '4z', which the network does not have: "):
         Maps(tiny, ["4z"])
     large = Maps(classifier_of(get_network("googlenet"), classes=2), ["4c"])
     with pytest.raises(TableError, match=r"Cannot see layer pool2: images of 3x5 pixels are too small\."):

@@ -101,7 +101,7 @@ def test_units_of_a_sum_are_checked_against_the_shapes() -> None:
         unit.check(shapes)
     for unit, message in (
         (Unit("4c", 3), "Cannot see channel 3 of layer 4c: it has 3 channels. Try 0 to 2"),
-        (Unit("4c", 0, 4, 0), "no place 4,0: its map has columns 0 to 3 and lines 0 to 1"),
+        (Unit("4c", 0, 4, 0), "Cannot see place 4,0 of layer 4c: its map has 4 columns and 2 lines. Try 0,0 to 3,1"),
         (Unit("logits", 0, 0, 0), "Cannot see a place of layer logits"),
     ):
         with pytest.raises(TableError, match=message):

@@ -46,7 +46,7 @@ def test_what_the_network_lacks_is_named(tiny: Classifier) -> None:
         ),
         ((layer,), {"channels": [1, 100000]}, "Cannot see channel 100000"),
         ((f"{layer}:1@99,0",), {}, "Cannot see place 99,0 of layer .*: its map has"),
-        (("4zz:1",), {}, "no layer '4zz'"),
+        (("4zz:1",), {}, "Cannot see layer '4zz'"),
         ((None,), {}, "Cannot tell what to visualize"),
         ((layer,), {"target": "class 1"}, "Cannot visualize a layer and a class at once"),
         ((f"{layer}:1",), {"channels": [1]}, "Cannot use --channels here"),

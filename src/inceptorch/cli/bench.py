@@ -47,11 +47,11 @@ def bench(
 
     if precision is not None and not per_layer:
         raise EngineError(
-            "Cannot use --precision without --per-layer: otherwise every precision is measured. Leave it out."
+            "Cannot use --precision without --per-layer: every precision is measured. Try --per-layer, too."
         )
     if per_layer and (data is not None or reference is not None):
         raise EngineError(
-            "Cannot use --data and --reference with --per-layer, which compares no outputs. Leave them out."
+            "Cannot use --data or --reference with --per-layer: it compares no outputs. Try without them."
         )
     try:
         batch_sizes = [int(each) for each in batch.split(",")]

@@ -47,7 +47,7 @@ def split_at(model: Model, layer: str | None) -> nn.Sequential:
     body = model.net.body
     if layer is not None and layer not in body:
         raise TableError(
-            f"Cannot see layer {layer!r}, which {model.net.name} does not have: {did_you_mean(layer, body)}"
+            f"Cannot see layer {layer!r}, which the body of {model.net.name} does not have: {did_you_mean(layer, body)}"
         )
     first = 0 if layer is None else list(body).index(layer) + 1
     return nn.Sequential(OrderedDict([*model.body.named_children(), *model.head.named_children()][first:]))

@@ -163,7 +163,7 @@ def _label(split: Split, index: int) -> str | None:
 
 
 def _check_target(target: Path, data: str) -> None:
-    """Raise RunError for another ending, and where writing would change DATA, or a file that `embed` did not write."""
+    """Raise RunError for a file that cannot be written, or where DATA or a file of another program would change."""
     require_writable(target, SUFFIXES)
     ensure_outside(target, data)
     for file in _beside(target):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inceptorch.images.preprocessing import LUMA, Preprocessing
-from inceptorch.networks.layers import AdaptiveAverage, Dropout, GlobalAverage, Layer, Pool, Shape, as_layer
+from inceptorch.networks.layers import AdaptiveAverage, Dropout, GlobalAverage, GlobalMax, Layer, Pool, Shape, as_layer
 from inceptorch.networks.network import NetworkSpec, with_classifier
 from inceptorch.networks.onnx_writer import OnnxWriter, Tensors
 
@@ -35,10 +35,10 @@ def graph(
     """The ONNX model of a classifier from the tensors of its `model.safetensors`.
 
     Input   "images", uint8 RGB [N, 3, S, S]
-    Output  "probabilities", float32 [N, classes]; then, where the head is one average and one linear layer,
-            "maps", float32 [N, K, h, w], the class activation maps (Zhou et al., arXiv:1512.04150) of the K = min(5,
-            classes) most probable classes, whose averages plus the class's bias are the logits; and "map_classes",
-            int64 [N, K], which classes they are of, the most probable first
+    Output  "probabilities", float32 [N, classes]; then, where the head is one average or maximum and one
+            linear layer, "maps", float32 [N, K, h, w], the class activation maps (Zhou et al., arXiv:1512.04150) of the
+            K = min(5, classes) most probable classes, whose averages, behind an average, plus the class's bias are the
+            logits; and "map_classes", int64 [N, K], which classes they are of, the most probable first
 
     `config`, what `config.json` says, goes into the metadata, each value as JSON.
     """
@@ -105,21 +105,22 @@ def as_model(
 
 
 def pooled_layer(net: NetworkSpec, shape: Shape) -> str | None:
-    """The layer of the head that averages the whole map (more than one place) right before the classifier, for an input
-    of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other heads."""
+    """The layer of the head that takes the average or the maximum of the whole map (more than one place) right before
+    the classifier, for an input of `shape` (C, H, W): where there is one, activation maps cost nothing. None for other
+    heads."""
     for layer in net.body.values():
         shape = as_layer(layer).output_shape(shape)
     layers = {name: layer for name, layer in net.head.items() if not isinstance(layer, Dropout)}
     if len(layers) != 1 or shape[1:] == (1, 1):
         return None
     ((name, layer),) = layers.items()
-    return name if _averages_all(layer, shape) else None
+    return name if _pools_all(layer, shape) else None
 
 
-def _averages_all(layer: Layer, shape: Shape) -> bool:
+def _pools_all(layer: Layer, shape: Shape) -> bool:
     if isinstance(layer, Pool):
-        return layer.kind == "avg" and layer.pad != "same" and layer.window_size == shape[1:]
-    return isinstance(layer, GlobalAverage) or layer == AdaptiveAverage(1)
+        return layer.pad != "same" and layer.window_size == shape[1:]
+    return isinstance(layer, GlobalAverage | GlobalMax) or layer == AdaptiveAverage(1)
 
 
 def scaled(writer: OnnxWriter, pixels: Preprocessing) -> str:

@@ -17,6 +17,7 @@ from inceptorch.networks.layers import (
     Field,
     Fork,
     GlobalAverage,
+    GlobalMax,
     Layer,
     Layers,
     Linear,
@@ -129,7 +130,7 @@ class CountedRow:
     def window(self) -> str | None:
         """Side and stride of the window, the last one of several in sequence."""
         last = _chain(self.layer)[-1]
-        if isinstance(last, GlobalAverage):
+        if isinstance(last, GlobalAverage | GlobalMax):
             return "{1}x{2}/1".format(*self.comes_in)
         return f"{_side(last)}/{last.stride}" if isinstance(last, Window) else None
 
@@ -202,7 +203,7 @@ class CountedNet:
     @property
     def pools(self) -> int:
         """Layers that pool."""
-        return sum(isinstance(row.layer, Pool | GlobalAverage) for row in self.rows.values())
+        return sum(isinstance(row.layer, Pool | GlobalAverage | GlobalMax) for row in self.rows.values())
 
     @property
     def convs(self) -> int:

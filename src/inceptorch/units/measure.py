@@ -191,7 +191,7 @@ def find_layers(classifier: Classifier, layer: str | None = None) -> dict[str, L
         return {name: cost for name, cost in costs.items() if cost.macs}
     if layer not in costs:
         raise TableError(
-            f"Cannot see layer {layer!r}, which {classifier.config.architecture} does not have: "
+            f"Cannot see layer {layer!r}, which the body of {classifier.config.architecture} does not have: "
             f"{did_you_mean(layer, costs)}"
         )
     return {layer: costs[layer]}

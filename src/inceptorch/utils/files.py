@@ -56,16 +56,16 @@ def require_writable(
     """Raise RunError, before the work that fills it, unless `out` has one of the suffixes, can be written, and is none
     of the inputs. `option` is what names it."""
     refusal = f"Cannot write {out}:"
-    if out.is_dir():
+    if os.path.isdir(out):
         raise RunError(f"{refusal} it is a folder. Try {option} {out / 'out'}{suffixes[0]}.")
     if out.suffix.lower() not in suffixes:
-        raise RunError(f"{refusal} its name must end in {' or '.join(suffixes)}. Try {out.stem or 'out'}{suffixes[0]}.")
-    folder = out.absolute().parent
-    if not folder.is_dir():
+        raise RunError(f"{refusal} its name must end in {' or '.join(suffixes)}. Try {out.with_suffix(suffixes[0])}.")
+    folder = os.path.dirname(os.path.realpath(out))  # links are followed
+    if not os.path.isdir(folder):
         raise RunError(f"{refusal} there is no folder {out.parent}. Try another {option}.")
     if not os.access(folder, os.W_OK):
         raise RunError(f"{refusal} its folder may not be written to. Try another {option}.")
-    if out.exists() and any(each and os.path.exists(each) and os.path.samefile(each, out) for each in inputs):
+    if os.path.exists(out) and any(each and os.path.exists(each) and os.path.samefile(each, out) for each in inputs):
         raise RunError(f"{refusal} it is an input. Try another {option}.")
 
 
@@ -89,7 +89,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"Cannot create {path}: {os_error_reason(error)}; name another --out.") from None
+        raise RunError(f"Cannot create {path}: {os_error_reason(error)}. Try another --out.") from None
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which appears at `path` only if the block succeeds. Raises RunError if `path` is in use."""
     ensure_empty(path)
     if path.name in ("", ".."):  # as "." has none; what stands there would be replaced
-        raise RunError(f"Cannot create {path}: it cannot be a new folder. Try the name of one that does not exist.")
+        raise RunError(f"Cannot create {path}: it ends in no name of its own. Try the name of a new folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)

@@ -29,7 +29,7 @@ def read_checked(path: Path, framework: str, byte: Any = np.uint8) -> tuple[dict
     expected = texts.pop(HASH, None)
     if expected is not None and sha256(tensors, texts, byte) != expected:
         raise BundleError(
-            f"Cannot read {path}: it is damaged: it does not hold what was written. Try copying it again, or making "
+            f"Cannot read {path}: it is damaged and does not hold what was written. Try copying it again, or making "
             "it again."
         )
     return tensors, texts

@@ -28,10 +28,10 @@ def test_a_pickle_inside_an_npz_is_not_run(tmp_path: Path) -> None:
 
 def test_an_npz_of_something_else_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
-    with pytest.raises(BundleError, match="holds no network that inceptorch knows: its first tensor is 'a'"):
+    with pytest.raises(BundleError, match="holds no network that inceptorch knows; its first tensor is 'a'"):
         import_weights(tmp_path / "w.npz", tmp_path / "out")
     (tmp_path / "t.npz").write_text("text")
-    with pytest.raises(BundleError, match="not an .npz file of arrays"):
+    with pytest.raises(BundleError, match="no .npz of arrays"):
         import_weights(tmp_path / "t.npz", tmp_path / "out")
 
 
@@ -58,7 +58,7 @@ def test_weights_that_were_saved_on_a_gpu_are_read_without_one(tmp_path: Path, m
         (lambda path: torch.save([1, 2], path), "does not hold plain tensors by name"),
         (
             lambda path: torch.save({"a": torch.zeros(2)}, path),
-            "no network that inceptorch knows: its first tensor is 'a'",
+            "no network that inceptorch knows; its first tensor is 'a'",
         ),
         (lambda path: torch.save({"model": {"a": 3}}, path), "does not hold plain tensors by name"),
     ],
@@ -83,10 +83,10 @@ def test_headers_that_promise_more_than_there_is_are_damaged(tmp_path: Path) -> 
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**12,)})
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr("a.npy", header.getvalue() + b"0" * 64)
-    with pytest.raises(BundleError, match=r"damaged: a.npy has \[1000000000000\] numbers, more than the file holds"):
+    with pytest.raises(BundleError, match=r"damaged \(a.npy has \[1000000000000\] numbers, more than the file holds"):
         read_tensors(tmp_path / "w.npz")
     torch.save({"a": torch.zeros(1).expand(2**40)}, tmp_path / "w.pth")
-    with pytest.raises(BundleError, match=r"damaged: 'a' has \[1099511627776\] numbers, more than the file holds"):
+    with pytest.raises(BundleError, match=r"damaged, as 'a' has \[1099511627776\] numbers, more than the file holds"):
         read_tensors(tmp_path / "w.pth")
 
 

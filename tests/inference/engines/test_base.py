@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import torch
 import inceptorch
 from inceptorch.classifier.config import ClassifierConfig
 from inceptorch.errors import EngineError, NonFiniteOutputError
+from inceptorch.explanation import gradcam
 from inceptorch.images.preprocessing import default_preprocessing
 from inceptorch.inference.boxes import BoxPredictor
 from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.base import boxes_of_images
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.networks.detection import MAX_BOXES
+from inceptorch.networks.layers import GlobalAverage, GlobalMax, Layer
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.onnx_graph import pooled_layer
 from inceptorch.networks.zoo import get_network
@@ -51,8 +54,23 @@ def test_maps_average_to_the_logits(bundle: Path) -> None:
         assert (np.diff(np.take_along_axis(logits, answer.map_classes, 1)) <= 0).all()
 
 
+@pytest.mark.parametrize("pool", [GlobalAverage(), GlobalMax()], ids=["average", "maximum"])
+def test_maps_are_those_of_gradcam(pool: Layer, tiny: NetworkSpec, tmp_path: Path) -> None:
+    """Its gradients, averaged over the 16 places, are the classifier's weights over 16."""
+    classifier = classifier_of(replace(tiny, head={"pool": pool}))
+    classifier.save(tmp_path / "bundle")
+    crops = random_images(16, 3)
+    for engine in ("torch", "onnxruntime", "openvino"):
+        answer = open_engine(tmp_path / "bundle", engine).run(crops, maps=True)
+        assert answer.maps is not None
+        assert answer.map_classes is not None
+        expected = gradcam(classifier, list(crops), answer.map_classes[:, 0].tolist(), list(tiny.body)[-1])
+        np.testing.assert_allclose(np.maximum(answer.maps[:, 0], 0) / 16, expected, atol=1e-5)
+
+
 def test_heads_of_fully_connected_layers_have_no_maps() -> None:
     assert pooled_layer(get_network("googlenet"), (3, 224, 224)) == "avgpool"
+    assert pooled_layer(get_network("inception_32"), (3, 32, 32)) == "maxpool"
     assert pooled_layer(get_network("alexnet"), (3, 224, 224)) is None
 
 

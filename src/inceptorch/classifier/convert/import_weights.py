@@ -90,7 +90,7 @@ def _recognize(tensors: Mapping[str, Tensor], file: Path) -> LayerNames:
         known = ", ".join(f"{names.nets[0]} of {names.library}" for names in NAMES.values())
         first = next(iter(tensors))
         raise BundleError(
-            f"Cannot convert {file}: it holds no network that inceptorch knows: its first tensor is {first!r}. Known "
+            f"Cannot convert {file}: it holds no network that inceptorch knows; its first tensor is {first!r}. Known "
             f"are {known}."
         )
     return best

@@ -75,7 +75,7 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise BundleError(
-                f"Cannot read {path}: it is damaged: {name!r} has {list(tensor.shape)} numbers, more than the file "
+                f"Cannot read {path}: it is damaged, as {name!r} has {list(tensor.shape)} numbers, more than the file "
                 "holds."
             )
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in tensors)), None):
@@ -108,7 +108,9 @@ def read_npz(path: Path) -> dict[str, Tensor]:
                 f"Cannot read {path}: it holds a pickle, which could run code when read. Try numpy.savez of the "
                 "arrays alone."
             ) from None
-        raise BundleError(f"Cannot read {path}: it is not an .npz file of arrays, or is damaged: {error}.") from None
+        raise BundleError(
+            f"Cannot read {path}: it is no .npz of arrays, or damaged ({error}). Try another copy."
+        ) from None
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Tensor:

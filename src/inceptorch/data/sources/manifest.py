@@ -69,7 +69,7 @@ def open_manifest(path: Path, allow_missing: bool = False, labeled: bool = True)
             )
         rows.setdefault(split, []).append((label, image))
     if not rows:
-        raise DataError(f"Cannot use {path}: it lists no images. Try a line for each, with its path and label.")
+        raise DataError(f"Cannot use {path}: it lists no images. Try a line for each image.")
     if "" in rows and len(rows) > 1:
         raise DataError(f"Cannot use {path}: some rows have a split and some have none. Give every row one, or none.")
     _check_one_class_each(path, {label for images in rows.values() for label, _ in images})
@@ -142,7 +142,8 @@ def _rows(path: Path, labeled: bool = True, group: str = "") -> Iterator[tuple[i
     except csv.Error as error:
         line = table.reader.line_num
         raise DataError(
-            f"Cannot read {path}: it is not a table of comma-separated values: {error} (line {line})."
+            f"Cannot read {path}: it is not a table of comma-separated values: {error} (line {line}). Try "
+            "another program to make it."
         ) from None
 
 
@@ -228,7 +229,7 @@ def _text(row: dict[str, Any], name: str, where: str) -> str:
     if value is None or value == "" or (isinstance(value, str) and value.isspace()):
         raise DataError(f"Cannot use {where}: the {name} is empty. Fill it in.")
     if not isinstance(value, str):
-        raise DataError(f"Cannot use {where}: the {name} is {value!r}, not text. Put it in quotes.")
+        raise DataError(f"Cannot use {where}: the {name} is {value!r}, not text. Give it as text.")
     if not is_text(value):
         raise DataError(f"Cannot use {where}: the {name} is {value!r}, which holds characters that are not text.")
     return value if name == "path" else value.strip()

@@ -33,7 +33,7 @@ class Zip(Tree):
         except NotImplementedError as error:
             raise DataError(f"Cannot read {path}: {error}. Try another program to make it.") from None
         except Exception:  # a damaged directory may raise anything
-            raise DataError(f"Cannot read {path}: it is not a zip file, or is damaged.") from None
+            raise DataError(f"Cannot read {path}: it is not a zip file, or is damaged. Try another copy.") from None
         stored = {_usual(entry.filename): entry.filename for entry in entries}
         files = (name for name in stored if name and not name.endswith("/"))  # of "./", the top, no name is left
         names = (name for name in files if not any(map(is_hidden, name.split("/"))))

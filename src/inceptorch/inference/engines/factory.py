@@ -91,7 +91,7 @@ def _utf8_names(file: str | Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise BundleError(
-            f"Cannot use {file}: it is damaged: it has names that are not UTF-8. Export it again."
+            f"Cannot use {file}: it is damaged, as it has names that are not UTF-8. Export it again."
         ) from None
 
 

@@ -93,7 +93,7 @@ def check_hash(file: Path) -> None:
             whole = content[end : end + len(HASH_FIELD)] != HASH_FIELD or with_hash(content[:end]) == content
     if not whole:
         raise BundleError(
-            f"Cannot use {file}: it is damaged: it is not the file that was exported. Copy or export it again."
+            f"Cannot use {file}: it is damaged, or not the file that was exported. Copy or export it again."
         )
 
 
