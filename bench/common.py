@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import yaml
@@ -37,9 +37,8 @@ def save(name: str, record: Record, words: Sequence[str] = ()) -> Record:
     rows = record.get("rows", [])
     if isinstance(rows, list):
         rows = [row if "measured" in row else {**about, **row} for row in rows]
-    command = " ".join(
-        ["python -m bench", name, *(quote(Path(word).name if os.path.exists(word) else word) for word in words)]
-    )
+    given = [Path(word).name if os.path.exists(word) else word for word in words]
+    command = shlex.join(["python", "-m", "bench", name, *given])
     whole = {"command": command, **record, **about, "rows": rows}
     if "rows" not in record:
         del whole["rows"]
