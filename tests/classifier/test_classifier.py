@@ -86,7 +86,7 @@ def test_missing_and_damaged_files_are_named(bundle: Path, tmp_path: Path) -> No
     whole = weights.read_bytes()
     for content, sentence in [(whole[:-100], "damaged"), (b"", "damaged"), (b"\xff" * 64, "damaged")]:
         weights.write_bytes(content)
-        with pytest.raises(BundleError, match=rf"model.safetensors .*{sentence}"):
+        with pytest.raises(BundleError, match=rf"model.safetensors: .*{sentence}"):
             inceptorch.load(bundle)
     weights.unlink()
     with pytest.raises(BundleError, match=r"model.safetensors does not exist"):

@@ -79,7 +79,7 @@ def test_tensorflows_background_class_is_left_out(tmp_path: Path) -> None:
 def test_the_origin_is_found_out_or_asked_for(tmp_path: Path, labels: Path) -> None:
     theirs = timm.create_model("inception_v3", num_classes=10).state_dict()
     file = write(tmp_path / "model.safetensors", theirs)
-    with pytest.raises(BundleError, match=r"with --source: .*inception_v3.gluon_in1k"):
+    with pytest.raises(BundleError, match=r"Try --source with one of .*inception_v3.gluon_in1k"):
         import_weights(file, tmp_path / "a", labels=labels)
     (tmp_path / "config.json").write_text('{"architecture": "inception_v3", "pretrained_cfg": {"tag": "gluon_in1k"}}')
     gluon = import_weights(file, tmp_path / "a", labels=labels)

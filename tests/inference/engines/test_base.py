@@ -57,7 +57,7 @@ def test_maps_average_to_the_logits(bundle: Path) -> None:
 @pytest.mark.parametrize("pool", [GlobalAverage(), GlobalMax()], ids=["average", "maximum"])
 def test_maps_are_those_of_gradcam(pool: Layer, tiny: NetworkSpec, tmp_path: Path) -> None:
     """Its gradients, averaged over the 16 places, are the classifier's weights over 16."""
-    classifier = classifier_of(replace(tiny, head={"pool": pool}))
+    classifier = classifier_of(replace(tiny, head={"whole": pool}))
     classifier.save(tmp_path / "bundle")
     crops = random_images(16, 3)
     for engine in ("torch", "onnxruntime", "openvino"):
