@@ -10,16 +10,10 @@ from inceptorch.errors import EngineError
 
 ENGINES = ("onnxruntime", "openvino", "torch")  # by the time to the first prediction
 PRECISIONS = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}
-# Default crops of 224 pixels per call: on torch few enough for the cache; the others take single ones from several
-# threads.
+# Default crops per call: on torch few enough for the cache; the others take single ones from several threads.
 BATCH_SIZES = {"openvino": 1, "onnxruntime": 1, "torch": 8}
 EXTRAS = {"openvino": "openvino", "onnxruntime": "", "torch": "train"}
 IR = "model.xml"  # in the folder of `export --format openvino`
-
-
-def torch_batch_size(size: int) -> int:
-    """Default crops per call on torch: four times as many where they have at most 112 pixels, a quarter of the work."""
-    return BATCH_SIZES["torch"] * (4 if size <= 112 else 1)
 
 
 def is_exported(model: str | Path) -> bool:

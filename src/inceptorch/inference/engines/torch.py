@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inceptorch.classifier.classifier import Classifier
 from inceptorch.images.boxes import Boxes
 from inceptorch.inference.engines.base import Engine, EngineOutput
-from inceptorch.inference.engines.formats import torch_batch_size
+from inceptorch.inference.engines.formats import BATCH_SIZES
 from inceptorch.models.detector import Detector, best_boxes
 from inceptorch.networks.onnx_graph import MAX_MAPS, pooled_layer
 from inceptorch.runtime.device import best_device
@@ -36,8 +36,7 @@ class Torch(Engine):
         batch_size: int | None = None,
         device: str | torch.device | None = None,
     ):
-        batch_size = batch_size or torch_batch_size(classifier.config.preprocessing.size)
-        super().__init__(classifier.config, classifier, precision, batch_size)
+        super().__init__(classifier.config, classifier, precision, batch_size or BATCH_SIZES["torch"])
         self.classifier = classifier
         size, channels = self.config.preprocessing.size, self.config.preprocessing.in_chans
         self._pooled = None
