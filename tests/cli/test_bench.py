@@ -80,7 +80,10 @@ def test_layers_as_text_json_and_image(bundle: Path, tmp_path: Path) -> None:
         (["--batch", "100000000"], "must be from 1 to 4096"),
         (["--engine", "openvin"], "did you mean 'openvino'"),
         (["--precision", "bf16"], "Cannot use --precision without --per-layer"),
-        (["--per-layer", "--data", "."], "Cannot use --data or --reference with --per-layer"),
+        (
+            ["--per-layer", "--data", "."],
+            "Cannot use --data or --reference with --per-layer: it compares no outputs. Try without them.",
+        ),
         (["--data", "nowhere.png"], "nowhere.png holds no image that can be read: nowhere.png does not exist."),
     ],
 )

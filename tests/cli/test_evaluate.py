@@ -44,9 +44,15 @@ def test_eval_of_several_models_by_a_protocol(run: Path, images: Path, tmp_path:
         (("eval", run, images, "--weights", "a,b"), "--weights takes numbers"),
         (("eval", file, "--compare"), "Name models and DATA"),
         (("eval", run, images, "--compare", "--weights", "1"), "Cannot combine --weights with --compare"),
-        (("eval", run, images, "--report", tmp_path), "it is a folder. Try --report"),
-        (("eval", run, images, "--report", tmp_path / "r.pdf"), "its name must end in .html or .htm. Try "),
-        (("eval", run, images, "--report", tmp_path / "no" / "r.html"), "there is no folder"),
+        (("eval", run, images, "--report", tmp_path), f"it is a folder. Try --report {tmp_path / 'out.html'}."),
+        (
+            ("eval", run, images, "--report", tmp_path / "r.pdf"),
+            f"r.pdf: its name must end in .html or .htm. Try {tmp_path / 'r.html'}.",
+        ),
+        (
+            ("eval", run, images, "--report", tmp_path / "no" / "r.html"),
+            f"there is no folder {tmp_path / 'no'}. Try another --report.",
+        ),
         (("predict", run, images, "--reject", "--protocol", "10crop"), "which is one for center crops"),
     ):
         result = invoke(*wrong)

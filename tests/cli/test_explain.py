@@ -110,7 +110,9 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
         return sentence(*words, monkeypatch=monkeypatch, capsys=capsys)
 
     assert "There is no class 'redd': did you mean 'red'?" in said("--class", "redd")
-    assert "Cannot see layer 'conv3', which the body of" in said("--layer", "conv3")
+    assert "Cannot see layer 'conv3', which the body of colors does not have: did you mean 'conv" in said(
+        "--layer", "conv3"
+    )
     assert "There is no method 'grad-cam': did you mean 'gradcam'?" in said("--method", "grad-cam")
     assert not (tmp_path / "out").exists()
     with monkeypatch.context() as patch:

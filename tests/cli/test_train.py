@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,7 +131,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(few: Path, tmp_path: Pa
     done = shell("train", few, "--out", run, *SMALL, preexec_fn=limited)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert "last.safetensors: file too large" in last
+    assert re.search(r"Cannot write \S+last\.safetensors: file too large", last)
     assert "Traceback" not in done.stderr
     assert not list(run.rglob(".*"))
     again = shell("train", "--resume", run)
@@ -164,8 +165,7 @@ def test_no_permission_is_a_sentence(few: Path, tmp_path: Path) -> None:
     sealed.mkdir(mode=0o555)
     done = limited("train", few, "--out", sealed / "run", "--net", "googlenet_small", "--epochs", 1)
     assert done.returncode == 2
-    assert "Cannot create" in done.stderr
-    assert "permission denied" in done.stderr
+    assert f"Cannot create {sealed / 'run'}: permission denied" in done.stderr
     assert not (sealed / "run").exists()
 
 

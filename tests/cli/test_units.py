@@ -67,7 +67,7 @@ def test_an_unreadable_image_is_exit_code_1(bundle: Path, images: Path) -> None:
     [
         (
             ["--layer", "conv11"],
-            "layer 'conv11', which the body of tiny does not have: did you mean 'conv1'?",
+            "Cannot see layer 'conv11', which the body of tiny does not have: did you mean 'conv1'?",
         ),
         (["--layer", "mix:900"], "Cannot see unit '900' of layer mix: it has 16 units. Try 0 to 15."),
         (["--out", "page.txt"], "Cannot write page.txt: its name must end in .html. Try page.html."),

@@ -74,7 +74,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(
 
     assert "Cannot visualize without a model" in said()
     assert "Cannot tell what to visualize" in said(bundle)
-    assert "Cannot see channel 9999 of layer conv1: it has " in said(bundle, "conv1:9999")
+    assert "Cannot see channel 9999 of layer conv1: it has 32 channels. Try 0 to 31." in said(bundle, "conv1:9999")
     assert "Cannot see layer 'conv11', which the network does not have: did you mean 'conv1'?" in said(bundle, "conv11")
     assert "There is no class 'clas 1': did you mean 'class 1'?" in said(bundle, "--class", "clas 1")
     assert "Cannot read 'x' as channels" in said(bundle, "conv1", "--channels", "x")

@@ -90,7 +90,8 @@ def test_what_cannot_be_explained(tiny_classifier: Classifier, tmp_path: Path) -
     with pytest.raises(InceptorchError, match="no method 'occlude': did you mean 'occlusion'"):
         explain(tiny_classifier, [crop], method="occlude")
     for method in METHODS:
-        with pytest.raises(TableError, match="layer 'mixx', which the body of tiny does not have: did you mean 'mix'"):
+        said = "Cannot see layer 'mixx', which the body of tiny does not have: did you mean 'mix'"
+        with pytest.raises(TableError, match=said):
             explain(tiny_classifier, [crop], method=method, layer="mixx")
     with pytest.raises(TableError, match="Cannot see layer 'avgpool'"):  # of the head
         explain(tiny_classifier, [crop], layer="avgpool")

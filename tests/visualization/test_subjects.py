@@ -45,7 +45,11 @@ def test_what_the_network_lacks_is_named(tiny: Classifier) -> None:
             rf"Cannot see channel 100000 of layer {layer}: it has \d+ channels\. Try 0 to \d+\.",
         ),
         ((layer,), {"channels": [1, 100000]}, "Cannot see channel 100000"),
-        ((f"{layer}:1@99,0",), {}, "Cannot see place 99,0 of layer .*: its map has"),
+        (
+            (f"{layer}:1@99,0",),
+            {},
+            rf"Cannot see place 99,0 of layer {layer}: its map has \d+ columns and \d+ lines\. Try 0,0 to",
+        ),
         (("4zz:1",), {}, "Cannot see layer '4zz'"),
         ((None,), {}, "Cannot tell what to visualize"),
         ((layer,), {"target": "class 1"}, "Cannot visualize a layer and a class at once"),

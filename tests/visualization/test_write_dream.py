@@ -94,7 +94,8 @@ def test_mistakes_are_said_before_the_work(image: Path, tmp_path: Path) -> None:
             write_dream(out, image, values, model="none", **more)
         return str(found.value)
 
-    assert said(tmp_path / "a.png", {"zoom": 2}).endswith("a.webp.")
+    remedy = f"its name must end in .webp or .mp4. Try {tmp_path / 'a.webp'}."
+    assert said(tmp_path / "a.png", {"zoom": 2}).endswith(remedy)
     assert said(image, {}).endswith("it is an input. Try another --out.")
     assert said(tmp_path / "a.png", {}, guide=tmp_path / "a.png").startswith("Cannot find a folder or published")
     assert "no value 'octave'" in said(tmp_path / "a.png", {"octave": 3})

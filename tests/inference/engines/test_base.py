@@ -20,7 +20,7 @@ from inceptorch.inference.engines import open_engine
 from inceptorch.inference.engines.base import boxes_of_images
 from inceptorch.inference.engines.timing import random_images
 from inceptorch.networks.detection import MAX_BOXES
-from inceptorch.networks.layers import GlobalAverage, GlobalMax, Layer
+from inceptorch.networks.layers import GlobalAverage, GlobalMax, Layer, Pool
 from inceptorch.networks.network import NetworkSpec
 from inceptorch.networks.onnx_graph import pooled_layer
 from inceptorch.networks.zoo import get_network
@@ -54,7 +54,9 @@ def test_maps_average_to_the_logits(bundle: Path) -> None:
         assert (np.diff(np.take_along_axis(logits, answer.map_classes, 1)) <= 0).all()
 
 
-@pytest.mark.parametrize("pool", [GlobalAverage(), GlobalMax()], ids=["average", "maximum"])
+@pytest.mark.parametrize(
+    "pool", [GlobalAverage(), GlobalMax(), Pool("max", 4, 1, "valid")], ids=["average", "maximum", "window"]
+)
 def test_maps_are_those_of_gradcam(pool: Layer, tiny: NetworkSpec, tmp_path: Path) -> None:
     """Its gradients, averaged over the 16 places, are the classifier's weights over 16."""
     classifier = classifier_of(replace(tiny, head={"whole": pool}))
